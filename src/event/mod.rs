@@ -1,0 +1,167 @@
+//! What happened, for people and programs. Pure.
+//!
+//! [`RunEvent`] is the display vocabulary (the scheduler's own is `sched::Event`). Everything prun tells comes
+//! from this one stream: the bar, the plain log and the report.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Time since the run began, on a monotonic clock that stands still while prun is suspended.
+pub type Time = Duration;
+
+/// How a process ended, as the kernel told it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    Code(u8),
+    Signal(i32),
+}
+
+/// How a task ended (DESIGN.md, section 2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    Ok,
+    /// It exited with a code that is not `ok`.
+    Failed(u8),
+    /// A signal that prun did not send ended it.
+    Killed(i32),
+    /// It ran longer than its `timeout`.
+    Timeout,
+    /// It could not be executed.
+    NotStarted(Arc<StartFailure>),
+    /// prun stopped it.
+    Cancelled,
+    /// It never started because of another outcome.
+    Skipped,
+}
+
+impl Outcome {
+    /// Failed on its own account; what prun cancelled or skipped did not.
+    pub fn is_failure(&self) -> bool {
+        !matches!(self, Outcome::Ok | Outcome::Cancelled | Outcome::Skipped)
+    }
+}
+
+/// Why a command could not be executed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartFailure {
+    /// 127: not found; 126: found but not executable, or anything else (as env(1) and timeout(1) do).
+    pub code: u8,
+    /// What happened, to what, why: "`/no/such`: no such file or directory".
+    pub why: String,
+}
+
+/// One task, as events name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskName {
+    /// Index into the jobs of [`RunEvent::RunStarted`].
+    pub job: usize,
+    /// Number within the job, from 1.
+    pub seq: u64,
+}
+
+/// One job, as it is known when the run begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobInfo {
+    pub name: Arc<str>,
+    /// Has items or `repeat`: its tasks are called `name[seq]`.
+    pub many: bool,
+    /// Number of tasks, when that is known before any item is read.
+    pub total: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunEvent {
+    RunStarted {
+        jobs: Vec<JobInfo>,
+    },
+    /// The number of tasks of a job became known (its items were read to the end).
+    JobTotal {
+        job: usize,
+        total: u64,
+    },
+    TaskStarted {
+        task: TaskName,
+        attempt: u32,
+        /// The pid of the (first) process.
+        pid: i32,
+        /// The item as people may see it, cut short; empty for a job without items.
+        item: Arc<str>,
+        /// What was started, as a line that a shell can run; only filled under `--verbose`.
+        command: Option<String>,
+    },
+    /// An attempt failed and another will follow.
+    Retrying {
+        task: TaskName,
+        attempt: u32,
+        outcome: Outcome,
+        delay: Duration,
+    },
+    TaskEnded {
+        task: TaskName,
+        outcome: Outcome,
+        /// Filled for failures only.
+        detail: Option<Box<Detail>>,
+    },
+    /// Every task of the job has ended.
+    JobEnded {
+        job: usize,
+        /// `Ok`, or the outcome of its first failure; `Cancelled` if it was stopped.
+        outcome: Outcome,
+        /// How many tasks it had.
+        tasks: u64,
+    },
+    /// The job will not run: its `after` can no longer hold, or prun stopped.
+    JobSkipped {
+        job: usize,
+        why: String,
+    },
+    /// Something that people should know and that is no failure of a task.
+    Warning(String),
+    /// prun was told to stop, or a halt condition came true. `kill`: without grace from now on.
+    Stopping {
+        why: String,
+        kill: bool,
+    },
+    RunEnded(Summary),
+}
+
+/// What people need to understand a failure.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Detail {
+    /// The command, as a line that a shell can run.
+    pub command: String,
+    /// How to run just this task again, where that is not `command` itself.
+    pub rerun: Option<String>,
+    pub attempts: u32,
+    /// Of the last attempt.
+    pub elapsed: Duration,
+    /// For pipelines: each stage's name and how it ended, first to last.
+    pub stages: Vec<(String, Option<Exit>)>,
+    /// The last lines that it wrote to stderr, as bytes of unknown origin: escape before showing.
+    pub stderr_tail: Vec<u8>,
+}
+
+/// Counts at the end of the run.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Summary {
+    pub ok: u64,
+    pub failed: u64,
+    pub cancelled: u64,
+    pub skipped: u64,
+    pub elapsed: Duration,
+    /// The signal that stopped the run.
+    pub signal: Option<i32>,
+}
+
+/// Listens to the run and says what to write to stderr. `ui` implements it; `run` calls it and owns the
+/// descriptor, so that a slow terminal never blocks the loop.
+pub trait Listener {
+    /// Something happened. Text for stderr is appended to `out`, whole lines only.
+    fn tell(&mut self, now: Time, event: &RunEvent, out: &mut Vec<u8>);
+    /// When [`Listener::draw`] should next be called; `None` if nothing is to be drawn.
+    fn due(&self) -> Option<Time>;
+    /// Draws the bars (over what it drew before). Only called while the cursor is at the start of a line.
+    fn draw(&mut self, now: Time, out: &mut Vec<u8>);
+    /// Takes the bars off the terminal, because other bytes will be written there next.
+    fn erase(&mut self, out: &mut Vec<u8>);
+}

@@ -1,0 +1,2 @@
+//! TOML text → [`JobFile`]. Pure.
+pub mod values;

@@ -1,0 +1,2 @@
+//! os
+#![allow(unsafe_code)]
