@@ -29,6 +29,8 @@ pub enum Op {
     Replay { dest: Dest, spill: SpillId, len: u64 },
     /// Remove the temporary file.
     Drop { spill: SpillId },
+    /// Nothing more will go there.
+    Close { dest: Dest },
 }
 
 /// How much of a flowing lane's output goes on at once.
@@ -40,11 +42,13 @@ pub enum Framing {
     Lines,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LaneSpec {
     pub dest: Dest,
     /// Put before each line.
     pub tag: Option<Arc<[u8]>>,
+    /// Nobody else writes there: it is closed at the lane's end.
+    pub own: bool,
 }
 
 /// When a task's lanes flow.
@@ -190,11 +194,10 @@ impl Outputs {
         }
         for lane in &mut sheaf.lanes {
             self.kept -= lane.kept.len();
-            if sheaf.flowing || sheaf.policy == Policy::Flow {
-                lane.release(&mut self.ops);
-            } else if let Some((spill, _)) = lane.spill {
-                self.ops.push(Op::Drop { spill });
+            if !sheaf.flowing && sheaf.policy != Policy::Flow {
+                lane.forget(&mut self.ops);
             }
+            lane.finish(&mut self.ops);
         }
     }
 
@@ -247,12 +250,27 @@ impl Outputs {
     fn release(&mut self, lanes: &mut [Lane]) {
         for lane in lanes {
             self.kept -= lane.kept.len();
-            lane.release(&mut self.ops);
+            lane.finish(&mut self.ops);
         }
     }
 }
 
 impl Lane {
+    /// Hands on what was held, at the lane's end.
+    fn finish(&mut self, ops: &mut Vec<Op>) {
+        self.release(ops);
+        if self.spec.own {
+            ops.push(Op::Close { dest: self.spec.dest });
+        }
+    }
+
+    fn forget(&mut self, ops: &mut Vec<Op>) {
+        self.kept.clear();
+        if let Some((spill, _)) = self.spill.take() {
+            ops.push(Op::Drop { spill });
+        }
+    }
+
     /// Hands on what was held, spilled first.
     fn release(&mut self, ops: &mut Vec<Op>) {
         let dest = self.spec.dest;

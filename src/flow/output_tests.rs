@@ -1,11 +1,11 @@
 use super::output::*;
 
 fn lane(dest: Dest) -> LaneSpec {
-    LaneSpec { dest, tag: None }
+    LaneSpec { dest, tag: None, own: false }
 }
 
 fn tagged(tag: &str) -> LaneSpec {
-    LaneSpec { dest: Dest::Stdout, tag: Some(tag.as_bytes().into()) }
+    LaneSpec { dest: Dest::Stdout, tag: Some(tag.as_bytes().into()), own: false }
 }
 
 /// What was written so far, as text, one string a write.
@@ -130,6 +130,7 @@ fn a_spilled_attempt_that_is_retried_is_dropped() {
     outputs.push(0, 0, &vec![b'x'; 3 << 20]);
     outputs.retry(0);
     assert_eq!(outputs.ops.last(), Some(&Op::Drop { spill: 1 }));
+    assert_eq!(outputs.ops.len(), 2, "nothing of it is shown");
 }
 
 #[test]

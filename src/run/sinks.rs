@@ -74,6 +74,8 @@ impl Sinks {
                 }
             }
             Op::Drop { spill } => self.disk.drop_spill(spill),
+            Op::Close { dest: Dest::File(file) } => self.disk.close(file),
+            Op::Close { .. } => {}
         }
     }
 
@@ -82,12 +84,6 @@ impl Sinks {
         self.files += 1;
         self.disk.open(self.files, path, append);
         Dest::File(self.files)
-    }
-
-    pub fn close_file(&mut self, dest: Dest) {
-        if let Dest::File(file) = dest {
-            self.disk.close(file);
-        }
     }
 
     /// Whether so much waits to be written that reading must stop. The loop is woken when it may go on.

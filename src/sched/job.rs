@@ -43,8 +43,6 @@ pub struct JobState {
     pub source: Source,
     /// Tasks that wait for a slot, in order.
     pub ready: VecDeque<TaskId>,
-    /// The task of the last item, until it starts.
-    pub newest: Option<TaskId>,
     /// Tasks that hold a slot.
     pub running: usize,
     /// Tasks that have not ended.
@@ -112,7 +110,6 @@ impl Jobs {
             phase: Phase::Blocked(job.after.len()),
             source: Source::Idle,
             ready: VecDeque::new(),
-            newest: None,
             running: 0,
             active: 0,
             seq: 0,

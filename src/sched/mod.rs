@@ -55,11 +55,11 @@ pub const DRAIN: Time = Time::from_millis(200);
 pub enum Event {
     /// The run begins.
     Begin,
-    /// The next item of the job is there; the answer to [`Action::Pull`].
+    /// The task of the job's next item can be started ([`Supervisor::add_item`]).
     Item(JobId),
-    /// The job has no more items; the other answer.
+    /// The job has no more items: the other answer to [`Action::Pull`].
     NoMoreItems(JobId),
-    /// The job's items could not be read: the third.
+    /// The job's items could not be read: the third answer.
     ItemsFailed(JobId, String),
     /// `started` of the task's stages run, the next one could not be executed.
     NotStarted { task: TaskId, started: usize, failure: Arc<StartFailure> },
@@ -169,9 +169,20 @@ impl Supervisor {
         (task.job, task.seq)
     }
 
-    /// The task made by the last [`Event::Item`] of this job, which has not started yet.
-    pub fn newest(&self, job: JobId) -> Option<TaskId> {
-        self.jobs.get(job).newest
+    /// The answer to [`Action::Pull`]: an item is there, and becomes a task. `None`: the job was closed
+    /// meanwhile. [`Event::Item`] follows, when the caller knows what belongs to the task.
+    pub fn add_item(&mut self, job: JobId) -> Option<TaskId> {
+        let state = self.jobs.get_mut(job);
+        if state.source != Source::Pulling {
+            return None;
+        }
+        state.source = Source::Idle;
+        state.seq += 1;
+        state.active += 1;
+        let stages = self.plan.jobs[job].stages.len();
+        let id = self.tasks.add(job, state.seq, stages);
+        state.ready.push_back(id);
+        Some(id)
     }
 
     /// While output can't be handed on, nothing new starts. Bounds what is buffered; never what is controlled.
@@ -187,8 +198,14 @@ impl Supervisor {
     /// Takes what happened, appends what to do.
     pub fn handle(&mut self, now: Time, event: Event, actions: &mut Vec<Action>) {
         match event {
+            // A task may have ended while the event waited in the queue.
+            Event::NotStarted { task, .. }
+            | Event::Exited { task, .. }
+            | Event::Drained(task)
+            | Event::GroupGone(task)
+                if !self.tasks.contains(task) => {}
             Event::Begin => self.open_unblocked(actions),
-            Event::Item(job) => self.item(job),
+            Event::Item(job) => self.note_startable(job),
             Event::NoMoreItems(job) => self.source_ended(job, None, actions),
             Event::ItemsFailed(job, why) => self.source_ended(job, Some(why), actions),
             Event::NotStarted { task, started, failure } => {
@@ -243,21 +260,6 @@ impl Supervisor {
 
     // ---- items -------------------------------------------------------------------------------------------
 
-    fn item(&mut self, job: JobId) {
-        let state = self.jobs.get_mut(job);
-        if state.source != Source::Pulling {
-            return; // The job was closed meanwhile.
-        }
-        state.source = Source::Idle;
-        state.seq += 1;
-        state.active += 1;
-        let stages = self.plan.jobs[job].stages.len();
-        let id = self.tasks.add(job, state.seq, stages);
-        state.ready.push_back(id);
-        state.newest = Some(id);
-        self.note_startable(job);
-    }
-
     fn source_ended(&mut self, job: JobId, why: Option<String>, actions: &mut Vec<Action>) {
         let state = self.jobs.get_mut(job);
         if state.source != Source::Pulling {
@@ -303,9 +305,6 @@ impl Supervisor {
         let plan = &self.plan.jobs[job];
         let state = self.jobs.get_mut(job);
         let Some(id) = state.ready.pop_front() else { return };
-        if state.newest == Some(id) {
-            state.newest = None;
-        }
         state.running += 1;
         let run_slot = self.slots.take();
         let own_slot = state.slots.as_mut().map(Slots::take);
@@ -348,7 +347,7 @@ impl Supervisor {
     // ---- processes ---------------------------------------------------------------------------------------
 
     fn exited(&mut self, now: Time, id: TaskId, stage: usize, exit: Exit, actions: &mut Vec<Action>) {
-        self.tasks.get_mut(id).exits[stage] = Some(exit);
+        self.tasks.get_mut(id).exits[stage].get_or_insert(exit);
         match self.tasks.state(id).clone() {
             State::Running { live: 1, drained, .. } => self.all_exited(now, id, drained, None, actions),
             State::Running { live, drained, deadline } => {
@@ -358,7 +357,8 @@ impl Supervisor {
                 stopping.live -= 1;
                 self.tasks.set(id, State::Stopping(stopping));
             }
-            state => unreachable!("an exit in {state:?}"),
+            // Of an attempt that is over.
+            State::Ready(_) | State::Draining { .. } | State::Backoff { .. } => {}
         }
     }
 
@@ -387,7 +387,7 @@ impl Supervisor {
                 self.tasks.set(id, State::Stopping(stopping));
             }
             State::Draining { reason, .. } => self.finish_attempt(now, id, reason, actions),
-            state => unreachable!("end of output in {state:?}"),
+            State::Ready(_) | State::Backoff { .. } => {}
         }
     }
 

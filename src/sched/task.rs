@@ -84,6 +84,10 @@ impl Tasks {
         TaskId { place, generation: *generation }
     }
 
+    pub fn contains(&self, id: TaskId) -> bool {
+        matches!(self.places.get(id.place as usize), Some((generation, Some(_))) if *generation == id.generation)
+    }
+
     pub fn get(&self, id: TaskId) -> &Task {
         match &self.places[id.place as usize] {
             (generation, Some(task)) if *generation == id.generation => task,
