@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,7 +17,7 @@ use crate::os;
 
 enum Command {
     Spill(SpillId, Vec<u8>),
-    /// Hands the spilled file, rewound, to a writer.
+    /// Hands the spilled file to a writer.
     Take(SpillId, Sender<io::Result<File>>),
     /// Copies the spilled file to an output file.
     Copy(SpillId, u32, u64),
@@ -154,20 +154,20 @@ impl Worker {
         match command {
             Command::Spill(spill, bytes) => {
                 if !self.spills.contains_key(&spill) {
-                    self.spills.insert(spill, os::io::temporary_file().map_err(spilling)?);
+                    self.spills.insert(spill, os::files::temporary().map_err(spilling)?);
                 }
                 self.spills[&spill].write_all(&bytes).map_err(spilling)
             }
             Command::Take(spill, to) => {
                 // A writer that has failed takes nothing more.
-                let _ = to.send(self.rewound(spill));
+                let _ = to.send(self.taken(spill));
                 Ok(())
             }
             Command::Copy(spill, file, len) => {
-                let from = self.rewound(spill).map_err(spilling)?;
+                let from = self.taken(spill).map_err(spilling)?;
                 let Some((path, to)) = self.files.get(&file) else { return Ok(()) };
                 let failed = |error| format!("could not write `{}`: {error}", path.display());
-                os::io::copy_file(&from, to.as_fd(), len).map_err(failed)
+                os::io::copy_file(&from, 0, len, to.as_fd()).map_err(failed)
             }
             Command::Drop(spill) => {
                 self.spills.remove(&spill);
@@ -192,10 +192,8 @@ impl Worker {
         }
     }
 
-    fn rewound(&mut self, spill: SpillId) -> io::Result<File> {
-        let mut file = self.spills.remove(&spill).ok_or(io::ErrorKind::NotFound)?;
-        file.seek(SeekFrom::Start(0))?;
-        Ok(file)
+    fn taken(&mut self, spill: SpillId) -> io::Result<File> {
+        Ok(self.spills.remove(&spill).ok_or(io::ErrorKind::NotFound)?)
     }
 }
 

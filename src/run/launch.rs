@@ -229,13 +229,13 @@ fn is_relative(program: &[u8]) -> bool {
 fn find_program(program: &[u8], env: &Env, directory: Option<&Path>) -> Result<CString, StartFailure> {
     let path = env.iter().find_map(|variable| variable.strip_prefix(b"PATH="));
     find::resolve(program, path, directory).map_err(|not_found| {
-        let (code, why) = find::explain_not_found(program, &not_found);
+        let (code, why) = find::explain_missing(program, not_found);
         StartFailure { code, why }
     })
 }
 
 fn explain(program: &[u8], path: &CStr, error: StartError, directory: Option<&Path>) -> StartFailure {
-    let (code, why) = find::explain(program, path, error.step, error.errno, directory);
+    let (code, why) = find::explain(program, path, error, directory);
     StartFailure { code, why }
 }
 

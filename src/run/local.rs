@@ -355,7 +355,7 @@ impl Local {
     /// and discards, so that a leftover is neither stopped nor killed by a full or a closed pipe.
     fn last_look(&mut self, active: &mut Active, reader: Reader, shared: &mut Shared) -> bool {
         let _ = shared.poller.remove(reader.fd.as_fd());
-        let _ = os::io::set_nonblocking(reader.fd.as_fd());
+        let _ = os::own::set_nonblocking(reader.fd.as_fd());
         let mut seen = 0;
         while seen < LAST_LOOK {
             match reader.read(&mut self.buffer) {
@@ -423,7 +423,7 @@ fn capture(
 /// A task that has prun's own terminal as its stdin stays in prun's process group: in one of its own the
 /// terminal would stop it at its first read.
 fn shares_terminal(stage: &Stage) -> bool {
-    matches!(stage.stdin, Stdin::Inherit) && os::io::is_terminal(os::io::stdin())
+    matches!(stage.stdin, Stdin::Inherit) && os::own::is_terminal(os::own::stdin())
 }
 
 fn render(template: &Template, scope: &Scope) -> Arc<[u8]> {

@@ -150,7 +150,7 @@ impl Run {
         let direct = |job: &crate::plan::Job| job.output == OutputMode::Raw;
         if self.plan.jobs.iter().any(direct) {
             // What can't be watched has no other end that could go.
-            let _ = self.poller.add(os::io::stdout(), Token::Stdout.pack(), Interest::Hangup);
+            let _ = self.poller.add(os::own::stdout(), Token::Stdout.pack(), Interest::Hangup);
         }
     }
 
@@ -194,7 +194,7 @@ impl Run {
             Token::Signals => self.take_signals(),
             Token::Sinks => self.sinks.waker().drain(),
             Token::Stdout => {
-                let _ = self.poller.remove(os::io::stdout());
+                let _ = self.poller.remove(os::own::stdout());
                 self.events.push_back(Event::OutputClosed);
             }
             Token::Items(job) => {
@@ -472,7 +472,7 @@ impl Run {
                             return Verdict::Signal(*signal);
                         }
                     }
-                    Token::Stdout => drop(self.poller.remove(os::io::stdout())),
+                    Token::Stdout => drop(self.poller.remove(os::own::stdout())),
                     token => {
                         let (local, mut shared) = self.local();
                         local.ready(token, event, &mut shared);

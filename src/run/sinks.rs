@@ -33,7 +33,7 @@ pub enum Failure {
 impl Sinks {
     pub fn new() -> io::Result<Sinks> {
         let waker = Arc::new(os::waker::Waker::new()?);
-        let same = os::io::same_file(os::io::stdout(), os::io::stderr());
+        let same = os::io::same_file(os::own::stdout(), os::own::stderr());
         Ok(Sinks {
             stdout: Writer::new(Arc::clone(&waker)),
             stderr: (!same).then(|| Writer::new(Arc::clone(&waker))),

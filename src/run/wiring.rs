@@ -73,8 +73,7 @@ const FEED_PIPE: usize = 256 << 10;
 
 impl Wiring {
     pub fn new() -> io::Result<Wiring> {
-        let null = File::options().read(true).write(true).open("/dev/null")?;
-        Ok(Wiring { null, open: None, job_files: HashMap::new() })
+        Ok(Wiring { null: os::files::dev_null()?, open: None, job_files: HashMap::new() })
     }
 
     /// What the first stage reads.
@@ -103,7 +102,7 @@ impl Wiring {
             }
             Stdin::File(path) => {
                 let path = path_of(path, &stage.base, scope);
-                let file = os::io::open_input(&path).map_err(|error| no_file(&path, &error))?;
+                let file = os::own::open_input(&path).map_err(|error| no_file(&path, &error))?;
                 Ok(Source::Owned(file.into()))
             }
         }
@@ -185,7 +184,7 @@ impl Wiring {
 
 fn feed(bytes: Vec<u8>) -> Result<Source, StartFailure> {
     let (reader, writer) = os_pipe::pipe().map_err(|error| no_pipe(&error))?;
-    os::io::set_nonblocking(writer.as_fd()).map_err(|error| no_pipe(&error.into()))?;
+    os::own::set_nonblocking(writer.as_fd()).map_err(|error| no_pipe(&error.into()))?;
     if bytes.len() > PIPE {
         os::io::set_pipe_size(writer.as_fd(), FEED_PIPE);
     }
@@ -220,9 +219,9 @@ pub fn path_of(path: &Template, base: &Path, scope: &Scope) -> PathBuf {
 }
 
 fn no_file(path: &Path, error: &io::Error) -> StartFailure {
-    StartFailure { code: 126, why: format!("could not open `{}`: {}", path.display(), os::io::reason(error)) }
+    StartFailure { code: 126, why: format!("could not open `{}`: {}", path.display(), os::own::reason(error)) }
 }
 
 pub fn no_pipe(error: &io::Error) -> StartFailure {
-    StartFailure { code: 126, why: format!("could not make a pipe: {}", os::io::reason(error)) }
+    StartFailure { code: 126, why: format!("could not make a pipe: {}", os::own::reason(error)) }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -164,23 +164,24 @@ fn report(state: &mut State, shared: &Shared) {
     }
 }
 
-/// Writes small pieces for the same descriptor together: tasks that end at the same time cost one call.
+/// Writes pieces for the same descriptor together: tasks that end at the same time cost one call.
 fn write(mut jobs: VecDeque<Job>) -> Result<(), (Own, io::Error)> {
     while let Some(job) = jobs.pop_front() {
         match job {
-            Job::Bytes(own, mut bytes) => {
-                while let Some(Job::Bytes(next, more)) = jobs.front()
+            Job::Bytes(own, bytes) => {
+                let mut together = vec![bytes];
+                while let Some(Job::Bytes(next, more)) = jobs.front_mut()
                     && *next == own
-                    && bytes.len() + more.len() <= 64 << 10
                 {
-                    bytes.extend_from_slice(more);
+                    together.push(std::mem::take(more));
                     jobs.pop_front();
                 }
-                os::io::write_all(fd(own), &bytes).map_err(|error| (own, error))?;
+                let mut parts: Vec<_> = together.iter().map(|bytes| IoSlice::new(bytes)).collect();
+                os::io::write_all(fd(own), &mut parts).map_err(|error| (own, error))?;
             }
             Job::File(own, file, len) => {
                 let file = file.recv().unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()));
-                file.and_then(|file| os::io::copy_file(&file, fd(own), len)).map_err(|error| (own, error))?;
+                file.and_then(|file| os::io::copy_file(&file, 0, len, fd(own))).map_err(|error| (own, error))?;
             }
         }
     }
@@ -189,7 +190,7 @@ fn write(mut jobs: VecDeque<Job>) -> Result<(), (Own, io::Error)> {
 
 fn fd(own: Own) -> BorrowedFd<'static> {
     match own {
-        Own::Stdout => os::io::stdout(),
-        Own::Stderr => os::io::stderr(),
+        Own::Stdout => os::own::stdout(),
+        Own::Stderr => os::own::stderr(),
     }
 }
