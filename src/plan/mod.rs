@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::jobfile::values::{Halt, OutputMode, Outcomes, RetryDelay, StartMode, StatusMode};
+use crate::jobfile::values::{Halt, Outcomes, OutputMode, RetryDelay, StartMode, StatusMode};
 
 pub mod template;
 
@@ -92,9 +92,20 @@ pub enum Items {
     List(Arc<ItemList>),
     Seq(Seq),
     /// Records of a file, without their separator.
-    Lines { from: Input, separator: u8, skip_empty: bool },
-    Glob { pattern: String, base: PathBuf },
-    Csv { from: Input, separator: u8, header: bool },
+    Lines {
+        from: Input,
+        separator: u8,
+        skip_empty: bool,
+    },
+    Glob {
+        pattern: String,
+        base: PathBuf,
+    },
+    Csv {
+        from: Input,
+        separator: u8,
+        header: bool,
+    },
     /// All combinations of the sources, the last one changing fastest (`::: a b ::: c d`).
     Product(Vec<Items>),
 }
@@ -186,7 +197,12 @@ pub enum Output {
     Inherit,
     Null,
     /// `per_task`: the path has a placeholder; each attempt opens its own. Else opened once for the job.
-    File { path: Template, append: bool, show: bool, per_task: bool },
+    File {
+        path: Template,
+        append: bool,
+        show: bool,
+        per_task: bool,
+    },
     /// The next stage, through a kernel pipe. On the stdout of every stage but the last.
     Pipe,
     /// stderr only: where stdout goes.
