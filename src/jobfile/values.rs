@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
+use super::near::{alternatives, near_word};
+
 /// How many tasks at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PoolSize {
@@ -301,36 +303,6 @@ pub(super) fn one_of<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, St
     Err(format!("expected {}", alternatives(&words)) + &near_word(text, &words))
 }
 
-/// "`a`, `b` or `c`".
-pub(super) fn alternatives(words: &[&str]) -> String {
-    let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
-    match quoted.split_last() {
-        Some((last, [])) => last.clone(),
-        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
-        None => String::new(),
-    }
-}
-
-/// "; did you mean `command`?", or nothing.
-fn near_word(word: &str, known: &[&str]) -> String {
-    nearest(word, known.iter().copied()).map_or_else(String::new, |near| format!("; did you mean `{near}`?"))
-}
-
-/// The one of `known` that `word` was probably meant to be.
-pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let word = word.to_lowercase();
-    // A third of the letters may be wrong, but not all of a short word's.
-    let most = (word.chars().count() / 3).clamp(1, 4);
-    known
-        .into_iter()
-        // Words that differ more in length need no closer look.
-        .filter(|candidate| candidate.len().abs_diff(word.len()) <= most)
-        .map(|candidate| (strsim::osa_distance(&word, &candidate.to_lowercase()), candidate))
-        .filter(|(distance, candidate)| *distance <= most && *distance < candidate.chars().count())
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -420,13 +392,5 @@ mod tests {
             assert!(parse_signal(text).is_err(), "{text}");
         }
         assert!(parse_signal("TREM").unwrap_err().contains("did you mean `TERM`?"));
-    }
-
-    #[test]
-    fn a_near_word_is_one_slip_away() {
-        assert_eq!(nearest("comand", ["command", "script"]), Some("command"));
-        assert_eq!(nearest("ok", ["no", "cwd"]), None);
-        assert_eq!(nearest("b", ["a"]), None);
-        assert_eq!(nearest("Timeout", ["timeout"]), Some("timeout"));
     }
 }
