@@ -6,7 +6,11 @@ use std::time::Duration;
 
 use crate::jobfile::values::{Halt, Outcomes, OutputMode, RetryDelay, StartMode, StatusMode};
 
+mod context;
+mod place;
+pub mod script;
 pub mod template;
+pub mod words;
 
 use template::{ScriptText, Template, Word};
 
