@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use crate::jobfile::values::{Halt, Outcomes, OutputMode, RetryDelay, StartMode, StatusMode};
 
+pub mod argv;
 mod context;
+pub mod items;
 mod place;
 pub mod script;
+pub mod status;
 pub mod template;
 pub mod words;
 
