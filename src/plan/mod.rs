@@ -4,9 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use crate::jobfile::When;
 use crate::jobfile::values::{Halt, Outcomes, OutputMode, RetryDelay, StartMode, StatusMode};
 
 pub mod argv;
+pub mod build;
 mod context;
 pub mod items;
 mod place;
@@ -72,13 +74,6 @@ pub struct After {
     /// Index into that job's stages (its last one, unless `after` names a job in the middle of a pipe).
     pub stage: usize,
     pub when: When,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum When {
-    Success,
-    Failure,
-    Exit,
 }
 
 /// How many items make one task.
