@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
+
+use super::near::{alternatives, near_word};
+
 /// How many tasks at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PoolSize {
@@ -82,4 +86,311 @@ pub enum StatusMode {
     Any,
     Count,
     Xargs,
+}
+
+impl PoolSize {
+    /// How many that is on this many CPUs; [`usize::MAX`] is no limit.
+    pub fn resolve(self, cpus: usize) -> usize {
+        match self {
+            PoolSize::Count(0) => usize::MAX,
+            PoolSize::Count(n) => n,
+            PoolSize::Percent(percent) => {
+                (cpus.saturating_mul(percent as usize).saturating_add(50) / 100).max(1)
+            }
+            PoolSize::Plus(n) => cpus.saturating_add(n),
+            PoolSize::Minus(n) => cpus.saturating_sub(n).max(1),
+        }
+    }
+}
+
+impl RetryDelay {
+    /// The same delay before each attempt.
+    pub fn constant(delay: Duration) -> RetryDelay {
+        RetryDelay { first: delay, factor: 1.0, max: delay, jitter: false }
+    }
+}
+
+impl Default for RetryDelay {
+    fn default() -> Self {
+        RetryDelay::constant(Duration::ZERO)
+    }
+}
+
+impl Outcomes {
+    /// Exit code 0 alone: what is `ok` unless a job says otherwise.
+    pub fn success() -> Outcomes {
+        Outcomes { codes: vec![0], timeout: false, signal: false }
+    }
+
+    /// Takes in one word of `ok`: an exit code, `timeout` or `signal`.
+    pub fn add(&mut self, word: &str) -> Result<(), String> {
+        match word {
+            "timeout" => self.timeout = true,
+            "signal" => self.signal = true,
+            _ => {
+                let code = word.parse::<u8>().map_err(|_| {
+                    "expected exit codes from 0 to 255, `timeout` or `signal`".to_owned()
+                        + &near_word(word, &["timeout", "signal"])
+                })?;
+                if let Err(at) = self.codes.binary_search(&code) {
+                    self.codes.insert(at, code);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Longer times are refused, so that adding some of them up can't overflow.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+/// `"250ms"`, `"30s"`, `"1h30m"`; a bare number, also a decimal one, is seconds.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let text = text.trim();
+    let form = "expected a duration such as `250ms`, `30s`, `5m`, `1h30m`, or a number of seconds";
+    let plain =
+        text.bytes().all(|b| b.is_ascii_digit() || b == b'.') && text.bytes().any(|b| b.is_ascii_digit());
+    let duration = if plain {
+        let seconds: f64 = text.parse().map_err(|_| form.to_owned())?;
+        Duration::try_from_secs_f64(seconds).map_err(|_| TOO_LONG.to_owned())?
+    } else {
+        humantime::parse_duration(text).map_err(|why| match why {
+            humantime::DurationError::UnknownUnit { unit, .. } if !unit.is_empty() => {
+                format!("no unit of time is called `{unit}`: {form}")
+            }
+            humantime::DurationError::NumberOverflow => TOO_LONG.to_owned(),
+            _ => form.to_owned(),
+        })?
+    };
+    if duration > LONGEST { Err(TOO_LONG.to_owned()) } else { Ok(duration) }
+}
+
+const TOO_LONG: &str = "expected a duration of at most 100 years and at least a nanosecond";
+
+/// `4`, `0` (no limit), `50%` of the CPUs, `+2` and `-2` of them.
+pub fn parse_pool(text: &str) -> Result<PoolSize, String> {
+    let text = text.trim();
+    let bad = || "expected a number, `0` for no limit, `50%` of the CPUs, or `+2` more than CPUs".to_owned();
+    let number = |digits: &str| {
+        // `parse` would take a sign, as in "+-2".
+        if digits.bytes().all(|b| b.is_ascii_digit()) {
+            digits.parse::<u32>().map_err(|_| bad())
+        } else {
+            Err(bad())
+        }
+    };
+    if let Some(percent) = text.strip_suffix('%') {
+        return match number(percent)? {
+            0 => Err("expected more than `0%` of the CPUs".to_owned()),
+            percent => Ok(PoolSize::Percent(percent)),
+        };
+    }
+    if let Some(more) = text.strip_prefix('+') {
+        return Ok(PoolSize::Plus(number(more)? as usize));
+    }
+    if let Some(fewer) = text.strip_prefix('-') {
+        return Ok(PoolSize::Minus(number(fewer)? as usize));
+    }
+    Ok(PoolSize::Count(number(text)? as usize))
+}
+
+/// GNU parallel's grammar: `never`, `soon,fail=1`, `now,fail=20%`, `now,success=1`, `now,done=10`; `now` and
+/// `soon` alone mean `fail=1`; `0`, `1`, `2` are `never`, `soon,fail=1`, `now,fail=1`. `None` is `never`.
+pub fn parse_halt(text: &str) -> Result<Option<Halt>, String> {
+    let bad = || {
+        "expected `never`, or `now` or `soon` with a limit, such as `now,fail=1`, `soon,fail=20%`, `now,success=1`, `now,done=10`"
+            .to_owned()
+    };
+    let text = match text.trim() {
+        "never" | "0" => return Ok(None),
+        "1" => "soon,fail=1",
+        "2" => "now,fail=1",
+        text => text,
+    };
+    let (when, limit) = text.split_once(',').unwrap_or((text, "fail=1"));
+    let now = match when.trim() {
+        "now" => true,
+        "soon" => false,
+        other => return Err(bad() + &near_word(other, &["never", "now", "soon"])),
+    };
+    let (on, limit) = limit.split_once('=').ok_or_else(bad)?;
+    let on = match on.trim() {
+        "fail" => HaltOn::Fail,
+        "success" => HaltOn::Success,
+        "done" => HaltOn::Done,
+        other => return Err(bad() + &near_word(other, &["fail", "success", "done"])),
+    };
+    let limit = halt_limit(limit.trim()).ok_or_else(|| {
+        format!(
+            "expected a number from 1, or a percentage above 0 and up to 100, in place of `{}`",
+            limit.trim()
+        )
+    })?;
+    Ok(Some(Halt { now, on, limit }))
+}
+
+fn halt_limit(text: &str) -> Option<HaltLimit> {
+    match text.strip_suffix('%') {
+        Some(percent) => {
+            let percent: f64 = percent.parse().ok()?;
+            (percent > 0.0 && percent <= 100.0).then_some(HaltLimit::Percent(percent))
+        }
+        None => text.parse().ok().filter(|&n: &u64| n > 0).map(HaltLimit::Count),
+    }
+}
+
+/// A comma-separated list of exit codes, `timeout` and `signal`: `0,1,timeout`.
+pub fn parse_outcomes(text: &str) -> Result<Outcomes, String> {
+    let mut outcomes = Outcomes::default();
+    text.split(',').try_for_each(|word| outcomes.add(word.trim()))?;
+    Ok(outcomes)
+}
+
+/// A signal's number: `TERM`, `SIGTERM`, `sigterm`, `15`.
+pub fn parse_signal(text: &str) -> Result<i32, String> {
+    let text = text.trim();
+    if text.bytes().all(|b| b.is_ascii_digit()) {
+        // Linux numbers its signals from 1 to 64, the real-time ones included.
+        return text
+            .parse()
+            .ok()
+            .filter(|number| (1..=64).contains(number))
+            .ok_or_else(|| "expected the number of a signal, from 1 to 64".to_owned());
+    }
+    let name = text.to_ascii_uppercase();
+    let name = if name.starts_with("SIG") { name } else { format!("SIG{name}") };
+    name.parse::<Signal>().map(|signal| signal as i32).map_err(|_| {
+        let names: Vec<&str> = Signal::iterator().map(|signal| &signal.as_str()[3..]).collect();
+        "expected the name or number of a signal, such as `TERM`, `INT`, `HUP`, `9`".to_owned()
+            + &near_word(&name[3..], &names)
+    })
+}
+
+/// `group`, `line` or `raw`.
+pub fn parse_output(text: &str) -> Result<OutputMode, String> {
+    one_of(text, &[("group", OutputMode::Group), ("line", OutputMode::Line), ("raw", OutputMode::Raw)])
+}
+
+/// `spawn` or `fork`.
+pub fn parse_start(text: &str) -> Result<StartMode, String> {
+    one_of(text, &[("spawn", StartMode::Spawn), ("fork", StartMode::Fork)])
+}
+
+/// `first`, `any`, `count` or `xargs`.
+pub fn parse_status(text: &str) -> Result<StatusMode, String> {
+    one_of(
+        text,
+        &[
+            ("first", StatusMode::First),
+            ("any", StatusMode::Any),
+            ("count", StatusMode::Count),
+            ("xargs", StatusMode::Xargs),
+        ],
+    )
+}
+
+/// One duration: the same delay before each further attempt.
+pub fn parse_retry_delay(text: &str) -> Result<RetryDelay, String> {
+    parse_duration(text).map(RetryDelay::constant)
+}
+
+/// The value of the word that `text` is, or an error that lists the words.
+pub(super) fn one_of<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, String> {
+    if let Some((_, value)) = choices.iter().find(|(word, _)| *word == text.trim()) {
+        return Ok(*value);
+    }
+    let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+    Err(format!("expected {}", alternatives(&words)) + &near_word(text, &words))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        for (text, millis) in [
+            ("250ms", 250),
+            ("30s", 30_000),
+            ("1h30m", 5_400_000),
+            ("2", 2000),
+            ("0.25", 250),
+            (".5", 500),
+            ("0", 0),
+            ("1.5s", 1500),
+        ] {
+            assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for text in
+            ["", "-1", "1.2.3", ".", "s", "5 parsecs", "1e3", "nan", "200y", "99999999999999999999", "1h30"]
+        {
+            assert!(parse_duration(text).is_err(), "{text}");
+        }
+        assert!(parse_duration("5parsecs").unwrap_err().contains("`parsecs`"));
+    }
+
+    #[test]
+    fn pools() {
+        assert_eq!(parse_pool("0").unwrap().resolve(4), usize::MAX);
+        assert_eq!(parse_pool("3").unwrap().resolve(4), 3);
+        assert_eq!(parse_pool("50%").unwrap().resolve(5), 3);
+        assert_eq!(parse_pool("1%").unwrap().resolve(4), 1);
+        assert_eq!(parse_pool("+2").unwrap().resolve(4), 6);
+        assert_eq!(parse_pool("-2").unwrap().resolve(4), 2);
+        assert_eq!(parse_pool("-9").unwrap().resolve(4), 1);
+        for text in ["", "x", "+-2", "%", "0%", "1.5", "--2", "4x"] {
+            assert!(parse_pool(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn halts() {
+        let halt = |now, on, limit| Ok(Some(Halt { now, on, limit }));
+        assert_eq!(parse_halt("never"), Ok(None));
+        assert_eq!(parse_halt("0"), Ok(None));
+        assert_eq!(parse_halt("1"), halt(false, HaltOn::Fail, HaltLimit::Count(1)));
+        assert_eq!(parse_halt("2"), parse_halt("now"));
+        assert_eq!(parse_halt("soon"), parse_halt("soon,fail=1"));
+        assert_eq!(parse_halt("now,fail=20%"), halt(true, HaltOn::Fail, HaltLimit::Percent(20.0)));
+        assert_eq!(parse_halt("now,success=1"), halt(true, HaltOn::Success, HaltLimit::Count(1)));
+        assert_eq!(parse_halt("soon, done=10"), halt(false, HaltOn::Done, HaltLimit::Count(10)));
+        for text in [
+            "",
+            "later",
+            "now,",
+            "now,fail",
+            "now,fail=",
+            "now,fail=0",
+            "now,fail=0%",
+            "now,fail=101%",
+            "now,fail=x",
+            "now,fail=nan%",
+            "3",
+        ] {
+            assert!(parse_halt(text).is_err(), "{text}");
+        }
+        assert!(parse_halt("now,fial=1").unwrap_err().ends_with("did you mean `fail`?"));
+    }
+
+    #[test]
+    fn outcomes() {
+        let outcomes = parse_outcomes("3, 0,timeout,0").unwrap();
+        assert_eq!(outcomes, Outcomes { codes: vec![0, 3], timeout: true, signal: false });
+        for text in ["", "256", "-1", "0,", "signals are"] {
+            assert!(parse_outcomes(text).is_err(), "{text}");
+        }
+        assert!(parse_outcomes("timout").unwrap_err().contains("`timeout`?"));
+    }
+
+    #[test]
+    fn signals() {
+        for text in ["TERM", "SIGTERM", "sigterm", "15"] {
+            assert_eq!(parse_signal(text), Ok(15), "{text}");
+        }
+        assert_eq!(parse_signal("64"), Ok(64));
+        for text in ["", "0", "65", "NOPE", "-9"] {
+            assert!(parse_signal(text).is_err(), "{text}");
+        }
+        assert!(parse_signal("TREM").unwrap_err().contains("did you mean `TERM`?"));
+    }
 }

@@ -4,11 +4,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use crate::jobfile::When;
 use crate::jobfile::values::{Halt, Outcomes, OutputMode, RetryDelay, StartMode, StatusMode};
 
+pub mod argv;
+pub mod build;
 mod context;
+pub mod items;
 mod place;
 pub mod script;
+pub mod status;
 pub mod template;
 pub mod words;
 
@@ -69,13 +74,6 @@ pub struct After {
     /// Index into that job's stages (its last one, unless `after` names a job in the middle of a pipe).
     pub stage: usize,
     pub when: When,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum When {
-    Success,
-    Failure,
-    Exit,
 }
 
 /// How many items make one task.

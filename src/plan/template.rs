@@ -170,6 +170,12 @@ impl Template {
         self.places().next().is_some()
     }
 
+    /// Length of what is no placeholder.
+    pub(super) fn fixed_len(&self) -> usize {
+        let text = |piece: &Piece| if let Piece::Text(text) = piece { text.len() } else { 0 };
+        self.pieces.iter().map(text).sum()
+    }
+
     /// Makes `{1}` … `{columns}` empty, not their spelling, where a task has fewer items.
     pub(super) fn blank_columns(&mut self, columns: usize) {
         for piece in &mut self.pieces {

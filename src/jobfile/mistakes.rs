@@ -1,0 +1,213 @@
+//! Mistakes in a job file, and how people see them. Pure.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use annotate_snippets::renderer::DecorStyle;
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet, normalize_untrusted_str};
+
+/// No more are shown.
+const SHOWN: usize = 50;
+/// No more are kept: a file of garbage has one in every line.
+const KEPT: usize = 1000;
+/// How far apart two places may be and still share one snippet.
+const NEAR: usize = 64 * 1024;
+
+/// What is wrong at one place of a job file, or with the command line that goes with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    pub message: String,
+    /// Bytes of the file, and what is said about them there. `None`: the command line is wrong.
+    pub place: Option<(Range<usize>, String)>,
+    /// Another place that has to do with it.
+    pub other: Option<(Range<usize>, String)>,
+    pub help: Option<String>,
+}
+
+impl Mistake {
+    /// A mistake in the command line.
+    pub fn new(message: impl Into<String>) -> Mistake {
+        Mistake { message: message.into(), place: None, other: None, help: None }
+    }
+
+    /// A mistake at this place of the file.
+    pub fn at(span: Range<usize>, message: impl Into<String>) -> Mistake {
+        Mistake { place: Some((span, String::new())), ..Mistake::new(message) }
+    }
+
+    /// What is said at the caret.
+    pub fn label(mut self, label: impl Into<String>) -> Mistake {
+        if let Some((_, text)) = &mut self.place {
+            *text = label.into();
+        }
+        self
+    }
+
+    /// Points at another place, too.
+    pub fn other(mut self, span: Range<usize>, label: impl Into<String>) -> Mistake {
+        self.other = Some((span, label.into()));
+        self
+    }
+
+    /// What to do.
+    pub fn help(mut self, help: impl Into<String>) -> Mistake {
+        self.help = Some(help.into());
+        self
+    }
+
+    fn start(&self) -> Option<usize> {
+        self.place.as_ref().map(|(span, _)| span.start)
+    }
+}
+
+/// Every mistake of one file. Never empty when it is the error of a `Result`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Mistakes {
+    /// The file, as people know it.
+    name: Arc<str>,
+    source: Arc<str>,
+    list: Vec<Mistake>,
+    /// Those that are not kept.
+    more: usize,
+}
+
+impl Mistakes {
+    pub(super) fn new(name: &str, source: Arc<str>) -> Mistakes {
+        Mistakes { name: name.into(), source, list: Vec::new(), more: 0 }
+    }
+
+    /// Takes in one more. What holds for many jobs, such as a wrong default, is said once.
+    pub fn push(&mut self, mistake: Mistake) {
+        if self.list.len() == KEPT {
+            self.more += 1;
+        } else if !self.list.contains(&mistake) {
+            self.list.push(mistake);
+        }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.list.len() + self.more
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether there are more than will be shown, so that no work need go into helpful details.
+    pub(crate) fn enough(&self) -> bool {
+        self.list.len() >= SHOWN
+    }
+
+    /// Drops those that are not wanted.
+    pub(super) fn retain(&mut self, wanted: impl FnMut(&Mistake) -> bool) {
+        self.list.retain(wanted);
+    }
+
+    /// For people: each with its line, a caret and help, in the order of the file. Control characters of the
+    /// file never come through.
+    pub fn render(&self, color: bool) -> String {
+        let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+        let renderer = renderer.decor_style(DecorStyle::Ascii).term_width(100);
+        let mut list: Vec<&Mistake> = self.list.iter().collect();
+        list.sort_by_key(|mistake| mistake.start());
+        let mut text = String::new();
+        for mistake in list.iter().take(SHOWN) {
+            text += &renderer.render(&[self.group(mistake)]);
+            text += "\n\n";
+        }
+        text.truncate(text.trim_end().len());
+        let more = self.len().saturating_sub(SHOWN);
+        if more > 0 {
+            text += &format!("\n\n… and {more} more {}", if more == 1 { "error" } else { "errors" });
+        }
+        text + "\n"
+    }
+
+    fn group<'a>(&'a self, mistake: &'a Mistake) -> Group<'a> {
+        let mut group = Group::with_title(Level::ERROR.primary_title(harmless(&mistake.message)));
+        if let Some((span, label)) = &mistake.place {
+            let mut notes = vec![(AnnotationKind::Primary, span.clone(), label)];
+            if let Some((span, label)) = &mistake.other {
+                notes.push((AnnotationKind::Context, span.clone(), label));
+            }
+            if notes.len() == 2 && notes[0].1.start.abs_diff(notes[1].1.start) > NEAR {
+                group = group.elements(notes.into_iter().map(|note| self.snippet(&[note])));
+            } else {
+                group = group.element(self.snippet(&notes));
+            }
+        }
+        group.elements(mistake.help.as_ref().map(|help| Level::HELP.message(harmless(help))))
+    }
+
+    /// Shows only the lines that are spoken of: a file can be long.
+    fn snippet<'a>(
+        &'a self,
+        notes: &[(AnnotationKind, Range<usize>, &'a String)],
+    ) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
+        let clip = |span: &Range<usize>| {
+            let start = floor(&self.source, span.start);
+            start..floor(&self.source, first_lines(&self.source, start, span.end)).max(start)
+        };
+        let spans: Vec<Range<usize>> = notes.iter().map(|(_, span, _)| clip(span)).collect();
+        let from = spans.iter().map(|span| span.start).min().unwrap_or(0);
+        let to = spans.iter().map(|span| span.end).max().unwrap_or(0);
+        let from = self.source[..from].rfind('\n').map_or(0, |newline| newline + 1);
+        let to = self.source[to..].find('\n').map_or(self.source.len(), |length| to + length);
+        let line = 1 + memchr::memchr_iter(b'\n', &self.source.as_bytes()[..from]).count();
+        let mut snippet =
+            Snippet::source(same_length(&self.source[from..to])).line_start(line).path(harmless(&self.name));
+        for ((kind, _, label), span) in notes.iter().zip(spans) {
+            let annotation = kind.span(span.start - from..span.end - from);
+            let label = (!label.is_empty()).then(|| harmless(label));
+            snippet = snippet.annotation(annotation.label(label));
+        }
+        snippet
+    }
+}
+
+impl fmt::Debug for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(false))
+    }
+}
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(false))
+    }
+}
+
+impl std::error::Error for Mistakes {}
+
+/// Of a value of many lines only the first few are worth showing.
+fn first_lines(source: &str, start: usize, end: usize) -> usize {
+    let end = end.min(source.len());
+    memchr::memchr_iter(b'\n', &source.as_bytes()[start.min(end)..end])
+        .nth(5)
+        .map_or(end, |newline| start + newline)
+}
+
+/// The nearest start of a character.
+fn floor(text: &str, mut at: usize) -> usize {
+    at = at.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+fn is_c1(c: char) -> bool {
+    ('\u{80}'..='\u{9f}').contains(&c)
+}
+
+/// Terminals also obey the control characters above ASCII. Each gives way to a sign of the same length, so
+/// that places stay where they are; the renderer takes care of the others.
+fn same_length(text: &str) -> String {
+    text.replace(is_c1, "\u{bf}")
+}
+
+fn harmless(text: &str) -> String {
+    normalize_untrusted_str(&text.replace(is_c1, "\u{fffd}")).replace('\n', " ")
+}

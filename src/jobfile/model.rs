@@ -1,0 +1,210 @@
+//! What a job file says, value by value, each with its place. Pure.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use super::mistakes::Mistakes;
+use super::values::{Halt, Outcomes, OutputMode, PoolSize, RetryDelay, StartMode};
+
+/// Bytes of the file.
+pub type Span = Range<usize>;
+
+/// A value, and where it stands in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spanned<T> {
+    pub value: T,
+    pub span: Span,
+}
+
+/// A string of the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Text {
+    pub value: String,
+    /// With its quotes.
+    pub span: Span,
+    /// Where its first byte stands; `None` if it is spelt with escapes.
+    pub inner: Option<usize>,
+}
+
+impl Text {
+    /// The place of some of its bytes, or of all of it where they can't be told apart.
+    pub fn place(&self, range: Range<usize>) -> Span {
+        match self.inner {
+            Some(start) => start + range.start..start + range.end,
+            None => self.span.clone(),
+        }
+    }
+}
+
+/// A job file.
+#[derive(Debug, Clone)]
+pub struct JobFile {
+    pub run: Run,
+    /// In the order of the file.
+    pub vars: Vec<(Spanned<String>, Text)>,
+    /// In the order of the file.
+    pub jobs: Vec<Job>,
+    /// What was wrong with single values; they are left out here.
+    pub mistakes: Mistakes,
+}
+
+/// `[run]`.
+#[derive(Debug, Clone, Default)]
+pub struct Run {
+    pub pool: Option<PoolSize>,
+    /// `Some(None)` is "never".
+    pub halt: Option<Option<Halt>>,
+    pub output: Option<OutputMode>,
+    pub keep_order: Option<bool>,
+    pub tag: Option<Tag>,
+    pub grace: Option<Duration>,
+}
+
+/// `tag`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tag {
+    Off,
+    /// The job's name and the item.
+    On,
+    Template(Text),
+}
+
+/// `[jobs.NAME]`, with what it takes from `[defaults]`.
+#[derive(Debug, Clone)]
+pub struct Job {
+    pub name: Spanned<String>,
+    /// The comment above it, without the signs.
+    pub comment: String,
+    /// The keys that the job itself has, in the order of [`keys::JOB`](super::keys::JOB), and where.
+    pub given: Vec<(&'static str, Span)>,
+    /// Some of it is wrong, and left out: what seems to be missing may not be.
+    pub broken: bool,
+    /// `None` only if it is broken.
+    pub what: Option<What>,
+    pub shell: Option<Vec<Text>>,
+    pub each: Option<Each>,
+    pub repeat: Option<u64>,
+    pub pool: Option<PoolSize>,
+    pub after: Vec<After>,
+    pub stdin: Spanned<Stdin>,
+    pub stdout: Output,
+    pub stderr: Output,
+    pub start: StartMode,
+    pub env: Vec<(String, Text)>,
+    pub cwd: Option<Text>,
+    pub timeout: Option<Duration>,
+    pub stop_signal: Option<i32>,
+    pub grace: Option<Duration>,
+    pub ok: Option<Outcomes>,
+    pub retries: u32,
+    pub retry_delay: RetryDelay,
+    pub retry_on: Option<Outcomes>,
+    pub halt: Option<Option<Halt>>,
+    pub output: Option<OutputMode>,
+    pub keep_order: Option<bool>,
+    pub tag: Option<Tag>,
+}
+
+impl Job {
+    /// Where the job itself says `key`; `None` if it doesn't.
+    pub fn given(&self, key: &str) -> Option<Span> {
+        self.given.iter().find(|(name, _)| *name == key).map(|(_, span)| span.clone())
+    }
+}
+
+/// What runs.
+#[derive(Debug, Clone)]
+pub enum What {
+    Command(Command),
+    Pipeline(Vec<PipelineStage>),
+}
+
+/// One command, wherever one is written.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// To be split into words.
+    Line(Text),
+    /// Never empty.
+    Words(Vec<Text>),
+    /// For the job's `shell`.
+    Script(Text),
+}
+
+/// One element of `pipeline`.
+#[derive(Debug, Clone)]
+pub struct PipelineStage {
+    pub command: Command,
+    pub ok: Option<Outcomes>,
+    pub stderr: Option<Output>,
+}
+
+/// `each`.
+#[derive(Debug, Clone)]
+pub enum Each {
+    /// Rows; most have one column.
+    Rows {
+        rows: Vec<Vec<String>>,
+        names: Vec<String>,
+    },
+    /// As they are spelt.
+    Seq {
+        first: Spanned<String>,
+        step: Option<Spanned<String>>,
+        last: Spanned<String>,
+        span: Span,
+    },
+    Lines {
+        file: Text,
+        nul: bool,
+    },
+    Glob(Text),
+    Csv {
+        file: Text,
+        separator: u8,
+        header: bool,
+    },
+}
+
+/// One condition of `after`.
+#[derive(Debug, Clone)]
+pub struct After {
+    pub job: Spanned<String>,
+    pub when: When,
+}
+
+/// What the other job must come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    Success,
+    Failure,
+    Exit,
+}
+
+/// `stdin`.
+#[derive(Debug, Clone)]
+pub enum Stdin {
+    Null,
+    Open,
+    Inherit,
+    Item,
+    Text(Text),
+    File(Text),
+    /// The name of a job.
+    Pipe(Text),
+}
+
+/// `stdout` and `stderr`.
+#[derive(Debug, Clone, Default)]
+pub enum Output {
+    #[default]
+    Show,
+    Inherit,
+    Null,
+    /// stderr only: where stdout goes.
+    Stdout,
+    File {
+        path: Text,
+        append: bool,
+        show: bool,
+    },
+}

@@ -1,0 +1,221 @@
+//! `each`: where the items come from.
+
+use toml::de::{DeArray, DeValue};
+
+use super::section::{Found, Node, Section};
+use super::walk::Walk;
+use crate::jobfile::keys::Table;
+use crate::jobfile::mistakes::Mistake;
+use crate::jobfile::model::{Each, Spanned};
+
+/// The keys that name a source.
+const SOURCES: [&str; 4] = ["seq", "lines", "glob", "csv"];
+
+pub(super) fn read<'a>(walk: &mut Walk<'a>, job: &Section<'a>) -> Option<Each> {
+    let found = job.get("each")?;
+    match found.node.get_ref() {
+        DeValue::Array(items) => rows(walk, items),
+        DeValue::Table(_) => found.alone("`each`".to_owned()).and_then(|table| source(walk, &table)),
+        _ => {
+            let help =
+                "write the items as an array, `[\"a\", \"b\"]`, or name a source, `{ lines = \"FILE\" }`";
+            walk.wrong_type("each", found.node, "an array or a table", Some(help.to_owned()));
+            None
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Value,
+    Row,
+    Table,
+}
+
+impl Kind {
+    fn of(node: Node) -> Kind {
+        match node.get_ref() {
+            DeValue::Array(_) => Kind::Row,
+            DeValue::Table(_) => Kind::Table,
+            _ => Kind::Value,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Value => "a value",
+            Kind::Row => "an array",
+            Kind::Table => "a table",
+        }
+    }
+}
+
+fn rows<'a>(walk: &mut Walk<'a>, items: &'a DeArray<'a>) -> Option<Each> {
+    let Some(first) = items.iter().next() else {
+        return Some(Each::Rows { rows: Vec::new(), names: Vec::new() });
+    };
+    let kind = Kind::of(first);
+    if let Some(other) = items.iter().find(|item| Kind::of(item) != kind) {
+        let mistake = Mistake::at(other.span(), "items of two kinds in `each`").label(Kind::of(other).name());
+        walk.mistake(
+            mistake.other(first.span(), kind.name()).help("items are all values, all arrays or all tables"),
+        );
+        return None;
+    }
+    let names = column_names(walk, first)?;
+    let rows: Vec<Option<Vec<String>>> = items.iter().map(|item| row(walk, item, &names)).collect();
+    let rows = rows.into_iter().collect::<Option<_>>()?;
+    Some(Each::Rows { rows, names: names.into_iter().map(|name| name.value).collect() })
+}
+
+/// The keys of the first row, in the order in which they are written; none for other items.
+fn column_names<'a>(walk: &mut Walk<'a>, first: Node<'a>) -> Option<Vec<Spanned<String>>> {
+    let Some(table) = first.get_ref().as_table() else { return Some(Vec::new()) };
+    let section = Section::new(String::new(), first.span(), table);
+    let names: Vec<_> =
+        section.in_order().iter().map(|(name, _)| walk.name_of_place("column", name)).collect();
+    names.into_iter().collect()
+}
+
+fn row<'a>(walk: &mut Walk<'a>, item: Node<'a>, names: &[Spanned<String>]) -> Option<Vec<String>> {
+    let wanted = "a string or a number";
+    match item.get_ref() {
+        DeValue::Array(columns) if columns.is_empty() => {
+            walk.wrong_value("each", item, "a row needs a column");
+            None
+        }
+        DeValue::Array(columns) => {
+            columns.iter().map(|column| walk.scalar("each", column, wanted).map(|text| text.value)).collect()
+        }
+        DeValue::Table(table) => {
+            if names.is_empty() {
+                walk.wrong_value("each", item, "a row needs a column");
+                return None;
+            }
+            if let Some((extra, _)) =
+                table.iter().find(|(key, _)| !names.iter().any(|name| name.value == key.get_ref().as_ref()))
+            {
+                let mistake = Mistake::at(
+                    extra.span(),
+                    format!("column `{}` is not in the first row", extra.get_ref()),
+                );
+                walk.mistake(
+                    mistake
+                        .other(names[0].span.clone(), "the first row")
+                        .help("all rows have the same columns"),
+                );
+                return None;
+            }
+            if let Some(missing) = names.iter().find(|name| !table.contains_key(name.value.as_str())) {
+                let mistake =
+                    Mistake::at(item.span(), format!("a row without the column `{}`", missing.value));
+                walk.mistake(
+                    mistake
+                        .other(missing.span.clone(), "the first row has it")
+                        .help("all rows have the same columns"),
+                );
+                return None;
+            }
+            names
+                .iter()
+                .map(|name| {
+                    walk.scalar(&name.value, &table[name.value.as_str()], wanted).map(|text| text.value)
+                })
+                .collect()
+        }
+        _ => walk.scalar("each", item, wanted).map(|text| vec![text.value]),
+    }
+}
+
+fn source<'a>(walk: &mut Walk<'a>, table: &Section<'a>) -> Option<Each> {
+    let before = walk.wrong();
+    walk.check_keys(table, Table::Each);
+    let given: Vec<Found> = SOURCES.into_iter().filter_map(|key| table.get(key)).collect();
+    let found =
+        match given.as_slice() {
+            [] => {
+                if walk.wrong() == before {
+                    let mistake = Mistake::at(table.span.clone(), "`each` names no source");
+                    walk.mistake(mistake.help(
+                        "give it one of `seq`, `lines`, `glob` and `csv`, or write the items as an array",
+                    ));
+                }
+                return None;
+            }
+            [found] => found,
+            [first, second, ..] => {
+                let mistake = Mistake::at(
+                    second.key_span.clone(),
+                    format!("two sources of items: `{}` and `{}`", first.key, second.key),
+                );
+                walk.mistake(mistake.other(first.key_span.clone(), "already gives items"));
+                return None;
+            }
+        };
+    options_fit(walk, table, found.key);
+    match found.key {
+        "seq" => seq(walk, found.node),
+        "lines" => {
+            let nul = walk.flag(table, "nul").unwrap_or(false);
+            walk.path("lines", found.node).map(|file| Each::Lines { file, nul })
+        }
+        "glob" => walk.path("glob", found.node).map(Each::Glob),
+        _ => {
+            let separator = walk.value(table, "separator", "a string", separator).unwrap_or(b',');
+            let header = walk.flag(table, "header").unwrap_or(true);
+            walk.path("csv", found.node).map(|file| Each::Csv { file, separator, header })
+        }
+    }
+}
+
+/// Each option belongs to one source.
+fn options_fit(walk: &mut Walk, table: &Section, source: &str) {
+    for (option, of) in [("nul", "lines"), ("separator", "csv"), ("header", "csv")] {
+        let Some(found) = table.get(option).filter(|_| source != of) else { continue };
+        let mistake = if (option, source) == ("separator", "lines") {
+            // Columns of lines are planned.
+            Mistake::at(found.key_span, "`separator` of `lines` is not supported by this version of prun")
+                .help("`csv` has columns, and one without a header has `header = false`")
+        } else {
+            Mistake::at(found.key_span, format!("`{option}` goes with `{of}`, not with `{source}`"))
+        };
+        walk.mistake(mistake);
+    }
+}
+
+fn separator(text: &str) -> Result<u8, String> {
+    match text.as_bytes() {
+        [byte] if !matches!(byte, b'"' | b'\n' | b'\r') => Ok(*byte),
+        _ => Err("expected one ASCII character, and no quote or newline".to_owned()),
+    }
+}
+
+fn seq<'a>(walk: &mut Walk<'a>, node: Node<'a>) -> Option<Each> {
+    let help = "write `[first, last]` or `[first, step, last]`";
+    let DeValue::Array(numbers) = node.get_ref() else {
+        walk.wrong_type("seq", node, "an array of 2 or 3 numbers", Some(help.to_owned()));
+        return None;
+    };
+    let source = walk.source();
+    let mut spelt = Vec::new();
+    for number in numbers.iter() {
+        if !matches!(number.get_ref(), DeValue::Integer(_) | DeValue::Float(_)) {
+            walk.wrong_type("seq", number, "a number", None);
+            return None;
+        }
+        spelt.push(Spanned { value: source[number.span()].replace('_', ""), span: number.span() });
+    }
+    let span = node.span();
+    match <[Spanned<String>; 3]>::try_from(spelt) {
+        Ok([first, step, last]) => Some(Each::Seq { first, step: Some(step), last, span }),
+        Err(spelt) => match <[Spanned<String>; 2]>::try_from(spelt) {
+            Ok([first, last]) => Some(Each::Seq { first, step: None, last, span }),
+            Err(_) => {
+                walk.mistake(
+                    Mistake::at(span, "wrong value of `seq`").label("expected 2 or 3 numbers").help(help),
+                );
+                None
+            }
+        },
+    }
+}

@@ -1,0 +1,298 @@
+//! `[jobs.NAME]` and `[defaults]`.
+
+use toml::Spanned as Toml;
+use toml::de::{DeArray, DeString, DeTable, DeValue};
+
+use super::section::{Found, Node, Section};
+use super::walk::{Walk, spelt};
+use super::{each, io};
+use crate::jobfile::keys::{JOB, Table};
+use crate::jobfile::mistakes::Mistake;
+use crate::jobfile::model::{After, Command, Job, PipelineStage, Span, Spanned, What, When};
+use crate::jobfile::near::nearest;
+use crate::jobfile::values::{self, RetryDelay};
+
+/// Finds what is wrong with `[defaults]`, also where every job says otherwise.
+pub(super) fn check_defaults<'a>(walk: &mut Walk<'a>, defaults: &Section<'a>) {
+    walk.check_keys(defaults, Table::Defaults);
+    walk.check_raw(defaults);
+    let nameless = Spanned { value: String::new(), span: defaults.span.clone() };
+    settings(walk, defaults, nameless);
+}
+
+/// Reads one job, laid over `[defaults]`.
+pub(super) fn read<'a>(
+    walk: &mut Walk<'a>,
+    name: &Toml<DeString<'a>>,
+    span: Span,
+    own: &'a DeTable<'a>,
+    defaults: Option<&'a DeTable<'a>>,
+) -> Job {
+    let before = walk.wrong();
+    let name = Spanned { value: name.get_ref().to_string(), span: name.span() };
+    let good = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
+    if name.value.is_empty() || !name.value.chars().all(good) {
+        let message = match name.value.as_str() {
+            "" => "a job without a name".to_owned(),
+            name => format!("`{name}` can't be the name of a job"),
+        };
+        walk.mistake(Mistake::at(name.span.clone(), message).label("expected letters, digits, `-` and `_`"));
+    }
+    let section = Section::layered(format!("job `{}`", name.value), span, own, defaults);
+    walk.check_keys(&section, Table::Job);
+    walk.check_raw(&section);
+    let comment = walk.comment_above(&name.span);
+    let mut job = settings(walk, &section, name);
+    job.comment = comment;
+    // Only its own keys: `[defaults]` was told off for these.
+    let alone = Section::new(section.title, section.span, own);
+    job.each = each::read(walk, &alone);
+    job.repeat = walk.count(&alone, "repeat").map(u64::from);
+    job.pool = walk.pool(&alone);
+    job.after = after(walk, &alone);
+    check_items(walk, &alone);
+    let whole = walk.wrong() == before && walk.is_complete();
+    job.what = what(walk, &alone, &job.name, whole);
+    check_shell(walk, &alone, job.what.as_ref());
+    job.given = JOB
+        .iter()
+        .filter_map(|key| own.get_key_value(key.name).map(|(name, _)| (key.name, name.span())))
+        .collect();
+    job.broken = walk.wrong() != before;
+    job
+}
+
+fn check_items(walk: &mut Walk, section: &Section) {
+    if let (Some(each), Some(repeat)) = (section.get("each"), section.get("repeat")) {
+        let mistake = Mistake::at(repeat.key_span, format!("{} has both `each` and `repeat`", section.title));
+        walk.mistake(
+            mistake
+                .other(each.key_span, "its items")
+                .help("a job has one task for each item, or so many without one"),
+        );
+    }
+}
+
+/// A `shell` that has nothing to do is a misunderstanding.
+fn check_shell(walk: &mut Walk, section: &Section, what: Option<&What>) {
+    let is_script = |command: &Command| matches!(command, Command::Script(_));
+    let idle = match what {
+        None => false,
+        Some(What::Command(command)) => !is_script(command),
+        Some(What::Pipeline(stages)) => !stages.iter().any(|stage| is_script(&stage.command)),
+    };
+    if let Some(found) = section.get("shell").filter(|_| idle) {
+        let mistake =
+            Mistake::at(found.key_span, format!("{} has a `shell`, but no `script`", section.title));
+        walk.mistake(mistake.help("a `command` is run without a shell; a text for the shell is a `script`"));
+    }
+}
+
+/// The keys that may also stand in `[defaults]`.
+fn settings<'a>(walk: &mut Walk<'a>, section: &Section<'a>, name: Spanned<String>) -> Job {
+    Job {
+        stdin: io::stdin(walk, section, &name.span),
+        stdout: io::output(walk, section, "stdout").unwrap_or_default(),
+        stderr: io::output(walk, section, "stderr").unwrap_or_default(),
+        name,
+        comment: String::new(),
+        given: Vec::new(),
+        broken: false,
+        what: None,
+        shell: shell(walk, section),
+        each: None,
+        repeat: None,
+        pool: None,
+        after: Vec::new(),
+        start: walk.value(section, "start", "a string", values::parse_start).unwrap_or_default(),
+        env: io::env(walk, section),
+        cwd: section.get("cwd").and_then(|found| walk.string("cwd", found.node)),
+        timeout: walk.duration(section, "timeout"),
+        stop_signal: walk.value(section, "stop_signal", "a signal", values::parse_signal),
+        grace: walk.duration(section, "grace"),
+        ok: walk.outcomes(section, "ok"),
+        retries: walk.count(section, "retries").unwrap_or(0),
+        retry_delay: retry_delay(walk, section).unwrap_or_default(),
+        retry_on: walk.outcomes(section, "retry_on"),
+        halt: walk.halt(section),
+        output: walk.output_mode(section),
+        keep_order: walk.flag(section, "keep_order"),
+        tag: walk.tag(section),
+    }
+}
+
+fn shell<'a>(walk: &mut Walk<'a>, section: &Section<'a>) -> Option<Vec<crate::jobfile::Text>> {
+    let found = section.get("shell")?;
+    let DeValue::Array(words) = found.node.get_ref() else {
+        let help = "the shell and the flag that makes it run a text, such as `[\"bash\", \"-c\"]`";
+        walk.wrong_type("shell", found.node, "an array", Some(help.to_owned()));
+        return None;
+    };
+    strings(walk, "shell", found.node, words)
+}
+
+/// An array of at least one string.
+fn strings<'a>(
+    walk: &mut Walk<'a>,
+    key: &str,
+    node: Node<'a>,
+    words: &DeArray<'a>,
+) -> Option<Vec<crate::jobfile::Text>> {
+    if words.is_empty() {
+        walk.wrong_value(key, node, "an empty array names no program");
+        return None;
+    }
+    // Each word is looked at, also behind a wrong one.
+    let texts: Vec<_> = words.iter().map(|word| walk.string(key, word)).collect();
+    texts.into_iter().collect()
+}
+
+/// `whole`: nothing else is wrong with the job, so that what is not there was not just misspelt.
+fn what<'a>(walk: &mut Walk<'a>, section: &Section<'a>, name: &Spanned<String>, whole: bool) -> Option<What> {
+    let given: Vec<Found> =
+        ["command", "script", "pipeline"].into_iter().filter_map(|key| section.get(key)).collect();
+    match given.as_slice() {
+        [] => {
+            if whole {
+                let mistake =
+                    Mistake::at(name.span.clone(), format!("job `{}` has nothing to run", name.value));
+                walk.mistake(mistake.help("give it a `command`, a `script` or a `pipeline`"));
+            }
+            None
+        }
+        [found] if found.key == "pipeline" => pipeline(walk, found),
+        [found] if found.key == "script" => {
+            walk.string("script", found.node).map(|text| What::Command(Command::Script(text)))
+        }
+        [found] => command(walk, found.node).map(What::Command),
+        [first, second, ..] => {
+            let message = format!("job `{}` has both `{}` and `{}`", name.value, first.key, second.key);
+            let mistake = Mistake::at(second.key_span.clone(), message)
+                .other(first.key_span.clone(), "already runs something");
+            walk.mistake(mistake.help("a job runs one of `command`, `script` and `pipeline`; a second job can wait for it with `after`"));
+            None
+        }
+    }
+}
+
+/// A string, an array, or `{ script = "…" }`.
+fn command<'a>(walk: &mut Walk<'a>, node: Node<'a>) -> Option<Command> {
+    match node.get_ref() {
+        DeValue::String(text) if text.trim().is_empty() => {
+            walk.wrong_value("command", node, "an empty string names no program");
+            None
+        }
+        DeValue::String(_) => walk.string("command", node).map(Command::Line),
+        DeValue::Array(words) => strings(walk, "command", node, words).map(Command::Words),
+        DeValue::Table(table) if table.len() == 1 && table.contains_key("script") => {
+            walk.string("script", &table["script"]).map(Command::Script)
+        }
+        _ => {
+            walk.wrong_type("command", node, "a string, an array of strings or `{ script = \"…\" }`", None);
+            None
+        }
+    }
+}
+
+fn pipeline<'a>(walk: &mut Walk<'a>, found: &Found<'a>) -> Option<What> {
+    let DeValue::Array(nodes) = found.node.get_ref() else {
+        let help = "write its commands one by one: `[\"sort\", \"uniq -c\"]`";
+        walk.wrong_type("pipeline", found.node, "an array of commands", Some(help.to_owned()));
+        return None;
+    };
+    if nodes.is_empty() {
+        walk.wrong_value("pipeline", found.node, "an empty array runs nothing");
+        return None;
+    }
+    let stages: Vec<_> = nodes.iter().map(|node| stage(walk, node)).collect();
+    stages.into_iter().collect::<Option<_>>().map(What::Pipeline)
+}
+
+fn stage<'a>(walk: &mut Walk<'a>, node: Node<'a>) -> Option<PipelineStage> {
+    let DeValue::Table(table) = node.get_ref() else {
+        return command(walk, node).map(|command| PipelineStage { command, ok: None, stderr: None });
+    };
+    let section = Section::new("a stage of `pipeline`".to_owned(), node.span(), table);
+    let before = walk.wrong();
+    walk.check_keys(&section, Table::Stage);
+    let ok = walk.outcomes(&section, "ok");
+    let stderr = io::output(walk, &section, "stderr");
+    let command = match (section.get("command"), section.get("script")) {
+        (Some(found), None) => command(walk, found.node),
+        (None, Some(found)) => walk.string("script", found.node).map(Command::Script),
+        (Some(_), Some(found)) => {
+            walk.mistake(
+                Mistake::at(found.key_span, "a stage has both `command` and `script`")
+                    .help("keep one of them"),
+            );
+            None
+        }
+        (None, None) => {
+            if walk.wrong() == before {
+                let mistake = Mistake::at(node.span(), "a stage has nothing to run");
+                walk.mistake(mistake.help("give it a `command` or a `script`"));
+            }
+            None
+        }
+    };
+    Some(PipelineStage { command: command?, ok, stderr })
+}
+
+fn retry_delay<'a>(walk: &mut Walk<'a>, section: &Section<'a>) -> Option<RetryDelay> {
+    let found = section.get("retry_delay")?;
+    let Some(table) = found.section("`retry_delay`".to_owned()) else {
+        let wanted = "a duration or a table";
+        return walk.parsed("retry_delay", found.node, wanted, values::parse_retry_delay);
+    };
+    walk.check_keys(&table, Table::RetryDelay);
+    let first = walk.duration(&table, "first").unwrap_or(std::time::Duration::from_secs(1));
+    let max = walk.duration(&table, "max").unwrap_or(std::time::Duration::from_secs(60));
+    let factor = walk.value(&table, "factor", "a number", |text| {
+        let factor = text.parse::<f64>().ok().filter(|factor| factor.is_finite() && *factor >= 1.0);
+        factor.ok_or_else(|| "expected a number from 1".to_owned())
+    });
+    let jitter = walk.flag(&table, "jitter").unwrap_or(false);
+    Some(RetryDelay { first: first.min(max), factor: factor.unwrap_or(2.0), max, jitter })
+}
+
+fn after<'a>(walk: &mut Walk<'a>, section: &Section<'a>) -> Vec<After> {
+    let Some(found) = section.get("after") else { return Vec::new() };
+    match found.node.get_ref() {
+        DeValue::Array(names) => {
+            let name = |node: Node| {
+                walk.string("after", node).map(|name| Spanned { value: name.value, span: name.span })
+            };
+            names.iter().filter_map(name).map(|job| After { job, when: When::Success }).collect()
+        }
+        DeValue::Table(_) => {
+            let Some(conditions) = found.section("`after`".to_owned()) else { return Vec::new() };
+            let condition = |(name, node): (&Toml<DeString>, Node)| {
+                let job = Spanned { value: name.get_ref().to_string(), span: name.span() };
+                when(walk, node).map(|when| After { job, when })
+            };
+            conditions.in_order().into_iter().filter_map(condition).collect()
+        }
+        _ => {
+            let help = spelt(found.node).map(|name| format!("write `after = [\"{name}\"]`"));
+            walk.wrong_type("after", found.node, "an array or a table of jobs", help);
+            Vec::new()
+        }
+    }
+}
+
+fn when(walk: &mut Walk, node: Node) -> Option<When> {
+    if node.get_ref().as_str() == Some("ready") {
+        walk.mistake(Mistake::at(node.span(), "`ready` is not supported by this version of prun"));
+        return None;
+    }
+    walk.parsed("after", node, "`success`, `failure` or `exit`", |text| match text {
+        "success" => Ok(When::Success),
+        "failure" => Ok(When::Failure),
+        "exit" => Ok(When::Exit),
+        other => {
+            let near = nearest(other, ["success", "failure", "exit"]);
+            let help = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            Err(format!("expected `success`, `failure` or `exit`{help}"))
+        }
+    })
+}

@@ -1,0 +1,182 @@
+//! Bytes → TOML tree → [`JobFile`].
+
+use std::collections::HashSet;
+use std::ops::Range;
+use std::sync::Arc;
+
+use toml::de::{DeTable, DeValue};
+
+use self::section::Section;
+use self::walk::Walk;
+use super::keys::Table;
+use super::mistakes::{Mistake, Mistakes};
+use super::model::{Job, JobFile, Run, Spanned};
+
+mod each;
+mod io;
+mod job;
+mod section;
+mod walk;
+
+#[cfg(test)]
+mod tests;
+
+/// Larger files are no job files.
+const LARGEST: usize = 32 * 1024 * 1024;
+
+/// Reads a job file. `name` is what people call it.
+///
+/// An error here means that nothing else can be said about the file; wrong values alone are kept in
+/// [`JobFile::mistakes`] and are reported with those that are found when the plan is made.
+pub fn parse(name: &str, bytes: &[u8]) -> Result<JobFile, Mistakes> {
+    let source: Arc<str> = as_text(name, bytes)?.into();
+    let (table, errors) = DeTable::parse_recoverable(&source);
+    let mut walk = Walk::new(&source, Mistakes::new(name, source.clone()), errors.is_empty());
+    let (run, vars, jobs) = top(&mut walk, name, table.get_ref());
+    let mut mistakes = walk.into_mistakes();
+    if errors.is_empty() {
+        return Ok(JobFile { run, vars, jobs, mistakes });
+    }
+    // What stands behind a syntax error may be a consequence of it.
+    let errors = syntax_errors(&source, &errors);
+    let first = errors
+        .iter()
+        .filter_map(|error| error.place.as_ref())
+        .map(|(span, _)| line_start(&source, span.start))
+        .min();
+    mistakes.retain(|mistake| mistake.place.as_ref().is_some_and(|(span, _)| Some(span.start) < first));
+    errors.into_iter().for_each(|error| mistakes.push(error));
+    Err(mistakes)
+}
+
+/// The bytes as text, or why they are none.
+fn as_text<'a>(name: &str, bytes: &'a [u8]) -> Result<&'a str, Mistakes> {
+    let fail = |source: &str, mistake: Mistake| {
+        let mut mistakes = Mistakes::new(name, source.into());
+        mistakes.push(mistake);
+        Err(mistakes)
+    };
+    if bytes.len() > LARGEST {
+        return fail(
+            "",
+            Mistake::new(format!("`{name}` is too large for a job file: more than 32 MiB"))
+                .help("items can be read from a file of their own: `each.lines = \"FILE\"`"),
+        );
+    }
+    if let Some(at) = memchr::memchr(0, bytes) {
+        let mistake = Mistake::at(at..at + 1, format!("`{name}` is no text file")).label("a NUL byte");
+        return fail(&String::from_utf8_lossy(bytes), mistake);
+    }
+    std::str::from_utf8(bytes).or_else(|error| {
+        // Up to the error both texts are the same; there the shown one has U+FFFD, three bytes long.
+        let at = error.valid_up_to();
+        let mistake = Mistake::at(at..at + 3, format!("`{name}` is not UTF-8"))
+            .label(format!("the byte 0x{:02x}", bytes[at]))
+            .help("save the file as UTF-8");
+        fail(&String::from_utf8_lossy(bytes), mistake)
+    })
+}
+
+/// One for each line, in words of ours where the parser's are about itself.
+fn syntax_errors(source: &str, errors: &[toml::de::Error]) -> Vec<Mistake> {
+    let mut lines = HashSet::new();
+    let mut mistakes = Vec::new();
+    for error in errors {
+        let deep = error.message().contains("recurs");
+        let span = error.span().or_else(|| deep.then(|| deepest_key(source)).flatten());
+        if !lines.insert(span.as_ref().map(|span| line_start(source, span.start))) {
+            continue;
+        }
+        let message = match &span {
+            _ if deep => "nested too deeply".to_owned(),
+            Some(span) if error.message() == "duplicate key" => {
+                format!("duplicate key `{}`", source.get(span.clone()).unwrap_or_default())
+            }
+            _ => error.message().to_owned(),
+        };
+        let label = if deep { "more than 80 levels" } else { "" };
+        mistakes.push(match span {
+            Some(span) => Mistake::at(span, message).label(label),
+            None => Mistake::new(message),
+        });
+    }
+    mistakes
+}
+
+/// The parser doesn't say where a key of too many parts stands.
+fn deepest_key(source: &str) -> Option<Range<usize>> {
+    let line = source.lines().find(|line| line.matches('.').count() >= 80)?;
+    let start = line.as_ptr() as usize - source.as_ptr() as usize;
+    Some(start..start + line.len().min(80))
+}
+
+fn line_start(source: &str, at: usize) -> usize {
+    source.as_bytes()[..at.min(source.len())]
+        .iter()
+        .rposition(|&byte| byte == b'\n')
+        .map_or(0, |newline| newline + 1)
+}
+
+type Vars = Vec<(Spanned<String>, super::model::Text)>;
+
+/// Walks the whole file.
+fn top<'a>(walk: &mut Walk<'a>, name: &str, root: &'a DeTable<'a>) -> (Run, Vars, Vec<Job>) {
+    let file = Section::new("a job file".to_owned(), 0..0, root);
+    walk.check_keys(&file, Table::Top);
+    let run = walk.table(&file, "run").map(|section| run(walk, &section)).unwrap_or_default();
+    let vars = walk.table(&file, "vars").map(|section| vars(walk, &section)).unwrap_or_default();
+    let defaults = walk.table(&file, "defaults");
+    if let Some(defaults) = &defaults {
+        job::check_defaults(walk, defaults);
+    }
+    let jobs = match walk.table(&file, "jobs") {
+        Some(section) => jobs(walk, &section, defaults.map(|defaults| defaults.own)),
+        None => Vec::new(),
+    };
+    if jobs.is_empty() && walk.is_complete() && walk.wrong() == 0 {
+        let help =
+            "a job is a table with something to run: `[jobs.hello]` and below it `command = \"echo hello\"`";
+        walk.mistake(Mistake::new(format!("`{name}` has no jobs")).help(help));
+    }
+    (run, vars, jobs)
+}
+
+fn jobs<'a>(walk: &mut Walk<'a>, section: &Section<'a>, defaults: Option<&'a DeTable<'a>>) -> Vec<Job> {
+    let mut jobs = Vec::new();
+    for (name, node) in section.in_order() {
+        match node.get_ref() {
+            DeValue::Table(own) => jobs.push(job::read(walk, name, node.span(), own, defaults)),
+            _ => {
+                let help =
+                    format!("write `[jobs.{name}]`, and below it `command = \"…\"`", name = name.get_ref());
+                walk.wrong_type(name.get_ref(), node, "a table", Some(help));
+            }
+        }
+    }
+    jobs
+}
+
+fn run(walk: &mut Walk, section: &Section) -> Run {
+    walk.check_keys(section, Table::Run);
+    walk.check_raw(section);
+    Run {
+        pool: walk.pool(section),
+        halt: walk.halt(section),
+        output: walk.output_mode(section),
+        keep_order: walk.flag(section, "keep_order"),
+        tag: walk.tag(section),
+        grace: walk.duration(section, "grace"),
+    }
+}
+
+fn vars(walk: &mut Walk, section: &Section) -> Vars {
+    let mut vars = Vec::new();
+    for (name, node) in section.in_order() {
+        let spelt = walk.name_of_place("variable", name);
+        let value = walk.scalar(name.get_ref(), node, "a string or a number");
+        if let (Some(name), Some(value)) = (spelt, value) {
+            vars.push((name, value));
+        }
+    }
+    vars
+}

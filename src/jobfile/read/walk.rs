@@ -1,0 +1,348 @@
+//! Values of the tree, and what is said when they are not what they should be.
+
+use std::time::Duration;
+
+use toml::Spanned as Toml;
+use toml::de::{DeString, DeTable, DeValue};
+
+use super::section::{Node, Section};
+use crate::jobfile::keys::{JOB, NOT_IN_DEFAULTS, Table};
+use crate::jobfile::mistakes::{Mistake, Mistakes};
+use crate::jobfile::model::{Span, Spanned, Tag, Text};
+use crate::jobfile::near::nearest;
+use crate::jobfile::values::{self, Halt, Outcomes, OutputMode, PoolSize};
+
+/// The walk over the tree: the source, and what was found to be wrong.
+pub(super) struct Walk<'a> {
+    source: &'a str,
+    mistakes: Mistakes,
+    /// The tree is the whole file: there was no syntax error.
+    complete: bool,
+    /// How often something was wrong.
+    wrong: usize,
+}
+
+impl<'a> Walk<'a> {
+    pub fn new(source: &'a str, mistakes: Mistakes, complete: bool) -> Walk<'a> {
+        Walk { source, mistakes, complete, wrong: 0 }
+    }
+
+    pub fn into_mistakes(self) -> Mistakes {
+        self.mistakes
+    }
+
+    /// What is not there is really missing.
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    pub fn source(&self) -> &'a str {
+        self.source
+    }
+
+    /// Grows with everything that is wrong.
+    pub fn wrong(&self) -> usize {
+        self.wrong
+    }
+
+    pub fn mistake(&mut self, mistake: Mistake) {
+        self.wrong += 1;
+        self.mistakes.push(mistake);
+    }
+
+    pub fn wrong_type(&mut self, key: &str, node: Node, wanted: &str, help: Option<String>) {
+        let label = format!("expected {wanted}, found {}", article(node.get_ref().type_str()));
+        self.mistake(Mistake {
+            help,
+            ..Mistake::at(node.span(), format!("wrong type of `{key}`")).label(label)
+        });
+    }
+
+    pub fn wrong_value(&mut self, key: &str, node: Node, why: impl Into<String>) {
+        self.mistake(Mistake::at(node.span(), format!("wrong value of `{key}`")).label(why));
+    }
+
+    /// Complains about keys that don't belong into such a table.
+    pub fn check_keys(&mut self, section: &Section, table: Table) {
+        for (name, node) in section.own.iter() {
+            let key = name.get_ref().as_ref();
+            let known = table.keys().iter().any(|known| known.name == key);
+            if table == Table::Defaults && NOT_IN_DEFAULTS.contains(&key) {
+                let help = if key == "pool" {
+                    "the pool of the whole run is `pool` in `[run]`"
+                } else {
+                    "it belongs to each job"
+                };
+                self.mistake(Mistake::at(name.span(), format!("`{key}` can't be a default")).help(help));
+            } else if table.planned().contains(&key) {
+                self.mistake(Mistake::at(
+                    name.span(),
+                    format!("`{key}` is not supported by this version of prun"),
+                ));
+            } else if !known {
+                let near = nearest(key, table.keys().iter().map(|known| known.name));
+                let help = near
+                    .map(|near| format!("did you mean `{near}`?"))
+                    .or_else(|| elsewhere(key, table, node));
+                self.mistake(Mistake {
+                    help,
+                    ..Mistake::at(name.span(), format!("unknown key `{key}` in {}", section.title))
+                });
+            }
+        }
+    }
+
+    /// The table that this key has.
+    pub fn table<'t>(&mut self, section: &Section<'t>, key: &'static str) -> Option<Section<'t>> {
+        let found = section.get(key)?;
+        let table = found.section(format!("`[{key}]`"));
+        if table.is_none() {
+            self.wrong_type(key, found.node, "a table", None);
+        }
+        table
+    }
+
+    /// A string as it stands in the file. It may not hold a NUL, as no argument, path or variable may.
+    pub fn string(&mut self, key: &str, node: Node) -> Option<Text> {
+        let text = self.any_string(key, node)?;
+        if text.value.contains('\0') {
+            self.wrong_value(key, node, "a NUL byte can't be passed to a program");
+            return None;
+        }
+        Some(text)
+    }
+
+    /// A path, which is at least a letter long.
+    pub fn path(&mut self, key: &str, node: Node) -> Option<Text> {
+        let text = self.string(key, node)?;
+        if text.value.is_empty() {
+            self.wrong_value(key, node, "an empty string names no file");
+            return None;
+        }
+        Some(text)
+    }
+
+    /// A string that may hold anything.
+    pub fn any_string(&mut self, key: &str, node: Node) -> Option<Text> {
+        let Some(value) = node.get_ref().as_str() else {
+            self.wrong_type(key, node, "a string", None);
+            return None;
+        };
+        let written = self.source.get(node.span()).unwrap_or_default();
+        // Without escapes the value is a part of what is written; a quote can't come before it.
+        let inner =
+            if value.is_empty() { None } else { written.find(value).map(|at| node.span().start + at) };
+        Some(Text { value: value.to_owned(), span: node.span(), inner })
+    }
+
+    /// A string, or a number, boolean or date as it is spelt.
+    pub fn scalar(&mut self, key: &str, node: Node, wanted: &str) -> Option<Text> {
+        match node.get_ref() {
+            DeValue::String(_) => self.string(key, node),
+            DeValue::Array(_) | DeValue::Table(_) => {
+                self.wrong_type(key, node, wanted, None);
+                None
+            }
+            _ => {
+                let value = self.source.get(node.span()).unwrap_or_default().to_owned();
+                Some(Text { value, span: node.span(), inner: Some(node.span().start) })
+            }
+        }
+    }
+
+    /// The name of something that placeholders can name.
+    pub fn name_of_place(&mut self, what: &str, name: &Toml<DeString>) -> Option<Spanned<String>> {
+        let text = name.get_ref().as_ref();
+        let letter = |c: char| c.is_ascii_alphabetic() || c == '_';
+        let good =
+            text.starts_with(letter) && text.chars().all(|c| letter(c) || c.is_ascii_digit() || c == '-');
+        if good && text != "args" {
+            return Some(Spanned { value: text.to_owned(), span: name.span() });
+        }
+        let why = if good {
+            "`{args}` stands for the arguments after `--`"
+        } else {
+            "expected a letter, then letters, digits, `-` and `_`"
+        };
+        self.mistake(Mistake::at(name.span(), format!("`{text}` can't be the name of a {what}")).label(why));
+        None
+    }
+
+    /// A string or a number that `parse` understands.
+    pub fn value<T>(
+        &mut self,
+        section: &Section,
+        key: &'static str,
+        wanted: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let found = section.get(key)?;
+        self.parsed(key, found.node, wanted, parse)
+    }
+
+    pub fn parsed<T>(
+        &mut self,
+        key: &str,
+        node: Node,
+        wanted: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let Some(text) = spelt(node) else {
+            self.wrong_type(key, node, wanted, None);
+            return None;
+        };
+        parse(&text).map_err(|why| self.wrong_value(key, node, why)).ok()
+    }
+
+    pub fn duration(&mut self, section: &Section, key: &'static str) -> Option<Duration> {
+        self.value(section, key, "a duration", values::parse_duration)
+    }
+
+    pub fn pool(&mut self, section: &Section) -> Option<PoolSize> {
+        self.value(section, "pool", "a number or a string", values::parse_pool)
+    }
+
+    pub fn halt(&mut self, section: &Section) -> Option<Option<Halt>> {
+        self.value(section, "halt", "a string", values::parse_halt)
+    }
+
+    pub fn output_mode(&mut self, section: &Section) -> Option<OutputMode> {
+        self.value(section, "output", "a string", values::parse_output)
+    }
+
+    pub fn flag(&mut self, section: &Section, key: &'static str) -> Option<bool> {
+        let found = section.get(key)?;
+        let flag = found.node.get_ref().as_bool();
+        if flag.is_none() {
+            self.wrong_type(key, found.node, "`true` or `false`", None);
+        }
+        flag
+    }
+
+    /// A whole number from 0.
+    pub fn count(&mut self, section: &Section, key: &'static str) -> Option<u32> {
+        let found = section.get(key)?;
+        let DeValue::Integer(_) = found.node.get_ref() else {
+            self.wrong_type(key, found.node, "a number", None);
+            return None;
+        };
+        self.parsed(key, found.node, "a number", |text| {
+            text.parse().map_err(|_| format!("expected a number from 0 to {}", u32::MAX))
+        })
+    }
+
+    pub fn tag(&mut self, section: &Section) -> Option<Tag> {
+        let found = section.get("tag")?;
+        match found.node.get_ref() {
+            DeValue::Boolean(true) => Some(Tag::On),
+            DeValue::Boolean(false) => Some(Tag::Off),
+            DeValue::String(_) => self.string("tag", found.node).map(Tag::Template),
+            _ => {
+                self.wrong_type("tag", found.node, "`true`, `false` or a string", None);
+                None
+            }
+        }
+    }
+
+    /// What children write to prun's own stdout can't be put in order, nor prefixed.
+    pub fn check_raw(&mut self, section: &Section) {
+        let Some(output) = section.get("output").filter(|found| found.node.get_ref().as_str() == Some("raw"))
+        else {
+            return;
+        };
+        for key in ["keep_order", "tag"] {
+            let Some(found) = section.get(key).filter(|found| found.node.get_ref().as_bool() != Some(false))
+            else {
+                continue;
+            };
+            let mistake =
+                Mistake::at(found.key_span, format!("`{key}` can't be had with `output = \"raw\"`"));
+            let mistake =
+                mistake.other(output.key_span.clone(), "children write straight to prun's own stdout");
+            self.mistake(mistake.help("with `output = \"line\"` prun prints what they write, line by line"));
+        }
+    }
+
+    /// The words of `ok` and `retry_on`.
+    pub fn outcomes(&mut self, section: &Section, key: &'static str) -> Option<Outcomes> {
+        let found = section.get(key)?;
+        let DeValue::Array(words) = found.node.get_ref() else {
+            let help = spelt(found.node).map(|_| format!("write `[{}]`", &self.source[found.node.span()]));
+            self.wrong_type(key, found.node, "an array", help);
+            return None;
+        };
+        let before = self.wrong;
+        let mut outcomes = Outcomes::default();
+        for word in words.iter() {
+            match spelt(word) {
+                Some(text) => outcomes.add(&text).unwrap_or_else(|why| self.wrong_value(key, word, why)),
+                None => self.wrong_type(key, word, "an exit code or a word", None),
+            }
+        }
+        (self.wrong == before).then_some(outcomes)
+    }
+
+    /// The comment above what begins here: its lines, without their signs.
+    pub fn comment_above(&self, at: &Span) -> String {
+        let before = &self.source[..super::line_start(self.source, at.start)];
+        let mut lines: Vec<&str> = before
+            .lines()
+            .rev()
+            .map_while(|line| line.trim().strip_prefix('#'))
+            .filter(|line| !line.starts_with('!'))
+            .map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end())
+            .collect();
+        lines.reverse();
+        lines.join("\n")
+    }
+}
+
+/// A string's value, or a number in plain decimal digits; `None` for anything else.
+pub(super) fn spelt(node: Node) -> Option<String> {
+    match node.get_ref() {
+        DeValue::String(text) => Some(text.to_string()),
+        DeValue::Integer(number) => {
+            // A sign that says nothing would be taken for that of "+2".
+            let digits = number.as_str().strip_prefix('+').unwrap_or(number.as_str());
+            Some(
+                i128::from_str_radix(digits, number.radix())
+                    .map_or_else(|_| digits.to_owned(), |number| number.to_string()),
+            )
+        }
+        DeValue::Float(number) => Some(
+            number
+                .as_str()
+                .parse::<f64>()
+                .map_or_else(|_| number.as_str().to_owned(), |number| number.to_string()),
+        ),
+        _ => None,
+    }
+}
+
+/// Where a key that is unknown here would be right.
+fn elsewhere(key: &str, table: Table, node: Node) -> Option<String> {
+    let runs =
+        |table: &DeTable| ["command", "script", "pipeline"].iter().any(|what| table.contains_key(*what));
+    if table == Table::Top && node.get_ref().as_table().is_some_and(runs) {
+        return Some(format!("a job is called `[jobs.{key}]`"));
+    }
+    let of_job = JOB.iter().any(|job| job.name == key);
+    match table {
+        Table::Top if of_job => Some(format!("`{key}` belongs to a job, below `[jobs.NAME]`")),
+        Table::Run if of_job => {
+            Some(format!("`{key}` belongs to a job, or below `[defaults]` for all of them"))
+        }
+        _ => None,
+    }
+}
+
+fn article(kind: &str) -> String {
+    let kind = match kind {
+        "boolean" => return "`true` or `false`".to_owned(),
+        "float" => "number with a decimal point",
+        "integer" => "number",
+        "datetime" => "date or time",
+        kind => kind,
+    };
+    format!("{} {kind}", if kind.starts_with('a') { "an" } else { "a" })
+}
