@@ -25,7 +25,8 @@ pub fn script(shell: Shell) -> Vec<u8> {
 /// All commands in one tree. It is only for completions and manual pages: to parse, the one that is asked for
 /// is enough, and building the others would cost time at every start.
 pub fn tree() -> Command {
-    let long_form = Run::command().name("run").override_usage("prun run [OPTIONS] [FILE] [JOB...] [-- ARG...]");
+    let long_form =
+        Run::command().name("run").override_usage("prun run [OPTIONS] [FILE] [JOB...] [-- ARG...]");
     Run::command()
         .subcommand(long_form)
         .subcommand(Exec::command())

@@ -9,7 +9,9 @@ use super::args::Both;
 /// Run a job file, or these jobs of it and what they need
 #[derive(Parser, Debug)]
 #[command(name = "prun", version, args_override_self = true, max_term_width = 100)]
-#[command(override_usage = "prun [OPTIONS] [FILE] [JOB...] [-- ARG...]\n       prun exec [OPTIONS] COMMAND [ARG...] [::: ITEM...]...\n       prun completions SHELL")]
+#[command(
+    override_usage = "prun [OPTIONS] [FILE] [JOB...] [-- ARG...]\n       prun exec [OPTIONS] COMMAND [ARG...] [::: ITEM...]...\n       prun completions SHELL"
+)]
 #[command(after_help = EXAMPLES, after_long_help = LONG_EXAMPLES)]
 pub struct Run {
     #[command(flatten)]

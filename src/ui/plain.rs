@@ -29,18 +29,23 @@ pub struct Lines {
     watched: bool,
     exec: bool,
     jobs: Vec<JobInfo>,
+    /// For each job: the failure of a task was told.
+    failed: Vec<bool>,
     report: Report,
 }
 
 impl Lines {
     pub fn new(voice: Voice, color: bool, watched: bool, exec: bool) -> Lines {
-        Lines { voice, color, watched, exec, jobs: Vec::new(), report: Report::default() }
+        Lines { voice, color, watched, exec, jobs: Vec::new(), failed: Vec::new(), report: Report::default() }
     }
 
     /// `shown`: a bar was seen, so its end deserves a word.
     pub fn tell(&mut self, event: &RunEvent, columns: u16, shown: bool, out: &mut Vec<u8>) {
         match event {
-            RunEvent::RunStarted { jobs } => self.jobs = jobs.clone(),
+            RunEvent::RunStarted { jobs } => {
+                self.jobs = jobs.clone();
+                self.failed = vec![false; jobs.len()];
+            }
             RunEvent::TaskEnded { task, outcome, detail } => {
                 self.task_ended(task, outcome, detail.as_deref(), columns, out);
             }
@@ -58,7 +63,8 @@ impl Lines {
             RunEvent::Warning(text) => {
                 self.say(Voice::Normal, WARNING, &phrases::escape(text.as_bytes()), out);
             }
-            RunEvent::Stopping { why, .. } => self.stopping(why, out),
+            RunEvent::Broken(text) => self.say(Voice::Quiet, FAILURE, &phrases::escape(text.as_bytes()), out),
+            RunEvent::Stopping { why, kill } => self.stopping(why, *kill, out),
             RunEvent::RunEnded(summary) => self.run_ended(summary, shown, out),
             RunEvent::JobTotal { .. } | RunEvent::TaskStarted { .. } => {}
         }
@@ -76,6 +82,7 @@ impl Lines {
         if outcome.is_failure() {
             let text = failure_line(&name, outcome, detail, columns);
             self.say(Voice::Quiet, FAILURE, &text, out);
+            self.failed[task.job] = true;
         } else if *outcome == Outcome::Cancelled {
             self.say(Voice::Verbose, NOTE, &format!("{name}: cancelled"), out);
         }
@@ -84,6 +91,12 @@ impl Lines {
 
     fn job_ended(&mut self, job: usize, outcome: &Outcome, tasks: u64, out: &mut Vec<u8>) {
         let name = self.job(job);
+        if outcome.is_failure() && !self.failed[job] {
+            // Its items could not be read: a failure without a task.
+            self.say(Voice::Quiet, FAILURE, &format!("{name}: {}", phrases::outcome(outcome)), out);
+            self.report.ended(|| name, outcome, None);
+            return;
+        }
         if !self.exec {
             let text = format!("{name}: {}, {}", phrases::outcome(outcome), phrases::tasks(tasks));
             self.say(Voice::Verbose, NOTE, &text, out);
@@ -94,9 +107,10 @@ impl Lines {
     }
 
     /// A success that ends a run (`--halt now,success=1`) is silent off a terminal, as any success.
-    fn stopping(&self, why: &str, out: &mut Vec<u8>) {
+    fn stopping(&self, why: &str, kill: bool, out: &mut Vec<u8>) {
         let told = self.watched || self.report.has_failure();
         let least = if told { Voice::Normal } else { Voice::Verbose };
+        let why = if kill && why.is_empty() { "killing what still runs" } else { why };
         self.say(least, NOTE, &phrases::escape(why.as_bytes()), out);
     }
 
@@ -224,7 +238,10 @@ impl Listener for Plain {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::event::StartFailure;
 
     fn plain(voice: Voice, watched: bool, exec: bool, every: Option<Duration>) -> Plain {
         Plain::new(Lines::new(voice, false, watched, exec), Box::new(|| (60, 24)), every)
@@ -305,6 +322,21 @@ mod tests {
         assert_eq!(told(plain(Voice::Normal, false, true, None), std::slice::from_ref(&stopping)), "");
         let text = told(plain(Voice::Normal, true, true, None), &[stopping]);
         assert_eq!(text, "prun: 1 task is ok\n");
+    }
+
+    #[test]
+    fn items_that_could_not_be_read_are_a_failure_even_under_quiet() {
+        let why = Arc::new(StartFailure { code: 126, why: "`list`: no such file or directory".into() });
+        let mut events = events(Outcome::Ok);
+        events.splice(1..4, [RunEvent::JobEnded { job: 0, outcome: Outcome::NotStarted(why), tasks: 0 }]);
+        let text = told(plain(Voice::Quiet, false, true, None), &events);
+        assert_eq!(text, "prun: get\\x1b: not started: `list`: no such file or directory\n");
+    }
+
+    #[test]
+    fn the_second_signal_kills() {
+        let kill = RunEvent::Stopping { why: String::new(), kill: true };
+        assert_eq!(told(plain(Voice::Normal, true, true, None), &[kill]), "prun: killing what still runs\n");
     }
 
     #[test]

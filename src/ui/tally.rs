@@ -45,7 +45,10 @@ impl Tally {
             }
             RunEvent::JobEnded { job, tasks, .. } => self.set_total(*job, *tasks),
             RunEvent::JobSkipped { job, .. } => self.set_total(*job, 0),
-            RunEvent::Warning(_) | RunEvent::Stopping { .. } | RunEvent::RunEnded(_) => {}
+            RunEvent::Warning(_)
+            | RunEvent::Broken(_)
+            | RunEvent::Stopping { .. }
+            | RunEvent::RunEnded(_) => {}
         }
     }
 
