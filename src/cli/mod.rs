@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 pub mod args;
 pub mod completions;
+pub mod docs;
 pub mod exec;
 pub mod run;
 pub mod usage;
