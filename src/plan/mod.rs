@@ -4,9 +4,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use crate::jobfile::When;
 use crate::jobfile::values::{Halt, Outcomes, OutputMode, RetryDelay, StartMode, StatusMode};
 
+pub mod build;
+mod context;
+mod place;
+pub mod script;
 pub mod template;
+pub mod words;
 
 use template::{ScriptText, Template, Word};
 
@@ -65,13 +71,6 @@ pub struct After {
     /// Index into that job's stages (its last one, unless `after` names a job in the middle of a pipe).
     pub stage: usize,
     pub when: When,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum When {
-    Success,
-    Failure,
-    Exit,
 }
 
 /// How many items make one task.

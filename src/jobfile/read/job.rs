@@ -15,6 +15,7 @@ use crate::jobfile::values::{self, RetryDelay};
 /// Finds what is wrong with `[defaults]` itself, so that it isn't said again for every job.
 pub(super) fn check_defaults<'a>(walk: &mut Walk<'a>, defaults: &Section<'a>) {
     walk.check_keys(defaults, Table::Defaults);
+    walk.check_raw(defaults);
     let nameless = Spanned { value: String::new(), span: defaults.span.clone() };
     settings(walk, defaults, nameless);
     walk.said_once();
@@ -37,6 +38,7 @@ pub(super) fn read<'a>(
     }
     let section = Section::layered(format!("job `{}`", name.value), span, own, defaults);
     walk.check_keys(&section, Table::Job);
+    walk.check_raw(&section);
     let comment = walk.comment_above(&name.span);
     let mut job = settings(walk, &section, name);
     job.comment = comment;
@@ -46,14 +48,42 @@ pub(super) fn read<'a>(
     job.repeat = walk.count(&alone, "repeat").map(u64::from);
     job.pool = walk.pool(&alone);
     job.after = after(walk, &alone);
+    check_items(walk, &alone);
     let whole = walk.wrong() == before && walk.is_complete();
     job.what = what(walk, &alone, &job.name, whole);
+    check_shell(walk, &alone, job.what.as_ref());
     job.given = JOB
         .iter()
         .filter_map(|key| own.get_key_value(key.name).map(|(name, _)| (key.name, name.span())))
         .collect();
     job.broken = walk.wrong() != before;
     job
+}
+
+fn check_items(walk: &mut Walk, section: &Section) {
+    if let (Some(each), Some(repeat)) = (section.get("each"), section.get("repeat")) {
+        let mistake = Mistake::at(repeat.key_span, format!("{} has both `each` and `repeat`", section.title));
+        walk.mistake(
+            mistake
+                .other(each.key_span, "its items")
+                .help("a job has one task for each item, or so many without one"),
+        );
+    }
+}
+
+/// A `shell` that has nothing to do is a misunderstanding.
+fn check_shell(walk: &mut Walk, section: &Section, what: Option<&What>) {
+    let is_script = |command: &Command| matches!(command, Command::Script(_));
+    let idle = match what {
+        None => false,
+        Some(What::Command(command)) => !is_script(command),
+        Some(What::Pipeline(stages)) => !stages.iter().any(|stage| is_script(&stage.command)),
+    };
+    if let Some(found) = section.get("shell").filter(|_| idle) {
+        let mistake =
+            Mistake::at(found.key_span, format!("{} has a `shell`, but no `script`", section.title));
+        walk.mistake(mistake.help("a `command` is run without a shell; a text for the shell is a `script`"));
+    }
 }
 
 /// The keys that may also stand in `[defaults]`.

@@ -155,6 +155,7 @@ fn jobs<'a>(walk: &mut Walk<'a>, section: &Section<'a>, defaults: Option<&'a DeT
 
 fn run(walk: &mut Walk, section: &Section) -> Run {
     walk.check_keys(section, Table::Run);
+    walk.check_raw(section);
     Run {
         pool: walk.pool(section),
         halt: walk.halt(section),

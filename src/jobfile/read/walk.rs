@@ -254,6 +254,25 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// What children write to prun's own stdout can't be put in order, nor prefixed.
+    pub fn check_raw(&mut self, section: &Section) {
+        let Some(output) = section.get("output").filter(|found| found.node.get_ref().as_str() == Some("raw"))
+        else {
+            return;
+        };
+        for key in ["keep_order", "tag"] {
+            let Some(found) = section.get(key).filter(|found| found.node.get_ref().as_bool() != Some(false))
+            else {
+                continue;
+            };
+            let mistake =
+                Mistake::at(found.key_span, format!("`{key}` can't be had with `output = \"raw\"`"));
+            let mistake =
+                mistake.other(output.key_span.clone(), "children write straight to prun's own stdout");
+            self.mistake(mistake.help("with `output = \"line\"` prun prints what they write, line by line"));
+        }
+    }
+
     /// The words of `ok` and `retry_on`.
     pub fn outcomes(&mut self, section: &Section, key: &'static str) -> Option<Outcomes> {
         let found = section.get(key)?;

@@ -1,0 +1,149 @@
+//! A job file and the command line that goes with it → [`Plan`]. Pure.
+//!
+//! All jobs are planned, also those that were not asked for, so that every mistake of the file is found. Jobs
+//! joined by `stdin = { pipe = … }` become one job here, a *chain*, which stands where its last job stands.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use self::text::Texts;
+use super::{Plan, words};
+use crate::jobfile::values::{Halt, OutputMode, PoolSize, StatusMode};
+use crate::jobfile::{JobFile, Mistake, Mistakes, nearest};
+
+mod items;
+mod job;
+mod order;
+mod pipes;
+mod stage;
+mod text;
+
+/// What goes with a job file: where it stands, and what the command line says.
+#[derive(Debug, Clone, Default)]
+pub struct BuildOptions {
+    /// The file as it was typed; `-` is stdin.
+    pub file_name: String,
+    /// The job file's folder, absolute.
+    pub base: PathBuf,
+    /// The CPUs that prun may use.
+    pub cpus: usize,
+    /// `-D NAME=VALUE`.
+    pub vars: Vec<(String, String)>,
+    /// What stands after `--`.
+    pub args: Vec<Vec<u8>>,
+    /// The jobs to run, with what they need; none stands for all.
+    pub jobs: Vec<String>,
+    pub run: RunOverrides,
+}
+
+/// Flags that replace the keys of `[run]`. What a job says for itself beats both.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RunOverrides {
+    pub pool: Option<PoolSize>,
+    /// `Some(None)` is "never".
+    pub halt: Option<Option<Halt>>,
+    pub output: Option<OutputMode>,
+    pub keep_order: Option<bool>,
+    pub tag: Option<TagFlag>,
+    pub grace: Option<Duration>,
+    pub status: Option<StatusMode>,
+}
+
+/// `--tag[=TEMPLATE]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TagFlag {
+    /// The job's name and the item.
+    On,
+    Template(String),
+}
+
+/// Makes the plan, or tells everything that is wrong with the file.
+pub fn build(file: &JobFile, how: &BuildOptions) -> Result<Plan, Mistakes> {
+    let mut mistakes = file.mistakes.clone();
+    let vars = variables(file, how, &mut mistakes);
+    let index = index(file);
+    let chains = pipes::chains(file, &index, &mut mistakes);
+    let places = pipes::places(file, &chains);
+    let waits = order::waits(file, &index, &chains, &places, &mut mistakes);
+    order::find_circles(file, &waits, &mut mistakes);
+    let wanted = order::selected(file, how, &index, &waits, &places, &mut mistakes);
+    items::check_stdin(file, how, &chains, &wanted, &mut mistakes);
+    let texts = Texts { vars: &vars, args: &how.args };
+    let mut jobs: Vec<_> =
+        chains.iter().map(|chain| job::plan(file, how, chain, &texts, &mut mistakes)).collect();
+    if !mistakes.is_empty() {
+        return Err(mistakes);
+    }
+    // From here on jobs are counted without those that were not asked for.
+    let mut numbers = vec![0; chains.len()];
+    wanted.iter().zip(&mut numbers).fold(0, |next, (wanted, number)| {
+        *number = next;
+        next + usize::from(*wanted)
+    });
+    for (job, waits) in jobs.iter_mut().zip(&waits) {
+        job.after = waits.iter().map(|wait| wait.condition(&numbers, &places)).collect();
+    }
+    let jobs: Vec<_> =
+        jobs.into_iter().zip(&wanted).filter(|(_, wanted)| **wanted).map(|(job, _)| job).collect();
+    let largest = chains
+        .iter()
+        .zip(&wanted)
+        .filter(|(_, wanted)| **wanted)
+        .filter_map(|(chain, _)| file.jobs[chain.last()].pool);
+    let pool = match how.run.pool.or(file.run.pool) {
+        Some(pool) => pool.resolve(how.cpus),
+        None => largest.map(|pool| pool.resolve(how.cpus)).fold(how.cpus, usize::max),
+    };
+    let halt = how.run.halt.or(file.run.halt).flatten();
+    Ok(Plan { jobs, pool, halt, status: how.run.status.unwrap_or_default(), rerun: rerun(how) })
+}
+
+/// Which job has which name.
+type Index<'a> = HashMap<&'a str, usize>;
+
+fn index<'a>(file: &'a JobFile) -> Index<'a> {
+    file.jobs.iter().enumerate().map(|(number, job)| (job.name.value.as_str(), number)).collect()
+}
+
+/// `[vars]`, with what `-D` says.
+fn variables(file: &JobFile, how: &BuildOptions, mistakes: &mut Mistakes) -> BTreeMap<String, String> {
+    let mut vars: BTreeMap<String, String> =
+        file.vars.iter().map(|(name, value)| (name.value.clone(), value.value.clone())).collect();
+    for (name, value) in &how.vars {
+        match vars.get_mut(name) {
+            Some(known) => known.clone_from(value),
+            None => {
+                let near = nearest(name, vars.keys().map(String::as_str));
+                let help = near.map_or_else(
+                    || format!("list it: `[vars]` and below it `{name} = \"…\"`"),
+                    |near| format!("did you mean `{near}`?"),
+                );
+                mistakes.push(Mistake::new(format!("`-D {name}=…`: `[vars]` has no `{name}`")).help(help));
+            }
+        }
+    }
+    vars
+}
+
+/// The mistake of naming a job that isn't there.
+fn unknown_job(name: &str, index: &Index, mistakes: &Mistakes, mut mistake: Mistake) -> Mistake {
+    // Looking through all jobs takes time, and nobody reads so many suggestions.
+    if !mistakes.enough() {
+        mistake.help = nearest(name, index.keys().copied()).map(|near| format!("did you mean `{near}`?"));
+    }
+    mistake
+}
+
+/// How to run the file again: `prun FILE`.
+fn rerun(how: &BuildOptions) -> Option<String> {
+    if how.file_name == "-" {
+        return None;
+    }
+    let mut line = "prun".to_owned();
+    for (name, value) in &how.vars {
+        line += " -D ";
+        line += &words::quote(format!("{name}={value}").as_bytes());
+    }
+    Some(line + " " + &words::quote(how.file_name.as_bytes()))
+}

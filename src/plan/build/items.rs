@@ -1,0 +1,123 @@
+//! `each` and `repeat` → [`Items`].
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::BuildOptions;
+use super::pipes::Chain;
+use super::text::Texts;
+use crate::jobfile::{Each, Job, JobFile, Mistake, Mistakes, Span, Spanned, Stdin, Text};
+use crate::plan::{Input, Item, ItemList, Items, Seq};
+
+/// Where the items of a job come from.
+pub(super) fn items(job: &Job, base: &Path, texts: &Texts, mistakes: &mut Mistakes) -> Items {
+    let input = |file: &Text, mistakes: &mut Mistakes| match texts.of_run(file, mistakes) {
+        path if path == b"-" => Input::Stdin,
+        path => Input::File(base.join(OsStr::from_bytes(&path))),
+    };
+    match &job.each {
+        None => job.repeat.map_or(Items::None, Items::Repeat),
+        Some(Each::Rows { rows, names }) => Items::List(Arc::new(list(rows, names))),
+        Some(Each::Seq { first, step, last, span }) => seq(first, step.as_ref(), last, span, mistakes),
+        Some(Each::Lines { file, nul }) => {
+            let separator = if *nul { 0 } else { b'\n' };
+            Items::Lines { from: input(file, mistakes), separator, skip_empty: false }
+        }
+        Some(Each::Csv { file, separator, header }) => {
+            Items::Csv { from: input(file, mistakes), separator: *separator, header: *header }
+        }
+        Some(Each::Glob(text)) => {
+            let pattern = texts.of_run(text, mistakes);
+            Items::Glob { pattern: glob(text, pattern, mistakes), base: base.to_owned() }
+        }
+    }
+}
+
+fn list(rows: &[Vec<String>], names: &[String]) -> ItemList {
+    let item =
+        |row: &Vec<String>| Item { columns: row.iter().map(|column| column.clone().into_bytes()).collect() };
+    ItemList { items: rows.iter().map(item).collect(), names: names.to_vec() }
+}
+
+fn seq(
+    first: &Spanned<String>,
+    step: Option<&Spanned<String>>,
+    last: &Spanned<String>,
+    span: &Span,
+    mistakes: &mut Mistakes,
+) -> Items {
+    let step = step.map_or("1", |step| step.value.as_str());
+    match parse_seq(&first.value, step, &last.value) {
+        Ok(seq) => Items::Seq(seq),
+        Err(why) => {
+            mistakes.push(Mistake::at(span.clone(), "wrong value of `seq`").label(why));
+            Items::None
+        }
+    }
+}
+
+/// Decimal numbers, with as many digits after the point as the first or the step has.
+fn parse_seq(first: &str, step: &str, last: &str) -> Result<Seq, String> {
+    let digits = |text: &str| text.split_once('.').map_or(0, |(_, digits)| digits.len());
+    let most = [first, step, last].into_iter().map(digits).max().unwrap_or(0);
+    let units = |text: &str| {
+        let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+        format!("{whole}{part:0<most$}")
+            .parse::<i64>()
+            .map(i128::from)
+            .map_err(|_| "expected decimal numbers of at most 18 digits".to_owned())
+    };
+    let (first, step, last) = (units(first)?, units(step)?, units(last)?);
+    if step == 0 {
+        return Err("a step of 0 leads nowhere".to_owned());
+    }
+    Ok(Seq { first, step, last, scale: most as u32 })
+}
+
+/// Looks at the pattern, so that a wrong one is found before anything runs.
+fn glob(text: &Text, pattern: Vec<u8>, mistakes: &mut Mistakes) -> String {
+    let checked = String::from_utf8(pattern).map_err(|_| "is not UTF-8".to_owned()).and_then(|pattern| {
+        match glob::Pattern::new(&pattern) {
+            Ok(_) => Ok(pattern),
+            Err(error) => Err(error.msg.to_owned()),
+        }
+    });
+    checked.unwrap_or_else(|why| {
+        mistakes.push(Mistake::at(text.span.clone(), "wrong value of `glob`").label(why));
+        String::new()
+    })
+}
+
+/// Items read from prun's stdin leave nothing there for anybody else.
+pub(super) fn check_stdin(
+    file: &JobFile,
+    how: &BuildOptions,
+    chains: &[Chain],
+    wanted: &[bool],
+    mistakes: &mut Mistakes,
+) {
+    let jobs = chains.iter().zip(wanted).filter(|(_, wanted)| **wanted).flat_map(|(chain, _)| &chain.jobs);
+    let (mut readers, mut heirs) = (Vec::new(), Vec::new());
+    for job in jobs.map(|&job| &file.jobs[job]) {
+        if let Some(Each::Lines { file, .. } | Each::Csv { file, .. }) = &job.each
+            && file.value == "-"
+        {
+            readers.push(&file.span);
+        }
+        if matches!(job.stdin.value, Stdin::Inherit) {
+            heirs.push(&job.stdin.span);
+        }
+    }
+    let Some((&first, others)) = readers.split_first() else { return };
+    if how.file_name == "-" {
+        let mistake = Mistake::at(first.clone(), "the job file itself is read from stdin");
+        mistakes.push(mistake.help("read the items, or the job file, from a file of their own"));
+    }
+    for &other in others.iter().chain(&heirs) {
+        let mistake = Mistake::at(other.clone(), "stdin is used twice")
+            .other(first.clone(), "items are read from it here");
+        mistakes.push(mistake.help("prun's stdin can be read by one job"));
+    }
+}

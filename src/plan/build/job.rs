@@ -1,0 +1,89 @@
+//! A chain of the job file's jobs → one job of the plan.
+
+use std::time::Duration;
+
+use super::pipes::Chain;
+use super::text::{self, Texts};
+use super::{BuildOptions, TagFlag, items, stage};
+use crate::jobfile::values::{OutputMode, PoolSize};
+use crate::jobfile::{self, JobFile, Mistakes, Tag};
+use crate::plan::template::{Names, Piece, Template};
+use crate::plan::{Batch, Items, Job, Retries, UNLIMITED};
+
+const GRACE: Duration = Duration::from_secs(10);
+const TERM: i32 = 15;
+
+/// All but `after`, which names other jobs. What the last job says holds for all.
+pub(super) fn plan(
+    file: &JobFile,
+    how: &BuildOptions,
+    chain: &Chain,
+    texts: &Texts,
+    mistakes: &mut Mistakes,
+) -> Job {
+    let job = &file.jobs[chain.last()];
+    let stages = stage::plan(file, how, chain, texts, mistakes);
+    let items = items::items(job, &how.base, texts, mistakes);
+    let natural = if matches!(items, Items::None) { OutputMode::Line } else { OutputMode::Group };
+    let output = job.output.or(how.run.output).or(file.run.output).unwrap_or(natural);
+    let raw = output == OutputMode::Raw;
+    let keep_order = job.keep_order.or(how.run.keep_order).or(file.run.keep_order).unwrap_or(false);
+    // What children write themselves can't be put in order, nor prefixed.
+    let tag = if raw { None } else { tag(file, how, job, texts, mistakes) };
+    Job {
+        name: job.name.value.as_str().into(),
+        stages,
+        items,
+        batch: Batch::One,
+        pool: job.pool.map_or(UNLIMITED, |pool: PoolSize| pool.resolve(how.cpus)),
+        output,
+        keep_order: keep_order && !raw,
+        tag,
+        halt: job.halt.flatten(),
+        grace: job.grace.or(how.run.grace).or(file.run.grace).unwrap_or(GRACE),
+        stop_signal: job.stop_signal.unwrap_or(TERM),
+        timeout: job.timeout,
+        retries: Retries { count: job.retries, delay: job.retry_delay, on: job.retry_on.clone() },
+        after: Vec::new(),
+    }
+}
+
+/// The job's own tag, the flag's, or that of `[run]`.
+fn tag(
+    file: &JobFile,
+    how: &BuildOptions,
+    job: &jobfile::Job,
+    texts: &Texts,
+    mistakes: &mut Mistakes,
+) -> Option<Template> {
+    let names = texts.of_task(job);
+    let mut written = |text: &jobfile::Text| Some(with_tab(text::template(text, &names, mistakes)));
+    match (&job.tag, &how.run.tag, &file.run.tag) {
+        (Some(Tag::Template(text)), _, _) => written(text),
+        (Some(Tag::Off), _, _) | (None, None, Some(Tag::Off) | None) => None,
+        (Some(Tag::On), _, _) | (None, Some(TagFlag::On), _) | (None, None, Some(Tag::On)) => {
+            Some(name_and_item(job, &names))
+        }
+        (None, Some(TagFlag::Template(text)), _) => match Template::parse(text.as_bytes(), &names) {
+            Ok(template) => Some(with_tab(template)),
+            Err(error) => {
+                let mistake = jobfile::Mistake::new(format!("`--tag={text}`: {}", error.message));
+                mistakes.push(jobfile::Mistake { help: error.help, ..mistake });
+                None
+            }
+        },
+        (None, None, Some(Tag::Template(text))) => written(text),
+    }
+}
+
+/// "JOB ITEM", or "JOB" for a job without items.
+fn name_and_item(job: &jobfile::Job, names: &Names) -> Template {
+    let name = &job.name.value;
+    let text = if job.each.is_some() { format!("{name} {{}}") } else { name.clone() };
+    with_tab(Template::parse(text.as_bytes(), names).unwrap_or_default())
+}
+
+fn with_tab(mut template: Template) -> Template {
+    template.pieces.push(Piece::Text(b"\t".to_vec()));
+    template
+}

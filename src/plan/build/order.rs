@@ -1,0 +1,157 @@
+//! `after`: who waits for whom, and which jobs a selection takes.
+
+use super::pipes::{Chain, Place};
+use super::{BuildOptions, Index, unknown_job};
+use crate::jobfile::{JobFile, Mistake, Mistakes, Span, When};
+use crate::plan::After;
+
+/// One condition: `from` waits for `to`. Both are jobs of the file.
+#[derive(Debug, Clone)]
+pub(super) struct Wait {
+    from: usize,
+    to: usize,
+    to_chain: usize,
+    when: When,
+    span: Span,
+}
+
+impl Wait {
+    /// The condition as the plan has it. `numbers`: of the chains in the plan.
+    pub fn condition(&self, numbers: &[usize], places: &[Place]) -> After {
+        After { job: numbers[self.to_chain], stage: places[self.to].stage, when: self.when }
+    }
+}
+
+/// What each chain waits for. What is joined starts together, when the `after` of all holds.
+pub(super) fn waits(
+    file: &JobFile,
+    index: &Index,
+    chains: &[Chain],
+    places: &[Place],
+    mistakes: &mut Mistakes,
+) -> Vec<Vec<Wait>> {
+    let mut waits = vec![Vec::new(); chains.len()];
+    for (number, chain) in chains.iter().enumerate() {
+        for &from in &chain.jobs {
+            for after in &file.jobs[from].after {
+                let name = &after.job.value;
+                let span = after.job.span.clone();
+                let Some(&to) = index.get(name.as_str()) else {
+                    let mistake = Mistake::at(span, format!("no job is called `{name}`"));
+                    mistakes.push(unknown_job(name, index, mistakes, mistake));
+                    continue;
+                };
+                let to_chain = places[to].chain;
+                if to == from {
+                    mistakes.push(Mistake::at(span, format!("job `{name}` waits for itself")));
+                } else if chain.jobs.contains(&to) {
+                    let this = &file.jobs[from].name.value;
+                    let mistake = Mistake::at(
+                        span,
+                        format!("job `{this}` waits for `{name}`, with which it is joined by a pipe"),
+                    );
+                    mistakes.push(mistake.help("jobs that are joined by a pipe start together"));
+                } else {
+                    waits[number].push(Wait { from, to, to_chain, when: after.when, span });
+                }
+            }
+        }
+    }
+    waits
+}
+
+/// How far the search has come with a chain.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Search {
+    Before,
+    /// On the path that is being followed.
+    Within,
+    After,
+}
+
+/// Complains about jobs that wait for each other. The path is kept on the heap: it can be as long as the file.
+pub(super) fn find_circles(file: &JobFile, waits: &[Vec<Wait>], mistakes: &mut Mistakes) {
+    let mut search = vec![Search::Before; waits.len()];
+    for start in 0..waits.len() {
+        if search[start] != Search::Before {
+            continue;
+        }
+        // A chain, and how many of its conditions have been followed.
+        let mut path = vec![(start, 0)];
+        search[start] = Search::Within;
+        while let Some((chain, followed)) = path.last_mut() {
+            let Some(wait) = waits[*chain].get(*followed) else {
+                search[*chain] = Search::After;
+                path.pop();
+                continue;
+            };
+            *followed += 1;
+            match search[wait.to_chain] {
+                Search::Before => {
+                    search[wait.to_chain] = Search::Within;
+                    path.push((wait.to_chain, 0));
+                }
+                Search::Within => mistakes.push(circle(file, waits, &path, wait)),
+                Search::After => {}
+            }
+        }
+    }
+}
+
+/// The end of the path, from where `last` leads back to.
+fn circle(file: &JobFile, waits: &[Vec<Wait>], path: &[(usize, usize)], last: &Wait) -> Mistake {
+    let begin = path.iter().rposition(|(chain, _)| *chain == last.to_chain).unwrap_or(0);
+    let steps: Vec<&Wait> =
+        path[begin..].iter().map(|(chain, followed)| &waits[*chain][followed - 1]).collect();
+    let name = |job: usize| file.jobs[job].name.value.as_str();
+    let mut shown = name(steps[0].from).to_owned();
+    for (number, step) in steps.iter().enumerate() {
+        shown += " → ";
+        shown += name(step.to);
+        // The next one to wait may be another job of the same pipe.
+        let next = steps[(number + 1) % steps.len()].from;
+        if next != step.to {
+            shown += " | ";
+            shown += name(next);
+        }
+    }
+    let label = format!("`{}` waits for `{}`", name(last.from), name(last.to));
+    Mistake::at(last.span.clone(), format!("jobs wait for each other: {shown}")).label(label)
+}
+
+/// Which chains were asked for, and what they need.
+pub(super) fn selected(
+    file: &JobFile,
+    how: &BuildOptions,
+    index: &Index,
+    waits: &[Vec<Wait>],
+    places: &[Place],
+    mistakes: &mut Mistakes,
+) -> Vec<bool> {
+    if how.jobs.is_empty() {
+        return vec![true; waits.len()];
+    }
+    let mut wanted = vec![false; waits.len()];
+    let mut open = Vec::new();
+    for name in &how.jobs {
+        match index.get(name.as_str()) {
+            Some(&job) => open.push(places[job].chain),
+            None => {
+                let mistake = Mistake::new(format!("`{}` has no job `{name}`", how.file_name));
+                let mut mistake = unknown_job(name, index, mistakes, mistake);
+                if mistake.help.is_none() && file.jobs.len() <= 10 {
+                    let names: Vec<_> = file.jobs.iter().map(|job| format!("`{}`", job.name.value)).collect();
+                    mistake.help = Some(format!("its jobs are {}", names.join(", ")));
+                }
+                mistakes.push(mistake);
+            }
+        }
+    }
+    while let Some(chain) = open.pop() {
+        // A circle of pipes is in no chain, and none may be left because of one.
+        if chain < wanted.len() && !std::mem::replace(&mut wanted[chain], true) {
+            open.extend(waits[chain].iter().map(|wait| wait.to_chain));
+        }
+    }
+    wanted
+}

@@ -1,0 +1,160 @@
+//! Jobs that `stdin = { pipe = … }` joins.
+
+use super::{Index, unknown_job};
+use crate::jobfile::{Job, JobFile, Mistake, Mistakes, Stdin, Text, What};
+
+/// Jobs joined by pipes, first to last; most stand alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Chain {
+    /// Never empty.
+    pub jobs: Vec<usize>,
+}
+
+impl Chain {
+    pub fn last(&self) -> usize {
+        self.jobs[self.jobs.len() - 1]
+    }
+}
+
+/// Where a job of the file is in the plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Place {
+    pub chain: usize,
+    /// Its last stage there.
+    pub stage: usize,
+}
+
+/// What is the last job's to say, for all of them.
+const OF_THE_LAST: [&str; 12] = [
+    "timeout",
+    "retries",
+    "retry_delay",
+    "retry_on",
+    "stop_signal",
+    "grace",
+    "halt",
+    "output",
+    "keep_order",
+    "tag",
+    "pool",
+    "stdout",
+];
+
+/// Follows the pipes. Jobs in a circle of pipes, which is a mistake, are in no chain.
+pub(super) fn chains(file: &JobFile, index: &Index, mistakes: &mut Mistakes) -> Vec<Chain> {
+    let mut feeder: Vec<Option<usize>> = vec![None; file.jobs.len()];
+    let mut reader: Vec<Option<usize>> = vec![None; file.jobs.len()];
+    for (number, job) in file.jobs.iter().enumerate() {
+        let Stdin::Pipe(name) = &job.stdin.value else { continue };
+        let Some(&from) = index.get(name.value.as_str()) else {
+            let mistake = Mistake::at(name.span.clone(), format!("no job is called `{}`", name.value))
+                .label("a pipe from nowhere");
+            mistakes.push(unknown_job(&name.value, index, mistakes, mistake));
+            continue;
+        };
+        if let Some(first) = reader[from] {
+            let mistake =
+                Mistake::at(name.span.clone(), format!("two jobs read the output of `{}`", name.value));
+            let first = &file.jobs[first].name;
+            let mistake = mistake
+                .label("a pipe has one reader")
+                .other(first.span.clone(), format!("`{}` reads it", first.value));
+            mistakes.push(mistake.help(format!(
+                "write it to a file, `stdout = {{ file = \"…\" }}`, and let both be `after` `{}`",
+                name.value
+            )));
+            continue;
+        }
+        feeder[number] = Some(from);
+        reader[from] = Some(number);
+        check_feeder(&file.jobs[from], job, name, mistakes);
+        check_one_task(&file.jobs[from], name, mistakes);
+        if feeder[from].is_none() || reader[number].is_none() {
+            check_one_task(job, name, mistakes);
+        }
+    }
+    let ends = (0..file.jobs.len()).filter(|&number| reader[number].is_none());
+    let chains: Vec<Chain> = ends
+        .map(|last| {
+            let mut jobs: Vec<usize> = std::iter::successors(Some(last), |&job| feeder[job]).collect();
+            jobs.reverse();
+            Chain { jobs }
+        })
+        .collect();
+    find_circles(file, &chains, &feeder, mistakes);
+    chains
+}
+
+/// The feeding job has no say in what holds for all.
+fn check_feeder(feeder: &Job, reader: &Job, pipe: &Text, mistakes: &mut Mistakes) {
+    for key in OF_THE_LAST {
+        let Some(span) = feeder.given(key) else { continue };
+        let (message, help) = if key == "stdout" {
+            let message = format!("two ways for the output of job `{}`", feeder.name.value);
+            (message, "take `stdout` away, or the pipe")
+        } else {
+            let message = format!("`{key}` of job `{}`, which is read through a pipe", feeder.name.value);
+            (message, "what is joined by pipes runs as one: give it to the last job, it holds for all")
+        };
+        let label = format!("`{}` reads it", reader.name.value);
+        mistakes.push(Mistake::at(span, message).other(pipe.span.clone(), label).help(help));
+    }
+}
+
+fn check_one_task(job: &Job, pipe: &Text, mistakes: &mut Mistakes) {
+    for key in ["each", "repeat"] {
+        if let Some(span) = job.given(key) {
+            let message = format!("`{key}` of job `{}`, which is joined by a pipe", job.name.value);
+            let mistake = Mistake::at(span, message).other(pipe.span.clone(), "the pipe");
+            mistakes.push(mistake.help("jobs that are joined by a pipe have one task"));
+        }
+    }
+}
+
+/// What is in no chain feeds itself.
+fn find_circles(file: &JobFile, chains: &[Chain], feeder: &[Option<usize>], mistakes: &mut Mistakes) {
+    let mut seen = vec![false; file.jobs.len()];
+    chains.iter().flat_map(|chain| &chain.jobs).for_each(|&job| seen[job] = true);
+    for start in 0..file.jobs.len() {
+        let mut circle = Vec::new();
+        let mut at = start;
+        while !seen[at] {
+            seen[at] = true;
+            circle.push(at);
+            let Some(from) = feeder[at] else { break };
+            at = from;
+        }
+        let Stdin::Pipe(pipe) = &file.jobs[start].stdin.value else { continue };
+        if circle.is_empty() {
+            continue;
+        }
+        // Found against the stream, shown with it.
+        circle.push(start);
+        circle.reverse();
+        let names: Vec<&str> = circle.iter().map(|&job| file.jobs[job].name.value.as_str()).collect();
+        let message = match names.as_slice() {
+            [name, _] => format!("job `{name}` reads its own output"),
+            _ => format!("a circle of pipes: {}", names.join(" → ")),
+        };
+        mistakes.push(
+            Mistake::at(pipe.span.clone(), message)
+                .help("a pipe needs a first job, which reads something else"),
+        );
+    }
+}
+
+/// Where each job of the file is in the plan.
+pub(super) fn places(file: &JobFile, chains: &[Chain]) -> Vec<Place> {
+    let mut places = vec![Place::default(); file.jobs.len()];
+    for (number, chain) in chains.iter().enumerate() {
+        let mut stages = 0;
+        for &job in &chain.jobs {
+            stages += match &file.jobs[job].what {
+                Some(What::Pipeline(stages)) => stages.len(),
+                _ => 1,
+            };
+            places[job] = Place { chain: number, stage: stages - 1 };
+        }
+    }
+    places
+}

@@ -1,0 +1,168 @@
+//! The jobs of a chain → the stages of one pipeline.
+
+use super::BuildOptions;
+use super::pipes::Chain;
+use super::text::{self, Texts};
+use crate::jobfile::values::Outcomes;
+use crate::jobfile::{self, Command, JobFile, Mistake, Mistakes, PipelineStage, Text};
+use crate::plan::script::ScriptText;
+use crate::plan::template::{Names, Template};
+use crate::plan::{Output, Stage, Stdin, What};
+
+/// Every stage of a chain, joined by pipes.
+pub(super) fn plan(
+    file: &JobFile,
+    how: &BuildOptions,
+    chain: &Chain,
+    texts: &Texts,
+    mistakes: &mut Mistakes,
+) -> Vec<Stage> {
+    let jobs = chain.jobs.iter().map(|&job| &file.jobs[job]);
+    let mut stages: Vec<Stage> =
+        jobs.flat_map(|job| Writer { job, how, names: texts.of_task(job), mistakes }.stages()).collect();
+    let last = stages.len().saturating_sub(1);
+    for (number, stage) in stages.iter_mut().enumerate() {
+        if number > 0 {
+            stage.stdin = Stdin::Pipe;
+        }
+        if number < last {
+            stage.stdout = Output::Pipe;
+        }
+    }
+    stages
+}
+
+/// Plans the stages of one job.
+struct Writer<'a> {
+    job: &'a jobfile::Job,
+    how: &'a BuildOptions,
+    names: Names<'a>,
+    mistakes: &'a mut Mistakes,
+}
+
+impl Writer<'_> {
+    fn stages(&mut self) -> Vec<Stage> {
+        let job = self.job;
+        let stdin = self.stdin();
+        match &job.what {
+            None => Vec::new(),
+            Some(jobfile::What::Command(command)) => {
+                let takes_item = match &stdin {
+                    Stdin::Item => true,
+                    Stdin::Text(template) | Stdin::File(template) => template.uses_item(),
+                    _ => false,
+                };
+                let what = self.what(command, job.each.is_some() && !takes_item);
+                vec![self.stage(job.name.value.clone(), what, stdin, None)]
+            }
+            Some(jobfile::What::Pipeline(pipeline)) => {
+                let mut stdin = Some(stdin);
+                let each = pipeline.iter().enumerate().map(|(number, stage)| {
+                    let what = self.what(&stage.command, false);
+                    let name = format!("{}:{}", job.name.value, number + 1);
+                    self.stage(name, what, stdin.take().unwrap_or(Stdin::Pipe), Some(stage))
+                });
+                each.collect()
+            }
+        }
+    }
+
+    fn stage(&mut self, name: String, what: What, stdin: Stdin, own: Option<&PipelineStage>) -> Stage {
+        let job = self.job;
+        let mut ok = own
+            .and_then(|stage| stage.ok.clone())
+            .or_else(|| job.ok.clone())
+            .unwrap_or_else(Outcomes::success);
+        // The time is that of the whole job, and so is what is thought of it.
+        ok.timeout |= job.ok.as_ref().is_some_and(|ok| ok.timeout);
+        let env = job.env.iter().map(|(name, value)| (name.clone(), self.template(value))).collect();
+        let cwd = match &job.cwd {
+            Some(cwd) => self.template(cwd),
+            None => Template::literal(self.how.base.as_os_str().as_encoded_bytes()),
+        };
+        Stage {
+            name,
+            what,
+            stdin,
+            stdout: self.output(&job.stdout),
+            stderr: self.output(own.and_then(|stage| stage.stderr.as_ref()).unwrap_or(&job.stderr)),
+            env,
+            cwd: Some(cwd),
+            base: self.how.base.clone(),
+            start: job.start,
+            ok,
+        }
+    }
+
+    /// `append`: the item goes at the end of a command that doesn't mention the task.
+    fn what(&mut self, command: &Command, append: bool) -> What {
+        let (words, place) = match command {
+            Command::Script(text) => return self.script(text),
+            Command::Line(text) => (text::line(text, &self.names, self.mistakes), text),
+            Command::Words(texts) => (text::array(texts, &self.names, self.mistakes), &texts[0]),
+        };
+        if words.is_empty() && self.mistakes.is_empty() {
+            let mistake = Mistake::at(place.span.clone(), "nothing to run: no arguments for `{args}`");
+            self.mistakes.push(mistake.help("give the command after `--`"));
+        }
+        let append_item = append && !words.iter().any(|word| word.0.uses_task());
+        What::Command { words, append_item }
+    }
+
+    fn script(&mut self, text: &Text) -> What {
+        let shell: Vec<String> = match &self.job.shell {
+            Some(words) => words.iter().map(|word| word.value.clone()).collect(),
+            None => vec!["/bin/sh".to_owned(), "-c".to_owned()],
+        };
+        let posix = is_posix(&shell[0]);
+        let text = match posix {
+            true => text::script(text, &self.names, self.mistakes),
+            false => ScriptText::literal(text.value.as_bytes()),
+        };
+        What::Script { shell, text, posix }
+    }
+
+    fn stdin(&mut self) -> Stdin {
+        let job = self.job;
+        match &job.stdin.value {
+            jobfile::Stdin::Null => Stdin::Null,
+            jobfile::Stdin::Open => Stdin::Open,
+            jobfile::Stdin::Inherit => Stdin::Inherit,
+            jobfile::Stdin::Item => {
+                if job.each.is_none() && !job.broken {
+                    let message = format!("job `{}` has no items for its stdin", job.name.value);
+                    self.mistakes
+                        .push(Mistake::at(job.stdin.span.clone(), message).help("give it items with `each`"));
+                }
+                Stdin::Item
+            }
+            jobfile::Stdin::Text(text) => Stdin::Text(self.template(text)),
+            jobfile::Stdin::File(path) => Stdin::File(self.template(path)),
+            jobfile::Stdin::Pipe(_) => Stdin::Pipe,
+        }
+    }
+
+    fn output(&mut self, output: &jobfile::Output) -> Output {
+        match output {
+            jobfile::Output::Show => Output::Show,
+            jobfile::Output::Inherit => Output::Inherit,
+            jobfile::Output::Null => Output::Null,
+            jobfile::Output::Stdout => Output::Stdout,
+            jobfile::Output::File { path, append, show } => {
+                let path = self.template(path);
+                let per_task = path.uses_task();
+                Output::File { path, append: *append, show: *show, per_task }
+            }
+        }
+    }
+
+    fn template(&mut self, text: &Text) -> Template {
+        text::template(text, &self.names, self.mistakes)
+    }
+}
+
+/// Shells whose quoting is known.
+fn is_posix(shell: &str) -> bool {
+    let name = shell.rsplit('/').next().unwrap_or(shell);
+    matches!(name, "sh" | "ash" | "bash" | "dash" | "ksh" | "mksh" | "zsh")
+}

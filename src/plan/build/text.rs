@@ -1,0 +1,100 @@
+//! Strings of the job file → templates, with carets where they are wrong.
+
+use std::collections::BTreeMap;
+
+use crate::jobfile::{Each, Job, Mistake, Mistakes, Text};
+use crate::plan::script::ScriptText;
+use crate::plan::template::{Names, Scope, Template, TextError, Word};
+use crate::plan::words;
+
+/// What every string of the file may refer to.
+pub(super) struct Texts<'a> {
+    pub vars: &'a BTreeMap<String, String>,
+    pub args: &'a [Vec<u8>],
+}
+
+impl<'a> Texts<'a> {
+    /// What strings that are used when a task runs may refer to.
+    pub fn of_task(&self, job: &'a Job) -> Names<'a> {
+        let columns: &[String] = match &job.each {
+            Some(Each::Rows { names, .. }) => names,
+            _ => &[],
+        };
+        let header = matches!(job.each, Some(Each::Csv { header: true, .. }));
+        // Of broken items nobody knows what their columns are called.
+        let lost = job.each.is_none() && job.given("each").is_some();
+        Names {
+            items: job.each.is_some() || lost,
+            columns,
+            vars: self.vars,
+            args: Some(self.args),
+            open: header || lost,
+        }
+    }
+
+    /// What a path that is read before there are items may refer to, put in.
+    pub fn of_run(&self, text: &Text, mistakes: &mut Mistakes) -> Vec<u8> {
+        let names = Names { items: false, columns: &[], vars: self.vars, args: Some(self.args), open: false };
+        let template = template(text, &names, mistakes);
+        if template.uses_task() {
+            let mistake =
+                Mistake::at(text.span.clone(), "a placeholder of the task where there is no task yet");
+            mistakes.push(
+                mistake.help("items are read before there are tasks; variables and `{args}` can be used"),
+            );
+        }
+        let mut out = Vec::new();
+        template.render(&Scope { items: &[], names: &[], seq: 0, slot: 0 }, &mut out);
+        out
+    }
+}
+
+pub(super) fn template(text: &Text, names: &Names, mistakes: &mut Mistakes) -> Template {
+    Template::parse(text.value.as_bytes(), names).unwrap_or_else(|error| {
+        mistakes.push(mistake(text, error));
+        Template::default()
+    })
+}
+
+pub(super) fn script(text: &Text, names: &Names, mistakes: &mut Mistakes) -> ScriptText {
+    ScriptText::parse(text.value.as_bytes(), names).unwrap_or_else(|error| {
+        mistakes.push(mistake(text, error));
+        ScriptText::literal(b"")
+    })
+}
+
+/// The words of a command that is written as one string.
+pub(super) fn line(text: &Text, names: &Names, mistakes: &mut Mistakes) -> Vec<Word> {
+    let split = match words::split(&text.value) {
+        Ok(split) => split,
+        Err(error) => {
+            mistakes.push(mistake(text, error));
+            return Vec::new();
+        }
+    };
+    let plain: Vec<&str> = split.iter().map(|word| word.text.as_str()).collect();
+    words::words(&plain, names).unwrap_or_else(|(number, mut error)| {
+        let word = &split[number];
+        // Within quotes or backslashes only the word as a whole can be pointed at.
+        let exact = text.value[word.range.clone()] == word.text;
+        error.range = match exact {
+            true => word.range.start + error.range.start..word.range.start + error.range.end,
+            false => word.range.clone(),
+        };
+        mistakes.push(mistake(text, error));
+        Vec::new()
+    })
+}
+
+/// The words of a command that is written as an array.
+pub(super) fn array(texts: &[Text], names: &Names, mistakes: &mut Mistakes) -> Vec<Word> {
+    let plain: Vec<&str> = texts.iter().map(|text| text.value.as_str()).collect();
+    words::words(&plain, names).unwrap_or_else(|(number, error)| {
+        mistakes.push(mistake(&texts[number], error));
+        Vec::new()
+    })
+}
+
+fn mistake(text: &Text, error: TextError) -> Mistake {
+    Mistake { help: error.help, ..Mistake::at(text.place(error.range), error.message) }
+}

@@ -1,0 +1,510 @@
+//! Where in a shell script something stands: between words, in which quotes, in a comment … Pure.
+//!
+//! This reads a script as a POSIX shell does, as far as quoting goes: it needs no grammar but for `case`,
+//! whose patterns end with a `)` that closes nothing. Where shells differ, or a script is cut short, it errs
+//! towards the contexts in which a placeholder is refused.
+
+use std::ops::Range;
+
+use memchr::memchr;
+
+/// What a shell makes of the bytes at a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Context {
+    Bare,
+    Single,
+    Double,
+    // In the others no quoting is safe.
+    Comment,
+    HereDocument,
+    Backquotes,
+    /// `$'…'`
+    AnsiQuotes,
+    Arithmetic,
+    /// `${…}`: quotes mean different things there, and parts of it are arithmetic.
+    Expansion,
+    AfterBackslash,
+    AfterDollar,
+    /// Behind something that is no shell script as it is understood here.
+    Unclear,
+}
+
+/// The contexts of the holes, which come first to last. A hole's own bytes mean nothing to the shell.
+pub(super) fn contexts(text: &[u8], holes: &[Range<usize>]) -> Vec<Context> {
+    let top = Frame::Shell(Commands::new(Kind::Top));
+    let mut scan = Scan { text, holes, at: 0, found: Vec::new(), stack: vec![top], documents: Vec::new() };
+    while scan.at < text.len() {
+        scan.step();
+    }
+    scan.found
+}
+
+/// What has been opened and not closed.
+#[derive(Debug)]
+enum Frame {
+    Shell(Commands),
+    /// `"…"`
+    Double,
+    /// `${…}`
+    Expansion,
+}
+
+/// A place where commands stand.
+#[derive(Debug)]
+struct Commands {
+    kind: Kind,
+    /// The next word is a command's name, or one of the shell's own words.
+    start: bool,
+    in_word: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Top,
+    /// `$(…)`
+    Substitution,
+    /// `(…)`
+    Group,
+    /// `case`, up to its `in`; the flag: the word that it looks at has been there.
+    CaseHead(bool),
+    CasePattern,
+    CaseBody,
+}
+
+impl Commands {
+    fn new(kind: Kind) -> Commands {
+        Commands { kind, start: true, in_word: false }
+    }
+}
+
+/// A here-document whose text begins after the line.
+#[derive(Debug)]
+struct Document {
+    end: Vec<u8>,
+    /// `<<-`: tabs before the end are ignored.
+    tabs: bool,
+    /// Its end was quoted: a backslash at the end of a line means nothing.
+    quoted: bool,
+}
+
+struct Scan<'a> {
+    text: &'a [u8],
+    holes: &'a [Range<usize>],
+    at: usize,
+    /// As many as holes were met.
+    found: Vec<Context>,
+    stack: Vec<Frame>,
+    documents: Vec<Document>,
+}
+
+impl Scan<'_> {
+    fn step(&mut self) {
+        if self.hole_at(self.at) {
+            self.begin_word();
+            return self.take_hole(self.here());
+        }
+        match (self.stack.last(), self.text[self.at]) {
+            (Some(Frame::Shell(_)) | None, byte) => self.step_shell(byte),
+            (Some(Frame::Double), b'"') | (Some(Frame::Expansion), b'}') => {
+                self.stack.pop();
+                self.at += 1;
+            }
+            (Some(Frame::Expansion), b'"') => self.push(Frame::Double, 1),
+            // Within double quotes a single quote is an ordinary character in some expansions and a quote in
+            // others. Where this guess is wrong the expansion does not end, and placeholders are refused.
+            (Some(Frame::Expansion), b'\'') if !self.quotes().any(|frame| matches!(frame, Frame::Double)) => {
+                self.skip_to(self.behind(self.at + 1, b'\'', false), Context::Expansion);
+            }
+            (_, byte) => self.step_quoting(byte),
+        }
+    }
+
+    /// What means the same between words, in double quotes and in expansions.
+    fn step_quoting(&mut self, byte: u8) {
+        match byte {
+            b'`' => self.skip_to(self.behind(self.at + 1, b'`', true), Context::Backquotes),
+            b'\\' if self.hole_at(self.at + 1) => {
+                self.at += 1;
+                self.take_hole(Context::AfterBackslash);
+            }
+            b'\\' => self.at += 2,
+            b'$' => self.dollar(),
+            _ => self.at += 1,
+        }
+    }
+
+    fn dollar(&mut self) {
+        let bare = matches!(self.stack.last(), Some(Frame::Shell(_)));
+        match self.text.get(self.at + 1) {
+            Some(_) if self.hole_at(self.at + 1) => {
+                self.at += 1;
+                self.take_hole(Context::AfterDollar);
+            }
+            Some(b'(') => match self.arithmetic_end(self.at + 1) {
+                Some(end) => self.skip_to(end, Context::Arithmetic),
+                None => self.push(Frame::Shell(Commands::new(Kind::Substitution)), 2),
+            },
+            Some(b'[') => self.skip_to(self.behind(self.at + 2, b']', false), Context::Arithmetic),
+            Some(b'{') => self.push(Frame::Expansion, 2),
+            Some(b'\'') if bare => {
+                self.skip_to(self.behind(self.at + 2, b'\'', true), Context::AnsiQuotes);
+            }
+            Some(b'$' | b'#') => self.at += 2,
+            _ => self.at += 1,
+        }
+    }
+
+    fn step_shell(&mut self, byte: u8) {
+        let in_word = self.commands().in_word;
+        match byte {
+            b' ' | b'\t' | b'>' => self.end_word(1),
+            b'\n' => self.newline(),
+            b'\\' if self.text.get(self.at + 1) == Some(&b'\n') => self.at += 2,
+            b'#' if !in_word => {
+                let line = memchr(b'\n', &self.text[self.at..]).unwrap_or(self.text.len() - self.at);
+                self.skip_to(self.at + line, Context::Comment);
+            }
+            b';' | b'&' | b'|' => self.separator(),
+            b'<' if self.starts("<<<") => self.end_word(3),
+            b'<' if self.starts("<<") => self.document(),
+            b'<' => self.end_word(1),
+            b'(' => self.open_group(),
+            b')' => self.close_group(),
+            _ if !in_word && self.own_word() => {}
+            _ => {
+                self.begin_word();
+                match byte {
+                    b'\'' => self.skip_to(self.behind(self.at + 1, b'\'', false), Context::Single),
+                    b'"' => self.push(Frame::Double, 1),
+                    _ => self.step_quoting(byte),
+                }
+            }
+        }
+    }
+
+    /// Passes over one of the shell's own words, if one stands here and means something here.
+    fn own_word(&mut self) -> bool {
+        let rest = &self.text[self.at..];
+        let length = rest.iter().position(|byte| b" \t\n;&|()<>".contains(byte)).unwrap_or(rest.len());
+        let commands = self.commands();
+        match (commands.kind, &rest[..length]) {
+            (Kind::CaseHead(true), b"in") => commands.kind = Kind::CasePattern,
+            (Kind::CasePattern, b"esac") => drop(self.stack.pop()),
+            (Kind::CaseBody, b"esac") if commands.start => drop(self.stack.pop()),
+            (Kind::CasePattern | Kind::CaseHead(_), _) => return false,
+            // Also where `function name` stands before it.
+            (_, b"{") => commands.start = true,
+            _ if !commands.start => return false,
+            (_, b"case") => {
+                commands.start = false;
+                self.stack.push(Frame::Shell(Commands::new(Kind::CaseHead(false))));
+            }
+            (_, b"if" | b"then" | b"else" | b"elif" | b"do" | b"while" | b"until" | b"!" | b"time") => {}
+            _ => return false,
+        }
+        self.at += length;
+        true
+    }
+
+    fn newline(&mut self) {
+        self.end_word(1);
+        self.commands().start = true;
+        for document in std::mem::take(&mut self.documents) {
+            self.skip_to(self.document_end(&document), Context::HereDocument);
+        }
+    }
+
+    fn separator(&mut self) {
+        let ends_branch = [";;", ";&", ";|"].iter().any(|end| self.starts(end));
+        let commands = self.commands();
+        if ends_branch && commands.kind == Kind::CaseBody {
+            commands.kind = Kind::CasePattern;
+            return self.end_word(2);
+        }
+        commands.start = true;
+        self.end_word(1);
+    }
+
+    fn open_group(&mut self) {
+        let commands = self.commands();
+        let (kind, start, in_word) = (commands.kind, commands.start, commands.in_word);
+        match self.arithmetic_end(self.at) {
+            Some(end) if start => self.skip_to(end, Context::Arithmetic),
+            // The parenthesis that may stand before a pattern; within one it is a group.
+            _ if kind == Kind::CasePattern && !in_word => self.at += 1,
+            _ => self.push(Frame::Shell(Commands::new(Kind::Group)), 1),
+        }
+    }
+
+    fn close_group(&mut self) {
+        match self.commands().kind {
+            Kind::CasePattern => {
+                *self.commands() = Commands::new(Kind::CaseBody);
+                self.at += 1;
+            }
+            Kind::Substitution => {
+                self.stack.pop();
+                self.at += 1;
+            }
+            Kind::Group => {
+                self.stack.pop();
+                // A function's body may follow.
+                self.commands().start = true;
+                self.end_word(1);
+            }
+            // It closes nothing: this is not read as the shell will read it, so nothing is sure from here on.
+            Kind::Top | Kind::CaseHead(_) | Kind::CaseBody => self.skip_to(self.text.len(), Context::Unclear),
+        }
+    }
+
+    /// Reads what ends a here-document, after `<<`.
+    fn document(&mut self) {
+        self.end_word(2);
+        let tabs = self.text.get(self.at) == Some(&b'-');
+        self.at += usize::from(tabs);
+        while matches!(self.text.get(self.at), Some(b' ' | b'\t')) {
+            self.at += 1;
+        }
+        let (mut end, mut quoted) = (Vec::new(), false);
+        while let Some(&byte) = self.text.get(self.at) {
+            let from = self.at + 1;
+            match byte {
+                _ if self.hole_at(self.at) => self.take_hole(Context::HereDocument),
+                byte if b" \t\n;&|()<>".contains(&byte) => break,
+                b'\'' | b'"' | b'\\' => {
+                    quoted = true;
+                    let to = if byte == b'\\' { from + 1 } else { self.behind(from, byte, false) };
+                    self.skip_to(to, Context::HereDocument);
+                    let inner = if byte == b'\\' { from..self.at } else { from..(self.at - 1).max(from) };
+                    end.extend_from_slice(&self.text[inner]);
+                }
+                _ => {
+                    end.push(byte);
+                    self.at = from;
+                }
+            }
+        }
+        self.documents.push(Document { end, tabs, quoted });
+    }
+
+    /// The place behind the line that ends a here-document.
+    fn document_end(&self, document: &Document) -> usize {
+        let mut at = self.at;
+        // The line before ended with a backslash, so that this one cannot be the end.
+        let mut joined = false;
+        while at < self.text.len() {
+            let length = memchr(b'\n', &self.text[at..]).unwrap_or(self.text.len() - at);
+            let line = &self.text[at..at + length];
+            at += length + 1;
+            let tabs = line.iter().take_while(|byte| document.tabs && **byte == b'\t').count();
+            if !joined && line[tabs..] == document.end {
+                break;
+            }
+            let backslashes = line.iter().rev().take_while(|byte| **byte == b'\\').count();
+            joined = !document.quoted && backslashes % 2 == 1;
+        }
+        at
+    }
+
+    /// If `((` stands at `from` and its parentheses end with `))`, the place behind these.
+    fn arithmetic_end(&self, from: usize) -> Option<usize> {
+        let mut at = from + 2;
+        let mut depth = 0;
+        self.text[from..].starts_with(b"((").then_some(())?;
+        loop {
+            at += 1;
+            match self.text.get(at - 1)? {
+                b'(' => depth += 1,
+                b')' if depth > 0 => depth -= 1,
+                b')' => return (self.text.get(at) == Some(&b')')).then_some(at + 1),
+                quote @ (b'\'' | b'"') => at += memchr(*quote, self.text.get(at..)?)? + 1,
+                b'\\' => at += 1,
+                _ => {}
+            }
+        }
+    }
+
+    /// The innermost place where commands stand; only asked for while it is on top.
+    fn commands(&mut self) -> &mut Commands {
+        match self.stack.last_mut() {
+            Some(Frame::Shell(commands)) => commands,
+            _ => unreachable!("quotes are on top"),
+        }
+    }
+
+    fn begin_word(&mut self) {
+        if let Some(Frame::Shell(commands)) = self.stack.last_mut() {
+            if commands.kind == Kind::CaseHead(false) && !commands.in_word {
+                commands.kind = Kind::CaseHead(true);
+            }
+            commands.in_word = true;
+            commands.start = false;
+        }
+    }
+
+    fn end_word(&mut self, length: usize) {
+        self.commands().in_word = false;
+        self.at += length;
+    }
+
+    fn push(&mut self, frame: Frame, length: usize) {
+        self.stack.push(frame);
+        self.at += length;
+    }
+
+    fn starts(&self, text: &str) -> bool {
+        self.text[self.at..].starts_with(text.as_bytes())
+    }
+
+    /// The next hole begins at `at`.
+    fn hole_at(&self, at: usize) -> bool {
+        self.holes.get(self.found.len()).is_some_and(|hole| hole.start == at)
+    }
+
+    fn take_hole(&mut self, context: Context) {
+        self.at = self.holes[self.found.len()].end;
+        self.found.push(context);
+    }
+
+    /// Passes over text in which every hole has the same context.
+    fn skip_to(&mut self, end: usize, context: Context) {
+        let context = if self.in_expansion() { Context::Expansion } else { context };
+        while self.holes.get(self.found.len()).is_some_and(|hole| hole.start < end) {
+            self.found.push(context);
+        }
+        self.at = end.min(self.text.len());
+    }
+
+    /// The place behind the next `stop` from `from` on, or the end of the text.
+    fn behind(&self, from: usize, stop: u8, escapes: bool) -> usize {
+        let mut holes = self.holes[self.found.len()..].iter().peekable();
+        let mut at = from;
+        while let Some(&byte) = self.text.get(at) {
+            match holes.next_if(|hole| hole.start <= at) {
+                Some(hole) => at = at.max(hole.end),
+                None if byte == stop => return at + 1,
+                None if escapes && byte == b'\\' => at += 2,
+                None => at += 1,
+            }
+        }
+        self.text.len()
+    }
+
+    /// The context of a hole right here.
+    fn here(&self) -> Context {
+        match self.stack.last() {
+            _ if self.in_expansion() => Context::Expansion,
+            Some(Frame::Double) => Context::Double,
+            _ => Context::Bare,
+        }
+    }
+
+    /// What is open here, out to the nearest commands.
+    fn quotes(&self) -> impl Iterator<Item = &Frame> {
+        self.stack.iter().rev().take_while(|frame| !matches!(frame, Frame::Shell(_)))
+    }
+
+    fn in_expansion(&self) -> bool {
+        self.quotes().any(|frame| matches!(frame, Frame::Expansion))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Context::{self, *};
+    use super::contexts;
+
+    /// The contexts of every `@` in a script.
+    fn at_signs(script: &str) -> Vec<Context> {
+        let holes: Vec<_> = script.match_indices('@').map(|(at, _)| at..at + 1).collect();
+        let found = contexts(script.as_bytes(), &holes);
+        assert_eq!(found.len(), holes.len(), "{script}");
+        found
+    }
+
+    #[test]
+    fn quotes() {
+        for (script, expected) in [
+            ("@ '@' \"@\" @", vec![Bare, Single, Double, Bare]),
+            (r#"a\'@ "\"@" '\'@"#, vec![Bare, Double, Bare]),
+            (r#""$(echo @ "@" '@')@" @"#, vec![Bare, Double, Single, Double, Bare]),
+            (r#""`echo @ \` "@"`@""#, vec![Backquotes, Backquotes, Double]),
+            (r"$'@\'@' @", vec![AnsiQuotes, AnsiQuotes, Bare]),
+            (r#""$'@'" $"@" $$@ $#@"#, vec![Double, Double, Bare, Bare]),
+            (r#"${x:-@} "${x:-@}" "${x:-it's @}" @"#, vec![Expansion, Expansion, Expansion, Bare]),
+            (r#"${x#'}'@} ${x:-"@"} "${x:-$(echo @)}""#, vec![Expansion, Expansion, Bare]),
+            (r#"\@ "\@" \\@ '\@' $@"#, vec![AfterBackslash, AfterBackslash, Bare, Single, AfterDollar]),
+            ("a\\\n@ 'a\n@' \"a\n@\"", vec![Bare, Single, Double]),
+        ] {
+            assert_eq!(at_signs(script), expected, "{script}");
+        }
+    }
+
+    #[test]
+    fn comments() {
+        for (script, expected) in [
+            ("# '@\n@ #\"@\n@", vec![Comment, Bare, Comment, Bare]),
+            ("a#@ $#@ ${#x}@ \\#@", vec![Bare, Bare, Bare, Bare]),
+            ("a;#@\n(#@\n@)", vec![Comment, Comment, Bare]),
+            ("$(true #)'@\n@)@", vec![Comment, Bare, Bare]),
+        ] {
+            assert_eq!(at_signs(script), expected, "{script}");
+        }
+    }
+
+    #[test]
+    fn here_documents() {
+        for (script, expected) in [
+            ("cat <<E @\n@'\nE\n@", vec![Bare, HereDocument, Bare]),
+            ("cat <<-E\n\t@\n\tE\n@", vec![HereDocument, Bare]),
+            ("cat <<E\n\tE\n@\nE\n@", vec![HereDocument, Bare]),
+            ("cat <<'E F' <<\\G\n@\nE F\n@\nG\n@", vec![HereDocument, HereDocument, Bare]),
+            ("x=$(cat <<E\n@ )\nE\n)@", vec![HereDocument, Bare]),
+            ("cat <<E\n\\\nE\n@\nE\n@", vec![HereDocument, Bare]),
+            ("cat <<'E'\n\\\nE\n@", vec![Bare]),
+            ("cat <<@\n", vec![HereDocument]),
+            ("cat <<<@\n@", vec![Bare, Bare]),
+            ("cat <<E \"\n@\"\n@\nE\n@", vec![Double, HereDocument, Bare]),
+        ] {
+            assert_eq!(at_signs(script), expected, "{script:?}");
+        }
+    }
+
+    #[test]
+    fn groups_and_patterns() {
+        for (script, expected) in [
+            ("\"$(case @ in a) echo @;; (b|'c') echo @ ;; esac)@\"", vec![Bare, Bare, Bare, Double]),
+            ("\"$(case in in in) ;; esac; echo case @ in)@\"", vec![Bare, Double]),
+            ("\"$(if true; then case a in a) echo esac;; esac fi)@\"", vec![Double]),
+            ("\"$(case x in @(a|b)) echo;;& *) ;; esac)@\"", vec![Bare, Double]),
+            ("\"$(f() { case x in x) ;; esac; }; (a; b))@\"", vec![Double]),
+            ("\"$(case a in\n  a) case b in b) ;; esac ;;\n  *)\n ;;\nesac\n)@\"", vec![Double]),
+            ("a=(1 2) @ <(echo @) @", vec![Bare, Bare, Bare]),
+            ("true ) '@' \"", vec![Unclear]),
+        ] {
+            assert_eq!(at_signs(script), expected, "{script}");
+        }
+    }
+
+    #[test]
+    fn arithmetic() {
+        for (script, expected) in [
+            ("$((@ + (1) << 2))@\n@", vec![Arithmetic, Bare, Bare]),
+            ("\"$((@))@\"", vec![Arithmetic, Double]),
+            ("$((echo @); (echo @))@", vec![Bare, Bare, Bare]),
+            ("((x << @)); @", vec![Arithmetic, Bare]),
+            ("$[@]@", vec![Arithmetic, Bare]),
+            ("\"${x:$((@))}@\"", vec![Expansion, Double]),
+        ] {
+            assert_eq!(at_signs(script), expected, "{script}");
+        }
+    }
+
+    #[test]
+    fn whatever_is_cut_short_is_read_to_its_end() {
+        let script = "x=\"$(case a in a) cat <<-'E' ${b:-$'c'} `d` $((1)) # f\n\tE\n;; esac)\" (\\ ";
+        for end in 0..=script.len() {
+            assert_eq!(at_signs(&format!("{}@", &script[..end])).len(), 1);
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! The text of a script: its placeholders are quoted for the place in which they stand, so that a shell
+//! reads back exactly the value. Pure.
+//!
+//! This protects one reading. Text that a script itself hands to another reading (`eval`, `sh -c '… {} …'`)
+//! is code there; `$1` is the way to hand over a value.
+
+use super::context::{Context, contexts};
+use super::place::{Fill, Hole, Names, Sure, TextError, holes, replacements};
+use super::template::{Modifier, Quote, Source, Template};
+
+/// The text of a script, its placeholders quoted for the place in which they stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScriptText(pub Template);
+
+impl ScriptText {
+    /// For a POSIX shell. A placeholder where no quoting is safe is an error.
+    pub fn parse(text: &[u8], names: &Names) -> Result<ScriptText, TextError> {
+        quoted(text, holes(text, names)?, names.columns)
+    }
+
+    /// The variant of `-I`: `replace` stands for the item, and nothing in braces means anything.
+    pub fn parse_replace(text: &[u8], replace: &[u8]) -> Result<ScriptText, TextError> {
+        quoted(text, replacements(text, replace), &[])
+    }
+
+    /// For other shells: nothing is replaced.
+    pub fn literal(text: &[u8]) -> ScriptText {
+        ScriptText(Template::literal(text))
+    }
+}
+
+fn quoted(text: &[u8], found: Vec<Hole>, columns: &[String]) -> Result<ScriptText, TextError> {
+    let ranges: Vec<_> = found.iter().map(|hole| hole.range.clone()).collect();
+    let mut placed = Vec::with_capacity(found.len());
+    for (hole, context) in found.into_iter().zip(contexts(text, &ranges)) {
+        let unsure = matches!(hole.fill, Fill::Later { sure: Sure::IfColumn, .. });
+        let quote = match context {
+            // A word of prose in braces is no reason to refuse a script.
+            Context::Comment if unsure => continue,
+            Context::Bare => Quote::Bare,
+            Context::Single => Quote::Single,
+            Context::Double => Quote::Double,
+            unsafe_place => return Err(misplaced(text, &hole, unsafe_place, columns)),
+        };
+        if let (Fill::Args([_, _, ..]), Quote::Single | Quote::Double) = (&hole.fill, quote) {
+            return Err(TextError {
+                range: hole.range,
+                message: "`{args}` is several words, but stands within quotes".to_owned(),
+                help: Some("take it out of the quotes; `set -- {args}` makes it `\"$@\"`".to_owned()),
+            });
+        }
+        placed.push((hole, quote));
+    }
+    Ok(ScriptText(Template::assemble(text, placed.into_iter())))
+}
+
+fn misplaced(text: &[u8], hole: &Hole, context: Context, columns: &[String]) -> TextError {
+    let place = match context {
+        Context::Comment => "stands in a comment",
+        Context::HereDocument => "stands in a here-document",
+        Context::Backquotes => "stands within backquotes",
+        Context::AnsiQuotes => "stands within `$'…'`",
+        Context::Arithmetic => "stands in arithmetic",
+        Context::Expansion => "stands within `${…}`",
+        Context::AfterBackslash => "comes right after a backslash",
+        Context::AfterDollar => "comes right after a `$`",
+        Context::Unclear => "stands after a `)` that closes nothing",
+        Context::Bare | Context::Single | Context::Double => unreachable!("these can be quoted"),
+    };
+    let spelling = String::from_utf8_lossy(&text[hole.range.clone()]).into_owned();
+    let help = match (positional(&hole.fill, columns), context) {
+        (_, Context::Comment) => "take it out of the comment".to_owned(),
+        (Some(parameter), _) => format!("use `{parameter}` instead"),
+        (None, _) => format!("put it into a variable first, `v={spelling}`, and use `$v` here"),
+    };
+    TextError {
+        range: hole.range.clone(),
+        message: format!("`{spelling}` {place}, where it can't be quoted"),
+        help: Some(help),
+    }
+}
+
+/// The parameter of the shell that holds the same value.
+fn positional(fill: &Fill, columns: &[String]) -> Option<String> {
+    let Fill::Later { what, modifier: Modifier::None, .. } = fill else { return None };
+    match what {
+        Source::Item if columns.len() > 1 => Some("$*".to_owned()),
+        Source::Item => Some("$1".to_owned()),
+        Source::Column(n) if (1..10).contains(n) => Some(format!("${n}")),
+        Source::Column(n) if *n > 0 => Some(format!("${{{n}}}")),
+        Source::Column(_) => None,
+        Source::Named(name) => columns.iter().position(|column| column == name).map(|i| match i + 1 {
+            n @ 1..10 => format!("${n}"),
+            n => format!("${{{n}}}"),
+        }),
+        Source::Seq => Some("$PRUN_SEQ".to_owned()),
+        Source::Slot => Some("$PRUN_SLOT".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn parse(text: &str, columns: &[&str], open: bool) -> Result<ScriptText, TextError> {
+        let columns: Vec<String> = columns.iter().map(|name| (*name).to_owned()).collect();
+        let vars = BTreeMap::from([("who".to_owned(), "it's".to_owned())]);
+        let args = [b"a b".to_vec(), b"c".to_vec()];
+        let names = Names { items: true, columns: &columns, vars: &vars, args: Some(&args), open };
+        ScriptText::parse(text.as_bytes(), &names)
+    }
+
+    fn refusal(text: &str) -> (String, String) {
+        let error = parse(text, &["url", "file"], false).expect_err(text);
+        assert!(text[error.range.clone()].starts_with('{'), "{text}: {:?}", error.range);
+        (error.message, error.help.unwrap())
+    }
+
+    #[test]
+    fn values_known_now_are_quoted_too() {
+        let text = parse(r#"echo {who} '{who}' "{who}" {args}"#, &[], false).unwrap();
+        assert_eq!(text.0, Template::literal(br#"echo 'it'\''s' 'it'\''s' "it's" 'a b' 'c'"#));
+    }
+
+    #[test]
+    fn refusals_name_the_parameter() {
+        for (text, place, help) in [
+            ("cat <<E\n{}\nE", "stands in a here-document", "use `$*` instead"),
+            ("cat <<E\n{file}\nE", "stands in a here-document", "use `$2` instead"),
+            ("cat <<E\n{11}\nE", "stands in a here-document", "use `${11}` instead"),
+            ("x=`echo {1}`", "stands within backquotes", "use `$1` instead"),
+            ("echo $'{#}'", "stands within `$'…'`", "use `$PRUN_SEQ` instead"),
+            ("echo $((1 + {%}))", "stands in arithmetic", "use `$PRUN_SLOT` instead"),
+            ("echo ${x:-{url}}", "stands within `${…}`", "use `$1` instead"),
+            ("x=`echo {/.}`", "backquotes", "put it into a variable first, `v={/.}`, and use `$v` here"),
+            ("true # {}", "stands in a comment", "take it out of the comment"),
+            (r"echo \{}", "comes right after a backslash", "use `$*` instead"),
+            ("true ) {1}", "stands after a `)` that closes nothing", "use `$1` instead"),
+        ] {
+            let (message, hint) = refusal(text);
+            assert!(message.contains(place), "{text}: {message}");
+            assert_eq!(hint, help, "{text}");
+        }
+    }
+
+    #[test]
+    fn several_words_within_quotes_are_refused() {
+        assert!(refusal(r#"echo "{args}""#).0.contains("several words"));
+    }
+
+    #[test]
+    fn comments_may_hold_other_words_in_braces() {
+        for text in ["true # {\"a\": {\"b\": 1}} ${x} {{.Name}}", "true # see {print}"] {
+            assert_eq!(parse(text, &[], true).unwrap().0, Template::literal(text.as_bytes()), "{text}");
+        }
+        assert!(parse("cat <<E\n{print}\nE", &[], true).is_err(), "it may be a column");
+    }
+
+    #[test]
+    fn replacement_string() {
+        let text = ScriptText::parse_replace(b"echo X {} 'X'", b"X").unwrap();
+        let quotes: Vec<_> = text.0.places().map(|place| place.quote).collect();
+        assert_eq!(quotes, [Quote::Bare, Quote::Single]);
+        let error = ScriptText::parse_replace(b"echo $X", b"X").unwrap_err();
+        assert!(error.message.contains("right after a `$`"), "{}", error.message);
+    }
+}

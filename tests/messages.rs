@@ -1,0 +1,194 @@
+//! What people see when their job file is wrong: whole messages, compared with those in `tests/messages/`.
+//!
+//! `NAME.toml` is a wrong file and `NAME.txt` what is said about it. After a wanted change run the tests with
+//! `SNAPSHOTS=overwrite`, and read the difference as a user would.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use prun::jobfile;
+use prun::plan::build::{BuildOptions, TagFlag, build};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/messages")
+}
+
+fn options(file_name: &str) -> BuildOptions {
+    BuildOptions {
+        file_name: file_name.to_owned(),
+        base: "/home/user".into(),
+        cpus: 4,
+        ..BuildOptions::default()
+    }
+}
+
+/// What is said about a file; it must be wrong.
+fn complaint(bytes: &[u8], how: &BuildOptions) -> String {
+    let told = jobfile::parse(&how.file_name, bytes).and_then(|file| build(&file, how));
+    told.expect_err("the file should be wrong").render(false)
+}
+
+fn same(name: &str, told: String) {
+    assert!(!told.contains(|c: char| c.is_control() && c != '\n'), "control characters: {told:?}");
+    let expected = snapbox::Data::read_from(&folder().join(format!("{name}.txt")), None).raw();
+    snapbox::assert_data_eq!(told, expected);
+}
+
+macro_rules! files {
+    ($($name:ident)*) => {
+        $(
+            #[test]
+            fn $name() {
+                let name = stringify!($name);
+                let bytes = std::fs::read(folder().join(format!("{name}.toml"))).unwrap();
+                same(name, complaint(&bytes, &options(&format!("{name}.toml"))));
+            }
+        )*
+
+        #[test]
+        fn no_file_is_forgotten() {
+            let tested = BTreeSet::from([$(concat!(stringify!($name), ".toml").to_owned()),*]);
+            let names = std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            assert_eq!(tested, names.filter(|name| name.ends_with(".toml")).collect());
+        }
+    };
+}
+
+files! {
+    after_circle
+    after_circle_through_pipe
+    after_itself
+    after_pipe_partner
+    after_ready
+    after_string
+    after_unknown
+    bad_duration
+    bad_halt
+    bad_job_name
+    bad_ok
+    bad_pool
+    bad_vars
+    command_and_script
+    duplicate
+    each_kinds
+    each_seq
+    each_sources
+    escapes_in_source
+    near_placeholder
+    none_undoes_nothing
+    not_in_defaults
+    not_toml
+    nothing_to_run
+    nul_in_command
+    outputs
+    pipe_circle
+    pipe_each
+    pipe_feeder_keys
+    pipe_to_nowhere
+    pipe_two_readers
+    placeholder_in_quotes
+    raw_output
+    script_places
+    several
+    shell_text
+    shell_without_script
+    stdin_item_without_items
+    stdin_twice
+    stdin_word
+    syntax_hides_consequences
+    top_level
+    two_sources_of_stdin
+    unclosed_quote
+    unknown_key
+    unsupported
+    wrong_type
+}
+
+const GOOD: &str = "[vars]\nhost = \"localhost\"\n\n[jobs.build]\ncommand = \"make\"\n\n[jobs.test]\ncommand = \"make test\"\n";
+
+#[test]
+fn empty() {
+    same("empty", complaint(b"", &options("empty.toml")));
+}
+
+#[test]
+fn only_comments() {
+    same(
+        "only_comments",
+        complaint(b"#!/usr/bin/env -S prun\n# nothing yet\n[jobs]\n", &options("only_comments.toml")),
+    );
+}
+
+#[test]
+fn not_utf8() {
+    same("not_utf8", complaint(b"[jobs.a]\ncommand = \"echo caf\xe9\"\n", &options("latin1.toml")));
+}
+
+#[test]
+fn nul_byte() {
+    same("nul_byte", complaint(b"[jobs.a]\ncommand = \"echo a\0b\"\n", &options("nul.toml")));
+}
+
+#[test]
+fn too_large() {
+    let spaces = vec![b' '; 33 * 1024 * 1024];
+    same("too_large", complaint(&spaces, &options("large.toml")));
+}
+
+#[test]
+fn deep_array() {
+    let text = format!("[jobs.a]\ncommand = \"true\"\neach = {}{}\n", "[".repeat(10_000), "]".repeat(10_000));
+    same("deep_array", complaint(text.as_bytes(), &options("deep.toml")));
+}
+
+#[test]
+fn deep_table() {
+    let text =
+        format!("[jobs.a]\ncommand = \"true\"\nenv = {}{}\n", "{a=".repeat(10_000), "}".repeat(10_000));
+    same("deep_table", complaint(text.as_bytes(), &options("deep.toml")));
+}
+
+#[test]
+fn deep_key() {
+    let text = format!("[jobs.a]\ncommand = \"true\"\nenv.a{} = 1\n", ".a".repeat(10_000));
+    same("deep_key", complaint(text.as_bytes(), &options("deep.toml")));
+}
+
+#[test]
+fn many_mistakes() {
+    let text: String =
+        (0..2000).map(|n| format!("[jobs.j{n}]\ncommand = \"true\"\nafter = [\"k{n}\"]\n")).collect();
+    let told = complaint(text.as_bytes(), &options("many.toml"));
+    assert_eq!(told.matches("error: no job is called").count(), 50);
+    assert!(told.ends_with("\n… and 1950 more errors\n"), "{}", &told[told.len() - 200..]);
+}
+
+#[test]
+fn unknown_job() {
+    let how =
+        BuildOptions { jobs: vec!["tset".into(), "build".into(), "deploy".into()], ..options("good.toml") };
+    same("unknown_job", complaint(GOOD.as_bytes(), &how));
+}
+
+#[test]
+fn unknown_variable() {
+    let vars = vec![("hsot".into(), "x".into()), ("domain".into(), "x".into())];
+    same("unknown_variable", complaint(GOOD.as_bytes(), &BuildOptions { vars, ..options("good.toml") }));
+}
+
+#[test]
+fn bad_tag_flag() {
+    let mut how = options("good.toml");
+    how.run.tag = Some(TagFlag::Template("{hsot}".into()));
+    same("bad_tag_flag", complaint(GOOD.as_bytes(), &how));
+}
+
+#[test]
+fn no_arguments() {
+    same("no_arguments", complaint(b"[jobs.a]\ncommand = \"{args}\"\n", &options("args.toml")));
+}
+
+#[test]
+fn items_from_the_stdin_that_the_file_came_from() {
+    same("items_from_stdin", complaint(b"[jobs.a]\ncommand = \"echo\"\neach.lines = \"-\"\n", &options("-")));
+}
