@@ -18,9 +18,12 @@
 mod child;
 pub mod cstrings;
 pub mod env;
-
+pub mod files;
+pub mod find;
 pub mod given;
-
+pub mod group;
+pub mod input;
+pub mod io;
 pub mod limits;
 pub mod poller;
 pub mod process;
