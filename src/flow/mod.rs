@@ -1,1 +1,9 @@
-//! flow
+//! Bytes: which go where, and in which order. Pure.
+//!
+//! - [`output`]: what tasks write: grouping, order, tags, whole lines; says what to write, spill and copy
+
+pub mod output;
+pub mod records;
+pub mod table;
+#[cfg(test)]
+mod output_tests;

@@ -77,8 +77,13 @@ impl Mistakes {
         Mistakes { name: name.into(), source, list: Vec::new(), more: 0 }
     }
 
+    /// Takes in one more. What holds for many jobs, such as a wrong default, is said once.
     pub fn push(&mut self, mistake: Mistake) {
-        if self.list.len() < KEPT { self.list.push(mistake) } else { self.more += 1 }
+        if self.list.len() == KEPT {
+            self.more += 1;
+        } else if !self.list.contains(&mistake) {
+            self.list.push(mistake);
+        }
     }
 
     /// How many there are.
@@ -93,11 +98,6 @@ impl Mistakes {
     /// Whether there are more than will be shown, so that no work need go into helpful details.
     pub(crate) fn enough(&self) -> bool {
         self.list.len() >= SHOWN
-    }
-
-    /// Where they begin.
-    pub(super) fn starts(&self) -> impl Iterator<Item = usize> {
-        self.list.iter().filter_map(Mistake::start)
     }
 
     /// Drops those that are not wanted.

@@ -25,6 +25,7 @@ pub mod group;
 pub mod input;
 pub mod io;
 pub mod limits;
+pub mod own;
 pub mod poller;
 pub mod process;
 pub mod signals;

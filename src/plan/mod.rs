@@ -7,10 +7,14 @@ use std::time::Duration;
 pub use crate::jobfile::When;
 use crate::jobfile::values::{Halt, Outcomes, OutputMode, RetryDelay, StartMode, StatusMode};
 
+pub mod argv;
 pub mod build;
 mod context;
+pub mod exec;
+pub mod items;
 mod place;
 pub mod script;
+pub mod status;
 pub mod template;
 pub mod words;
 

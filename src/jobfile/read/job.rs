@@ -12,13 +12,12 @@ use crate::jobfile::model::{After, Command, Job, PipelineStage, Span, Spanned, W
 use crate::jobfile::near::nearest;
 use crate::jobfile::values::{self, RetryDelay};
 
-/// Finds what is wrong with `[defaults]` itself, so that it isn't said again for every job.
+/// Finds what is wrong with `[defaults]`, also where every job says otherwise.
 pub(super) fn check_defaults<'a>(walk: &mut Walk<'a>, defaults: &Section<'a>) {
     walk.check_keys(defaults, Table::Defaults);
     walk.check_raw(defaults);
     let nameless = Spanned { value: String::new(), span: defaults.span.clone() };
     settings(walk, defaults, nameless);
-    walk.said_once();
 }
 
 /// Reads one job, laid over `[defaults]`.
@@ -33,7 +32,10 @@ pub(super) fn read<'a>(
     let name = Spanned { value: name.get_ref().to_string(), span: name.span() };
     let good = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
     if name.value.is_empty() || !name.value.chars().all(good) {
-        let message = format!("`{}` can't be the name of a job", name.value);
+        let message = match name.value.as_str() {
+            "" => "a job without a name".to_owned(),
+            name => format!("`{name}` can't be the name of a job"),
+        };
         walk.mistake(Mistake::at(name.span.clone(), message).label("expected letters, digits, `-` and `_`"));
     }
     let section = Section::layered(format!("job `{}`", name.value), span, own, defaults);

@@ -18,6 +18,9 @@ mod job;
 mod section;
 mod walk;
 
+#[cfg(test)]
+mod tests;
+
 /// Larger files are no job files.
 const LARGEST: usize = 32 * 1024 * 1024;
 
@@ -130,7 +133,7 @@ fn top<'a>(walk: &mut Walk<'a>, name: &str, root: &'a DeTable<'a>) -> (Run, Vars
         Some(section) => jobs(walk, &section, defaults.map(|defaults| defaults.own)),
         None => Vec::new(),
     };
-    if jobs.is_empty() && walk.is_complete() {
+    if jobs.is_empty() && walk.is_complete() && walk.wrong() == 0 {
         let help =
             "a job is a table with something to run: `[jobs.hello]` and below it `command = \"echo hello\"`";
         walk.mistake(Mistake::new(format!("`{name}` has no jobs")).help(help));

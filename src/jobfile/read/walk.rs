@@ -1,6 +1,5 @@
 //! Values of the tree, and what is said when they are not what they should be.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use toml::Spanned as Toml;
@@ -19,15 +18,13 @@ pub(super) struct Walk<'a> {
     mistakes: Mistakes,
     /// The tree is the whole file: there was no syntax error.
     complete: bool,
-    /// How often something was wrong, also where that had been said before.
+    /// How often something was wrong.
     wrong: usize,
-    /// Where `[defaults]` is wrong: it is read again for each job.
-    said: HashSet<usize>,
 }
 
 impl<'a> Walk<'a> {
     pub fn new(source: &'a str, mistakes: Mistakes, complete: bool) -> Walk<'a> {
-        Walk { source, mistakes, complete, wrong: 0, said: HashSet::new() }
+        Walk { source, mistakes, complete, wrong: 0 }
     }
 
     pub fn into_mistakes(self) -> Mistakes {
@@ -50,14 +47,7 @@ impl<'a> Walk<'a> {
 
     pub fn mistake(&mut self, mistake: Mistake) {
         self.wrong += 1;
-        if !mistake.place.as_ref().is_some_and(|(span, _)| self.said.contains(&span.start)) {
-            self.mistakes.push(mistake);
-        }
-    }
-
-    /// What is wrong so far is not said again.
-    pub fn said_once(&mut self) {
-        self.said = self.mistakes.starts().collect();
+        self.mistakes.push(mistake);
     }
 
     pub fn wrong_type(&mut self, key: &str, node: Node, wanted: &str, help: Option<String>) {
@@ -281,13 +271,15 @@ impl<'a> Walk<'a> {
             self.wrong_type(key, found.node, "an array", help);
             return None;
         };
+        let before = self.wrong;
         let mut outcomes = Outcomes::default();
         for word in words.iter() {
-            self.parsed(key, word, "an exit code or a word", |text| outcomes.clone().add(text))?;
-            // It was understood just now.
-            spelt(word).map(|text| outcomes.add(&text));
+            match spelt(word) {
+                Some(text) => outcomes.add(&text).unwrap_or_else(|why| self.wrong_value(key, word, why)),
+                None => self.wrong_type(key, word, "an exit code or a word", None),
+            }
         }
-        Some(outcomes)
+        (self.wrong == before).then_some(outcomes)
     }
 
     /// The comment above what begins here: its lines, without their signs.
