@@ -303,15 +303,15 @@ impl Form {
 
     fn finish(&mut self) {
         match self {
-            Form::Records(splitter) => splitter.finish(),
-            Form::Table { table, .. } => table.finish(),
+            Form::Records(splitter) => splitter.end(),
+            Form::Table { table, .. } => table.end(),
         }
     }
 
     fn next(&mut self) -> Option<Vec<Vec<u8>>> {
         match self {
-            Form::Records(splitter) => splitter.next().map(|record| vec![record]),
-            Form::Table { table, .. } => table.next(),
+            Form::Records(splitter) => splitter.next_record().map(|record| vec![record.to_vec()]),
+            Form::Table { table, .. } => table.next_row(),
         }
     }
 }
