@@ -50,7 +50,7 @@ complete -c prun -n "__fish_prun_needs_command" -l line-buffer
 complete -c prun -n "__fish_prun_needs_command" -l group
 complete -c prun -n "__fish_prun_needs_command" -l fail-fast -d 'Stop everything at the first failure'
 complete -c prun -n "__fish_prun_needs_command" -l dry-run -d 'Print the commands and run nothing'
-complete -c prun -n "__fish_prun_needs_command" -s v -l verbose -d 'Tell each command as it starts; twice: more'
+complete -c prun -n "__fish_prun_needs_command" -s v -l verbose -d 'Tell each command as it starts; twice: also process IDs and what ends well'
 complete -c prun -n "__fish_prun_needs_command" -s q -l quiet -d 'Tell failures only'
 complete -c prun -n "__fish_prun_needs_command" -l bar
 complete -c prun -n "__fish_prun_needs_command" -l list -d 'List the jobs and the comment above each'
@@ -85,7 +85,7 @@ complete -c prun -n "__fish_prun_using_subcommand run" -l line-buffer
 complete -c prun -n "__fish_prun_using_subcommand run" -l group
 complete -c prun -n "__fish_prun_using_subcommand run" -l fail-fast -d 'Stop everything at the first failure'
 complete -c prun -n "__fish_prun_using_subcommand run" -l dry-run -d 'Print the commands and run nothing'
-complete -c prun -n "__fish_prun_using_subcommand run" -s v -l verbose -d 'Tell each command as it starts; twice: more'
+complete -c prun -n "__fish_prun_using_subcommand run" -s v -l verbose -d 'Tell each command as it starts; twice: also process IDs and what ends well'
 complete -c prun -n "__fish_prun_using_subcommand run" -s q -l quiet -d 'Tell failures only'
 complete -c prun -n "__fish_prun_using_subcommand run" -l bar
 complete -c prun -n "__fish_prun_using_subcommand run" -l list -d 'List the jobs and the comment above each'
@@ -135,7 +135,7 @@ complete -c prun -n "__fish_prun_using_subcommand exec" -l line-buffer
 complete -c prun -n "__fish_prun_using_subcommand exec" -l group
 complete -c prun -n "__fish_prun_using_subcommand exec" -l fail-fast -d 'Stop everything at the first failure'
 complete -c prun -n "__fish_prun_using_subcommand exec" -l dry-run -d 'Print the commands and run nothing'
-complete -c prun -n "__fish_prun_using_subcommand exec" -s v -l verbose -d 'Tell each command as it starts; twice: more'
+complete -c prun -n "__fish_prun_using_subcommand exec" -s v -l verbose -d 'Tell each command as it starts; twice: also process IDs and what ends well'
 complete -c prun -n "__fish_prun_using_subcommand exec" -s q -l quiet -d 'Tell failures only'
 complete -c prun -n "__fish_prun_using_subcommand exec" -l bar
 complete -c prun -n "__fish_prun_using_subcommand exec" -s 0 -l null -d 'Items end with NUL, not newline: for find -print0'

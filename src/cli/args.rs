@@ -93,7 +93,7 @@ pub struct Both {
     #[arg(long)]
     pub dry_run: bool,
 
-    /// Tell each command as it starts; twice: more
+    /// Tell each command as it starts; twice: also process IDs and what ends well
     #[arg(short, long, short_alias = 't', action = ArgAction::Count)]
     #[arg(help_heading = OUTPUT, hide_short_help = true)]
     pub verbose: u8,

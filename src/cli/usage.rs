@@ -25,9 +25,7 @@ pub fn explain(mistake: &clap::Error, command: &str) -> String {
         Some(ContextValue::Strings(texts)) => texts.first().map(String::as_str),
         _ => None,
     };
-    // clap adds the name of the value: `--jobs <N>`.
-    let option = get(ContextKind::InvalidArg).unwrap_or_default();
-    let option = option.split([' ', '=', '[']).next().unwrap_or_default();
+    let option = bare(get(ContextKind::InvalidArg).unwrap_or_default());
     let value = get(ContextKind::InvalidValue).unwrap_or_default();
     let help = format!("`{command} --help` lists all options");
     match mistake.kind() {
@@ -43,8 +41,7 @@ pub fn explain(mistake: &clap::Error, command: &str) -> String {
             format!("`{option} {value}`: {why}")
         }
         ErrorKind::ArgumentConflict => {
-            let prior = get(ContextKind::PriorArg).unwrap_or_default();
-            let prior = prior.split([' ', '=', '[']).next().unwrap_or_default();
+            let prior = bare(get(ContextKind::PriorArg).unwrap_or_default());
             format!("`{option}` and `{prior}` exclude each other; {help}")
         }
         ErrorKind::TooManyValues => format!("`{option}` takes no value, but was given `{value}`; {help}"),
@@ -53,6 +50,13 @@ pub fn explain(mistake: &clap::Error, command: &str) -> String {
         ErrorKind::InvalidUtf8 => "an option's value is no UTF-8".into(),
         _ => format!("{}; {help}", mistake.kind()),
     }
+}
+
+/// `--jobs` of `--jobs <N>`, `--tag[=<TEMPLATE>]` or `--verbose...`; `SHELL` of `<SHELL>`.
+fn bare(name: &str) -> &str {
+    let name = name.trim_start_matches(['<', '[']);
+    let end = name.find([' ', '=', '[', '>', ']', '.']).unwrap_or(name.len());
+    &name[..end]
 }
 
 fn unknown(option: &str, near: Option<&str>, help: &str) -> String {

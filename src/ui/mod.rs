@@ -26,8 +26,10 @@ pub enum Voice {
     Quiet,
     #[default]
     Normal,
-    /// Also each command as it starts.
+    /// Also each command as it starts, and each job as it ends.
     Verbose,
+    /// Also process IDs, and each task that ends well.
+    Debug,
 }
 
 /// What is shown while tasks run.

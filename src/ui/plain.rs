@@ -51,8 +51,10 @@ impl Lines {
             }
             RunEvent::JobEnded { job, outcome, tasks } => self.job_ended(*job, outcome, *tasks, out),
             RunEvent::JobSkipped { job, why } => self.report.skipped(self.job(*job), why),
-            RunEvent::TaskStarted { task, command: Some(command), .. } => {
-                let text = format!("{}: {}", self.task(task), phrases::escape(command.as_bytes()));
+            RunEvent::TaskStarted { task, command: Some(command), pid, .. } => {
+                let process = if self.voice < Voice::Debug { String::new() } else { format!(" (pid {pid})") };
+                let command = phrases::escape(command.as_bytes());
+                let text = format!("{}{process}: {command}", self.task(task));
                 self.say(Voice::Verbose, NOTE, &text, out);
             }
             RunEvent::Retrying { task, attempt, outcome, delay } => {
@@ -78,13 +80,17 @@ impl Lines {
         columns: u16,
         out: &mut Vec<u8>,
     ) {
-        let name = phrases::task(&self.jobs[task.job], task);
+        if *outcome == Outcome::Ok && self.voice < Voice::Debug {
+            return; // The usual case, and not worth making words for.
+        }
+        let name = self.task(task);
         if outcome.is_failure() {
             let text = failure_line(&name, outcome, detail, columns);
             self.say(Voice::Quiet, FAILURE, &text, out);
             self.failed[task.job] = true;
-        } else if *outcome == Outcome::Cancelled {
-            self.say(Voice::Verbose, NOTE, &format!("{name}: cancelled"), out);
+        } else {
+            let least = if *outcome == Outcome::Ok { Voice::Debug } else { Voice::Verbose };
+            self.say(least, NOTE, &format!("{name}: {}", phrases::outcome(outcome)), out);
         }
         self.report.ended(|| name, outcome, detail);
     }
@@ -306,6 +312,12 @@ mod tests {
     fn verbose_tells_what_starts() {
         let text = told(plain(Voice::Verbose, false, false, None), &events(Outcome::Ok));
         assert_eq!(text, "prun: get\\x1b[1]: curl x\nprun: get\\x1b: ok, 1 task\n");
+    }
+
+    #[test]
+    fn debugging_tells_processes_and_ends() {
+        let text = told(plain(Voice::Debug, false, true, None), &events(Outcome::Ok));
+        assert_eq!(text, "prun: get\\x1b[1] (pid 7): curl x\nprun: get\\x1b[1]: ok\n");
     }
 
     #[test]
