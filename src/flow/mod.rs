@@ -3,7 +3,7 @@
 //! - [`output`]: what tasks write: grouping, order, tags, whole lines; says what to write, spill and copy
 
 pub mod output;
-pub mod records;
-pub mod table;
 #[cfg(test)]
 mod output_tests;
+pub mod records;
+pub mod table;

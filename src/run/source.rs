@@ -250,10 +250,13 @@ impl Stream {
     fn open(from: &Input, form: Form) -> Result<Stream, String> {
         let (name, opened) = match from {
             Input::Stdin => ("stdin".to_owned(), own_stdin()),
-            Input::File(path) => (format!("`{}`", path.display()), os::own::open_input(path).map(OwnedFd::from)),
+            Input::File(path) => {
+                (format!("`{}`", path.display()), os::own::open_input(path).map(OwnedFd::from))
+            }
         };
         let input = opened.and_then(SharedInput::new);
-        let input = input.map_err(|error| format!("could not read items from {name}: {}", os::own::reason(&error)))?;
+        let input = input
+            .map_err(|error| format!("could not read items from {name}: {}", os::own::reason(&error)))?;
         Ok(Stream { input, name, form, ended: false, watched: false })
     }
 
