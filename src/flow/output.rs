@@ -22,15 +22,29 @@ pub type SpillId = u64;
 /// What to do, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Op {
-    Write { dest: Dest, bytes: Vec<u8> },
+    Write {
+        dest: Dest,
+        bytes: Vec<u8>,
+    },
     /// Append to the temporary file.
-    Spill { spill: SpillId, bytes: Vec<u8> },
+    Spill {
+        spill: SpillId,
+        bytes: Vec<u8>,
+    },
     /// Copy all of the temporary file (`len` bytes) to `dest` and remove it.
-    Replay { dest: Dest, spill: SpillId, len: u64 },
+    Replay {
+        dest: Dest,
+        spill: SpillId,
+        len: u64,
+    },
     /// Remove the temporary file.
-    Drop { spill: SpillId },
+    Drop {
+        spill: SpillId,
+    },
     /// Nothing more will go there.
-    Close { dest: Dest },
+    Close {
+        dest: Dest,
+    },
 }
 
 /// How much of a flowing lane's output goes on at once.
@@ -116,7 +130,14 @@ pub struct Outputs {
 impl Outputs {
     /// `framing`: how lanes flow that were held for a group.
     pub fn new(framing: Framing) -> Outputs {
-        Outputs { sheaves: Vec::new(), gates: BTreeMap::new(), framing, next_spill: 0, kept: 0, ops: Vec::new() }
+        Outputs {
+            sheaves: Vec::new(),
+            gates: BTreeMap::new(),
+            framing,
+            next_spill: 0,
+            kept: 0,
+            ops: Vec::new(),
+        }
     }
 
     /// An attempt of a task begins. With `order`, its output waits for its turn.

@@ -1,2 +1,177 @@
-pub struct Splitter;
-impl Splitter { pub fn new(_: u8, _: bool) -> Self { Splitter } pub fn push(&mut self, _: &[u8]) {} pub fn next(&mut self) -> Option<Vec<u8>> { None } pub fn finish(&mut self) {} }
+//! Bytes in, records out. Pure.
+
+use memchr::memchr;
+
+/// Cuts a stream into records that end with a separator byte. Chunks go in as they come, records come out one
+/// at a time, without their separator; the last one needs none.
+///
+/// The time for a record is linear in its length, however it is chunked, and only what was not yet taken out
+/// is kept.
+#[derive(Debug)]
+pub struct Splitter {
+    separator: u8,
+    skip_empty: bool,
+    buffer: Vec<u8>,
+    /// Where the next record begins.
+    start: usize,
+    /// No separator stands between `start` and this.
+    searched: usize,
+    ended: bool,
+}
+
+impl Splitter {
+    pub fn new(separator: u8, skip_empty: bool) -> Splitter {
+        Splitter { separator, skip_empty, buffer: Vec::new(), start: 0, searched: 0, ended: false }
+    }
+
+    /// Takes in what was read. Best called when [`Splitter::next_record`] has no more.
+    pub fn push(&mut self, chunk: &[u8]) {
+        // At least as many bytes were taken out as are moved here, so that moving never adds up.
+        if self.start >= self.buffer.len() - self.start {
+            self.buffer.drain(..self.start);
+            self.searched -= self.start;
+            self.start = 0;
+        }
+        self.buffer.extend_from_slice(chunk);
+    }
+
+    /// There will be no more: what is left is the last record. Where lines are not the records, a newline at
+    /// the very end is dropped, because `echo` and editors put one there.
+    pub fn end(&mut self) {
+        if self.separator != b'\n' && !self.ended && self.buffer[self.start..].last() == Some(&b'\n') {
+            self.buffer.pop();
+            self.searched = self.searched.min(self.buffer.len());
+        }
+        self.ended = true;
+    }
+
+    /// The next record; `None` until there is more, or for ever after the last one.
+    pub fn next_record(&mut self) -> Option<&[u8]> {
+        loop {
+            let record = match memchr(self.separator, &self.buffer[self.searched..]) {
+                Some(length) => self.start..self.searched + length,
+                None => {
+                    self.searched = self.buffer.len();
+                    (self.ended && self.start < self.buffer.len()).then_some(())?;
+                    self.start..self.buffer.len()
+                }
+            };
+            self.start = (record.end + 1).min(self.buffer.len());
+            self.searched = self.start;
+            if !(self.skip_empty && record.is_empty()) {
+                return Some(&self.buffer[record]);
+            }
+        }
+    }
+
+    /// Bytes that were pushed and not yet taken out.
+    pub fn pending(&self) -> usize {
+        self.buffer.len() - self.start
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn split(chunks: &[&[u8]], separator: u8, skip_empty: bool) -> Vec<Vec<u8>> {
+        let mut splitter = Splitter::new(separator, skip_empty);
+        let mut records = Vec::new();
+        for chunk in chunks {
+            splitter.push(chunk);
+            while let Some(record) = splitter.next_record() {
+                records.push(record.to_vec());
+            }
+        }
+        splitter.end();
+        while let Some(record) = splitter.next_record() {
+            records.push(record.to_vec());
+        }
+        assert_eq!(splitter.next_record(), None);
+        assert_eq!(splitter.pending(), 0);
+        records
+    }
+
+    #[test]
+    fn lines() {
+        for (text, expected) in [
+            (&b""[..], &[][..]),
+            (b"\n", &[&b""[..]]),
+            (b"a\nb", &[b"a", b"b"]),
+            (b"a\r\n\nb\xff\0\n", &[b"a\r", b"", b"b\xff\0"]),
+        ] {
+            assert_eq!(split(&[text], b'\n', false), expected, "{text:?}");
+        }
+        assert_eq!(split(&[b"\na\n\n\nb\n\n"], b'\n', true), [b"a", b"b"]);
+    }
+
+    #[test]
+    fn other_separators_drop_a_last_newline() {
+        assert_eq!(split(&[b"a\n\0b\0"], 0, false), [&b"a\n"[..], b"b"]);
+        assert_eq!(split(&[b"a,,b\n"], b',', false), [&b"a"[..], b"", b"b"]);
+        assert_eq!(split(&[b"a,b,", b"\n"], b',', false), [b"a", b"b"]);
+        assert_eq!(split(&[b"a\n", b"\n"], b',', false), [b"a\n"]);
+    }
+
+    #[test]
+    fn a_record_comes_as_soon_as_its_separator_is_there() {
+        let mut splitter = Splitter::new(b'\n', false);
+        splitter.push(b"a\nb");
+        assert_eq!(splitter.next_record(), Some(&b"a"[..]));
+        assert_eq!(splitter.next_record(), None);
+        splitter.push(b"\n");
+        assert_eq!(splitter.next_record(), Some(&b"b"[..]));
+    }
+
+    #[test]
+    fn no_byte_is_searched_or_moved_twice() {
+        let mut splitter = Splitter::new(b'\n', false);
+        splitter.push(b"first\n");
+        assert!(splitter.next_record().is_some());
+        for pushed in 1..100 {
+            splitter.push(&[b'x'; 100]);
+            assert_eq!(splitter.next_record(), None);
+            assert_eq!((splitter.start, splitter.searched), (0, pushed * 100));
+        }
+        splitter.push(b"\n");
+        assert_eq!(splitter.next_record().map(<[u8]>::len), Some(9900));
+    }
+
+    #[test]
+    fn what_was_taken_out_is_not_kept() {
+        let mut splitter = Splitter::new(b'\n', false);
+        for _ in 0..10_000 {
+            splitter.push(b"0123456789\n01234");
+            splitter.push(b"56789\n");
+            while splitter.next_record().is_some() {}
+        }
+        assert!(splitter.buffer.capacity() < 1000, "{}", splitter.buffer.capacity());
+    }
+
+    proptest! {
+        #[test]
+        fn chunks_make_no_difference(
+            text in prop::collection::vec(prop::sample::select(&b"ab,\n\0"[..]), 0..40),
+            cuts in prop::collection::vec(0_usize..40, 0..6),
+            separator in prop::sample::select(&b",\n\0"[..]),
+            skip_empty: bool,
+        ) {
+            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(text.len())).collect();
+            cuts.extend([0, text.len()]);
+            cuts.sort_unstable();
+            let chunks: Vec<&[u8]> = cuts.windows(2).map(|pair| &text[pair[0]..pair[1]]).collect();
+            let records = split(&chunks, separator, skip_empty);
+            prop_assert_eq!(&records, &split(&[&text], separator, skip_empty));
+
+            let whole = text.strip_suffix(b"\n").filter(|_| separator != b'\n').unwrap_or(&text);
+            let mut expected: Vec<&[u8]> = whole.split(|byte| *byte == separator).collect();
+            if expected.last().is_some_and(|last| last.is_empty()) {
+                expected.pop();
+            }
+            expected.retain(|record| !skip_empty || !record.is_empty());
+            prop_assert_eq!(records, expected);
+        }
+    }
+}

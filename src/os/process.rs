@@ -60,6 +60,12 @@ pub fn reap(pid: Pid) {
     {}
 }
 
+/// Sends a signal to a child that was not yet reaped.
+pub fn kill(pid: Pid, signal: i32) -> nix::Result<()> {
+    // SAFETY: a plain system call on numbers; the pid is still the child's.
+    nix::errno::Errno::result(unsafe { nix::libc::kill(pid.as_raw(), signal) }).map(drop)
+}
+
 /// Sends a signal to a process group whose leader was not yet reaped.
 pub fn kill_group(leader: Pid, signal: i32) -> nix::Result<()> {
     // A group 0 or 1 would be prun's own or everybody's.

@@ -3,6 +3,7 @@
 //! Command in, completion out. The loop never waits for it; it only stops reading while too much is queued.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -22,7 +23,11 @@ enum Command {
     /// Copies the spilled file to an output file.
     Copy(SpillId, u32, u64),
     Drop(SpillId),
-    Open { file: u32, path: PathBuf, append: bool },
+    Open {
+        file: u32,
+        path: PathBuf,
+        append: bool,
+    },
     Write(u32, Vec<u8>),
     Close(u32),
 }
@@ -103,7 +108,9 @@ impl Disk {
             let builder = thread::Builder::new().name("prun-disk".to_owned()).stack_size(128 << 10);
             match builder.spawn(move || worker.run(&commands)) {
                 Ok(thread) => self.thread = Some((sender, thread)),
-                Err(error) => return fail(&self.progress, &self.waker, format!("could not start a thread: {error}")),
+                Err(error) => {
+                    return fail(&self.progress, &self.waker, format!("could not start a thread: {error}"));
+                }
             }
         }
         if let Some((sender, _)) = &self.thread {
@@ -153,10 +160,11 @@ impl Worker {
         let spilling = |error: io::Error| format!("could not keep output in a temporary file: {error}");
         match command {
             Command::Spill(spill, bytes) => {
-                if !self.spills.contains_key(&spill) {
-                    self.spills.insert(spill, os::files::temporary().map_err(spilling)?);
-                }
-                self.spills[&spill].write_all(&bytes).map_err(spilling)
+                let file = match self.spills.entry(spill) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(new) => new.insert(os::files::temporary().map_err(spilling)?),
+                };
+                file.write_all(&bytes).map_err(spilling)
             }
             Command::Take(spill, to) => {
                 // A writer that has failed takes nothing more.

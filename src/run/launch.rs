@@ -76,11 +76,14 @@ impl Launch {
         let argv = &mut prepared.argv;
         argv.clear();
         let mut holds_nul = false;
-        stage.what.for_each_word(&attempt.job.name, &attempt.scope, &mut self.scratch, |word| {
+        stage.what.for_each_word(&attempt.job.name, &attempt.scope, &mut self.scratch, &mut |word| {
             holds_nul |= argv.push(word).is_err();
         });
         if holds_nul {
-            return Err(StartFailure { code: 126, why: "an argument holds a NUL byte, which no program can be given".into() });
+            return Err(StartFailure {
+                code: 126,
+                why: "an argument holds a NUL byte, which no program can be given".into(),
+            });
         }
         set_own_variables(&mut prepared.env, attempt, stage, &mut self.scratch)?;
         let directory = directory(stage, &attempt.scope, &self.here);
@@ -97,11 +100,8 @@ impl Launch {
     fn prepare(&mut self, attempt: &Attempt, stage: &Stage) -> Result<Prepared, StartFailure> {
         let mut env = Env::inherited();
         let pid = std::process::id().to_string();
-        let own = [
-            ("PRUN_RUN_ID", self.run_id.as_str()),
-            ("PRUN_PID", &pid),
-            ("PRUN_JOB", &attempt.job.name),
-        ];
+        let own =
+            [("PRUN_RUN_ID", self.run_id.as_str()), ("PRUN_PID", &pid), ("PRUN_JOB", &attempt.job.name)];
         for (name, value) in own {
             // Numbers and checked names hold no NUL; a program's name as job name could.
             let _ = env.set(name.as_bytes(), value.as_bytes());

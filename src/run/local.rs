@@ -168,11 +168,11 @@ impl Local {
         let attempt = Attempt { job, job_index: work.job, number: active.attempt, scope };
         // Stages that show their stderr share a pipe.
         let mut shared_stderr = None;
-        let mut next_stdin = None;
+        let mut next_stdin: Option<os_pipe::PipeReader> = None;
         for (index, stage) in job.stages.iter().enumerate() {
             let mut ends = ChildEnds::default();
             let stdin = match next_stdin.take() {
-                Some(reader) => ends.keep::<os_pipe::PipeReader>(reader),
+                Some(reader) => ends.keep(reader),
                 None => match self.wiring.stdin(stage, &scope)? {
                     Source::Kept(fd) => fd,
                     Source::Owned(fd) => ends.keep(fd),
@@ -290,7 +290,10 @@ impl Local {
 
     fn discard(&mut self, stray: u32) {
         if let Some(fd) = self.strays.get(&stray)
-            && !matches!(nix::unistd::read(fd.as_fd(), &mut self.buffer), Ok(1..) | Err(nix::errno::Errno::EAGAIN))
+            && !matches!(
+                nix::unistd::read(fd.as_fd(), &mut self.buffer),
+                Ok(1..) | Err(nix::errno::Errno::EAGAIN)
+            )
         {
             self.strays.remove(&stray);
         }

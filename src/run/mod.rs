@@ -12,7 +12,6 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -71,7 +70,9 @@ const SIGPIPE: i32 = 13;
 pub fn run(plan: Plan, options: Options, listener: Box<dyn Listener>) -> io::Result<Verdict> {
     let signals = Signals::install()?;
     let at_once = plan.pool.min(plan.jobs.iter().map(most_tasks).fold(0, u64::saturating_add) as usize);
-    os::limits::raise_nofile((at_once as u64).saturating_mul(DESCRIPTORS_PER_TASK).saturating_add(OWN_DESCRIPTORS));
+    os::limits::raise_nofile(
+        (at_once as u64).saturating_mul(DESCRIPTORS_PER_TASK).saturating_add(OWN_DESCRIPTORS),
+    );
     let run = Run::new(plan, options, listener, signals)?;
     Ok(run.go())
 }
@@ -289,7 +290,8 @@ impl Run {
             }
             Pulled::Wait => {
                 if let Err(errno) = self.sources.watch(job, &self.poller) {
-                    self.events.push_back(Event::ItemsFailed(job, format!("could not wait for items: {errno}")));
+                    self.events
+                        .push_back(Event::ItemsFailed(job, format!("could not wait for items: {errno}")));
                 }
             }
             Pulled::End => self.events.push_back(Event::NoMoreItems(job)),
@@ -320,7 +322,8 @@ impl Run {
         let now = self.now;
         let (local, mut shared) = self.local();
         local.start(now, start, &mut shared);
-        let pid = self.local.get(task).and_then(|active| active.processes.first()).map_or(0, |p| p.pid.as_raw());
+        let pid =
+            self.local.get(task).and_then(|active| active.processes.first()).map_or(0, |p| p.pid.as_raw());
         if pid != 0 || verbose {
             self.tell(&RunEvent::TaskStarted { task: name, attempt, pid, item, command });
         }
@@ -357,7 +360,8 @@ impl Run {
             (None, Some(work)) => (work, None, false),
             (None, None) => return,
         };
-        let job = &self.plan.jobs[work.job];
+        let plan = Arc::clone(&self.plan);
+        let job = &plan.jobs[work.job];
         if active.is_some() {
             self.outputs.close(place);
         } else if job.keep_order {
@@ -366,7 +370,7 @@ impl Run {
         let name = TaskName { job: work.job, seq: work.seq };
         let detail = outcome
             .is_failure()
-            .then(|| Box::new(tell::detail(&self.plan, &work, active.as_ref(), attempts, self.now)));
+            .then(|| Box::new(tell::detail(&plan, &work, active.as_ref(), attempts, self.now)));
         // What the task wrote comes before what is said of it.
         self.write_out();
         if left {

@@ -250,10 +250,13 @@ impl Stream {
     fn open(from: &Input, form: Form) -> Result<Stream, String> {
         let (name, opened) = match from {
             Input::Stdin => ("stdin".to_owned(), own_stdin()),
-            Input::File(path) => (format!("`{}`", path.display()), os::own::open_input(path).map(OwnedFd::from)),
+            Input::File(path) => {
+                (format!("`{}`", path.display()), os::own::open_input(path).map(OwnedFd::from))
+            }
         };
         let input = opened.and_then(SharedInput::new);
-        let input = input.map_err(|error| format!("could not read items from {name}: {}", os::own::reason(&error)))?;
+        let input = input
+            .map_err(|error| format!("could not read items from {name}: {}", os::own::reason(&error)))?;
         Ok(Stream { input, name, form, ended: false, watched: false })
     }
 
@@ -300,15 +303,15 @@ impl Form {
 
     fn finish(&mut self) {
         match self {
-            Form::Records(splitter) => splitter.finish(),
-            Form::Table { table, .. } => table.finish(),
+            Form::Records(splitter) => splitter.end(),
+            Form::Table { table, .. } => table.end(),
         }
     }
 
     fn next(&mut self) -> Option<Vec<Vec<u8>>> {
         match self {
-            Form::Records(splitter) => splitter.next().map(|record| vec![record]),
-            Form::Table { table, .. } => table.next(),
+            Form::Records(splitter) => splitter.next_record().map(|record| vec![record.to_vec()]),
+            Form::Table { table, .. } => table.next_row(),
         }
     }
 }

@@ -1,7 +1,6 @@
 //! What happened, put together for the listener: names, commands as lines for a shell, details of failures.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -41,37 +40,22 @@ pub fn short_item(items: &[crate::plan::Item]) -> Arc<str> {
 pub fn command(job: &Job, work: &Work, slot: usize) -> String {
     let scope = Scope { items: &work.items, names: &work.names, seq: work.seq, slot };
     let stages: Vec<_> = job.stages.iter().map(|stage| stage_line(&job.name, stage, &scope)).collect();
-    let line = stages.join(&b" | "[..]);
-    String::from_utf8(line).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+    stages.join(" | ")
 }
 
-fn stage_line(job: &str, stage: &Stage, scope: &Scope) -> Vec<u8> {
-    let mut line = Vec::new();
+fn stage_line(job: &str, stage: &Stage, scope: &Scope) -> String {
+    let mut line = String::new();
     for (name, value) in &stage.env {
-        line.extend_from_slice(name.as_bytes());
-        line.push(b'=');
-        line.extend(quote(&rendered(value, scope)));
-        line.push(b' ');
+        line += &format!("{name}={} ", quoted(value, scope));
     }
-    let mut first = true;
-    let mut word = Vec::new();
-    stage.what.for_each_word(job, scope, &mut word, |word| {
-        if !std::mem::take(&mut first) {
-            line.push(b' ');
-        }
-        line.extend(quote(word));
-    });
+    line += &stage.what.show(job, scope);
     redirect(&mut line, stage, scope);
-    let mut before = Vec::new();
     if let Stdin::Item | Stdin::Text(_) = stage.stdin {
-        before = [&b"printf %s "[..], &quote(&fed(stage, scope)), b" | "].concat();
+        line = format!("printf %s {} | {line}", quote(&fed(stage, scope)));
     }
     match &stage.cwd {
-        Some(cwd) => {
-            let folder = quote(&rendered(cwd, scope));
-            [&b"(cd "[..], &folder, b" && ", &before, &line, b")"].concat()
-        }
-        None => [before, line].concat(),
+        Some(cwd) => format!("(cd {} && {line})", quoted(cwd, scope)),
+        None => line,
     }
 }
 
@@ -82,21 +66,25 @@ fn fed(stage: &Stage, scope: &Scope) -> Vec<u8> {
     }
 }
 
-fn redirect(line: &mut Vec<u8>, stage: &Stage, scope: &Scope) {
+fn redirect(line: &mut String, stage: &Stage, scope: &Scope) {
     if let Stdin::File(path) = &stage.stdin {
-        line.extend([&b" <"[..], &quote(&rendered(path, scope))].concat());
+        *line += &format!(" <{}", quoted(path, scope));
     }
-    for (output, fd) in [(&stage.stdout, &b""[..]), (&stage.stderr, b"2")] {
+    for (output, fd) in [(&stage.stdout, ""), (&stage.stderr, "2")] {
         match output {
-            Output::Null => line.extend([b" ", fd, b">/dev/null"].concat()),
-            Output::Stdout => line.extend_from_slice(b" 2>&1"),
+            Output::Null => *line += &format!(" {fd}>/dev/null"),
+            Output::Stdout => *line += " 2>&1",
             Output::File { path, append, .. } => {
-                let arrow = if *append { &b">>"[..] } else { b">" };
-                line.extend([b" ", fd, arrow, &quote(&rendered(path, scope))].concat());
+                let arrow = if *append { ">>" } else { ">" };
+                *line += &format!(" {fd}{arrow}{}", quoted(path, scope));
             }
             Output::Show | Output::Inherit | Output::Pipe => {}
         }
     }
+}
+
+fn quoted(template: &Template, scope: &Scope) -> String {
+    quote(&rendered(template, scope))
 }
 
 fn rendered(template: &Template, scope: &Scope) -> Vec<u8> {
@@ -140,5 +128,5 @@ fn rerun(plan: &Plan, job: &Job, command: &str) -> String {
 }
 
 fn shown(path: &Path) -> String {
-    OsString::from_vec(quote(path.as_os_str().as_bytes())).to_string_lossy().into_owned()
+    quote(path.as_os_str().as_bytes())
 }

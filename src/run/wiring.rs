@@ -219,7 +219,10 @@ pub fn path_of(path: &Template, base: &Path, scope: &Scope) -> PathBuf {
 }
 
 fn no_file(path: &Path, error: &io::Error) -> StartFailure {
-    StartFailure { code: 126, why: format!("could not open `{}`: {}", path.display(), os::own::reason(error)) }
+    StartFailure {
+        code: 126,
+        why: format!("could not open `{}`: {}", path.display(), os::own::reason(error)),
+    }
 }
 
 pub fn no_pipe(error: &io::Error) -> StartFailure {

@@ -78,7 +78,8 @@ impl Writer {
             self.started = true;
             let shared = Arc::clone(&self.shared);
             let name = "prun-writer".to_owned();
-            let spawned = thread::Builder::new().name(name).stack_size(128 << 10).spawn(move || work(&shared));
+            let spawned =
+                thread::Builder::new().name(name).stack_size(128 << 10).spawn(move || work(&shared));
             if let Err(error) = spawned {
                 self.shared.lock().failure = Some((Own::Stdout, error));
             }
@@ -181,7 +182,8 @@ fn write(mut jobs: VecDeque<Job>) -> Result<(), (Own, io::Error)> {
             }
             Job::File(own, file, len) => {
                 let file = file.recv().unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()));
-                file.and_then(|file| os::io::copy_file(&file, 0, len, fd(own))).map_err(|error| (own, error))?;
+                file.and_then(|file| os::io::copy_file(&file, 0, len, fd(own)))
+                    .map_err(|error| (own, error))?;
             }
         }
     }

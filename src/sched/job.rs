@@ -25,7 +25,9 @@ pub enum End {
     /// prun stopped it.
     Cancelled,
     /// It never began; `failure`: because something failed.
-    Skipped { failure: bool },
+    Skipped {
+        failure: bool,
+    },
 }
 
 /// Where the next item is.
@@ -94,7 +96,6 @@ impl JobState {
             When::Exit => true,
         }
     }
-
 }
 
 pub struct Jobs {

@@ -85,15 +85,33 @@ pub enum Action {
     /// Get the job's next item, opening its source if this is the first time.
     Pull(JobId),
     /// Start the task with the item that was pulled for it (or again with it).
-    Start { task: TaskId, attempt: u32, slot: usize, last_attempt: bool },
+    Start {
+        task: TaskId,
+        attempt: u32,
+        slot: usize,
+        last_attempt: bool,
+    },
     /// Send a signal to the task's process group, and SIGCONT after it.
-    Signal { task: TaskId, signal: i32 },
+    Signal {
+        task: TaskId,
+        signal: i32,
+    },
     /// SIGKILL to everything that the task started.
-    Kill { task: TaskId },
+    Kill {
+        task: TaskId,
+    },
     /// The attempt is over and another will follow: its processes and pipes are forgotten.
-    Retry { task: TaskId, outcome: Outcome, delay: Time },
+    Retry {
+        task: TaskId,
+        outcome: Outcome,
+        delay: Time,
+    },
     /// The task is over: hand on its output and forget it.
-    End { task: TaskId, outcome: Outcome, attempts: u32 },
+    End {
+        task: TaskId,
+        outcome: Outcome,
+        attempts: u32,
+    },
     /// Nothing else can start or print before this task ends: its output may flow live.
     Live(TaskId),
     Tell(RunEvent),

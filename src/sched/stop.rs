@@ -208,7 +208,9 @@ impl Supervisor {
     ) {
         let kill_at = now + self.plan.jobs[self.tasks.get(id).job].grace;
         let stopping = match self.tasks.state(id).clone() {
-            State::Running { live, drained, .. } => Stopping { reason, kill_at: Some(kill_at), live, drained },
+            State::Running { live, drained, .. } => {
+                Stopping { reason, kill_at: Some(kill_at), live, drained }
+            }
             State::Stopping(Stopping { kill_at: Some(before), reason, live, drained }) => {
                 Stopping { reason, kill_at: Some(before.min(kill_at)), live, drained }
             }

@@ -32,7 +32,10 @@ pub enum State {
         reason: Option<Reason>,
     },
     /// Failed, and will be tried again.
-    Backoff { until: Time, outcome: Outcome },
+    Backoff {
+        until: Time,
+        outcome: Outcome,
+    },
 }
 
 impl State {
@@ -71,8 +74,14 @@ pub struct Tasks {
 
 impl Tasks {
     pub fn add(&mut self, job: JobId, seq: u64, stages: usize) -> TaskId {
-        let task =
-            Task { job, seq, attempt: 0, slot: (0, None), exits: vec![None; stages], state: State::Ready(None) };
+        let task = Task {
+            job,
+            seq,
+            attempt: 0,
+            slot: (0, None),
+            exits: vec![None; stages],
+            state: State::Ready(None),
+        };
         self.len += 1;
         let place = self.free.pop().unwrap_or_else(|| {
             self.places.push((0, None));
@@ -157,7 +166,8 @@ impl Tasks {
 
     /// The running task, if there is just one.
     pub fn only_running(&self) -> Option<TaskId> {
-        let mut running = self.ids().into_iter().filter(|id| matches!(self.state(*id), State::Running { .. }));
+        let mut running =
+            self.ids().into_iter().filter(|id| matches!(self.state(*id), State::Running { .. }));
         let first = running.next()?;
         running.next().is_none().then_some(first)
     }

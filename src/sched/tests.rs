@@ -78,7 +78,13 @@ impl World {
         World::with(jobs, pool, items, None, StatusMode::First)
     }
 
-    fn with(jobs: Vec<plan::Job>, pool: usize, items: &[u64], halt: Option<Halt>, status: StatusMode) -> World {
+    fn with(
+        jobs: Vec<plan::Job>,
+        pool: usize,
+        items: &[u64],
+        halt: Option<Halt>,
+        status: StatusMode,
+    ) -> World {
         let plan = Plan { jobs, pool, halt, status, rerun: None };
         let mut world = World {
             supervisor: Supervisor::new(Arc::new(plan)),
@@ -150,7 +156,8 @@ impl World {
     }
 
     fn task(&self, job: JobId, seq: u64) -> TaskId {
-        let found = self.names.iter().rev().find(|(id, name)| **name == (job, seq) && self.running.contains_key(id));
+        let found =
+            self.names.iter().rev().find(|(id, name)| **name == (job, seq) && self.running.contains_key(id));
         *found.unwrap_or_else(|| panic!("{job}[{seq}] does not run: {:?}", self.running)).0
     }
 
@@ -573,7 +580,8 @@ proptest! {
 }
 
 fn drive(world: &mut World, step: Step) {
-    let pick = |world: &World, which: usize| world.running.keys().nth(which % world.running.len().max(1)).copied();
+    let pick =
+        |world: &World, which: usize| world.running.keys().nth(which % world.running.len().max(1)).copied();
     let exit = |world: &mut World, which, exit| {
         if let Some(task) = pick(world, which) {
             world.send(Event::Drained(task));
