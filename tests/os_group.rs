@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 use prun::os::cstrings::CStrings;
 use prun::os::env::Env;
 use prun::os::group::GroupHandle;
-use prun::os::process::{Exit, Exited, kill_group, own_children, peek, reap};
+use prun::os::process::{Exit, Exited, become_subreaper, kill_group, own_children, peek, reap};
 use prun::os::start::{Group, Launcher, Order, Strategy};
 
 /// Starts a script in a group of its own, its stdout in a pipe.
@@ -59,6 +59,8 @@ fn children_from_start_to_reap() {
     exits_are_told_as_they_were();
     a_group_is_signalled_after_its_leader_was_reaped();
     a_group_of_zombies_is_not_alive();
+    assert!(!own_children());
+    orphans_come_to_the_subreaper();
     assert!(!own_children());
 }
 
@@ -110,4 +112,18 @@ fn a_group_of_zombies_is_not_alive() {
     reap(pid);
     assert_eq!(group.signal(libc::SIGKILL), Err(Errno::ESRCH));
     assert!(!group.alive());
+}
+
+fn orphans_come_to_the_subreaper() {
+    become_subreaper().unwrap();
+    let (leader, mut out) = script("setsid sh -c 'echo $$; exec sleep 100' & wait $!");
+    let orphan = Pid::from_raw(line(&mut out).trim().parse().unwrap());
+    kill_group(leader, libc::SIGKILL).unwrap();
+    assert_eq!(ended().pid, leader);
+    reap(leader);
+    assert!(own_children());
+    assert_eq!(peek(), None);
+    kill_group(orphan, libc::SIGKILL).unwrap();
+    assert_eq!(ended(), Exited { pid: orphan, exit: Exit::Signal(libc::SIGKILL) });
+    reap(orphan);
 }

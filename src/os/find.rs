@@ -118,7 +118,7 @@ fn has_execute_bit(data: &Metadata) -> bool {
 fn too_big() -> String {
     format!(
         "arguments too long: one argument can have {} bytes, all of them and the environment together {}",
-        limits::ARGUMENT_MAX - 1,
+        limits::argument_max() - 1,
         limits::argument_room(),
     )
 }

@@ -15,7 +15,7 @@ pub struct Given {
     /// Whether descriptors 0, 1 and 2 were open.
     pub open: [bool; 3],
     /// The signals that were ignored.
-    pub ignored: Signals,
+    pub ignored: SignalBits,
     /// The signals that were blocked.
     pub mask: SigSet,
     /// The soft and the hard limit of open files.
@@ -24,9 +24,9 @@ pub struct Given {
 
 /// A set of signal numbers. nix's own does not know real-time signals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Signals(u64);
+pub struct SignalBits(u64);
 
-impl Signals {
+impl SignalBits {
     pub fn contains(self, signal: i32) -> bool {
         (1..=64).contains(&signal) && self.0 & 1 << (signal - 1) != 0
     }
@@ -52,7 +52,7 @@ extern "C" fn before_main() {
 fn look() -> Given {
     Given {
         open: [0, 1, 2].map(is_open),
-        ignored: Signals((1..=64).filter(|&s| is_ignored(s)).fold(0, |set, s| set | 1 << (s - 1))),
+        ignored: SignalBits((1..=64).filter(|&s| is_ignored(s)).fold(0, |set, s| set | 1 << (s - 1))),
         mask: SigSet::thread_get_mask().unwrap_or_else(|_| SigSet::empty()),
         nofile: super::limits::nofile(),
     }

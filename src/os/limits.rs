@@ -1,5 +1,6 @@
 //! How much there is: descriptors, room for arguments, CPUs.
 
+use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// The soft and the hard limit of open files.
@@ -27,7 +28,11 @@ pub fn argument_room() -> usize {
 }
 
 /// The longest single argument, with its NUL (the kernel's MAX_ARG_STRLEN: 32 pages).
-pub const ARGUMENT_MAX: usize = 128 << 10;
+pub fn argument_max() -> usize {
+    // SAFETY: the call only looks something up.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    32 * usize::try_from(page).unwrap_or(4096)
+}
 
 /// The CPUs that prun may use, by its affinity and its cgroup's quota; at least 1.
 pub fn cpus() -> usize {
@@ -40,14 +45,14 @@ mod tests {
 
     #[test]
     fn the_room_is_what_the_system_takes() {
-        let argument = "x".repeat(ARGUMENT_MAX - 1);
+        let argument = "x".repeat(argument_max() - 1);
         let room = argument_room();
         let mut command = std::process::Command::new("/bin/true");
         let mut left = room - "/bin/true\0".len() - 8;
         command.env_clear();
-        while left > ARGUMENT_MAX + 8 {
+        while left > argument_max() + 8 {
             command.arg(&argument);
-            left -= ARGUMENT_MAX + 8;
+            left -= argument_max() + 8;
         }
         command.arg("x".repeat(left - 9));
         assert!(command.status().unwrap().success());

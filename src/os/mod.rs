@@ -3,7 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`given`] | how prun itself was started: open descriptors, ignored signals, mask, limits |
-//! | [`cstrings`], [`env`] | arguments and environment, ready for `execve`, reused from start to start |
+//! | [`cstrings`], [`mod@env`] | arguments and environment, ready for `execve`, reused from start to start |
 //! | [`start`] | starting a child; what the child does until it executes is in `child` |
 //! | [`find`] | the search in `PATH`, and words for a start that failed |
 //! | [`signals`] | what tells prun to stop, and that a child ended |

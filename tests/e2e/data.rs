@@ -119,7 +119,7 @@ fn output_that_can_not_be_written_is_an_error() {
     let space = Space::new();
     for output in ["group", "line"] {
         let script = format!("prun exec --output {output} echo {{}} ::: a b >/dev/full");
-        space.sh(&script).run().code(125).stderr_has("stdout").stderr_has("No space left");
+        space.sh(&script).run().code(125).stderr_has("no space left");
     }
     space.exec("--stdout /dev/full echo {} ::: a").run().code(125).stderr_has("/dev/full");
     space.sh("prun exec --dry-run echo {} ::: a b >/dev/full").run().code(125);

@@ -21,7 +21,7 @@ fn commands() {
 
 #[test]
 fn items_in_the_file() {
-    prints("[jobs.a]\neach = ['x', 'y z', 3.10, 1e-3, true]\ncommand = 'echo'", "x\ny z\n3.10\n1e-3\ntrue\n");
+    prints("[jobs.a]\neach = ['x', 'y z', 3.10, 1e-3]\ncommand = 'echo'", "x\ny z\n3.10\n1e-3\n");
     prints("[jobs.a]\neach = [['a', 1], ['b', 2]]\ncommand = 'echo {2}-{1} {}'", "1-a a 1\n2-b b 2\n");
     prints("[jobs.a]\neach = [['a', 1], ['b', 2]]\ncommand = ['printf', '<%s>']", "<a><1><b><2>");
     prints(

@@ -102,7 +102,7 @@ fn prun_stands_in_no_pipe() {
     // The second stage looks where its stdin and the first one's stdout lead: to one pipe, child to child.
     let toml = "[jobs.p]\npipeline = [['sh', '-c', 'readlink /proc/$$/fd/1; exec 1>&-'], \
                 ['sh', '-c', 'read there; test \"$there\" = \"$(readlink /proc/$$/fd/0)\" && echo same; \
-                ls -l /proc/$PRUN_PID/fd | grep -c \"$there\"']]\n";
+                ls -l /proc/$PRUN_PID/fd | grep -cF \"$there\"']]\n";
     space.file(toml).run().stdout("same\n0\n");
 }
 

@@ -281,9 +281,13 @@ impl Ended {
         self.check(self.stdout.contains(text), &format!("stdout should have {text:?}"))
     }
 
+    /// In upper or lower case: what the system says begins with a capital, what prun says does not.
     #[track_caller]
     pub fn stderr_has(&self, text: &str) -> &Ended {
-        self.check(self.stderr.contains(text), &format!("stderr should have {text:?}"))
+        self.check(
+            self.stderr.to_lowercase().contains(&text.to_lowercase()),
+            &format!("stderr should have {text:?}"),
+        )
     }
 
     #[track_caller]

@@ -33,7 +33,7 @@ fn not_executable() {
         let space = Space::new();
         space.write("plain", "echo no\n").write("folder/file", "");
         let run = |line: &str| space.exec(&format!("--start {start} {line} ::: x")).run();
-        run("./plain").code(126).stderr_has("./plain").stderr_has("ermission denied");
+        run("./plain").code(126).stderr_has("./plain").stderr_has("permission denied");
         run("./folder").code(126).stderr_has("./folder");
     }
 }

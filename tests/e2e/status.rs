@@ -27,7 +27,7 @@ fn the_first_failure_in_the_order_of_items() {
 #[test]
 fn the_first_failure_in_the_order_of_the_file() {
     let space = Space::new();
-    let toml = "[jobs.a]\nscript = 'while ! test -e go; do sleep 0.02; done; exit 4'\n[jobs.b]\nscript = 'exit 5'\n\
+    let toml = "run.pool = 3\n[jobs.a]\nscript = 'while ! test -e go; do sleep 0.02; done; exit 4'\n[jobs.b]\nscript = 'exit 5'\n\
                 [jobs.c]\nscript = 'touch go'\nafter = { b = 'exit' }\n";
     space.file(toml).run().code(4);
 }

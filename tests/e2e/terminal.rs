@@ -94,6 +94,15 @@ impl Screen {
 }
 
 #[test]
+fn the_terminal_of_these_tests_shows_what_a_person_would_see() {
+    let space = Space::new();
+    let script = r"stty size; printf 'gone\r\033[2Kseen\n'; printf 'above\nbelow\n\033[1A\033[2K'; printf '\033[?25l'; exit 3";
+    let screen = Terminal::run(space.sh(script)).end();
+    screen.code(3).has("24 80").has("seen").has("above").lacks("gone").lacks("below");
+    assert!(!screen.cursor_is_visible && screen.written.contains("gone"));
+}
+
+#[test]
 fn the_bar_appears_and_is_gone_at_the_end() {
     let space = Space::new();
     let meeting = Meeting::open(&space);
