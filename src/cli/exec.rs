@@ -1,7 +1,7 @@
 //! `prun exec`: one command over many items.
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,10 +16,9 @@ use crate::jobfile::values::{
 
 use super::args::{self, Both, STOPPING};
 use super::run::run_plan;
-use super::{Instead, reason};
+use super::{Instead, reason, show};
 use crate::os::limits;
 use crate::plan::exec::{ExecArgs, ExecError, Tag, plan, split_sources};
-use crate::plan::{Input, Items, Job, Plan};
 use crate::run::Verdict;
 use crate::ui::phrases::escape;
 
@@ -157,7 +156,8 @@ pub fn start(asked: Exec) -> Result<Verdict, Instead> {
     let both = &asked.both;
     let plan = meaning(&asked).and_then(|args| plan(args).map_err(refused));
     let plan = plan.map_err(|instead| instead.under(both.status))?;
-    if !both.quiet && items_are_typed(&plan) {
+    // Somebody who forgot the items would wait for prun, which waits for them.
+    if !both.quiet && show::items_are_typed(&plan) {
         _ = writeln!(io::stderr(), "{TYPED}");
     }
     run_plan(plan, both, true).map_err(|instead| instead.under(both.status))
@@ -165,12 +165,6 @@ pub fn start(asked: Exec) -> Result<Verdict, Instead> {
 
 const TYPED: &str = "prun: reading items from the terminal, one a line; Ctrl-D ends them (or give them with `:::` or \
                      `-a FILE`; `--once` takes none)";
-
-/// Somebody who forgot the items would wait for prun, which waits for them.
-fn items_are_typed(plan: &Plan) -> bool {
-    let from_stdin = |job: &Job| matches!(job.items, Items::Lines { from: Input::Stdin, .. });
-    plan.jobs.iter().any(from_stdin) && io::stdin().is_terminal()
-}
 
 fn refused(why: ExecError) -> Instead {
     Instead::fail(escape(why.to_string().as_bytes()))

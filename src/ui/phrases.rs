@@ -201,7 +201,9 @@ pub fn retrying(how: &Outcome, attempt: u32, delay: Duration) -> String {
 
 /// One running task under the bar: how long it runs, its name, its item.
 pub fn running(name: &str, item: &str, time: Duration, columns: usize) -> String {
-    let line = format!("{:>12}  {name} {}", duration(time), escape(item.as_bytes()));
+    // Tenths at all times, so that the column stands still.
+    let time = if time.as_secs() < 60 { format!("{:.1} s", time.as_secs_f64()) } else { duration(time) };
+    let line = format!("{time:>12}  {name} {}", escape(item.as_bytes()));
     cut(line.trim_end(), columns).into_owned()
 }
 
@@ -277,6 +279,13 @@ mod tests {
         now.total = Some(40);
         assert_eq!(standing(&now), "20/40, 5.0/s, 4 s left, 2 failed");
         assert_eq!(standing_and_running(&now), "20/40, 5.0/s, 4 s left, 2 failed, 4 running");
+    }
+
+    #[test]
+    fn running_tasks_stay_in_their_columns() {
+        assert_eq!(running("a[1]", "x\x1b", seconds(0.04), 40), "       0.0 s  a[1] x\\x1b");
+        assert_eq!(running("a", "", seconds(75.0), 40), "  1 min 15 s  a");
+        assert_eq!(running("a[1]", "long item", seconds(2.0), 20), "       2.0 s  a[1] …");
     }
 
     #[test]
