@@ -289,6 +289,7 @@ impl Run {
                 }
             }
             Pulled::Wait => {
+                self.events.push_back(Event::ItemsLater(job));
                 if let Err(errno) = self.sources.watch(job, &self.poller) {
                     self.events
                         .push_back(Event::ItemsFailed(job, format!("could not wait for items: {errno}")));
