@@ -285,7 +285,7 @@ impl Run {
             Pulled::Items(items, names) => {
                 if let Some(task) = self.supervisor.add_item(job) {
                     self.keep_work(task, items, names);
-                    self.events.push_back(Event::Item(job));
+                    self.events.push_back(Event::Item);
                 }
             }
             Pulled::Wait => {

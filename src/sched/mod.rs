@@ -55,8 +55,8 @@ pub const DRAIN: Time = Time::from_millis(200);
 pub enum Event {
     /// The run begins.
     Begin,
-    /// The task of the job's next item can be started ([`Supervisor::add_item`]).
-    Item(JobId),
+    /// The task of a new item can be started ([`Supervisor::add_item`]).
+    Item,
     /// The other answers to [`Action::Pull`]. Nothing can be read now: one of the others comes later.
     ItemsLater(JobId),
     /// The job has no more items.
@@ -190,7 +190,7 @@ impl Supervisor {
     }
 
     /// The answer to [`Action::Pull`]: an item is there, and becomes a task. `None`: the job was closed
-    /// meanwhile. [`Event::Item`] follows, when the caller knows what belongs to the task.
+    /// meanwhile. [`Event::Item`] follows.
     pub fn add_item(&mut self, job: JobId) -> Option<TaskId> {
         if !self.jobs.get(job).is_asking() {
             return None;
@@ -202,6 +202,7 @@ impl Supervisor {
         let stages = self.plan.jobs[job].stages.len();
         let id = self.tasks.add(job, state.seq, stages);
         state.ready.push_back(id);
+        self.note_startable(job);
         Some(id)
     }
 
@@ -225,7 +226,7 @@ impl Supervisor {
             | Event::GroupGone(task)
                 if !self.tasks.contains(task) => {}
             Event::Begin => self.open_unblocked(actions),
-            Event::Item(job) => self.note_startable(job),
+            Event::Item => {}
             Event::ItemsLater(job) => self.jobs.set_source(job, Source::Waiting),
             Event::NoMoreItems(job) => self.source_ended(job, None, actions),
             Event::ItemsFailed(job, why) => self.source_ended(job, Some(why), actions),
