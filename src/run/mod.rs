@@ -491,7 +491,7 @@ impl Run {
         {
             match event_of(failure) {
                 Event::Broken(why) => {
-                    self.tell(&RunEvent::Warning(why));
+                    self.tell(&RunEvent::Broken(why));
                     while !self.sinks.is_done() {
                         let _ = self.poller.wait(ready, None);
                         self.sinks.waker().drain();

@@ -240,7 +240,7 @@ impl Supervisor {
             Event::OutputClosed => self.stop_all(now, Stop::output_closed(), actions),
             Event::Broken(why) => {
                 self.broken = true;
-                actions.push(Action::Tell(RunEvent::Warning(why)));
+                actions.push(Action::Tell(RunEvent::Broken(why)));
                 self.stop_all(now, Stop::broken(), actions);
             }
             Event::Tick => self.tick(now, actions),
@@ -290,9 +290,8 @@ impl Supervisor {
         self.jobs.set_source(job, Source::Ended);
         if let Some(why) = why {
             // The items are a part of the job: a job that can't read them has failed, without a task to show.
-            let failure = Arc::new(StartFailure { code: 126, why: why.clone() });
-            let outcome = Outcome::NotStarted(failure);
-            actions.push(Action::Tell(RunEvent::Warning(why)));
+            // The end of the job tells it.
+            let outcome = Outcome::NotStarted(Arc::new(StartFailure { code: 126, why }));
             self.count(job, tasks + 1, &outcome);
         } else {
             actions.push(Action::Tell(RunEvent::JobTotal { job, total: tasks }));
