@@ -49,31 +49,13 @@ fn seq(
     mistakes: &mut Mistakes,
 ) -> Items {
     let step = step.map_or("1", |step| step.value.as_str());
-    match parse_seq(&first.value, step, &last.value) {
+    match Seq::parse(&first.value, step, &last.value) {
         Ok(seq) => Items::Seq(seq),
         Err(why) => {
             mistakes.push(Mistake::at(span.clone(), "wrong value of `seq`").label(why));
             Items::None
         }
     }
-}
-
-/// Decimal numbers, with as many digits after the point as the first or the step has.
-fn parse_seq(first: &str, step: &str, last: &str) -> Result<Seq, String> {
-    let digits = |text: &str| text.split_once('.').map_or(0, |(_, digits)| digits.len());
-    let most = [first, step, last].into_iter().map(digits).max().unwrap_or(0);
-    let units = |text: &str| {
-        let (whole, part) = text.split_once('.').unwrap_or((text, ""));
-        format!("{whole}{part:0<most$}")
-            .parse::<i64>()
-            .map(i128::from)
-            .map_err(|_| "expected decimal numbers of at most 18 digits".to_owned())
-    };
-    let (first, step, last) = (units(first)?, units(step)?, units(last)?);
-    if step == 0 {
-        return Err("a step of 0 leads nowhere".to_owned());
-    }
-    Ok(Seq { first, step, last, scale: most as u32 })
 }
 
 /// Looks at the pattern, so that a wrong one is found before anything runs.
