@@ -10,6 +10,7 @@ use crate::jobfile::values::{Halt, Outcomes, OutputMode, RetryDelay, StartMode, 
 pub mod argv;
 pub mod build;
 mod context;
+pub mod exec;
 pub mod items;
 mod place;
 pub mod script;

@@ -10,6 +10,7 @@ use std::ops::Range;
 use memchr::{memchr, memchr3, memmem};
 
 use super::template::{Modifier, Source};
+use crate::jobfile::nearest;
 
 /// What is wrong with a text, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -189,15 +190,6 @@ fn near<'a>(base: &str, names: &Names<'a>) -> Option<&'a str> {
     if names.open || !is_name(base) || base.len() < 3 {
         return None;
     }
-    let slips = if base.len() < 6 { 1 } else { 2 };
-    let base = base.to_ascii_lowercase();
-    let args = names.args.map(|_| "args");
-    let known = names.columns.iter().map(String::as_str).chain(names.vars.keys().map(String::as_str));
-    known
-        .chain(args)
-        .filter(|name| name.len() >= 3)
-        .map(|name| (strsim::damerau_levenshtein(&base, &name.to_ascii_lowercase()), name))
-        .filter(|(distance, _)| *distance <= slips)
-        .min()
-        .map(|(_, name)| name)
+    let known = names.columns.iter().chain(names.vars.keys()).map(String::as_str);
+    nearest(base, known.chain(names.args.map(|_| "args")))
 }

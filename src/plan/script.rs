@@ -29,6 +29,12 @@ impl ScriptText {
     }
 }
 
+/// Shells whose quoting is known.
+pub fn is_posix(shell: &str) -> bool {
+    let name = shell.rsplit('/').next().unwrap_or(shell);
+    matches!(name, "sh" | "ash" | "bash" | "dash" | "ksh" | "mksh" | "zsh")
+}
+
 fn quoted(text: &[u8], found: Vec<Hole>, columns: &[String]) -> Result<ScriptText, TextError> {
     let ranges: Vec<_> = found.iter().map(|hole| hole.range.clone()).collect();
     let mut placed = Vec::with_capacity(found.len());

@@ -5,7 +5,7 @@ use super::pipes::Chain;
 use super::text::{self, Texts};
 use crate::jobfile::values::Outcomes;
 use crate::jobfile::{self, Command, JobFile, Mistake, Mistakes, PipelineStage, Text};
-use crate::plan::script::ScriptText;
+use crate::plan::script::{ScriptText, is_posix};
 use crate::plan::template::{Names, Template};
 use crate::plan::{Output, Stage, Stdin, What};
 
@@ -159,10 +159,4 @@ impl Writer<'_> {
     fn template(&mut self, text: &Text) -> Template {
         text::template(text, &self.names, self.mistakes)
     }
-}
-
-/// Shells whose quoting is known.
-fn is_posix(shell: &str) -> bool {
-    let name = shell.rsplit('/').next().unwrap_or(shell);
-    matches!(name, "sh" | "ash" | "bash" | "dash" | "ksh" | "mksh" | "zsh")
 }

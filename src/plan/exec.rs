@@ -1,0 +1,357 @@
+//! `prun exec`: one command over many items → a [`Plan`] with one job. Pure.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fmt;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::script::{ScriptText, is_posix};
+use super::template::{Names, Template, TextError, Word};
+use super::{Batch, Input, Item, ItemList, Items, Job, Output, Plan, Retries, Stage, Stdin, UNLIMITED, What};
+use crate::jobfile::values::{Halt, Outcomes, OutputMode, RetryDelay, StartMode, StatusMode};
+
+/// What was typed, and what it means by itself.
+#[derive(Debug, Clone)]
+pub struct ExecArgs {
+    /// COMMAND and its arguments, up to the first `:::`.
+    pub command: Vec<Vec<u8>>,
+    /// The words after each `:::`; without any, items come from `arg_file` or stdin.
+    pub sources: Vec<Vec<Vec<u8>>>,
+    pub arg_file: Option<PathBuf>,
+    /// What items of a file or of stdin end with.
+    pub separator: u8,
+    pub skip_empty: bool,
+    pub max_args: Option<usize>,
+    /// As many items to one task as fit.
+    pub fit: bool,
+    /// `-I`
+    pub replace: Option<Vec<u8>>,
+    pub once: bool,
+    pub repeat: Option<u64>,
+    /// COMMAND is a script.
+    pub script: bool,
+    /// As typed, `bash -eu`; implies `script`.
+    pub shell: Option<String>,
+    pub cwd: Option<Vec<u8>>,
+    /// `NAME=VALUE`
+    pub env: Vec<Vec<u8>>,
+    /// Files, with placeholders.
+    pub stdin: Option<Vec<u8>>,
+    pub stdout: Option<Vec<u8>>,
+    pub stderr: Option<Vec<u8>>,
+    pub start: StartMode,
+    pub timeout: Option<Duration>,
+    pub retries: u32,
+    pub retry_delay: Option<RetryDelay>,
+    pub retry_on: Option<Outcomes>,
+    pub ok: Option<Outcomes>,
+    pub stop_signal: Option<i32>,
+    /// Tasks at once.
+    pub pool: usize,
+    pub halt: Option<Halt>,
+    pub output: Option<OutputMode>,
+    pub keep_order: bool,
+    pub tag: Option<Tag>,
+    pub grace: Option<Duration>,
+    pub status: StatusMode,
+    /// Where prun was started, absolute.
+    pub base: PathBuf,
+}
+
+/// What lines are prefixed with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tag {
+    /// The item; the task's number if there are no items.
+    Item,
+    Template(Vec<u8>),
+}
+
+/// What is wrong with the arguments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExecError {
+    pub message: String,
+    pub help: Option<String>,
+}
+
+impl fmt::Display for ExecError {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(&self.message)?;
+        self.help.iter().try_for_each(|help| write!(f, "; {help}"))
+    }
+}
+
+impl std::error::Error for ExecError {}
+
+fn error<T>(message: &str, help: &str) -> Result<T, ExecError> {
+    Err(ExecError { message: message.to_owned(), help: Some(help.to_owned()) })
+}
+
+/// A command, and the words after each `:::` that follows it.
+pub type CommandAndSources = (Vec<Vec<u8>>, Vec<Vec<Vec<u8>>>);
+
+/// Tells the command from the words after each `:::`.
+pub fn split_sources(words: Vec<Vec<u8>>) -> Result<CommandAndSources, ExecError> {
+    let (mut command, mut sources) = (Vec::new(), Vec::<Vec<_>>::new());
+    for word in words {
+        match word.as_slice() {
+            b":::" => sources.push(Vec::new()),
+            b":::+" | b"::::" | b"::::+" => {
+                let word = String::from_utf8_lossy(&word);
+                return error(
+                    &format!("`{word}` is not supported by this version of prun"),
+                    "use `:::`, or `-a FILE`",
+                );
+            }
+            _ => sources.last_mut().unwrap_or(&mut command).push(word),
+        }
+    }
+    Ok((command, sources))
+}
+
+/// Plans the run.
+pub fn plan(args: ExecArgs) -> Result<Plan, ExecError> {
+    check(&args)?;
+    let (pool, halt, status) = (args.pool, args.halt, args.status);
+    let job = Planner { vars: BTreeMap::new(), args }.job()?;
+    Ok(Plan { jobs: vec![job], pool, halt, status, rerun: None })
+}
+
+fn check(args: &ExecArgs) -> Result<(), ExecError> {
+    let without_items = args.once || args.repeat.is_some();
+    let several = args.fit || args.max_args.is_some_and(|most| most > 1);
+    if without_items && !args.sources.is_empty() {
+        return error("`--once` and `--repeat` take no items", "leave out `:::`");
+    }
+    if args.arg_file.is_some() && !args.sources.is_empty() {
+        return error("items come from `-a` or from `:::`, not from both", "leave out one of them");
+    }
+    if args.replace.as_ref().is_some_and(Vec::is_empty) {
+        return error("the replacement string of `-I` is empty", "write `-I {}`, or another string");
+    }
+    if !args.command.is_empty() {
+        return Ok(());
+    }
+    if !args.is_script() {
+        return error(
+            "no command",
+            "write `prun exec COMMAND [ARG...]`, or `-c` to run each item as a script",
+        );
+    }
+    if without_items || several || args.replace.is_some() {
+        return error(
+            "without a command each item is a script, one to a task",
+            "leave out `--once`, `--repeat`, `-n`, `-X` and `-I`, or give a command",
+        );
+    }
+    Ok(())
+}
+
+impl ExecArgs {
+    fn is_script(&self) -> bool {
+        self.script || self.shell.is_some()
+    }
+
+    fn has_items(&self) -> bool {
+        !self.once && self.repeat.is_none()
+    }
+
+    /// Many small tasks rather than one.
+    fn default_output(&self) -> OutputMode {
+        if self.once { OutputMode::Line } else { OutputMode::Group }
+    }
+}
+
+/// Makes the parts of the job.
+struct Planner {
+    /// There are none, but templates ask for them.
+    vars: BTreeMap<String, String>,
+    args: ExecArgs,
+}
+
+impl Planner {
+    fn job(&self) -> Result<Job, ExecError> {
+        let args = &self.args;
+        let stage = self.stage()?;
+        Ok(Job {
+            name: stage.name.as_str().into(),
+            items: self.items(),
+            batch: match args.max_args {
+                _ if args.fit => Batch::Fit,
+                Some(most) if most > 1 => Batch::UpTo(most),
+                _ => Batch::One,
+            },
+            pool: UNLIMITED,
+            output: args.output.unwrap_or_else(|| args.default_output()),
+            keep_order: args.keep_order,
+            tag: self.tag()?,
+            halt: None,
+            grace: args.grace.unwrap_or(Duration::from_secs(10)),
+            stop_signal: args.stop_signal.unwrap_or(SIGTERM),
+            timeout: args.timeout,
+            retries: Retries {
+                count: args.retries,
+                delay: args.retry_delay.unwrap_or_default(),
+                on: args.retry_on.clone(),
+            },
+            after: Vec::new(),
+            stages: vec![stage],
+        })
+    }
+
+    fn stage(&self) -> Result<Stage, ExecError> {
+        let args = &self.args;
+        let stdin = match &args.stdin {
+            Some(file) => Stdin::File(self.template(file, "--stdin")?),
+            None if args.once => Stdin::Inherit,
+            None => Stdin::Null,
+        };
+        let (name, what) = self.what(&stdin)?;
+        Ok(Stage {
+            name,
+            what,
+            stdin,
+            stdout: self.output(args.stdout.as_deref(), "--stdout")?,
+            stderr: self.output(args.stderr.as_deref(), "--stderr")?,
+            env: args.env.iter().map(|pair| self.env(pair)).collect::<Result<_, _>>()?,
+            cwd: args.cwd.as_ref().map(|cwd| self.template(cwd, "--cwd")).transpose()?,
+            base: args.base.clone(),
+            start: args.start,
+            ok: args.ok.clone().unwrap_or_else(Outcomes::success),
+        })
+    }
+
+    /// The job's name and what it runs.
+    fn what(&self, stdin: &Stdin) -> Result<(String, What), ExecError> {
+        let args = &self.args;
+        if !args.is_script() {
+            let words = args.command.iter().map(|word| self.template(word, "the command").map(Word));
+            let words = words.collect::<Result<Vec<_>, _>>()?;
+            let mentioned = words.iter().any(|word| word.0.uses_task())
+                || matches!(stdin, Stdin::File(file) if file.uses_item());
+            let append_item = args.has_items() && args.replace.is_none() && !mentioned;
+            return Ok((base_name(&args.command[0]), What::Command { words, append_item }));
+        }
+        let shell = self.shell()?;
+        let name = base_name(shell[0].as_bytes());
+        if args.command.is_empty() {
+            // The item is the script, so it is no parameter of it as well.
+            let words = shell.iter().map(|word| Template::literal(word.as_bytes()));
+            let item = self.template(b"{}", "the command")?;
+            let words = words.chain([item]).map(Word).collect();
+            return Ok((name, What::Command { words, append_item: false }));
+        }
+        let text = args.command.join(&b' ');
+        let posix = is_posix(&shell[0]);
+        Ok((name, What::Script { text: self.script(&text, posix)?, shell, posix }))
+    }
+
+    fn shell(&self) -> Result<Vec<String>, ExecError> {
+        let typed = self.args.shell.as_deref().unwrap_or("/bin/sh");
+        let mut words = shlex::split(typed).unwrap_or_default();
+        if words.is_empty() {
+            return error("`--shell` names no shell", "write `--shell bash`, for example");
+        }
+        words.push("-c".to_owned());
+        Ok(words)
+    }
+
+    fn script(&self, text: &[u8], posix: bool) -> Result<ScriptText, ExecError> {
+        let mut script = match &self.args.replace {
+            _ if !posix => Ok(ScriptText::literal(text)),
+            Some(replace) => ScriptText::parse_replace(text, replace),
+            None => ScriptText::parse(text, &self.names()),
+        }
+        .map_err(|error| told(error, "the script"))?;
+        script.0.blank_columns(self.args.max_args.unwrap_or(1));
+        Ok(script)
+    }
+
+    fn items(&self) -> Items {
+        let args = &self.args;
+        let list = |words: &Vec<Vec<u8>>| {
+            let words = words.iter().filter(|word| !args.skip_empty || !word.is_empty());
+            let items = words.map(|word| Item { columns: vec![word.clone()] }).collect();
+            Items::List(Arc::new(ItemList { items, names: Vec::new() }))
+        };
+        match (args.repeat, args.sources.as_slice()) {
+            _ if args.once => Items::None,
+            (Some(count), _) => Items::Repeat(count),
+            (None, []) => {
+                let from = match &args.arg_file {
+                    Some(file) if file.as_os_str() != "-" => Input::File(args.base.join(file)),
+                    _ => Input::Stdin,
+                };
+                Items::Lines { from, separator: args.separator, skip_empty: args.skip_empty }
+            }
+            (None, [words]) => list(words),
+            (None, sources) => Items::Product(sources.iter().map(list).collect()),
+        }
+    }
+
+    fn tag(&self) -> Result<Option<Template>, ExecError> {
+        let mut text = match &self.args.tag {
+            None => return Ok(None),
+            Some(Tag::Template(text)) => text.clone(),
+            Some(Tag::Item) if self.args.has_items() => {
+                self.args.replace.clone().unwrap_or_else(|| b"{}".to_vec())
+            }
+            Some(Tag::Item) => b"{#}".to_vec(),
+        };
+        text.push(b'\t');
+        self.template(&text, "--tag").map(Some)
+    }
+
+    fn output(&self, file: Option<&[u8]>, flag: &str) -> Result<Output, ExecError> {
+        let Some(file) = file else { return Ok(Output::Show) };
+        let path = self.template(file, flag)?;
+        let per_task = path.uses_task();
+        Ok(Output::File { path, append: false, show: false, per_task })
+    }
+
+    fn env(&self, pair: &[u8]) -> Result<(String, Template), ExecError> {
+        let mut parts = pair.splitn(2, |byte| *byte == b'=');
+        match (parts.next().map(std::str::from_utf8), parts.next()) {
+            (Some(Ok(name)), Some(value)) if !name.is_empty() => {
+                Ok((name.to_owned(), self.template(value, "--env")?))
+            }
+            _ => {
+                let pair = String::from_utf8_lossy(pair);
+                error(&format!("`--env {pair}` is not NAME=VALUE"), "write `--env LANG=C`, for example")
+            }
+        }
+    }
+
+    /// `place`: what people know the text as.
+    fn template(&self, text: &[u8], place: &str) -> Result<Template, ExecError> {
+        let mut template = match &self.args.replace {
+            Some(replace) => Template::parse_replace(text, replace),
+            None => Template::parse(text, &self.names()).map_err(|error| told(error, place))?,
+        };
+        // The last task may have fewer items than the others.
+        template.blank_columns(self.args.max_args.unwrap_or(1));
+        Ok(template)
+    }
+
+    fn names(&self) -> Names<'_> {
+        Names { items: self.args.has_items(), columns: &[], vars: &self.vars, args: None, open: false }
+    }
+}
+
+/// SIGTERM has this number on every Linux.
+const SIGTERM: i32 = 15;
+
+fn base_name(program: &[u8]) -> String {
+    OsStr::from_bytes(program.rsplit(|byte| *byte == b'/').next().unwrap_or(program))
+        .to_string_lossy()
+        .into_owned()
+}
+
+fn told(error: TextError, place: &str) -> ExecError {
+    ExecError { message: format!("in {place}: {}", error.message), help: error.help }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,180 @@
+use super::*;
+use crate::plan::items::{ItemIter, known_total};
+use crate::plan::template::Scope;
+
+fn bytes(words: &[&str]) -> Vec<Vec<u8>> {
+    words.iter().map(|word| word.as_bytes().to_vec()).collect()
+}
+
+fn args(command: &[&str], sources: &[&[&str]]) -> ExecArgs {
+    ExecArgs {
+        command: bytes(command),
+        sources: sources.iter().map(|words| bytes(words)).collect(),
+        arg_file: None,
+        separator: b'\n',
+        skip_empty: false,
+        max_args: None,
+        fit: false,
+        replace: None,
+        once: false,
+        repeat: None,
+        script: false,
+        shell: None,
+        cwd: None,
+        env: Vec::new(),
+        stdin: None,
+        stdout: None,
+        stderr: None,
+        start: StartMode::Spawn,
+        timeout: None,
+        retries: 0,
+        retry_delay: None,
+        retry_on: None,
+        ok: None,
+        stop_signal: None,
+        pool: 2,
+        halt: None,
+        output: None,
+        keep_order: false,
+        tag: None,
+        grace: None,
+        status: StatusMode::First,
+        base: PathBuf::from("/base"),
+    }
+}
+
+/// What all tasks of the only job would run, a line each.
+fn lines(args: ExecArgs) -> Vec<String> {
+    let job = plan(args).unwrap().jobs.remove(0);
+    let size = match job.batch {
+        Batch::One => 1,
+        Batch::UpTo(most) => most,
+        Batch::Fit => usize::MAX,
+    };
+    let items: Vec<Option<Item>> = ItemIter::new(&job.items).unwrap().collect();
+    let batches = items.chunks(size.min(items.len().max(1)));
+    let line = |(n, batch): (usize, &[Option<Item>])| {
+        let items: Vec<Item> = batch.iter().flatten().cloned().collect();
+        let scope = Scope { items: &items, names: &[], seq: n as u64 + 1, slot: 1 };
+        job.stages[0].what.show(&job.name, &scope)
+    };
+    batches.enumerate().map(line).collect()
+}
+
+fn refusal(args: ExecArgs) -> String {
+    plan(args).expect_err("it is refused").to_string()
+}
+
+#[test]
+fn the_item_is_added_where_nothing_mentions_the_task() {
+    assert_eq!(lines(args(&["echo"], &[&["a", "b c"]])), ["echo a", "echo 'b c'"]);
+    assert_eq!(lines(args(&["echo", "{.}"], &[&["a.c"]])), ["echo a"]);
+    assert_eq!(lines(args(&["echo", "{#}"], &[&["a", "b"]])), ["echo 1", "echo 2"]);
+    assert_eq!(lines(args(&["echo"], &[&["a"], &["1", "2"]])), ["echo a 1", "echo a 2"]);
+    let from_stdin = ExecArgs { stdin: Some(b"{}".to_vec()), ..args(&["wc"], &[&["a"]]) };
+    assert_eq!(lines(from_stdin), ["wc"]);
+    assert_eq!(lines(args(&["echo", "{args}"], &[&["a"]])), ["echo '{args}' a"]);
+}
+
+#[test]
+fn tasks_without_items() {
+    let once = ExecArgs { once: true, ..args(&["echo", "{}", "{#}"], &[]) };
+    let planned = plan(once.clone()).unwrap();
+    assert!(matches!(planned.jobs[0].stages[0].stdin, Stdin::Inherit));
+    assert_eq!(planned.jobs[0].output, OutputMode::Line);
+    assert_eq!(lines(once), ["echo '{}' 1"]);
+    let twice = ExecArgs { repeat: Some(2), tag: Some(Tag::Item), ..args(&["date"], &[]) };
+    assert_eq!(lines(twice), ["date", "date"]);
+}
+
+#[test]
+fn several_items_to_a_task() {
+    let items: &[&[&str]] = &[&["a", "b", "c"]];
+    let two = |command| ExecArgs { max_args: Some(2), ..args(command, items) };
+    assert_eq!(lines(two(&["echo"])), ["echo a b", "echo c"]);
+    assert_eq!(lines(two(&["diff", "{1}", "{2}", "{3}"])), ["diff a b '{3}'", "diff c '' '{3}'"]);
+    assert_eq!(lines(ExecArgs { fit: true, ..args(&["cc", "-I{}"], items) }), ["cc -Ia -Ib -Ic"]);
+}
+
+#[test]
+fn replacement_strings_turn_braces_off() {
+    let replace = |command| ExecArgs { replace: Some(b"X".to_vec()), ..args(command, &[&["a"]]) };
+    assert_eq!(lines(replace(&["echo", "{}", "X-X"])), ["echo '{}' a-a"]);
+    assert_eq!(lines(replace(&["echo"])), ["echo"]);
+    let script = ExecArgs { script: true, ..replace(&["echo X {}"]) };
+    assert_eq!(lines(script), [r#"/bin/sh -c "echo 'a' {}" sh a"#]);
+}
+
+#[test]
+fn scripts() {
+    let script = |command| ExecArgs { script: true, ..args(command, &[&["a b"]]) };
+    assert_eq!(lines(script(&["echo", "\"{}\"|cat"])), [r#"/bin/sh -c 'echo "a b"|cat' sh 'a b'"#]);
+    assert_eq!(lines(script(&[])), ["/bin/sh -c 'a b'"]);
+    let bash = ExecArgs { shell: Some("bash -eu".to_owned()), ..args(&["echo {}"], &[&["a"]]) };
+    assert_eq!(plan(bash.clone()).unwrap().jobs[0].name.as_ref(), "bash");
+    assert_eq!(lines(bash), [r#"bash -eu -c "echo 'a'" bash a"#]);
+    let python = ExecArgs { shell: Some("/usr/bin/python3".to_owned()), ..args(&["print({})"], &[&["a"]]) };
+    assert_eq!(lines(python), ["/usr/bin/python3 -c 'print({})' a"]);
+}
+
+#[test]
+fn where_items_come_from() {
+    let items = |args| plan(args).unwrap().jobs.remove(0).items;
+    let file = ExecArgs { arg_file: Some("list".into()), separator: 0, ..args(&["echo"], &[]) };
+    let Items::Lines { from, separator: 0, skip_empty: false } = items(file) else { panic!("not lines") };
+    assert_eq!(from, Input::File("/base/list".into()));
+    let stdin = ExecArgs { arg_file: Some("-".into()), ..args(&["echo"], &[]) };
+    assert!(matches!(items(stdin), Items::Lines { from: Input::Stdin, .. }));
+    assert!(matches!(items(args(&["echo"], &[])), Items::Lines { from: Input::Stdin, .. }));
+    assert_eq!(known_total(&items(args(&["echo"], &[&[]])), &Batch::One), Some(0));
+    let skipping = ExecArgs { skip_empty: true, ..args(&["echo"], &[&["", "a"]]) };
+    assert_eq!(lines(skipping), ["echo a"]);
+}
+
+#[test]
+fn names_and_files() {
+    let mut args = args(&["/usr/bin/gzip", "-d"], &[&["a.gz"]]);
+    args.stdout = Some(b"{%.gz}.txt".to_vec());
+    args.stderr = Some(b"errors".to_vec());
+    args.env = vec![b"A={}=b".to_vec()];
+    args.tag = Some(Tag::Item);
+    let job = plan(args).unwrap().jobs.remove(0);
+    assert_eq!(job.name.as_ref(), "gzip");
+    let stage = &job.stages[0];
+    assert!(matches!(stage.stdout, Output::File { per_task: true, .. }));
+    assert!(matches!(stage.stderr, Output::File { per_task: false, append: false, .. }));
+    let item = Item { columns: vec![b"a.gz".to_vec()] };
+    let scope = Scope { items: &[item], names: &[], seq: 1, slot: 1 };
+    let mut out = Vec::new();
+    stage.env[0].1.render(&scope, &mut out);
+    job.tag.unwrap().render(&scope, &mut out);
+    assert_eq!((stage.env[0].0.as_str(), out.as_slice()), ("A", &b"a.gz=ba.gz\t"[..]));
+}
+
+#[test]
+fn mistakes() {
+    let items: &[&[&str]] = &[&["a"]];
+    for (args, part) in [
+        (args(&[], items), "no command"),
+        (ExecArgs { once: true, ..args(&["ls"], items) }, "take no items"),
+        (ExecArgs { arg_file: Some("x".into()), ..args(&["ls"], items) }, "not from both"),
+        (ExecArgs { replace: Some(Vec::new()), ..args(&["ls"], items) }, "is empty"),
+        (ExecArgs { script: true, max_args: Some(2), ..args(&[], items) }, "each item is a script"),
+        (ExecArgs { env: vec![b"X".to_vec()], ..args(&["ls"], items) }, "`--env X` is not NAME=VALUE"),
+        (ExecArgs { shell: Some(" ".to_owned()), ..args(&["ls"], items) }, "names no shell"),
+        (ExecArgs { script: true, ..args(&["cat <<E\n{}\nE"], items) }, "in the script: `{}` stands in a"),
+    ] {
+        let told = refusal(args);
+        assert!(told.contains(part), "{told}");
+    }
+}
+
+#[test]
+fn sources_are_split_off() {
+    let split = split_sources(bytes(&["cp", "-v", ":::", "a", "b", ":::", ":::", "c"])).unwrap();
+    assert_eq!(split, (bytes(&["cp", "-v"]), vec![bytes(&["a", "b"]), bytes(&[]), bytes(&["c"])]));
+    for word in [":::+", "::::", "::::+"] {
+        let told = split_sources(bytes(&["cp", ":::", "a", word, "b"])).unwrap_err().to_string();
+        assert!(told.contains(&format!("`{word}` is not supported by this version")), "{told}");
+    }
+}
