@@ -288,7 +288,7 @@ impl<'a> Walk<'a> {
         let Some(newline) = memchr::memrchr(b'\n', &self.source.as_bytes()[near..at.start]) else {
             return String::new();
         };
-        let before = &self.source[..near + newline];
+        let before = &self.source[..=near + newline];
         let mut lines: Vec<&str> = before
             .lines()
             .rev()
