@@ -75,9 +75,13 @@ impl<'a> Walk<'a> {
                 };
                 self.mistake(Mistake::at(name.span(), format!("`{key}` can't be a default")).help(help));
             } else if table.planned().contains(&key) {
+                let what = match table {
+                    Table::Top | Table::Run | Table::Defaults | Table::Job => format!("`{key}`"),
+                    _ => format!("`{key}` in {}", section.title),
+                };
                 self.mistake(Mistake::at(
                     name.span(),
-                    format!("`{key}` is not supported by this version of prun"),
+                    format!("{what} is not supported by this version of prun"),
                 ));
             } else if !known {
                 let near = nearest(key, table.keys().iter().map(|known| known.name));
