@@ -25,7 +25,7 @@ pub(super) enum Context {
     Expansion,
     AfterBackslash,
     AfterDollar,
-    /// Behind something that is no shell script as it is understood here.
+    /// Behind something that shells read differently, or that is no shell script as it is understood here.
     Unclear,
 }
 
@@ -110,13 +110,27 @@ impl Scan<'_> {
                 self.at += 1;
             }
             (Some(Frame::Expansion), b'"') => self.push(Frame::Double, 1),
-            // Within double quotes a single quote is an ordinary character in some expansions and a quote in
-            // others. Where this guess is wrong the expansion does not end, and placeholders are refused.
-            (Some(Frame::Expansion), b'\'') if !self.quotes().any(|frame| matches!(frame, Frame::Double)) => {
-                self.skip_to(self.behind(self.at + 1, b'\'', false), Context::Expansion);
-            }
+            (Some(Frame::Expansion), b'\'') => self.single_in_expansion(),
             (_, byte) => self.step_quoting(byte),
         }
+    }
+
+    /// A single quote within `${…}`. If that is within double quotes the quote is an ordinary character to some
+    /// shells in some expansions; then nothing is sure, unless it makes no difference.
+    fn single_in_expansion(&mut self) {
+        let from = self.at + 1;
+        let special = self.text[from..].iter().find(|byte| b"'\"}\\$`".contains(byte));
+        if special == Some(&b'\'') || !self.quotes().any(|frame| matches!(frame, Frame::Double)) {
+            self.skip_to(self.behind(from, b'\'', false), Context::Expansion);
+        } else {
+            self.give_up();
+        }
+    }
+
+    /// What follows is not read as every shell will read it.
+    fn give_up(&mut self) {
+        self.stack.truncate(1);
+        self.skip_to(self.text.len(), Context::Unclear);
     }
 
     /// What means the same between words, in double quotes and in expansions.
@@ -252,8 +266,8 @@ impl Scan<'_> {
                 self.commands().start = true;
                 self.end_word(1);
             }
-            // It closes nothing: this is not read as the shell will read it, so nothing is sure from here on.
-            Kind::Top | Kind::CaseHead(_) | Kind::CaseBody => self.skip_to(self.text.len(), Context::Unclear),
+            // It closes nothing.
+            Kind::Top | Kind::CaseHead(_) | Kind::CaseBody => self.give_up(),
         }
     }
 
