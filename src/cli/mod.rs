@@ -1,4 +1,208 @@
-//! The command line.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+//! The command line: clap's definitions, one file a subcommand, and the way from what was typed to a plan.
+//!
+//! Arguments pass two stages: what was typed ([`args`], [`run::Run`], [`exec::Exec`]) and what it means
+//! ([`run::meaning`], [`exec::meaning`]).
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use nix::libc::SIGPIPE;
+
+use crate::jobfile::values::StatusMode;
+use crate::os;
+use crate::run::Verdict;
+
+pub mod args;
+pub mod completions;
+pub mod docs;
+pub mod exec;
+pub mod run;
+pub mod show;
+pub mod usage;
+
+/// prun itself failed, as timeout(1) and env(1) say it.
+const OWN_FAILURE: u8 = 125;
+
+/// What happens in place of a run.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Instead {
+    /// It was asked for: text for stdout.
+    Say(Vec<u8>),
+    /// A mistake, or something that prun needs and can't get: lines for stderr.
+    Fail { lines: String, status: u8 },
+}
+
+impl Instead {
+    /// What happened, to what, why, what to do.
+    pub fn fail(message: impl std::fmt::Display) -> Instead {
+        Instead::Fail { lines: format!("prun: {message}\n"), status: OWN_FAILURE }
+    }
+
+    /// `--status xargs` has its own number for what is xargs' own mistake.
+    pub fn under(self, mode: Option<StatusMode>) -> Instead {
+        match self {
+            Instead::Fail { lines, .. } if mode == Some(StatusMode::Xargs) => {
+                Instead::Fail { lines, status: 1 }
+            }
+            other => other,
+        }
+    }
+}
+
+pub fn main() -> ExitCode {
+    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let verdict = go(&words).unwrap_or_else(|instead| match instead {
+        Instead::Say(text) => print(&text),
+        Instead::Fail { lines, status } => {
+            // Without stderr there is nobody to tell; the status still says it.
+            _ = io::stderr().write_all(lines.as_bytes());
+            Verdict::Code(status)
+        }
+    });
+    match verdict {
+        Verdict::Code(code) => ExitCode::from(code),
+        Verdict::Signal(signal) => os::signals::die(signal),
+    }
+}
+
+/// The subcommand is found by hand: clap would build all of them at every start, and one is enough.
+fn go(words: &[OsString]) -> Result<Verdict, Instead> {
+    match words.first().and_then(|word| word.to_str()) {
+        Some("exec") => exec::start(parse("prun exec", &words[1..])?),
+        Some("completions") => {
+            let asked: completions::Completions = parse("prun completions", &words[1..])?;
+            Err(Instead::Say(completions::script(asked.shell)))
+        }
+        Some("run") => run::start(parse("prun run", &words[1..])?),
+        _ => run::start(parse("prun", words)?),
+    }
+}
+
+fn parse<T: Parser>(command: &str, words: &[OsString]) -> Result<T, Instead> {
+    let line = std::iter::once(OsString::from(command)).chain(words.iter().cloned());
+    T::try_parse_from(line).map_err(|asked| {
+        if asked.use_stderr() {
+            return Instead::fail(usage::explain(&asked, command));
+        }
+        let text = asked.render();
+        let text = if show::stdout_has_colors() { text.ansi().to_string() } else { text.to_string() };
+        Instead::Say(text.into_bytes())
+    })
+}
+
+/// Writes to stdout; a reader that has seen enough ends prun as it would end any filter.
+fn print(text: &[u8]) -> Verdict {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text).and_then(|()| stdout.flush()) {
+        Ok(()) => Verdict::Code(0),
+        Err(why) if why.kind() == io::ErrorKind::BrokenPipe => Verdict::Signal(SIGPIPE),
+        Err(why) => {
+            _ = writeln!(io::stderr(), "prun: cannot write to stdout: {}", reason(&why));
+            Verdict::Code(OWN_FAILURE)
+        }
+    }
+}
+
+/// An error of the system in prun's style: "permission denied".
+pub fn reason(why: &io::Error) -> String {
+    let text = match why.raw_os_error() {
+        Some(number) => nix::errno::Errno::from_raw(number).desc().to_string(),
+        None => why.to_string(),
+    };
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().collect::<String>() + chars.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn words(line: &str) -> Vec<OsString> {
+        line.split_whitespace().map(OsString::from).collect()
+    }
+
+    /// What prun says to a mistake.
+    fn complaint(line: &str) -> String {
+        match go(&words(line)) {
+            Err(Instead::Fail { lines, status: 125 }) => lines,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn short_help_fits_one_screen() {
+        completions::tree().debug_assert();
+        for command in [run::Run::command(), exec::Exec::command()] {
+            let text = command.term_width(80).render_help().to_string();
+            assert!(text.lines().count() <= 24, "{} lines:\n{text}", text.lines().count());
+            assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+            let examples = text.split("Examples:\n").nth(1).unwrap();
+            assert_eq!(examples.trim_end().lines().count(), 3, "{text}");
+        }
+    }
+
+    #[test]
+    fn long_help_has_every_option() {
+        for command in [run::Run::command(), exec::Exec::command()] {
+            let text = command.clone().render_long_help().to_string();
+            for option in command.get_opts().filter(|option| !option.is_hide_set()) {
+                let short = option.get_short().map(|short| format!("-{short}"));
+                let name = option.get_long().map(|long| format!("--{long}")).or(short).unwrap();
+                assert!(text.contains(&name), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn mistakes_say_what_why_and_what_to_do() {
+        let cases = [
+            ("--jbos 3", "prun: unknown option `--jbos`; did you mean `--jobs`?\n"),
+            ("exec --nonsense", "prun: unknown option `--nonsense`; `prun exec --help` lists all options\n"),
+            (
+                "exec -i echo",
+                "prun: `-i` is not an option of prun: use `-I{}`, or just `{}`, which is the placeholder by default\n",
+            ),
+            ("exec --shuf echo", "prun: `--shuf` is not an option of prun: put `shuf` before prun\n"),
+            (
+                "exec -j 4x true",
+                "prun: `--jobs 4x`: expected a number, `0` for no limit, `50%` of the CPUs, or `+2` more than CPUs\n",
+            ),
+            (
+                "exec --output gruop true",
+                "prun: `--output gruop`: expected `group`, `line` or `raw`; did you mean `group`?\n",
+            ),
+            ("exec --timeout", "prun: `--timeout` needs a value; `prun exec --help` lists all options\n"),
+            ("exec -n 0 true", "prun: `--max-args 0`: expected a number from 1\n"),
+            (
+                "exec -q -v true",
+                "prun: `--quiet` and `--verbose` exclude each other; `prun exec --help` lists all options\n",
+            ),
+            (
+                "exec -0 -d x true",
+                "prun: `--null` and `--delimiter` exclude each other; `prun exec --help` lists all options\n",
+            ),
+            (
+                "exec --once=3 true",
+                "prun: `--once` takes no value, but was given `3`; `prun exec --help` lists all options\n",
+            ),
+            ("completions", "prun: `SHELL` is missing; `prun completions --help` lists all options\n"),
+            (
+                "completions cmd",
+                "prun: `SHELL cmd`: expected `bash`, `elvish`, `fish`, `powershell` or `zsh`\n",
+            ),
+        ];
+        for (line, expected) in cases {
+            assert_eq!(complaint(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn errors_of_the_system_are_in_our_style() {
+        assert_eq!(reason(&io::Error::from_raw_os_error(13)), "permission denied");
+        assert_eq!(reason(&io::Error::other("Odd")), "odd");
+    }
 }

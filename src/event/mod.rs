@@ -117,6 +117,8 @@ pub enum RunEvent {
     },
     /// Something that people should know and that is no failure of a task.
     Warning(String),
+    /// prun itself failed, such as output that could not be written; the run ends with status 125.
+    Broken(String),
     /// prun was told to stop, or a halt condition came true. `kill`: without grace from now on.
     Stopping {
         why: String,

@@ -1,2 +1,33 @@
-//! os
+//! System calls, and the only place for `unsafe`. It knows nothing of jobs and tasks.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`given`] | how prun itself was started: open descriptors, ignored signals, mask, limits |
+//! | [`cstrings`], [`mod@env`] | arguments and environment, ready for `execve`, reused from start to start |
+//! | [`start`] | starting a child; what the child does until it executes is in `child` |
+//! | [`find`] | the search in `PATH`, and words for a start that failed |
+//! | [`signals`] | what tells prun to stop, and that a child ended |
+//! | [`process`], [`group`] | exits, and process groups, also those that outlive their leader |
+//! | [`poller`], [`waker`] | waiting for descriptors, and ending that wait from another thread |
+//! | [`input`], [`io`], [`files`] | reading a shared stdin, writing, copying, temporary files |
+//! | [`limits`] | how much there is of descriptors, arguments and CPUs |
+//!
+//! Every descriptor that is opened here is close-on-exec.
 #![allow(unsafe_code)]
+
+mod child;
+pub mod cstrings;
+pub mod env;
+pub mod files;
+pub mod find;
+pub mod given;
+pub mod group;
+pub mod input;
+pub mod io;
+pub mod limits;
+pub mod own;
+pub mod poller;
+pub mod process;
+pub mod signals;
+pub mod start;
+pub mod waker;

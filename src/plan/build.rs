@@ -19,6 +19,9 @@ mod pipes;
 mod stage;
 mod text;
 
+#[cfg(test)]
+mod tests;
+
 /// What goes with a job file: where it stands, and what the command line says.
 #[derive(Debug, Clone, Default)]
 pub struct BuildOptions {

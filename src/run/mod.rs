@@ -1,1 +1,525 @@
-//! run
+//! Does what the scheduler decides. One thread waits for the kernel, turns what happened into events, and
+//! applies the actions; nothing here is shared or locked.
+//!
+//! - [`local`]: tasks as processes of this machine ([`launch`], [`wiring`], [`active`])
+//! - [`source`]: items, read when they are wanted
+//! - [`sinks`]: what is written, by threads of their own ([`writer`], [`disk`])
+//! - [`tell`]: what happened, put together for the listener
+//!
+//! Control is never blocked by data. Bytes are bounded (a full output pauses its readers, and nothing new
+//! starts); exits and signals never wait for them. After each burst of events the kernel is asked again, so
+//! that a Ctrl-C in the middle of starting 5,000 tasks is seen at once.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::event::{Exit, JobInfo, Listener, RunEvent, TaskName, Time};
+use crate::flow::output::{Dest, Framing, Op, Outputs};
+use crate::jobfile::values::OutputMode;
+use crate::os;
+use crate::os::poller::{Interest, Poller, Ready};
+use crate::os::signals::Signals;
+use crate::plan::{Items, Plan};
+pub use crate::sched::Verdict;
+use crate::sched::{Action, Event, Supervisor, TaskId};
+
+pub mod active;
+pub mod disk;
+pub mod launch;
+pub mod local;
+pub mod sinks;
+pub mod source;
+pub mod tell;
+pub mod token;
+pub mod wiring;
+pub mod writer;
+
+use active::Work;
+use local::{Local, Shared, Start};
+use sinks::{Failure, Sinks};
+use source::{Pulled, Sources};
+use token::Token;
+use writer::Own;
+
+/// How a run behaves beside what its plan says.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// Say each command as it starts.
+    pub verbose: bool,
+    /// Print the commands instead of starting them.
+    pub dry_run: bool,
+}
+
+/// Events handled before the kernel is asked again.
+const BURST: usize = 32;
+/// How often a stopped group is looked at whose end nothing may tell of.
+const REMNANTS: Duration = Duration::from_millis(20);
+/// The bar comes back at most this often between pieces of output.
+const REDRAW: Duration = Duration::from_millis(40);
+/// Descriptors that prun needs beside those of tasks, and for each task: two outputs and a feed.
+const OWN_DESCRIPTORS: u64 = 64;
+const DESCRIPTORS_PER_TASK: u64 = 3;
+const SIGPIPE: i32 = 13;
+
+/// Runs a plan to its end.
+///
+/// # Errors
+/// When prun can't get what it needs for itself: a poller, signal handlers, a stack for children.
+pub fn run(plan: Plan, options: Options, listener: Box<dyn Listener>) -> io::Result<Verdict> {
+    let signals = Signals::install()?;
+    let at_once = plan.pool.min(plan.jobs.iter().map(most_tasks).fold(0, u64::saturating_add) as usize);
+    os::limits::raise_nofile(
+        (at_once as u64).saturating_mul(DESCRIPTORS_PER_TASK).saturating_add(OWN_DESCRIPTORS),
+    );
+    let run = Run::new(plan, options, listener, signals)?;
+    Ok(run.go())
+}
+
+/// How many tasks a job can have at once, as far as that is known before its items are read.
+fn most_tasks(job: &crate::plan::Job) -> u64 {
+    source::known_total(job).unwrap_or(u64::MAX).min(job.pool as u64)
+}
+
+struct Run {
+    plan: Arc<Plan>,
+    options: Options,
+    start: Instant,
+    now: Time,
+    poller: Poller,
+    signals: Signals,
+    supervisor: Supervisor,
+    local: Local,
+    sources: Sources,
+    outputs: Outputs,
+    sinks: Sinks,
+    listener: Box<dyn Listener>,
+    screen: Screen,
+    events: VecDeque<Event>,
+    /// Items of tasks that wait for their start, by the task's place.
+    works: Vec<Option<Work>>,
+    /// Reading is paused and nothing starts, because too much waits to be written.
+    held: bool,
+    finished: bool,
+    failed_to_write: bool,
+}
+
+/// What prun knows of the terminal that its bar is on.
+struct Screen {
+    bar: bool,
+    drawn_at: Time,
+    /// Whether the last byte that went there ended a line.
+    at_line_start: bool,
+}
+
+impl Run {
+    fn new(plan: Plan, options: Options, listener: Box<dyn Listener>, signals: Signals) -> io::Result<Run> {
+        let plan = Arc::new(plan);
+        let poller = Poller::new()?;
+        let sinks = Sinks::new()?;
+        poller.add(signals.fd(), Token::Signals.pack(), Interest::Read)?;
+        poller.add(sinks.waker().fd(), Token::Sinks.pack(), Interest::Read)?;
+        // Where tasks of several jobs may flow at the same time, lines must not mix.
+        let mixing = plan.jobs.len() > 1 && plan.jobs.iter().any(|job| job.keep_order);
+        let run = Run {
+            supervisor: Supervisor::new(Arc::clone(&plan)),
+            local: Local::new(Arc::clone(&plan), tell::run_id())?,
+            sources: Sources::new(Arc::clone(&plan), os::limits::argument_room()),
+            outputs: Outputs::new(if mixing { Framing::Lines } else { Framing::Chunks }),
+            start: Instant::now(),
+            now: Time::ZERO,
+            screen: Screen { bar: false, drawn_at: Time::ZERO, at_line_start: true },
+            events: VecDeque::new(),
+            works: Vec::new(),
+            held: false,
+            finished: false,
+            failed_to_write: false,
+            plan,
+            options,
+            poller,
+            signals,
+            sinks,
+            listener,
+        };
+        run.watch_stdout();
+        Ok(run)
+    }
+
+    /// Children that write to stdout themselves hear of its end by SIGPIPE; prun hears of it here.
+    fn watch_stdout(&self) {
+        let direct = |job: &crate::plan::Job| job.output == OutputMode::Raw;
+        if self.plan.jobs.iter().any(direct) {
+            // What can't be watched has no other end that could go.
+            let _ = self.poller.add(os::own::stdout(), Token::Stdout.pack(), Interest::Hangup);
+        }
+    }
+
+    // ---- the loop ----------------------------------------------------------------------------------------
+
+    fn go(mut self) -> Verdict {
+        self.tell(&RunEvent::RunStarted { jobs: self.plan.jobs.iter().map(job_info).collect() });
+        self.events.push_back(Event::Begin);
+        let mut ready = Vec::new();
+        self.handle_events();
+        while !self.finished {
+            let patience = self.patience();
+            if let Err(errno) = self.poller.wait(&mut ready, patience) {
+                self.events.push_back(Event::Broken(format!("could not wait for events: {errno}")));
+            }
+            self.now = self.start.elapsed();
+            for event in &ready {
+                self.dispatch(event);
+            }
+            self.handle_events();
+            self.look_after_sinks();
+            self.draw();
+        }
+        self.flush(&mut ready)
+    }
+
+    /// How long nothing has to be done by itself.
+    fn patience(&self) -> Option<Duration> {
+        if !self.events.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let drawable = self.screen.at_line_start.then(|| self.listener.due()).flatten();
+        let at = [self.supervisor.due(), drawable].into_iter().flatten().min();
+        let left = at.map(|at| at.saturating_sub(self.now));
+        let remnants = self.local.has_remnants().then_some(REMNANTS);
+        [left, remnants].into_iter().flatten().min()
+    }
+
+    fn dispatch(&mut self, ready: &Ready) {
+        match Token::unpack(ready.token) {
+            Token::Signals => self.take_signals(),
+            Token::Sinks => self.sinks.waker().drain(),
+            Token::Stdout => {
+                let _ = self.poller.remove(os::own::stdout());
+                self.events.push_back(Event::OutputClosed);
+            }
+            Token::Items(job) => {
+                self.sources.pause(job, &self.poller);
+                self.pull(job);
+            }
+            token => {
+                let (local, mut shared) = self.local();
+                local.ready(token, ready, &mut shared);
+            }
+        }
+    }
+
+    fn take_signals(&mut self) {
+        let arrivals = self.signals.take();
+        self.events.extend(arrivals.stop.into_iter().map(Event::Signal));
+        if arrivals.child {
+            let (local, mut shared) = self.local();
+            local.reap(&mut shared);
+        }
+    }
+
+    /// Local tasks, and what they share with the loop.
+    fn local(&mut self) -> (&mut Local, Shared<'_>) {
+        let shared = Shared {
+            poller: &self.poller,
+            outputs: &mut self.outputs,
+            sinks: &mut self.sinks,
+            events: &mut self.events,
+        };
+        (&mut self.local, shared)
+    }
+
+    fn handle_events(&mut self) {
+        if self.local.has_remnants() {
+            let (local, mut shared) = self.local();
+            local.look_at_remnants(&mut shared);
+        }
+        if self.supervisor.due().is_some_and(|due| due <= self.now) {
+            self.handle(Event::Tick);
+        }
+        for _ in 0..BURST {
+            let Some(event) = self.events.pop_front() else { break };
+            self.handle(event);
+        }
+        self.write_out();
+    }
+
+    fn handle(&mut self, event: Event) {
+        let mut actions = Vec::new();
+        self.supervisor.handle(self.now, event, &mut actions);
+        self.apply_all(actions);
+    }
+
+    fn apply_all(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            self.apply(action);
+        }
+    }
+
+    fn apply(&mut self, action: Action) {
+        match action {
+            Action::Pull(job) => self.pull(job),
+            Action::Start { task, attempt, slot, last_attempt } => {
+                self.start(task, attempt, slot, last_attempt);
+            }
+            Action::Signal { task, signal } => self.local.signal(task, signal),
+            Action::Kill { task } => self.local.kill(task),
+            Action::Retry { task, outcome, delay } => self.retry(task, outcome, delay),
+            Action::End { task, outcome, attempts } => self.end(task, outcome, attempts),
+            Action::Live(task) => self.outputs.let_flow(task.place as usize),
+            Action::Tell(event) => {
+                if let RunEvent::JobEnded { job, .. } = event {
+                    self.local.forget_job(job);
+                    self.sources.close(job, &self.poller);
+                }
+                self.tell(&event);
+            }
+            Action::Finish => self.finished = true,
+        }
+    }
+
+    // ---- items and tasks ---------------------------------------------------------------------------------
+
+    fn pull(&mut self, job: usize) {
+        match self.sources.next(job) {
+            Pulled::Items(items, names) => {
+                if let Some(task) = self.supervisor.add_item(job) {
+                    self.keep_work(task, items, names);
+                    self.events.push_back(Event::Item);
+                }
+            }
+            Pulled::Wait => {
+                self.events.push_back(Event::ItemsLater(job));
+                if let Err(errno) = self.sources.watch(job, &self.poller) {
+                    self.events
+                        .push_back(Event::ItemsFailed(job, format!("could not wait for items: {errno}")));
+                }
+            }
+            Pulled::End => self.events.push_back(Event::NoMoreItems(job)),
+            Pulled::Failed(why) => self.events.push_back(Event::ItemsFailed(job, why)),
+        }
+    }
+
+    fn keep_work(&mut self, task: TaskId, items: Vec<crate::plan::Item>, names: Arc<[String]>) {
+        let (job, seq) = self.supervisor.task(task);
+        let place = task.place as usize;
+        if self.works.len() <= place {
+            self.works.resize_with(place + 1, || None);
+        }
+        self.works[place] = Some(Work { job, seq, items, names });
+    }
+
+    fn start(&mut self, task: TaskId, attempt: u32, slot: usize, last_attempt: bool) {
+        let Some(work) = self.works[task.place as usize].take() else { return };
+        let name = TaskName { job: work.job, seq: work.seq };
+        if self.options.dry_run {
+            self.print_command(task, work, slot);
+            return;
+        }
+        let item = tell::short_item(&work.items);
+        let verbose = self.options.verbose;
+        let command = verbose.then(|| tell::command(&self.plan.jobs[work.job], &work, slot));
+        let start = Start { task, work, slot, attempt, last_attempt };
+        let now = self.now;
+        let (local, mut shared) = self.local();
+        local.start(now, start, &mut shared);
+        let pid =
+            self.local.get(task).and_then(|active| active.processes.first()).map_or(0, |p| p.pid.as_raw());
+        if pid != 0 || verbose {
+            self.tell(&RunEvent::TaskStarted { task: name, attempt, pid, item, command });
+        }
+    }
+
+    /// Instead of a start: the command, as a line that a shell can run.
+    fn print_command(&mut self, task: TaskId, work: Work, slot: usize) {
+        let job = &self.plan.jobs[work.job];
+        let mut line = tell::command(job, &work, slot).into_bytes();
+        line.push(b'\n');
+        self.outputs.ops.push(Op::Write { dest: Dest::Stdout, bytes: line });
+        self.events.push_back(Event::Drained(task));
+        let exits = (0..job.stages.len()).map(|stage| Event::Exited { task, stage, exit: Exit::Code(0) });
+        self.events.extend(exits);
+        self.works[task.place as usize] = Some(work);
+    }
+
+    fn retry(&mut self, task: TaskId, outcome: crate::event::Outcome, delay: Duration) {
+        let (local, mut shared) = self.local();
+        let Some((active, _)) = local.end(task, &mut shared) else { return };
+        self.outputs.retry(task.place as usize);
+        let name = TaskName { job: active.work.job, seq: active.work.seq };
+        self.works[task.place as usize] = Some(active.work);
+        self.tell(&RunEvent::Retrying { task: name, attempt: active.attempt, outcome, delay });
+    }
+
+    fn end(&mut self, task: TaskId, outcome: crate::event::Outcome, attempts: u32) {
+        let place = task.place as usize;
+        let (local, mut shared) = self.local();
+        let ended = local.end(task, &mut shared);
+        let waiting = self.works[place].take();
+        let (work, active, left) = match (ended, waiting) {
+            (Some((active, left)), _) => (active.work.clone(), Some(active), left),
+            (None, Some(work)) => (work, None, false),
+            (None, None) => return,
+        };
+        let plan = Arc::clone(&self.plan);
+        let job = &plan.jobs[work.job];
+        if active.is_some() {
+            self.outputs.close(place);
+        } else if job.keep_order {
+            self.outputs.ended_unopened((work.job, work.seq));
+        }
+        let name = TaskName { job: work.job, seq: work.seq };
+        let detail = outcome
+            .is_failure()
+            .then(|| Box::new(tell::detail(&plan, &work, active.as_ref(), attempts, self.now)));
+        // What the task wrote comes before what is said of it.
+        self.write_out();
+        if left {
+            let what = tell::task_name(job, work.seq);
+            let why = format!("{what} ended, but something that it started still holds its output open");
+            self.tell(&RunEvent::Warning(why));
+        }
+        self.tell(&RunEvent::TaskEnded { task: name, outcome, detail });
+    }
+
+    // ---- output ------------------------------------------------------------------------------------------
+
+    /// Hands on what is to be written. The bar makes way where it is on the same terminal.
+    fn write_out(&mut self) {
+        for op in std::mem::take(&mut self.outputs.ops) {
+            let dest = match &op {
+                Op::Write { dest, bytes } => Some((*dest, bytes.last() == Some(&b'\n'))),
+                Op::Replay { dest, .. } => Some((*dest, true)),
+                Op::Spill { .. } | Op::Drop { .. } | Op::Close { .. } => None,
+            };
+            if let Some((dest, ends_line)) = dest
+                && (dest == Dest::Stderr || (dest == Dest::Stdout && self.sinks.are_one()))
+            {
+                self.erase();
+                self.screen.at_line_start = ends_line;
+            }
+            self.sinks.apply(op);
+        }
+    }
+
+    fn erase(&mut self) {
+        if self.screen.bar {
+            let mut bytes = Vec::new();
+            self.listener.erase(&mut bytes);
+            self.sinks.write(Own::Stderr, bytes);
+            self.screen.bar = false;
+        }
+    }
+
+    fn tell(&mut self, event: &RunEvent) {
+        let mut text = Vec::new();
+        self.listener.tell(self.now, event, &mut text);
+        if text.is_empty() {
+            return;
+        }
+        self.write_out();
+        self.erase();
+        if !self.screen.at_line_start {
+            text.insert(0, b'\n');
+            self.screen.at_line_start = true;
+        }
+        self.sinks.write(Own::Stderr, text);
+    }
+
+    fn draw(&mut self) {
+        let Some(due) = self.listener.due() else { return };
+        let gone = !self.screen.bar && self.screen.drawn_at > Time::ZERO;
+        let due = if gone { due.min(self.screen.drawn_at + REDRAW) } else { due };
+        if due > self.now || !self.screen.at_line_start || self.finished {
+            return;
+        }
+        let mut bytes = Vec::new();
+        self.listener.draw(self.now, &mut bytes);
+        if !bytes.is_empty() {
+            self.screen.bar = true;
+            self.screen.drawn_at = self.now;
+            self.sinks.write(Own::Stderr, bytes);
+        }
+    }
+
+    /// Looks whether writing failed, and whether reading may go on.
+    fn look_after_sinks(&mut self) {
+        if !self.failed_to_write
+            && let Some(failure) = self.sinks.take_failure()
+        {
+            self.failed_to_write = true;
+            self.events.push_back(event_of(failure));
+        }
+        let crowded = self.sinks.crowded();
+        if crowded != self.held {
+            self.held = crowded;
+            let mut actions = Vec::new();
+            self.supervisor.hold(self.now, crowded, &mut actions);
+            self.apply_all(actions);
+        }
+        if !crowded && self.local.is_paused() {
+            let (local, mut shared) = self.local();
+            local.resume(&mut shared);
+        }
+    }
+
+    /// Everything has ended but what waits to be written. A signal ends that wait.
+    fn flush(mut self, ready: &mut Vec<Ready>) -> Verdict {
+        self.erase();
+        let mut verdict = self.supervisor.verdict();
+        while !self.sinks.is_done() {
+            let _ = self.poller.wait(ready, None);
+            for event in ready.iter() {
+                match Token::unpack(event.token) {
+                    Token::Sinks => self.sinks.waker().drain(),
+                    Token::Signals => {
+                        if let Some(signal) = self.signals.take().stop.first() {
+                            return Verdict::Signal(*signal);
+                        }
+                    }
+                    Token::Stdout => drop(self.poller.remove(os::own::stdout())),
+                    token => {
+                        let (local, mut shared) = self.local();
+                        local.ready(token, event, &mut shared);
+                    }
+                }
+            }
+        }
+        self.sinks.finish_files();
+        if !self.failed_to_write
+            && let Some(failure) = self.sinks.take_failure()
+        {
+            match event_of(failure) {
+                Event::Broken(why) => {
+                    self.tell(&RunEvent::Warning(why));
+                    while !self.sinks.is_done() {
+                        let _ = self.poller.wait(ready, None);
+                        self.sinks.waker().drain();
+                    }
+                    verdict = Verdict::Code(125);
+                }
+                _ => verdict = Verdict::Signal(SIGPIPE),
+            }
+        }
+        verdict
+    }
+}
+
+/// A closed stdout ends prun as it ends any filter, unless it was started with SIGPIPE ignored.
+fn event_of(failure: Failure) -> Event {
+    match failure {
+        Failure::Closed if os::given::given().ignored.contains(SIGPIPE) => {
+            Event::Broken("could not write to stdout: broken pipe".into())
+        }
+        Failure::Closed => Event::OutputClosed,
+        Failure::Other(why) => Event::Broken(why),
+    }
+}
+
+fn job_info(job: &crate::plan::Job) -> JobInfo {
+    JobInfo {
+        name: Arc::clone(&job.name),
+        many: !matches!(job.items, Items::None),
+        total: source::known_total(job),
+    }
+}

@@ -18,6 +18,9 @@ mod job;
 mod section;
 mod walk;
 
+#[cfg(test)]
+mod tests;
+
 /// Larger files are no job files.
 const LARGEST: usize = 32 * 1024 * 1024;
 

@@ -1,0 +1,147 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_prun_global_optspecs
+    string join \n j/jobs= k/keep-order u/ungroup output= line-buffer group tag= tagstring= halt= fail-fast grace= status= dry-run v/verbose q/quiet progress= bar color= D/define= list h/help V/version
+end
+
+function __fish_prun_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_prun_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_prun_using_subcommand
+    set -l cmd (__fish_prun_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c prun -n "__fish_prun_needs_command" -s j -l jobs -d 'Run N tasks at once [default: CPUs]' -r
+complete -c prun -n "__fish_prun_needs_command" -l output -d 'Print a task\'s output in one piece (group), by whole lines (line) or untouched (raw)' -r -f -a "group\t''
+line\t''
+raw\t''"
+complete -c prun -n "__fish_prun_needs_command" -l tag -d 'Prefix each line of output with the item, or with a text that may have placeholders' -r
+complete -c prun -n "__fish_prun_needs_command" -l tagstring -r
+complete -c prun -n "__fish_prun_needs_command" -l halt -d 'Stop the run early: never, or now or soon with a limit, such as now,fail=1 or soon,fail=20%' -r
+complete -c prun -n "__fish_prun_needs_command" -l grace -d 'Give what is being stopped this long before SIGKILL [default: 10s]' -r
+complete -c prun -n "__fish_prun_needs_command" -l status -d 'Make the exit status: first, any, count or xargs [default: first]' -r -f -a "first\t''
+any\t''
+count\t''
+xargs\t''"
+complete -c prun -n "__fish_prun_needs_command" -l progress -d 'Show progress: auto, bar, plain or none [default: auto; without WHEN: bar]' -r -f -a "auto\t''
+bar\t''
+plain\t''
+none\t''"
+complete -c prun -n "__fish_prun_needs_command" -l color -d 'Use colours: auto, always or never [default: auto]' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c prun -n "__fish_prun_needs_command" -s D -l define -d 'Set a variable of the job file' -r
+complete -c prun -n "__fish_prun_needs_command" -s k -l keep-order -d 'Print output in the order of the items'
+complete -c prun -n "__fish_prun_needs_command" -s u -l ungroup -d 'Let children write straight to prun\'s own stdout and stderr (--output raw)'
+complete -c prun -n "__fish_prun_needs_command" -l line-buffer
+complete -c prun -n "__fish_prun_needs_command" -l group
+complete -c prun -n "__fish_prun_needs_command" -l fail-fast -d 'Stop everything at the first failure'
+complete -c prun -n "__fish_prun_needs_command" -l dry-run -d 'Print the commands and run nothing'
+complete -c prun -n "__fish_prun_needs_command" -s v -l verbose -d 'Tell each command as it starts; twice: also process IDs and what ends well'
+complete -c prun -n "__fish_prun_needs_command" -s q -l quiet -d 'Tell failures only'
+complete -c prun -n "__fish_prun_needs_command" -l bar
+complete -c prun -n "__fish_prun_needs_command" -l list -d 'List the jobs and the comment above each'
+complete -c prun -n "__fish_prun_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c prun -n "__fish_prun_needs_command" -s V -l version -d 'Print version'
+complete -c prun -n "__fish_prun_needs_command" -a "run" -d 'Run a job file, or these jobs of it and what they need'
+complete -c prun -n "__fish_prun_needs_command" -a "exec" -d 'Run COMMAND for each item: a line of stdin or of FILE, or a word after `:::`'
+complete -c prun -n "__fish_prun_needs_command" -a "completions" -d 'Print completions for a shell'
+complete -c prun -n "__fish_prun_using_subcommand run" -s j -l jobs -d 'Run N tasks at once [default: CPUs]' -r
+complete -c prun -n "__fish_prun_using_subcommand run" -l output -d 'Print a task\'s output in one piece (group), by whole lines (line) or untouched (raw)' -r -f -a "group\t''
+line\t''
+raw\t''"
+complete -c prun -n "__fish_prun_using_subcommand run" -l tag -d 'Prefix each line of output with the item, or with a text that may have placeholders' -r
+complete -c prun -n "__fish_prun_using_subcommand run" -l tagstring -r
+complete -c prun -n "__fish_prun_using_subcommand run" -l halt -d 'Stop the run early: never, or now or soon with a limit, such as now,fail=1 or soon,fail=20%' -r
+complete -c prun -n "__fish_prun_using_subcommand run" -l grace -d 'Give what is being stopped this long before SIGKILL [default: 10s]' -r
+complete -c prun -n "__fish_prun_using_subcommand run" -l status -d 'Make the exit status: first, any, count or xargs [default: first]' -r -f -a "first\t''
+any\t''
+count\t''
+xargs\t''"
+complete -c prun -n "__fish_prun_using_subcommand run" -l progress -d 'Show progress: auto, bar, plain or none [default: auto; without WHEN: bar]' -r -f -a "auto\t''
+bar\t''
+plain\t''
+none\t''"
+complete -c prun -n "__fish_prun_using_subcommand run" -l color -d 'Use colours: auto, always or never [default: auto]' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c prun -n "__fish_prun_using_subcommand run" -s D -l define -d 'Set a variable of the job file' -r
+complete -c prun -n "__fish_prun_using_subcommand run" -s k -l keep-order -d 'Print output in the order of the items'
+complete -c prun -n "__fish_prun_using_subcommand run" -s u -l ungroup -d 'Let children write straight to prun\'s own stdout and stderr (--output raw)'
+complete -c prun -n "__fish_prun_using_subcommand run" -l line-buffer
+complete -c prun -n "__fish_prun_using_subcommand run" -l group
+complete -c prun -n "__fish_prun_using_subcommand run" -l fail-fast -d 'Stop everything at the first failure'
+complete -c prun -n "__fish_prun_using_subcommand run" -l dry-run -d 'Print the commands and run nothing'
+complete -c prun -n "__fish_prun_using_subcommand run" -s v -l verbose -d 'Tell each command as it starts; twice: also process IDs and what ends well'
+complete -c prun -n "__fish_prun_using_subcommand run" -s q -l quiet -d 'Tell failures only'
+complete -c prun -n "__fish_prun_using_subcommand run" -l bar
+complete -c prun -n "__fish_prun_using_subcommand run" -l list -d 'List the jobs and the comment above each'
+complete -c prun -n "__fish_prun_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c prun -n "__fish_prun_using_subcommand run" -s V -l version -d 'Print version'
+complete -c prun -n "__fish_prun_using_subcommand exec" -s j -l jobs -d 'Run N tasks at once [default: CPUs]' -r
+complete -c prun -n "__fish_prun_using_subcommand exec" -l output -d 'Print a task\'s output in one piece (group), by whole lines (line) or untouched (raw)' -r -f -a "group\t''
+line\t''
+raw\t''"
+complete -c prun -n "__fish_prun_using_subcommand exec" -l tag -d 'Prefix each line of output with the item, or with a text that may have placeholders' -r
+complete -c prun -n "__fish_prun_using_subcommand exec" -l tagstring -r
+complete -c prun -n "__fish_prun_using_subcommand exec" -l halt -d 'Stop the run early: never, or now or soon with a limit, such as now,fail=1 or soon,fail=20%' -r
+complete -c prun -n "__fish_prun_using_subcommand exec" -l grace -d 'Give what is being stopped this long before SIGKILL [default: 10s]' -r
+complete -c prun -n "__fish_prun_using_subcommand exec" -l status -d 'Make the exit status: first, any, count or xargs [default: first]' -r -f -a "first\t''
+any\t''
+count\t''
+xargs\t''"
+complete -c prun -n "__fish_prun_using_subcommand exec" -l progress -d 'Show progress: auto, bar, plain or none [default: auto; without WHEN: bar]' -r -f -a "auto\t''
+bar\t''
+plain\t''
+none\t''"
+complete -c prun -n "__fish_prun_using_subcommand exec" -l color -d 'Use colours: auto, always or never [default: auto]' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c prun -n "__fish_prun_using_subcommand exec" -s a -l arg-file -d 'Read items from FILE instead of stdin (-: stdin)' -r -F
+complete -c prun -n "__fish_prun_using_subcommand exec" -s d -l delimiter -d 'Items end with this character: one byte, or \\n, \\t, \\0, \\xHH' -r
+complete -c prun -n "__fish_prun_using_subcommand exec" -s n -l max-args -d 'Give up to N items to one task, also as {1} to {N}' -r
+complete -c prun -n "__fish_prun_using_subcommand exec" -s I -l replace -d 'Put items in place of STR instead of {}' -r
+complete -c prun -n "__fish_prun_using_subcommand exec" -l repeat -d 'Run COMMAND N times, without items' -r
+complete -c prun -n "__fish_prun_using_subcommand exec" -l shell -d 'The shell of scripts [default: /bin/sh]; implies -c' -r
+complete -c prun -n "__fish_prun_using_subcommand exec" -s C -l cwd -d 'Run in this folder' -r
+complete -c prun -n "__fish_prun_using_subcommand exec" -l env -d 'Set a variable of the environment' -r
+complete -c prun -n "__fish_prun_using_subcommand exec" -l stdin -d 'Read each task\'s input from FILE (with placeholders)' -r
+complete -c prun -n "__fish_prun_using_subcommand exec" -l stdout -d 'Write each task\'s output to FILE: --stdout {%.gz}.txt' -r
+complete -c prun -n "__fish_prun_using_subcommand exec" -l stderr -d 'Write each task\'s error output to FILE (with placeholders)' -r
+complete -c prun -n "__fish_prun_using_subcommand exec" -l start -d 'Make processes by spawn or fork [default: spawn]' -r -f -a "spawn\t''
+fork\t''"
+complete -c prun -n "__fish_prun_using_subcommand exec" -l timeout -d 'Stop an attempt that takes longer: 30s, 1h30m' -r
+complete -c prun -n "__fish_prun_using_subcommand exec" -l retries -d 'Try again up to N times after a failure' -r
+complete -c prun -n "__fish_prun_using_subcommand exec" -l retry-delay -d 'Wait this long before each further attempt [default: 0]' -r
+complete -c prun -n "__fish_prun_using_subcommand exec" -l retry-on -d 'Try again only after these: exit codes, timeout, signal' -r
+complete -c prun -n "__fish_prun_using_subcommand exec" -l ok -d 'What counts as success: exit codes, timeout, signal [default: 0]' -r
+complete -c prun -n "__fish_prun_using_subcommand exec" -l stop-signal -d 'How a task is stopped [default: TERM]' -r
+complete -c prun -n "__fish_prun_using_subcommand exec" -s k -l keep-order -d 'Print output in the order of the items'
+complete -c prun -n "__fish_prun_using_subcommand exec" -s u -l ungroup -d 'Let children write straight to prun\'s own stdout and stderr (--output raw)'
+complete -c prun -n "__fish_prun_using_subcommand exec" -l line-buffer
+complete -c prun -n "__fish_prun_using_subcommand exec" -l group
+complete -c prun -n "__fish_prun_using_subcommand exec" -l fail-fast -d 'Stop everything at the first failure'
+complete -c prun -n "__fish_prun_using_subcommand exec" -l dry-run -d 'Print the commands and run nothing'
+complete -c prun -n "__fish_prun_using_subcommand exec" -s v -l verbose -d 'Tell each command as it starts; twice: also process IDs and what ends well'
+complete -c prun -n "__fish_prun_using_subcommand exec" -s q -l quiet -d 'Tell failures only'
+complete -c prun -n "__fish_prun_using_subcommand exec" -l bar
+complete -c prun -n "__fish_prun_using_subcommand exec" -s 0 -l null -d 'Items end with NUL, not newline: for find -print0'
+complete -c prun -n "__fish_prun_using_subcommand exec" -s X -d 'Give as many items to one task as fit; a word with {} is repeated'
+complete -c prun -n "__fish_prun_using_subcommand exec" -s r -l no-run-if-empty -d 'Skip empty items; without any item nothing ever runs'
+complete -c prun -n "__fish_prun_using_subcommand exec" -l once -d 'Run COMMAND once, without items, with prun\'s own stdin'
+complete -c prun -n "__fish_prun_using_subcommand exec" -s c -l script -d 'COMMAND is a script for the shell'
+complete -c prun -n "__fish_prun_using_subcommand exec" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c prun -n "__fish_prun_using_subcommand completions" -s h -l help -d 'Print help'

@@ -1,0 +1,188 @@
+//! Options that `prun FILE` and `prun exec` share: what was typed. What it means is said in [`super::run`] and
+//! [`super::exec`].
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{ArgAction, Args};
+
+use crate::jobfile::values::{
+    Halt, HaltLimit, HaltOn, OutputMode, PoolSize, StatusMode, parse_duration, parse_halt, parse_output,
+    parse_pool, parse_status,
+};
+
+/// Each of these says how output is printed; the last one typed counts.
+const OUTPUTS: [&str; 4] = ["output", "ungroup", "line_buffer", "group"];
+const HALTS: [&str; 2] = ["halt", "fail_fast"];
+const TAGS: [&str; 2] = ["tag", "tagstring"];
+const PROGRESSES: [&str; 2] = ["progress", "bar"];
+
+/// `None` is "never". (An alias, because clap gives `Option<Option<…>>` a meaning of its own.)
+pub type MaybeHalt = Option<Halt>;
+
+#[derive(Args, Debug, Default)]
+pub struct Both {
+    /// Run N tasks at once [default: CPUs]
+    ///
+    /// N is a number, or `50%`, `+2` or `-2` of the CPUs that prun may use; 0 is no limit.
+    #[arg(short, long, alias = "pool", short_alias = 'P', value_name = "N")]
+    #[arg(allow_hyphen_values = true, value_parser = parse_pool)]
+    pub jobs: Option<PoolSize>,
+
+    /// Print output in the order of the items
+    #[arg(short, long)]
+    pub keep_order: bool,
+
+    /// Let children write straight to prun's own stdout and stderr (--output raw)
+    #[arg(short, long, overrides_with_all = OUTPUTS, hide_short_help = true)]
+    #[arg(help_heading = OUTPUT)]
+    ungroup: bool,
+
+    /// Print a task's output in one piece (group), by whole lines (line) or untouched (raw)
+    #[arg(long, value_name = "HOW", overrides_with_all = OUTPUTS, value_parser = output_parser())]
+    #[arg(hide_short_help = true, hide_possible_values = true, help_heading = OUTPUT)]
+    output: Option<OutputMode>,
+
+    #[arg(long, alias = "lb", hide = true, overrides_with_all = OUTPUTS)]
+    line_buffer: bool,
+
+    #[arg(long, hide = true, overrides_with_all = OUTPUTS)]
+    group: bool,
+
+    /// Prefix each line of output with the item, or with a text that may have placeholders
+    ///
+    /// Without TEMPLATE the prefix is the job's name (not in `prun exec`) and the item. A tab follows it.
+    #[arg(long, value_name = "TEMPLATE", num_args = 0..=1, require_equals = true)]
+    #[arg(overrides_with_all = TAGS, help_heading = OUTPUT, hide_short_help = true)]
+    tag: Option<Option<OsString>>,
+
+    #[arg(long, hide = true, overrides_with_all = TAGS)]
+    tagstring: Option<OsString>,
+
+    /// Stop the run early: never, or now or soon with a limit, such as now,fail=1 or soon,fail=20%
+    ///
+    /// `now` stops the tasks that run, `soon` lets them end and starts nothing new. The limit is `fail=N`,
+    /// `success=N` or `done=N`, or a percentage of the tasks that ended, counted from the third on.
+    #[arg(long, value_name = "WHEN", overrides_with_all = HALTS, value_parser = parse_halt)]
+    #[arg(help_heading = STOPPING, hide_short_help = true)]
+    halt: Option<MaybeHalt>,
+
+    /// Stop everything at the first failure
+    ///
+    /// The same as `--halt now,fail=1`.
+    #[arg(long, overrides_with_all = HALTS)]
+    fail_fast: bool,
+
+    /// Give what is being stopped this long before SIGKILL [default: 10s]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(help_heading = STOPPING, hide_short_help = true)]
+    pub grace: Option<Duration>,
+
+    /// Make the exit status: first, any, count or xargs [default: first]
+    ///
+    /// `first` is that of the first task, in the order of the items, that failed; `any` is 1 if any failed;
+    /// `count` is the number of failures, up to 101; `xargs` is what xargs(1) would say.
+    #[arg(long, value_name = "HOW", value_parser = status_parser(), hide_possible_values = true)]
+    #[arg(help_heading = STOPPING, hide_short_help = true)]
+    pub status: Option<StatusMode>,
+
+    /// Print the commands and run nothing
+    ///
+    /// They go to stdout, as lines that a shell can run.
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Tell each command as it starts; twice: also process IDs and what ends well
+    #[arg(short, long, short_alias = 't', action = ArgAction::Count)]
+    #[arg(help_heading = OUTPUT, hide_short_help = true)]
+    pub verbose: u8,
+
+    /// Tell failures only
+    #[arg(short, long, conflicts_with = "verbose", help_heading = OUTPUT, hide_short_help = true)]
+    pub quiet: bool,
+
+    /// Show progress: auto, bar, plain or none [default: auto; without WHEN: bar]
+    ///
+    /// `auto` shows a bar after half a second if prun is in the foreground, stderr is a terminal and stdout is
+    /// no pipe. `plain` is a line every few seconds.
+    #[arg(long, value_name = "WHEN", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "bar", overrides_with_all = PROGRESSES, hide_possible_values = true)]
+    #[arg(help_heading = OUTPUT, hide_short_help = true)]
+    progress: Option<Progress>,
+
+    #[arg(long, alias = "eta", hide = true, overrides_with_all = PROGRESSES)]
+    bar: bool,
+
+    /// Use colours: auto, always or never [default: auto]
+    #[arg(long, value_name = "WHEN", hide_possible_values = true)]
+    #[arg(help_heading = OUTPUT, hide_short_help = true)]
+    pub color: Option<When>,
+}
+
+/// Headings of `--help`.
+pub const OUTPUT: &str = "Output";
+pub const STOPPING: &str = "Stopping and status";
+
+/// `--progress`.
+#[derive(clap::ValueEnum, Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Progress {
+    #[default]
+    Auto,
+    Bar,
+    Plain,
+    None,
+}
+
+/// `--color`.
+#[derive(clap::ValueEnum, Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum When {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+/// `--tag`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tag {
+    /// The job's name and the item.
+    Item,
+    Template(OsString),
+}
+
+impl Both {
+    pub fn output(&self) -> Option<OutputMode> {
+        match self {
+            Both { ungroup: true, .. } => Some(OutputMode::Raw),
+            Both { line_buffer: true, .. } => Some(OutputMode::Line),
+            Both { group: true, .. } => Some(OutputMode::Group),
+            Both { output, .. } => *output,
+        }
+    }
+
+    pub fn halt(&self) -> Option<MaybeHalt> {
+        let at_once = Halt { now: true, on: HaltOn::Fail, limit: HaltLimit::Count(1) };
+        if self.fail_fast { Some(Some(at_once)) } else { self.halt }
+    }
+
+    pub fn tag(&self) -> Option<Tag> {
+        match (&self.tagstring, &self.tag) {
+            (Some(template), _) | (None, Some(Some(template))) => Some(Tag::Template(template.clone())),
+            (None, Some(None)) => Some(Tag::Item),
+            (None, None) => None,
+        }
+    }
+
+    pub fn progress(&self) -> Progress {
+        if self.bar { Progress::Bar } else { self.progress.unwrap_or_default() }
+    }
+}
+
+fn output_parser() -> impl TypedValueParser<Value = OutputMode> {
+    PossibleValuesParser::new(["group", "line", "raw"]).try_map(|word| parse_output(&word))
+}
+
+fn status_parser() -> impl TypedValueParser<Value = StatusMode> {
+    PossibleValuesParser::new(["first", "any", "count", "xargs"]).try_map(|word| parse_status(&word))
+}

@@ -1,0 +1,35 @@
+//! `prun completions SHELL`.
+
+use clap::{Command, CommandFactory, Parser};
+use clap_complete::{Shell, generate};
+
+use super::exec::Exec;
+use super::run::Run;
+
+/// Print completions for a shell
+#[derive(Parser, Debug)]
+#[command(name = "completions", bin_name = "prun completions", max_term_width = 100)]
+pub struct Completions {
+    /// bash, zsh, fish, elvish or powershell
+    #[arg(value_name = "SHELL", hide_possible_values = true)]
+    pub shell: Shell,
+}
+
+/// The text that the shell reads.
+pub fn script(shell: Shell) -> Vec<u8> {
+    let mut text = Vec::new();
+    generate(shell, &mut tree(), "prun", &mut text);
+    text
+}
+
+/// All commands in one tree. It is only for completions and manual pages: to parse, the one that is asked for
+/// is enough, and building the others would cost time at every start.
+pub fn tree() -> Command {
+    let long_form =
+        Run::command().name("run").override_usage("prun run [OPTIONS] [FILE] [JOB...] [-- ARG...]");
+    Run::command()
+        .subcommand(long_form)
+        .subcommand(Exec::command())
+        .subcommand(Completions::command())
+        .disable_help_subcommand(true)
+}

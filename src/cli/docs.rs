@@ -1,0 +1,177 @@
+//! Manual pages and completions as text. They are checked in; `tests/docs.rs` compares them with what is made
+//! here, from clap's definitions, the keys of the job file and the prose in `man/parts/`.
+
+use clap::{Command, CommandFactory};
+use clap_complete::Shell;
+use clap_mangen::Man;
+
+use super::completions;
+use super::exec::Exec;
+use super::run::Run;
+use crate::jobfile::keys::{self, Key};
+
+/// When the prose was last changed, as manual pages say it.
+const DATE: &str = "2026-11-21";
+
+/// Where a page's prose wants its options.
+const OPTIONS_HERE: &str = ".\\\" OPTIONS\n";
+
+/// Every generated file: its path in the source, and its text.
+pub fn files() -> Vec<(&'static str, String)> {
+    let shell = |shell| String::from_utf8_lossy(&completions::script(shell)).into_owned();
+    vec![
+        ("man/prun.1", command_page("PRUN", Run::command(), include_str!("../../man/parts/prun.1"))),
+        (
+            "man/prun-exec.1",
+            command_page("PRUN-EXEC", Exec::command(), include_str!("../../man/parts/prun-exec.1")),
+        ),
+        ("man/prun.toml.5", job_file_page(include_str!("../../man/parts/prun.toml.5"))),
+        ("completions/prun.bash", shell(Shell::Bash)),
+        ("completions/prun.fish", shell(Shell::Fish)),
+        ("completions/_prun", shell(Shell::Zsh)),
+    ]
+}
+
+fn title(name: &str, section: u8) -> String {
+    format!(".TH {name} {section} {DATE} \"prun {}\"\n", env!("CARGO_PKG_VERSION"))
+}
+
+/// Options as clap_mangen writes them, in the middle of hand-written prose.
+fn command_page(name: &str, command: Command, prose: &str) -> String {
+    // clap_mangen leaves out the text of what only the short help hides, and explains operands that the prose
+    // has explained.
+    let mut command = command.mut_args(|arg| {
+        let hide = arg.is_hide_set() || arg.is_positional();
+        arg.hide_short_help(false).hide(hide)
+    });
+    command.build();
+    let mut options = Vec::new();
+    Man::new(command).render_options_section(&mut options).expect("a Vec takes all that is written");
+    let options = String::from_utf8(options).expect("clap's texts are UTF-8");
+    let options: String = options.lines().map(help_line).collect();
+    title(name, 1) + &fold(&prose.replace(OPTIONS_HERE, &options))
+}
+
+/// A line of clap's help in a manual page: paragraphs are apart, code is bold.
+fn help_line(line: &str) -> String {
+    if line.is_empty() { ".sp\n".into() } else { bold_code(line) + "\n" }
+}
+
+fn job_file_page(prose: &str) -> String {
+    let sections = [
+        ("TOP", keys::TOP),
+        ("RUN", keys::RUN),
+        ("JOB", keys::JOB),
+        ("EACH", keys::EACH),
+        ("STDIN", keys::STDIN),
+        ("OUTPUT", keys::OUTPUT),
+        ("STAGE", keys::STAGE),
+        ("RETRY_DELAY", keys::RETRY_DELAY),
+    ];
+    let page = sections.iter().fold(prose.to_owned(), |page, (name, keys)| {
+        page.replace(&format!(".\\\" KEYS {name}\n"), &keys.iter().map(key).collect::<String>())
+    });
+    title("PRUN.TOML", 5) + &fold(&page)
+}
+
+/// One key: name and form as the head, then what it does, then its default.
+fn key(key: &Key) -> String {
+    let default = match key.default {
+        "" => String::new(),
+        default => format!("Default: {}.\n", roff(default)),
+    };
+    format!(".TP\n\\fB{}\\fR = {}\n{}\n{default}", key.name, roff(key.form), roff(key.doc))
+}
+
+/// Plain text with `backquotes` around code, as roff.
+fn roff(text: &str) -> String {
+    let text = text.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq").replace('"', "\\(dq");
+    let text = text.replace('…', "...");
+    let text = bold_code(&text);
+    if text.starts_with(['.', '\'']) { format!("\\&{text}") } else { text }
+}
+
+/// `code` in bold. An odd backquote stands for itself.
+fn bold_code(text: &str) -> String {
+    let parts: Vec<&str> = text.split('`').collect();
+    let mut out = String::with_capacity(text.len());
+    for (at, part) in parts.iter().enumerate() {
+        match at {
+            _ if at % 2 == 0 => out += part,
+            _ if at + 1 < parts.len() => out += &format!("\\fB{part}\\fR"),
+            _ => out += &format!("`{part}"),
+        }
+    }
+    out
+}
+
+/// Longest line that `mandoc -T lint` is content with.
+const WIDTH: usize = 80;
+
+/// Breaks long lines of text at blanks; examples and macros stay as they are.
+fn fold(page: &str) -> String {
+    let mut out = String::with_capacity(page.len());
+    let mut verbatim = false;
+    for line in page.lines() {
+        verbatim = line == ".EX" || (verbatim && line != ".EE");
+        if verbatim || line.starts_with('.') {
+            out += line;
+        } else {
+            fold_line(line, &mut out);
+        }
+        out.push('\n');
+    }
+    out
+}
+
+fn fold_line(line: &str, out: &mut String) {
+    let mut used = 0;
+    for word in line.split(' ') {
+        if used > 0 && used + 1 + word.len() > WIDTH {
+            out.push('\n');
+            used = 0;
+            // At the start of a line these would make it a macro.
+            if word.starts_with(['.', '\'']) {
+                out.push_str("\\&");
+                used = 2;
+            }
+        } else if used > 0 {
+            out.push(' ');
+            used += 1;
+        }
+        out.push_str(word);
+        used += word.len();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_becomes_roff() {
+        assert_eq!(roff("a `-x \\n` b"), "a \\fB\\-x \\en\\fR b");
+        assert_eq!(roff(".x"), "\\&.x");
+        assert_eq!(bold_code("odd ` one"), "odd ` one");
+    }
+
+    #[test]
+    fn long_lines_are_folded_but_not_examples() {
+        let long = "word ".repeat(30);
+        let page = format!("{long}.x\n.EX\n{long}\n.EE\n");
+        let folded = fold(&page);
+        assert_eq!(folded.lines().filter(|line| line.len() > WIDTH).collect::<Vec<_>>(), [long.as_str()]);
+        assert!(fold(&format!("{} .x\n", "w".repeat(80))).ends_with("\n\\&.x\n"));
+    }
+
+    #[test]
+    fn every_option_and_every_key_has_its_place() {
+        for (path, text) in files() {
+            assert!(!text.contains(".\\\" "), "{path} still has a marker");
+        }
+        let page = job_file_page(include_str!("../../man/parts/prun.toml.5"));
+        for key in [keys::RUN, keys::JOB, keys::EACH].concat() {
+            assert!(page.contains(&format!("\\fB{}\\fR = ", key.name)), "{}", key.name);
+        }
+    }
+}

@@ -1,0 +1,359 @@
+//! `prun exec`: one command over many items.
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Write};
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
+use crate::jobfile::values::{
+    Outcomes, RetryDelay, StartMode, parse_duration, parse_outcomes, parse_retry_delay, parse_signal,
+    parse_start,
+};
+
+use super::args::{self, Both, STOPPING};
+use super::run::run_plan;
+use super::{Instead, reason};
+use crate::os::limits;
+use crate::plan::exec::{ExecArgs, ExecError, Tag, plan, split_sources};
+use crate::plan::{Input, Items, Job, Plan};
+use crate::run::Verdict;
+use crate::ui::phrases::escape;
+
+const ITEMS: &str = "Items";
+const COMMAND: &str = "Command";
+const ATTEMPTS: &str = "Attempts";
+
+/// Run COMMAND for each item: a line of stdin or of FILE, or a word after `:::`
+#[derive(Parser, Debug)]
+#[command(name = "exec", bin_name = "prun exec", args_override_self = true, max_term_width = 100)]
+#[command(override_usage = "prun exec [OPTIONS] COMMAND [ARG...] [::: ITEM...]...")]
+#[command(after_help = EXAMPLES, after_long_help = LONG_EXAMPLES)]
+pub struct Exec {
+    #[command(flatten)]
+    pub both: Both,
+
+    /// Read items from FILE instead of stdin (-: stdin)
+    #[arg(short, long, value_name = "FILE")]
+    arg_file: Option<PathBuf>,
+
+    /// Items end with NUL, not newline: for find -print0
+    #[arg(short = '0', long)]
+    null: bool,
+
+    /// Items end with this character: one byte, or \n, \t, \0, \xHH
+    #[arg(short, long, value_name = "CHAR", conflicts_with = "null", value_parser = parse_delimiter)]
+    #[arg(help_heading = ITEMS, hide_short_help = true)]
+    delimiter: Option<u8>,
+
+    /// Give up to N items to one task, also as {1} to {N}
+    #[arg(short = 'n', long, short_alias = 'N', value_name = "N", value_parser = parse_count)]
+    max_args: Option<usize>,
+
+    /// Give as many items to one task as fit; a word with {} is repeated
+    #[arg(short = 'X', conflicts_with = "max_args")]
+    #[arg(help_heading = ITEMS, hide_short_help = true)]
+    fit: bool,
+
+    /// Put items in place of STR instead of {}
+    ///
+    /// All other placeholders are off then, and nothing is added at the end.
+    #[arg(short = 'I', long, value_name = "STR")]
+    replace: Option<OsString>,
+
+    /// Skip empty items; without any item nothing ever runs
+    #[arg(short = 'r', long, help_heading = ITEMS, hide_short_help = true)]
+    no_run_if_empty: bool,
+
+    /// Run COMMAND N times, without items
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64))]
+    #[arg(conflicts_with_all = ["arg_file", "null", "delimiter", "max_args", "fit", "replace"])]
+    #[arg(help_heading = ITEMS, hide_short_help = true)]
+    repeat: Option<u64>,
+
+    /// Run COMMAND once, without items, with prun's own stdin
+    #[arg(long, conflicts_with_all = ["arg_file", "null", "delimiter", "max_args", "fit", "replace", "repeat"])]
+    #[arg(conflicts_with = "stdin", help_heading = ITEMS, hide_short_help = true)]
+    once: bool,
+
+    /// COMMAND is a script for the shell
+    ///
+    /// Its words are joined by blanks. Without COMMAND each item is a script of its own.
+    #[arg(short = 'c', long)]
+    script: bool,
+
+    /// The shell of scripts [default: /bin/sh]; implies -c
+    #[arg(long, value_name = "SHELL", help_heading = COMMAND, hide_short_help = true)]
+    shell: Option<String>,
+
+    /// Run in this folder
+    #[arg(short = 'C', long, alias = "wd", value_name = "DIR", help_heading = COMMAND, hide_short_help = true)]
+    cwd: Option<OsString>,
+
+    /// Set a variable of the environment
+    ///
+    /// May be given more than once. VALUE may hold placeholders.
+    #[arg(long, value_name = "NAME=VALUE", help_heading = COMMAND, hide_short_help = true)]
+    env: Vec<OsString>,
+
+    /// Read each task's input from FILE (with placeholders)
+    #[arg(long, value_name = "FILE", help_heading = COMMAND, hide_short_help = true)]
+    stdin: Option<OsString>,
+
+    /// Write each task's output to FILE: --stdout {%.gz}.txt
+    #[arg(long, value_name = "FILE", help_heading = COMMAND, hide_short_help = true)]
+    stdout: Option<OsString>,
+
+    /// Write each task's error output to FILE (with placeholders)
+    #[arg(long, value_name = "FILE", help_heading = COMMAND, hide_short_help = true)]
+    stderr: Option<OsString>,
+
+    /// Make processes by spawn or fork [default: spawn]
+    ///
+    /// With `spawn` a child shares prun's memory until it executes, as posix_spawn(3) and vfork(2) do; with
+    /// `fork` it is a copy-on-write copy.
+    #[arg(long, value_name = "HOW", value_parser = start_parser(), hide_possible_values = true)]
+    #[arg(help_heading = COMMAND, hide_short_help = true)]
+    start: Option<StartMode>,
+
+    /// Stop an attempt that takes longer: 30s, 1h30m
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    timeout: Option<Duration>,
+
+    /// Try again up to N times after a failure
+    #[arg(long, value_name = "N")]
+    retries: Option<u32>,
+
+    /// Wait this long before each further attempt [default: 0]
+    #[arg(long, value_name = "DURATION", value_parser = parse_retry_delay)]
+    #[arg(help_heading = ATTEMPTS, hide_short_help = true)]
+    retry_delay: Option<RetryDelay>,
+
+    /// Try again only after these: exit codes, timeout, signal
+    #[arg(long, value_name = "OUTCOMES", value_parser = parse_outcomes)]
+    #[arg(help_heading = ATTEMPTS, hide_short_help = true)]
+    retry_on: Option<Outcomes>,
+
+    /// What counts as success: exit codes, timeout, signal [default: 0]
+    #[arg(long, value_name = "OUTCOMES", value_parser = parse_outcomes)]
+    #[arg(help_heading = ATTEMPTS, hide_short_help = true)]
+    ok: Option<Outcomes>,
+
+    /// How a task is stopped [default: TERM]
+    #[arg(long, value_name = "SIGNAL", value_parser = parse_signal)]
+    #[arg(help_heading = STOPPING, hide_short_help = true)]
+    stop_signal: Option<i32>,
+
+    /// The command and its arguments, up to `:::`
+    #[arg(value_name = "COMMAND", trailing_var_arg = true, hide = true)]
+    words: Vec<OsString>,
+}
+
+/// Runs the command over its items.
+pub fn start(asked: Exec) -> Result<Verdict, Instead> {
+    let both = &asked.both;
+    let plan = meaning(&asked).and_then(|args| plan(args).map_err(refused));
+    let plan = plan.map_err(|instead| instead.under(both.status))?;
+    if !both.quiet && items_are_typed(&plan) {
+        _ = writeln!(io::stderr(), "{TYPED}");
+    }
+    run_plan(plan, both, true).map_err(|instead| instead.under(both.status))
+}
+
+const TYPED: &str = "prun: reading items from the terminal, one a line; Ctrl-D ends them (or give them with `:::` or \
+                     `-a FILE`; `--once` takes none)";
+
+/// Somebody who forgot the items would wait for prun, which waits for them.
+fn items_are_typed(plan: &Plan) -> bool {
+    let from_stdin = |job: &Job| matches!(job.items, Items::Lines { from: Input::Stdin, .. });
+    plan.jobs.iter().any(from_stdin) && io::stdin().is_terminal()
+}
+
+fn refused(why: ExecError) -> Instead {
+    Instead::fail(escape(why.to_string().as_bytes()))
+}
+
+/// What was typed, as the planner wants it.
+fn meaning(asked: &Exec) -> Result<ExecArgs, Instead> {
+    let both = &asked.both;
+    let bytes = |word: &Option<OsString>| word.clone().map(OsString::into_vec);
+    let words = asked.words.iter().cloned().map(OsString::into_vec).collect();
+    let (command, sources) = split_sources(words).map_err(refused)?;
+    let base = std::env::current_dir();
+    Ok(ExecArgs {
+        command,
+        sources,
+        arg_file: asked.arg_file.clone(),
+        separator: asked.delimiter.unwrap_or(if asked.null { b'\0' } else { b'\n' }),
+        skip_empty: asked.no_run_if_empty,
+        max_args: asked.max_args,
+        fit: asked.fit,
+        replace: bytes(&asked.replace),
+        once: asked.once,
+        repeat: asked.repeat,
+        script: asked.script,
+        shell: asked.shell.clone(),
+        cwd: bytes(&asked.cwd),
+        env: asked.env.iter().cloned().map(OsString::into_vec).collect(),
+        stdin: bytes(&asked.stdin),
+        stdout: bytes(&asked.stdout),
+        stderr: bytes(&asked.stderr),
+        start: asked.start.unwrap_or_default(),
+        timeout: asked.timeout,
+        retries: asked.retries.unwrap_or(0),
+        retry_delay: asked.retry_delay,
+        retry_on: asked.retry_on.clone(),
+        ok: asked.ok.clone(),
+        stop_signal: asked.stop_signal,
+        pool: both.jobs.map_or_else(limits::cpus, |size| size.resolve(limits::cpus())),
+        halt: both.halt().flatten(),
+        output: both.output(),
+        keep_order: both.keep_order,
+        tag: both.tag().map(|tag| match tag {
+            args::Tag::Item => Tag::Item,
+            args::Tag::Template(text) => Tag::Template(text.into_vec()),
+        }),
+        grace: both.grace,
+        status: both.status.unwrap_or_default(),
+        base: base.map_err(|why| {
+            Instead::fail(format_args!("the working directory can't be found: {}", reason(&why)))
+        })?,
+    })
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  find . -name '*.gz' | prun exec gzip -t {}
+  prun exec -j 8 --retries 2 -- curl -fsSO {} ::: $(cat urls)
+  prun exec -c 'grep -c x {} >{/.}.count' ::: *.log        (--help: all options)";
+
+const LONG_EXAMPLES: &str = "\
+Placeholders:
+  {}      the item, added at the end if there is no placeholder
+  {.}     without its last extension; {..} without two
+  {/}     base name; {//} folder; {/.} base name without extension
+  {%END}  without that ending, such as {%.tar.gz}
+  {#}     number of the task, from 1; {%} slot in which it runs
+  {1}     first column or item of several; {2}, {-1}, {1/.} likewise
+
+Examples:
+  find . -name '*.gz' | prun exec gzip -t {}
+  prun exec -j 8 --retries 2 -- curl -fsSO {} ::: $(cat urls)
+  prun exec -c 'grep -c x {} >{/.}.count' ::: *.log";
+
+fn start_parser() -> impl TypedValueParser<Value = StartMode> {
+    PossibleValuesParser::new(["spawn", "fork"]).try_map(|word| parse_start(&word))
+}
+
+fn parse_count(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|&count| count > 0).ok_or_else(|| "expected a number from 1".into())
+}
+
+/// One byte, as xargs takes it: itself, or an escape as in C.
+fn parse_delimiter(text: &str) -> Result<u8, String> {
+    let number = |digits: &str, radix| {
+        let bad = || "expected one byte, such as `\\0`, `\\012` or `\\x0a`".to_string();
+        u8::from_str_radix(digits, radix).map_err(|_| bad())
+    };
+    match text.as_bytes() {
+        [byte] => Ok(*byte),
+        [b'\\', b'x', ..] => number(&text[2..], 16),
+        [b'\\', b'0'..=b'7', ..] => number(&text[1..], 8),
+        [b'\\', escape] => match escape {
+            b'n' => Ok(b'\n'),
+            b't' => Ok(b'\t'),
+            b'r' => Ok(b'\r'),
+            b'a' => Ok(0x07),
+            b'b' => Ok(0x08),
+            b'f' => Ok(0x0c),
+            b'v' => Ok(0x0b),
+            b'\\' => Ok(b'\\'),
+            _ => Err("expected `\\n`, `\\t`, `\\r`, `\\0`, `\\xHH` or `\\\\`".into()),
+        },
+        _ => Err("expected one byte, or an escape such as `\\n`, `\\t`, `\\0`".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jobfile::values::OutputMode;
+
+    fn typed(line: &str) -> ExecArgs {
+        let words = line.split_whitespace().map(|word| if word == "EMPTY" { "" } else { word });
+        meaning(&Exec::try_parse_from(std::iter::once("prun exec").chain(words)).unwrap()).unwrap()
+    }
+
+    fn command(line: &str) -> String {
+        let words = typed(line).command;
+        words.iter().map(|word| String::from_utf8_lossy(word)).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn options_end_at_the_command() {
+        let cases = [
+            ("-k echo -n {} -k", "echo -n {} -k"),
+            ("-k -- echo -n", "echo -n"),
+            ("sh -c x -- y", "sh -c x -- y"),
+            ("-- -odd -- x", "-odd -- x"),
+            ("echo ::: -a -- ::: b", "echo"),
+            ("-c ::: a", ""),
+        ];
+        for (line, expected) in cases {
+            assert_eq!(command(line), expected, "{line}");
+        }
+        let args = typed("echo ::: -a -- ::: b");
+        assert_eq!(args.sources, [vec![b"-a".to_vec(), b"--".to_vec()], vec![b"b".to_vec()]]);
+    }
+
+    #[test]
+    fn hands_know_other_names() {
+        let args = typed("-P 3 -t --lb -N 2 --wd /x --tagstring {/} --bar true");
+        assert_eq!((args.pool, args.output, args.max_args), (3, Some(OutputMode::Line), Some(2)));
+        assert_eq!((args.cwd, args.tag), (Some(b"/x".to_vec()), Some(Tag::Template(b"{/}".to_vec()))));
+        assert_eq!(typed("--group true").output, Some(OutputMode::Group));
+        assert_eq!(typed("--pool 0 true").pool, usize::MAX);
+    }
+
+    #[test]
+    fn the_last_of_options_that_exclude_each_other_counts() {
+        assert_eq!(typed("-u --output line x").output, Some(OutputMode::Line));
+        assert_eq!(typed("--output line -u x").output, Some(OutputMode::Raw));
+        assert_eq!(typed("-j2 -j3 x").pool, 3);
+        assert_eq!(typed("--fail-fast --halt never x").halt, None);
+        assert!(typed("--halt never --fail-fast x").halt.is_some_and(|halt| halt.now));
+        assert_eq!(typed("--tagstring x --tag x").tag, Some(Tag::Item));
+    }
+
+    #[test]
+    fn delimiters_as_xargs_takes_them() {
+        let cases = [
+            ("x", b'x'),
+            ("\\n", b'\n'),
+            ("\\0", 0),
+            ("\\012", 10),
+            ("\\x2c", b','),
+            ("\\\\", b'\\'),
+            ("\\t", 9),
+        ];
+        for (text, byte) in cases {
+            assert_eq!(parse_delimiter(text), Ok(byte), "{text}");
+        }
+        for text in ["", "ab", "\\xzz", "\\400", "\\q", "ä"] {
+            assert!(parse_delimiter(text).is_err(), "{text}");
+        }
+        assert_eq!(typed("-0 x").separator, 0);
+        assert_eq!(typed("-d , x").separator, b',');
+        assert_eq!(typed("x").separator, b'\n');
+    }
+
+    #[test]
+    fn any_bytes_are_an_argument() {
+        let words = [OsString::from("exec"), OsString::from_vec(b"\xff".to_vec())];
+        let asked = Exec::try_parse_from(words).unwrap();
+        assert_eq!(meaning(&asked).unwrap().command, [b"\xff"]);
+    }
+}

@@ -1,0 +1,139 @@
+//! How a run is shown: from the options, the terminal and the plan to what `ui` wants to know.
+
+use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileTypeExt;
+use std::time::Duration;
+
+use anstream::{AutoStream, ColorChoice};
+use nix::unistd::{getpgrp, tcgetpgrp};
+
+use crate::jobfile::values::OutputMode;
+use crate::os;
+use crate::plan::{Job, Output, Plan, Stdin};
+use crate::ui::{Options, Progress, Voice};
+
+use super::args::{self, Both, When};
+
+/// Under `auto` nothing is drawn for runs that are shorter.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// What a terminal has that doesn't say.
+const USUAL_SIZE: (u16, u16) = (80, 24);
+
+pub fn options(both: &Both, plan: &Plan, exec: bool) -> Options {
+    let watched = io::stderr().is_terminal();
+    Options {
+        voice: voice(both),
+        progress: progress(both, watched, || suits_a_bar(plan)),
+        color: stderr_has_colors(both),
+        terminal: watched.then(|| Box::new(size) as _),
+        exec,
+    }
+}
+
+fn voice(both: &Both) -> Voice {
+    match both.verbose {
+        _ if both.quiet => Voice::Quiet,
+        0 => Voice::Normal,
+        1 => Voice::Verbose,
+        _ => Voice::Debug,
+    }
+}
+
+/// Escape sequences never go where no terminal is, so a bar that was asked for becomes lines there.
+fn progress(both: &Both, watched: bool, suits_a_bar: impl FnOnce() -> bool) -> Progress {
+    match both.progress() {
+        args::Progress::None => Progress::None,
+        args::Progress::Bar if watched => Progress::Bar { after: Duration::ZERO },
+        args::Progress::Bar | args::Progress::Plain => Progress::Plain,
+        args::Progress::Auto => {
+            let wanted = watched && !both.quiet && !both.dry_run && suits_a_bar();
+            if wanted { Progress::Bar { after: PATIENCE } } else { Progress::None }
+        }
+    }
+}
+
+/// Nothing else draws on the terminal: prun is in the foreground, no reader of a pipe does, and no child.
+fn suits_a_bar(plan: &Plan) -> bool {
+    let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+    let foreground = tcgetpgrp(io::stderr()).map_or(true, |group| group == getpgrp());
+    !dumb && foreground && !stdout_is_pipe() && !plan.jobs.iter().any(has_the_terminal)
+}
+
+/// Children of this job write to the terminal, or read from it, without prun between.
+fn has_the_terminal(job: &Job) -> bool {
+    job.output == OutputMode::Raw
+        || job.stages.iter().any(|stage| {
+            matches!(stage.stdin, Stdin::Inherit)
+                || [&stage.stdout, &stage.stderr].iter().any(|output| matches!(output, Output::Inherit))
+        })
+}
+
+fn stdout_is_pipe() -> bool {
+    let kind = std::fs::metadata("/proc/self/fd/1").map(|metadata| metadata.file_type());
+    kind.is_ok_and(|kind| kind.is_fifo() || kind.is_socket())
+}
+
+fn size() -> (u16, u16) {
+    let size = os::io::terminal_size(io::stderr().as_fd());
+    size.filter(|(columns, lines)| *columns > 0 && *lines > 0).unwrap_or(USUAL_SIZE)
+}
+
+/// `NO_COLOR`, `CLICOLOR_FORCE` and `TERM` are asked only where the option leaves it open.
+pub fn stderr_has_colors(both: &Both) -> bool {
+    match both.color.unwrap_or_default() {
+        When::Always => true,
+        When::Never => false,
+        When::Auto => AutoStream::choice(&io::stderr()) != ColorChoice::Never,
+    }
+}
+
+pub fn stdout_has_colors() -> bool {
+    AutoStream::choice(&io::stdout()) != ColorChoice::Never
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::run::Run;
+
+    fn both(line: &str) -> Both {
+        Run::try_parse_from(std::iter::once("prun").chain(line.split_whitespace())).unwrap().both
+    }
+
+    fn shown(line: &str, watched: bool, suits: bool) -> Progress {
+        progress(&both(line), watched, || suits)
+    }
+
+    #[test]
+    fn a_bar_only_where_it_can_be_seen() {
+        let auto = Progress::Bar { after: PATIENCE };
+        let at_once = Progress::Bar { after: Duration::ZERO };
+        assert_eq!(shown("", true, true), auto);
+        assert_eq!(shown("", true, false), Progress::None);
+        assert_eq!(shown("", false, true), Progress::None);
+        assert_eq!(shown("-q", true, true), Progress::None);
+        assert_eq!(shown("--progress", true, false), at_once);
+        assert_eq!(shown("--bar", true, false), at_once);
+        assert_eq!(shown("--progress=bar", false, true), Progress::Plain);
+        assert_eq!(shown("--progress=plain", true, true), Progress::Plain);
+        assert_eq!(shown("--bar --progress=none", true, true), Progress::None);
+    }
+
+    #[test]
+    fn how_much_is_told() {
+        assert_eq!(voice(&both("-q")), Voice::Quiet);
+        assert_eq!(voice(&both("")), Voice::Normal);
+        assert_eq!(voice(&both("-v")), Voice::Verbose);
+        assert_eq!(voice(&both("-tv")), Voice::Debug);
+    }
+
+    #[test]
+    fn the_option_beats_the_environment() {
+        assert!(stderr_has_colors(&both("--color=always")));
+        assert!(!stderr_has_colors(&both("--color never")));
+    }
+}

@@ -1,0 +1,85 @@
+//! Mistakes on the command line, in prun's own words.
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+/// Options of xargs, GNU parallel and make that hands know and that mean something else here, or nothing.
+const RESERVED: &[(&str, &str)] = &[
+    ("-e", "an end-of-file string has no counterpart: end the items before it"),
+    ("-E", "an end-of-file string has no counterpart: end the items before it"),
+    ("-i", "use `-I{}`, or just `{}`, which is the placeholder by default"),
+    ("-l", "use `-n N` for items to one task"),
+    ("-m", "use `-X` for as many items as fit"),
+    ("-p", "there is no asking before each command: `--dry-run` prints them"),
+    ("-s", "use `-n N` to limit a command line, or `-X` for as many items as fit"),
+    ("-x", "a command line that is too long always fails"),
+    ("-S", "prun runs on this machine only"),
+    ("--sshlogin", "prun runs on this machine only"),
+    ("--shuf", "put `shuf` before prun"),
+    ("--nice", "put `nice` before the command"),
+];
+
+/// What was wrong, to what, why, what to do; without `prun: `.
+pub fn explain(mistake: &clap::Error, command: &str) -> String {
+    let get = |kind| match mistake.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        Some(ContextValue::Strings(texts)) => texts.first().map(String::as_str),
+        _ => None,
+    };
+    let option = bare(get(ContextKind::InvalidArg).unwrap_or_default());
+    let value = get(ContextKind::InvalidValue).unwrap_or_default();
+    let help = format!("`{command} --help` lists all options");
+    match mistake.kind() {
+        ErrorKind::UnknownArgument => unknown(option, get(ContextKind::SuggestedArg), &help),
+        ErrorKind::InvalidValue if value.is_empty() => format!("`{option}` needs a value; {help}"),
+        ErrorKind::InvalidValue => {
+            let near = get(ContextKind::SuggestedValue);
+            let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            format!("`{option} {value}`: expected {}{near}", alternatives(mistake))
+        }
+        ErrorKind::ValueValidation => {
+            let why = std::error::Error::source(mistake).map(ToString::to_string).unwrap_or_default();
+            format!("`{option} {value}`: {why}")
+        }
+        ErrorKind::ArgumentConflict => {
+            let prior = bare(get(ContextKind::PriorArg).unwrap_or_default());
+            format!("`{option}` and `{prior}` exclude each other; {help}")
+        }
+        ErrorKind::TooManyValues => format!("`{option}` takes no value, but was given `{value}`; {help}"),
+        ErrorKind::NoEquals => format!("the value of `{option}` is joined by `=`: `{option}=VALUE`"),
+        ErrorKind::MissingRequiredArgument => format!("`{option}` is missing; {help}"),
+        ErrorKind::InvalidUtf8 => "an option's value is no UTF-8".into(),
+        _ => format!("{}; {help}", mistake.kind()),
+    }
+}
+
+/// `--jobs` of `--jobs <N>`, `--tag[=<TEMPLATE>]` or `--verbose...`; `SHELL` of `<SHELL>`.
+fn bare(name: &str) -> &str {
+    let name = name.trim_start_matches(['<', '[']);
+    let end = name.find([' ', '=', '[', '>', ']', '.']).unwrap_or(name.len());
+    &name[..end]
+}
+
+fn unknown(option: &str, near: Option<&str>, help: &str) -> String {
+    if let Some((_, instead)) = RESERVED.iter().find(|(name, _)| *name == option) {
+        return format!("`{option}` is not an option of prun: {instead}");
+    }
+    if !option.starts_with('-') {
+        return format!("unexpected argument `{option}`; {help}");
+    }
+    match near {
+        Some(near) => format!("unknown option `{option}`; did you mean `{near}`?"),
+        None => format!("unknown option `{option}`; {help}"),
+    }
+}
+
+/// "`a`, `b` or `c`".
+fn alternatives(mistake: &clap::Error) -> String {
+    let Some(ContextValue::Strings(words)) = mistake.get(ContextKind::ValidValue) else {
+        return "another value".into();
+    };
+    let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    match quoted.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => quoted.concat(),
+    }
+}

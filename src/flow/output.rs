@@ -1,0 +1,347 @@
+//! What tasks write: grouping, order, tags, whole lines. Pure.
+//!
+//! A task's stdout and stderr run through *lanes*, one for each destination. A lane *holds* what comes
+//! (`group`, or another task is first in order), or lets it *flow*. What is held beyond a limit is spilled to a
+//! temporary file. Nothing is written here: the [`Op`]s say what to write, in order.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Where bytes end up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Dest {
+    Stdout,
+    Stderr,
+    /// A file of a job, or of a task; numbered by the caller.
+    File(u32),
+}
+
+/// A temporary file for what is held beyond the limit.
+pub type SpillId = u64;
+
+/// What to do, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Op {
+    Write {
+        dest: Dest,
+        bytes: Vec<u8>,
+    },
+    /// Append to the temporary file.
+    Spill {
+        spill: SpillId,
+        bytes: Vec<u8>,
+    },
+    /// Copy all of the temporary file (`len` bytes) to `dest` and remove it.
+    Replay {
+        dest: Dest,
+        spill: SpillId,
+        len: u64,
+    },
+    /// Remove the temporary file.
+    Drop {
+        spill: SpillId,
+    },
+    /// Nothing more will go there.
+    Close {
+        dest: Dest,
+    },
+}
+
+/// How much of a flowing lane's output goes on at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// As it comes: nobody else writes to the same place.
+    Chunks,
+    /// Whole lines, so that lines of several tasks do not mix.
+    Lines,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaneSpec {
+    pub dest: Dest,
+    /// Put before each line.
+    pub tag: Option<Arc<[u8]>>,
+    /// Nobody else writes there: it is closed at the lane's end.
+    pub own: bool,
+}
+
+/// When a task's lanes flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Policy {
+    /// From the start (`line`), or as soon as it is first in order.
+    Flow,
+    /// In one piece at its end (`group`), unless it is let flow or first in order.
+    Hold,
+    /// In one piece at its end, whatever happens: another attempt may follow, and only the last one is shown.
+    HoldFast,
+}
+
+/// A task's place in the order of its job.
+pub type Order = (usize, u64);
+
+/// A line longer than this is handed on in pieces.
+pub const LONGEST_LINE: usize = 1 << 20;
+/// A lane holds this much in memory; less when all lanes together hold more than [`TOTAL_LIMIT`].
+const LANE_LIMIT: usize = 1 << 20;
+const TOTAL_LIMIT: usize = 32 << 20;
+const CROWDED_LIMIT: usize = 64 << 10;
+
+#[derive(Debug)]
+struct Lane {
+    spec: LaneSpec,
+    /// Whether the next byte belongs to a line whose tag was written already.
+    mid_line: bool,
+    /// Held, or the beginning of a line that is not complete.
+    kept: Vec<u8>,
+    spill: Option<(SpillId, u64)>,
+}
+
+#[derive(Debug)]
+struct Sheaf {
+    lanes: Vec<Lane>,
+    policy: Policy,
+    order: Option<Order>,
+    flowing: bool,
+}
+
+/// The order of one job's output.
+#[derive(Debug, Default)]
+struct Gate {
+    /// Number of the task whose turn it is.
+    next: u64,
+    /// Tasks that ended before their turn.
+    ended: BTreeMap<u64, Vec<Lane>>,
+    /// Tasks that have not ended: number to key.
+    open: BTreeMap<u64, usize>,
+}
+
+/// All output of a run. Tasks are named by a key of the caller's choice, small and used again.
+#[derive(Debug)]
+pub struct Outputs {
+    sheaves: Vec<Option<Sheaf>>,
+    gates: BTreeMap<usize, Gate>,
+    framing: Framing,
+    next_spill: SpillId,
+    /// Bytes kept in memory by all lanes.
+    kept: usize,
+    pub ops: Vec<Op>,
+}
+
+impl Outputs {
+    /// `framing`: how lanes flow that were held for a group.
+    pub fn new(framing: Framing) -> Outputs {
+        Outputs {
+            sheaves: Vec::new(),
+            gates: BTreeMap::new(),
+            framing,
+            next_spill: 0,
+            kept: 0,
+            ops: Vec::new(),
+        }
+    }
+
+    /// An attempt of a task begins. With `order`, its output waits for its turn.
+    pub fn open(&mut self, key: usize, lanes: Vec<LaneSpec>, policy: Policy, order: Option<Order>) {
+        let lane = |spec| Lane { spec, mid_line: false, kept: Vec::new(), spill: None };
+        let lanes: Vec<Lane> = lanes.into_iter().map(lane).collect();
+        if self.sheaves.len() <= key {
+            self.sheaves.resize_with(key + 1, || None);
+        }
+        let mut first = order.is_none();
+        if let Some((job, seq)) = order {
+            let gate = self.gates.entry(job).or_insert_with(|| Gate { next: 1, ..Gate::default() });
+            gate.open.insert(seq, key);
+            first = gate.next == seq;
+        }
+        // In order, the first unfinished task flows.
+        let flowing = first && (policy == Policy::Flow || (policy == Policy::Hold && order.is_some()));
+        self.sheaves[key] = Some(Sheaf { lanes, policy, order, flowing });
+    }
+
+    /// The task wrote something.
+    pub fn push(&mut self, key: usize, lane: usize, bytes: &[u8]) {
+        let Some(sheaf) = &mut self.sheaves[key] else { return };
+        let framing = if sheaf.policy == Policy::Flow { Framing::Lines } else { self.framing };
+        let flowing = sheaf.flowing;
+        let lane = &mut sheaf.lanes[lane];
+        let tagged;
+        let bytes = match &lane.spec.tag {
+            Some(tag) => {
+                tagged = tag_lines(tag, bytes, &mut lane.mid_line);
+                &tagged[..]
+            }
+            None => bytes,
+        };
+        if flowing {
+            self.kept -= lane.kept.len();
+            lane.flow(bytes, framing, &mut self.ops);
+            self.kept += lane.kept.len();
+        } else {
+            lane.kept.extend_from_slice(bytes);
+            self.kept += bytes.len();
+            let limit = if self.kept > TOTAL_LIMIT { CROWDED_LIMIT } else { LANE_LIMIT };
+            if lane.kept.len() >= limit {
+                self.kept -= lane.kept.len();
+                lane.spill(&mut self.next_spill, &mut self.ops);
+            }
+        }
+    }
+
+    /// Whether what the task writes goes on at once.
+    pub fn is_flowing(&self, key: usize) -> bool {
+        self.sheaves[key].as_ref().is_some_and(|sheaf| sheaf.flowing)
+    }
+
+    /// Nothing else can write before this task ends: it need not be held.
+    pub fn let_flow(&mut self, key: usize) {
+        let Some(sheaf) = &mut self.sheaves[key] else { return };
+        let first = sheaf.order.is_none_or(|(job, seq)| self.gates[&job].next == seq);
+        if first && !sheaf.flowing && sheaf.policy != Policy::HoldFast {
+            sheaf.flowing = true;
+            for lane in &mut sheaf.lanes {
+                self.kept -= lane.kept.len();
+                lane.release(&mut self.ops);
+            }
+        }
+    }
+
+    /// An attempt failed and another will follow: what was held of it is not shown. What flows was.
+    pub fn retry(&mut self, key: usize) {
+        let Some(mut sheaf) = self.sheaves[key].take() else { return };
+        if let Some((job, seq)) = sheaf.order
+            && let Some(gate) = self.gates.get_mut(&job)
+        {
+            gate.open.remove(&seq);
+        }
+        for lane in &mut sheaf.lanes {
+            self.kept -= lane.kept.len();
+            if !sheaf.flowing && sheaf.policy != Policy::Flow {
+                lane.forget(&mut self.ops);
+            }
+            lane.finish(&mut self.ops);
+        }
+    }
+
+    /// The task has ended: its output goes on, now or when its turn comes.
+    pub fn close(&mut self, key: usize) {
+        let Some(mut sheaf) = self.sheaves[key].take() else { return };
+        match sheaf.order {
+            Some((job, seq)) if self.gates[&job].next != seq => {
+                let gate = self.gates.entry(job).or_default();
+                gate.open.remove(&seq);
+                gate.ended.insert(seq, sheaf.lanes);
+            }
+            order => {
+                self.release(&mut sheaf.lanes);
+                if let Some((job, _)) = order {
+                    self.advance(job);
+                }
+            }
+        }
+    }
+
+    /// A task of an ordered job ended without having been open (it never started, or only its attempts were).
+    pub fn ended_unopened(&mut self, (job, seq): Order) {
+        let gate = self.gates.entry(job).or_insert_with(|| Gate { next: 1, ..Gate::default() });
+        if gate.next == seq {
+            self.advance(job);
+        } else {
+            gate.ended.insert(seq, Vec::new());
+        }
+    }
+
+    /// The first task has ended: the next one's turn.
+    fn advance(&mut self, job: usize) {
+        loop {
+            let Some(gate) = self.gates.get_mut(&job) else { return };
+            gate.open.remove(&gate.next);
+            gate.next += 1;
+            let next = gate.next;
+            if let Some(mut lanes) = gate.ended.remove(&next) {
+                self.release(&mut lanes);
+                continue;
+            }
+            if let Some(&key) = gate.open.get(&next) {
+                self.let_flow(key);
+            }
+            return;
+        }
+    }
+
+    fn release(&mut self, lanes: &mut [Lane]) {
+        for lane in lanes {
+            self.kept -= lane.kept.len();
+            lane.finish(&mut self.ops);
+        }
+    }
+}
+
+impl Lane {
+    /// Hands on what was held, at the lane's end.
+    fn finish(&mut self, ops: &mut Vec<Op>) {
+        self.release(ops);
+        if self.spec.own {
+            ops.push(Op::Close { dest: self.spec.dest });
+        }
+    }
+
+    fn forget(&mut self, ops: &mut Vec<Op>) {
+        self.kept.clear();
+        if let Some((spill, _)) = self.spill.take() {
+            ops.push(Op::Drop { spill });
+        }
+    }
+
+    /// Hands on what was held, spilled first.
+    fn release(&mut self, ops: &mut Vec<Op>) {
+        let dest = self.spec.dest;
+        if let Some((spill, len)) = self.spill.take() {
+            ops.push(Op::Replay { dest, spill, len });
+        }
+        if !self.kept.is_empty() {
+            ops.push(Op::Write { dest, bytes: std::mem::take(&mut self.kept) });
+        }
+    }
+
+    fn spill(&mut self, next: &mut SpillId, ops: &mut Vec<Op>) {
+        let (spill, len) = self.spill.get_or_insert_with(|| {
+            *next += 1;
+            (*next, 0)
+        });
+        *len += self.kept.len() as u64;
+        ops.push(Op::Spill { spill: *spill, bytes: std::mem::take(&mut self.kept) });
+    }
+
+    fn flow(&mut self, bytes: &[u8], framing: Framing, ops: &mut Vec<Op>) {
+        let dest = self.spec.dest;
+        let whole = match framing {
+            Framing::Chunks => bytes.len(),
+            Framing::Lines => memchr::memrchr(b'\n', bytes).map_or(0, |at| at + 1),
+        };
+        let too_long = self.kept.len() + bytes.len() - whole > LONGEST_LINE;
+        let (now, later) = bytes.split_at(if too_long { bytes.len() } else { whole });
+        if !now.is_empty() {
+            let mut out = std::mem::take(&mut self.kept);
+            out.extend_from_slice(now);
+            ops.push(Op::Write { dest, bytes: out });
+        }
+        self.kept.extend_from_slice(later);
+    }
+}
+
+/// Puts the tag before each line; `mid_line` says whether the line that goes on has its tag already.
+fn tag_lines(tag: &[u8], bytes: &[u8], mid_line: &mut bool) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 8 + tag.len());
+    let mut from = 0;
+    while from < bytes.len() {
+        if !*mid_line {
+            out.extend_from_slice(tag);
+        }
+        let end = memchr::memchr(b'\n', &bytes[from..]).map(|at| from + at + 1);
+        *mid_line = end.is_none();
+        let end = end.unwrap_or(bytes.len());
+        out.extend_from_slice(&bytes[from..end]);
+        from = end;
+    }
+    out
+}

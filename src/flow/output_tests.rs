@@ -1,0 +1,156 @@
+use super::output::*;
+
+fn lane(dest: Dest) -> LaneSpec {
+    LaneSpec { dest, tag: None, own: false }
+}
+
+fn tagged(tag: &str) -> LaneSpec {
+    LaneSpec { dest: Dest::Stdout, tag: Some(tag.as_bytes().into()), own: false }
+}
+
+/// What was written so far, as text, one string a write.
+fn written(outputs: &mut Outputs) -> Vec<String> {
+    let text = |op| match op {
+        Op::Write { bytes, .. } => String::from_utf8(bytes).unwrap(),
+        other => format!("{other:?}"),
+    };
+    std::mem::take(&mut outputs.ops).into_iter().map(text).collect()
+}
+
+#[test]
+fn a_group_comes_in_one_piece_at_the_end() {
+    let mut outputs = Outputs::new(Framing::Lines);
+    outputs.open(0, vec![lane(Dest::Stdout)], Policy::Hold, None);
+    outputs.open(1, vec![lane(Dest::Stdout)], Policy::Hold, None);
+    outputs.push(0, 0, b"a");
+    outputs.push(1, 0, b"b\n");
+    outputs.push(0, 0, b"c\n");
+    assert!(written(&mut outputs).is_empty());
+    outputs.close(1);
+    outputs.close(0);
+    assert_eq!(written(&mut outputs), ["b\n", "ac\n"]);
+}
+
+#[test]
+fn lines_flow_whole() {
+    let mut outputs = Outputs::new(Framing::Lines);
+    outputs.open(0, vec![lane(Dest::Stdout)], Policy::Flow, None);
+    outputs.push(0, 0, b"one\ntw");
+    outputs.push(0, 0, b"o");
+    assert_eq!(written(&mut outputs), ["one\n"]);
+    outputs.push(0, 0, b"\nthree");
+    assert_eq!(written(&mut outputs), ["two\n"]);
+    outputs.close(0);
+    assert_eq!(written(&mut outputs), ["three"]);
+}
+
+#[test]
+fn a_line_without_end_is_handed_on_in_pieces() {
+    let mut outputs = Outputs::new(Framing::Lines);
+    outputs.open(0, vec![lane(Dest::Stdout)], Policy::Flow, None);
+    let piece = vec![b'x'; 64 << 10];
+    for _ in 0..100 {
+        outputs.push(0, 0, &piece);
+    }
+    outputs.close(0);
+    let pieces = written(&mut outputs);
+    assert!(pieces.len() > 2);
+    assert_eq!(pieces.concat().len(), 100 * piece.len());
+}
+
+#[test]
+fn order_is_that_of_the_items_and_the_first_flows() {
+    let mut outputs = Outputs::new(Framing::Chunks);
+    for seq in 1..=3 {
+        outputs.open(seq as usize, vec![lane(Dest::Stdout)], Policy::Hold, Some((0, seq)));
+    }
+    outputs.push(3, 0, b"3");
+    outputs.close(3);
+    outputs.push(2, 0, b"2");
+    assert!(written(&mut outputs).is_empty());
+    outputs.push(1, 0, b"1");
+    assert_eq!(written(&mut outputs), ["1"], "the first unfinished task flows live");
+    outputs.close(1);
+    assert_eq!(written(&mut outputs), ["2"], "the second has become the first");
+    outputs.push(2, 0, b"2");
+    outputs.close(2);
+    assert_eq!(written(&mut outputs), ["2", "3"]);
+}
+
+#[test]
+fn a_task_that_never_ran_does_not_stop_the_order() {
+    let mut outputs = Outputs::new(Framing::Chunks);
+    outputs.open(0, vec![lane(Dest::Stdout)], Policy::Hold, Some((0, 3)));
+    outputs.push(0, 0, b"3");
+    outputs.ended_unopened((0, 2));
+    assert!(written(&mut outputs).is_empty());
+    outputs.ended_unopened((0, 1));
+    assert_eq!(written(&mut outputs), ["3"]);
+}
+
+#[test]
+fn a_retry_forgets_what_was_held_but_not_the_turn() {
+    let mut outputs = Outputs::new(Framing::Chunks);
+    outputs.open(0, vec![lane(Dest::Stdout)], Policy::HoldFast, Some((0, 1)));
+    outputs.push(0, 0, b"bad");
+    outputs.let_flow(0);
+    outputs.retry(0);
+    assert!(written(&mut outputs).is_empty());
+    outputs.open(0, vec![lane(Dest::Stdout)], Policy::Hold, Some((0, 1)));
+    outputs.push(0, 0, b"good");
+    assert_eq!(written(&mut outputs), ["good"], "the last attempt is first in order");
+}
+
+#[test]
+fn under_line_every_attempt_is_shown() {
+    let mut outputs = Outputs::new(Framing::Lines);
+    outputs.open(0, vec![lane(Dest::Stdout)], Policy::Flow, None);
+    outputs.push(0, 0, b"first\nhalf");
+    outputs.retry(0);
+    assert_eq!(written(&mut outputs), ["first\n", "half"]);
+}
+
+#[test]
+fn what_is_held_beyond_the_limit_is_spilled_and_comes_back_in_order() {
+    let mut outputs = Outputs::new(Framing::Chunks);
+    outputs.open(0, vec![lane(Dest::Stdout)], Policy::Hold, None);
+    outputs.push(0, 0, &vec![b'x'; 3 << 20]);
+    outputs.push(0, 0, b"tail");
+    outputs.close(0);
+    let ops = std::mem::take(&mut outputs.ops);
+    assert!(matches!(&ops[0], Op::Spill { spill: 1, bytes } if bytes.len() == 3 << 20));
+    assert_eq!(ops[1], Op::Replay { dest: Dest::Stdout, spill: 1, len: 3 << 20 });
+    assert_eq!(ops[2], Op::Write { dest: Dest::Stdout, bytes: b"tail".to_vec() });
+}
+
+#[test]
+fn a_spilled_attempt_that_is_retried_is_dropped() {
+    let mut outputs = Outputs::new(Framing::Chunks);
+    outputs.open(0, vec![lane(Dest::Stdout)], Policy::Hold, None);
+    outputs.push(0, 0, &vec![b'x'; 3 << 20]);
+    outputs.retry(0);
+    assert_eq!(outputs.ops.last(), Some(&Op::Drop { spill: 1 }));
+    assert_eq!(outputs.ops.len(), 2, "nothing of it is shown");
+}
+
+#[test]
+fn each_line_has_its_tag_once_however_it_is_cut() {
+    let mut outputs = Outputs::new(Framing::Lines);
+    outputs.open(0, vec![tagged("t\t")], Policy::Flow, None);
+    for piece in ["a\nb", "c", "\n", "d"] {
+        outputs.push(0, 0, piece.as_bytes());
+    }
+    outputs.close(0);
+    assert_eq!(written(&mut outputs).concat(), "t\ta\nt\tbc\nt\td");
+}
+
+#[test]
+fn letting_flow_releases_what_was_held() {
+    let mut outputs = Outputs::new(Framing::Chunks);
+    outputs.open(0, vec![lane(Dest::Stdout), lane(Dest::Stderr)], Policy::Hold, None);
+    outputs.push(0, 0, b"one");
+    outputs.let_flow(0);
+    assert_eq!(written(&mut outputs), ["one"]);
+    outputs.push(0, 0, b"two");
+    assert_eq!(written(&mut outputs), ["two"]);
+}

@@ -1,0 +1,169 @@
+//! What a child does from its start until it executes, the same under both strategies.
+//!
+//! Under `spawn` the child runs in prun's memory while prun stands still, so everything was prepared
+//! before, and only plain system calls are made here: no allocation, no lock, no panic, no Rust runtime.
+
+use std::ffi::c_char;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use nix::errno::Errno;
+use nix::libc;
+
+use super::start::{StartError, Step};
+
+/// Where a child leaves the step that failed and why; lies in memory that both processes see.
+#[repr(transparent)]
+pub struct Failure(AtomicU64);
+
+impl Failure {
+    fn set(&self, step: Step, errno: i32) {
+        self.0.store((step as u64 + 1) << 32 | errno as u64, Ordering::Release);
+    }
+
+    /// What the child left, which is taken away.
+    pub fn take(&self) -> Option<StartError> {
+        let value = self.0.swap(0, Ordering::Acquire);
+        let step = Step::ALL.into_iter().find(|&step| step as u64 + 1 == value >> 32)?;
+        Some(StartError { step, errno: Errno::from_raw(value as i32) })
+    }
+}
+
+/// Everything that a child needs. All pointers outlive the child's time in prun's memory.
+pub struct Child<'a> {
+    pub path: *const c_char,
+    /// A spare slot, the arguments, NULL.
+    pub argv: *mut *const c_char,
+    pub env: *const *const c_char,
+    /// Null: stay where prun is.
+    pub cwd: *const c_char,
+    pub stdio: [i32; 3],
+    /// The group to join, 0 for a new one.
+    pub group: Option<libc::pid_t>,
+    /// Signals whose disposition prun changed, and whether they were ignored before.
+    pub dispositions: &'a [(i32, bool)],
+    pub stop_ignored: bool,
+    /// What to set RLIMIT_NOFILE to.
+    pub files: Option<libc::rlimit>,
+    pub mask: &'a libc::sigset_t,
+    pub failure: &'a Failure,
+}
+
+/// A system call's errno, or `Ok`.
+type Done = Result<(), i32>;
+
+impl Child<'_> {
+    /// Never comes back: executes, or ends the process and leaves the reason.
+    pub fn run(&self) -> ! {
+        let steps = [
+            (Step::Group, Self::join_group as fn(&Self) -> Done),
+            (Step::Dispositions, Self::set_dispositions),
+            (Step::Limits, Self::set_limits),
+            (Step::Directory, Self::change_directory),
+            (Step::Descriptors, Self::place_descriptors),
+            (Step::Execute, Self::execute),
+        ];
+        for (step, function) in steps {
+            if let Err(errno) = function(self) {
+                self.failure.set(step, errno);
+                break;
+            }
+        }
+        // SAFETY: ends this process only, without running anything of prun's.
+        unsafe { libc::_exit(127) }
+    }
+
+    fn join_group(&self) -> Done {
+        match self.group {
+            // SAFETY: a plain system call on numbers.
+            Some(group) => check(unsafe { libc::setpgid(0, group) }),
+            None => Ok(()),
+        }
+    }
+
+    /// prun's handlers must be gone before the mask is, or they would run here, in prun's memory.
+    fn set_dispositions(&self) -> Done {
+        for &(signal, ignored) in self.dispositions {
+            set_disposition(signal, ignored)?;
+        }
+        // A SIGTSTP that came before the child had its own group is pending now, and would stop it, and
+        // with it prun, which waits for it. Ignoring a signal discards what is pending of it.
+        set_disposition(libc::SIGTSTP, true)?;
+        set_disposition(libc::SIGTSTP, self.stop_ignored)
+    }
+
+    fn set_limits(&self) -> Done {
+        match &self.files {
+            // SAFETY: the limit is a live, initialised struct.
+            Some(files) => check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, files) }),
+            None => Ok(()),
+        }
+    }
+
+    fn change_directory(&self) -> Done {
+        if self.cwd.is_null() {
+            return Ok(());
+        }
+        // SAFETY: `cwd` is a live C string.
+        check(unsafe { libc::chdir(self.cwd) })
+    }
+
+    fn place_descriptors(&self) -> Done {
+        let [a, b, c] = self.stdio;
+        let from = [self.kept(0, a)?, self.kept(1, b)?, self.kept(2, c)?];
+        for (&source, target) in from.iter().zip(0..) {
+            if source == target {
+                // It is where it belongs, and stays open only without its close-on-exec flag.
+                // SAFETY: a plain system call on numbers.
+                check(unsafe { libc::fcntl(target, libc::F_SETFD, 0) })?;
+            } else {
+                // SAFETY: a plain system call on numbers; the child's descriptors are its own.
+                check(unsafe { libc::dup2(source, target) })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The descriptor itself, or a copy above 2 if its place is taken before it is used.
+    fn kept(&self, target: i32, source: i32) -> Result<i32, i32> {
+        let overwritten = (0..=2).any(|i| i == source && self.stdio[i as usize] != source);
+        if source == target || !overwritten {
+            return Ok(source);
+        }
+        // SAFETY: a plain system call on numbers.
+        let copy = unsafe { libc::fcntl(source, libc::F_DUPFD_CLOEXEC, 3) };
+        check(copy).map(|()| copy)
+    }
+
+    fn execute(&self) -> Done {
+        // SAFETY: the mask is a live signal set; path, argv and env are C strings and NULL-terminated lists
+        // of them. The list has a slot in front of the first argument and at least one argument, so both
+        // slots that are written are within it, and nothing else uses it before it is made anew.
+        unsafe {
+            check(libc::sigprocmask(libc::SIG_SETMASK, self.mask, std::ptr::null_mut()))?;
+            libc::execve(self.path, self.argv.add(1), self.env);
+            if errno() == libc::ENOEXEC {
+                let shell = c"/bin/sh".as_ptr();
+                self.argv.write(shell);
+                self.argv.add(1).write(self.path);
+                libc::execve(shell, self.argv, self.env);
+            }
+        }
+        Err(errno())
+    }
+}
+
+fn set_disposition(signal: i32, ignored: bool) -> Done {
+    // SAFETY: sigaction is a plain C struct, for which zeroes are valid.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = if ignored { libc::SIG_IGN } else { libc::SIG_DFL };
+    // SAFETY: the action is live and has no handler; handlers are not shared with prun (no CLONE_SIGHAND).
+    check(unsafe { libc::sigaction(signal, &action, std::ptr::null_mut()) })
+}
+
+fn check(result: i32) -> Done {
+    if result == -1 { Err(errno()) } else { Ok(()) }
+}
+
+fn errno() -> i32 {
+    Errno::last_raw()
+}

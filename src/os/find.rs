@@ -1,0 +1,191 @@
+//! Finding a program, and words for a start that failed.
+
+use std::ffi::{CStr, CString, OsStr};
+use std::fs::Metadata;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::unistd::{AccessFlags, access};
+
+use super::limits;
+use super::start::{StartError, Step};
+
+/// A program was not found, or not as one that can be executed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotFound {
+    pub errno: Errno,
+}
+
+/// What C libraries search without a PATH.
+const DEFAULT_PATH: &[u8] = b"/bin:/usr/bin";
+
+/// Searches as execvp does. A program with a slash is taken as it is, seen from the child's working
+/// directory, as are relative entries of PATH.
+pub fn resolve(program: &[u8], path: Option<&[u8]>, cwd: Option<&Path>) -> Result<CString, NotFound> {
+    if program.is_empty() {
+        return Err(NotFound { errno: Errno::ENOENT });
+    }
+    if program.contains(&b'/') {
+        return cstring(program.to_vec());
+    }
+    let mut errno = Errno::ENOENT;
+    for entry in path.unwrap_or(DEFAULT_PATH).split(|&byte| byte == b':') {
+        // An empty entry is the working directory.
+        let entry = if entry.is_empty() { b"." } else { entry };
+        let candidate = [entry, b"/", program].concat();
+        match executable(&seen_from(cwd, &candidate)) {
+            Ok(()) => return cstring(candidate),
+            // It is there, and may be found in a better state further on; else this is worth telling.
+            Err(Errno::EACCES) => errno = Errno::EACCES,
+            Err(_) => {}
+        }
+    }
+    Err(NotFound { errno })
+}
+
+fn cstring(path: Vec<u8>) -> Result<CString, NotFound> {
+    CString::new(path).map_err(|_| NotFound { errno: Errno::EINVAL })
+}
+
+fn seen_from(cwd: Option<&Path>, path: &[u8]) -> PathBuf {
+    let path = Path::new(OsStr::from_bytes(path));
+    cwd.map_or_else(|| path.to_path_buf(), |cwd| cwd.join(path))
+}
+
+fn executable(path: &Path) -> nix::Result<()> {
+    access(path, AccessFlags::X_OK)?;
+    // Folders have the same permission bit for another purpose.
+    if path.is_file() { Ok(()) } else { Err(Errno::EACCES) }
+}
+
+/// The exit status and the words for a program that was not found.
+pub fn explain_missing(program: &[u8], missing: NotFound) -> (u8, String) {
+    let name = shown(program);
+    match missing.errno {
+        Errno::ENOENT if program.is_empty() => (127, "the command is empty".into()),
+        Errno::ENOENT => (127, format!("`{name}`: not found in PATH")),
+        Errno::EACCES => (126, format!("`{name}`: found in PATH, but not executable")),
+        errno => (126, format!("`{name}`: {}", words(errno))),
+    }
+}
+
+/// The exit status and the words for a start that failed. `path` is what was executed, `cwd` where.
+pub fn explain(program: &[u8], path: &CStr, error: StartError, cwd: Option<&Path>) -> (u8, String) {
+    let (name, why) = (shown(program), words(error.errno));
+    match error.step {
+        Step::Execute => explain_execute(&name, path.to_bytes(), error.errno, cwd),
+        Step::Directory => {
+            let cwd = shown(cwd.unwrap_or(Path::new(".")).as_os_str().as_bytes());
+            (126, format!("working directory `{cwd}`: {why}"))
+        }
+        Step::Clone => (126, format!("`{name}`: no process could be started: {why}")),
+        Step::Group => (126, format!("`{name}`: its process group could not be joined: {why}")),
+        Step::Dispositions => (126, format!("`{name}`: its signals could not be set: {why}")),
+        Step::Limits => (126, format!("`{name}`: its limits could not be set: {why}")),
+        Step::Descriptors => (126, format!("`{name}`: its stdin, stdout or stderr could not be set: {why}")),
+    }
+}
+
+fn explain_execute(name: &str, path: &[u8], errno: Errno, cwd: Option<&Path>) -> (u8, String) {
+    let file = seen_from(cwd, path);
+    let plain = || (126, format!("`{name}`: {}", words(errno)));
+    match errno {
+        Errno::ENOENT => match std::fs::metadata(&file) {
+            Err(_) => (127, format!("`{name}`: {}", words(errno))),
+            Ok(_) => (127, format!("`{name}`: {}", helper_trouble(&file, cwd, "is missing"))),
+        },
+        Errno::EACCES => match std::fs::metadata(&file) {
+            Ok(data) if data.is_dir() => (126, format!("`{name}`: is a directory")),
+            Ok(data) if !has_execute_bit(&data) => {
+                (126, format!("`{name}`: not executable (chmod +x makes it so)"))
+            }
+            Ok(_) if executable(&file).is_ok() => {
+                (126, format!("`{name}`: {}", helper_trouble(&file, cwd, "can't be executed")))
+            }
+            _ => plain(),
+        },
+        _ => plain(),
+    }
+}
+
+fn has_execute_bit(data: &Metadata) -> bool {
+    data.permissions().mode() & 0o111 != 0
+}
+
+fn too_big() -> String {
+    format!(
+        "arguments too long: one argument can have {} bytes, all of them and the environment together {}",
+        limits::argument_max() - 1,
+        limits::argument_room(),
+    )
+}
+
+/// The file is there, so the program that the system needs to run it is what is missing or not executable.
+fn helper_trouble(file: &Path, cwd: Option<&Path>, what: &str) -> String {
+    let mut head = Vec::new();
+    // What can't be read has no helper that could be named.
+    let _ = std::fs::File::open(file).and_then(|file| file.take(64 << 10).read_to_end(&mut head));
+    if let Some(interpreter) = interpreter(&head) {
+        let name = shown(interpreter);
+        if interpreter.ends_with(b"\r") {
+            return format!("its interpreter `{name}` {what}: the first line ends with a carriage return");
+        }
+        return match executable(&seen_from(cwd, interpreter)) {
+            Ok(()) => format!("what its interpreter `{name}` needs to run {what}"),
+            Err(_) => format!("its interpreter `{name}` {what}"),
+        };
+    }
+    match elf_loader(&head) {
+        Some(loader) => format!("its loader `{}` {what}", shown(loader)),
+        None => format!("`/bin/sh`, which would run it, {what}"),
+    }
+}
+
+/// The program named in the first line, as the kernel reads it: no blanks around, one argument left out.
+fn interpreter(head: &[u8]) -> Option<&[u8]> {
+    let line = head.strip_prefix(b"#!")?.split(|&byte| byte == b'\n').next()?;
+    line.split(|&byte| byte == b' ' || byte == b'\t').find(|word| !word.is_empty())
+}
+
+/// The loader that a dynamic 64-bit little-endian ELF file asks for (its PT_INTERP header).
+fn elf_loader(head: &[u8]) -> Option<&[u8]> {
+    const PT_INTERP: u64 = 3;
+    let number = |at: usize, size: usize| {
+        let bytes = head.get(at..at.checked_add(size)?)?;
+        Some(bytes.iter().rev().fold(0, |value, &byte| value << 8 | u64::from(byte)))
+    };
+    if !head.starts_with(b"\x7fELF\x02\x01") {
+        return None;
+    }
+    let (table, size, count) = (number(32, 8)? as usize, number(54, 2)? as usize, number(56, 2)? as usize);
+    let headers = (0..count).map_while(|i| table.checked_add(i * size));
+    let header = headers.into_iter().find(|&header| number(header, 4) == Some(PT_INTERP))?;
+    let (start, length) = (number(header + 8, 8)? as usize, number(header + 32, 8)? as usize);
+    head.get(start..start.checked_add(length)?)?.split(|&byte| byte == 0).next()
+}
+
+/// The system's words, as prun's messages begin: in lower case.
+fn words(errno: Errno) -> String {
+    match errno {
+        Errno::E2BIG => too_big(),
+        Errno::EAGAIN => "the limit of processes is reached".into(),
+        Errno::ETXTBSY => "it is open for writing".into(),
+        Errno::ENOEXEC => "not a program for this machine".into(),
+        other => {
+            let text = other.desc();
+            text[..1].to_ascii_lowercase() + &text[1..]
+        }
+    }
+}
+
+/// Bytes as they may be shown to people: no control characters.
+fn shown(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+}
+
+#[cfg(test)]
+mod tests;

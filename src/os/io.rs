@@ -1,0 +1,176 @@
+//! Reading and writing beyond what the standard library has.
+
+use std::fs::File;
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::fs::FileExt;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::sendfile::sendfile64;
+use nix::sys::stat::fstat;
+use nix::sys::uio::writev;
+
+/// Whether both descriptors refer to the same file, pipe or terminal.
+pub fn same_file(a: BorrowedFd, b: BorrowedFd) -> bool {
+    match (fstat(a), fstat(b)) {
+        (Ok(a), Ok(b)) => (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino),
+        _ => false,
+    }
+}
+
+/// Makes a pipe as big as the system lets it be, up to what is wanted, and says how big it is then.
+pub fn set_pipe_size(pipe: BorrowedFd, wanted: usize) -> usize {
+    let size = fcntl(pipe, FcntlArg::F_SETPIPE_SZ(wanted.min(i32::MAX as usize) as i32));
+    // Refused, because the user has big pipes enough: it stays as it is.
+    let size = size.or_else(|_| fcntl(pipe, FcntlArg::F_GETPIPE_SZ));
+    size.map_or(0, |size| size as usize)
+}
+
+/// The columns and lines of a terminal.
+pub fn terminal_size(terminal: BorrowedFd) -> Option<(u16, u16)> {
+    // SAFETY: winsize is a plain C struct, for which zeroes are valid.
+    let mut size: libc::winsize = unsafe { std::mem::zeroed() };
+    // SAFETY: the struct is live and is what this request fills.
+    let result = unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCGWINSZ, &mut size) };
+    (result == 0 && size.ws_col > 0).then_some((size.ws_col, size.ws_row))
+}
+
+/// Writes everything, also where the descriptor is shared with somebody who made it non-blocking.
+pub fn write_all(fd: BorrowedFd, mut parts: &mut [IoSlice]) -> io::Result<()> {
+    // Parts that are empty at the end would look like a write that takes nothing.
+    IoSlice::advance_slices(&mut parts, 0);
+    while !parts.is_empty() {
+        match writev(fd, &parts[..parts.len().min(IOV_MAX)]) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => IoSlice::advance_slices(&mut parts, count),
+            Err(error) => wait_for_room(fd, error)?,
+        }
+    }
+    Ok(())
+}
+
+/// As many parts as one `writev` takes.
+const IOV_MAX: usize = 1024;
+
+/// Copies a part of a file, in the kernel where it can.
+pub fn copy_file(from: &File, start: u64, length: u64, to: BorrowedFd) -> io::Result<()> {
+    let (mut at, end) = (start as i64, (start + length) as i64);
+    while at < end {
+        let count = (end - at).min(1 << 30) as usize;
+        match sendfile64(to, from, Some(&mut at), count) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) => {}
+            // Not between these two: the target appends, or the file's system does not know how.
+            Err(Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => return copy_by_hand(from, at, end, to),
+            Err(error) => wait_for_room(to, error)?,
+        }
+    }
+    Ok(())
+}
+
+fn copy_by_hand(from: &File, mut at: i64, end: i64, to: BorrowedFd) -> io::Result<()> {
+    let mut buffer = vec![0; (64 << 10).min((end - at) as usize)];
+    while at < end {
+        let wanted = buffer.len().min((end - at) as usize);
+        from.read_exact_at(&mut buffer[..wanted], at as u64)?;
+        write_all(to, &mut [IoSlice::new(&buffer[..wanted])])?;
+        at += wanted as i64;
+    }
+    Ok(())
+}
+
+/// After a write that failed only because it would have waited: waits. Any other error is passed on.
+fn wait_for_room(fd: BorrowedFd, error: Errno) -> io::Result<()> {
+    match error {
+        Errno::EINTR => Ok(()),
+        Errno::EAGAIN => match poll(&mut [PollFd::new(fd.as_fd(), PollFlags::POLLOUT)], PollTimeout::NONE) {
+            Ok(_) | Err(Errno::EINTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        },
+        error => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use nix::fcntl::OFlag;
+
+    use super::super::files::temporary;
+    use super::*;
+
+    #[test]
+    fn the_same_file_is_known_by_any_descriptor() {
+        let (a, b) = (temporary().unwrap(), temporary().unwrap());
+        let (reader, writer) = io::pipe().unwrap();
+        assert!(same_file(a.as_fd(), a.try_clone().unwrap().as_fd()));
+        assert!(!same_file(a.as_fd(), b.as_fd()));
+        assert!(same_file(reader.as_fd(), writer.as_fd()));
+    }
+
+    #[test]
+    fn pipes_become_bigger_and_smaller() {
+        let (_reader, writer) = io::pipe().unwrap();
+        assert_eq!(set_pipe_size(writer.as_fd(), 4096), 4096);
+        assert_eq!(set_pipe_size(writer.as_fd(), 4097), 8192);
+        let refused = set_pipe_size(writer.as_fd(), usize::MAX);
+        assert_eq!(refused, 8192);
+        assert_eq!(set_pipe_size(File::open("/dev/null").unwrap().as_fd(), 4096), 0);
+    }
+
+    #[test]
+    fn everything_is_written_to_a_full_nonblocking_pipe() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        fcntl(&writer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+        let parts: Vec<Vec<u8>> = (0..3000).map(|i| vec![i as u8; i]).collect();
+        let read = std::thread::scope(|scope| {
+            let read = scope.spawn(|| {
+                let mut all = Vec::new();
+                reader.read_to_end(&mut all).map(|_| all).unwrap()
+            });
+            let mut slices: Vec<_> = parts.iter().map(|part| IoSlice::new(part)).collect();
+            write_all(writer.as_fd(), &mut slices).unwrap();
+            drop(writer);
+            read.join().unwrap()
+        });
+        assert!(read == parts.concat());
+    }
+
+    #[test]
+    fn nothing_is_written_at_once_and_errors_come_back() {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        write_all(full.as_fd(), &mut [IoSlice::new(b""), IoSlice::new(b"")]).unwrap();
+        let error = write_all(full.as_fd(), &mut [IoSlice::new(b"x")]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+    }
+
+    #[test]
+    fn a_part_of_a_file_is_copied_to_pipes_and_to_appended_files() {
+        let mut from = temporary().unwrap();
+        let bytes: Vec<u8> = (0..300_000u32).map(|i| (i % 251) as u8).collect();
+        from.write_all(&bytes).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("appended");
+        let appended = File::options().append(true).create(true).open(&path).unwrap();
+        copy_file(&from, 1000, 200_000, appended.as_fd()).unwrap();
+        assert!(std::fs::read(&path).unwrap() == bytes[1000..201_000]);
+
+        let (mut reader, writer) = io::pipe().unwrap();
+        fcntl(&writer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+        let copy = std::thread::spawn(move || copy_file(&from, 5, 299_996, writer.as_fd()));
+        let mut read = Vec::new();
+        reader.read_to_end(&mut read).unwrap();
+        assert!(read == bytes[5..]);
+        let error = copy.join().unwrap().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "one byte more was asked for than there is");
+    }
+
+    #[test]
+    fn what_is_no_terminal_has_no_size() {
+        assert_eq!(terminal_size(File::open("/dev/null").unwrap().as_fd()), None);
+    }
+}

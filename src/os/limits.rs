@@ -1,0 +1,63 @@
+//! How much there is: descriptors, room for arguments, CPUs.
+
+use nix::libc;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+/// The soft and the hard limit of open files.
+pub(super) fn nofile() -> (u64, u64) {
+    getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((1024, 1024))
+}
+
+/// Raises prun's own limit of open files to what is wanted, as far as that goes, and says what it is then.
+/// Children get the limit that prun was given (see [`super::start::Launcher`], which is made later).
+pub fn raise_nofile(wanted: u64) -> u64 {
+    let (soft, hard) = nofile();
+    let new = wanted.min(hard);
+    if new > soft && setrlimit(Resource::RLIMIT_NOFILE, new, hard).is_ok() { new } else { soft }
+}
+
+/// How much room a start has for arguments and environment together: their bytes, a NUL each, and a
+/// pointer each (as [`super::cstrings::CStrings::room`] counts).
+///
+/// Linux gives a quarter of the stack's limit, never less than 128 KiB nor more than 6 MiB. A little is
+/// left for the path and for what the system itself puts there; xargs leaves as much.
+pub fn argument_room() -> usize {
+    const RESERVE: u64 = 4096;
+    let (stack, _) = getrlimit(Resource::RLIMIT_STACK).unwrap_or((8 << 20, 8 << 20));
+    ((stack / 4).clamp(128 << 10, 6 << 20) - RESERVE) as usize
+}
+
+/// The longest single argument, with its NUL (the kernel's MAX_ARG_STRLEN: 32 pages).
+pub fn argument_max() -> usize {
+    // SAFETY: the call only looks something up.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    32 * usize::try_from(page).unwrap_or(4096)
+}
+
+/// The CPUs that prun may use, by its affinity and its cgroup's quota; at least 1.
+pub fn cpus() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_room_is_what_the_system_takes() {
+        let argument = "x".repeat(argument_max() - 1);
+        let room = argument_room();
+        let mut command = std::process::Command::new("/bin/true");
+        let mut left = room - "/bin/true\0".len() - 8;
+        command.env_clear();
+        while left > argument_max() + 8 {
+            command.arg(&argument);
+            left -= argument_max() + 8;
+        }
+        command.arg("x".repeat(left - 9));
+        assert!(command.status().unwrap().success());
+        command.arg("x".repeat(5000));
+        let error = command.status().unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::ArgumentListTooLong);
+    }
+}

@@ -1,0 +1,163 @@
+//! Waiting for descriptors: epoll, level-triggered.
+//!
+//! A level-triggered descriptor that nobody wants to read spins on hang-up even without any interest, so
+//! a paused one is removed, not modified.
+
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+
+pub struct Poller(Epoll);
+
+/// What to wait for. Hang-ups and errors are always told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interest {
+    Read,
+    Write,
+    /// Nothing but the other end's going: a pipe's reader that has gone shows as an error on the writing end.
+    Hangup,
+}
+
+/// A descriptor for which something can be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ready {
+    /// As it was given to [`Poller::add`].
+    pub token: u64,
+    pub read: bool,
+    pub write: bool,
+    pub hup: bool,
+    pub err: bool,
+}
+
+impl Poller {
+    pub fn new() -> nix::Result<Poller> {
+        Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map(Poller)
+    }
+
+    /// Waits for a descriptor from now on. `false`: it can't be waited for, because it is always ready (a
+    /// regular file, a directory, `/dev/null`). A descriptor must be removed before it is closed if others
+    /// share what it refers to.
+    pub fn add(&self, fd: BorrowedFd, token: u64, interest: Interest) -> nix::Result<bool> {
+        match self.0.add(fd, EpollEvent::new(interest.flags(), token)) {
+            Ok(()) => Ok(true),
+            Err(Errno::EPERM) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Waits for something else of a descriptor that was added.
+    pub fn modify(&self, fd: BorrowedFd, token: u64, interest: Interest) -> nix::Result<()> {
+        self.0.modify(fd, &mut EpollEvent::new(interest.flags(), token))
+    }
+
+    /// Waits for a descriptor no longer.
+    pub fn remove(&self, fd: BorrowedFd) -> nix::Result<()> {
+        self.0.delete(fd)
+    }
+
+    /// Waits until something is ready or the time is over, and fills `out` with what is ready: nothing
+    /// after the time, or after a signal. The time is rounded up to milliseconds, so that a deadline has
+    /// passed when the wait for it ends.
+    pub fn wait(&self, out: &mut Vec<Ready>, timeout: Option<Duration>) -> nix::Result<()> {
+        let mut events = [EpollEvent::empty(); 256];
+        out.clear();
+        let count = match self.0.wait(&mut events, timeout.map_or(EpollTimeout::NONE, rounded_up)) {
+            Err(Errno::EINTR) => 0,
+            result => result?,
+        };
+        out.extend(events[..count].iter().map(Ready::from));
+        Ok(())
+    }
+}
+
+fn rounded_up(timeout: Duration) -> EpollTimeout {
+    let millis = timeout.as_nanos().div_ceil(1_000_000);
+    // What is longer than 24 days ends early; the loop looks at the clock and waits again.
+    EpollTimeout::try_from(millis.min(i32::MAX as u128) as i32).unwrap_or(EpollTimeout::MAX)
+}
+
+impl Interest {
+    fn flags(self) -> EpollFlags {
+        match self {
+            Interest::Read => EpollFlags::EPOLLIN,
+            Interest::Write => EpollFlags::EPOLLOUT,
+            Interest::Hangup => EpollFlags::empty(),
+        }
+    }
+}
+
+impl From<&EpollEvent> for Ready {
+    fn from(event: &EpollEvent) -> Ready {
+        let has = |flag| event.events().contains(flag);
+        Ready {
+            token: event.data(),
+            read: has(EpollFlags::EPOLLIN),
+            write: has(EpollFlags::EPOLLOUT),
+            hup: has(EpollFlags::EPOLLHUP),
+            err: has(EpollFlags::EPOLLERR),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::fd::AsFd;
+    use std::time::Instant;
+
+    use super::*;
+
+    fn wait(poller: &Poller) -> Vec<Ready> {
+        let mut out = Vec::new();
+        poller.wait(&mut out, Some(Duration::ZERO)).unwrap();
+        out
+    }
+
+    #[test]
+    fn pipes_tell_data_room_and_hangup() {
+        let poller = Poller::new().unwrap();
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        assert!(poller.add(reader.as_fd(), 1, Interest::Read).unwrap());
+        assert!(poller.add(writer.as_fd(), 2, Interest::Hangup).unwrap());
+        assert_eq!(wait(&poller), []);
+        writer.write_all(b"x").unwrap();
+        let ready = wait(&poller);
+        assert_eq!((ready.len(), ready[0].token, ready[0].read, ready[0].hup), (1, 1, true, false));
+        poller.modify(writer.as_fd(), 2, Interest::Write).unwrap();
+        assert!(wait(&poller).iter().any(|r| r.token == 2 && r.write && !r.err));
+        poller.remove(reader.as_fd()).unwrap();
+        drop(reader);
+        let ready = wait(&poller);
+        assert_eq!((ready.len(), ready[0].token, ready[0].err), (1, 2, true));
+    }
+
+    #[test]
+    fn a_writer_that_goes_is_a_hangup() {
+        let poller = Poller::new().unwrap();
+        let (reader, writer) = std::io::pipe().unwrap();
+        poller.add(reader.as_fd(), 7, Interest::Read).unwrap();
+        drop(writer);
+        let ready = wait(&poller);
+        assert_eq!((ready.len(), ready[0].token, ready[0].hup), (1, 7, true));
+    }
+
+    #[test]
+    fn files_are_always_ready() {
+        let poller = Poller::new().unwrap();
+        for path in ["/dev/null", "/proc/self/exe", "/"] {
+            let file = std::fs::File::open(path).unwrap();
+            assert!(!poller.add(file.as_fd(), 1, Interest::Read).unwrap(), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_deadline_has_passed_when_the_wait_ends() {
+        let poller = Poller::new().unwrap();
+        let start = Instant::now();
+        poller.wait(&mut Vec::new(), Some(Duration::from_micros(1_500))).unwrap();
+        assert!(start.elapsed() >= Duration::from_micros(1_500));
+        assert_eq!(i32::from(rounded_up(Duration::MAX)), i32::MAX);
+    }
+}

@@ -1,0 +1,174 @@
+//! What tells prun to stop, and that a child has ended.
+//!
+//! SIGCHLD is blocked in every thread and read from a signalfd: one `read` for all children that ended
+//! meanwhile, and no handler. SIGINT comes through ctrlc, which calls back on a thread of its own;
+//! SIGTERM, SIGHUP and SIGQUIT through signal-hook, in the handler itself. Both note the signal in atomics
+//! and then wake the loop by sending prun a SIGCHLD, so that there is one descriptor to wait for.
+//!
+//! The third signal to stop ends prun where it arrives, in the handler or on ctrlc's thread, so that it
+//! works whatever the loop is doing.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+use super::given::given;
+
+/// The signals that stop prun.
+const STOPS: [i32; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT];
+
+/// The signals whose disposition prun, or Rust's runtime for it, changes: children get back what was given.
+pub(super) const CHANGED: [i32; 6] =
+    [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT, libc::SIGPIPE, libc::SIGCHLD];
+
+/// The same signal again within this time counts once: terminals and timeout(1) send to pid and to group.
+const SAME: u64 = 200_000_000;
+
+/// Signals that arrived, as the loop sees them.
+pub struct Signals {
+    descriptor: SignalFd,
+    /// How many of `ARRIVED` the loop has seen.
+    taken: usize,
+}
+
+/// What arrived since the last look.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Arrivals {
+    /// Signals to stop, in their order.
+    pub stop: Vec<i32>,
+    /// Children may have ended.
+    pub child: bool,
+}
+
+/// How many signals to stop were counted.
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+/// The first and the second of them; there is no third that anyone could look at.
+static ARRIVED: [AtomicI32; 2] = [AtomicI32::new(0), AtomicI32::new(0)];
+/// When each of `STOPS` was last counted, in nanoseconds; 0: never.
+static LAST: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
+
+impl Signals {
+    /// Takes the signals over. Call it once, before any other thread is there, so that all have SIGCHLD
+    /// blocked. A signal that was ignored when prun started stays ignored, one that was blocked stays so.
+    pub fn install() -> io::Result<Signals> {
+        let mut child = SigSet::empty();
+        child.add(Signal::SIGCHLD);
+        child.thread_block()?;
+        // Children of a process that ignores SIGCHLD leave no status behind.
+        set_default(libc::SIGCHLD);
+        let descriptor = SignalFd::with_flags(&child, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+        for signal in STOPS.into_iter().filter(|&signal| !given().ignored.contains(signal)) {
+            take_over(signal)?;
+        }
+        Ok(Signals { descriptor, taken: 0 })
+    }
+
+    /// Readable when there is something to [`take`](Signals::take).
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+
+    /// What arrived since the last call.
+    pub fn take(&mut self) -> Arrivals {
+        // One read is enough: the same signal is pending at most once.
+        let child = matches!(self.descriptor.read_signal(), Ok(Some(_)));
+        let mut stop = Vec::new();
+        while let Some(signal) = ARRIVED.get(self.taken).map(|slot| slot.load(Ordering::Acquire)) {
+            if signal == 0 {
+                break;
+            }
+            stop.push(signal);
+            self.taken += 1;
+        }
+        Arrivals { stop, child }
+    }
+}
+
+fn take_over(signal: i32) -> io::Result<()> {
+    if signal == libc::SIGINT {
+        // ctrlc can't tell which signal came, so it is told to take this one only.
+        return ctrlc::set_handler(|| arrived(libc::SIGINT)).map_err(io::Error::other);
+    }
+    // SAFETY: `arrived` calls only what a handler may call, allocates nothing and does not panic.
+    unsafe { signal_hook::low_level::register(signal, move || arrived(signal)) }.map(drop)
+}
+
+/// Notes a signal. Called in a handler: only atomics and plain system calls.
+fn arrived(signal: i32) {
+    // A handler must leave errno to the code that it interrupts.
+    let errno = Errno::last_raw();
+    if counts(signal, now()) {
+        match ARRIVED.get(COUNT.fetch_add(1, Ordering::AcqRel)) {
+            Some(slot) => slot.store(signal, Ordering::Release),
+            None => die(signal),
+        }
+        // SAFETY: plain system calls on numbers, which handlers may make.
+        unsafe { libc::kill(libc::getpid(), libc::SIGCHLD) };
+    }
+    Errno::set_raw(errno);
+}
+
+/// Whether this is not the same signal again within so short a time that it was meant once.
+fn counts(signal: i32, now: u64) -> bool {
+    let Some(last) = STOPS.iter().position(|&s| s == signal).map(|i| &LAST[i]) else { return false };
+    let before = last.load(Ordering::Acquire);
+    let again = before != 0 && now.saturating_sub(before) < SAME;
+    // Of two threads that are here at once, one counts.
+    !again && last.compare_exchange(before, now, Ordering::AcqRel, Ordering::Acquire).is_ok()
+}
+
+/// Nanoseconds on the monotonic clock.
+fn now() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the struct is live and writable; handlers may read clocks.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// Ends prun by this signal, as if it had never been handled, so that who waits for prun sees the truth.
+/// Where no signal ends it (as PID 1), it exits with 128 + n. Made of what handlers may call.
+pub fn die(signal: i32) -> ! {
+    set_default(signal);
+    // SAFETY: the set and the limit are plain C structs on the stack, for which zeroes are valid; the rest
+    // are plain system calls. No core is written for a SIGQUIT that was obeyed.
+    unsafe {
+        let no_core: libc::rlimit = std::mem::zeroed();
+        libc::setrlimit(libc::RLIMIT_CORE, &no_core);
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigaddset(&mut set, signal);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, std::ptr::null_mut());
+        libc::raise(signal);
+        libc::_exit(128 + signal)
+    }
+}
+
+fn set_default(signal: i32) {
+    // SAFETY: sigaction is a plain C struct, for which zeroes are valid: the default action, no flags. It is
+    // only read during the call, which handlers may make.
+    unsafe {
+        let action: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(signal, &action, std::ptr::null_mut());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_signal_counts_once_in_200_ms() {
+        let ms = 1_000_000;
+        let start = 5_000 * ms;
+        assert!(counts(libc::SIGTERM, start));
+        assert!(!counts(libc::SIGTERM, start + 199 * ms));
+        assert!(counts(libc::SIGHUP, start + 1), "another signal counts at once");
+        assert!(counts(libc::SIGTERM, start + 200 * ms));
+        assert!(!counts(libc::SIGTERM, start + 399 * ms));
+        assert!(!counts(libc::SIGUSR1, start), "no signal to stop");
+    }
+}

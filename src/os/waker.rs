@@ -1,0 +1,52 @@
+//! Ends the loop's wait from another thread.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use nix::sys::eventfd::{EfdFlags, EventFd};
+
+/// Shared by the threads that have something to tell and the loop that waits for it.
+pub struct Waker(EventFd);
+
+impl Waker {
+    pub fn new() -> nix::Result<Waker> {
+        EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK).map(Waker)
+    }
+
+    /// Makes [`Waker::fd`] readable.
+    pub fn wake(&self) {
+        // It can only fail because it was woken 2^64 times already.
+        let _ = self.0.write(1);
+    }
+
+    /// Makes it unreadable again. Call it before looking at what was told, so that nothing is missed.
+    pub fn drain(&self) {
+        // It can only fail because nobody has woken it.
+        let _ = self.0.read();
+    }
+
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::poller::{Interest, Poller};
+    use super::*;
+
+    #[test]
+    fn wakes_from_another_thread_until_drained() {
+        let (waker, poller) = (Waker::new().unwrap(), Poller::new().unwrap());
+        poller.add(waker.fd(), 3, Interest::Read).unwrap();
+        let mut ready = Vec::new();
+        std::thread::scope(|scope| {
+            scope.spawn(|| waker.wake());
+            poller.wait(&mut ready, None).unwrap();
+        });
+        assert_eq!((ready.len(), ready[0].token, ready[0].read), (1, 3, true));
+        waker.drain();
+        waker.drain();
+        poller.wait(&mut ready, Some(std::time::Duration::ZERO)).unwrap();
+        assert_eq!(ready, []);
+    }
+}

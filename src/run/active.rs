@@ -1,0 +1,141 @@
+//! A task that runs here: its processes, the pipes that prun holds of it, and what has to be known when it ends.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use nix::unistd::Pid;
+
+use super::wiring::Feed;
+use crate::event::{Exit, Time};
+use crate::flow::output::Outputs;
+use crate::os::group::GroupHandle;
+use crate::os::process;
+use crate::plan::Item;
+use crate::sched::TaskId;
+
+/// What stays the same over all attempts of a task.
+#[derive(Debug, Clone)]
+pub struct Work {
+    pub job: usize,
+    pub seq: u64,
+    pub items: Vec<Item>,
+    pub names: Arc<[String]>,
+}
+
+/// One process of the task.
+#[derive(Debug)]
+pub struct Process {
+    pub pid: Pid,
+    pub exit: Option<Exit>,
+}
+
+/// A pipe that the task's processes write to.
+#[derive(Debug)]
+pub struct Reader {
+    pub fd: OwnedFd,
+    /// The task's lanes that get what is read.
+    pub lanes: Vec<usize>,
+    /// Its last lines are kept for the report.
+    pub is_stderr: bool,
+}
+
+pub struct Active {
+    pub id: TaskId,
+    pub work: Work,
+    pub slot: usize,
+    pub attempt: u32,
+    pub started: Time,
+    pub processes: Vec<Process>,
+    /// Leaders and members can be told apart from other processes only while one of them is not reaped.
+    pub group: Group,
+    /// `None`: at its end.
+    pub readers: Vec<Option<Reader>>,
+    pub feed: Option<Feed>,
+    /// The last of what it wrote to stderr, for the report.
+    pub stderr_tail: Vec<u8>,
+    /// A signal was sent to it by prun.
+    pub stopping: bool,
+}
+
+/// How the task's processes are reached.
+pub enum Group {
+    /// By the number of the group, which is the pid of its first process.
+    Leader(Pid),
+    /// The first process was reaped: by a handle that can't mean another group.
+    Handle(GroupHandle),
+    /// It runs in prun's own group, and only its process is reached.
+    Own(Pid),
+}
+
+/// Bytes of stderr that are kept for the report.
+const TAIL: usize = 2048;
+
+impl Active {
+    pub fn live(&self) -> usize {
+        self.processes.iter().filter(|process| process.exit.is_none()).count()
+    }
+
+    pub fn is_drained(&self) -> bool {
+        self.readers.iter().all(Option::is_none)
+    }
+
+    /// Sends a signal to everything in the task's group.
+    pub fn signal(&self, signal: i32) {
+        // A group that has gone meanwhile needs no signal.
+        let _ = match &self.group {
+            Group::Leader(leader) => process::kill_group(*leader, signal),
+            Group::Handle(handle) => handle.signal(signal),
+            Group::Own(pid) if self.live() > 0 => process::kill(*pid, signal),
+            Group::Own(_) => Ok(()),
+        };
+    }
+
+    /// One of its processes ended and is about to be reaped.
+    pub fn exited(&mut self, stage: usize, exit: Exit) {
+        let others = self.live() > 1;
+        // From the reap on, the number may be another group's. Only these may have to be reached later.
+        if stage == 0
+            && (self.stopping || others)
+            && let Group::Leader(leader) = self.group
+            && let Ok(handle) = GroupHandle::open(leader)
+        {
+            self.group = Group::Handle(handle);
+        }
+        self.processes[stage].exit = Some(exit);
+    }
+
+    /// Whether a member of its group is left, once its own processes have been reaped.
+    pub fn group_is_alive(&self) -> bool {
+        match &self.group {
+            Group::Handle(handle) => handle.alive(),
+            Group::Leader(_) | Group::Own(_) => false,
+        }
+    }
+}
+
+impl Reader {
+    /// Hands on what was read.
+    pub fn hand_on(&self, key: usize, bytes: &[u8], tail: &mut Vec<u8>, outputs: &mut Outputs) {
+        for &lane in &self.lanes {
+            outputs.push(key, lane, bytes);
+        }
+        if self.is_stderr {
+            tail.extend_from_slice(&bytes[bytes.len().saturating_sub(TAIL)..]);
+            let excess = tail.len().saturating_sub(TAIL);
+            tail.drain(..excess);
+        }
+    }
+
+    /// Reads what is there, once. `None`: nothing is there now.
+    pub fn read(&self, buffer: &mut [u8]) -> Option<usize> {
+        loop {
+            match nix::unistd::read(self.fd.as_fd(), buffer) {
+                Ok(count) => return Some(count),
+                Err(nix::errno::Errno::EINTR) => {}
+                Err(nix::errno::Errno::EAGAIN) => return None,
+                // A pipe has no other errors than a caller's mistake; an end is the safe reading of one.
+                Err(_) => return Some(0),
+            }
+        }
+    }
+}

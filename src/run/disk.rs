@@ -1,0 +1,221 @@
+//! The thread for what may sleep on a disk: spilled output and files that jobs write to.
+//!
+//! Command in, completion out. The loop never waits for it; it only stops reading while too much is queued.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use crate::flow::output::SpillId;
+use crate::os;
+
+enum Command {
+    Spill(SpillId, Vec<u8>),
+    /// Hands the spilled file to a writer.
+    Take(SpillId, Sender<io::Result<File>>),
+    /// Copies the spilled file to an output file.
+    Copy(SpillId, u32, u64),
+    Drop(SpillId),
+    Open {
+        file: u32,
+        path: PathBuf,
+        append: bool,
+    },
+    Write(u32, Vec<u8>),
+    Close(u32),
+}
+
+#[derive(Default)]
+struct Progress {
+    queued: AtomicUsize,
+    failure: Mutex<Option<String>>,
+}
+
+pub struct Disk {
+    progress: Arc<Progress>,
+    thread: Option<(Sender<Command>, JoinHandle<()>)>,
+    waker: Arc<os::waker::Waker>,
+}
+
+impl Disk {
+    pub fn new(waker: Arc<os::waker::Waker>) -> Disk {
+        Disk { progress: Arc::default(), thread: None, waker }
+    }
+
+    pub fn spill(&mut self, spill: SpillId, bytes: Vec<u8>) {
+        self.send(Command::Spill(spill, bytes));
+    }
+
+    pub fn take(&mut self, spill: SpillId) -> Receiver<io::Result<File>> {
+        let (sender, receiver) = channel();
+        self.send(Command::Take(spill, sender));
+        receiver
+    }
+
+    pub fn copy(&mut self, spill: SpillId, file: u32, len: u64) {
+        self.send(Command::Copy(spill, file, len));
+    }
+
+    pub fn drop_spill(&mut self, spill: SpillId) {
+        self.send(Command::Drop(spill));
+    }
+
+    pub fn open(&mut self, file: u32, path: PathBuf, append: bool) {
+        self.send(Command::Open { file, path, append });
+    }
+
+    pub fn write(&mut self, file: u32, bytes: Vec<u8>) {
+        self.send(Command::Write(file, bytes));
+    }
+
+    pub fn close(&mut self, file: u32) {
+        self.send(Command::Close(file));
+    }
+
+    /// Bytes that are not on disk yet.
+    pub fn queued(&self) -> usize {
+        self.progress.queued.load(Ordering::Relaxed)
+    }
+
+    /// What went wrong, told once.
+    pub fn take_failure(&self) -> Option<String> {
+        self.progress.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Waits until everything is on disk.
+    pub fn finish(&mut self) {
+        if let Some((sender, thread)) = self.thread.take() {
+            drop(sender);
+            // A panic there has ended the process already.
+            let _ = thread.join();
+        }
+    }
+
+    fn send(&mut self, command: Command) {
+        if let Command::Spill(_, bytes) | Command::Write(_, bytes) = &command {
+            self.progress.queued.fetch_add(bytes.len(), Ordering::Relaxed);
+        }
+        if self.thread.is_none() {
+            let (sender, commands) = channel();
+            let mut worker = Worker::new(Arc::clone(&self.progress), Arc::clone(&self.waker));
+            let builder = thread::Builder::new().name("prun-disk".to_owned()).stack_size(128 << 10);
+            match builder.spawn(move || worker.run(&commands)) {
+                Ok(thread) => self.thread = Some((sender, thread)),
+                Err(error) => {
+                    return fail(&self.progress, &self.waker, format!("could not start a thread: {error}"));
+                }
+            }
+        }
+        if let Some((sender, _)) = &self.thread {
+            // The thread ends only when the sender is dropped.
+            let _ = sender.send(command);
+        }
+    }
+}
+
+fn fail(progress: &Progress, waker: &os::waker::Waker, why: String) {
+    progress.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
+    waker.wake();
+}
+
+/// Half of what the loop stops reading at: it is woken when so little is left.
+pub const RELAXED: usize = 4 << 20;
+
+struct Worker {
+    progress: Arc<Progress>,
+    waker: Arc<os::waker::Waker>,
+    spills: HashMap<SpillId, File>,
+    files: HashMap<u32, (PathBuf, File)>,
+}
+
+impl Worker {
+    fn new(progress: Arc<Progress>, waker: Arc<os::waker::Waker>) -> Worker {
+        Worker { progress, waker, spills: HashMap::new(), files: HashMap::new() }
+    }
+
+    fn run(&mut self, commands: &Receiver<Command>) {
+        for command in commands {
+            let len = match &command {
+                Command::Spill(_, bytes) | Command::Write(_, bytes) => bytes.len(),
+                _ => 0,
+            };
+            if let Err(why) = self.obey(command) {
+                fail(&self.progress, &self.waker, why);
+            }
+            let before = self.progress.queued.fetch_sub(len, Ordering::Relaxed);
+            if before > RELAXED && before - len <= RELAXED {
+                self.waker.wake();
+            }
+        }
+    }
+
+    fn obey(&mut self, command: Command) -> Result<(), String> {
+        let spilling = |error: io::Error| format!("could not keep output in a temporary file: {error}");
+        match command {
+            Command::Spill(spill, bytes) => {
+                let file = match self.spills.entry(spill) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(new) => new.insert(os::files::temporary().map_err(spilling)?),
+                };
+                file.write_all(&bytes).map_err(spilling)
+            }
+            Command::Take(spill, to) => {
+                // A writer that has failed takes nothing more.
+                let _ = to.send(self.taken(spill));
+                Ok(())
+            }
+            Command::Copy(spill, file, len) => {
+                let from = self.taken(spill).map_err(spilling)?;
+                let Some((path, to)) = self.files.get(&file) else { return Ok(()) };
+                let failed = |error| format!("could not write `{}`: {error}", path.display());
+                os::io::copy_file(&from, 0, len, to.as_fd()).map_err(failed)
+            }
+            Command::Drop(spill) => {
+                self.spills.remove(&spill);
+                Ok(())
+            }
+            Command::Open { file, path, append } => {
+                let failed = |error| format!("could not open `{}`: {error}", path.display());
+                let opened = create(&path, append).map_err(failed)?;
+                self.files.insert(file, (path, opened));
+                Ok(())
+            }
+            Command::Write(file, bytes) => {
+                // One that could not be opened was reported then.
+                let Some((path, to)) = self.files.get_mut(&file) else { return Ok(()) };
+                let failed = |error| format!("could not write `{}`: {error}", path.display());
+                to.write_all(&bytes).map_err(failed)
+            }
+            Command::Close(file) => {
+                self.files.remove(&file);
+                Ok(())
+            }
+        }
+    }
+
+    fn taken(&mut self, spill: SpillId) -> io::Result<File> {
+        Ok(self.spills.remove(&spill).ok_or(io::ErrorKind::NotFound)?)
+    }
+}
+
+/// Opens an output file; its folders are made.
+pub fn create(path: &std::path::Path, append: bool) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).write(true).append(append).truncate(!append);
+    match options.open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if let Some(folder) = path.parent() {
+                fs::create_dir_all(folder)?;
+            }
+            options.open(path)
+        }
+        result => result,
+    }
+}

@@ -1,0 +1,253 @@
+//! Starts the processes of one attempt: arguments, environment, directory, descriptors, and the pipes between
+//! the stages. All of a job that does not differ from task to task is prepared once.
+
+use std::collections::HashMap;
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::unistd::Pid;
+
+use crate::event::StartFailure;
+use crate::jobfile::values::StartMode;
+use crate::os::cstrings::CStrings;
+use crate::os::env::Env;
+use crate::os::find;
+use crate::os::start::{Group, Launcher, Order, StartError, Strategy};
+use crate::plan::template::Scope;
+use crate::plan::{Job, Stage};
+
+/// A variable longer than this could keep a command from starting that needs its room for arguments.
+const LONGEST_ITEM_VARIABLE: usize = 32 << 10;
+
+/// What the starts of one stage have in common.
+struct Prepared {
+    env: Env,
+    argv: CStrings,
+    /// The program that was looked for last, and where it is.
+    program: Option<(Vec<u8>, PathBuf, CString)>,
+}
+
+pub struct Launch {
+    launcher: Launcher,
+    prepared: HashMap<(usize, usize), Prepared>,
+    run_id: String,
+    /// prun's own directory; a child that is to run there needs no change of it.
+    here: PathBuf,
+    scratch: Vec<u8>,
+}
+
+/// One attempt of one task, as its processes know it.
+pub struct Attempt<'a> {
+    pub job: &'a Job,
+    pub job_index: usize,
+    pub number: u32,
+    pub scope: Scope<'a>,
+}
+
+impl Launch {
+    pub fn new(run_id: String) -> nix::Result<Launch> {
+        Ok(Launch {
+            launcher: Launcher::new()?,
+            prepared: HashMap::new(),
+            run_id,
+            here: std::env::current_dir().unwrap_or_default(),
+            scratch: Vec::new(),
+        })
+    }
+
+    /// Starts one stage.
+    pub fn stage(
+        &mut self,
+        attempt: &Attempt,
+        index: usize,
+        stdio: [RawFd; 3],
+        group: Group,
+    ) -> Result<Pid, StartFailure> {
+        let stage = &attempt.job.stages[index];
+        let key = (attempt.job_index, index);
+        if !self.prepared.contains_key(&key) {
+            let prepared = self.prepare(attempt, stage)?;
+            self.prepared.insert(key, prepared);
+        }
+        let Some(prepared) = self.prepared.get_mut(&key) else { unreachable!("it was prepared above") };
+        let argv = &mut prepared.argv;
+        argv.clear();
+        let mut holds_nul = false;
+        stage.what.for_each_word(&attempt.job.name, &attempt.scope, &mut self.scratch, &mut |word| {
+            holds_nul |= argv.push(word).is_err();
+        });
+        if holds_nul {
+            return Err(StartFailure {
+                code: 126,
+                why: "an argument holds a NUL byte, which no program can be given".into(),
+            });
+        }
+        set_own_variables(&mut prepared.env, attempt, stage, &mut self.scratch)?;
+        let directory = directory(stage, &attempt.scope, &self.here);
+        start(&mut self.launcher, prepared, stage, directory.as_deref(), stdio, group)
+    }
+
+    /// Forgets what was prepared for a job that has ended.
+    pub fn forget(&mut self, job: usize, stages: usize) {
+        for stage in 0..stages {
+            self.prepared.remove(&(job, stage));
+        }
+    }
+
+    fn prepare(&mut self, attempt: &Attempt, stage: &Stage) -> Result<Prepared, StartFailure> {
+        let mut env = Env::inherited();
+        let pid = std::process::id().to_string();
+        let own =
+            [("PRUN_RUN_ID", self.run_id.as_str()), ("PRUN_PID", &pid), ("PRUN_JOB", &attempt.job.name)];
+        for (name, value) in own {
+            // Numbers and checked names hold no NUL; a program's name as job name could.
+            let _ = env.set(name.as_bytes(), value.as_bytes());
+        }
+        for (name, value) in &stage.env {
+            if !value.uses_task() {
+                self.scratch.clear();
+                value.render(&attempt.scope, &mut self.scratch);
+                env.set(name.as_bytes(), &self.scratch).map_err(|_| nul_in(name))?;
+            }
+        }
+        Ok(Prepared { env, argv: CStrings::new(), program: None })
+    }
+}
+
+fn nul_in(variable: &str) -> StartFailure {
+    StartFailure { code: 126, why: format!("the value of the variable `{variable}` holds a NUL byte") }
+}
+
+/// The variables that differ from task to task.
+fn set_own_variables(
+    env: &mut Env,
+    attempt: &Attempt,
+    stage: &Stage,
+    scratch: &mut Vec<u8>,
+) -> Result<(), StartFailure> {
+    use std::io::Write;
+    env.clear_own();
+    let scope = &attempt.scope;
+    let numbers = [
+        ("PRUN_SEQ", scope.seq),
+        ("PRUN_SLOT", scope.slot as u64),
+        ("PRUN_ATTEMPT", u64::from(attempt.number)),
+    ];
+    for (name, number) in numbers {
+        scratch.clear();
+        // Writing to memory does not fail, and digits hold no NUL.
+        let _ = write!(scratch, "{number}");
+        let _ = env.set_own(name.as_bytes(), scratch);
+    }
+    if let [item] = scope.items {
+        scratch.clear();
+        for (at, column) in item.columns.iter().enumerate() {
+            if at > 0 {
+                scratch.push(b' ');
+            }
+            scratch.extend_from_slice(column);
+        }
+        if scratch.len() <= LONGEST_ITEM_VARIABLE {
+            // An item that holds a NUL does not fit into a variable.
+            let _ = env.set_own(b"PRUN_ITEM", scratch);
+        }
+    }
+    for (name, value) in &stage.env {
+        if value.uses_task() {
+            scratch.clear();
+            value.render(scope, scratch);
+            env.set_own(name.as_bytes(), scratch).map_err(|_| nul_in(name))?;
+        }
+    }
+    Ok(())
+}
+
+/// Where the stage runs, if that is not where prun is.
+fn directory(stage: &Stage, scope: &Scope, here: &Path) -> Option<PathBuf> {
+    let directory = match &stage.cwd {
+        Some(cwd) => super::wiring::path_of(cwd, &stage.base, scope),
+        None => stage.base.clone(),
+    };
+    (!directory.as_os_str().is_empty() && directory != here).then_some(directory)
+}
+
+fn start(
+    launcher: &mut Launcher,
+    prepared: &mut Prepared,
+    stage: &Stage,
+    directory: Option<&Path>,
+    stdio: [RawFd; 3],
+    group: Group,
+) -> Result<Pid, StartFailure> {
+    let Some(program) = prepared.argv.iter().next().map(<[u8]>::to_vec) else {
+        return Err(StartFailure { code: 126, why: "there is no command to execute".into() });
+    };
+    let cwd = directory.map(|path| CString::new(path.as_os_str().as_bytes()));
+    let Ok(cwd) = cwd.transpose() else {
+        return Err(StartFailure { code: 126, why: "the working directory's name holds a NUL byte".into() });
+    };
+    let mut looked_up_again = false;
+    loop {
+        let known = matches!(&prepared.program,
+            Some((name, dir, _)) if *name == program && (!is_relative(name) || Some(dir.as_path()) == directory));
+        if !known {
+            let path = find_program(&program, &prepared.env, directory)?;
+            prepared.program = Some((program.clone(), directory.unwrap_or(Path::new("")).to_owned(), path));
+            looked_up_again = true;
+        }
+        let Some((_, _, path)) = &prepared.program else { unreachable!("it was looked up above") };
+        let strategy = match stage.start {
+            StartMode::Spawn => Strategy::Spawn,
+            StartMode::Fork => Strategy::Fork,
+        };
+        let mut order = Order {
+            strategy,
+            path,
+            argv: &mut prepared.argv,
+            env: &mut prepared.env,
+            cwd: cwd.as_deref(),
+            stdio,
+            group,
+        };
+        match launcher.start(&mut order) {
+            Ok(pid) => return Ok(pid),
+            // It was there before: installed anew, or moved to another folder of PATH.
+            Err(error) if error.errno == Errno::ENOENT && !looked_up_again => prepared.program = None,
+            Err(error) => return Err(explain(&program, path, error, directory)),
+        }
+    }
+}
+
+/// Where a program is found may depend on the directory.
+fn is_relative(program: &[u8]) -> bool {
+    !program.starts_with(b"/")
+}
+
+fn find_program(program: &[u8], env: &Env, directory: Option<&Path>) -> Result<CString, StartFailure> {
+    let path = env.iter().find_map(|variable| variable.strip_prefix(b"PATH="));
+    find::resolve(program, path, directory).map_err(|not_found| {
+        let (code, why) = find::explain_missing(program, not_found);
+        StartFailure { code, why }
+    })
+}
+
+fn explain(program: &[u8], path: &CStr, error: StartError, directory: Option<&Path>) -> StartFailure {
+    let (code, why) = find::explain(program, path, error, directory);
+    StartFailure { code, why }
+}
+
+/// The ends of a task's pipes that its children use. Dropped, and so closed, when they have them.
+#[derive(Default)]
+pub struct ChildEnds(Vec<OwnedFd>);
+
+impl ChildEnds {
+    pub fn keep(&mut self, fd: impl Into<OwnedFd>) -> RawFd {
+        let fd = fd.into();
+        let raw = fd.as_raw_fd();
+        self.0.push(fd);
+        raw
+    }
+}

@@ -1,0 +1,134 @@
+//! Everything that prun writes to: its own stdout and stderr, files of jobs, temporary files.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::disk::{self, Disk};
+use super::writer::{Own, Writer};
+use crate::flow::output::{Dest, Op};
+use crate::os;
+
+/// The loop stops reading what tasks write while more than this waits to be written, and goes on below half.
+const CROWDED: usize = 8 << 20;
+
+pub struct Sinks {
+    stdout: Writer,
+    /// `None`: the same file as stdout, and so the same thread.
+    stderr: Option<Writer>,
+    disk: Disk,
+    files: u32,
+    waker: Arc<os::waker::Waker>,
+}
+
+/// What went wrong while writing.
+#[derive(Debug)]
+pub enum Failure {
+    /// Nobody reads stdout any more.
+    Closed,
+    /// Anything else, for people.
+    Other(String),
+}
+
+impl Sinks {
+    pub fn new() -> io::Result<Sinks> {
+        let waker = Arc::new(os::waker::Waker::new()?);
+        let same = os::io::same_file(os::own::stdout(), os::own::stderr());
+        Ok(Sinks {
+            stdout: Writer::new(Arc::clone(&waker)),
+            stderr: (!same).then(|| Writer::new(Arc::clone(&waker))),
+            disk: Disk::new(Arc::clone(&waker)),
+            files: 0,
+            waker,
+        })
+    }
+
+    /// Readable when one of the threads has something to tell.
+    pub fn waker(&self) -> &os::waker::Waker {
+        &self.waker
+    }
+
+    /// Whether stdout and stderr are one file: a bar on stderr then has to make way for output.
+    pub fn are_one(&self) -> bool {
+        self.stderr.is_none()
+    }
+
+    pub fn write(&mut self, own: Own, bytes: Vec<u8>) {
+        match (own, &mut self.stderr) {
+            (Own::Stderr, Some(stderr)) => stderr.bytes(own, bytes),
+            _ => self.stdout.bytes(own, bytes),
+        }
+    }
+
+    pub fn apply(&mut self, op: Op) {
+        match op {
+            Op::Write { dest: Dest::File(file), bytes } => self.disk.write(file, bytes),
+            Op::Write { dest, bytes } => self.write(own(dest), bytes),
+            Op::Spill { spill, bytes } => self.disk.spill(spill, bytes),
+            Op::Replay { dest: Dest::File(file), spill, len } => self.disk.copy(spill, file, len),
+            Op::Replay { dest, spill, len } => {
+                let file = self.disk.take(spill);
+                match (own(dest), &mut self.stderr) {
+                    (Own::Stderr, Some(stderr)) => stderr.file(Own::Stderr, file, len),
+                    (own, _) => self.stdout.file(own, file, len),
+                }
+            }
+            Op::Drop { spill } => self.disk.drop_spill(spill),
+            Op::Close { dest: Dest::File(file) } => self.disk.close(file),
+            Op::Close { .. } => {}
+        }
+    }
+
+    /// A file that output goes to through prun.
+    pub fn open_file(&mut self, path: PathBuf, append: bool) -> Dest {
+        self.files += 1;
+        self.disk.open(self.files, path, append);
+        Dest::File(self.files)
+    }
+
+    /// Whether so much waits to be written that reading must stop. The loop is woken when it may go on.
+    pub fn crowded(&self) -> bool {
+        if self.disk.queued() > 2 * disk::RELAXED {
+            return true;
+        }
+        let mut crowded = false;
+        for writer in [Some(&self.stdout), self.stderr.as_ref()].into_iter().flatten() {
+            if writer.queued() > CROWDED {
+                writer.wake_below(CROWDED / 2);
+                crowded = true;
+            }
+        }
+        crowded
+    }
+
+    /// What went wrong since the last call.
+    pub fn take_failure(&self) -> Option<Failure> {
+        if let Some(why) = self.disk.take_failure() {
+            return Some(Failure::Other(why));
+        }
+        let failure = self.stdout.take_failure().or_else(|| self.stderr.as_ref()?.take_failure());
+        match failure? {
+            (Own::Stdout, error) if error.kind() == io::ErrorKind::BrokenPipe => Some(Failure::Closed),
+            (Own::Stdout, error) => Some(Failure::Other(format!("could not write to stdout: {error}"))),
+            // Nobody can be told that nobody listens.
+            (Own::Stderr, error) => Some(Failure::Other(format!("could not write to stderr: {error}"))),
+        }
+    }
+
+    /// Everything was written, or never will be. If not, the loop is woken when it is.
+    pub fn is_done(&self) -> bool {
+        self.stdout.is_done() && self.stderr.as_ref().is_none_or(Writer::is_done)
+    }
+
+    /// Waits until all files of jobs are written.
+    pub fn finish_files(&mut self) {
+        self.disk.finish();
+    }
+}
+
+fn own(dest: Dest) -> Own {
+    match dest {
+        Dest::Stderr => Own::Stderr,
+        Dest::Stdout | Dest::File(_) => Own::Stdout,
+    }
+}

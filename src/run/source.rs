@@ -1,0 +1,325 @@
+//! Items, read when they are wanted: a million lines cost no memory, and the first task starts when the first
+//! line is there.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::token::Token;
+use crate::flow::records::Splitter;
+use crate::flow::table::Table;
+use crate::os;
+use crate::os::input::SharedInput;
+use crate::os::poller::{Interest, Poller};
+use crate::plan::argv::Fitter;
+use crate::plan::items::{self, ItemIter};
+use crate::plan::{Batch, Input, Item, Items, Job, Plan, What};
+
+/// The answer to a pull.
+pub enum Pulled {
+    /// What one task works on, and the names of its columns.
+    Items(Vec<Item>, Arc<[String]>),
+    /// Nothing is there now; see [`Sources::watch`].
+    Wait,
+    End,
+    Failed(String),
+}
+
+/// One chunk of a file or a pipe.
+const CHUNK: usize = 64 << 10;
+/// What `PRUN_…` variables take of the room for arguments, at most.
+const OWN_VARIABLES: usize = 4096;
+
+/// Tasks of a job, if that is known before any item is read.
+pub fn known_total(job: &Job) -> Option<u64> {
+    items::known_total(&job.items, &job.batch)
+}
+
+/// The sources of all jobs, opened when they are first asked.
+pub struct Sources {
+    plan: Arc<Plan>,
+    sources: Vec<Option<Source>>,
+    /// Bytes that arguments and environment of one command may take.
+    room: usize,
+}
+
+impl Sources {
+    pub fn new(plan: Arc<Plan>, room: usize) -> Sources {
+        let sources = plan.jobs.iter().map(|_| None).collect();
+        Sources { plan, sources, room }
+    }
+
+    /// What the next task of the job works on.
+    pub fn next(&mut self, job: usize) -> Pulled {
+        if self.sources[job].is_none() {
+            match Source::open(&self.plan.jobs[job], self.room) {
+                Ok(source) => self.sources[job] = Some(source),
+                Err(why) => return Pulled::Failed(why),
+            }
+        }
+        let Some(source) = &mut self.sources[job] else { return Pulled::End };
+        source.next(self.plan.jobs[job].batch)
+    }
+
+    /// Asks the poller to tell when items can be read.
+    pub fn watch(&mut self, job: usize, poller: &Poller) -> nix::Result<()> {
+        if let Some(Source { kind: Kind::Stream(stream), .. }) = &mut self.sources[job]
+            && !stream.watched
+        {
+            poller.add(stream.input.fd(), Token::Items(job).pack(), Interest::Read)?;
+            stream.watched = true;
+        }
+        Ok(())
+    }
+
+    /// Asks it no longer. Level-triggered, it would tell again and again while no item is wanted.
+    pub fn pause(&mut self, job: usize, poller: &Poller) {
+        if let Some(Source { kind: Kind::Stream(stream), .. }) = &mut self.sources[job]
+            && stream.watched
+        {
+            let _ = poller.remove(stream.input.fd());
+            stream.watched = false;
+        }
+    }
+
+    /// The job wants no more items.
+    pub fn close(&mut self, job: usize, poller: &Poller) {
+        self.pause(job, poller);
+        self.sources[job] = None;
+    }
+}
+
+struct Source {
+    kind: Kind,
+    names: Arc<[String]>,
+    /// Items of a batch that is not full yet.
+    batch: Vec<Item>,
+    /// The item that did not fit into the last batch.
+    left_over: Option<Item>,
+    fit: Option<Fit>,
+}
+
+/// As many items as the system takes for one command.
+struct Fit {
+    fitter: Fitter,
+    what: What,
+}
+
+enum Kind {
+    /// In memory, or counted out.
+    Memory(ItemIter),
+    Glob(Paths),
+    Stream(Stream),
+}
+
+struct Paths {
+    paths: glob::Paths,
+    /// What relative patterns were put after, and is taken off again.
+    base: PathBuf,
+}
+
+struct Stream {
+    input: SharedInput,
+    /// For messages.
+    name: String,
+    form: Form,
+    ended: bool,
+    watched: bool,
+}
+
+enum Form {
+    Records(Splitter),
+    Table { table: Table, header: bool },
+}
+
+/// One item, or why there is none.
+enum Next {
+    Item(Option<Item>),
+    Wait,
+    End,
+}
+
+impl Source {
+    fn open(job: &Job, room: usize) -> Result<Source, String> {
+        let kind = match &job.items {
+            Items::Glob { pattern, base } => Kind::Glob(Paths::open(pattern, base)?),
+            Items::Lines { from, separator, skip_empty } => {
+                Kind::Stream(Stream::open(from, Form::Records(Splitter::new(*separator, *skip_empty)))?)
+            }
+            Items::Csv { from, separator, header } => {
+                let form = Form::Table { table: Table::new(*separator), header: *header };
+                Kind::Stream(Stream::open(from, form)?)
+            }
+            items => match ItemIter::new(items) {
+                Some(iter) => Kind::Memory(iter),
+                None => return Err("combinations of sources that have to be read are not supported".into()),
+            },
+        };
+        let fit = (job.batch == Batch::Fit).then(|| {
+            let what = job.stages[0].what.clone();
+            let fixed = os::env::Env::inherited().room() + OWN_VARIABLES;
+            Fit { fitter: Fitter::new(&what, &job.name, fixed, room), what }
+        });
+        let names = items::column_names(&job.items).into();
+        Ok(Source { kind, names, batch: Vec::new(), left_over: None, fit })
+    }
+
+    fn next(&mut self, batch: Batch) -> Pulled {
+        loop {
+            let next = match self.left_over.take() {
+                Some(item) => Ok(Next::Item(Some(item))),
+                None => self.one(),
+            };
+            match next {
+                Ok(Next::Item(None)) => return Pulled::Items(Vec::new(), Arc::clone(&self.names)),
+                Ok(Next::Item(Some(item))) => {
+                    if let Some(Fit { fitter, what }) = &mut self.fit
+                        && !fitter.take(what, &self.names, &item)
+                    {
+                        self.left_over = Some(item);
+                        return self.full();
+                    }
+                    self.batch.push(item);
+                    match batch {
+                        Batch::One => return self.full(),
+                        Batch::UpTo(most) if self.batch.len() >= most => return self.full(),
+                        Batch::UpTo(_) | Batch::Fit => {}
+                    }
+                }
+                Ok(Next::Wait) => return Pulled::Wait,
+                Ok(Next::End) if self.batch.is_empty() => return Pulled::End,
+                Ok(Next::End) => return self.full(),
+                Err(why) => return Pulled::Failed(why),
+            }
+        }
+    }
+
+    fn full(&mut self) -> Pulled {
+        if let Some(fit) = &mut self.fit {
+            fit.fitter.clear();
+        }
+        Pulled::Items(std::mem::take(&mut self.batch), Arc::clone(&self.names))
+    }
+
+    fn one(&mut self) -> Result<Next, String> {
+        match &mut self.kind {
+            Kind::Memory(iter) => Ok(iter.next().map_or(Next::End, Next::Item)),
+            Kind::Glob(paths) => paths.next(),
+            Kind::Stream(stream) => stream.next(&mut self.names),
+        }
+    }
+}
+
+impl Paths {
+    fn open(pattern: &str, base: &Path) -> Result<Paths, String> {
+        let options = glob::MatchOptions {
+            case_sensitive: true,
+            require_literal_separator: true,
+            require_literal_leading_dot: true,
+        };
+        let base_pattern = glob::Pattern::escape(&base.to_string_lossy());
+        let (full, base) = if Path::new(pattern).is_absolute() || base.as_os_str().is_empty() {
+            (pattern.to_owned(), PathBuf::new())
+        } else {
+            (format!("{base_pattern}/{pattern}"), base.to_owned())
+        };
+        match glob::glob_with(&full, options) {
+            Ok(paths) => Ok(Paths { paths, base }),
+            Err(error) => Err(format!("the glob `{pattern}` is no pattern: {}", error.msg)),
+        }
+    }
+
+    fn next(&mut self) -> Result<Next, String> {
+        use std::os::unix::ffi::OsStrExt;
+        match self.paths.next() {
+            None => Ok(Next::End),
+            Some(Ok(path)) => {
+                let path = path.strip_prefix(&self.base).unwrap_or(&path);
+                Ok(Next::Item(Some(Item { columns: vec![path.as_os_str().as_bytes().to_vec()] })))
+            }
+            Some(Err(error)) => {
+                let why = os::own::reason(error.error());
+                Err(format!("could not read the folder `{}`: {why}", error.path().display()))
+            }
+        }
+    }
+}
+
+impl Stream {
+    fn open(from: &Input, form: Form) -> Result<Stream, String> {
+        let (name, opened) = match from {
+            Input::Stdin => ("stdin".to_owned(), own_stdin()),
+            Input::File(path) => {
+                (format!("`{}`", path.display()), os::own::open_input(path).map(OwnedFd::from))
+            }
+        };
+        let input = opened.and_then(SharedInput::new);
+        let input = input
+            .map_err(|error| format!("could not read items from {name}: {}", os::own::reason(&error)))?;
+        Ok(Stream { input, name, form, ended: false, watched: false })
+    }
+
+    fn next(&mut self, names: &mut Arc<[String]>) -> Result<Next, String> {
+        let mut chunk = Vec::new();
+        loop {
+            if let Some(columns) = self.form.next() {
+                if let Form::Table { header, .. } = &mut self.form
+                    && std::mem::take(header)
+                {
+                    let name = |column: Vec<u8>| String::from_utf8_lossy(&column).trim().to_owned();
+                    *names = columns.into_iter().map(name).collect();
+                    continue;
+                }
+                return Ok(Next::Item(Some(Item { columns })));
+            }
+            if self.ended {
+                return Ok(Next::End);
+            }
+            chunk.resize(CHUNK, 0);
+            match self.input.read_nowait(&mut chunk) {
+                Ok(None) => return Ok(Next::Wait),
+                Ok(Some(0)) => {
+                    self.ended = true;
+                    self.form.finish();
+                }
+                Ok(Some(count)) => self.form.push(&chunk[..count]),
+                Err(error) => {
+                    let why = os::own::reason(&error);
+                    return Err(format!("could not read items from {}: {why}", self.name));
+                }
+            }
+        }
+    }
+}
+
+impl Form {
+    fn push(&mut self, bytes: &[u8]) {
+        match self {
+            Form::Records(splitter) => splitter.push(bytes),
+            Form::Table { table, .. } => table.push(bytes),
+        }
+    }
+
+    fn finish(&mut self) {
+        match self {
+            Form::Records(splitter) => splitter.end(),
+            Form::Table { table, .. } => table.end(),
+        }
+    }
+
+    fn next(&mut self) -> Option<Vec<Vec<u8>>> {
+        match self {
+            Form::Records(splitter) => splitter.next_record().map(|record| vec![record.to_vec()]),
+            Form::Table { table, .. } => table.next_row(),
+        }
+    }
+}
+
+/// A descriptor of our own for prun's stdin; what is behind it stays shared with whoever started prun.
+fn own_stdin() -> io::Result<OwnedFd> {
+    if !os::given::given().open[0] {
+        return Err(io::Error::from_raw_os_error(nix::libc::EBADF));
+    }
+    os::own::stdin().as_fd().try_clone_to_owned()
+}

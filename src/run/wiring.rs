@@ -1,0 +1,230 @@
+//! What becomes descriptors 0, 1 and 2 of a task's processes, and where what they write goes.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::disk;
+use super::sinks::Sinks;
+use crate::event::StartFailure;
+use crate::flow::output::{Dest, LaneSpec};
+use crate::jobfile::values::OutputMode;
+use crate::os;
+use crate::plan::template::{Scope, Template};
+use crate::plan::{Items, Job, Output, Stage, Stdin};
+
+/// Which of a stage's outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stream {
+    Stdout,
+    Stderr,
+}
+
+/// Where a stream goes.
+pub enum Target {
+    /// A descriptor that prun keeps.
+    Kept(RawFd),
+    /// A file of this attempt's own.
+    File(OwnedFd),
+    /// Through prun.
+    Lanes(Vec<LaneSpec>),
+    /// The next stage.
+    Pipe,
+    /// Where stdout goes.
+    Stdout,
+}
+
+/// A file that is opened once for a job.
+enum JobFile {
+    Direct(File),
+    Lane(Dest),
+}
+
+/// Descriptors that tasks share, and files of jobs.
+pub struct Wiring {
+    null: File,
+    /// Never data, never an end: a pipe whose writing end nobody uses.
+    open: Option<(os_pipe::PipeReader, os_pipe::PipeWriter)>,
+    job_files: HashMap<(usize, usize, Stream), JobFile>,
+}
+
+/// Input for a child that prun writes.
+pub struct Feed {
+    pub to: OwnedFd,
+    pub bytes: Vec<u8>,
+    pub written: usize,
+}
+
+/// A child's stdin.
+pub enum Source {
+    Kept(RawFd),
+    Owned(OwnedFd),
+    /// The child's end, and what is still to be written to ours.
+    Fed(OwnedFd, Option<Feed>),
+}
+
+/// A pipe holds this much when it is new.
+const PIPE: usize = 64 << 10;
+/// Feeds get more: fewer rounds through the loop.
+const FEED_PIPE: usize = 256 << 10;
+
+impl Wiring {
+    pub fn new() -> io::Result<Wiring> {
+        Ok(Wiring { null: os::files::dev_null()?, open: None, job_files: HashMap::new() })
+    }
+
+    /// What the first stage reads.
+    pub fn stdin(&mut self, stage: &Stage, scope: &Scope) -> Result<Source, StartFailure> {
+        match &stage.stdin {
+            Stdin::Null | Stdin::Pipe => Ok(Source::Kept(self.null.as_raw_fd())),
+            Stdin::Inherit => Ok(Source::Kept(0)),
+            Stdin::Open => {
+                if self.open.is_none() {
+                    self.open = Some(os_pipe::pipe().map_err(|error| no_pipe(&error))?);
+                }
+                Ok(Source::Kept(self.open.as_ref().map_or(-1, |(reader, _)| reader.as_raw_fd())))
+            }
+            Stdin::Item => {
+                let mut bytes = Vec::new();
+                for item in scope.items {
+                    bytes.extend_from_slice(&item.columns.join(&b'\t'));
+                    bytes.push(b'\n');
+                }
+                feed(bytes)
+            }
+            Stdin::Text(text) => {
+                let mut bytes = Vec::new();
+                text.render(scope, &mut bytes);
+                feed(bytes)
+            }
+            Stdin::File(path) => {
+                let path = path_of(path, &stage.base, scope);
+                let file = os::own::open_input(&path).map_err(|error| no_file(&path, &error))?;
+                Ok(Source::Owned(file.into()))
+            }
+        }
+    }
+
+    /// Where a stage's stream goes.
+    pub fn target(
+        &mut self,
+        job: (usize, &Job),
+        stage: usize,
+        stream: Stream,
+        scope: &Scope,
+        tag: Option<&Arc<[u8]>>,
+        sinks: &mut Sinks,
+    ) -> Result<Target, StartFailure> {
+        let (index, job) = job;
+        let (own, shown) = match stream {
+            Stream::Stdout => (1, Dest::Stdout),
+            Stream::Stderr => (2, Dest::Stderr),
+        };
+        let shown = LaneSpec { dest: shown, tag: tag.cloned(), own: false };
+        let output = match stream {
+            Stream::Stdout => &job.stages[stage].stdout,
+            Stream::Stderr => &job.stages[stage].stderr,
+        };
+        let file = |dest, own| LaneSpec { dest, tag: None, own };
+        Ok(match output {
+            Output::Null => Target::Kept(self.null.as_raw_fd()),
+            Output::Inherit => Target::Kept(own),
+            Output::Pipe => Target::Pipe,
+            Output::Stdout => Target::Stdout,
+            Output::Show if job.output == OutputMode::Raw => Target::Kept(own),
+            Output::Show => Target::Lanes(vec![shown]),
+            Output::File { path, append, show: false, per_task: true } => {
+                let path = path_of(path, &job.stages[stage].base, scope);
+                let file = disk::create(&path, *append).map_err(|error| no_file(&path, &error))?;
+                Target::File(file.into())
+            }
+            Output::File { path, append, show: true, per_task: true } => {
+                let path = path_of(path, &job.stages[stage].base, scope);
+                Target::Lanes(vec![shown, file(sinks.open_file(path, *append), true)])
+            }
+            Output::File { path, append, show, per_task: false } => {
+                let path = path_of(path, &job.stages[stage].base, scope);
+                let alone = matches!(job.items, Items::None) || job.output == OutputMode::Raw;
+                match self.job_file((index, stage, stream), path, *append, alone && !show, sinks)? {
+                    JobFile::Direct(file) => Target::Kept(file.as_raw_fd()),
+                    JobFile::Lane(dest) if *show => Target::Lanes(vec![shown, file(*dest, false)]),
+                    JobFile::Lane(dest) => Target::Lanes(vec![file(*dest, false)]),
+                }
+            }
+        })
+    }
+
+    /// `direct`: the children write it themselves.
+    fn job_file(
+        &mut self,
+        key: (usize, usize, Stream),
+        path: PathBuf,
+        append: bool,
+        direct: bool,
+        sinks: &mut Sinks,
+    ) -> Result<&JobFile, StartFailure> {
+        use std::collections::hash_map::Entry;
+        Ok(match self.job_files.entry(key) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) if direct => {
+                // Several tasks may write at once: each at the end.
+                if !append {
+                    disk::create(&path, false).map_err(|error| no_file(&path, &error))?;
+                }
+                let file = disk::create(&path, true).map_err(|error| no_file(&path, &error))?;
+                new.insert(JobFile::Direct(file))
+            }
+            Entry::Vacant(new) => new.insert(JobFile::Lane(sinks.open_file(path, append))),
+        })
+    }
+}
+
+fn feed(bytes: Vec<u8>) -> Result<Source, StartFailure> {
+    let (reader, writer) = os_pipe::pipe().map_err(|error| no_pipe(&error))?;
+    os::own::set_nonblocking(writer.as_fd()).map_err(|error| no_pipe(&error.into()))?;
+    if bytes.len() > PIPE {
+        os::io::set_pipe_size(writer.as_fd(), FEED_PIPE);
+    }
+    let mut feed = Feed { to: writer.into(), bytes, written: 0 };
+    // Most feeds fit into the pipe and cost the loop nothing more.
+    let rest = if feed.write() { None } else { Some(feed) };
+    Ok(Source::Fed(reader.into(), rest))
+}
+
+impl Feed {
+    /// Writes as much as there is room for; says whether the feed is over. A child that stops reading is no
+    /// error.
+    pub fn write(&mut self) -> bool {
+        while self.written < self.bytes.len() {
+            match nix::unistd::write(&self.to, &self.bytes[self.written..]) {
+                Ok(count) => self.written += count,
+                Err(nix::errno::Errno::EAGAIN) => return false,
+                Err(nix::errno::Errno::EINTR) => {}
+                Err(_) => return true,
+            }
+        }
+        true
+    }
+}
+
+/// A path of a job, seen from its folder.
+pub fn path_of(path: &Template, base: &Path, scope: &Scope) -> PathBuf {
+    use std::os::unix::ffi::OsStringExt;
+    let mut bytes = Vec::new();
+    path.render(scope, &mut bytes);
+    base.join(PathBuf::from(std::ffi::OsString::from_vec(bytes)))
+}
+
+fn no_file(path: &Path, error: &io::Error) -> StartFailure {
+    StartFailure {
+        code: 126,
+        why: format!("could not open `{}`: {}", path.display(), os::own::reason(error)),
+    }
+}
+
+pub fn no_pipe(error: &io::Error) -> StartFailure {
+    StartFailure { code: 126, why: format!("could not make a pipe: {}", os::own::reason(error)) }
+}

@@ -1,0 +1,198 @@
+//! The thread that writes to prun's own stdout and stderr, so that a slow reader never blocks the loop.
+//!
+//! One for each distinct file behind the two descriptors: on a terminal there is one thread for both, which
+//! keeps what prun says and what its tasks say in order.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, IoSlice};
+use std::os::fd::BorrowedFd;
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use crate::os;
+
+/// Which of prun's own descriptors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Own {
+    Stdout,
+    Stderr,
+}
+
+enum Job {
+    Bytes(Own, Vec<u8>),
+    /// What was spilled: the file comes when the I/O thread has written all of it.
+    File(Own, Receiver<io::Result<File>>, u64),
+}
+
+#[derive(Default)]
+struct State {
+    jobs: VecDeque<Job>,
+    /// Bytes in `jobs` and in the hands of the thread. Files do not count: they are on disk.
+    queued: usize,
+    /// Jobs in the hands of the thread.
+    busy: bool,
+    /// The first failure; nothing is written after it.
+    failure: Option<(Own, io::Error)>,
+    /// The loop wants to be woken when no more than this is queued.
+    wake_below: Option<usize>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    work: Condvar,
+    waker: Arc<os::waker::Waker>,
+}
+
+impl Shared {
+    /// A panic in the thread ends the process (`panic = "abort"`), so the lock is never left poisoned there.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub struct Writer {
+    shared: Arc<Shared>,
+    /// The thread is started by the first write: many runs have nothing to say.
+    started: bool,
+}
+
+impl Writer {
+    pub fn new(waker: Arc<os::waker::Waker>) -> Writer {
+        let shared = Shared { state: Mutex::default(), work: Condvar::new(), waker };
+        Writer { shared: Arc::new(shared), started: false }
+    }
+
+    pub fn bytes(&mut self, own: Own, bytes: Vec<u8>) {
+        let len = bytes.len();
+        self.push(Job::Bytes(own, bytes), len);
+    }
+
+    pub fn file(&mut self, own: Own, file: Receiver<io::Result<File>>, len: u64) {
+        self.push(Job::File(own, file, len), 0);
+    }
+
+    fn push(&mut self, job: Job, len: usize) {
+        if !self.started {
+            self.started = true;
+            let shared = Arc::clone(&self.shared);
+            let name = "prun-writer".to_owned();
+            let spawned =
+                thread::Builder::new().name(name).stack_size(128 << 10).spawn(move || work(&shared));
+            if let Err(error) = spawned {
+                self.shared.lock().failure = Some((Own::Stdout, error));
+            }
+        }
+        let mut state = self.shared.lock();
+        if state.failure.is_some() {
+            return;
+        }
+        state.queued += len;
+        state.jobs.push_back(job);
+        let idle = !state.busy;
+        drop(state);
+        if idle {
+            self.shared.work.notify_one();
+        }
+    }
+
+    /// Bytes that are not written yet.
+    pub fn queued(&self) -> usize {
+        self.shared.lock().queued
+    }
+
+    /// Everything was written, or never will be. If not, the loop is woken when it is.
+    pub fn is_done(&self) -> bool {
+        let mut state = self.shared.lock();
+        let done = state.failure.is_some() || (state.jobs.is_empty() && !state.busy);
+        if !done {
+            state.wake_below = Some(0);
+        }
+        done
+    }
+
+    /// Wakes the loop when no more than this is queued.
+    pub fn wake_below(&self, bytes: usize) {
+        let mut state = self.shared.lock();
+        if state.queued <= bytes {
+            self.shared.waker.wake();
+        } else {
+            state.wake_below = Some(bytes);
+        }
+    }
+
+    /// What went wrong, told once.
+    pub fn take_failure(&self) -> Option<(Own, io::Error)> {
+        let mut state = self.shared.lock();
+        let failure = state.failure.as_mut()?;
+        let told = io::Error::from(io::ErrorKind::Other);
+        let (own, error) = (failure.0, std::mem::replace(&mut failure.1, told));
+        (error.kind() != io::ErrorKind::Other).then_some((own, error))
+    }
+}
+
+fn work(shared: &Shared) {
+    let mut state = shared.lock();
+    loop {
+        if state.jobs.is_empty() {
+            state.busy = false;
+            report(&mut state, shared);
+            state = shared.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+            continue;
+        }
+        state.busy = true;
+        let jobs = std::mem::take(&mut state.jobs);
+        let taken = state.queued;
+        drop(state);
+        let result = write(jobs);
+        state = shared.lock();
+        state.queued -= taken;
+        if let Err(failure) = result {
+            *state = State { failure: Some(failure), ..State::default() };
+            shared.waker.wake();
+            return;
+        }
+        report(&mut state, shared);
+    }
+}
+
+fn report(state: &mut State, shared: &Shared) {
+    let idle = state.jobs.is_empty() && !state.busy;
+    if state.wake_below.is_some_and(|below| state.queued <= below && (below > 0 || idle)) {
+        state.wake_below = None;
+        shared.waker.wake();
+    }
+}
+
+/// Writes pieces for the same descriptor together: tasks that end at the same time cost one call.
+fn write(mut jobs: VecDeque<Job>) -> Result<(), (Own, io::Error)> {
+    while let Some(job) = jobs.pop_front() {
+        match job {
+            Job::Bytes(own, bytes) => {
+                let mut together = vec![bytes];
+                while let Some(Job::Bytes(next, more)) = jobs.front_mut()
+                    && *next == own
+                {
+                    together.push(std::mem::take(more));
+                    jobs.pop_front();
+                }
+                let mut parts: Vec<_> = together.iter().map(|bytes| IoSlice::new(bytes)).collect();
+                os::io::write_all(fd(own), &mut parts).map_err(|error| (own, error))?;
+            }
+            Job::File(own, file, len) => {
+                let file = file.recv().unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()));
+                file.and_then(|file| os::io::copy_file(&file, 0, len, fd(own)))
+                    .map_err(|error| (own, error))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn fd(own: Own) -> BorrowedFd<'static> {
+    match own {
+        Own::Stdout => os::own::stdout(),
+        Own::Stderr => os::own::stderr(),
+    }
+}

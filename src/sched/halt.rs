@@ -1,0 +1,81 @@
+//! When the run, or a job, stops by itself. Pure.
+
+use crate::event::Outcome;
+use crate::jobfile::values::{Halt, HaltLimit, HaltOn, StatusMode};
+
+/// Tasks that ended, by how.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub ok: u64,
+    pub failed: u64,
+    pub cancelled: u64,
+    pub skipped: u64,
+}
+
+impl Tally {
+    pub fn add(&mut self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Ok => self.ok += 1,
+            Outcome::Cancelled => self.cancelled += 1,
+            Outcome::Skipped => self.skipped += 1,
+            _ => self.failed += 1,
+        }
+    }
+
+    /// Tasks that ended by themselves.
+    pub fn done(&self) -> u64 {
+        self.ok + self.failed
+    }
+
+    fn count(&self, on: HaltOn) -> u64 {
+        match on {
+            HaltOn::Fail => self.failed,
+            HaltOn::Success => self.ok,
+            HaltOn::Done => self.done(),
+        }
+    }
+
+    /// Whether the end of a task with this outcome, already counted, is what the halt waits for.
+    pub fn reached(&self, halt: &Halt, outcome: &Outcome) -> bool {
+        let concerns = match halt.on {
+            HaltOn::Fail => outcome.is_failure(),
+            HaltOn::Success => *outcome == Outcome::Ok,
+            HaltOn::Done => outcome.is_failure() || *outcome == Outcome::Ok,
+        };
+        let count = self.count(halt.on);
+        concerns
+            && match halt.limit {
+                HaltLimit::Count(limit) => count >= limit,
+                HaltLimit::Percent(percent) => {
+                    self.done() >= 3 && count as f64 * 100.0 >= percent * self.done() as f64
+                }
+            }
+    }
+}
+
+/// What the exit status follows from when the halt came true: the failure that did it, or success. With `done`
+/// it is as without a halt.
+pub fn trigger(halt: &Halt, outcome: &Outcome) -> Option<Outcome> {
+    match halt.on {
+        HaltOn::Fail | HaltOn::Success => Some(outcome.clone()),
+        HaltOn::Done => None,
+    }
+}
+
+/// Why the run stops, for people.
+pub fn phrase(halt: &Halt, tally: &Tally) -> String {
+    let count = tally.count(halt.on);
+    let what = match halt.on {
+        HaltOn::Fail => "failed",
+        HaltOn::Success => "succeeded",
+        HaltOn::Done => "ended",
+    };
+    let tasks = if count == 1 { "task" } else { "tasks" };
+    let end = if halt.now { "stopping the others" } else { "starting no more" };
+    format!("{count} {tasks} {what}: {end}")
+}
+
+/// xargs starts nothing more after an exit of 255 or a death by signal; so does prun when asked for its status.
+pub fn xargs_stops(mode: StatusMode, outcome: &Outcome) -> bool {
+    mode == StatusMode::Xargs && matches!(outcome, Outcome::Failed(255) | Outcome::Killed(_))
+}

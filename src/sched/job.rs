@@ -1,0 +1,282 @@
+//! Jobs: when they may begin (`after`), what they are doing, how they ended. Pure.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use super::halt::Tally;
+use super::slots::Slots;
+use super::task::TaskId;
+use super::{Action, JobId, Supervisor};
+use crate::event::{Outcome, RunEvent};
+use crate::plan::{After, Plan, UNLIMITED, When};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Phase {
+    /// So many conditions of `after` do not hold yet.
+    Blocked(usize),
+    Open,
+    Ended(End),
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    Ok,
+    Failed,
+    /// prun stopped it.
+    Cancelled,
+    /// It never began; `failure`: because something failed.
+    Skipped {
+        failure: bool,
+    },
+}
+
+/// Where the next item is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    Idle,
+    /// [`Action::Pull`] was not answered yet, and will be at once.
+    Pulling,
+    /// The answer comes later: nothing can be read now.
+    Waiting,
+    Ended,
+}
+
+#[derive(Debug)]
+pub struct JobState {
+    pub phase: Phase,
+    pub source: Source,
+    /// Tasks that wait for a slot, in order.
+    pub ready: VecDeque<TaskId>,
+    /// Tasks that hold a slot.
+    pub running: usize,
+    /// Tasks that have not ended.
+    pub active: usize,
+    /// Number of the last task.
+    pub seq: u64,
+    /// Only if the job has a pool of its own.
+    pub slots: Option<Slots>,
+    pub tally: Tally,
+    /// The failure of least number.
+    pub first_failure: Option<(u64, Outcome)>,
+    /// A halt of its own decided how it ended.
+    pub verdict: Option<Outcome>,
+    /// Starts nothing new.
+    pub closing: bool,
+    /// Of a pipeline's last attempt: how each stage ended, unless the attempt was stopped as a whole.
+    pub stages: Option<Vec<Outcome>>,
+    dependents: Vec<(JobId, After)>,
+}
+
+impl JobState {
+    /// Whether it waits for its next item.
+    pub fn is_asking(&self) -> bool {
+        matches!(self.source, Source::Pulling | Source::Waiting)
+    }
+
+    /// How it ended, once its last task has.
+    fn end(&self) -> End {
+        let ok = self.verdict == Some(Outcome::Ok);
+        if self.tally.failed > 0 && !ok {
+            End::Failed
+        } else if self.tally.cancelled + self.tally.skipped > 0 && !ok {
+            End::Cancelled
+        } else {
+            End::Ok
+        }
+    }
+
+    /// Whether a condition on one of its stages holds, now that it has ended.
+    fn holds(&self, end: End, after: After) -> bool {
+        // The last stage stands for the whole pipeline, which fails with any of its stages.
+        let stage_failed = || match &self.stages {
+            Some(stages) if after.stage + 1 < stages.len() => stages[after.stage].is_failure(),
+            _ => true,
+        };
+        let failed = match end {
+            End::Failed => stage_failed(),
+            End::Skipped { failure } => failure,
+            End::Ok | End::Cancelled => false,
+        };
+        match after.when {
+            When::Success => matches!(end, End::Ok | End::Failed) && !failed,
+            When::Failure => failed,
+            When::Exit => true,
+        }
+    }
+}
+
+pub struct Jobs {
+    states: Vec<JobState>,
+    not_ended: usize,
+    /// Open jobs whose source has not ended.
+    open_sources: usize,
+    /// Jobs whose next item will be there at once.
+    pulling: BTreeSet<JobId>,
+}
+
+impl Jobs {
+    pub fn new(plan: &Plan) -> Jobs {
+        let state = |job: &crate::plan::Job| JobState {
+            phase: Phase::Blocked(job.after.len()),
+            source: Source::Idle,
+            ready: VecDeque::new(),
+            running: 0,
+            active: 0,
+            seq: 0,
+            slots: (job.pool != UNLIMITED).then(|| Slots::new(job.pool)),
+            tally: Tally::default(),
+            first_failure: None,
+            verdict: None,
+            closing: false,
+            stages: None,
+            dependents: Vec::new(),
+        };
+        let mut states: Vec<JobState> = plan.jobs.iter().map(state).collect();
+        for (id, job) in plan.jobs.iter().enumerate() {
+            for after in &job.after {
+                states[after.job].dependents.push((id, *after));
+            }
+        }
+        Jobs { not_ended: states.len(), open_sources: 0, pulling: BTreeSet::new(), states }
+    }
+
+    pub fn get(&self, job: JobId) -> &JobState {
+        &self.states[job]
+    }
+
+    pub fn get_mut(&mut self, job: JobId) -> &mut JobState {
+        &mut self.states[job]
+    }
+
+    pub fn all_ended(&self) -> bool {
+        self.not_ended == 0
+    }
+
+    /// No open job will have another item.
+    pub fn all_sources_ended(&self) -> bool {
+        self.open_sources == 0
+    }
+
+    /// The first failure in the order of the file and of the items; of a job that is ok all the same, none.
+    pub fn first_failure(&self) -> Option<&Outcome> {
+        let counts = |job: &&JobState| job.verdict != Some(Outcome::Ok);
+        let mut failures = self.states.iter().filter(counts).filter_map(|job| job.first_failure.as_ref());
+        failures.next().map(|(_, outcome)| outcome)
+    }
+
+    /// Whether a job before this one will have an item at once, and room for it.
+    pub fn earlier_is_pulling(&self, job: JobId, plan: &Plan) -> bool {
+        self.pulling.range(..job).any(|&earlier| self.states[earlier].running < plan.jobs[earlier].pool)
+    }
+
+    fn open(&mut self, job: JobId) {
+        self.states[job].phase = Phase::Open;
+        self.open_sources += 1;
+        self.set_source(job, Source::Pulling);
+    }
+
+    /// The one place where it changes; keeps the counts in step. What has ended stays so.
+    pub fn set_source(&mut self, job: JobId, source: Source) {
+        let old = self.states[job].source;
+        if old == source || old == Source::Ended {
+            return;
+        }
+        self.states[job].source = source;
+        match source {
+            Source::Pulling => drop(self.pulling.insert(job)),
+            _ => drop(self.pulling.remove(&job)),
+        }
+        if source == Source::Ended {
+            self.open_sources -= 1;
+        }
+    }
+
+    fn set_ended(&mut self, job: JobId, end: End) {
+        self.states[job].phase = Phase::Ended(end);
+        self.not_ended -= 1;
+    }
+}
+
+impl Supervisor {
+    /// Opens the jobs that wait for nothing.
+    pub(super) fn open_unblocked(&mut self, actions: &mut Vec<Action>) {
+        for job in 0..self.plan.jobs.len() {
+            if self.jobs.get(job).phase == Phase::Blocked(0) {
+                self.open(job, actions);
+            }
+        }
+    }
+
+    fn open(&mut self, job: JobId, actions: &mut Vec<Action>) {
+        self.jobs.open(job);
+        actions.push(Action::Pull(job));
+    }
+
+    pub(super) fn end_job_if_done(&mut self, job: JobId, actions: &mut Vec<Action>) {
+        let state = self.jobs.get(job);
+        if state.phase != Phase::Open || state.source != Source::Ended || state.active > 0 {
+            return;
+        }
+        let outcome = match (state.end(), &state.first_failure) {
+            (End::Failed, Some((_, failure))) => failure.clone(),
+            (End::Cancelled, _) => Outcome::Cancelled,
+            _ => Outcome::Ok,
+        };
+        actions.push(Action::Tell(RunEvent::JobEnded { job, outcome, tasks: state.seq }));
+        self.jobs.set_ended(job, state.end());
+        self.settle(job, actions);
+    }
+
+    /// Jobs that waited for this one may begin, or never will, and so on. A list, not recursion: chains are long.
+    fn settle(&mut self, job: JobId, actions: &mut Vec<Action>) {
+        let mut ended = vec![job];
+        while let Some(job) = ended.pop() {
+            let dependents = std::mem::take(&mut self.jobs.get_mut(job).dependents);
+            for (dependent, after) in dependents {
+                let Phase::Blocked(waiting) = self.jobs.get(dependent).phase else { continue };
+                let Phase::Ended(end) = self.jobs.get(job).phase else { unreachable!("{job} has ended") };
+                if !self.jobs.get(job).holds(end, after) {
+                    let failure = matches!(end, End::Failed | End::Skipped { failure: true });
+                    let why = self.reason(job, end, after);
+                    self.skip(dependent, failure, why, actions);
+                    ended.push(dependent);
+                } else if waiting == 1 {
+                    self.open(dependent, actions);
+                } else {
+                    self.jobs.get_mut(dependent).phase = Phase::Blocked(waiting - 1);
+                }
+            }
+        }
+    }
+
+    fn reason(&self, job: JobId, end: End, after: After) -> String {
+        let name = &self.plan.jobs[job].stages[after.stage].name;
+        match (end, after.when) {
+            (End::Skipped { .. }, _) => format!("`{name}` was skipped"),
+            (End::Cancelled, _) => format!("`{name}` was cancelled"),
+            (_, When::Failure) => format!("`{name}` did not fail"),
+            _ => format!("`{name}` failed"),
+        }
+    }
+
+    fn skip(&mut self, job: JobId, failure: bool, why: String, actions: &mut Vec<Action>) {
+        self.tally.add(&Outcome::Skipped);
+        self.jobs.set_ended(job, End::Skipped { failure });
+        actions.push(Action::Tell(RunEvent::JobSkipped { job, why }));
+    }
+
+    /// Nothing new starts any more: closes the open jobs, skips those that wait for others.
+    pub(super) fn skip_rest(&mut self, actions: &mut Vec<Action>) {
+        self.startable.clear();
+        for job in 0..self.plan.jobs.len() {
+            match self.jobs.get(job).phase {
+                Phase::Open => {
+                    self.jobs.set_source(job, Source::Ended);
+                    self.end_job_if_done(job, actions);
+                }
+                Phase::Blocked(_) => self.skip(job, false, "the run was stopped".into(), actions),
+                Phase::Ended(_) => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! The lowest free number of a pool. Pure.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+#[derive(Debug)]
+pub struct Slots {
+    size: usize,
+    taken: usize,
+    /// Numbers from 1 up to the most that were ever taken at once, less those that are taken now.
+    given_back: BinaryHeap<Reverse<usize>>,
+    highest: usize,
+}
+
+impl Slots {
+    pub fn new(size: usize) -> Slots {
+        Slots { size, taken: 0, given_back: BinaryHeap::new(), highest: 0 }
+    }
+
+    pub fn free(&self) -> bool {
+        self.taken < self.size
+    }
+
+    pub fn taken(&self) -> usize {
+        self.taken
+    }
+
+    /// The lowest free number, from 1.
+    pub fn take(&mut self) -> usize {
+        self.taken += 1;
+        match self.given_back.pop() {
+            Some(Reverse(slot)) => slot,
+            None => {
+                self.highest += 1;
+                self.highest
+            }
+        }
+    }
+
+    pub fn give_back(&mut self, slot: usize) {
+        self.taken -= 1;
+        self.given_back.push(Reverse(slot));
+    }
+}

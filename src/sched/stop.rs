@@ -1,0 +1,261 @@
+//! The ladder signal → grace → SIGKILL, why a task is stopped, and whether it is tried again. Pure.
+
+use std::sync::Arc;
+
+use super::job::Source;
+use super::task::State;
+use super::{Action, JobId, Mode, Supervisor, TaskId};
+use crate::event::{Outcome, RunEvent, StartFailure, Time};
+use crate::jobfile::values::{Outcomes, RetryDelay};
+
+/// Why a task is stopped. The first reason stays: a task that timed out and is then hit by Ctrl-C timed out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    Timeout,
+    /// A stage of its pipeline could not be executed.
+    NotStarted(Arc<StartFailure>),
+    /// A halt, a signal, a closed stdout.
+    Cancelled,
+}
+
+impl Reason {
+    pub fn outcome(self) -> Outcome {
+        match self {
+            Reason::Timeout => Outcome::Timeout,
+            Reason::NotStarted(failure) => Outcome::NotStarted(failure),
+            Reason::Cancelled => Outcome::Cancelled,
+        }
+    }
+}
+
+/// A task on the ladder.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stopping {
+    pub reason: Reason,
+    /// When SIGKILL follows; `None`: it was sent.
+    pub kill_at: Option<Time>,
+    /// Processes of the task that have not exited; its group may hold others.
+    pub live: usize,
+    pub drained: bool,
+}
+
+/// Why the whole run stops. In order: a later reason replaces an earlier one, never the other way round.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cause {
+    Halt,
+    OutputClosed,
+    Broken,
+    Signal(i32),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stop {
+    pub cause: Cause,
+    why: String,
+    /// SIGKILL was sent to everything.
+    killed: bool,
+}
+
+impl Stop {
+    pub fn signal(signal: i32) -> Stop {
+        Stop::of(Cause::Signal(signal), String::new())
+    }
+
+    pub fn output_closed() -> Stop {
+        Stop::of(Cause::OutputClosed, String::new())
+    }
+
+    pub fn broken() -> Stop {
+        Stop::of(Cause::Broken, String::new())
+    }
+
+    pub fn halt(why: String) -> Stop {
+        Stop::of(Cause::Halt, why)
+    }
+
+    fn of(cause: Cause, why: String) -> Stop {
+        Stop { cause, why, killed: false }
+    }
+}
+
+const SIGPIPE: i32 = 13;
+
+/// Whether an attempt that ended so is followed by another.
+pub fn may_retry(outcome: &Outcome, on: Option<&Outcomes>) -> bool {
+    match (outcome, on) {
+        (Outcome::Failed(code), Some(on)) => on.codes.contains(code),
+        (Outcome::Killed(_), Some(on)) => on.signal,
+        (Outcome::Timeout, Some(on)) => on.timeout,
+        (Outcome::Failed(_) | Outcome::Killed(_) | Outcome::Timeout, None) => true,
+        _ => false,
+    }
+}
+
+/// The delay after the given attempt (from 1). Jitter takes off up to the whole, spread by the task's number:
+/// tasks that failed together do not come back together, and a run can be repeated exactly.
+pub fn delay(rule: &RetryDelay, attempt: u32, seq: u64) -> Time {
+    let grown = rule.first.as_secs_f64() * rule.factor.powi(attempt as i32 - 1);
+    let capped = grown.min(rule.max.as_secs_f64());
+    let share = if rule.jitter {
+        let hash = (seq ^ (u64::from(attempt) << 32)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        (hash >> 40) as f64 / (1u64 << 24) as f64
+    } else {
+        0.0
+    };
+    Time::try_from_secs_f64(capped * (1.0 - share)).unwrap_or(rule.max)
+}
+
+impl Supervisor {
+    /// Everything is to stop; asked a second time by a signal, at once.
+    pub(super) fn stop_all(&mut self, now: Time, stop: Stop, actions: &mut Vec<Action>) {
+        match &mut self.mode {
+            Mode::Finished => return,
+            // A signal after a halt or a closed stdout is the first word of a person: grace counts from it.
+            Mode::Stopping(before) if !matches!(before.cause, Cause::Signal(_)) => {
+                if stop.cause > before.cause {
+                    *before = stop.clone();
+                }
+            }
+            Mode::Stopping(before) => {
+                if matches!(stop.cause, Cause::Signal(_)) && !before.killed {
+                    before.killed = true;
+                    self.kill_everything(actions);
+                }
+                return;
+            }
+            mode => *mode = Mode::Stopping(stop.clone()),
+        }
+        match stop.cause {
+            Cause::Signal(signal) => self.stopped_by = Some(signal),
+            Cause::OutputClosed => self.stopped_by = self.stopped_by.or(Some(SIGPIPE)),
+            Cause::Halt | Cause::Broken => {}
+        }
+        let signal = match stop.cause {
+            Cause::Signal(signal) => Some(signal),
+            _ => None,
+        };
+        if matches!(stop.cause, Cause::Signal(_) | Cause::Halt) {
+            actions.push(Action::Tell(RunEvent::Stopping { why: stop.why, kill: false }));
+        }
+        for id in self.tasks.ids() {
+            self.cancel(now, id, signal, actions);
+        }
+        self.skip_rest(actions);
+    }
+
+    fn kill_everything(&mut self, actions: &mut Vec<Action>) {
+        actions.push(Action::Tell(RunEvent::Stopping { why: String::new(), kill: true }));
+        for id in self.tasks.ids() {
+            self.kill(id, actions);
+        }
+    }
+
+    /// Starts nothing new; what runs may end.
+    pub(super) fn close_all(&mut self, now: Time, actions: &mut Vec<Action>) {
+        self.mode = Mode::Closing;
+        for id in self.tasks.ids() {
+            self.drop_if_waiting(now, id, actions);
+        }
+        self.skip_rest(actions);
+    }
+
+    /// The same for one job.
+    pub(super) fn close_job(&mut self, now: Time, job: JobId, stop: bool, actions: &mut Vec<Action>) {
+        self.jobs.get_mut(job).closing = true;
+        self.jobs.set_source(job, Source::Ended);
+        self.startable.remove(&job);
+        for id in self.tasks.ids() {
+            if self.tasks.get(id).job != job {
+                continue;
+            }
+            if stop {
+                self.cancel(now, id, None, actions);
+            } else {
+                self.drop_if_waiting(now, id, actions);
+            }
+        }
+    }
+
+    fn cancel(&mut self, now: Time, id: TaskId, signal: Option<i32>, actions: &mut Vec<Action>) {
+        if self.drop_if_waiting(now, id, actions) {
+            return;
+        }
+        let signal = signal.unwrap_or(self.plan.jobs[self.tasks.get(id).job].stop_signal);
+        self.stop_task(now, id, Reason::Cancelled, signal, actions);
+    }
+
+    /// A task that waits for its slot is skipped; one that waits for its next attempt ends as the last one did.
+    fn drop_if_waiting(&mut self, now: Time, id: TaskId, actions: &mut Vec<Action>) -> bool {
+        let outcome = match self.tasks.state(id) {
+            State::Ready(before) => before.clone().unwrap_or(Outcome::Skipped),
+            State::Backoff { outcome, .. } => outcome.clone(),
+            _ => return false,
+        };
+        let job = self.tasks.get(id).job;
+        self.jobs.get_mut(job).ready.retain(|ready| *ready != id);
+        self.note_startable(job);
+        self.end_task(now, id, outcome, actions);
+        true
+    }
+
+    /// The first rung of the ladder, or the same rung again with a new signal.
+    pub(super) fn stop_task(
+        &mut self,
+        now: Time,
+        id: TaskId,
+        reason: Reason,
+        signal: i32,
+        actions: &mut Vec<Action>,
+    ) {
+        let kill_at = now + self.plan.jobs[self.tasks.get(id).job].grace;
+        let stopping = match self.tasks.state(id).clone() {
+            State::Running { live, drained, .. } => {
+                Stopping { reason, kill_at: Some(kill_at), live, drained }
+            }
+            State::Stopping(Stopping { kill_at: Some(before), reason, live, drained }) => {
+                Stopping { reason, kill_at: Some(before.min(kill_at)), live, drained }
+            }
+            // It has exited, or SIGKILL is on its way.
+            _ => return,
+        };
+        self.tasks.set(id, State::Stopping(stopping));
+        actions.push(Action::Signal { task: id, signal });
+    }
+
+    fn kill(&mut self, id: TaskId, actions: &mut Vec<Action>) {
+        let stopping = match self.tasks.state(id).clone() {
+            State::Stopping(stopping) => Stopping { kill_at: None, ..stopping },
+            State::Running { live, drained, .. } => {
+                Stopping { reason: Reason::Cancelled, kill_at: None, live, drained }
+            }
+            _ => return,
+        };
+        self.tasks.set(id, State::Stopping(stopping));
+        actions.push(Action::Kill { task: id });
+    }
+
+    /// Does what is due.
+    pub(super) fn tick(&mut self, now: Time, actions: &mut Vec<Action>) {
+        while let Some(id) = self.tasks.overdue(now) {
+            match self.tasks.state(id).clone() {
+                State::Running { .. } => {
+                    let signal = self.plan.jobs[self.tasks.get(id).job].stop_signal;
+                    self.stop_task(now, id, Reason::Timeout, signal, actions);
+                }
+                State::Stopping(_) => self.kill(id, actions),
+                State::Draining { reason, .. } => {
+                    self.finish_attempt(now, id, reason, actions);
+                }
+                State::Backoff { outcome, .. } => self.ready_again(id, outcome),
+                State::Ready(_) => unreachable!("nothing is due for a task that waits for its slot"),
+            }
+        }
+    }
+
+    fn ready_again(&mut self, id: TaskId, outcome: Outcome) {
+        self.tasks.set(id, State::Ready(Some(outcome)));
+        let job = self.tasks.get(id).job;
+        self.jobs.get_mut(job).ready.push_front(id);
+        self.note_startable(job);
+    }
+}

@@ -1,0 +1,174 @@
+//! Active tasks: their states, and the one function that changes them. Pure.
+
+use std::collections::BTreeSet;
+
+use super::JobId;
+use super::stop::{Reason, Stopping};
+use crate::event::{Exit, Outcome, Time};
+
+/// Names an active task. The place is used again, the generation never is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskId {
+    pub place: u32,
+    pub generation: u32,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum State {
+    /// Waits for a slot; with the outcome of the attempt before, if there was one.
+    Ready(Option<Outcome>),
+    Running {
+        /// Processes that have not exited.
+        live: usize,
+        /// Its output is at its end.
+        drained: bool,
+        deadline: Option<Time>,
+    },
+    Stopping(Stopping),
+    /// Its processes have exited, its output is not at its end.
+    Draining {
+        until: Time,
+        /// Why it was stopped, if it was.
+        reason: Option<Reason>,
+    },
+    /// Failed, and will be tried again.
+    Backoff {
+        until: Time,
+        outcome: Outcome,
+    },
+}
+
+impl State {
+    /// When something has to be done about it even if nothing happens.
+    fn due(&self) -> Option<Time> {
+        match self {
+            State::Ready(_) => None,
+            State::Running { deadline, .. } => *deadline,
+            State::Stopping(stopping) => stopping.kill_at,
+            State::Draining { until, .. } | State::Backoff { until, .. } => Some(*until),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub struct Task {
+    pub job: JobId,
+    pub seq: u64,
+    /// The attempt that runs or ran last, from 1; 0 before the first.
+    pub attempt: u32,
+    /// In the run's pool and, if it has one, in the job's own.
+    pub slot: (usize, Option<usize>),
+    /// Of the current attempt, one for each stage.
+    pub exits: Vec<Option<Exit>>,
+    state: State,
+}
+
+/// A slab: places are used again, so that run's per-task data can live in a `Vec` beside it.
+#[derive(Debug, Default)]
+pub struct Tasks {
+    places: Vec<(u32, Option<Task>)>,
+    free: Vec<u32>,
+    timers: BTreeSet<(Time, TaskId)>,
+    len: usize,
+}
+
+impl Tasks {
+    pub fn add(&mut self, job: JobId, seq: u64, stages: usize) -> TaskId {
+        let task = Task {
+            job,
+            seq,
+            attempt: 0,
+            slot: (0, None),
+            exits: vec![None; stages],
+            state: State::Ready(None),
+        };
+        self.len += 1;
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.places.push((0, None));
+            (self.places.len() - 1) as u32
+        });
+        let (generation, slot) = &mut self.places[place as usize];
+        *generation += 1;
+        *slot = Some(task);
+        TaskId { place, generation: *generation }
+    }
+
+    pub fn contains(&self, id: TaskId) -> bool {
+        matches!(self.places.get(id.place as usize), Some((generation, Some(_))) if *generation == id.generation)
+    }
+
+    pub fn get(&self, id: TaskId) -> &Task {
+        match &self.places[id.place as usize] {
+            (generation, Some(task)) if *generation == id.generation => task,
+            _ => unreachable!("{id:?} is not active"),
+        }
+    }
+
+    pub fn get_mut(&mut self, id: TaskId) -> &mut Task {
+        match &mut self.places[id.place as usize] {
+            (generation, Some(task)) if *generation == id.generation => task,
+            _ => unreachable!("{id:?} is not active"),
+        }
+    }
+
+    pub fn state(&self, id: TaskId) -> &State {
+        &self.get(id).state
+    }
+
+    /// The one place where a state changes; keeps the timers in step.
+    pub fn set(&mut self, id: TaskId, state: State) {
+        let due = state.due();
+        let old = std::mem::replace(&mut self.get_mut(id).state, state);
+        let was_due = old.due();
+        if was_due != due {
+            was_due.map(|at| self.timers.remove(&(at, id)));
+            due.map(|at| self.timers.insert((at, id)));
+        }
+    }
+
+    pub fn remove(&mut self, id: TaskId) -> Task {
+        if let Some(at) = self.state(id).due() {
+            self.timers.remove(&(at, id));
+        }
+        self.len -= 1;
+        self.free.push(id.place);
+        match self.places[id.place as usize].1.take() {
+            Some(task) => task,
+            None => unreachable!("{id:?} is not active"),
+        }
+    }
+
+    /// Tasks that exist: waiting, running, or between attempts.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    pub fn due(&self) -> Option<Time> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// A task whose time has come.
+    pub fn overdue(&self, now: Time) -> Option<TaskId> {
+        self.timers.first().filter(|(at, _)| *at <= now).map(|(_, id)| *id)
+    }
+
+    /// All active tasks, oldest place first.
+    pub fn ids(&self) -> Vec<TaskId> {
+        let active = |(place, (generation, task)): (usize, &(u32, Option<Task>))| {
+            task.as_ref().map(|_| TaskId { place: place as u32, generation: *generation })
+        };
+        self.places.iter().enumerate().filter_map(active).collect()
+    }
+
+    /// The running task, if there is just one.
+    pub fn only_running(&self) -> Option<TaskId> {
+        let mut running =
+            self.ids().into_iter().filter(|id| matches!(self.state(*id), State::Running { .. }));
+        let first = running.next()?;
+        running.next().is_none().then_some(first)
+    }
+}

@@ -1,0 +1,148 @@
+//! What a bar shows: how many tasks there are, how many have ended, and which run. Pure.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::event::{JobInfo, RunEvent, TaskName, Time};
+
+use super::phrases::Standing;
+
+/// Follows the events of a run.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Number of tasks of each job, as far as known.
+    totals: Vec<Option<u64>>,
+    running: HashMap<TaskKey, Running>,
+    done: u64,
+    failed: u64,
+}
+
+type TaskKey = (usize, u64);
+
+/// A task that runs now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Running {
+    pub task: TaskName,
+    pub item: Arc<str>,
+    /// When its present attempt began.
+    pub since: Time,
+}
+
+impl Tally {
+    pub fn note(&mut self, now: Time, event: &RunEvent) {
+        match event {
+            RunEvent::RunStarted { jobs } => self.totals = jobs.iter().map(total_of).collect(),
+            RunEvent::JobTotal { job, total } => self.set_total(*job, *total),
+            RunEvent::TaskStarted { task, item, .. } => {
+                let running = Running { task: task.clone(), item: item.clone(), since: now };
+                self.running.insert(key(task), running);
+            }
+            RunEvent::Retrying { task, .. } => _ = self.running.remove(&key(task)),
+            RunEvent::TaskEnded { task, outcome, .. } => {
+                self.running.remove(&key(task));
+                self.done += 1;
+                self.failed += u64::from(outcome.is_failure());
+            }
+            RunEvent::JobEnded { job, tasks, .. } => self.set_total(*job, *tasks),
+            RunEvent::JobSkipped { job, .. } => self.set_total(*job, 0),
+            RunEvent::Warning(_)
+            | RunEvent::Broken(_)
+            | RunEvent::Stopping { .. }
+            | RunEvent::RunEnded(_) => {}
+        }
+    }
+
+    fn set_total(&mut self, job: usize, total: u64) {
+        if let Some(known) = self.totals.get_mut(job) {
+            *known = Some(total);
+        }
+    }
+
+    pub fn standing(&self, now: Time) -> Standing {
+        Standing {
+            done: self.done,
+            failed: self.failed,
+            running: self.running.len(),
+            total: self.totals.iter().copied().sum(),
+            elapsed: now,
+        }
+    }
+
+    /// Up to `count` running tasks, those that run longest first.
+    pub fn oldest(&self, count: usize) -> Vec<&Running> {
+        let mut all: Vec<&Running> = self.running.values().collect();
+        let age = |running: &&Running| (running.since, running.task.job, running.task.seq);
+        if all.len() > count && count > 0 {
+            all.select_nth_unstable_by_key(count - 1, age);
+        }
+        all.truncate(count);
+        all.sort_unstable_by_key(age);
+        all
+    }
+}
+
+fn key(task: &TaskName) -> TaskKey {
+    (task.job, task.seq)
+}
+
+/// A job that is not `many` has one task, whatever is not yet known.
+fn total_of(job: &JobInfo) -> Option<u64> {
+    job.total.or((!job.many).then_some(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::event::Outcome;
+
+    fn job(many: bool, total: Option<u64>) -> JobInfo {
+        JobInfo { name: "j".into(), many, total }
+    }
+
+    fn start(job: usize, seq: u64) -> RunEvent {
+        let task = TaskName { job, seq };
+        RunEvent::TaskStarted { task, attempt: 1, pid: 1, item: "".into(), command: None }
+    }
+
+    fn end(job: usize, seq: u64, outcome: Outcome) -> RunEvent {
+        RunEvent::TaskEnded { task: TaskName { job, seq }, outcome, detail: None }
+    }
+
+    const SECOND: Time = Duration::from_secs(1);
+
+    #[test]
+    fn the_total_is_known_when_that_of_each_job_is() {
+        let mut tally = Tally::default();
+        tally.note(SECOND, &RunEvent::RunStarted { jobs: vec![job(true, None), job(false, None)] });
+        assert_eq!(tally.standing(SECOND).total, None);
+        tally.note(SECOND, &RunEvent::JobTotal { job: 0, total: 7 });
+        assert_eq!(tally.standing(SECOND).total, Some(8));
+        tally.note(SECOND, &RunEvent::JobSkipped { job: 1, why: String::new() });
+        assert_eq!(tally.standing(SECOND).total, Some(7));
+    }
+
+    #[test]
+    fn the_oldest_run_first_and_what_waits_for_a_retry_does_not_run() {
+        let mut tally = Tally::default();
+        tally.note(SECOND, &RunEvent::RunStarted { jobs: vec![job(true, None)] });
+        for seq in 1..=5 {
+            tally.note(SECOND * seq as u32, &start(0, seq));
+        }
+        tally.note(SECOND, &end(0, 2, Outcome::Failed(1)));
+        let retry = RunEvent::Retrying {
+            task: TaskName { job: 0, seq: 1 },
+            attempt: 1,
+            outcome: Outcome::Timeout,
+            delay: SECOND,
+        };
+        tally.note(SECOND, &retry);
+        let names: Vec<u64> = tally.oldest(2).iter().map(|running| running.task.seq).collect();
+        assert_eq!(names, [3, 4]);
+        assert_eq!(tally.oldest(0).len(), 0);
+        assert_eq!(tally.oldest(9).len(), 3);
+        let standing = tally.standing(SECOND);
+        assert_eq!((standing.done, standing.failed, standing.running), (1, 1, 3));
+    }
+}

@@ -1,0 +1,65 @@
+//! Manual pages and completions: what is checked in is what the code makes, and other programs can read it.
+//!
+//! `PRUN_WRITE_DOCS=1 cargo test --test docs` writes them anew.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Runs a tool of the system on a file. A missing tool is a failure: skipping would hide mistakes.
+fn tool(program: &str, args: &[&str], file: &Path) -> Output {
+    let result = Command::new(program).args(args).arg(file).output();
+    result.unwrap_or_else(|why| panic!("this test needs `{program}`, which scripts/test installs: {why}"))
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[test]
+fn what_is_checked_in_is_up_to_date() {
+    let write = std::env::var_os("PRUN_WRITE_DOCS").is_some();
+    for (path, text) in prun::cli::docs::files() {
+        let file = root().join(path);
+        if write {
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(&file, &text).unwrap();
+        }
+        let found = fs::read_to_string(&file).unwrap_or_default();
+        let line = found.lines().zip(text.lines()).take_while(|(found, made)| found == made).count() + 1;
+        assert!(
+            found == text,
+            "{path} is out of date from line {line} on: run PRUN_WRITE_DOCS=1 cargo test --test docs"
+        );
+    }
+}
+
+#[test]
+fn mandoc_has_nothing_to_say_about_the_manual() {
+    for page in ["man/prun.1", "man/prun-exec.1", "man/prun.toml.5"] {
+        let output = tool("mandoc", &["-T", "lint", "-W", "style"], &root().join(page));
+        assert!(output.status.success() && said(&output).is_empty(), "{page}:\n{}", said(&output));
+    }
+}
+
+#[test]
+fn the_manual_can_be_read_in_80_columns() {
+    for page in ["man/prun.1", "man/prun-exec.1", "man/prun.toml.5"] {
+        let output = tool("mandoc", &["-T", "ascii", "-O", "width=78"], &root().join(page));
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(text.contains("D\u{8}DE\u{8}ES\u{8}SC\u{8}CR"), "no description in {page}:\n{text}");
+        assert!(!text.contains('`'), "a backquote of {page} was not turned into bold:\n{text}");
+    }
+}
+
+#[test]
+fn shells_can_read_the_completions() {
+    for (shell, file) in [("bash", "prun.bash"), ("zsh", "_prun"), ("fish", "prun.fish")] {
+        let output = tool(shell, &["-n"], &root().join("completions").join(file));
+        assert!(output.status.success() && said(&output).is_empty(), "{file}:\n{}", said(&output));
+    }
+}

@@ -1,0 +1,167 @@
+//! Bytes in and out: any size, any content, bounded memory (TORTURE.md, "Data").
+
+use nix::sys::signal::Signal;
+
+use crate::meeting::Meeting;
+use crate::space::Space;
+
+/// KiB that anything in the run had at most.
+fn peak(space: &Space) -> u64 {
+    space.read("rss").parse().expect("puppet writes a number")
+}
+
+#[test]
+fn a_huge_feed_to_a_child_that_does_not_read() {
+    let space = Space::new();
+    let script = "truncate -s 2G big; exec puppet measure=rss prun exec --timeout 500ms --stdin big -- sleep 600 ::: x";
+    // `sleep 600 x` would fail at once; the item goes nowhere.
+    space.sh(&script.replace("sleep 600", "sh -c 'exec sleep 600' {}")).run().code(124).within(60);
+    assert!(peak(&space) < 64 << 10, "{} KiB", peak(&space));
+}
+
+#[test]
+fn a_child_that_stops_reading_is_no_error() {
+    let space = Space::new();
+    space.sh("truncate -s 50M big; exec prun exec --stdin big -c true ::: x").run().ok();
+    let text = "x".repeat(5_000_000);
+    space.file(&format!("[jobs.a]\nstdin.text = '{text}'\ncommand = 'true'\n")).run().ok();
+    space.file(&format!("[jobs.a]\nstdin.text = '{text}'\ncommand = 'head -c 3'\n")).run().ok().stdout("xxx");
+}
+
+#[test]
+fn feeding_and_capturing_do_not_deadlock() {
+    let space = Space::new();
+    let text = "x".repeat(10_000_000);
+    let toml = format!("[jobs.a]\nstdin.text = '{text}'\ncommand = 'puppet err=10000000 in out=10000000'\n");
+    let ended = space.file(&toml).run();
+    ended.code(0).check(ended.stdout.starts_with("read 10000000\n"), "it read everything");
+    ended.check(ended.stdout.len() == 10_000_014 && ended.stderr.len() == 10_000_000, "it wrote everything");
+}
+
+#[test]
+fn every_kind_of_feed() {
+    let space = Space::new();
+    space.write("in.txt", "from a file\n");
+    let toml = r#"
+        run.keep_order = true
+        run.pool = 1
+        [jobs.nothing]
+        command = "cat"
+        [jobs.text]
+        command = "cat"
+        stdin.text = "one\ntwo\n"
+        [jobs.file]
+        command = "cat"
+        stdin.file = "in.txt"
+        [jobs.item]
+        each = [["a", "b c"], ["d", 3.10]]
+        command = "cat"
+        stdin = "item"
+        [jobs.template]
+        each = ["x"]
+        command = "cat"
+        stdin.text = "<{}>\n"
+        [jobs.inherit]
+        command = "cat"
+        stdin = "inherit"
+    "#;
+    let ended = space.file(toml).stdin("from prun's own\n").run();
+    ended.ok().stdout("one\ntwo\nfrom a file\na\tb c\nd\t3.10\n<x>\nfrom prun's own\n");
+}
+
+#[test]
+fn an_open_stdin_never_ends() {
+    let space = Space::new();
+    let toml = "[jobs.a]\ncommand = 'cat'\nstdin = 'open'\ntimeout = '300ms'\n[jobs.b]\ncommand = 'cat'\n";
+    space.file(toml).run().code(124);
+}
+
+#[test]
+fn a_gigabyte_comes_out_as_it_went_in() {
+    let space = Space::new();
+    let make = "head -c 1000000000 /dev/zero | tr '\\0' '\\n'";
+    let script = format!(
+        "{make} | cksum; puppet measure=rss prun exec -c \"{}\" ::: x | cksum",
+        make.replace('\\', "\\\\")
+    );
+    let ended = space.sh(&script).run();
+    let lines = ended.lines();
+    ended.ok().check(lines.len() == 2 && lines[0] == lines[1], "the same bytes");
+    assert!(peak(&space) < 64 << 10, "{} KiB", peak(&space));
+}
+
+#[test]
+fn bytes_of_any_kind_pass_unchanged() {
+    let space = Space::new();
+    let outputs = ["group", "line", "raw"];
+    for output in outputs {
+        let script = format!(
+            "head -c 5000000 /dev/urandom >random; printf 'a\\r\\nb\\0c\\377' >odd; \
+             prun exec --output {output} -c 'cat random' ::: x | cmp - random; \
+             prun exec --output {output} -c 'cat odd' ::: x | cmp - odd; \
+             prun exec --output {output} -k -j1 -- cat {{}} ::: odd odd >twice; cat odd odd | cmp - twice"
+        );
+        space.sh(&script).run().ok();
+    }
+}
+
+#[test]
+fn a_very_long_line() {
+    let space = Space::new();
+    let script = "puppet measure=rss prun exec --output line -c 'head -c 100000000 /dev/zero | tr \"\\0\" x; echo' ::: a | wc -lc";
+    let ended = space.sh(script).run();
+    let words: Vec<&str> = ended.ok().stdout.split_whitespace().collect();
+    ended.check(words == ["1", "100000001"], "one line, whole");
+}
+
+#[test]
+fn output_that_can_not_be_written_is_an_error() {
+    let space = Space::new();
+    for output in ["group", "line"] {
+        let script = format!("prun exec --output {output} echo {{}} ::: a b >/dev/full");
+        space.sh(&script).run().code(125).stderr_has("no space left");
+    }
+    space.exec("--stdout /dev/full echo {} ::: a").run().code(125).stderr_has("/dev/full");
+    space.sh("prun exec --dry-run echo {} ::: a b >/dev/full").run().code(125);
+}
+
+#[test]
+fn a_slow_reader_gets_every_byte() {
+    let space = Space::new();
+    let meeting = Meeting::open(&space);
+    let script =
+        "puppet measure=rss prun exec -c 'puppet meet=writer out=200000000' ::: x | puppet meet=reader hold";
+    let running = space.sh(script).start();
+    let mut guests = meeting.guests(2);
+    guests[0].tell("in");
+    running.shows("read 200000000\n");
+    guests[0].tell("exit=0");
+    running.end().ok();
+    assert!(peak(&space) < 64 << 10, "{} KiB", peak(&space));
+}
+
+#[test]
+fn a_reader_that_does_not_read_does_not_block_signals() {
+    let space = Space::new();
+    let meeting = Meeting::open(&space);
+    let script = "mkfifo pipe; puppet meet=reader hold <pipe & exec prun exec -c 'puppet meet=writer out=50000000' ::: x >pipe";
+    let running = space.sh(script).start();
+    let mut guests = meeting.guests(2);
+    running.signal(Signal::SIGINT);
+    guests[1].is_gone();
+    guests[0].tell("in");
+    guests[0].tell("exit=0");
+    running.end().died_of(Signal::SIGINT);
+}
+
+#[test]
+fn closed_descriptors_are_not_taken_by_pipes() {
+    let space = Space::new();
+    let task = "-c 'cat; echo out; echo err >&2' ::: x";
+    space.sh(&format!("prun exec {task} <&-")).run().code(0).stdout("out\n").stderr_has("err\n");
+    space.sh(&format!("prun exec {task} 2>&-")).run().stdout("out\n");
+    let ended = space.sh(&format!("prun exec {task} >&-")).run();
+    ended.stdout("").stderr_has("err\n").stderr_lacks("out\n");
+    space.sh(&format!("prun exec {task} <&- >&- 2>&-")).run().stdout("").quiet();
+    space.sh("prun exec -k -- echo {} <&-").run().stdout("");
+}

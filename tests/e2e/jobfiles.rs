@@ -1,0 +1,202 @@
+//! The examples in `jobfiles/`: each runs as it is and prints what it says.
+
+use std::net::UdpSocket;
+use std::path::Path;
+
+use crate::running::{Ended, Prun};
+use crate::space::Space;
+
+fn example(space: &Space, line: &str) -> Prun {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("jobfiles");
+    space.prun(&format!("{}/{line}", folder.display()))
+}
+
+fn lines_of(name: &str) -> Ended {
+    let ended = example(&Space::new(), name).run();
+    ended.ok();
+    ended
+}
+
+/// Lines that come one after another, with others between them.
+#[track_caller]
+fn in_order(ended: &Ended, wanted: &[&str]) {
+    let mut lines = ended.stdout.lines();
+    for line in wanted {
+        ended.check(lines.any(|seen| seen == *line), &format!("{line:?} in its place"));
+    }
+}
+
+#[test]
+fn every_example_has_a_test() {
+    let names =
+        std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("jobfiles")).expect("the folder");
+    let source = include_str!("jobfiles.rs");
+    for name in names.map(|entry| entry.expect("an entry").file_name().into_string().expect("a name")) {
+        assert!(
+            source.contains(&format!("(\"{name}")) || source.contains(&format!(" \"{name}")),
+            "{name} has no test"
+        );
+    }
+}
+
+#[test]
+fn tour() {
+    let ended = lines_of("tour.toml");
+    ended.within(60);
+    let count = |job: &str| ended.lines().iter().filter(|line| line.starts_with(&format!("{job}\t"))).count();
+    assert_eq!((count("machine"), count("hash"), count("lines"), count("words")), (2, 24, 6, 3));
+    in_order(&ended, &["words\t      4 them", "pipe\t100000 lines were enough; then the writer was stopped"]);
+    ended.stdout_has("total\n").stdout_has("retry\tit worked at attempt 3\n").stdout_has("end\t");
+    let widest = ended.lines().iter().map(|line| line.replace('\t', "        ").chars().count()).max();
+    ended.check(widest <= Some(80), "it fits on 80 columns");
+    // Two lines of one program stay together.
+    let hashes: Vec<&str> = ended.lines().into_iter().filter(|line| line.starts_with("hash\t")).collect();
+    ended.check(hashes.chunks(2).all(|pair| pair[0].contains("slot") && pair[1].contains('…')), "groups");
+}
+
+#[test]
+fn process() {
+    let ended = lines_of("process.toml");
+    ended.check(ended.lines().len() == 3, "three lines").stdout_has("Run child process test (");
+    in_order(&ended, &["Child process will start.", "Child process end."]);
+}
+
+#[test]
+fn fork() {
+    let space = Space::new();
+    let running = example(&space, "fork.toml").start();
+    let pid = running.pid();
+    let ended = running.end();
+    let parent = format!("and my parent is {pid}.");
+    let children: std::collections::HashSet<&str> = ended.ok().lines().into_iter().collect();
+    ended.check(
+        children.len() == 2 && children.iter().all(|line| line.ends_with(&parent)),
+        "two children of prun",
+    );
+}
+
+#[test]
+fn many() {
+    let ended = lines_of("many.toml");
+    for number in 0..5 {
+        ended.stdout_has(&format!("worker {number} is process "));
+    }
+    ended.check(ended.lines().last() == Some(&"all joined"), "joined last");
+}
+
+#[test]
+fn pool() {
+    let ended = lines_of("pool.toml");
+    for (name, size, tasks) in [("four", 4, 5), ("five", 5, 8), ("three", 3, 5)] {
+        let start = format!("{name}: task ");
+        let ran: Vec<&str> = ended.lines().into_iter().filter(|line| line.starts_with(&start)).collect();
+        assert_eq!(ran.len(), tasks, "{name}");
+        let slot = |line: &str| line.rsplit(' ').next().and_then(|slot| slot.parse::<usize>().ok());
+        let slots: Vec<usize> = ran.iter().filter_map(|line| slot(line)).collect();
+        ended.check(slots.len() == tasks && slots.iter().max() == Some(&size), "all slots, and no more");
+        ended.stdout_has(&format!("{name}: all subprocesses done\n"));
+    }
+}
+
+#[test]
+fn apply() {
+    lines_of("apply.toml").stdout("begin 0\nend 0\nbegin 1\nend 1\nbegin 2\nend 2\ndone\n");
+}
+
+#[test]
+fn map() {
+    let ended = lines_of("map.toml");
+    let squares: Vec<String> = (1..6).map(|n| format!("map: {n} squared is {}", n * n)).collect();
+    in_order(&ended, &squares.iter().map(String::as_str).collect::<Vec<_>>());
+    in_order(&ended, &["unordered: 0", "starmap: 1 + 2 = 3", "starmap: 3 + 4 = 7"]);
+    ended.stdout_has("unordered: 0.3\n").stdout_has("unordered: 0.6\n");
+    in_order(
+        &ended,
+        &["chunks: the sum of 1 2 3 is 6", "chunks: the sum of 4 5 6 is 15", "chunks: the sum of 7 0 0 is 7"],
+    );
+}
+
+/// A name server that knows python.org, on a free port of loopback. It is started by prun's own space, and ends
+/// with it.
+struct NameServer {
+    port: u16,
+    running: crate::running::Running,
+}
+
+impl NameServer {
+    fn start(space: &Space) -> NameServer {
+        // The port is free now; nobody else asks for this very one before dnsmasq does.
+        let port = UdpSocket::bind("127.0.0.1:0")
+            .and_then(|socket| socket.local_addr())
+            .expect("a free port")
+            .port();
+        let script = format!(
+            "PATH=$PATH:/usr/sbin; exec dnsmasq --keep-in-foreground --conf-file=/dev/null --no-resolv --no-hosts \
+             --port={port} --listen-address=127.0.0.1 --bind-interfaces --log-facility=- --pid-file= --user= --group= \
+             --local=/python.org/ --address=/www.python.org/192.0.2.7 --mx-host=python.org,mail.python.org,50"
+        );
+        let running = space.sh(&script).start();
+        running.says("started");
+        NameServer { port, running }
+    }
+
+    fn stop(self) {
+        self.running.signal(nix::sys::signal::Signal::SIGTERM);
+        self.running.end();
+    }
+}
+
+#[test]
+fn call() {
+    let space = Space::new();
+    let server = NameServer::start(&space);
+    let ended = example(&space, &format!("call.toml -D port={}", server.port)).run();
+    ended
+        .ok()
+        .stdout_has("192.0.2.7")
+        .check(ended.lines().last() == Some(&"Exit code: 0"), "the exit code is told");
+    let fails = example(&space, &format!("call.toml -D port={} -D host=unknown.invalid", server.port)).run();
+    fails.code(1).stdout_has("Exit code: not 0");
+    server.stop();
+}
+
+#[test]
+fn communicate() {
+    let space = Space::new();
+    let server = NameServer::start(&space);
+    let ended = example(&space, &format!("communicate.toml -D port={}", server.port)).run();
+    ended.ok().stdout_has("python.org\tmail exchanger = 50 mail.python.org.");
+    server.stop();
+}
+
+#[test]
+fn pipe() {
+    let said = "Get A from pipe.\nGet B from pipe.\nGet C from pipe.\nThe pipe is empty.\n";
+    lines_of("pipe.toml").stdout(said);
+}
+
+#[test]
+fn join_timeout() {
+    let ended = lines_of("join_timeout.toml");
+    ended.stdout_has("I need an hour\n").stdout_has("I need no time\n").within(60);
+    ended.check(ended.lines().last() == Some(&"both were joined"), "it goes on");
+}
+
+#[test]
+fn terminate() {
+    let ended = example(&Space::new(), "terminate.toml").run();
+    ended.code(0).stdout_has("working\n").stdout_has("main has ended\n").stdout_has("told to stop\n");
+}
+
+#[test]
+fn side_by_side() {
+    let running = example(&Space::new(), "side_by_side.toml").start();
+    // Live: the first lines of both are there before either has ended.
+    running.shows("tick\ttick 1\n");
+    running.shows("tock\ttock 1\n");
+    assert!(!running.stdout_so_far().contains("3\n"), "shown as they come");
+    let ended = running.end();
+    ended.ok();
+    in_order(&ended, &["tick\ttick 1", "tick\ttick 2", "tick\ttick 3"]);
+    in_order(&ended, &["tock\ttock 1", "tock\ttock 2", "tock\ttock 3"]);
+}

@@ -1,0 +1,23 @@
+//! The real binary, end to end; one file a feature. One program, so that all of them run side by side.
+
+mod harness;
+mod meeting;
+mod running;
+mod space;
+
+mod after;
+mod data;
+mod exec;
+mod files;
+mod halt;
+mod hostile;
+mod jobfiles;
+mod output;
+mod pipelines;
+mod report;
+mod retries;
+mod starting;
+mod status;
+mod stop;
+mod terminal;
+mod time;

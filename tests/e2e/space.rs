@@ -1,0 +1,197 @@
+//! A temporary folder in which the real prun runs. Every run has a time limit, every failed check shows the
+//! whole run, and a space that is left checks that nothing which was started in it is still alive.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+use crate::running::Prun;
+
+/// What any single wait may take, on a machine that does much else at the same time.
+pub const LIMIT: Duration = Duration::from_secs(90);
+
+/// Every process of a space has this in its environment; the value is the folder.
+const MARK: &str = "PRUN_TEST_SPACE";
+
+pub struct Space {
+    dir: TempDir,
+}
+
+impl Space {
+    pub fn new() -> Space {
+        puppet_folder();
+        Space { dir: tempfile::Builder::new().prefix("prun-test-").tempdir().expect("a temporary folder") }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> &Space {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().expect("a file is in a folder")).expect("folders can be made");
+        std::fs::write(path, content).expect("files can be written");
+        self
+    }
+
+    /// Writes a file that can be executed.
+    pub fn program(&self, name: &str, content: impl AsRef<[u8]>) -> &Space {
+        self.write(name, content);
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(self.path(name), mode).expect("modes can be set");
+        self
+    }
+
+    pub fn exists(&self, name: &str) -> bool {
+        self.path(name).exists()
+    }
+
+    #[track_caller]
+    pub fn read(&self, name: &str) -> String {
+        match std::fs::read(self.path(name)) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(error) => panic!("`{name}` in the space: {error}"),
+        }
+    }
+
+    /// prun with the words of this line, split as a shell splits them (and no more).
+    pub fn prun(&self, line: &str) -> Prun {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_prun"));
+        command.args(shlex::split(line).expect("quotes are closed"));
+        self.at_home(command, format!("prun {line}"))
+    }
+
+    /// `prun exec` with the words of this line.
+    pub fn exec(&self, line: &str) -> Prun {
+        self.prun(&format!("exec {line}"))
+    }
+
+    /// Writes a job file and runs it.
+    pub fn file(&self, toml: &str) -> Prun {
+        self.write("prun.toml", toml).prun("")
+    }
+
+    /// A script for /bin/sh, in which `prun` and `puppet` are the ones that were just built.
+    pub fn sh(&self, script: &str) -> Prun {
+        self.shell("/bin/sh", script)
+    }
+
+    /// The same for bash.
+    pub fn bash(&self, script: &str) -> Prun {
+        self.shell("/bin/bash", script)
+    }
+
+    fn shell(&self, shell: &str, script: &str) -> Prun {
+        let mut command = Command::new(shell);
+        command.args(["-c", script]);
+        self.at_home(command, script.to_owned())
+    }
+
+    fn at_home(&self, mut command: Command, shown: String) -> Prun {
+        command.current_dir(self.dir.path());
+        for (name, value) in self.environment() {
+            command.env(name, value);
+        }
+        for name in ["NO_COLOR", "CLICOLOR_FORCE", "PRUN_POOL", "PRUN_OUTPUT", "PRUN_SHELL", "PRUN_COLOR"] {
+            command.env_remove(name);
+        }
+        Prun::new(command, shown)
+    }
+
+    /// What every program of this space finds in its environment.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        let binary = Path::new(env!("CARGO_BIN_EXE_prun")).parent().expect("a program is in a folder");
+        let rest = std::env::var("PATH").unwrap_or_default();
+        let path = format!("{}:{}:{rest}", binary.display(), puppet_folder().display());
+        let pairs = [
+            ("PATH", path),
+            ("LC_ALL", "C.UTF-8".into()),
+            ("TERM", "xterm".into()),
+            (MARK, self.dir.path().display().to_string()),
+            ("PUPPET_SOCKET", self.path("socket").display().to_string()),
+        ];
+        pairs.map(|(name, value)| (name.to_owned(), value)).into()
+    }
+
+    /// What still lives of all that was started in this space.
+    pub fn survivors(&self) -> Vec<(i32, String)> {
+        let mark = format!("{MARK}={}", self.dir.path().display());
+        let processes = std::fs::read_dir("/proc").expect("/proc is there").flatten();
+        let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+        pids.filter(|&pid| environment_of(pid).split(|&byte| byte == 0).any(|entry| entry == mark.as_bytes()))
+            .map(|pid| (pid, command_line_of(pid)))
+            .collect()
+    }
+
+    /// Waits until nothing of this space lives; false if that does not come true.
+    pub fn becomes_empty(&self, limit: Duration) -> bool {
+        let start = Instant::now();
+        while !self.survivors().is_empty() {
+            if start.elapsed() > limit {
+                return false;
+            }
+            // Processes that are no children can't be waited for; this only keeps the look-up from spinning.
+            nix::poll::poll(&mut [], 20u8).expect("poll of nothing");
+        }
+        true
+    }
+
+    /// Kills what a test let live on purpose, so that leaving the space finds nothing.
+    pub fn sweep(&self) {
+        for (pid, _) in self.survivors() {
+            // It may have ended since it was seen.
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+        assert!(self.becomes_empty(LIMIT), "survived SIGKILL: {:?}", self.survivors());
+    }
+}
+
+impl Drop for Space {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return self.sweep();
+        }
+        if !self.becomes_empty(Duration::from_secs(2)) {
+            let left = self.survivors();
+            self.sweep();
+            panic!("left alive at the end of the test: {left:?}");
+        }
+    }
+}
+
+fn environment_of(pid: i32) -> Vec<u8> {
+    std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default()
+}
+
+fn command_line_of(pid: i32) -> String {
+    let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).replace('\0', " ")
+}
+
+/// The folder of the `puppet` program. `cargo test` builds examples; `cargo test --test e2e` does not, so it
+/// is built here then.
+fn puppet_folder() -> &'static Path {
+    static FOLDER: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let target = Path::new(env!("CARGO_BIN_EXE_prun")).parent().expect("a program is in a folder");
+        let folder = target.join("examples");
+        if !folder.join("puppet").exists() {
+            let built =
+                Command::new(env!("CARGO")).args(["build", "--quiet", "--example", "puppet"]).status();
+            assert!(built.is_ok_and(|status| status.success()), "cargo build --example puppet failed");
+        }
+        folder
+    })
+}
+
+/// A word with bytes of any kind.
+pub fn word(bytes: &[u8]) -> &OsStr {
+    OsStr::from_bytes(bytes)
+}

@@ -1,0 +1,217 @@
+//! prun on a terminal of 24 lines of 80 columns: the bar, what is left of it, and the keys (TORTURE.md, 13).
+
+use std::num::NonZeroU16;
+
+use expectrl::process::unix::WaitStatus;
+use expectrl::session::OsSession;
+use expectrl::{ControlCode, Eof, Expect, Session};
+
+use crate::meeting::Meeting;
+use crate::running::Prun;
+use crate::space::{LIMIT, Space};
+
+struct Terminal {
+    session: OsSession,
+    written: Vec<u8>,
+}
+
+/// What a person sees when it is over.
+struct Screen {
+    status: WaitStatus,
+    text: String,
+    cursor_is_visible: bool,
+    written: String,
+}
+
+impl Terminal {
+    fn run(prun: Prun) -> Terminal {
+        let mut session = Session::spawn(prun.into_command()).expect("a terminal");
+        session.set_expect_timeout(Some(LIMIT));
+        Terminal { session, written: Vec::new() }
+    }
+
+    /// Waits until this text is written.
+    #[track_caller]
+    fn shows(&mut self, text: &str) {
+        match self.session.expect(text) {
+            Ok(found) => self.written.extend_from_slice(found.as_bytes()),
+            Err(error) => {
+                panic!("{text:?} never came: {error}; so far {}", String::from_utf8_lossy(&self.written))
+            }
+        }
+    }
+
+    fn press(&mut self, key: ControlCode) {
+        self.session.send(key).expect("the terminal takes keys");
+    }
+
+    #[track_caller]
+    fn end(mut self) -> Screen {
+        let rest = self.session.expect(Eof).expect("it ends");
+        self.written.extend_from_slice(rest.as_bytes());
+        let status = self.session.get_process().wait().expect("a child can be waited for");
+        let size = |number| NonZeroU16::new(number).expect("more than none");
+        let mut parser = vt100::Parser::new(size(24), size(80), 1000);
+        parser.process(&self.written);
+        Screen {
+            status,
+            text: parser.screen().contents(),
+            cursor_is_visible: !parser.screen().hide_cursor(),
+            written: String::from_utf8_lossy(&self.written).into_owned(),
+        }
+    }
+}
+
+impl Screen {
+    #[track_caller]
+    fn code(&self, code: i32) -> &Screen {
+        assert!(
+            matches!(self.status, WaitStatus::Exited(_, is) if is == code),
+            "{:?}\n{}",
+            self.status,
+            self.text
+        );
+        self
+    }
+
+    #[track_caller]
+    fn has(&self, text: &str) -> &Screen {
+        assert!(self.text.contains(text), "{text:?} should be on the screen:\n{}", self.text);
+        self
+    }
+
+    #[track_caller]
+    fn lacks(&self, text: &str) -> &Screen {
+        assert!(!self.text.contains(text), "{text:?} should not be on the screen:\n{}", self.text);
+        self
+    }
+
+    #[track_caller]
+    fn restored(&self) -> &Screen {
+        assert!(self.cursor_is_visible, "the cursor is hidden:\n{}", self.text);
+        self
+    }
+}
+
+#[test]
+fn the_terminal_of_these_tests_shows_what_a_person_would_see() {
+    let space = Space::new();
+    let script = r"stty size; printf 'gone\r\033[2Kseen\n'; printf 'above\nbelow\n\033[1A\033[2K'; printf '\033[?25l'; exit 3";
+    let screen = Terminal::run(space.sh(script)).end();
+    screen.code(3).has("24 80").has("seen").has("above").lacks("gone").lacks("below");
+    assert!(!screen.cursor_is_visible && screen.written.contains("gone"));
+}
+
+#[test]
+fn the_bar_appears_and_is_gone_at_the_end() {
+    let space = Space::new();
+    let meeting = Meeting::open(&space);
+    let mut terminal = Terminal::run(space.exec("-j1 -- puppet meet={} hold ::: one two three"));
+    let mut guest = meeting.guest();
+    terminal.shows("0/3");
+    terminal.shows("one");
+    guest.tell("line=hello");
+    guest.tell("exit=0");
+    let mut guest = meeting.guest();
+    terminal.shows("1/3");
+    guest.tell("exit=0");
+    meeting.guest().tell("exit=0");
+    terminal.end().code(0).has("hello\n").lacks("/3").lacks("two").restored();
+}
+
+#[test]
+fn the_bar_is_gone_after_an_interrupt() {
+    let space = Space::new();
+    let meeting = Meeting::open(&space);
+    let mut terminal = Terminal::run(space.exec("-j2 -- puppet meet={} hold ::: one two three"));
+    let mut guests = meeting.guests(2);
+    terminal.shows("0/3");
+    terminal.press(ControlCode::EndOfText);
+    guests.iter_mut().for_each(|guest| guest.is_gone());
+    let screen = terminal.end();
+    screen.lacks("0/3").restored();
+    assert!(
+        matches!(screen.status, WaitStatus::Signaled(_, signal, _) if signal as i32 == 2),
+        "{:?}",
+        screen.status
+    );
+}
+
+#[test]
+fn failures_stand_above_the_bar() {
+    let space = Space::new();
+    let meeting = Meeting::open(&space);
+    let mut terminal = Terminal::run(space.exec("-j1 -- puppet meet={} hold ::: one two"));
+    let mut guest = meeting.guest();
+    terminal.shows("0/2");
+    guest.tell("exit=7");
+    let mut guest = meeting.guest();
+    terminal.shows("exit 7");
+    terminal.shows("1/2");
+    guest.tell("exit=0");
+    terminal.end().code(7).has("exit 7").lacks("1/2").restored();
+}
+
+#[test]
+fn no_bar_where_none_is_wanted() {
+    let space = Space::new();
+    for options in ["--progress=none", "-q"] {
+        let screen = Terminal::run(space.exec(&format!("{options} -c 'sleep 0.8; echo done' ::: x"))).end();
+        screen.code(0).has("done");
+        assert!(!screen.written.contains('\x1b'), "escape bytes: {:?}", screen.written);
+    }
+    // stdout is a pipe: what reads it may write to the terminal itself.
+    let screen = Terminal::run(space.sh("prun exec -c 'sleep 0.8; echo done' ::: x | cat")).end();
+    screen.code(0).has("done");
+    assert!(!screen.written.contains('\x1b'), "escape bytes: {:?}", screen.written);
+}
+
+#[test]
+fn plain_progress_has_no_escapes() {
+    let space = Space::new();
+    let screen =
+        Terminal::run(space.exec("--progress=plain --color=never -c 'sleep 0.8; exit 3' ::: x")).end();
+    screen.code(3).has("exit 3");
+    assert!(!screen.written.contains('\x1b'), "escape bytes: {:?}", screen.written);
+}
+
+#[test]
+fn no_color_is_kept() {
+    let space = Space::new();
+    let failing = || space.exec("--progress=none -c 'exit 3' ::: x");
+    let screen = Terminal::run(failing().env("NO_COLOR", "1")).end();
+    assert!(!screen.code(3).has("exit 3").written.contains('\x1b'), "escape bytes: {:?}", screen.written);
+    let off = Terminal::run(space.exec("--progress=none --color=never -c 'exit 3' ::: x")).end();
+    assert!(!off.code(3).written.contains('\x1b'), "escape bytes: {:?}", off.written);
+}
+
+#[test]
+fn the_terminal_is_as_it_was() {
+    let space = Space::new();
+    let script = "stty -g >before; prun exec --progress=bar -c 'sleep 0.8' ::: x; stty -g >after; cmp before after && echo same";
+    Terminal::run(space.sh(script)).end().code(0).has("same").restored();
+}
+
+#[test]
+fn items_from_the_keyboard_are_asked_for() {
+    let space = Space::new();
+    let mut terminal = Terminal::run(space.exec("-- echo got"));
+    terminal.shows("Ctrl-D");
+    terminal.session.send_line("typed").expect("the terminal takes keys");
+    terminal.shows("got typed");
+    terminal.press(ControlCode::EndOfTransmission);
+    terminal.end().code(0);
+}
+
+#[test]
+fn not_one_escape_byte_off_a_terminal() {
+    let space = Space::new();
+    let toml = "[jobs.a]\neach = [1, 2]\nscript = 'echo {}; sleep 0.8; exit {}'\n[jobs.b]\ncommand = 'true'\nafter = ['a']\n";
+    space.write("prun.toml", toml);
+    for options in ["", "-v", "-q", "--progress=auto", "--progress=plain", "--progress=none"] {
+        space.prun(options).run().code(1).no_escapes();
+    }
+    space.prun("--list").run().ok().no_escapes();
+    space.prun("--help").run().no_escapes();
+    space.prun("--wrong").run().code(125).no_escapes();
+}

@@ -1,0 +1,117 @@
+//! A child that does as it is told, for the tests of the real binary. Its arguments are steps, done in order:
+//!
+//! - `meet=NAME` connects to the socket in `PUPPET_SOCKET` and says its name and pid; only it holds that
+//!   connection, so its end proves that the puppet is dead
+//! - `hold` does the steps that come over the socket, a line each, until the other side hangs up
+//! - `catch=TERM,INT` lives on when these signals come, and says `got TERM` over the socket
+//! - `say=TEXT` says something over the socket
+//! - `out=N`, `err=N` write N bytes; `line=TEXT`, `errline=TEXT` a line
+//! - `in` reads stdin to its end and says `read N` on stdout; `in=N` reads N bytes
+//! - `exit=K` ends
+//! - `measure=FILE PROGRAM [ARG...]` runs a program and writes the most memory that it, or anything it waited
+//!   for, ever had (in KiB) into the file; it ends with the program's exit code
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::process::{Command, exit};
+use std::str::FromStr;
+use std::sync::{Arc, Mutex};
+
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::signal::{SigSet, Signal};
+
+type Line = Arc<Mutex<Option<UnixStream>>>;
+
+fn main() {
+    let line = Line::default();
+    let mut steps = std::env::args().skip(1);
+    while let Some(step) = steps.next() {
+        match step.strip_prefix("measure=") {
+            Some(file) => return measure(file, steps),
+            None => act(&line, &step),
+        }
+    }
+}
+
+fn act(line: &Line, step: &str) {
+    let (verb, value) = step.split_once('=').unwrap_or((step, ""));
+    match verb {
+        "meet" => meet(line, value),
+        "hold" => hold(line),
+        "catch" => catch(line, value),
+        "say" => say(line, value),
+        "out" => pour(&mut std::io::stdout().lock(), number(value)),
+        "err" => pour(&mut std::io::stderr().lock(), number(value)),
+        "line" => writeln!(std::io::stdout(), "{value}").expect("stdout takes a line"),
+        "errline" => writeln!(std::io::stderr(), "{value}").expect("stderr takes a line"),
+        "in" => drain(value),
+        "exit" => exit(number(value) as i32),
+        _ => panic!("puppet: unknown step `{step}`"),
+    }
+}
+
+fn number(value: &str) -> u64 {
+    value.parse().unwrap_or_else(|_| panic!("puppet: `{value}` is no number"))
+}
+
+fn meet(line: &Line, name: &str) {
+    let path = std::env::var("PUPPET_SOCKET").expect("PUPPET_SOCKET is set");
+    let mut stream = UnixStream::connect(path).expect("someone listens at PUPPET_SOCKET");
+    writeln!(stream, "{name} {}", std::process::id()).expect("the other side listens");
+    *line.lock().expect("no thread panicked") = Some(stream);
+}
+
+fn hold(line: &Line) {
+    let stream = line.lock().expect("no thread panicked").as_ref().map(UnixStream::try_clone);
+    let stream = stream.expect("`meet` comes before `hold`").expect("a socket can be cloned");
+    for step in BufReader::new(stream).lines() {
+        act(line, &step.expect("steps are text"));
+    }
+}
+
+fn catch(line: &Line, names: &str) {
+    let mut set = SigSet::empty();
+    for name in names.split(',') {
+        set.add(Signal::from_str(&format!("SIG{name}")).expect("the name of a signal"));
+    }
+    set.thread_block().expect("signals can be blocked");
+    let line = Arc::clone(line);
+    std::thread::spawn(move || {
+        loop {
+            let signal = set.wait().expect("a signal comes");
+            say(&line, &format!("got {}", &signal.as_str()[3..]));
+        }
+    });
+}
+
+fn say(line: &Line, text: &str) {
+    if let Some(stream) = line.lock().expect("no thread panicked").as_mut() {
+        // The test may have hung up, which is no reason to end.
+        let _ = writeln!(stream, "{text}");
+    }
+}
+
+fn pour(to: &mut impl Write, mut count: u64) {
+    let chunk: Vec<u8> =
+        (0..1 << 16).map(|n| if n % 64 == 63 { b'\n' } else { b'a' + (n % 26) as u8 }).collect();
+    while count > 0 {
+        let part = count.min(chunk.len() as u64) as usize;
+        to.write_all(&chunk[..part]).expect("the reader takes everything");
+        count -= part as u64;
+    }
+    to.flush().expect("the reader takes everything");
+}
+
+fn drain(limit: &str) {
+    let limit = if limit.is_empty() { u64::MAX } else { number(limit) };
+    let read = std::io::copy(&mut std::io::stdin().lock().take(limit), &mut std::io::sink());
+    println!("read {}", read.expect("stdin can be read"));
+}
+
+fn measure(file: &str, mut words: impl Iterator<Item = String>) {
+    let program = words.next().expect("a program to measure");
+    let status = Command::new(program).args(words).status().expect("the program starts");
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("usage of children is known");
+    std::fs::write(file, usage.max_rss().to_string()).expect("the file can be written");
+    exit(status.code().unwrap_or(255));
+}

@@ -1,0 +1,203 @@
+//! The layers' arrows (the table in `src/lib.rs`), what pure layers may not touch, and where `unsafe` may stand.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+type Arrows = BTreeMap<String, BTreeSet<String>>;
+
+/// What a pure layer does not do, by the paths that doing it needs.
+const IMPURE: [&str; 10] = [
+    "std::fs",
+    "std::process",
+    "std::net",
+    "std::thread",
+    "std::env",
+    "Instant::now",
+    "SystemTime::now",
+    "nix::unistd",
+    "nix::fcntl",
+    "os_pipe",
+];
+
+#[test]
+fn modules_use_each_other_along_the_arrows() {
+    let arrows = arrows(&read("src/lib.rs"));
+    let wrong: Vec<String> = sources()
+        .iter()
+        .flat_map(|path| {
+            against_arrows(path, &read(path), &arrows).into_iter().map(move |what| format!("{path}: {what}"))
+        })
+        .collect();
+    assert!(wrong.is_empty(), "against the arrows of src/lib.rs:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_module_of_the_crate_stands_in_the_table() {
+    let lib = read("src/lib.rs");
+    let arrows = arrows(&lib);
+    let modules = lib.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
+    let missing: Vec<&str> = modules.filter(|module| !arrows.contains_key(*module)).collect();
+    assert!(missing.is_empty() && arrows.len() > 5, "not in the table of src/lib.rs: {missing:?}");
+}
+
+#[test]
+fn pure_layers_touch_no_file_no_process_and_no_clock() {
+    let pure = ["jobfile", "plan", "sched", "flow", "event"];
+    let files = sources();
+    let wrong: Vec<String> = files
+        .iter()
+        .filter(|path| pure.contains(&module_of(path)) && !path.ends_with("tests.rs"))
+        .flat_map(|path| impurities(&read(path)).into_iter().map(move |what| format!("{path}: {what}")))
+        .collect();
+    assert!(wrong.is_empty(), "not pure:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn unsafe_stands_in_os_alone() {
+    let files = sources();
+    let wrong: Vec<&String> =
+        files.iter().filter(|path| module_of(path) != "os" && has_unsafe(&read(path))).collect();
+    assert!(wrong.is_empty(), "`unsafe` outside src/os: {wrong:?}");
+}
+
+#[test]
+fn the_checks_find_made_up_violations() {
+    let arrows = arrows(&read("src/lib.rs"));
+    let found = |path: &str, code: &str| !against_arrows(path, code, &arrows).is_empty();
+    assert!(found("src/plan/a.rs", "use crate::os::start;"));
+    assert!(found("src/plan/a.rs", "use crate::{event::Time, run};"));
+    assert!(found("src/plan/a.rs", "use crate::{\n    event::{Time, Exit},\n    run::Run,\n};"));
+    assert!(found("src/plan/a.rs", "fn f() { crate::ui::draw() }"));
+    assert!(found("src/plan/a.rs", "pub(crate) use super::super::super::os;"));
+    assert!(found("src/event/mod.rs", "use crate::plan::Plan;"));
+    assert!(!found(
+        "src/plan/a.rs",
+        "use crate::event::Time; // not crate::os\n/// [`crate::os`]\nuse crate::plan::b;"
+    ));
+    assert!(!found("src/plan/a.rs", "pub(crate) use crate::{jobfile::{values, keys}, plan};"));
+    assert!(!found("src/cli/mod.rs", "use crate::os;"));
+
+    assert!(!impurities("let now = Instant::now();").is_empty());
+    assert!(impurities("// std::fs\n#[cfg(test)]\nmod tests { use std::fs; }").is_empty());
+    assert!(has_unsafe("let x = unsafe { f() };") && has_unsafe("#![allow(unsafe_code)]"));
+    assert!(!has_unsafe("#![deny(unsafe_code)] // unsafe { }"));
+}
+
+/// The rows of the table: module → what it uses (`all` stands for itself).
+fn arrows(lib: &str) -> Arrows {
+    let rows =
+        lib.lines().filter_map(|line| line.strip_prefix("//! | `")).filter_map(|row| row.split_once(" | "));
+    let mut arrows = Arrows::new();
+    for (modules, uses) in rows {
+        let uses = uses.trim_end_matches([' ', '|']);
+        let uses: BTreeSet<String> =
+            if uses == "all" { ["all".to_owned()].into() } else { in_backquotes(uses).collect() };
+        for module in in_backquotes(&format!("`{modules}")) {
+            arrows.insert(module, uses.clone());
+        }
+    }
+    arrows
+}
+
+fn in_backquotes(text: &str) -> impl Iterator<Item = String> {
+    text.split('`').skip(1).step_by(2).map(str::to_owned)
+}
+
+fn against_arrows(path: &str, source: &str, arrows: &Arrows) -> Vec<String> {
+    let module = module_of(path);
+    let Some(allowed) = arrows.get(module) else { return Vec::new() };
+    let code = without_comments(source);
+    let mut wrong: Vec<String> = used_modules(&code)
+        .into_iter()
+        .filter(|used| arrows.contains_key(used) && used != module)
+        .filter(|used| !allowed.contains("all") && !allowed.contains(used))
+        .map(|used| format!("`{module}` uses `{used}`"))
+        .collect();
+    // A module within a file (tests) is one level deeper, hence one `super` more than the file's own depth.
+    let depth = path.split('/').count() - 2 - usize::from(path.ends_with("mod.rs"));
+    if code.contains(&"super::".repeat(depth + 2)) {
+        wrong.push("`super` leaves the module".into());
+    }
+    wrong
+}
+
+/// The first name after each `crate::`, or the first names in its braces.
+fn used_modules(code: &str) -> Vec<String> {
+    code.match_indices("crate::").flat_map(|(at, found)| first_names(&code[at + found.len()..])).collect()
+}
+
+fn first_names(rest: &str) -> Vec<String> {
+    let Some(group) = rest.strip_prefix('{') else {
+        return vec![name_at_start(rest)];
+    };
+    let mut names = vec![name_at_start(group.trim_start())];
+    let mut depth = 1;
+    for (at, letter) in group.char_indices() {
+        match letter {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 1 => names.push(name_at_start(group[at + 1..].trim_start())),
+            _ => {}
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    names
+}
+
+fn name_at_start(text: &str) -> String {
+    text.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect()
+}
+
+fn impurities(source: &str) -> Vec<&'static str> {
+    let code = without_comments(source.split("#[cfg(test)]").next().unwrap_or_default());
+    IMPURE.into_iter().filter(|path| code.contains(path)).collect()
+}
+
+fn has_unsafe(source: &str) -> bool {
+    let code = without_comments(source);
+    ["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern", "allow(unsafe_code"]
+        .iter()
+        .any(|word| code.contains(word))
+}
+
+fn without_comments(source: &str) -> String {
+    source.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
+}
+
+/// `src/plan/a.rs` and `src/plan.rs` are of `plan`.
+fn module_of(path: &str) -> &str {
+    let rest = path.strip_prefix("src/").unwrap_or(path);
+    rest.split('/').next().unwrap_or_default().trim_end_matches(".rs")
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Every source file, relative to the root.
+fn sources() -> Vec<String> {
+    let mut files = Vec::new();
+    let mut folders = vec![root().join("src")];
+    while let Some(folder) = folders.pop() {
+        let entries = std::fs::read_dir(&folder).expect("a folder of sources can be read");
+        for path in entries.map(|entry| entry.expect("an entry").path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|end| end == "rs") {
+                files.push(relative(path));
+            }
+        }
+    }
+    assert!(files.len() > 10, "the sources are under src");
+    files
+}
+
+fn relative(path: PathBuf) -> String {
+    path.strip_prefix(root()).expect("it is under the root").display().to_string()
+}

@@ -1,0 +1,129 @@
+//! Exits, reaping, and groups that outlive their leader. One test, because it waits for any child.
+
+use std::io::{BufRead, BufReader, PipeReader, Read, pipe};
+use std::os::fd::AsRawFd;
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::unistd::Pid;
+use prun::os::cstrings::CStrings;
+use prun::os::env::Env;
+use prun::os::group::GroupHandle;
+use prun::os::process::{Exit, Exited, become_subreaper, kill_group, own_children, peek, reap};
+use prun::os::start::{Group, Launcher, Order, Strategy};
+
+/// Starts a script in a group of its own, its stdout in a pipe.
+fn script(text: &str) -> (Pid, BufReader<PipeReader>) {
+    let (reader, writer) = pipe().unwrap();
+    let mut argv = CStrings::new();
+    for word in ["sh", "-c", text] {
+        argv.push(word.as_bytes()).unwrap();
+    }
+    let mut order = Order {
+        strategy: Strategy::Spawn,
+        path: c"/bin/sh",
+        argv: &mut argv,
+        env: &mut Env::inherited(),
+        cwd: None,
+        stdio: [0, writer.as_raw_fd(), 2],
+        group: Group::New,
+    };
+    (Launcher::new().unwrap().start(&mut order).unwrap(), BufReader::new(reader))
+}
+
+fn line(reader: &mut BufReader<PipeReader>) -> String {
+    let mut line = String::new();
+    reader.read_line(&mut line).unwrap();
+    line
+}
+
+/// Returns when nobody holds the writing end: the processes that had it are gone.
+fn end(mut reader: BufReader<PipeReader>) {
+    assert_eq!(reader.read_to_end(&mut Vec::new()).unwrap(), 0);
+}
+
+/// The child that ended, which must not have been reaped by looking at it.
+fn ended() -> Exited {
+    loop {
+        if let Some(exited) = peek() {
+            assert_eq!(peek(), Some(exited));
+            return exited;
+        }
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn children_from_start_to_reap() {
+    assert!(!own_children());
+    exits_are_told_as_they_were();
+    a_group_is_signalled_after_its_leader_was_reaped();
+    a_group_of_zombies_is_not_alive();
+    assert!(!own_children());
+    orphans_come_to_the_subreaper();
+    assert!(!own_children());
+}
+
+fn exits_are_told_as_they_were() {
+    let (code, _out) = script("exit 200");
+    assert_eq!(ended(), Exited { pid: code, exit: Exit::Code(200) });
+    reap(code);
+    assert_eq!(peek(), None);
+
+    for signal in [libc::SIGKILL, libc::SIGRTMIN() + 3] {
+        let (pid, mut out) = script("echo; sleep 100");
+        line(&mut out);
+        assert!(own_children());
+        assert_eq!(peek(), None);
+        kill_group(pid, signal).unwrap();
+        assert_eq!(ended(), Exited { pid, exit: Exit::Signal(signal) });
+        reap(pid);
+    }
+    assert_eq!(kill_group(Pid::from_raw(0), libc::SIGKILL), Err(Errno::EINVAL));
+}
+
+fn a_group_is_signalled_after_its_leader_was_reaped() {
+    let (pid, mut out) = script(
+        "exec 2>/dev/null; (trap 'echo got it; exit' USR1; echo up; while :; do sleep 1; done) & exit 3",
+    );
+    let group = GroupHandle::open(pid).unwrap();
+    assert_eq!(line(&mut out), "up\n");
+    assert_eq!(ended(), Exited { pid, exit: Exit::Code(3) });
+    reap(pid);
+    assert!(group.alive());
+    group.signal(libc::SIGUSR1).unwrap();
+    assert_eq!(line(&mut out), "got it\n");
+    // Its `sleep` may be left, which was hit by the same signal or is now.
+    let _ = group.signal(libc::SIGKILL);
+    end(out);
+    while group.alive() {
+        std::thread::yield_now();
+    }
+}
+
+fn a_group_of_zombies_is_not_alive() {
+    let (pid, out) = script("exit 0");
+    let group = GroupHandle::open(pid).unwrap();
+    end(out);
+    ended();
+    assert!(!group.alive());
+    // The zombie still takes signals; after it there is nobody.
+    group.signal(0).unwrap();
+    reap(pid);
+    assert_eq!(group.signal(libc::SIGKILL), Err(Errno::ESRCH));
+    assert!(!group.alive());
+}
+
+fn orphans_come_to_the_subreaper() {
+    become_subreaper().unwrap();
+    let (leader, mut out) = script("setsid sh -c 'echo $$; exec sleep 100' & wait $!");
+    let orphan = Pid::from_raw(line(&mut out).trim().parse().unwrap());
+    kill_group(leader, libc::SIGKILL).unwrap();
+    assert_eq!(ended().pid, leader);
+    reap(leader);
+    assert!(own_children());
+    assert_eq!(peek(), None);
+    kill_group(orphan, libc::SIGKILL).unwrap();
+    assert_eq!(ended(), Exited { pid: orphan, exit: Exit::Signal(libc::SIGKILL) });
+    reap(orphan);
+}
