@@ -285,10 +285,11 @@ impl Run {
             Pulled::Items(items, names) => {
                 if let Some(task) = self.supervisor.add_item(job) {
                     self.keep_work(task, items, names);
-                    self.events.push_back(Event::Item(job));
+                    self.events.push_back(Event::Item);
                 }
             }
             Pulled::Wait => {
+                self.events.push_back(Event::ItemsLater(job));
                 if let Err(errno) = self.sources.watch(job, &self.poller) {
                     self.events
                         .push_back(Event::ItemsFailed(job, format!("could not wait for items: {errno}")));
