@@ -66,7 +66,7 @@ fn now_stops_what_runs() {
     let space = Space::new();
     let meeting = Meeting::open(&space);
     let running = space
-        .exec("-j2 --halt now,fail=1 --status count -- puppet meet={} catch=TERM hold ::: a b c")
+        .exec("-j2 --halt now,fail=1 --status count -- puppet catch=TERM meet={} hold ::: a b c")
         .start();
     let mut guests = meeting.guests(2);
     guests[1].tell("exit=3");

@@ -25,7 +25,7 @@ fn checks_fail_where_they_should() {
 fn puppets_do_as_they_are_told() {
     let space = Space::new();
     let meeting = Meeting::open(&space);
-    let running = space.sh("puppet meet=a catch=USR1 hold; echo $?").start();
+    let running = space.sh("puppet catch=USR1 meet=a hold; echo $?").start();
     let mut guest = meeting.guest();
     assert_eq!(guest.name, "a");
     assert!(!meeting.has_guest());

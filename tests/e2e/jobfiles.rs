@@ -133,7 +133,8 @@ impl NameServer {
         let script = format!(
             "PATH=$PATH:/usr/sbin; exec dnsmasq --keep-in-foreground --conf-file=/dev/null --no-resolv --no-hosts \
              --port={port} --listen-address=127.0.0.1 --bind-interfaces --log-facility=- --pid-file= --user= --group= \
-             --local=/python.org/ --address=/www.python.org/192.0.2.7 --mx-host=python.org,mail.python.org,50"
+             --local=/python.org/ --address=/www.python.org/192.0.2.7 --address=/www.python.org/2001:db8::7 \
+             --mx-host=python.org,mail.python.org,50"
         );
         let running = space.sh(&script).start();
         running.says("started");
@@ -190,7 +191,8 @@ fn terminate() {
 
 #[test]
 fn side_by_side() {
-    let running = example(&Space::new(), "side_by_side.toml").start();
+    let space = Space::new();
+    let running = example(&space, "side_by_side.toml").start();
     // Live: the first lines of both are there before either has ended.
     running.shows("tick\ttick 1\n");
     running.shows("tock\ttock 1\n");

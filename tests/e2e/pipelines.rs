@@ -110,7 +110,7 @@ fn prun_stands_in_no_pipe() {
 fn a_stage_that_never_reads() {
     let space = Space::new();
     let meeting = Meeting::open(&space);
-    let toml = "run.grace = '300ms'\n[jobs.p]\npipeline = ['yes', 'puppet meet=x catch=TERM hold', 'cat']\n";
+    let toml = "run.grace = '300ms'\n[jobs.p]\npipeline = ['yes', 'puppet catch=TERM meet=x hold', 'cat']\n";
     let running = space.file(toml).start();
     let mut guest = meeting.guest();
     running.signal(Signal::SIGTERM);

@@ -176,13 +176,15 @@ fn command_line_of(pid: i32) -> String {
 }
 
 /// The folder of the `puppet` program. `cargo test` builds examples; `cargo test --test e2e` does not, so it
-/// is built here then.
+/// is built here where it is missing or old.
 fn puppet_folder() -> &'static Path {
     static FOLDER: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
     FOLDER.get_or_init(|| {
         let target = Path::new(env!("CARGO_BIN_EXE_prun")).parent().expect("a program is in a folder");
         let folder = target.join("examples");
-        if !folder.join("puppet").exists() {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/helper/puppet.rs");
+        let changed = |path: &Path| path.metadata().and_then(|data| data.modified()).ok();
+        if changed(&folder.join("puppet")) < changed(&source) {
             let built =
                 Command::new(env!("CARGO")).args(["build", "--quiet", "--example", "puppet"]).status();
             assert!(built.is_ok_and(|status| status.success()), "cargo build --example puppet failed");

