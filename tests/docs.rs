@@ -6,6 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use prun::jobfile;
+use prun::plan::build::{BuildOptions, build};
+
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
@@ -61,5 +64,38 @@ fn shells_can_read_the_completions() {
     for (shell, file) in [("bash", "prun.bash"), ("zsh", "_prun"), ("fish", "prun.fish")] {
         let output = tool(shell, &["-n"], &root().join("completions").join(file));
         assert!(output.status.success() && said(&output).is_empty(), "{file}:\n{}", said(&output));
+    }
+}
+
+/// The text between a line that is `from` and the next that is `to`, as often as there is one.
+fn between<'a>(text: &'a str, from: &str, to: &str) -> Vec<&'a str> {
+    let (from, to) = (format!("\n{from}\n"), format!("\n{to}\n"));
+    text.split(&from).skip(1).map(|rest| &rest[..rest.find(&to).unwrap()]).collect()
+}
+
+#[test]
+fn the_job_files_that_are_shown_can_be_planned() {
+    let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
+    let (readme, manual) = (read("README.md"), read("man/prun.toml.5"));
+    let mut examples: Vec<String> =
+        between(&readme, "```toml", "```").into_iter().map(String::from).collect();
+    let unescaped = |text: &str| text.replace("\\-", "-").replace("\\e", "\\");
+    examples.extend(between(&manual, ".EX", ".EE").into_iter().map(unescaped));
+    assert_eq!(examples.len(), 2);
+    for text in examples {
+        let options =
+            BuildOptions { file_name: "example.toml".into(), base: root(), cpus: 2, ..Default::default() };
+        let plan = jobfile::parse("example.toml", text.as_bytes()).and_then(|file| build(&file, &options));
+        assert!(plan.is_ok_and(|plan| plan.jobs.len() >= 3), "{text}");
+    }
+}
+
+#[test]
+fn what_the_readme_points_at_exists() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    for path in
+        ["man/", "completions/", "jobfiles/", "src/lib.rs", "bench/", "scripts/test", "jobfiles/tour.toml"]
+    {
+        assert!(readme.contains(path) && root().join(path).exists(), "{path}");
     }
 }

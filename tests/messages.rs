@@ -164,6 +164,41 @@ fn many_mistakes() {
 }
 
 #[test]
+fn long_circles() {
+    let waiting = |n: usize| format!("[jobs.a{n}]\ncommand = \"true\"\nafter = [\"a{}\"]\n", (n + 1) % 30);
+    let piped = |n: usize| format!("[jobs.p{n}]\ncommand = \"cat\"\nstdin.pipe = \"p{}\"\n", (n + 29) % 30);
+    let text: String = (0..30).map(waiting).chain((0..30).map(piped)).collect();
+    same("long_circles", complaint(text.as_bytes(), &options("long.toml")));
+}
+
+#[test]
+fn a_value_of_many_lines_is_cut() {
+    let lines: String = (0..40).map(|n| format!("  [\"{n}\"],\n")).collect();
+    let text = format!("[jobs.a]\ncommand = \"echo\"\ntimeout = [\n{lines}]\n");
+    same("value_of_many_lines", complaint(text.as_bytes(), &options("long.toml")));
+}
+
+#[test]
+fn far_apart_places_are_shown_one_by_one() {
+    let filler = "# nothing\n".repeat(10_000);
+    let text = format!(
+        "[jobs.a]\ncommand = \"ls\"\ntimeout = 5\n{filler}[jobs.b]\ncommand = \"wc\"\nstdin.pipe = \"a\"\n"
+    );
+    same("far_apart", complaint(text.as_bytes(), &options("far.toml")));
+}
+
+#[test]
+fn colours_are_ours_alone() {
+    let text = "[jobs.a]\ncommand = \"true\"\n\"k\\u001by\" = \"\u{9b}31m\"\n";
+    let file = jobfile::parse("colour.toml", text.as_bytes()).unwrap();
+    let told = build(&file, &options("colour.toml")).unwrap_err();
+    assert!(told.render(true).contains("\u{1b}["), "no colours");
+    assert!(!told.render(true).contains("\u{1b}y"));
+    assert!(!told.render(true).contains('\u{9b}'));
+    assert!(!told.render(false).contains('\u{1b}'));
+}
+
+#[test]
 fn unknown_job() {
     let how =
         BuildOptions { jobs: vec!["tset".into(), "build".into(), "deploy".into()], ..options("good.toml") };

@@ -2,13 +2,14 @@
 
 use std::ffi::{CStr, CString};
 use std::fs;
-use std::io::{PipeReader, Read, pipe};
-use std::os::fd::{AsRawFd, RawFd};
+use std::io::{PipeReader, Read, Write, pipe};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 use prun::os::cstrings::CStrings;
@@ -109,7 +110,11 @@ fn inside() -> bool {
 fn file(text: &str, mode: u32) -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("program");
-    fs::write(&path, text).unwrap();
+    // Written by another process: a child that some other test starts at this moment would hold a copy of
+    // our descriptor for a while, and what is open for writing can't be executed.
+    let mut tee = Command::new("tee").arg(&path).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    tee.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    assert!(tee.wait().unwrap().success());
     fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
     let path = path.to_str().unwrap().to_string();
     (folder, path)
@@ -252,6 +257,10 @@ fn children_have_no_other_descriptor_100_at_once() {
 #[test]
 fn overlapping_descriptors_land_where_they_belong() {
     if inside() {
+        // None of them is passed on by itself.
+        for fd in [std::io::stdin().as_fd(), std::io::stdout().as_fd(), std::io::stderr().as_fd()] {
+            fcntl(fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).unwrap();
+        }
         for strategy in BOTH {
             let mut start = Start::new(strategy, &["/bin/sh", "-c", "echo out; echo err >&2; cat <&0"]);
             // stdout and stderr crossed, and stdin as it is.

@@ -1,13 +1,15 @@
 //! `prun exec`: one command over many items.
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal, Write};
-use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::io::{self, Write};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Parser;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use nix::errno::Errno;
+use nix::unistd::{AccessFlags, access};
 
 use crate::jobfile::values::{
     Outcomes, RetryDelay, StartMode, parse_duration, parse_outcomes, parse_retry_delay, parse_signal,
@@ -16,10 +18,9 @@ use crate::jobfile::values::{
 
 use super::args::{self, Both, STOPPING};
 use super::run::run_plan;
-use super::{Instead, reason};
+use super::{Instead, reason, show};
 use crate::os::limits;
 use crate::plan::exec::{ExecArgs, ExecError, Tag, plan, split_sources};
-use crate::plan::{Input, Items, Job, Plan};
 use crate::run::Verdict;
 use crate::ui::phrases::escape;
 
@@ -157,7 +158,8 @@ pub fn start(asked: Exec) -> Result<Verdict, Instead> {
     let both = &asked.both;
     let plan = meaning(&asked).and_then(|args| plan(args).map_err(refused));
     let plan = plan.map_err(|instead| instead.under(both.status))?;
-    if !both.quiet && items_are_typed(&plan) {
+    // Somebody who forgot the items would wait for prun, which waits for them.
+    if !both.quiet && show::items_are_typed(&plan) {
         _ = writeln!(io::stderr(), "{TYPED}");
     }
     run_plan(plan, both, true).map_err(|instead| instead.under(both.status))
@@ -166,10 +168,17 @@ pub fn start(asked: Exec) -> Result<Verdict, Instead> {
 const TYPED: &str = "prun: reading items from the terminal, one a line; Ctrl-D ends them (or give them with `:::` or \
                      `-a FILE`; `--once` takes none)";
 
-/// Somebody who forgot the items would wait for prun, which waits for them.
-fn items_are_typed(plan: &Plan) -> bool {
-    let from_stdin = |job: &Job| matches!(job.items, Items::Lines { from: Input::Stdin, .. });
-    plan.jobs.iter().any(from_stdin) && io::stdin().is_terminal()
+/// A missing file of items is a mistake on the command line, not one of the command: it is told before anything
+/// is opened, because opening a pipe would wait for its writer.
+fn check_arg_file(file: &Path) -> Result<(), Instead> {
+    let readable = match access(file, AccessFlags::R_OK) {
+        Ok(()) if file.is_dir() => Err(Errno::EISDIR),
+        other => other,
+    };
+    readable.map_err(|why| {
+        let (name, why) = (escape(file.as_os_str().as_bytes()), reason(&why.into()));
+        Instead::fail(format_args!("`--arg-file {name}` can't be read: {why}"))
+    })
 }
 
 fn refused(why: ExecError) -> Instead {
@@ -182,6 +191,7 @@ fn meaning(asked: &Exec) -> Result<ExecArgs, Instead> {
     let bytes = |word: &Option<OsString>| word.clone().map(OsString::into_vec);
     let words = asked.words.iter().cloned().map(OsString::into_vec).collect();
     let (command, sources) = split_sources(words).map_err(refused)?;
+    asked.arg_file.iter().filter(|file| *file != "-").try_for_each(|file| check_arg_file(file))?;
     let base = std::env::current_dir();
     Ok(ExecArgs {
         command,
@@ -348,6 +358,17 @@ mod tests {
         assert_eq!(typed("-0 x").separator, 0);
         assert_eq!(typed("-d , x").separator, b',');
         assert_eq!(typed("x").separator, b'\n');
+    }
+
+    #[test]
+    fn a_file_of_items_that_can_not_be_read_is_told_first() {
+        let complaint = |file: &str| match check_arg_file(Path::new(file)) {
+            Err(Instead::Fail { lines, status: 125 }) => lines,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(complaint("/"), "prun: `--arg-file /` can't be read: is a directory\n");
+        assert_eq!(complaint("/no/x"), "prun: `--arg-file /no/x` can't be read: no such file or directory\n");
+        assert_eq!(check_arg_file(Path::new("/dev/null")), Ok(()));
     }
 
     #[test]

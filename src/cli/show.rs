@@ -10,7 +10,7 @@ use nix::unistd::{getpgrp, tcgetpgrp};
 
 use crate::jobfile::values::OutputMode;
 use crate::os;
-use crate::plan::{Job, Output, Plan, Stdin};
+use crate::plan::{Input, Items, Job, Output, Plan, Stdin};
 use crate::ui::{Options, Progress, Voice};
 
 use super::args::{self, Both, When};
@@ -54,11 +54,22 @@ fn progress(both: &Both, watched: bool, suits_a_bar: impl FnOnce() -> bool) -> P
     }
 }
 
-/// Nothing else draws on the terminal: prun is in the foreground, no reader of a pipe does, and no child.
+/// Nothing else writes to the terminal: prun is in the foreground, and no reader of a pipe does, no child, and
+/// nobody who types.
 fn suits_a_bar(plan: &Plan) -> bool {
     let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
     let foreground = tcgetpgrp(io::stderr()).map_or(true, |group| group == getpgrp());
-    !dumb && foreground && !stdout_is_pipe() && !plan.jobs.iter().any(has_the_terminal)
+    let busy = stdout_is_pipe() || items_are_typed(plan) || plan.jobs.iter().any(has_the_terminal);
+    foreground && !dumb && !busy
+}
+
+/// Items are read from a terminal.
+pub fn items_are_typed(plan: &Plan) -> bool {
+    let from_stdin = |job: &Job| {
+        let (Items::Lines { from, .. } | Items::Csv { from, .. }) = &job.items else { return false };
+        *from == Input::Stdin
+    };
+    plan.jobs.iter().any(from_stdin) && io::stdin().is_terminal()
 }
 
 /// Children of this job write to the terminal, or read from it, without prun between.

@@ -100,8 +100,9 @@ impl Mistakes {
         self.list.len() >= SHOWN
     }
 
-    /// Drops those that are not wanted.
+    /// Drops those that are not wanted, and those that were not kept.
     pub(super) fn retain(&mut self, wanted: impl FnMut(&Mistake) -> bool) {
+        self.more = 0;
         self.list.retain(wanted);
     }
 

@@ -25,18 +25,22 @@ pub(super) enum Context {
     Expansion,
     AfterBackslash,
     AfterDollar,
-    /// Behind something that is no shell script as it is understood here.
+    /// In a script that is not closed properly, or that shells read differently.
     Unclear,
 }
 
 /// The contexts of the holes, which come first to last. A hole's own bytes mean nothing to the shell.
+///
+/// After an error of syntax some shells run the lines that follow, and an item may have such lines: if the script
+/// is not closed properly, no hole in it is safe.
 pub(super) fn contexts(text: &[u8], holes: &[Range<usize>]) -> Vec<Context> {
     let top = Frame::Shell(Commands::new(Kind::Top));
-    let mut scan = Scan { text, holes, at: 0, found: Vec::new(), stack: vec![top], documents: Vec::new() };
-    while scan.at < text.len() {
+    let (found, documents) = (Vec::new(), Vec::new());
+    let mut scan = Scan { text, holes, at: 0, found, stack: vec![top], documents, clear: true };
+    while scan.at < text.len() && scan.clear {
         scan.step();
     }
-    scan.found
+    if scan.clear && scan.stack.len() == 1 { scan.found } else { vec![Context::Unclear; holes.len()] }
 }
 
 /// What has been opened and not closed.
@@ -95,6 +99,8 @@ struct Scan<'a> {
     found: Vec<Context>,
     stack: Vec<Frame>,
     documents: Vec<Document>,
+    /// All that was opened was closed, and nothing else.
+    clear: bool,
 }
 
 impl Scan<'_> {
@@ -110,19 +116,27 @@ impl Scan<'_> {
                 self.at += 1;
             }
             (Some(Frame::Expansion), b'"') => self.push(Frame::Double, 1),
-            // Within double quotes a single quote is an ordinary character in some expansions and a quote in
-            // others. Where this guess is wrong the expansion does not end, and placeholders are refused.
-            (Some(Frame::Expansion), b'\'') if !self.quotes().any(|frame| matches!(frame, Frame::Double)) => {
-                self.skip_to(self.behind(self.at + 1, b'\'', false), Context::Expansion);
-            }
+            (Some(Frame::Expansion), b'\'') => self.single_in_expansion(),
             (_, byte) => self.step_quoting(byte),
+        }
+    }
+
+    /// A single quote within `${…}`. If that is within double quotes the quote is an ordinary character to some
+    /// shells in some expansions; then nothing is sure, unless it makes no difference.
+    fn single_in_expansion(&mut self) {
+        let from = self.at + 1;
+        let special = self.text[from..].iter().find(|byte| b"'\"}\\$`".contains(byte));
+        if special == Some(&b'\'') || !self.quotes().any(|frame| matches!(frame, Frame::Double)) {
+            self.skip_quoted(1, b'\'', false, Context::Expansion);
+        } else {
+            self.clear = false;
         }
     }
 
     /// What means the same between words, in double quotes and in expansions.
     fn step_quoting(&mut self, byte: u8) {
         match byte {
-            b'`' => self.skip_to(self.behind(self.at + 1, b'`', true), Context::Backquotes),
+            b'`' => self.skip_quoted(1, b'`', true, Context::Backquotes),
             b'\\' if self.hole_at(self.at + 1) => {
                 self.at += 1;
                 self.take_hole(Context::AfterBackslash);
@@ -144,10 +158,10 @@ impl Scan<'_> {
                 Some(end) => self.skip_to(end, Context::Arithmetic),
                 None => self.push(Frame::Shell(Commands::new(Kind::Substitution)), 2),
             },
-            Some(b'[') => self.skip_to(self.behind(self.at + 2, b']', false), Context::Arithmetic),
+            Some(b'[') => self.skip_quoted(2, b']', false, Context::Arithmetic),
             Some(b'{') => self.push(Frame::Expansion, 2),
             Some(b'\'') if bare => {
-                self.skip_to(self.behind(self.at + 2, b'\'', true), Context::AnsiQuotes);
+                self.skip_quoted(2, b'\'', true, Context::AnsiQuotes);
             }
             Some(b'$' | b'#') => self.at += 2,
             _ => self.at += 1,
@@ -174,7 +188,7 @@ impl Scan<'_> {
             _ => {
                 self.begin_word();
                 match byte {
-                    b'\'' => self.skip_to(self.behind(self.at + 1, b'\'', false), Context::Single),
+                    b'\'' => self.skip_quoted(1, b'\'', false, Context::Single),
                     b'"' => self.push(Frame::Double, 1),
                     _ => self.step_quoting(byte),
                 }
@@ -252,8 +266,8 @@ impl Scan<'_> {
                 self.commands().start = true;
                 self.end_word(1);
             }
-            // It closes nothing: this is not read as the shell will read it, so nothing is sure from here on.
-            Kind::Top | Kind::CaseHead(_) | Kind::CaseBody => self.skip_to(self.text.len(), Context::Unclear),
+            // It closes nothing.
+            Kind::Top | Kind::CaseHead(_) | Kind::CaseBody => self.clear = false,
         }
     }
 
@@ -270,10 +284,16 @@ impl Scan<'_> {
             let from = self.at + 1;
             match byte {
                 _ if self.hole_at(self.at) => self.take_hole(Context::HereDocument),
+                // What these mean here depends on the shell.
+                b'$' | b'`' | b'(' => return self.clear = false,
                 byte if b" \t\n;&|()<>".contains(&byte) => break,
                 b'\'' | b'"' | b'\\' => {
                     quoted = true;
-                    let to = if byte == b'\\' { from + 1 } else { self.behind(from, byte, false) };
+                    let to = if byte == b'\\' {
+                        from + 1
+                    } else {
+                        self.behind(from, byte, false).unwrap_or(self.text.len())
+                    };
                     self.skip_to(to, Context::HereDocument);
                     let inner = if byte == b'\\' { from..self.at } else { from..(self.at - 1).max(from) };
                     end.extend_from_slice(&self.text[inner]);
@@ -375,19 +395,27 @@ impl Scan<'_> {
         self.at = end.min(self.text.len());
     }
 
-    /// The place behind the next `stop` from `from` on, or the end of the text.
-    fn behind(&self, from: usize, stop: u8, escapes: bool) -> usize {
+    /// Passes over what opens with the next `opening` bytes and ends with `stop`.
+    fn skip_quoted(&mut self, opening: usize, stop: u8, escapes: bool, context: Context) {
+        match self.behind(self.at + opening, stop, escapes) {
+            Some(end) => self.skip_to(end, context),
+            None => self.clear = false,
+        }
+    }
+
+    /// The place behind the next `stop` from `from` on.
+    fn behind(&self, from: usize, stop: u8, escapes: bool) -> Option<usize> {
         let mut holes = self.holes[self.found.len()..].iter().peekable();
         let mut at = from;
-        while let Some(&byte) = self.text.get(at) {
+        loop {
+            let byte = *self.text.get(at)?;
             match holes.next_if(|hole| hole.start <= at) {
                 Some(hole) => at = at.max(hole.end),
-                None if byte == stop => return at + 1,
+                None if byte == stop => return Some(at + 1),
                 None if escapes && byte == b'\\' => at += 2,
                 None => at += 1,
             }
         }
-        self.text.len()
     }
 
     /// The context of a hole right here.

@@ -70,7 +70,7 @@ fn misplaced(text: &[u8], hole: &Hole, context: Context, columns: &[String]) -> 
         Context::Expansion => "stands within `${…}`",
         Context::AfterBackslash => "comes right after a backslash",
         Context::AfterDollar => "comes right after a `$`",
-        Context::Unclear => "stands after a `)` that closes nothing",
+        Context::Unclear => "stands in a script that is not closed properly, or that shells read differently",
         Context::Bare | Context::Single | Context::Double => unreachable!("these can be quoted"),
     };
     let spelling = String::from_utf8_lossy(&text[hole.range.clone()]).into_owned();
@@ -143,7 +143,11 @@ mod tests {
             ("x=`echo {/.}`", "backquotes", "put it into a variable first, `v={/.}`, and use `$v` here"),
             ("true # {}", "stands in a comment", "take it out of the comment"),
             (r"echo \{}", "comes right after a backslash", "use `$*` instead"),
-            ("true ) {1}", "stands after a `)` that closes nothing", "use `$1` instead"),
+            (
+                "true ) {1}",
+                "stands in a script that is not closed properly, or that shells read differently",
+                "use `$1` instead",
+            ),
         ] {
             let (message, hint) = refusal(text);
             assert!(message.contains(place), "{text}: {message}");

@@ -285,10 +285,11 @@ impl Run {
             Pulled::Items(items, names) => {
                 if let Some(task) = self.supervisor.add_item(job) {
                     self.keep_work(task, items, names);
-                    self.events.push_back(Event::Item(job));
+                    self.events.push_back(Event::Item);
                 }
             }
             Pulled::Wait => {
+                self.events.push_back(Event::ItemsLater(job));
                 if let Err(errno) = self.sources.watch(job, &self.poller) {
                     self.events
                         .push_back(Event::ItemsFailed(job, format!("could not wait for items: {errno}")));
@@ -490,7 +491,7 @@ impl Run {
         {
             match event_of(failure) {
                 Event::Broken(why) => {
-                    self.tell(&RunEvent::Warning(why));
+                    self.tell(&RunEvent::Broken(why));
                     while !self.sinks.is_done() {
                         let _ = self.poller.wait(ready, None);
                         self.sinks.waker().drain();

@@ -1,6 +1,6 @@
 //! Jobs: when they may begin (`after`), what they are doing, how they ended. Pure.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::halt::Tally;
 use super::slots::Slots;
@@ -34,8 +34,10 @@ pub enum End {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     Idle,
-    /// [`Action::Pull`] was not answered yet.
+    /// [`Action::Pull`] was not answered yet, and will be at once.
     Pulling,
+    /// The answer comes later: nothing can be read now.
+    Waiting,
     Ended,
 }
 
@@ -66,6 +68,11 @@ pub struct JobState {
 }
 
 impl JobState {
+    /// Whether it waits for its next item.
+    pub fn is_asking(&self) -> bool {
+        matches!(self.source, Source::Pulling | Source::Waiting)
+    }
+
     /// How it ended, once its last task has.
     fn end(&self) -> End {
         let ok = self.verdict == Some(Outcome::Ok);
@@ -103,6 +110,8 @@ pub struct Jobs {
     not_ended: usize,
     /// Open jobs whose source has not ended.
     open_sources: usize,
+    /// Jobs whose next item will be there at once.
+    pulling: BTreeSet<JobId>,
 }
 
 impl Jobs {
@@ -128,7 +137,7 @@ impl Jobs {
                 states[after.job].dependents.push((id, *after));
             }
         }
-        Jobs { not_ended: states.len(), open_sources: 0, states }
+        Jobs { not_ended: states.len(), open_sources: 0, pulling: BTreeSet::new(), states }
     }
 
     pub fn get(&self, job: JobId) -> &JobState {
@@ -155,16 +164,29 @@ impl Jobs {
         failures.next().map(|(_, outcome)| outcome)
     }
 
-    fn open(&mut self, job: JobId) {
-        self.states[job].phase = Phase::Open;
-        self.states[job].source = Source::Pulling;
-        self.open_sources += 1;
+    /// Whether a job before this one will have an item at once, and room for it.
+    pub fn earlier_is_pulling(&self, job: JobId, plan: &Plan) -> bool {
+        self.pulling.range(..job).any(|&earlier| self.states[earlier].running < plan.jobs[earlier].pool)
     }
 
-    /// The job has no more items, or wants none.
-    pub fn end_source(&mut self, job: JobId) {
-        if self.states[job].source != Source::Ended {
-            self.states[job].source = Source::Ended;
+    fn open(&mut self, job: JobId) {
+        self.states[job].phase = Phase::Open;
+        self.open_sources += 1;
+        self.set_source(job, Source::Pulling);
+    }
+
+    /// The one place where it changes; keeps the counts in step. What has ended stays so.
+    pub fn set_source(&mut self, job: JobId, source: Source) {
+        let old = self.states[job].source;
+        if old == source || old == Source::Ended {
+            return;
+        }
+        self.states[job].source = source;
+        match source {
+            Source::Pulling => drop(self.pulling.insert(job)),
+            _ => drop(self.pulling.remove(&job)),
+        }
+        if source == Source::Ended {
             self.open_sources -= 1;
         }
     }
@@ -249,7 +271,7 @@ impl Supervisor {
         for job in 0..self.plan.jobs.len() {
             match self.jobs.get(job).phase {
                 Phase::Open => {
-                    self.jobs.end_source(job);
+                    self.jobs.set_source(job, Source::Ended);
                     self.end_job_if_done(job, actions);
                 }
                 Phase::Blocked(_) => self.skip(job, false, "the run was stopped".into(), actions),

@@ -55,11 +55,13 @@ pub const DRAIN: Time = Time::from_millis(200);
 pub enum Event {
     /// The run begins.
     Begin,
-    /// The task of the job's next item can be started ([`Supervisor::add_item`]).
-    Item(JobId),
-    /// The job has no more items: the other answer to [`Action::Pull`].
+    /// The task of a new item can be started ([`Supervisor::add_item`]).
+    Item,
+    /// The other answers to [`Action::Pull`]. Nothing can be read now: one of the others comes later.
+    ItemsLater(JobId),
+    /// The job has no more items.
     NoMoreItems(JobId),
-    /// The job's items could not be read: the third answer.
+    /// The job's items could not be read.
     ItemsFailed(JobId, String),
     /// `started` of the task's stages run, the next one could not be executed.
     NotStarted { task: TaskId, started: usize, failure: Arc<StartFailure> },
@@ -188,18 +190,19 @@ impl Supervisor {
     }
 
     /// The answer to [`Action::Pull`]: an item is there, and becomes a task. `None`: the job was closed
-    /// meanwhile. [`Event::Item`] follows, when the caller knows what belongs to the task.
+    /// meanwhile. [`Event::Item`] follows.
     pub fn add_item(&mut self, job: JobId) -> Option<TaskId> {
-        let state = self.jobs.get_mut(job);
-        if state.source != Source::Pulling {
+        if !self.jobs.get(job).is_asking() {
             return None;
         }
-        state.source = Source::Idle;
+        self.jobs.set_source(job, Source::Idle);
+        let state = self.jobs.get_mut(job);
         state.seq += 1;
         state.active += 1;
         let stages = self.plan.jobs[job].stages.len();
         let id = self.tasks.add(job, state.seq, stages);
         state.ready.push_back(id);
+        self.note_startable(job);
         Some(id)
     }
 
@@ -223,7 +226,8 @@ impl Supervisor {
             | Event::GroupGone(task)
                 if !self.tasks.contains(task) => {}
             Event::Begin => self.open_unblocked(actions),
-            Event::Item(job) => self.note_startable(job),
+            Event::Item => {}
+            Event::ItemsLater(job) => self.jobs.set_source(job, Source::Waiting),
             Event::NoMoreItems(job) => self.source_ended(job, None, actions),
             Event::ItemsFailed(job, why) => self.source_ended(job, Some(why), actions),
             Event::NotStarted { task, started, failure } => {
@@ -236,7 +240,7 @@ impl Supervisor {
             Event::OutputClosed => self.stop_all(now, Stop::output_closed(), actions),
             Event::Broken(why) => {
                 self.broken = true;
-                actions.push(Action::Tell(RunEvent::Warning(why)));
+                actions.push(Action::Tell(RunEvent::Broken(why)));
                 self.stop_all(now, Stop::broken(), actions);
             }
             Event::Tick => self.tick(now, actions),
@@ -279,17 +283,15 @@ impl Supervisor {
     // ---- items -------------------------------------------------------------------------------------------
 
     fn source_ended(&mut self, job: JobId, why: Option<String>, actions: &mut Vec<Action>) {
-        let state = self.jobs.get_mut(job);
-        if state.source != Source::Pulling {
+        if !self.jobs.get(job).is_asking() {
             return;
         }
-        let tasks = state.seq;
-        self.jobs.end_source(job);
+        let tasks = self.jobs.get(job).seq;
+        self.jobs.set_source(job, Source::Ended);
         if let Some(why) = why {
             // The items are a part of the job: a job that can't read them has failed, without a task to show.
-            let failure = Arc::new(StartFailure { code: 126, why: why.clone() });
-            let outcome = Outcome::NotStarted(failure);
-            actions.push(Action::Tell(RunEvent::Warning(why)));
+            // The end of the job tells it.
+            let outcome = Outcome::NotStarted(Arc::new(StartFailure { code: 126, why }));
             self.count(job, tasks + 1, &outcome);
         } else {
             actions.push(Action::Tell(RunEvent::JobTotal { job, total: tasks }));
@@ -315,6 +317,9 @@ impl Supervisor {
         }
         while self.slots.free() {
             let Some(&job) = self.startable.first() else { return };
+            if self.jobs.earlier_is_pulling(job, &self.plan) {
+                return; // Its item comes first.
+            }
             self.start_next(now, job, actions);
         }
     }
@@ -343,9 +348,9 @@ impl Supervisor {
 
     /// Asks for the next item unless one waits already.
     fn pull(&mut self, job: JobId, actions: &mut Vec<Action>) {
-        let state = self.jobs.get_mut(job);
+        let state = self.jobs.get(job);
         if state.source == Source::Idle && state.ready.is_empty() {
-            state.source = Source::Pulling;
+            self.jobs.set_source(job, Source::Pulling);
             actions.push(Action::Pull(job));
         }
     }
@@ -365,7 +370,10 @@ impl Supervisor {
     // ---- processes ---------------------------------------------------------------------------------------
 
     fn exited(&mut self, now: Time, id: TaskId, stage: usize, exit: Exit, actions: &mut Vec<Action>) {
-        self.tasks.get_mut(id).exits[stage].get_or_insert(exit);
+        let told = &mut self.tasks.get_mut(id).exits[stage];
+        if told.replace(exit).is_some() {
+            return;
+        }
         match self.tasks.state(id).clone() {
             State::Running { live: 1, drained, .. } => self.all_exited(now, id, drained, None, actions),
             State::Running { live, drained, deadline } => {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::job::Source;
 use super::task::State;
 use super::{Action, JobId, Mode, Supervisor, TaskId};
 use crate::event::{Outcome, RunEvent, StartFailure, Time};
@@ -161,7 +162,7 @@ impl Supervisor {
     /// The same for one job.
     pub(super) fn close_job(&mut self, now: Time, job: JobId, stop: bool, actions: &mut Vec<Action>) {
         self.jobs.get_mut(job).closing = true;
-        self.jobs.end_source(job);
+        self.jobs.set_source(job, Source::Ended);
         self.startable.remove(&job);
         for id in self.tasks.ids() {
             if self.tasks.get(id).job != job {

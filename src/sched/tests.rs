@@ -125,7 +125,7 @@ impl World {
                 let id = self.supervisor.add_item(job)?;
                 self.items[job] -= 1;
                 self.names.insert(id, self.supervisor.task(id));
-                return Some(Event::Item(job));
+                return Some(Event::Item);
             }
             Action::Start { task, .. } => {
                 assert!(self.running.insert(task, Vec::new()).is_none(), "started twice");

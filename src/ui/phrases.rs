@@ -106,11 +106,12 @@ pub fn signal_name(signal: i32) -> String {
     Signal::try_from(signal).map_or_else(|_| format!("signal {signal}"), |known| known.as_str().into())
 }
 
-/// `0.35 s`, `1.2 s`, `45 s`, `3 min 20 s`, `2 h 05 min`: as many digits as people read.
+/// `7 ms`, `0.35 s`, `1.2 s`, `45 s`, `3 min 20 s`, `2 h 05 min`: as many digits as people read.
 pub fn duration(time: Duration) -> String {
     let seconds = time.as_secs_f64();
     let whole = time.as_secs();
     match whole {
+        0 if time.as_millis() < 100 => format!("{} ms", time.as_millis()),
         0 if time.as_millis() < 995 => format!("{seconds:.2} s"),
         0..10 => format!("{seconds:.1} s"),
         10..60 => format!("{whole} s"),
@@ -187,9 +188,22 @@ pub fn standing(standing: &Standing) -> String {
     text
 }
 
+/// The same for a log, in which no running tasks are shown: `12/40, 3.2/s, 4 running`.
+pub fn standing_and_running(now: &Standing) -> String {
+    format!("{}, {} running", standing(now), now.running)
+}
+
+/// `exit 22, attempt 2 in 1.0 s`: what follows a failed attempt.
+pub fn retrying(how: &Outcome, attempt: u32, delay: Duration) -> String {
+    let when = if delay.is_zero() { "now".into() } else { format!("in {}", duration(delay)) };
+    format!("{}, attempt {} {when}", outcome(how), attempt + 1)
+}
+
 /// One running task under the bar: how long it runs, its name, its item.
 pub fn running(name: &str, item: &str, time: Duration, columns: usize) -> String {
-    let line = format!("{:>12}  {name} {}", duration(time), escape(item.as_bytes()));
+    // Tenths at all times, so that the column stands still.
+    let time = if time.as_secs() < 60 { format!("{:.1} s", time.as_secs_f64()) } else { duration(time) };
+    let line = format!("{time:>12}  {name} {}", escape(item.as_bytes()));
     cut(line.trim_end(), columns).into_owned()
 }
 
@@ -242,7 +256,8 @@ mod tests {
     #[test]
     fn durations_have_few_digits() {
         let cases = [
-            (0.0, "0.00 s"),
+            (0.0, "0 ms"),
+            (0.0068, "6 ms"),
             (0.349, "0.35 s"),
             (0.999, "1.0 s"),
             (9.84, "9.8 s"),
@@ -263,6 +278,20 @@ mod tests {
         assert_eq!(standing(&now), "20 done, 5.0/s, 2 failed");
         now.total = Some(40);
         assert_eq!(standing(&now), "20/40, 5.0/s, 4 s left, 2 failed");
+        assert_eq!(standing_and_running(&now), "20/40, 5.0/s, 4 s left, 2 failed, 4 running");
+    }
+
+    #[test]
+    fn running_tasks_stay_in_their_columns() {
+        assert_eq!(running("a[1]", "x\x1b", seconds(0.04), 40), "       0.0 s  a[1] x\\x1b");
+        assert_eq!(running("a", "", seconds(75.0), 40), "  1 min 15 s  a");
+        assert_eq!(running("a[1]", "long item", seconds(2.0), 20), "       2.0 s  a[1] …");
+    }
+
+    #[test]
+    fn another_attempt_and_when() {
+        assert_eq!(retrying(&Outcome::Failed(2), 1, seconds(1.0)), "exit 2, attempt 2 in 1.0 s");
+        assert_eq!(retrying(&Outcome::Timeout, 2, Duration::ZERO), "timeout, attempt 3 now");
     }
 
     #[test]

@@ -58,8 +58,7 @@ impl Lines {
                 self.say(Voice::Verbose, NOTE, &text, out);
             }
             RunEvent::Retrying { task, attempt, outcome, delay } => {
-                let (name, how) = (self.task(task), phrases::outcome(outcome));
-                let text = format!("{name}: {how}, attempt {} in {}", attempt + 1, phrases::duration(*delay));
+                let text = format!("{}: {}", self.task(task), phrases::retrying(outcome, *attempt, *delay));
                 self.say(Voice::Verbose, NOTE, &text, out);
             }
             RunEvent::Warning(text) => {
@@ -167,7 +166,7 @@ impl Lines {
 
     /// A line about how far the run is.
     fn progress(&self, tally: &Tally, now: Time, out: &mut Vec<u8>) {
-        self.say(Voice::Normal, NOTE, &phrases::standing(&tally.standing(now)), out);
+        self.say(Voice::Normal, NOTE, &phrases::standing_and_running(&tally.standing(now)), out);
     }
 }
 
@@ -294,7 +293,7 @@ mod tests {
     fn a_job_file_gets_a_report_but_not_under_quiet() {
         let text = told(plain(Voice::Normal, false, false, None), &events(Outcome::Failed(3)));
         assert!(text.contains("\nprun: failed: get\\x1b[1]: exit 3 (1.0 s)\n        rerun   curl"), "{text}");
-        assert!(text.ends_with("prun: 0 ok, 1 failed (0.00 s)\n"), "{text}");
+        assert!(text.ends_with("prun: 0 ok, 1 failed (0 ms)\n"), "{text}");
         let quiet = told(plain(Voice::Quiet, false, false, None), &events(Outcome::Failed(3)));
         assert_eq!(quiet.lines().count(), 1);
     }
@@ -305,7 +304,7 @@ mod tests {
             assert_eq!(told(plain(Voice::Normal, watched, exec, None), &events(Outcome::Ok)), "");
         }
         let text = told(plain(Voice::Normal, true, false, None), &events(Outcome::Ok));
-        assert_eq!(text, "prun: 1 ok (0.00 s)\n");
+        assert_eq!(text, "prun: 1 ok (0 ms)\n");
     }
 
     #[test]
@@ -363,7 +362,7 @@ mod tests {
         plain.draw(EVERY - Duration::from_millis(1), &mut out);
         assert!(out.is_empty());
         plain.draw(EVERY, &mut out);
-        assert_eq!(out, b"prun: 1 done, 0.2/s\n");
+        assert_eq!(out, b"prun: 1 done, 0.2/s, 0 running\n");
         assert_eq!(plain.due(), Some(EVERY * 2));
         plain.tell(EVERY, &RunEvent::RunEnded(Summary::default()), &mut out);
         assert_eq!(plain.due(), None);

@@ -360,7 +360,7 @@ mod tests {
             bar.erase(&mut out);
             screen.show(&out);
             assert_eq!((screen.text().as_str(), bar.due()), ("", None));
-            assert_eq!(words, b"prun: 2 ok (0.00 s)\n", "a bar that was seen ends with a word");
+            assert_eq!(words, b"prun: 2 ok (0 ms)\n", "a bar that was seen ends with a word");
         }
     }
 

@@ -1,6 +1,5 @@
 //! Bytes → TOML tree → [`JobFile`].
 
-use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -79,22 +78,32 @@ fn as_text<'a>(name: &str, bytes: &'a [u8]) -> Result<&'a str, Mistakes> {
 
 /// One for each line, in words of ours where the parser's are about itself.
 fn syntax_errors(source: &str, errors: &[toml::de::Error]) -> Vec<Mistake> {
-    let mut lines = HashSet::new();
+    let deep = |error: &toml::de::Error| error.message().contains("recurs");
+    let place =
+        |error: &toml::de::Error| error.span().or_else(|| deep(error).then(|| deepest_key(source)).flatten());
+    let mut placed: Vec<_> = errors.iter().map(|error| (place(error), error)).collect();
+    placed.sort_by_key(|(span, _)| span.as_ref().map(|span| span.start));
+    let mut line_end = 0;
     let mut mistakes = Vec::new();
-    for error in errors {
-        let deep = error.message().contains("recurs");
-        let span = error.span().or_else(|| deep.then(|| deepest_key(source)).flatten());
-        if !lines.insert(span.as_ref().map(|span| line_start(source, span.start))) {
-            continue;
+    for (span, error) in placed {
+        if let Some(span) = &span {
+            if span.start < line_end {
+                continue;
+            }
+            line_end = source.as_bytes()[span.start..]
+                .iter()
+                .position(|&byte| byte == b'\n')
+                .map_or(source.len(), |length| span.start + length)
+                + 1;
         }
         let message = match &span {
-            _ if deep => "nested too deeply".to_owned(),
+            _ if deep(error) => "nested too deeply".to_owned(),
             Some(span) if error.message() == "duplicate key" => {
                 format!("duplicate key `{}`", source.get(span.clone()).unwrap_or_default())
             }
             _ => error.message().to_owned(),
         };
-        let label = if deep { "more than 80 levels" } else { "" };
+        let label = if deep(error) { "more than 80 levels" } else { "" };
         mistakes.push(match span {
             Some(span) => Mistake::at(span, message).label(label),
             None => Mistake::new(message),

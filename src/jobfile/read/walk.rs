@@ -75,9 +75,13 @@ impl<'a> Walk<'a> {
                 };
                 self.mistake(Mistake::at(name.span(), format!("`{key}` can't be a default")).help(help));
             } else if table.planned().contains(&key) {
+                let what = match table {
+                    Table::Top | Table::Run | Table::Defaults | Table::Job => format!("`{key}`"),
+                    _ => format!("`{key}` in {}", section.title),
+                };
                 self.mistake(Mistake::at(
                     name.span(),
-                    format!("`{key}` is not supported by this version of prun"),
+                    format!("{what} is not supported by this version of prun"),
                 ));
             } else if !known {
                 let near = nearest(key, table.keys().iter().map(|known| known.name));
@@ -129,9 +133,8 @@ impl<'a> Walk<'a> {
             return None;
         };
         let written = self.source.get(node.span()).unwrap_or_default();
-        // Without escapes the value is a part of what is written; a quote can't come before it.
         let inner =
-            if value.is_empty() { None } else { written.find(value).map(|at| node.span().start + at) };
+            between_quotes(written).filter(|(_, text)| *text == value).map(|(at, _)| node.span().start + at);
         Some(Text { value: value.to_owned(), span: node.span(), inner })
     }
 
@@ -284,7 +287,12 @@ impl<'a> Walk<'a> {
 
     /// The comment above what begins here: its lines, without their signs.
     pub fn comment_above(&self, at: &Span) -> String {
-        let before = &self.source[..super::line_start(self.source, at.start)];
+        // Not much stands before the name of a job, unless many jobs share a line, and then it isn't theirs.
+        let near = at.start.saturating_sub(100);
+        let Some(newline) = memchr::memrchr(b'\n', &self.source.as_bytes()[near..at.start]) else {
+            return String::new();
+        };
+        let before = &self.source[..=near + newline];
         let mut lines: Vec<&str> = before
             .lines()
             .rev()
@@ -317,6 +325,20 @@ pub(super) fn spelt(node: Node) -> Option<String> {
         ),
         _ => None,
     }
+}
+
+/// What stands between the quotes of a string, and from where on. If that is its value, it has no escapes.
+fn between_quotes(written: &str) -> Option<(usize, &str)> {
+    let long = ["\"\"\"", "'''"].into_iter().find(|quotes| written.len() >= 6 && written.starts_with(quotes));
+    let quotes = long.map_or(1, str::len);
+    let text = written.get(quotes..written.len().checked_sub(quotes)?)?;
+    // A newline right behind three quotes is not part of the value.
+    let skipped = match long {
+        Some(_) if text.starts_with("\r\n") => 2,
+        Some(_) if text.starts_with('\n') => 1,
+        _ => 0,
+    };
+    Some((quotes + skipped, &text[skipped..]))
 }
 
 /// Where a key that is unknown here would be right.

@@ -98,6 +98,9 @@ pub(super) fn find_circles(file: &JobFile, waits: &[Vec<Wait>], mistakes: &mut M
     }
 }
 
+/// No more jobs of a circle are named.
+const SHOWN: usize = 10;
+
 /// The end of the path, from where `last` leads back to.
 fn circle(file: &JobFile, waits: &[Vec<Wait>], path: &[(usize, usize)], last: &Wait) -> Mistake {
     let begin = path.iter().rposition(|(chain, _)| *chain == last.to_chain).unwrap_or(0);
@@ -106,6 +109,11 @@ fn circle(file: &JobFile, waits: &[Vec<Wait>], path: &[(usize, usize)], last: &W
     let name = |job: usize| file.jobs[job].name.value.as_str();
     let mut shown = name(steps[0].from).to_owned();
     for (number, step) in steps.iter().enumerate() {
+        // Of a long circle its beginning and its end are shown.
+        if number >= SHOWN && number + 1 < steps.len() {
+            shown += if number == SHOWN { " → …" } else { "" };
+            continue;
+        }
         shown += " → ";
         shown += name(step.to);
         // The next one to wait may be another job of the same pipe.

@@ -111,6 +111,9 @@ fn check_one_task(job: &Job, pipe: &Text, mistakes: &mut Mistakes) {
     }
 }
 
+/// No more jobs of a circle are named.
+const SHOWN: usize = 10;
+
 /// What is in no chain feeds itself.
 fn find_circles(file: &JobFile, chains: &[Chain], feeder: &[Option<usize>], mistakes: &mut Mistakes) {
     let mut seen = vec![false; file.jobs.len()];
@@ -134,7 +137,10 @@ fn find_circles(file: &JobFile, chains: &[Chain], feeder: &[Option<usize>], mist
         let names: Vec<&str> = circle.iter().map(|&job| file.jobs[job].name.value.as_str()).collect();
         let message = match names.as_slice() {
             [name, _] => format!("job `{name}` reads its own output"),
-            _ => format!("a circle of pipes: {}", names.join(" → ")),
+            [first, rest @ .., last] if rest.len() > SHOWN => {
+                format!("a circle of pipes: {first} → {} → … → {last}", rest[..SHOWN].join(" → "))
+            }
+            names => format!("a circle of pipes: {}", names.join(" → ")),
         };
         mistakes.push(
             Mistake::at(pipe.span.clone(), message)
