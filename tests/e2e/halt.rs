@@ -84,7 +84,7 @@ fn soon_lets_them_end() {
     let running = space.exec("-j2 --halt soon,fail=1 -- puppet meet={} hold ::: a b c").start();
     let mut guests = meeting.guests(2);
     guests[1].tell("exit=3");
-    guests[1].is_gone();
+    running.says("exit 3");
     guests[0].tell("say=alive");
     guests[0].hears("alive");
     guests[0].tell("line=done");

@@ -57,8 +57,10 @@ fn number(value: &str) -> u64 {
 fn meet(line: &Line, name: &str) {
     let path = std::env::var("PUPPET_SOCKET").expect("PUPPET_SOCKET is set");
     let mut stream = UnixStream::connect(path).expect("someone listens at PUPPET_SOCKET");
+    // Held all the while, so that a caught signal is told after the name, and told.
+    let mut line = line.lock().expect("no thread panicked");
     writeln!(stream, "{name} {}", std::process::id()).expect("the other side listens");
-    *line.lock().expect("no thread panicked") = Some(stream);
+    *line = Some(stream);
 }
 
 fn hold(line: &Line) {
