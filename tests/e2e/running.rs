@@ -198,7 +198,6 @@ impl Running {
     /// Waits for its end, and for the end of what it wrote.
     #[track_caller]
     pub fn end(mut self) -> Ended {
-        self.input = None;
         if let Err(RecvTimeoutError::Timeout) = self.exited.recv_timeout(self.limit) {
             panic!("still running after {:?}\n{}", self.limit, self.so_far());
         }
