@@ -387,6 +387,10 @@ impl Local {
             active.stopping = true;
             active.signal(signal);
             active.signal(nix::libc::SIGCONT);
+            let exited = active.live() == 0;
+            if exited && !self.remnants.contains(&id) {
+                self.remnants.push(id);
+            }
         }
     }
 
