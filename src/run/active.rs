@@ -63,6 +63,8 @@ pub enum Group {
     Leader(Pid),
     /// The first process was reaped: by a handle that can't mean another group.
     Handle(GroupHandle),
+    /// Its processes have been reaped, and what they left is no longer prun's.
+    Gone,
     /// It runs in prun's own group, and only its process is reached.
     Own(Pid),
 }
@@ -86,7 +88,7 @@ impl Active {
             Group::Leader(leader) => process::kill_group(*leader, signal),
             Group::Handle(handle) => handle.signal(signal),
             Group::Own(pid) if self.live() > 0 => process::kill(*pid, signal),
-            Group::Own(_) => Ok(()),
+            Group::Own(_) | Group::Gone => Ok(()),
         };
     }
 
@@ -95,11 +97,10 @@ impl Active {
         let others = self.live() > 1;
         // From the reap on, the number may be another group's. Only these may have to be reached later.
         if stage == 0
-            && (self.stopping || others)
             && let Group::Leader(leader) = self.group
-            && let Ok(handle) = GroupHandle::open(leader)
         {
-            self.group = Group::Handle(handle);
+            let handle = (self.stopping || others).then(|| GroupHandle::open(leader).ok()).flatten();
+            self.group = handle.map_or(Group::Gone, Group::Handle);
         }
         self.processes[stage].exit = Some(exit);
     }
@@ -108,7 +109,7 @@ impl Active {
     pub fn group_is_alive(&self) -> bool {
         match &self.group {
             Group::Handle(handle) => handle.alive(),
-            Group::Leader(_) | Group::Own(_) => false,
+            Group::Leader(_) | Group::Own(_) | Group::Gone => false,
         }
     }
 }

@@ -382,22 +382,13 @@ impl Local {
     // ---- stopping ----------------------------------------------------------------------------------------
 
     /// Sends a signal to the task's group, and SIGCONT so that a stopped one gets it.
-    pub fn signal(&mut self, id: TaskId, signal: i32) {
-        if let Some(active) = self.get_mut(id) {
-            active.stopping = true;
-            active.signal(signal);
-            active.signal(nix::libc::SIGCONT);
-            let exited = active.live() == 0;
-            if exited && !self.remnants.contains(&id) {
-                self.remnants.push(id);
-            }
-        }
-    }
-
-    pub fn kill(&mut self, id: TaskId) {
-        if let Some(active) = self.get_mut(id) {
-            active.stopping = true;
-            active.signal(nix::libc::SIGKILL);
+    pub fn stop(&mut self, id: TaskId, signal: i32) {
+        let Some(active) = self.get_mut(id) else { return };
+        active.signal(signal);
+        active.signal(nix::libc::SIGCONT);
+        // All its processes may have been reaped just now, before anybody wanted to stop it.
+        if !std::mem::replace(&mut active.stopping, true) && active.live() == 0 {
+            self.remnants.push(id);
         }
     }
 

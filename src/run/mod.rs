@@ -7,7 +7,7 @@
 //! - [`tell`]: what happened, put together for the listener
 //!
 //! Control is never blocked by data. Bytes are bounded (a full output pauses its readers, and nothing new
-//! starts); exits and signals never wait for them. After each burst of events the kernel is asked again, so
+//! starts); exits and signals never wait for them. After each burst of starts the kernel is asked again, so
 //! that a Ctrl-C in the middle of starting 5,000 tasks is seen at once.
 
 use std::collections::VecDeque;
@@ -52,8 +52,8 @@ pub struct Options {
     pub dry_run: bool,
 }
 
-/// Events handled before the kernel is asked again.
-const BURST: usize = 32;
+/// Starts before the kernel is asked again.
+const BURST: usize = 16;
 /// How often a stopped group is looked at whose end nothing may tell of.
 const REMNANTS: Duration = Duration::from_millis(20);
 /// The bar comes back at most this often between pieces of output.
@@ -97,6 +97,8 @@ struct Run {
     listener: Box<dyn Listener>,
     screen: Screen,
     events: VecDeque<Event>,
+    /// Tasks started since the kernel was asked.
+    starts: usize,
     /// Items of tasks that wait for their start, by the task's place.
     works: Vec<Option<Work>>,
     /// Reading is paused and nothing starts, because too much waits to be written.
@@ -131,6 +133,7 @@ impl Run {
             now: Time::ZERO,
             screen: Screen { bar: false, drawn_at: Time::ZERO, at_line_start: true },
             events: VecDeque::new(),
+            starts: 0,
             works: Vec::new(),
             held: false,
             finished: false,
@@ -234,12 +237,15 @@ impl Run {
             let (local, mut shared) = self.local();
             local.look_at_remnants(&mut shared);
         }
+        self.starts = 0;
+        while self.starts < BURST
+            && let Some(event) = self.events.pop_front()
+        {
+            self.handle(event);
+        }
+        // Only now: a task that is known to have exited did not time out.
         if self.supervisor.due().is_some_and(|due| due <= self.now) {
             self.handle(Event::Tick);
-        }
-        for _ in 0..BURST {
-            let Some(event) = self.events.pop_front() else { break };
-            self.handle(event);
         }
         self.write_out();
     }
@@ -262,8 +268,8 @@ impl Run {
             Action::Start { task, attempt, slot, last_attempt } => {
                 self.start(task, attempt, slot, last_attempt);
             }
-            Action::Signal { task, signal } => self.local.signal(task, signal),
-            Action::Kill { task } => self.local.kill(task),
+            Action::Signal { task, signal } => self.local.stop(task, signal),
+            Action::Kill { task } => self.local.stop(task, nix::libc::SIGKILL),
             Action::Retry { task, outcome, delay } => self.retry(task, outcome, delay),
             Action::End { task, outcome, attempts } => self.end(task, outcome, attempts),
             Action::Live(task) => self.outputs.let_flow(task.place as usize),
@@ -310,6 +316,7 @@ impl Run {
     }
 
     fn start(&mut self, task: TaskId, attempt: u32, slot: usize, last_attempt: bool) {
+        self.starts += 1;
         let Some(work) = self.works[task.place as usize].take() else { return };
         let name = TaskName { job: work.job, seq: work.seq };
         if self.options.dry_run {
