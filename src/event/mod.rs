@@ -130,9 +130,9 @@ pub enum RunEvent {
 /// What people need to understand a failure.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Detail {
-    /// The command, as a line that a shell can run.
+    /// The command, its words quoted as for a shell.
     pub command: String,
-    /// How to run just this task again, where that is not `command` itself.
+    /// How to run just this task again; `None` if that is too long to be of use.
     pub rerun: Option<String>,
     pub attempts: u32,
     /// Of the last attempt.

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use crate::jobfile::When;
-use crate::jobfile::values::{Halt, Outcomes, OutputMode, RetryDelay, StartMode, StatusMode};
+pub use crate::jobfile::values::{
+    Halt, HaltLimit, HaltOn, Outcomes, OutputMode, RetryDelay, StartMode, StatusMode,
+};
 
 pub mod argv;
 pub mod build;

@@ -157,7 +157,9 @@ impl Worker {
     }
 
     fn obey(&mut self, command: Command) -> Result<(), String> {
-        let spilling = |error: io::Error| format!("could not keep output in a temporary file: {error}");
+        let spilling = |error: io::Error| {
+            format!("could not keep output in a temporary file: {}", os::own::reason(&error))
+        };
         match command {
             Command::Spill(spill, bytes) => {
                 let file = match self.spills.entry(spill) {
@@ -174,7 +176,9 @@ impl Worker {
             Command::Copy(spill, file, len) => {
                 let from = self.taken(spill).map_err(spilling)?;
                 let Some((path, to)) = self.files.get(&file) else { return Ok(()) };
-                let failed = |error| format!("could not write `{}`: {error}", path.display());
+                let failed = |error: io::Error| {
+                    format!("could not write `{}`: {}", path.display(), os::own::reason(&error))
+                };
                 os::io::copy_file(&from, 0, len, to.as_fd()).map_err(failed)
             }
             Command::Drop(spill) => {
@@ -182,7 +186,9 @@ impl Worker {
                 Ok(())
             }
             Command::Open { file, path, append } => {
-                let failed = |error| format!("could not open `{}`: {error}", path.display());
+                let failed = |error: io::Error| {
+                    format!("could not open `{}`: {}", path.display(), os::own::reason(&error))
+                };
                 let opened = create(&path, append).map_err(failed)?;
                 self.files.insert(file, (path, opened));
                 Ok(())
@@ -190,7 +196,9 @@ impl Worker {
             Command::Write(file, bytes) => {
                 // One that could not be opened was reported then.
                 let Some((path, to)) = self.files.get_mut(&file) else { return Ok(()) };
-                let failed = |error| format!("could not write `{}`: {error}", path.display());
+                let failed = |error: io::Error| {
+                    format!("could not write `{}`: {}", path.display(), os::own::reason(&error))
+                };
                 to.write_all(&bytes).map_err(failed)
             }
             Command::Close(file) => {

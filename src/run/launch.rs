@@ -11,11 +11,11 @@ use nix::errno::Errno;
 use nix::unistd::Pid;
 
 use crate::event::StartFailure;
-use crate::jobfile::values::StartMode;
 use crate::os::cstrings::CStrings;
 use crate::os::env::Env;
 use crate::os::find;
 use crate::os::start::{Group, Launcher, Order, StartError, Strategy};
+use crate::plan::StartMode;
 use crate::plan::template::Scope;
 use crate::plan::{Job, Stage};
 

@@ -15,9 +15,9 @@ use super::token::Token;
 use super::wiring::{Source, Stream, Target, Wiring, no_pipe};
 use crate::event::{Exit, StartFailure, Time};
 use crate::flow::output::{Dest, LaneSpec, Order, Outputs, Policy};
-use crate::jobfile::values::OutputMode;
 use crate::os::poller::{Interest, Poller, Ready};
 use crate::os::{self, process};
+use crate::plan::OutputMode;
 use crate::plan::template::{Scope, Template};
 use crate::plan::{Job, Plan, Stage, Stdin};
 use crate::sched::{Event, TaskId};
@@ -306,7 +306,7 @@ impl Local {
         while let Some(exited) = process::peek() {
             let known = self.pids.remove(&exited.pid);
             let exit = match exited.exit {
-                process::Exit::Code(code) => Exit::Code(code as u8),
+                process::Exit::Code(code) => Exit::Code(code),
                 process::Exit::Signal(signal) => Exit::Signal(signal),
             };
             if let Some((id, stage)) = known

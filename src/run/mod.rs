@@ -17,10 +17,10 @@ use std::time::{Duration, Instant};
 
 use crate::event::{Exit, JobInfo, Listener, RunEvent, TaskName, Time};
 use crate::flow::output::{Dest, Framing, Op, Outputs};
-use crate::jobfile::values::OutputMode;
 use crate::os;
 use crate::os::poller::{Interest, Poller, Ready};
 use crate::os::signals::Signals;
+use crate::plan::OutputMode;
 use crate::plan::{Items, Plan};
 pub use crate::sched::Verdict;
 use crate::sched::{Action, Event, Supervisor, TaskId};
@@ -59,7 +59,7 @@ const REMNANTS: Duration = Duration::from_millis(20);
 /// The bar comes back at most this often between pieces of output.
 const REDRAW: Duration = Duration::from_millis(40);
 /// Descriptors that prun needs beside those of tasks, and for each task: two outputs and a feed.
-const OWN_DESCRIPTORS: u64 = 64;
+const OWN_DESCRIPTORS: u64 = 24;
 const DESCRIPTORS_PER_TASK: u64 = 3;
 const SIGPIPE: i32 = 13;
 
@@ -340,7 +340,7 @@ impl Run {
     /// Instead of a start: the command, as a line that a shell can run.
     fn print_command(&mut self, task: TaskId, work: Work, slot: usize) {
         let job = &self.plan.jobs[work.job];
-        let mut line = tell::command(job, &work, slot).into_bytes();
+        let mut line = tell::line(job, &work, slot, tell::Values::Told).into_bytes();
         line.push(b'\n');
         self.outputs.ops.push(Op::Write { dest: Dest::Stdout, bytes: line });
         self.events.push_back(Event::Drained(task));

@@ -109,9 +109,13 @@ impl Sinks {
         let failure = self.stdout.take_failure().or_else(|| self.stderr.as_ref()?.take_failure());
         match failure? {
             (Own::Stdout, error) if error.kind() == io::ErrorKind::BrokenPipe => Some(Failure::Closed),
-            (Own::Stdout, error) => Some(Failure::Other(format!("could not write to stdout: {error}"))),
+            (Own::Stdout, error) => {
+                Some(Failure::Other(format!("could not write to stdout: {}", os::own::reason(&error))))
+            }
             // Nobody can be told that nobody listens.
-            (Own::Stderr, error) => Some(Failure::Other(format!("could not write to stderr: {error}"))),
+            (Own::Stderr, error) => {
+                Some(Failure::Other(format!("could not write to stderr: {}", os::own::reason(&error))))
+            }
         }
     }
 

@@ -110,7 +110,7 @@ enum Kind {
     /// In memory, or counted out.
     Memory(ItemIter),
     Glob(Paths),
-    Stream(Stream),
+    Stream(Box<Stream>),
 }
 
 struct Paths {
@@ -130,7 +130,7 @@ struct Stream {
 
 enum Form {
     Records(Splitter),
-    Table { table: Table, header: bool },
+    Table { table: Box<Table>, header: bool },
 }
 
 /// One item, or why there is none.
@@ -145,10 +145,11 @@ impl Source {
         let kind = match &job.items {
             Items::Glob { pattern, base } => Kind::Glob(Paths::open(pattern, base)?),
             Items::Lines { from, separator, skip_empty } => {
-                Kind::Stream(Stream::open(from, Form::Records(Splitter::new(*separator, *skip_empty)))?)
+                let form = Form::Records(Splitter::new(*separator, *skip_empty));
+                Kind::Stream(Stream::open(from, form)?)
             }
             Items::Csv { from, separator, header } => {
-                let form = Form::Table { table: Table::new(*separator), header: *header };
+                let form = Form::Table { table: Box::new(Table::new(*separator)), header: *header };
                 Kind::Stream(Stream::open(from, form)?)
             }
             items => match ItemIter::new(items) {
@@ -247,7 +248,7 @@ impl Paths {
 }
 
 impl Stream {
-    fn open(from: &Input, form: Form) -> Result<Stream, String> {
+    fn open(from: &Input, form: Form) -> Result<Box<Stream>, String> {
         let (name, opened) = match from {
             Input::Stdin => ("stdin".to_owned(), own_stdin()),
             Input::File(path) => {
@@ -257,7 +258,7 @@ impl Stream {
         let input = opened.and_then(SharedInput::new);
         let input = input
             .map_err(|error| format!("could not read items from {name}: {}", os::own::reason(&error)))?;
-        Ok(Stream { input, name, form, ended: false, watched: false })
+        Ok(Box::new(Stream { input, name, form, ended: false, watched: false }))
     }
 
     fn next(&mut self, names: &mut Arc<[String]>) -> Result<Next, String> {

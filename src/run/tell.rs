@@ -13,6 +13,8 @@ use crate::plan::{Items, Job, Output, Plan, Stage, Stdin};
 
 /// An item is shown up to so many bytes.
 const ITEM_SHOWN: usize = 60;
+/// Nobody copies a longer line from a terminal.
+const LONGEST_RERUN: usize = 2000;
 
 /// Names the run for those who look at the environment of its tasks.
 pub fn run_id() -> String {
@@ -36,26 +38,52 @@ pub fn short_item(items: &[crate::plan::Item]) -> Arc<str> {
     String::from_utf8_lossy(&bytes).into()
 }
 
-/// The task's command as a line that a shell can run, wherever it is run.
+/// The task's command as people may see it. Without its environment, whose values are nobody's business.
 pub fn command(job: &Job, work: &Work, slot: usize) -> String {
-    let scope = Scope { items: &work.items, names: &work.names, seq: work.seq, slot };
-    let stages: Vec<_> = job.stages.iter().map(|stage| stage_line(&job.name, stage, &scope)).collect();
+    let scope = scope(work, slot);
+    let stages: Vec<_> = job.stages.iter().map(|stage| stage.what.show(&job.name, &scope)).collect();
     stages.join(" | ")
 }
 
-fn stage_line(job: &str, stage: &Stage, scope: &Scope) -> String {
+/// Which parts of a line for a shell are wanted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Values {
+    /// All of it: it does what the task would have done.
+    Told,
+    /// Without what `env` sets: it stands in messages.
+    Hidden,
+}
+
+/// The task as a line that a shell can run: its directory, what it reads and where its output goes as well.
+pub fn line(job: &Job, work: &Work, slot: usize, values: Values) -> String {
+    let scope = scope(work, slot);
+    let stages: Vec<_> =
+        job.stages.iter().map(|stage| stage_line(&job.name, stage, &scope, values)).collect();
+    stages.join(" | ")
+}
+
+fn scope(work: &Work, slot: usize) -> Scope<'_> {
+    Scope { items: &work.items, names: &work.names, seq: work.seq, slot }
+}
+
+fn stage_line(job: &str, stage: &Stage, scope: &Scope, values: Values) -> String {
     let mut line = String::new();
-    for (name, value) in &stage.env {
-        line += &format!("{name}={} ", quoted(value, scope));
+    if values == Values::Told {
+        for (name, value) in &stage.env {
+            line += &format!("{name}={} ", quoted(value, scope));
+        }
     }
     line += &stage.what.show(job, scope);
     redirect(&mut line, stage, scope);
     if let Stdin::Item | Stdin::Text(_) = stage.stdin {
         line = format!("printf %s {} | {line}", quote(&fed(stage, scope)));
     }
-    match &stage.cwd {
-        Some(cwd) => format!("(cd {} && {line})", quoted(cwd, scope)),
-        None => line,
+    let folder = stage.cwd.as_ref().map(|cwd| super::wiring::path_of(cwd, &stage.base, scope));
+    match folder {
+        Some(folder) if std::env::current_dir().is_ok_and(|here| here != folder) => {
+            format!("(cd {} && {line})", shown(&folder))
+        }
+        _ => line,
     }
 }
 
@@ -104,26 +132,18 @@ pub fn detail(plan: &Plan, work: &Work, active: Option<&Active>, attempts: u32, 
         }
         _ => Vec::new(),
     };
-    let command = command(job, work, active.map_or(0, |active| active.slot));
+    let slot = active.map_or(0, |active| active.slot);
+    let rerun = match (&plan.rerun, &job.items) {
+        (Some(prun), Items::None) => format!("{prun} {}", job.name),
+        _ => line(job, work, slot, Values::Hidden),
+    };
     Detail {
-        rerun: Some(rerun(plan, job, &command)),
-        command,
+        rerun: (rerun.len() <= LONGEST_RERUN).then_some(rerun),
+        command: command(job, work, slot),
         attempts,
         elapsed: active.map_or(Time::ZERO, |active| now.saturating_sub(active.started)),
         stages,
         stderr_tail: active.map(|active| active.stderr_tail.clone()).unwrap_or_default(),
-    }
-}
-
-/// How to run just this task again.
-fn rerun(plan: &Plan, job: &Job, command: &str) -> String {
-    match (&plan.rerun, &job.items) {
-        (Some(prun), Items::None) => format!("{prun} {}", job.name),
-        (Some(_), _) => match job.stages.iter().find(|stage| !stage.base.as_os_str().is_empty()) {
-            Some(stage) => format!("cd {} && {command}", shown(&stage.base)),
-            None => command.to_owned(),
-        },
-        (None, _) => command.to_owned(),
     }
 }
 

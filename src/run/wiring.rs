@@ -11,8 +11,8 @@ use super::disk;
 use super::sinks::Sinks;
 use crate::event::StartFailure;
 use crate::flow::output::{Dest, LaneSpec};
-use crate::jobfile::values::OutputMode;
 use crate::os;
+use crate::plan::OutputMode;
 use crate::plan::template::{Scope, Template};
 use crate::plan::{Items, Job, Output, Stage, Stdin};
 

@@ -1,7 +1,7 @@
 //! When the run, or a job, stops by itself. Pure.
 
 use crate::event::Outcome;
-use crate::jobfile::values::{Halt, HaltLimit, HaltOn, StatusMode};
+use crate::plan::{Halt, HaltLimit, HaltOn, StatusMode};
 
 /// Tasks that ended, by how.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -505,6 +505,7 @@ impl Supervisor {
 
     fn check_halt(&mut self, now: Time, job: JobId, outcome: &Outcome, actions: &mut Vec<Action>) {
         if self.mode == Mode::Going && halt::xargs_stops(self.plan.status, outcome) {
+            self.trigger = Some(outcome.clone());
             self.close_all(now, actions);
         }
         if let Some(halt) = self.plan.halt

@@ -6,7 +6,7 @@ use super::job::Source;
 use super::task::State;
 use super::{Action, JobId, Mode, Supervisor, TaskId};
 use crate::event::{Outcome, RunEvent, StartFailure, Time};
-use crate::jobfile::values::{Outcomes, RetryDelay};
+use crate::plan::{Outcomes, RetryDelay};
 
 /// Why a task is stopped. The first reason stays: a task that timed out and is then hit by Ctrl-C timed out.
 #[derive(Debug, Clone, PartialEq, Eq)]

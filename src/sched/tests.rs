@@ -7,9 +7,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::jobfile::values::{Halt, HaltLimit, HaltOn, Outcomes, OutputMode, RetryDelay, StatusMode};
 use crate::plan::template::Template;
 use crate::plan::{self, After, Batch, Items, Output, Retries, Stage, Stdin, UNLIMITED, What, When};
+use crate::plan::{Halt, HaltLimit, HaltOn, Outcomes, OutputMode, RetryDelay, StatusMode};
 
 const TERM: i32 = 15;
 const INT: i32 = 2;

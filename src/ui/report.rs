@@ -115,8 +115,7 @@ impl First {
         for (at, line) in tail(&self.detail.stderr_tail).iter().enumerate() {
             out.push(format!("  {}  {line}", if at == 0 { "stderr" } else { "      " }));
         }
-        let rerun = self.detail.rerun.as_ref().unwrap_or(&self.detail.command);
-        if !rerun.is_empty() {
+        if let Some(rerun) = &self.detail.rerun {
             out.push(format!("  rerun   {}", phrases::escape(rerun.as_bytes())));
         }
     }
