@@ -175,8 +175,10 @@ impl Run {
                 self.dispatch(event);
             }
             self.handle_events();
-            self.look_after_sinks();
-            self.draw();
+            if !self.finished {
+                self.look_after_sinks();
+                self.draw();
+            }
         }
         self.flush(&mut ready)
     }
