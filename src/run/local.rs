@@ -226,24 +226,25 @@ impl Local {
     /// Something can be read from, or written to, one of a task's pipes.
     pub fn ready(&mut self, token: Token, ready: &Ready, shared: &mut Shared) {
         match token {
-            Token::Reader(id, at) => self.read(id, at, ready.hup, shared),
+            Token::Reader(id, at) => self.read(id, at, ready, shared),
             Token::Feed(id) => self.write_feed(id, shared),
             Token::Stray(stray) => self.discard(stray),
             _ => {}
         }
     }
 
-    fn read(&mut self, id: TaskId, at: usize, hung_up: bool, shared: &mut Shared) {
+    fn read(&mut self, id: TaskId, at: usize, ready: &Ready, shared: &mut Shared) {
         let mut buffer = std::mem::take(&mut self.buffer);
         if shared.sinks.crowded() {
             self.pause(id, at, shared);
         } else if let Some(active) = self.get_mut(id)
             && let Some(reader) = &active.readers[at]
-            && let Some(count) = reader.read(&mut buffer)
+            // A hang-up without anything to read is the end: no call is needed to learn it.
+            && let Some(count) = if ready.read { reader.read(&mut buffer) } else { Some(0) }
         {
             reader.hand_on(id.place as usize, &buffer[..count], &mut active.stderr_tail, shared.outputs);
             // No writer is left, and the pipe is empty now: that was the end.
-            if count == 0 || (hung_up && count < buffer.len()) {
+            if count == 0 || (ready.hup && count < buffer.len()) {
                 active.readers[at] = None;
                 if active.is_drained() {
                     shared.events.push_back(Event::Drained(id));

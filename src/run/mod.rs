@@ -170,7 +170,7 @@ impl Run {
             if !self.finished {
                 self.look_after_sinks();
                 self.screen.draw(self.now, &mut self.sinks);
-            }
+                self.sinks.hand_over(self.now, self.starts > 0);
             }
         }
         self.flush(&mut ready)
@@ -181,7 +181,7 @@ impl Run {
         if !self.events.is_empty() {
             return Some(Duration::ZERO);
         }
-        let at = [self.supervisor.due(), self.screen.due()].into_iter().flatten().min();
+        let at = [self.supervisor.due(), self.screen.due(), self.sinks.due()].into_iter().flatten().min();
         let left = at.map(|at| at.saturating_sub(self.now));
         let remnants = self.local.has_remnants().then_some(REMNANTS);
         [left, remnants].into_iter().flatten().min()
@@ -285,6 +285,7 @@ impl Run {
     /// Everything has ended but what waits to be written. A signal ends that wait.
     fn flush(mut self, ready: &mut Vec<Ready>) -> Verdict {
         self.screen.erase(&mut self.sinks);
+        self.sinks.hand_over(self.now, false);
         let mut verdict = self.supervisor.verdict();
         while !self.sinks.is_done() {
             let _ = self.poller.wait(ready, None);
@@ -311,6 +312,7 @@ impl Run {
             match event_of(failure) {
                 Event::Broken(why) => {
                     self.tell(&RunEvent::Broken(why));
+                    self.sinks.hand_over(self.now, false);
                     while !self.sinks.is_done() {
                         let _ = self.poller.wait(ready, None);
                         self.sinks.waker().drain();

@@ -54,6 +54,10 @@ impl Shared {
 
 pub struct Writer {
     shared: Arc<Shared>,
+    /// What the thread does not know of yet, and its bytes. Waking a thread for each of many short tasks costs
+    /// more than writing what it wrote.
+    staged: VecDeque<Job>,
+    staged_bytes: usize,
     /// The thread is started by the first write: many runs have nothing to say.
     started: bool,
 }
@@ -61,35 +65,42 @@ pub struct Writer {
 impl Writer {
     pub fn new(waker: Arc<os::waker::Waker>) -> Writer {
         let shared = Shared { state: Mutex::default(), work: Condvar::new(), waker };
-        Writer { shared: Arc::new(shared), started: false }
+        Writer { shared: Arc::new(shared), staged: VecDeque::new(), staged_bytes: 0, started: false }
     }
 
+    /// Stages bytes; see [`Writer::hand_over`].
     pub fn bytes(&mut self, own: Own, bytes: Vec<u8>) {
-        let len = bytes.len();
-        self.push(Job::Bytes(own, bytes), len);
+        self.staged_bytes += bytes.len();
+        self.staged.push_back(Job::Bytes(own, bytes));
     }
 
+    /// Stages a file.
     pub fn file(&mut self, own: Own, file: Receiver<io::Result<File>>, len: u64) {
-        self.push(Job::File(own, file, len), 0);
+        self.staged.push_back(Job::File(own, file, len));
     }
 
-    fn push(&mut self, job: Job, len: usize) {
+    /// Bytes that the thread does not know of yet; files count as none.
+    pub fn staged(&self) -> Option<usize> {
+        (!self.staged.is_empty()).then_some(self.staged_bytes)
+    }
+
+    /// Gives the thread what was staged.
+    pub fn hand_over(&mut self) {
+        if self.staged.is_empty() {
+            return;
+        }
         if !self.started {
             self.started = true;
-            let shared = Arc::clone(&self.shared);
-            let name = "prun-writer".to_owned();
-            let spawned =
-                thread::Builder::new().name(name).stack_size(128 << 10).spawn(move || work(&shared));
-            if let Err(error) = spawned {
-                self.shared.lock().failure = Some((Own::Stdout, error));
-            }
+            self.start_thread();
         }
         let mut state = self.shared.lock();
+        let mut jobs = std::mem::take(&mut self.staged);
+        let len = std::mem::take(&mut self.staged_bytes);
         if state.failure.is_some() {
             return;
         }
         state.queued += len;
-        state.jobs.push_back(job);
+        state.jobs.append(&mut jobs);
         let idle = !state.busy;
         drop(state);
         if idle {
@@ -97,9 +108,18 @@ impl Writer {
         }
     }
 
+    fn start_thread(&self) {
+        let shared = Arc::clone(&self.shared);
+        let name = "prun-writer".to_owned();
+        let spawned = thread::Builder::new().name(name).stack_size(128 << 10).spawn(move || work(&shared));
+        if let Err(error) = spawned {
+            self.shared.lock().failure = Some((Own::Stdout, error));
+        }
+    }
+
     /// Bytes that are not written yet.
     pub fn queued(&self) -> usize {
-        self.shared.lock().queued
+        self.shared.lock().queued + self.staged_bytes
     }
 
     /// Everything was written, or never will be. If not, the loop is woken when it is.
