@@ -167,8 +167,8 @@ impl Run {
                 self.dispatch(event);
             }
             self.handle_events();
-            self.look_after_sinks();
             if !self.finished {
+                self.look_after_sinks();
                 self.screen.draw(self.now, &mut self.sinks);
             }
         }
