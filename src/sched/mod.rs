@@ -55,7 +55,7 @@ pub type JobId = usize;
 pub const DRAIN: Time = Time::from_millis(200);
 
 /// What happened.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// The run begins.
     Begin,
