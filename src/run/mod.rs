@@ -284,15 +284,31 @@ impl Run {
     /// Everything has ended but what waits to be written. A signal ends that wait.
     fn flush(mut self, ready: &mut Vec<Ready>) -> Verdict {
         self.screen.erase(&mut self.sinks);
-        let mut verdict = self.supervisor.verdict();
+        if let Some(signal) = self.wait_for_sinks(ready) {
+            return Verdict::Signal(signal);
+        }
+        self.sinks.finish_files();
+        let failure = if self.failed_to_write { None } else { self.sinks.take_failure() };
+        match (self.supervisor.verdict(), failure.map(event_of)) {
+            (verdict, None) | (verdict @ Verdict::Signal(_), _) => verdict,
+            (_, Some(Event::Broken(why))) => {
+                self.tell(&RunEvent::Broken(why));
+                self.wait_for_sinks(ready).map_or(Verdict::Code(125), Verdict::Signal)
+            }
+            (_, Some(_)) => Verdict::Signal(SIGPIPE),
+        }
+    }
+
+    /// Waits until everything was written, or until a signal comes.
+    fn wait_for_sinks(&mut self, ready: &mut Vec<Ready>) -> Option<i32> {
         while !self.sinks.is_done() {
             let _ = self.poller.wait(ready, None);
             for event in ready.iter() {
                 match Token::unpack(event.token) {
                     Token::Sinks => self.sinks.waker().drain(),
                     Token::Signals => {
-                        if let Some(signal) = self.signals.take().stop.first() {
-                            return Verdict::Signal(*signal);
+                        if let Some(&signal) = self.signals.take().stop.first() {
+                            return Some(signal);
                         }
                     }
                     Token::Stdout => drop(self.poller.remove(os::own::stdout())),
@@ -303,23 +319,7 @@ impl Run {
                 }
             }
         }
-        self.sinks.finish_files();
-        if !self.failed_to_write
-            && let Some(failure) = self.sinks.take_failure()
-        {
-            match event_of(failure) {
-                Event::Broken(why) => {
-                    self.tell(&RunEvent::Broken(why));
-                    while !self.sinks.is_done() {
-                        let _ = self.poller.wait(ready, None);
-                        self.sinks.waker().drain();
-                    }
-                    verdict = Verdict::Code(125);
-                }
-                _ => verdict = Verdict::Signal(SIGPIPE),
-            }
-        }
-        verdict
+        None
     }
 }
 
