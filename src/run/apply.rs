@@ -109,6 +109,10 @@ impl Run {
         let (local, mut shared) = self.local();
         let Some((active, _)) = local.end(task, &mut shared) else { return };
         self.outputs.retry(task.place as usize);
+        // The next attempt opens its files anew.
+        self.write_out();
+        // The end of its output may be on its way; the next attempt's is another.
+        self.events.retain(|event| *event != Event::Drained(task));
         let name = TaskName { job: active.work.job, seq: active.work.seq };
         self.works[task.place as usize] = Some(active.work);
         self.tell(&RunEvent::Retrying { task: name, attempt: active.attempt, outcome, delay });
@@ -129,7 +133,7 @@ impl Run {
         if active.is_some() {
             self.outputs.close(place);
         } else if job.keep_order {
-            self.outputs.ended_unopened((work.job, work.seq));
+            self.outputs.ended((work.job, work.seq));
         }
         let name = TaskName { job: work.job, seq: work.seq };
         let detail = outcome

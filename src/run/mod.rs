@@ -170,7 +170,8 @@ impl Run {
             if !self.finished {
                 self.look_after_sinks();
                 self.screen.draw(self.now, &mut self.sinks);
-                self.sinks.hand_over(self.now, self.starts > 0);
+                let busy = self.starts > 0 || !ready.is_empty();
+                self.sinks.hand_over(self.now, busy, &mut self.outputs.spare);
             }
         }
         self.flush(&mut ready)
@@ -179,6 +180,10 @@ impl Run {
     /// How long nothing has to be done by itself.
     fn patience(&self) -> Option<Duration> {
         if !self.events.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        // Output is staged while more comes at once, or is about to come of what was just started.
+        if self.sinks.due().is_some() && self.starts == 0 {
             return Some(Duration::ZERO);
         }
         let at = [self.supervisor.due(), self.screen.due(), self.sinks.due()].into_iter().flatten().min();
@@ -231,15 +236,15 @@ impl Run {
             let (local, mut shared) = self.local();
             local.look_at_remnants(&mut shared);
         }
+        // Behind what is known: a task that has exited did not time out.
+        if self.supervisor.due().is_some_and(|due| due <= self.now) {
+            self.events.push_back(Event::Tick(self.now));
+        }
         self.starts = 0;
         while self.starts < BURST
             && let Some(event) = self.events.pop_front()
         {
             self.handle(event);
-        }
-        // Only now: a task that is known to have exited did not time out.
-        if self.supervisor.due().is_some_and(|due| due <= self.now) {
-            self.handle(Event::Tick);
         }
         self.write_out();
     }
@@ -285,16 +290,32 @@ impl Run {
     /// Everything has ended but what waits to be written. A signal ends that wait.
     fn flush(mut self, ready: &mut Vec<Ready>) -> Verdict {
         self.screen.erase(&mut self.sinks);
-        self.sinks.hand_over(self.now, false);
-        let mut verdict = self.supervisor.verdict();
+        if let Some(signal) = self.wait_for_sinks(ready) {
+            return Verdict::Signal(signal);
+        }
+        self.sinks.finish_files();
+        let failure = if self.failed_to_write { None } else { self.sinks.take_failure() };
+        match (self.supervisor.verdict(), failure.map(event_of)) {
+            (verdict, None) | (verdict @ Verdict::Signal(_), _) => verdict,
+            (_, Some(Event::Broken(why))) => {
+                self.tell(&RunEvent::Broken(why));
+                self.wait_for_sinks(ready).map_or(Verdict::Code(125), Verdict::Signal)
+            }
+            (_, Some(_)) => Verdict::Signal(SIGPIPE),
+        }
+    }
+
+    /// Waits until everything was written, or until a signal comes.
+    fn wait_for_sinks(&mut self, ready: &mut Vec<Ready>) -> Option<i32> {
+        self.sinks.hand_over(self.now, false, &mut self.outputs.spare);
         while !self.sinks.is_done() {
             let _ = self.poller.wait(ready, None);
             for event in ready.iter() {
                 match Token::unpack(event.token) {
                     Token::Sinks => self.sinks.waker().drain(),
                     Token::Signals => {
-                        if let Some(signal) = self.signals.take().stop.first() {
-                            return Verdict::Signal(*signal);
+                        if let Some(&signal) = self.signals.take().stop.first() {
+                            return Some(signal);
                         }
                     }
                     Token::Stdout => drop(self.poller.remove(os::own::stdout())),
@@ -305,24 +326,7 @@ impl Run {
                 }
             }
         }
-        self.sinks.finish_files();
-        if !self.failed_to_write
-            && let Some(failure) = self.sinks.take_failure()
-        {
-            match event_of(failure) {
-                Event::Broken(why) => {
-                    self.tell(&RunEvent::Broken(why));
-                    self.sinks.hand_over(self.now, false);
-                    while !self.sinks.is_done() {
-                        let _ = self.poller.wait(ready, None);
-                        self.sinks.waker().drain();
-                    }
-                    verdict = Verdict::Code(125);
-                }
-                _ => verdict = Verdict::Signal(SIGPIPE),
-            }
-        }
-        verdict
+        None
     }
 }
 

@@ -12,9 +12,9 @@ use crate::os;
 
 /// The loop stops reading what tasks write while more than this waits to be written, and goes on below half.
 const CROWDED: usize = 8 << 20;
-/// While tasks come and go quickly, their output is handed to the writers when there is so much of it, or when
-/// so much time has passed.
-const STAGED: usize = 32 << 10;
+/// While tasks come and go quickly, or write much, their output is handed to the writers when there is so much
+/// of it, or when so much time has passed.
+const STAGED: usize = 128 << 10;
 const STAGED_FOR: Time = Time::from_millis(4);
 
 pub struct Sinks {
@@ -94,21 +94,21 @@ impl Sinks {
         Dest::File(self.files)
     }
 
-    /// Gives the writers what was staged. `starting`: tasks were started just now and their output is to come;
-    /// then it may wait a little for more.
-    pub fn hand_over(&mut self, now: Time, starting: bool) {
+    /// Gives the writers what was staged. `busy`: more comes just now, and it may wait a little for it. Big
+    /// buffers that were written come back.
+    pub fn hand_over(&mut self, now: Time, busy: bool, spare: &mut Vec<Vec<u8>>) {
         let writers = [Some(&mut self.stdout), self.stderr.as_mut()];
         if writers.iter().flatten().all(|writer| writer.staged().is_none()) {
             return;
         }
         let staged: usize = writers.iter().flatten().filter_map(|writer| writer.staged()).sum();
         let since = *self.staged_at.get_or_insert(now);
-        if starting && staged < STAGED && now < since + STAGED_FOR {
+        if busy && staged < STAGED && now < since + STAGED_FOR {
             return;
         }
         self.staged_at = None;
         for writer in writers.into_iter().flatten() {
-            writer.hand_over();
+            writer.hand_over(spare);
         }
     }
 

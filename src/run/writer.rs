@@ -11,6 +11,7 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use crate::flow::output::BIG;
 use crate::os;
 
 /// Which of prun's own descriptors.
@@ -19,6 +20,9 @@ pub enum Own {
     Stdout,
     Stderr,
 }
+
+/// So many big buffers are kept.
+const SPARE: usize = 16;
 
 enum Job {
     Bytes(Own, Vec<u8>),
@@ -33,6 +37,8 @@ struct State {
     queued: usize,
     /// Jobs in the hands of the thread.
     busy: bool,
+    /// Big buffers that were written.
+    spare: Vec<Vec<u8>>,
     /// The first failure; nothing is written after it.
     failure: Option<(Own, io::Error)>,
     /// The loop wants to be woken when no more than this is queued.
@@ -84,8 +90,8 @@ impl Writer {
         (!self.staged.is_empty()).then_some(self.staged_bytes)
     }
 
-    /// Gives the thread what was staged.
-    pub fn hand_over(&mut self) {
+    /// Gives the thread what was staged, and takes back big buffers that were written.
+    pub fn hand_over(&mut self, spare: &mut Vec<Vec<u8>>) {
         if self.staged.is_empty() {
             return;
         }
@@ -101,6 +107,8 @@ impl Writer {
         }
         state.queued += len;
         state.jobs.append(&mut jobs);
+        spare.append(&mut state.spare);
+        spare.truncate(SPARE);
         let idle = !state.busy;
         drop(state);
         if idle {
@@ -165,8 +173,11 @@ fn work(shared: &Shared) {
         let jobs = std::mem::take(&mut state.jobs);
         let taken = state.queued;
         drop(state);
-        let result = write(jobs);
+        let mut written = Vec::new();
+        let result = write(jobs, &mut written);
         state = shared.lock();
+        let room = SPARE.saturating_sub(state.spare.len());
+        state.spare.extend(written.into_iter().take(room));
         state.queued -= taken;
         if let Err(failure) = result {
             *state = State { failure: Some(failure), ..State::default() };
@@ -186,7 +197,7 @@ fn report(state: &mut State, shared: &Shared) {
 }
 
 /// Writes pieces for the same descriptor together: tasks that end at the same time cost one call.
-fn write(mut jobs: VecDeque<Job>) -> Result<(), (Own, io::Error)> {
+fn write(mut jobs: VecDeque<Job>, written: &mut Vec<Vec<u8>>) -> Result<(), (Own, io::Error)> {
     while let Some(job) = jobs.pop_front() {
         match job {
             Job::Bytes(own, bytes) => {
@@ -199,6 +210,7 @@ fn write(mut jobs: VecDeque<Job>) -> Result<(), (Own, io::Error)> {
                 }
                 let mut parts: Vec<_> = together.iter().map(|bytes| IoSlice::new(bytes)).collect();
                 os::io::write_all(fd(own), &mut parts).map_err(|error| (own, error))?;
+                written.extend(together.into_iter().filter(|bytes| bytes.capacity() >= BIG).map(emptied));
             }
             Job::File(own, file, len) => {
                 let file = file.recv().unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()));
@@ -208,6 +220,11 @@ fn write(mut jobs: VecDeque<Job>) -> Result<(), (Own, io::Error)> {
         }
     }
     Ok(())
+}
+
+fn emptied(mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes.clear();
+    bytes
 }
 
 fn fd(own: Own) -> BorrowedFd<'static> {

@@ -55,7 +55,7 @@ pub type JobId = usize;
 pub const DRAIN: Time = Time::from_millis(200);
 
 /// What happened.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// The run begins.
     Begin,
@@ -81,8 +81,9 @@ pub enum Event {
     OutputClosed,
     /// prun itself failed: output could not be written, no descriptor left for its own needs.
     Broken(String),
-    /// Time has passed.
-    Tick,
+    /// What was due at this time is over. Not at the time when this is handled: of what happened in between,
+    /// such as an exit just before a deadline, the news stands behind it.
+    Tick(Time),
 }
 
 /// What to do.
@@ -230,7 +231,7 @@ impl Supervisor {
                 actions.push(Action::Tell(RunEvent::Broken(why)));
                 self.stop_all(now, Stop::broken(), actions);
             }
-            Event::Tick => self.tick(now, actions),
+            Event::Tick(until) => self.tick(now, until, actions),
         }
         self.fill(now, actions);
         self.look_for_live(actions);
