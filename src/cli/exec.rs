@@ -76,6 +76,8 @@ pub struct Exec {
     repeat: Option<u64>,
 
     /// Run COMMAND once, without items, with prun's own stdin
+    ///
+    /// On a terminal its output is not touched either, so that editors and pagers work.
     #[arg(long, conflicts_with_all = ["arg_file", "null", "delimiter", "max_args", "fit", "replace", "repeat"])]
     #[arg(conflicts_with = "stdin", help_heading = ITEMS, hide_short_help = true)]
     once: bool,
