@@ -1,7 +1,7 @@
 //! `prun exec`: one command over many items.
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,8 +12,8 @@ use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
 
 use crate::jobfile::values::{
-    Outcomes, RetryDelay, StartMode, parse_duration, parse_outcomes, parse_retry_delay, parse_signal,
-    parse_start,
+    Outcomes, OutputMode, RetryDelay, StartMode, parse_duration, parse_outcomes, parse_retry_delay,
+    parse_signal, parse_start,
 };
 
 use super::args::{self, Both, STOPPING};
@@ -76,6 +76,8 @@ pub struct Exec {
     repeat: Option<u64>,
 
     /// Run COMMAND once, without items, with prun's own stdin
+    ///
+    /// On a terminal its output is not touched either, so that editors and pagers work.
     #[arg(long, conflicts_with_all = ["arg_file", "null", "delimiter", "max_args", "fit", "replace", "repeat"])]
     #[arg(conflicts_with = "stdin", help_heading = ITEMS, hide_short_help = true)]
     once: bool,
@@ -220,7 +222,7 @@ fn meaning(asked: &Exec) -> Result<ExecArgs, Instead> {
         stop_signal: asked.stop_signal,
         pool: both.jobs.map_or_else(limits::cpus, |size| size.resolve(limits::cpus())),
         halt: both.halt().flatten(),
-        output: both.output(),
+        output: both.output().or_else(|| uses_terminal(asked).then_some(OutputMode::Raw)),
         keep_order: both.keep_order,
         tag: both.tag().map(|tag| match tag {
             args::Tag::Item => Tag::Item,
@@ -232,6 +234,15 @@ fn meaning(asked: &Exec) -> Result<ExecArgs, Instead> {
             Instead::fail(format_args!("the working directory can't be found: {}", reason(&why)))
         })?,
     })
+}
+
+/// `prun exec --once vi`: a program that talks with a person needs the terminal on both sides.
+fn uses_terminal(asked: &Exec) -> bool {
+    asked.once
+        && asked.stdin.is_none()
+        && asked.both.tag().is_none()
+        && io::stdin().is_terminal()
+        && io::stdout().is_terminal()
 }
 
 const EXAMPLES: &str = "\
@@ -290,7 +301,6 @@ fn parse_delimiter(text: &str) -> Result<u8, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jobfile::values::OutputMode;
 
     fn typed(line: &str) -> ExecArgs {
         let words = line.split_whitespace().map(|word| if word == "EMPTY" { "" } else { word });

@@ -186,14 +186,18 @@ mod tests {
                 "prun: `--null` and `--delimiter` exclude each other; `prun exec --help` lists all options\n",
             ),
             (
+                "completions tcsh",
+                "prun: `tcsh`: expected `bash`, `elvish`, `fish`, `powershell` or `zsh`; did you mean `zsh`?\n",
+            ),
+            (
+                "exec --joblog x true",
+                "prun: `--joblog` is not an option of prun: the report names what failed; `-vv` tells how each task ends\n",
+            ),
+            (
                 "exec --once=3 true",
                 "prun: `--once` takes no value, but was given `3`; `prun exec --help` lists all options\n",
             ),
             ("completions", "prun: `SHELL` is missing; `prun completions --help` lists all options\n"),
-            (
-                "completions cmd",
-                "prun: `SHELL cmd`: expected `bash`, `elvish`, `fish`, `powershell` or `zsh`\n",
-            ),
         ];
         for (line, expected) in cases {
             assert_eq!(complaint(line), expected, "{line}");

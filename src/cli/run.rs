@@ -10,7 +10,7 @@ use clap::Parser;
 
 use super::args::{Both, Tag};
 use super::{Instead, reason, show};
-use crate::jobfile::{self, JobFile, Mistakes};
+use crate::jobfile::{self, JobFile, Mistakes, nearest};
 use crate::os::limits;
 use crate::plan::Plan;
 use crate::plan::build::{BuildOptions, RunOverrides, TagFlag, build};
@@ -131,8 +131,15 @@ fn read(name: &OsStr, first_job: Option<&String>) -> Result<Vec<u8>, Instead> {
     }
 }
 
+const COMMANDS: [&str; 3] = ["exec", "run", "completions"];
+
 fn no_usual_file(first_job: Option<&String>) -> Instead {
     match first_job {
+        Some(job) if nearest(job, COMMANDS).is_some() => Instead::fail(format_args!(
+            "there is neither a job file ./prun.toml nor a command `{}`; did you mean `prun {}`?",
+            escape(job.as_bytes()),
+            nearest(job, COMMANDS).unwrap_or_default(),
+        )),
         Some(job) => Instead::fail(format_args!(
             "`{}` is taken for a job of ./prun.toml, which does not exist; a job file holds a `/` or ends in \
              `.toml`, and `prun exec` runs a command",
@@ -204,7 +211,9 @@ fn tag(tag: Tag) -> Result<TagFlag, Instead> {
 fn list(file: &JobFile, jobs: &[String]) -> Result<String, Instead> {
     let known = |name: &String| file.jobs.iter().any(|job| job.name.value == *name);
     if let Some(unknown) = jobs.iter().find(|name| !known(name)) {
-        return Err(Instead::fail(format_args!("there is no job `{}`", escape(unknown.as_bytes()))));
+        let near = nearest(unknown, file.jobs.iter().map(|job| job.name.value.as_str()));
+        let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        return Err(Instead::fail(format_args!("there is no job `{}`{near}", escape(unknown.as_bytes()))));
     }
     let listed = || file.jobs.iter().filter(|job| jobs.is_empty() || jobs.contains(&job.name.value));
     let width = listed().map(|job| job.name.value.len()).max().unwrap_or(0);
@@ -285,6 +294,7 @@ mod tests {
         let file = jobfile::parse("x", text).unwrap();
         assert_eq!(list(&file, &[]).unwrap(), "build  Compile\n       everything\nt\n");
         assert_eq!(list(&file, &["t".into()]).unwrap(), "t\n");
-        assert!(list(&file, &["no".into()]).is_err());
+        let Err(Instead::Fail { lines, .. }) = list(&file, &["biuld".into()]) else { panic!() };
+        assert_eq!(lines, "prun: there is no job `biuld`; did you mean `build`?\n");
     }
 }

@@ -12,10 +12,29 @@ const RESERVED: &[(&str, &str)] = &[
     ("-p", "there is no asking before each command: `--dry-run` prints them"),
     ("-s", "use `-n N` to limit a command line, or `-X` for as many items as fit"),
     ("-x", "a command line that is too long always fails"),
+    ("-L", "use `-n N` for lines to one task"),
     ("-S", "prun runs on this machine only"),
     ("--sshlogin", "prun runs on this machine only"),
     ("--shuf", "put `shuf` before prun"),
     ("--nice", "put `nice` before the command"),
+    ("--results", "`--stdout {#}.out --stderr {#}.err` writes files for each task"),
+    ("--joblog", "the report names what failed; `-vv` tells how each task ends"),
+    ("--resume", "the report names what failed, and how to run just that again"),
+    ("--resume-failed", "the report names what failed, and how to run just that again"),
+    ("--colsep", "columns are for job files: `each.csv`, with `separator`"),
+    ("--csv", "columns are for job files: `each.csv`"),
+    ("--header", "named columns are for job files: `each.csv`"),
+    ("--link", "items in step are rows of a job file: `each = [[\"a\", 1], [\"b\", 2]]`"),
+    ("--xapply", "items in step are rows of a job file: `each = [[\"a\", 1], [\"b\", 2]]`"),
+    ("--words", "items are lines: put `tr -s '[:blank:]' '\\n'` before prun"),
+    ("--pipe", "stdin is not cut into blocks: `split --filter` does that"),
+    ("--pipepart", "files are not cut into blocks: `split --filter` does that"),
+    ("--delay", "starts are not spread over time; `-j` says how many tasks run at once"),
+    ("--load", "the load is not looked at; `-j` says how many tasks run at once"),
+    ("--memfree", "free memory is not looked at; `-j` says how many tasks run at once"),
+    ("--max-procs", "use `-j N`"),
+    ("--max-lines", "use `-n N` for lines to one task"),
+    ("--interactive", "there is no asking before each command: `--dry-run` prints them"),
 ];
 
 /// What was wrong, to what, why, what to do; without `prun: `.
@@ -34,11 +53,11 @@ pub fn explain(mistake: &clap::Error, command: &str) -> String {
         ErrorKind::InvalidValue => {
             let near = get(ContextKind::SuggestedValue);
             let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-            format!("`{option} {value}`: expected {}{near}", alternatives(mistake))
+            format!("{}: expected {}{near}", given(option, value), alternatives(mistake))
         }
         ErrorKind::ValueValidation => {
             let why = std::error::Error::source(mistake).map(ToString::to_string).unwrap_or_default();
-            format!("`{option} {value}`: {why}")
+            format!("{}: {why}", given(option, value))
         }
         ErrorKind::ArgumentConflict => {
             let prior = bare(get(ContextKind::PriorArg).unwrap_or_default());
@@ -57,6 +76,11 @@ fn bare(name: &str) -> &str {
     let name = name.trim_start_matches(['<', '[']);
     let end = name.find([' ', '=', '[', '>', ']', '.']).unwrap_or(name.len());
     &name[..end]
+}
+
+/// An option with its value; of an operand the value alone.
+fn given(option: &str, value: &str) -> String {
+    if option.starts_with('-') { format!("`{option} {value}`") } else { format!("`{value}`") }
 }
 
 fn unknown(option: &str, near: Option<&str>, help: &str) -> String {

@@ -202,9 +202,9 @@ impl Outputs {
         self.sheaves[key].as_ref().is_some_and(|sheaf| sheaf.flowing)
     }
 
-    /// Nothing else can write before this task ends: it need not be held.
+    /// Nothing else can write before this task ends: it need not be held. In a dry run there is nothing to hold.
     pub fn let_flow(&mut self, key: usize) {
-        let Some(sheaf) = &mut self.sheaves[key] else { return };
+        let Some(Some(sheaf)) = self.sheaves.get_mut(key) else { return };
         let first = sheaf.order.is_none_or(|(job, seq)| self.gates[&job].next == seq);
         if first && !sheaf.flowing && sheaf.policy != Policy::HoldFast {
             sheaf.flowing = true;

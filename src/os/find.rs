@@ -66,6 +66,11 @@ pub fn explain_missing(program: &[u8], missing: NotFound) -> (u8, String) {
     let name = shown(program);
     match missing.errno {
         Errno::ENOENT if program.is_empty() => (127, "the command is empty".into()),
+        // One word that is a whole command line, as GNU parallel takes it.
+        Errno::ENOENT if program.iter().any(|byte| b" \t\n|&;<>$".contains(byte)) => {
+            let why = "not found in PATH; if it is for a shell: `prun exec -c`, or `script` in a job file";
+            (127, format!("`{name}`: {why}"))
+        }
         Errno::ENOENT => (127, format!("`{name}`: not found in PATH")),
         Errno::EACCES => (126, format!("`{name}`: found in PATH, but not executable")),
         errno => (126, format!("`{name}`: {}", words(errno))),

@@ -1,7 +1,7 @@
 //! The argument vector of a task, and how many items fit into one. Pure.
 
 use super::template::{Place, Scope, Source, Template, Word};
-use super::words::quote;
+use super::words::quote_in_line;
 use super::{Item, What};
 
 impl What {
@@ -45,8 +45,20 @@ impl What {
         }
     }
 
-    /// The command of a task as a line that a POSIX shell can run, and that is safe to print.
-    pub fn show(&self, job: &str, scope: &Scope) -> String {
+    /// The command of a task as people know it: of a script its text, without the shell around it.
+    pub fn told(&self, job: &str, scope: &Scope) -> String {
+        match self {
+            What::Command { .. } => self.show(job, scope, quote_in_line),
+            What::Script { text, .. } => {
+                let mut script = Vec::new();
+                text.0.render(scope, &mut script);
+                String::from_utf8_lossy(script.trim_ascii()).into_owned()
+            }
+        }
+    }
+
+    /// The command of a task as a line that a shell can run, its words quoted by `quote`.
+    pub fn show(&self, job: &str, scope: &Scope, quote: fn(&[u8]) -> String) -> String {
         let mut line = String::new();
         self.for_each_word(job, scope, &mut Vec::new(), &mut |word| {
             if !line.is_empty() {
@@ -175,7 +187,7 @@ mod tests {
     use super::*;
     use crate::plan::script::ScriptText;
     use crate::plan::template::Names;
-    use crate::plan::words::words;
+    use crate::plan::words::{quote, words};
 
     fn item(columns: &[&str]) -> Item {
         Item { columns: columns.iter().map(|column| column.as_bytes().to_vec()).collect() }
@@ -239,7 +251,7 @@ mod tests {
     fn shown_commands_are_quoted() {
         let batch = [item(&["a b"]), item(&[""])];
         let scope = Scope { items: &batch, names: &[], seq: 1, slot: 1 };
-        assert_eq!(command(&["ls", ""], true).show("j", &scope), r#"ls '' 'a b' "$(printf '\033')""#);
+        assert_eq!(command(&["ls", ""], true).show("j", &scope, quote), r#"ls '' 'a b' "$(printf '\033')""#);
     }
 
     /// The real cost of a task, as Linux counts it.

@@ -145,6 +145,37 @@ pub fn quote(word: &[u8]) -> String {
     out
 }
 
+/// Quotes a word for a message: in one line and without anything that acts on a terminal, with `$'…'` where
+/// that is needed. bash, zsh, ksh and busybox's sh read that, dash doesn't.
+pub fn quote_in_line(word: &[u8]) -> String {
+    let visible = |c: char| {
+        !c.is_control()
+            && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
+    };
+    if std::str::from_utf8(word).is_ok_and(|text| text.chars().all(visible)) {
+        return quote(word);
+    }
+    let mut out = String::from("$'");
+    for chunk in word.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '\n' => out.push_str("\\n"),
+                '\t' => out.push_str("\\t"),
+                '\'' | '\\' => out.extend(['\\', c]),
+                _ if visible(c) => out.push(c),
+                _ => put_octal(c.encode_utf8(&mut [0; 4]).as_bytes(), &mut out),
+            }
+        }
+        put_octal(chunk.invalid(), &mut out);
+    }
+    out.push('\'');
+    out
+}
+
+fn put_octal(bytes: &[u8], out: &mut String) {
+    out.extend(bytes.iter().map(|byte| format!("\\{byte:03o}")));
+}
+
 fn put_shown(text: &mut String, out: &mut String) {
     if !text.is_empty() {
         // Only a NUL could fail, and it is hidden.
@@ -155,8 +186,10 @@ fn put_shown(text: &mut String, out: &mut String) {
 
 fn put_hidden(bytes: &mut Vec<u8>, out: &mut String) {
     if !bytes.is_empty() {
-        let octal: String = bytes.drain(..).map(|byte| format!("\\{byte:03o}")).collect();
-        out.push_str(&format!("\"$(printf '{octal}')\""));
+        out.push_str("\"$(printf '");
+        put_octal(bytes, out);
+        out.push_str("')\"");
+        bytes.clear();
     }
 }
 

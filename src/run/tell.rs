@@ -1,15 +1,15 @@
 //! What happened, put together for the listener: names, commands as lines for a shell, details of failures.
 
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::active::{Active, Work};
 use crate::event::{Detail, Time};
 use crate::plan::template::{Scope, Template};
-use crate::plan::words::quote;
-use crate::plan::{Items, Job, Output, Plan, Stage, Stdin};
+use crate::plan::words::{quote, quote_in_line};
+use crate::plan::{Item, Items, Job, Output, Plan, Stage, Stdin};
 
 /// An item is shown up to so many bytes.
 const ITEM_SHOWN: usize = 60;
@@ -31,7 +31,7 @@ pub fn task_name(job: &Job, seq: u64) -> String {
 }
 
 /// What a task works on, cut short; bytes of unknown origin, made text.
-pub fn short_item(items: &[crate::plan::Item]) -> Arc<str> {
+pub fn short_item(items: &[Item]) -> Arc<str> {
     let Some(first) = items.first() else { return "".into() };
     let mut bytes = first.columns.join(&b' ');
     bytes.truncate(ITEM_SHOWN);
@@ -41,24 +41,33 @@ pub fn short_item(items: &[crate::plan::Item]) -> Arc<str> {
 /// The task's command as people may see it. Without its environment, whose values are nobody's business.
 pub fn command(job: &Job, work: &Work, slot: usize) -> String {
     let scope = scope(work, slot);
-    let stages: Vec<_> = job.stages.iter().map(|stage| stage.what.show(&job.name, &scope)).collect();
+    let stages: Vec<_> = job.stages.iter().map(|stage| stage.what.told(&job.name, &scope)).collect();
     stages.join(" | ")
 }
 
 /// Which parts of a line for a shell are wanted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Values {
-    /// All of it: it does what the task would have done.
+    /// All of it: it does what the task would have done, in any POSIX shell.
     Told,
-    /// Without what `env` sets: it stands in messages.
+    /// Without what `env` sets, and in one line: it stands in messages.
     Hidden,
+}
+
+impl Values {
+    fn quote(self, word: &[u8]) -> String {
+        match self {
+            Values::Told => quote(word),
+            Values::Hidden => quote_in_line(word),
+        }
+    }
 }
 
 /// The task as a line that a shell can run: its directory, what it reads and where its output goes as well.
 pub fn line(job: &Job, work: &Work, slot: usize, values: Values) -> String {
     let scope = scope(work, slot);
     let stages: Vec<_> =
-        job.stages.iter().map(|stage| stage_line(&job.name, stage, &scope, values)).collect();
+        job.stages.iter().map(|stage| StageLine { stage, scope: &scope, values }.of(&job.name)).collect();
     stages.join(" | ")
 }
 
@@ -66,59 +75,109 @@ fn scope(work: &Work, slot: usize) -> Scope<'_> {
     Scope { items: &work.items, names: &work.names, seq: work.seq, slot }
 }
 
-fn stage_line(job: &str, stage: &Stage, scope: &Scope, values: Values) -> String {
-    let mut line = String::new();
-    if values == Values::Told {
-        for (name, value) in &stage.env {
-            line += &format!("{name}={} ", quoted(value, scope));
-        }
-    }
-    line += &stage.what.show(job, scope);
-    redirect(&mut line, stage, scope);
-    if let Stdin::Item | Stdin::Text(_) = stage.stdin {
-        line = format!("printf %s {} | {line}", quote(&fed(stage, scope)));
-    }
-    let folder = stage.cwd.as_ref().map(|cwd| super::wiring::path_of(cwd, &stage.base, scope));
-    match folder {
-        Some(folder) if std::env::current_dir().is_ok_and(|here| here != folder) => {
-            format!("(cd {} && {line})", shown(&folder))
-        }
-        _ => line,
-    }
+/// Makes the line of one stage.
+struct StageLine<'a> {
+    stage: &'a Stage,
+    scope: &'a Scope<'a>,
+    values: Values,
 }
 
-fn fed(stage: &Stage, scope: &Scope) -> Vec<u8> {
-    match &stage.stdin {
-        Stdin::Text(text) => rendered(text, scope),
-        _ => scope.items.iter().flat_map(|item| [item.columns.join(&b'\t'), vec![b'\n']].concat()).collect(),
-    }
-}
-
-fn redirect(line: &mut String, stage: &Stage, scope: &Scope) {
-    if let Stdin::File(path) = &stage.stdin {
-        *line += &format!(" <{}", quoted(path, scope));
-    }
-    for (output, fd) in [(&stage.stdout, ""), (&stage.stderr, "2")] {
-        match output {
-            Output::Null => *line += &format!(" {fd}>/dev/null"),
-            Output::Stdout => *line += " 2>&1",
-            Output::File { path, append, .. } => {
-                let arrow = if *append { ">>" } else { ">" };
-                *line += &format!(" {fd}{arrow}{}", quoted(path, scope));
+impl StageLine<'_> {
+    fn of(&self, job: &str) -> String {
+        let here = std::env::current_dir().ok();
+        let own = self.stage.cwd.as_ref().map(|cwd| self.path(cwd));
+        let folder = own.or_else(|| here.clone());
+        let mut line = String::new();
+        if self.values == Values::Told {
+            for (name, value) in &self.stage.env {
+                line += &format!("{name}={} ", self.values.quote(&self.rendered(value)));
             }
-            Output::Show | Output::Inherit | Output::Pipe => {}
+        }
+        line += &match self.values {
+            Values::Told => self.stage.what.show(job, self.scope, quote),
+            Values::Hidden => self.stage.what.show(job, self.scope, quote_in_line),
+        };
+        // The paths of files start at the folder of the job file, wherever the command runs.
+        let at_base = folder.as_ref() == Some(&self.stage.base);
+        self.redirect(&mut line, at_base);
+        if let Stdin::Item | Stdin::Text(_) = self.stage.stdin {
+            line = format!("printf %s {} | {line}", self.values.quote(&self.fed()));
+        }
+        match folder {
+            Some(folder) if here.is_some_and(|here| here != folder) => {
+                format!("(cd {} && {line})", self.shown(&folder))
+            }
+            _ => line,
         }
     }
-}
 
-fn quoted(template: &Template, scope: &Scope) -> String {
-    quote(&rendered(template, scope))
-}
+    fn fed(&self) -> Vec<u8> {
+        let of_item = |item: &Item| [item.columns.join(&b'\t'), vec![b'\n']].concat();
+        match &self.stage.stdin {
+            Stdin::Text(text) => self.rendered(text),
+            _ => self.scope.items.iter().flat_map(of_item).collect(),
+        }
+    }
 
-fn rendered(template: &Template, scope: &Scope) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    template.render(scope, &mut bytes);
-    bytes
+    fn redirect(&self, line: &mut String, at_base: bool) {
+        let file = |path: &Template| {
+            if at_base { self.values.quote(&self.rendered(path)) } else { self.shown(&self.path(path)) }
+        };
+        if let Stdin::File(path) = &self.stage.stdin {
+            *line += &format!(" <{}", file(path));
+        }
+        let mut copy = String::new();
+        for (output, fd) in [(&self.stage.stdout, ""), (&self.stage.stderr, "2")] {
+            match output {
+                Output::Null => *line += &format!(" {fd}>/dev/null"),
+                Output::Stdout => *line += " 2>&1",
+                Output::File { path, append, show, per_task } => {
+                    // What all tasks of the job write to is emptied by the first of them.
+                    let append = *append || (!per_task && self.scope.seq > 1);
+                    match (*show && fd.is_empty(), append) {
+                        (true, false) => copy = format!(" | tee {}", file(path)),
+                        (true, true) => copy = format!(" | tee -a {}", file(path)),
+                        (false, false) => *line += &format!(" {fd}>{}", file(path)),
+                        (false, true) => *line += &format!(" {fd}>>{}", file(path)),
+                    }
+                }
+                Output::Show | Output::Inherit | Output::Pipe => {}
+            }
+        }
+        *line += &copy;
+        self.make_folders(line);
+    }
+
+    /// As prun does before it opens a file to write to.
+    fn make_folders(&self, line: &mut String) {
+        let outputs = [&self.stage.stdout, &self.stage.stderr];
+        let written = outputs.into_iter().filter_map(|output| match output {
+            Output::File { path, .. } => Some(self.path(path)),
+            _ => None,
+        });
+        let mut missing: Vec<_> = written
+            .filter_map(|path| path.parent().filter(|parent| !parent.exists()).map(Path::to_owned))
+            .collect();
+        missing.dedup();
+        if self.values == Values::Told && !missing.is_empty() {
+            let folders: Vec<_> = missing.iter().map(|folder| self.shown(folder)).collect();
+            *line = format!("{{ mkdir -p {} && {line}; }}", folders.join(" "));
+        }
+    }
+
+    fn path(&self, path: &Template) -> PathBuf {
+        super::wiring::path_of(path, &self.stage.base, self.scope)
+    }
+
+    fn rendered(&self, template: &Template) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        template.render(self.scope, &mut bytes);
+        bytes
+    }
+
+    fn shown(&self, path: &Path) -> String {
+        self.values.quote(path.as_os_str().as_bytes())
+    }
 }
 
 /// What people need to understand a failure. `active` is missing when the task never ran again after it was
@@ -145,8 +204,4 @@ pub fn detail(plan: &Plan, work: &Work, active: Option<&Active>, attempts: u32, 
         stages,
         stderr_tail: active.map(|active| active.stderr_tail.clone()).unwrap_or_default(),
     }
-}
-
-fn shown(path: &Path) -> String {
-    quote(path.as_os_str().as_bytes())
 }

@@ -111,11 +111,16 @@ impl Lines {
         }
     }
 
-    /// A success that ends a run (`--halt now,success=1`) is silent off a terminal, as any success.
+    /// A success that ends a run (`--halt now,success=1`) is silent off a terminal, as any success. So is a
+    /// first signal: whoever sent it knows, and the end of the run tells it.
     fn stopping(&self, why: &str, kill: bool, out: &mut Vec<u8>) {
-        let told = self.watched || self.report.has_failure();
-        let least = if told { Voice::Normal } else { Voice::Verbose };
-        let why = if kill && why.is_empty() { "killing what still runs" } else { why };
+        let told = self.watched || (self.report.has_failure() && !why.is_empty());
+        let least = if told || kill { Voice::Normal } else { Voice::Verbose };
+        let why = match (why, kill) {
+            ("", true) => "killing what still runs",
+            ("", false) => "stopping what runs; a second signal kills it",
+            (why, _) => why,
+        };
         self.say(least, NOTE, &phrases::escape(why.as_bytes()), out);
     }
 
@@ -257,7 +262,13 @@ mod tests {
         let task = TaskName { job: 0, seq: 1 };
         let detail = outcome.is_failure().then(|| {
             let (command, elapsed) = (format!("curl {}", "x".repeat(99)), Duration::from_secs(1));
-            Box::new(Detail { command, attempts: 1, elapsed, ..Detail::default() })
+            Box::new(Detail {
+                rerun: Some(command.clone()),
+                command,
+                attempts: 1,
+                elapsed,
+                ..Detail::default()
+            })
         });
         let jobs = vec![JobInfo { name: "get\x1b".into(), many: true, total: None }];
         let start = RunEvent::TaskStarted {
@@ -346,8 +357,12 @@ mod tests {
 
     #[test]
     fn the_second_signal_kills() {
+        let first = RunEvent::Stopping { why: String::new(), kill: false };
+        let text = told(plain(Voice::Normal, true, true, None), std::slice::from_ref(&first));
+        assert_eq!(text, "prun: stopping what runs; a second signal kills it\n");
+        assert_eq!(told(plain(Voice::Normal, false, true, None), &[first]), "");
         let kill = RunEvent::Stopping { why: String::new(), kill: true };
-        assert_eq!(told(plain(Voice::Normal, true, true, None), &[kill]), "prun: killing what still runs\n");
+        assert_eq!(told(plain(Voice::Normal, false, true, None), &[kill]), "prun: killing what still runs\n");
     }
 
     #[test]

@@ -116,6 +116,9 @@ impl Listener for Bar {
         let text = phrases::standing(&standing);
         let text = phrases::cut(&text, usize::from(size.0).saturating_sub(used)).into_owned();
         self.paint(template, position, text, self.running(now, size), out);
+        // indicatif fills the last line with blanks. What the terminal itself writes at the cursor, such as `^C`,
+        // would go to the next line from there, and the bar would be a line higher than is thought.
+        out.push(b'\r');
         self.phase = Phase::Drawn { at: now };
     }
 
@@ -323,6 +326,7 @@ mod tests {
         screen.show(&drawn(&mut bar, Duration::from_millis(500)));
         assert!(screen.text().starts_with("────────────────────────"), "{}", screen.text());
         assert_eq!(screen.text().lines().count(), 4);
+        screen.show(b"^C"); // the terminal's echo stays in the last line
 
         assert_eq!(end_one(&mut bar, Outcome::Failed(2)), "prun: fetch[1]: exit 2\n");
         assert_eq!(bar.due(), Some(Duration::from_millis(600)));

@@ -141,6 +141,7 @@ mod tests {
     fn detail() -> Detail {
         Detail {
             command: "curl -f 'http://x'".into(),
+            rerun: Some("curl -f 'http://x'".into()),
             attempts: 1,
             elapsed: Duration::from_millis(1200),
             stderr_tail: b"\x1b[31merror\x1b[0m: no\r\n\nhost\xe2\x80\xae\n".to_vec(),

@@ -164,6 +164,7 @@ fn tasks_read_nothing_by_default() {
 fn a_dry_run_prints_what_a_shell_can_run() {
     let space = Space::new();
     space.exec("--dry-run -- touch {} ::: no").run().ok();
+    space.exec("--dry-run -j1 -- touch {} ::: one two").run().ok().stdout("touch one\ntouch two\n");
     assert!(!space.exists("no"));
     let items = "a b\0$(touch PWN)\0'q' \"q\"\0back\\slash\0two\nlines\0-n\0\0tab\there\0~\0*\0#x\0";
     space.write("items", items);

@@ -180,3 +180,31 @@ fn nothing_runs_of_a_file_with_a_mistake() {
         .stderr_has("4");
     assert!(!space.exists("ran"));
 }
+
+/// Where the command runs is not where its files are; folders are made; a file of all tasks is not emptied by each.
+#[test]
+fn a_dry_run_writes_the_files_that_the_run_writes() {
+    let space = Space::new();
+    let toml = r#"
+        [jobs.own]
+        each = ["it's", "new\nline"]
+        cwd = "/"
+        command = "sh -c cat"
+        stdin.file = "in"
+        stdout.file = "out/{#}"
+        [jobs.shared]
+        each = [1, 2]
+        command = "echo shared"
+        keep_order = true
+        stdout = { file = "all", show = true }
+    "#;
+    space.write("in", "what is read\n").write("sub/prun.toml", toml).write("sub/in", "what is read\n");
+    let both = "find sub/out sub/all -type f -exec cat {} + && rm -r sub/out sub/all";
+    let script = format!(
+        "prun -j1 sub/prun.toml >shown && ({both}) >real &&
+         prun -j1 --dry-run sub/prun.toml >lines && sh lines >again && ({both}) >copy &&
+         cmp shown again && cmp real copy && cat real"
+    );
+    let ended = space.sh(&script).run();
+    ended.code(0).stdout("what is read\nwhat is read\nshared 1\nshared 2\n");
+}

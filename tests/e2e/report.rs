@@ -89,3 +89,27 @@ fn rerun_runs_just_that_task() {
     let rerun = rerun.unwrap_or_else(|| panic!("no rerun in {}", ended.stderr)).trim();
     space.sh(rerun).run().code(3).stdout("ran a b\n");
 }
+
+#[test]
+fn what_is_to_be_run_again_can_be_pasted() {
+    let space = Space::new();
+    let ended = space
+        .exec("-- sh -c 'printf %s \"$1\" >&2; exit 3' sh")
+        .arg(":::")
+        .arg("it's\nok\t\u{1b}\\")
+        .arg("x")
+        .run();
+    let rerun =
+        ended.code(3).stderr.lines().find_map(|line| line.trim().strip_prefix("rerun")).map(str::to_owned);
+    space.bash(&rerun.expect("a rerun is told")).run().code(3).stderr_has("it's\nok\t\u{1b}\\");
+}
+
+#[test]
+fn scripts_are_told_by_their_text() {
+    let space = Space::new();
+    let ended = space.exec("-v -c 'echo {} >&2; exit 3' ::: 'a b'").run();
+    ended
+        .code(3)
+        .stderr_has("sh[1]: echo 'a b' >&2; exit 3\n")
+        .stderr_has("sh[1] `echo 'a b' >&2; exit 3`: exit 3");
+}

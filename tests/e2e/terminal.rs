@@ -129,7 +129,7 @@ fn the_bar_is_gone_after_an_interrupt() {
     terminal.press(ControlCode::EndOfText);
     guests.iter_mut().for_each(|guest| guest.is_gone());
     let screen = terminal.end();
-    screen.lacks("0/3").restored();
+    screen.lacks("0/3").lacks("one").has("stopping what runs").restored();
     assert!(
         matches!(screen.status, WaitStatus::Signaled(_, signal, _) if signal as i32 == 2),
         "{:?}",
@@ -214,4 +214,13 @@ fn not_one_escape_byte_off_a_terminal() {
     space.prun("--list").run().ok().no_escapes();
     space.prun("--help").run().no_escapes();
     space.prun("--wrong").run().code(125).no_escapes();
+}
+
+/// An editor, for example: it has the terminal as its input, its output and its error output.
+#[test]
+fn a_command_that_runs_once_has_the_whole_terminal() {
+    let space = Space::new();
+    let script = "test -t 0 && test -t 1 && test -t 2 && echo whole";
+    Terminal::run(space.exec(&format!("--once -c '{script}'"))).end().code(0).has("whole");
+    Terminal::run(space.exec(&format!("--once --tag=x -c '{script}'"))).end().code(1);
 }

@@ -105,5 +105,7 @@ fn the_step_that_failed_is_told() {
     assert_eq!(failed(Step::Clone, Errno::EAGAIN), (126, clone.into()));
     let missing = |errno| explain_missing(b"tool", NotFound { errno });
     assert_eq!(missing(Errno::ENOENT), (127, "`tool`: not found in PATH".into()));
+    let (status, words) = explain_missing(b"ls | wc", NotFound { errno: Errno::ENOENT });
+    assert!(status == 127 && words.contains("exec -c"), "{words}");
     assert_eq!(missing(Errno::EACCES), (126, "`tool`: found in PATH, but not executable".into()));
 }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::plan::items::{ItemIter, known_total};
 use crate::plan::template::Scope;
+use crate::plan::words::quote;
 
 fn bytes(words: &[&str]) -> Vec<Vec<u8>> {
     words.iter().map(|word| word.as_bytes().to_vec()).collect()
@@ -56,7 +57,7 @@ fn lines(args: ExecArgs) -> Vec<String> {
     let line = |(n, batch): (usize, &[Option<Item>])| {
         let items: Vec<Item> = batch.iter().flatten().cloned().collect();
         let scope = Scope { items: &items, names: &[], seq: n as u64 + 1, slot: 1 };
-        job.stages[0].what.show(&job.name, &scope)
+        job.stages[0].what.show(&job.name, &scope, quote)
     };
     batches.enumerate().map(line).collect()
 }
