@@ -197,6 +197,26 @@ impl Outputs {
         }
     }
 
+    /// The same for the first `count` bytes of a buffer. Where much can be handed on as it is, the buffer goes, and
+    /// the caller gets another one of the same length.
+    pub fn push_buffer(&mut self, key: usize, lane: usize, buffer: &mut Vec<u8>, count: usize) {
+        let takes_all = |sheaf: &Sheaf| {
+            let lane = &sheaf.lanes[lane];
+            let flows = lane.spec.own || (sheaf.flowing && sheaf.framing(self.framing) == Framing::Chunks);
+            (flows && lane.spec.tag.is_none() && lane.kept.is_empty()).then_some(lane.spec.dest)
+        };
+        match self.sheaves[key].as_ref().and_then(takes_all) {
+            Some(dest) if count >= BIG => {
+                let length = buffer.len();
+                let mut bytes = std::mem::replace(buffer, self.spare.pop().unwrap_or_default());
+                buffer.resize(length, 0);
+                bytes.truncate(count);
+                self.ops.push(Op::Write { dest, bytes });
+            }
+            _ => self.push(key, lane, &buffer[..count]),
+        }
+    }
+
     /// Whether what the task writes goes on at once.
     pub fn is_flowing(&self, key: usize) -> bool {
         self.sheaves[key].as_ref().is_some_and(|sheaf| sheaf.flowing)
@@ -366,6 +386,7 @@ impl Lane {
             let mut out = std::mem::take(&mut self.kept);
             if out.capacity() == 0 && now.len() >= BIG {
                 out = spare.pop().unwrap_or_default();
+                out.clear();
             }
             out.extend_from_slice(now);
             ops.push(Op::Write { dest, bytes: out });

@@ -121,15 +121,24 @@ impl Active {
 }
 
 impl Reader {
-    /// Hands on what was read.
-    pub fn hand_on(&self, key: usize, bytes: &[u8], tail: &mut Vec<u8>, outputs: &mut Outputs) {
-        for &lane in &self.lanes {
-            outputs.push(key, lane, bytes);
-        }
+    /// Hands on what was read, the first `count` bytes. A big buffer may be exchanged for another one.
+    pub fn hand_on(
+        &self,
+        key: usize,
+        buffer: &mut Vec<u8>,
+        count: usize,
+        tail: &mut Vec<u8>,
+        outputs: &mut Outputs,
+    ) {
+        let bytes = &buffer[..count];
         if self.is_stderr {
-            tail.extend_from_slice(&bytes[bytes.len().saturating_sub(TAIL)..]);
+            tail.extend_from_slice(&bytes[count.saturating_sub(TAIL)..]);
             let excess = tail.len().saturating_sub(TAIL);
             tail.drain(..excess);
+        }
+        match self.lanes[..] {
+            [lane] => outputs.push_buffer(key, lane, buffer, count),
+            _ => self.lanes.iter().for_each(|&lane| outputs.push(key, lane, bytes)),
         }
     }
 

@@ -59,7 +59,7 @@ pub struct Local {
     next_stray: u32,
     /// Readers that wait until less is queued.
     paused: Vec<(TaskId, usize)>,
-    buffer: Box<[u8]>,
+    buffer: Vec<u8>,
 }
 
 /// What the loop says of a start.
@@ -85,7 +85,7 @@ impl Local {
             strays: HashMap::new(),
             next_stray: 0,
             paused: Vec::new(),
-            buffer: vec![0; BUFFER].into_boxed_slice(),
+            buffer: vec![0; BUFFER],
         })
     }
 
@@ -252,7 +252,8 @@ impl Local {
             // A hang-up without anything to read is the end: no call is needed to learn it.
             && let Some(count) = if ready.read { reader.read(&mut buffer) } else { Some(0) }
         {
-            reader.hand_on(id.place as usize, &buffer[..count], &mut active.stderr_tail, shared.outputs);
+            let place = id.place as usize;
+            reader.hand_on(place, &mut buffer, count, &mut active.stderr_tail, shared.outputs);
             // No writer is left, and the pipe is empty now: that was the end.
             if count == 0 || (ready.hup && count < buffer.len()) {
                 active.readers[at] = None;
@@ -377,7 +378,8 @@ impl Local {
                 Some(0) => return false,
                 Some(count) => {
                     let key = active.id.place as usize;
-                    reader.hand_on(key, &self.buffer[..count], &mut active.stderr_tail, shared.outputs);
+                    let tail = &mut active.stderr_tail;
+                    reader.hand_on(key, &mut self.buffer, count, tail, shared.outputs);
                     seen += count;
                 }
                 None => break,

@@ -210,7 +210,7 @@ fn write(mut jobs: VecDeque<Job>, written: &mut Vec<Vec<u8>>) -> Result<(), (Own
                 }
                 let mut parts: Vec<_> = together.iter().map(|bytes| IoSlice::new(bytes)).collect();
                 os::io::write_all(fd(own), &mut parts).map_err(|error| (own, error))?;
-                written.extend(together.into_iter().filter(|bytes| bytes.capacity() >= BIG).map(emptied));
+                written.extend(together.into_iter().filter(|bytes| bytes.capacity() >= BIG));
             }
             Job::File(own, file, len) => {
                 let file = file.recv().unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()));
@@ -220,11 +220,6 @@ fn write(mut jobs: VecDeque<Job>, written: &mut Vec<Vec<u8>>) -> Result<(), (Own
         }
     }
     Ok(())
-}
-
-fn emptied(mut bytes: Vec<u8>) -> Vec<u8> {
-    bytes.clear();
-    bytes
 }
 
 fn fd(own: Own) -> BorrowedFd<'static> {
