@@ -4,7 +4,7 @@
 //! (`group`, or another task is first in order), or lets it *flow*. What is held beyond a limit is spilled to a
 //! temporary file. Nothing is written here: the [`Op`]s say what to write, in order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Where bytes end up.
@@ -61,7 +61,7 @@ pub struct LaneSpec {
     pub dest: Dest,
     /// Put before each line.
     pub tag: Option<Arc<[u8]>>,
-    /// Nobody else writes there: it is closed at the lane's end.
+    /// Nobody else writes there: what comes flows at once, and it is closed at the lane's end.
     pub own: bool,
 }
 
@@ -79,6 +79,8 @@ pub enum Policy {
 /// A task's place in the order of its job.
 pub type Order = (usize, u64);
 
+/// Buffers from this size on are worth keeping.
+pub const BIG: usize = 16 << 10;
 /// A line longer than this is handed on in pieces.
 pub const LONGEST_LINE: usize = 1 << 20;
 /// A lane holds this much in memory; less when all lanes together hold more than [`TOTAL_LIMIT`].
@@ -110,7 +112,9 @@ struct Gate {
     /// Number of the task whose turn it is.
     next: u64,
     /// Tasks that ended before their turn.
-    ended: BTreeMap<u64, Vec<Lane>>,
+    ended: BTreeSet<u64>,
+    /// What those left, and what earlier attempts of others left.
+    waiting: BTreeMap<u64, Vec<Lane>>,
     /// Tasks that have not ended: number to key.
     open: BTreeMap<u64, usize>,
 }
@@ -125,6 +129,8 @@ pub struct Outputs {
     /// Bytes kept in memory by all lanes.
     kept: usize,
     pub ops: Vec<Op>,
+    /// Big buffers that were written and can be used again: fresh memory costs a page fault for each page.
+    pub spare: Vec<Vec<u8>>,
 }
 
 impl Outputs {
@@ -137,6 +143,7 @@ impl Outputs {
             next_spill: 0,
             kept: 0,
             ops: Vec::new(),
+            spare: Vec::new(),
         }
     }
 
@@ -149,7 +156,7 @@ impl Outputs {
         }
         let mut first = order.is_none();
         if let Some((job, seq)) = order {
-            let gate = self.gates.entry(job).or_insert_with(|| Gate { next: 1, ..Gate::default() });
+            let gate = self.gate(job);
             gate.open.insert(seq, key);
             first = gate.next == seq;
         }
@@ -161,7 +168,7 @@ impl Outputs {
     /// The task wrote something.
     pub fn push(&mut self, key: usize, lane: usize, bytes: &[u8]) {
         let Some(sheaf) = &mut self.sheaves[key] else { return };
-        let framing = if sheaf.policy == Policy::Flow { Framing::Lines } else { self.framing };
+        let framing = sheaf.framing(self.framing);
         let flowing = sheaf.flowing;
         let lane = &mut sheaf.lanes[lane];
         let tagged;
@@ -172,9 +179,11 @@ impl Outputs {
             }
             None => bytes,
         };
-        if flowing {
+        if lane.spec.own {
+            lane.flow(bytes, Framing::Chunks, &mut self.spare, &mut self.ops);
+        } else if flowing {
             self.kept -= lane.kept.len();
-            lane.flow(bytes, framing, &mut self.ops);
+            lane.flow(bytes, framing, &mut self.spare, &mut self.ops);
             self.kept += lane.kept.len();
         } else {
             lane.kept.extend_from_slice(bytes);
@@ -183,6 +192,7 @@ impl Outputs {
             if lane.kept.len() >= limit {
                 self.kept -= lane.kept.len();
                 lane.spill(&mut self.next_spill, &mut self.ops);
+                self.kept += lane.kept.len();
             }
         }
     }
@@ -198,73 +208,84 @@ impl Outputs {
         let first = sheaf.order.is_none_or(|(job, seq)| self.gates[&job].next == seq);
         if first && !sheaf.flowing && sheaf.policy != Policy::HoldFast {
             sheaf.flowing = true;
+            let framing = sheaf.framing(self.framing);
             for lane in &mut sheaf.lanes {
                 self.kept -= lane.kept.len();
-                lane.release(&mut self.ops);
+                lane.begin_to_flow(framing, &mut self.ops);
+                self.kept += lane.kept.len();
             }
         }
     }
 
-    /// An attempt failed and another will follow: what was held of it is not shown. What flows was.
+    /// An attempt failed and another will follow. What a group held of it is not shown; lines are, when it is
+    /// their turn.
     pub fn retry(&mut self, key: usize) {
         let Some(mut sheaf) = self.sheaves[key].take() else { return };
-        if let Some((job, seq)) = sheaf.order
-            && let Some(gate) = self.gates.get_mut(&job)
-        {
-            gate.open.remove(&seq);
-        }
-        for lane in &mut sheaf.lanes {
-            self.kept -= lane.kept.len();
-            if !sheaf.flowing && sheaf.policy != Policy::Flow {
+        if !sheaf.flowing && sheaf.policy != Policy::Flow {
+            for lane in &mut sheaf.lanes {
+                self.kept -= lane.kept.len();
                 lane.forget(&mut self.ops);
             }
-            lane.finish(&mut self.ops);
         }
+        self.hand_on(sheaf.order, sheaf.lanes);
     }
 
     /// The task has ended: its output goes on, now or when its turn comes.
     pub fn close(&mut self, key: usize) {
-        let Some(mut sheaf) = self.sheaves[key].take() else { return };
-        match sheaf.order {
-            Some((job, seq)) if self.gates[&job].next != seq => {
-                let gate = self.gates.entry(job).or_default();
-                gate.open.remove(&seq);
-                gate.ended.insert(seq, sheaf.lanes);
-            }
-            order => {
-                self.release(&mut sheaf.lanes);
-                if let Some((job, _)) = order {
-                    self.advance(job);
-                }
-            }
+        let Some(sheaf) = self.sheaves[key].take() else { return };
+        self.hand_on(sheaf.order, sheaf.lanes);
+        if let Some(order) = sheaf.order {
+            self.ended(order);
         }
     }
 
-    /// A task of an ordered job ended without having been open (it never started, or only its attempts were).
-    pub fn ended_unopened(&mut self, (job, seq): Order) {
-        let gate = self.gates.entry(job).or_insert_with(|| Gate { next: 1, ..Gate::default() });
+    /// A task of an ordered job has ended, with or without an attempt being open.
+    pub fn ended(&mut self, (job, seq): Order) {
+        let gate = self.gate(job);
         if gate.next == seq {
             self.advance(job);
         } else {
-            gate.ended.insert(seq, Vec::new());
+            gate.ended.insert(seq);
         }
+    }
+
+    /// What an attempt left goes on, now or when it is the task's turn.
+    fn hand_on(&mut self, order: Option<Order>, lanes: Vec<Lane>) {
+        let (mut now, mut later): (Vec<Lane>, Vec<Lane>) = lanes.into_iter().partition(|lane| lane.spec.own);
+        self.release(&mut now);
+        if let Some((job, seq)) = order {
+            let gate = self.gate(job);
+            gate.open.remove(&seq);
+            if gate.next != seq {
+                later.retain(Lane::holds);
+                if !later.is_empty() {
+                    gate.waiting.entry(seq).or_default().append(&mut later);
+                }
+            }
+        }
+        self.release(&mut later);
+    }
+
+    fn gate(&mut self, job: usize) -> &mut Gate {
+        self.gates.entry(job).or_insert_with(|| Gate { next: 1, ..Gate::default() })
     }
 
     /// The first task has ended: the next one's turn.
     fn advance(&mut self, job: usize) {
         loop {
             let Some(gate) = self.gates.get_mut(&job) else { return };
-            gate.open.remove(&gate.next);
             gate.next += 1;
             let next = gate.next;
-            if let Some(mut lanes) = gate.ended.remove(&next) {
+            let (key, ended) = (gate.open.get(&next).copied(), gate.ended.remove(&next));
+            if let Some(mut lanes) = gate.waiting.remove(&next) {
                 self.release(&mut lanes);
-                continue;
             }
-            if let Some(&key) = gate.open.get(&next) {
+            if let Some(key) = key {
                 self.let_flow(key);
             }
-            return;
+            if !ended {
+                return;
+            }
         }
     }
 
@@ -276,13 +297,31 @@ impl Outputs {
     }
 }
 
+impl Sheaf {
+    /// How its lanes flow; `held`: if they were held for a group.
+    fn framing(&self, held: Framing) -> Framing {
+        if self.policy == Policy::Flow { Framing::Lines } else { held }
+    }
+}
+
 impl Lane {
+    /// Hands on what was held so far, but not the beginning of a line where lines stay whole.
+    fn begin_to_flow(&mut self, framing: Framing, ops: &mut Vec<Op>) {
+        let kept = std::mem::take(&mut self.kept);
+        self.release(ops);
+        self.flow(&kept, framing, &mut Vec::new(), ops);
+    }
+
     /// Hands on what was held, at the lane's end.
     fn finish(&mut self, ops: &mut Vec<Op>) {
         self.release(ops);
         if self.spec.own {
             ops.push(Op::Close { dest: self.spec.dest });
         }
+    }
+
+    fn holds(&self) -> bool {
+        self.spill.is_some() || !self.kept.is_empty()
     }
 
     fn forget(&mut self, ops: &mut Vec<Op>) {
@@ -308,11 +347,14 @@ impl Lane {
             *next += 1;
             (*next, 0)
         });
-        *len += self.kept.len() as u64;
-        ops.push(Op::Spill { spill: *spill, bytes: std::mem::take(&mut self.kept) });
+        // Whole lines, if there are any: the lane may begin to flow while the last one is not complete.
+        let whole = memchr::memrchr(b'\n', &self.kept).map_or(self.kept.len(), |at| at + 1);
+        let rest = self.kept.split_off(whole);
+        *len += whole as u64;
+        ops.push(Op::Spill { spill: *spill, bytes: std::mem::replace(&mut self.kept, rest) });
     }
 
-    fn flow(&mut self, bytes: &[u8], framing: Framing, ops: &mut Vec<Op>) {
+    fn flow(&mut self, bytes: &[u8], framing: Framing, spare: &mut Vec<Vec<u8>>, ops: &mut Vec<Op>) {
         let dest = self.spec.dest;
         let whole = match framing {
             Framing::Chunks => bytes.len(),
@@ -322,6 +364,9 @@ impl Lane {
         let (now, later) = bytes.split_at(if too_long { bytes.len() } else { whole });
         if !now.is_empty() {
             let mut out = std::mem::take(&mut self.kept);
+            if out.capacity() == 0 && now.len() >= BIG {
+                out = spare.pop().unwrap_or_default();
+            }
             out.extend_from_slice(now);
             ops.push(Op::Write { dest, bytes: out });
         }

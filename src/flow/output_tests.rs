@@ -82,9 +82,9 @@ fn a_task_that_never_ran_does_not_stop_the_order() {
     let mut outputs = Outputs::new(Framing::Chunks);
     outputs.open(0, vec![lane(Dest::Stdout)], Policy::Hold, Some((0, 3)));
     outputs.push(0, 0, b"3");
-    outputs.ended_unopened((0, 2));
+    outputs.ended((0, 2));
     assert!(written(&mut outputs).is_empty());
-    outputs.ended_unopened((0, 1));
+    outputs.ended((0, 1));
     assert_eq!(written(&mut outputs), ["3"]);
 }
 
@@ -153,4 +153,78 @@ fn letting_flow_releases_what_was_held() {
     assert_eq!(written(&mut outputs), ["one"]);
     outputs.push(0, 0, b"two");
     assert_eq!(written(&mut outputs), ["two"]);
+}
+
+#[test]
+fn lines_of_earlier_attempts_wait_for_their_turn_too() {
+    let mut outputs = Outputs::new(Framing::Chunks);
+    outputs.open(1, vec![lane(Dest::Stdout)], Policy::Flow, Some((0, 1)));
+    outputs.open(2, vec![lane(Dest::Stdout)], Policy::Flow, Some((0, 2)));
+    outputs.push(2, 0, b"2, first attempt\n");
+    outputs.retry(2);
+    assert!(written(&mut outputs).is_empty(), "it is not its turn");
+    outputs.open(2, vec![lane(Dest::Stdout)], Policy::Flow, Some((0, 2)));
+    outputs.push(2, 0, b"2, second\n");
+    outputs.push(1, 0, b"1\n");
+    outputs.close(1);
+    assert_eq!(written(&mut outputs), ["1\n", "2, first attempt\n", "2, second\n"]);
+    outputs.retry(2);
+    outputs.ended((0, 2));
+    outputs.open(3, vec![lane(Dest::Stdout)], Policy::Flow, Some((0, 3)));
+    outputs.push(3, 0, b"3\n");
+    assert_eq!(written(&mut outputs), ["3\n"], "nobody is waited for any more");
+}
+
+#[test]
+fn a_group_shows_only_the_last_attempt_also_in_order() {
+    let mut outputs = Outputs::new(Framing::Chunks);
+    outputs.open(1, vec![lane(Dest::Stdout)], Policy::Hold, Some((0, 1)));
+    outputs.open(2, vec![lane(Dest::Stdout)], Policy::HoldFast, Some((0, 2)));
+    outputs.push(2, 0, b"first");
+    outputs.retry(2);
+    outputs.open(2, vec![lane(Dest::Stdout)], Policy::Hold, Some((0, 2)));
+    outputs.push(2, 0, b"last");
+    outputs.close(2);
+    outputs.close(1);
+    assert_eq!(written(&mut outputs), ["last"]);
+}
+
+#[test]
+fn a_line_stays_whole_when_it_begins_to_flow() {
+    for len in [0, 2 << 20] {
+        let mut outputs = Outputs::new(Framing::Lines);
+        let spec = [lane(Dest::Stdout)];
+        outputs.open(0, spec.to_vec(), Policy::Flow, None);
+        outputs.open(1, spec.to_vec(), Policy::Hold, Some((1, 1)));
+        outputs.open(2, spec.to_vec(), Policy::Hold, Some((1, 2)));
+        outputs.push(2, 0, &b"whole\n".repeat(len / 6));
+        outputs.push(2, 0, b"not ");
+        written(&mut outputs);
+        outputs.close(1);
+        outputs.push(0, 0, b"another's\n");
+        outputs.push(2, 0, b"mixed\n");
+        outputs.close(2);
+        let (mut spilled, mut seen) = (0, Vec::new());
+        for op in std::mem::take(&mut outputs.ops) {
+            match op {
+                Op::Replay { len, .. } => spilled += len,
+                Op::Write { bytes, .. } => seen.push(String::from_utf8(bytes).unwrap()),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(spilled % 6, 0, "whole lines are spilled");
+        assert_eq!(seen[seen.len() - 2..], ["another's\n", "not mixed\n"]);
+    }
+}
+
+#[test]
+fn a_file_of_ones_own_need_not_wait() {
+    let mut outputs = Outputs::new(Framing::Lines);
+    let own = LaneSpec { dest: Dest::File(7), tag: None, own: true };
+    outputs.open(1, vec![lane(Dest::Stdout)], Policy::Hold, Some((0, 1)));
+    outputs.open(2, vec![lane(Dest::Stdout), own], Policy::Hold, Some((0, 2)));
+    outputs.push(2, 1, b"no line");
+    assert_eq!(written(&mut outputs), ["no line"]);
+    outputs.close(2);
+    assert_eq!(written(&mut outputs), ["Close { dest: File(7) }"], "nor stays it open");
 }

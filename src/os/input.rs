@@ -67,7 +67,9 @@ impl SharedInput {
                 self.read_nowait(buffer)
             }
             Err(error) => match error.kind() {
-                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(None),
+                io::ErrorKind::WouldBlock => Ok(None),
+                // Not the same: of a regular file nothing would tell that it can be read again.
+                io::ErrorKind::Interrupted => self.read_nowait(buffer),
                 _ => Err(error),
             },
             Ok(count) => Ok(Some(count)),

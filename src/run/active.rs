@@ -63,10 +63,11 @@ pub enum Group {
     Leader(Pid),
     /// The first process was reaped: by a handle that can't mean another group.
     Handle(GroupHandle),
-    /// Its processes have been reaped, and what they left is no longer prun's.
+    /// The first process was reaped, and what it left is no longer prun's (or no handle could be had): only
+    /// its other processes are reached.
     Gone,
-    /// It runs in prun's own group, and only its process is reached.
-    Own(Pid),
+    /// It runs in prun's own group, and only its processes are reached.
+    Own,
 }
 
 /// Bytes of stderr that are kept for the report.
@@ -87,9 +88,14 @@ impl Active {
         let _ = match &self.group {
             Group::Leader(leader) => process::kill_group(*leader, signal),
             Group::Handle(handle) => handle.signal(signal),
-            Group::Own(pid) if self.live() > 0 => process::kill(*pid, signal),
-            Group::Own(_) | Group::Gone => Ok(()),
+            Group::Own | Group::Gone => self.signal_processes(signal),
         };
+    }
+
+    /// Its own processes that were not reaped, and so are still what their pids say.
+    fn signal_processes(&self, signal: i32) -> nix::Result<()> {
+        let left = self.processes.iter().filter(|process| process.exit.is_none());
+        left.map(|process| process::kill(process.pid, signal)).fold(Ok(()), nix::Result::and)
     }
 
     /// One of its processes ended and is about to be reaped.
@@ -109,7 +115,7 @@ impl Active {
     pub fn group_is_alive(&self) -> bool {
         match &self.group {
             Group::Handle(handle) => handle.alive(),
-            Group::Leader(_) | Group::Own(_) | Group::Gone => false,
+            Group::Leader(_) | Group::Own | Group::Gone => false,
         }
     }
 }

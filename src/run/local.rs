@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use nix::unistd::Pid;
@@ -33,6 +33,17 @@ pub struct Shared<'a> {
     pub outputs: &'a mut Outputs,
     pub sinks: &'a mut Sinks,
     pub events: &'a mut VecDeque<Event>,
+}
+
+impl Shared<'_> {
+    /// Waits for a task's pipe. A child whose pipe nobody empties would never end, so that nothing but the end
+    /// of the run is left if the system refuses.
+    fn watch(&mut self, fd: BorrowedFd, token: Token, interest: Interest) {
+        if let Err(errno) = self.poller.add(fd, token.pack(), interest) {
+            let why = format!("could not wait for what a task writes or reads: {}", errno.desc());
+            self.events.push_back(Event::Broken(why));
+        }
+    }
 }
 
 pub struct Local {
@@ -110,7 +121,7 @@ impl Local {
             attempt: start.attempt,
             started: now,
             processes: Vec::with_capacity(job.stages.len()),
-            group: Group::Own(Pid::from_raw(0)),
+            group: Group::Own,
             readers: Vec::new(),
             feed: None,
             stderr_tail: Vec::new(),
@@ -142,16 +153,14 @@ impl Local {
         self.actives[place] = Some(active);
     }
 
-    fn watch(&self, active: &Active, shared: &Shared) {
+    fn watch(&self, active: &Active, shared: &mut Shared) {
         for (at, reader) in active.readers.iter().enumerate() {
             if let Some(reader) = reader {
-                let token = Token::Reader(active.id, at).pack();
-                // Only the system's own limits can be in the way; the task then ends as leftovers do.
-                let _ = shared.poller.add(reader.fd.as_fd(), token, Interest::Read);
+                shared.watch(reader.fd.as_fd(), Token::Reader(active.id, at), Interest::Read);
             }
         }
         if let Some(feed) = &active.feed {
-            let _ = shared.poller.add(feed.to.as_fd(), Token::Feed(active.id).pack(), Interest::Write);
+            shared.watch(feed.to.as_fd(), Token::Feed(active.id), Interest::Write);
         }
     }
 
@@ -205,6 +214,7 @@ impl Local {
                 };
             }
             let group = match active.processes.first() {
+                Some(_) if matches!(active.group, Group::Own) => os::start::Group::Own,
                 Some(first) => os::start::Group::Join(first.pid),
                 None if shares_terminal(stage) => os::start::Group::Own,
                 None => os::start::Group::New,
@@ -212,7 +222,7 @@ impl Local {
             let pid = self.launch.stage(&attempt, index, stdio, group)?;
             if index == 0 {
                 active.group = match group {
-                    os::start::Group::Own => Group::Own(pid),
+                    os::start::Group::Own => Group::Own,
                     _ => Group::Leader(pid),
                 };
             }
@@ -226,24 +236,25 @@ impl Local {
     /// Something can be read from, or written to, one of a task's pipes.
     pub fn ready(&mut self, token: Token, ready: &Ready, shared: &mut Shared) {
         match token {
-            Token::Reader(id, at) => self.read(id, at, ready.hup, shared),
+            Token::Reader(id, at) => self.read(id, at, ready, shared),
             Token::Feed(id) => self.write_feed(id, shared),
             Token::Stray(stray) => self.discard(stray),
             _ => {}
         }
     }
 
-    fn read(&mut self, id: TaskId, at: usize, hung_up: bool, shared: &mut Shared) {
+    fn read(&mut self, id: TaskId, at: usize, ready: &Ready, shared: &mut Shared) {
         let mut buffer = std::mem::take(&mut self.buffer);
         if shared.sinks.crowded() {
             self.pause(id, at, shared);
         } else if let Some(active) = self.get_mut(id)
             && let Some(reader) = &active.readers[at]
-            && let Some(count) = reader.read(&mut buffer)
+            // A hang-up without anything to read is the end: no call is needed to learn it.
+            && let Some(count) = if ready.read { reader.read(&mut buffer) } else { Some(0) }
         {
             reader.hand_on(id.place as usize, &buffer[..count], &mut active.stderr_tail, shared.outputs);
             // No writer is left, and the pipe is empty now: that was the end.
-            if count == 0 || (hung_up && count < buffer.len()) {
+            if count == 0 || (ready.hup && count < buffer.len()) {
                 active.readers[at] = None;
                 if active.is_drained() {
                     shared.events.push_back(Event::Drained(id));
@@ -273,7 +284,7 @@ impl Local {
             if let Some(active) = self.get_mut(id)
                 && let Some(reader) = &active.readers[at]
             {
-                let _ = shared.poller.add(reader.fd.as_fd(), Token::Reader(id, at).pack(), Interest::Read);
+                shared.watch(reader.fd.as_fd(), Token::Reader(id, at), Interest::Read);
             }
         }
     }
@@ -340,6 +351,7 @@ impl Local {
     pub fn end(&mut self, id: TaskId, shared: &mut Shared) -> Option<(Active, bool)> {
         self.get(id)?;
         let mut active = self.actives[id.place as usize].take()?;
+        self.paused.retain(|(paused, _)| *paused != id);
         let mut left = false;
         for at in 0..active.readers.len() {
             if let Some(reader) = active.readers[at].take() {

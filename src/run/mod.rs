@@ -4,6 +4,8 @@
 //! - [`local`]: tasks as processes of this machine ([`launch`], [`wiring`], [`active`])
 //! - [`source`]: items, read when they are wanted
 //! - [`sinks`]: what is written, by threads of their own ([`writer`], [`disk`])
+//! - `apply`: what each action does
+//! - [`screen`]: the terminal that the bar and the output share
 //! - [`tell`]: what happened, put together for the listener
 //!
 //! Control is never blocked by data. Bytes are bounded (a full output pauses its readers, and nothing new
@@ -15,20 +17,22 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::event::{Exit, JobInfo, Listener, RunEvent, TaskName, Time};
-use crate::flow::output::{Dest, Framing, Op, Outputs};
+use crate::event::{JobInfo, Listener, RunEvent, Time};
+use crate::flow::output::{Framing, Outputs};
 use crate::os;
 use crate::os::poller::{Interest, Poller, Ready};
 use crate::os::signals::Signals;
 use crate::plan::OutputMode;
 use crate::plan::{Items, Plan};
 pub use crate::sched::Verdict;
-use crate::sched::{Action, Event, Supervisor, TaskId};
+use crate::sched::{Event, Supervisor};
 
 pub mod active;
+mod apply;
 pub mod disk;
 pub mod launch;
 pub mod local;
+pub mod screen;
 pub mod sinks;
 pub mod source;
 pub mod tell;
@@ -37,11 +41,11 @@ pub mod wiring;
 pub mod writer;
 
 use active::Work;
-use local::{Local, Shared, Start};
+use local::{Local, Shared};
+use screen::Screen;
 use sinks::{Failure, Sinks};
-use source::{Pulled, Sources};
+use source::Sources;
 use token::Token;
-use writer::Own;
 
 /// How a run behaves beside what its plan says.
 #[derive(Debug, Clone, Copy, Default)]
@@ -56,8 +60,6 @@ pub struct Options {
 const BURST: usize = 16;
 /// How often a stopped group is looked at whose end nothing may tell of.
 const REMNANTS: Duration = Duration::from_millis(20);
-/// The bar comes back at most this often between pieces of output.
-const REDRAW: Duration = Duration::from_millis(40);
 /// Descriptors that prun needs beside those of tasks, and for each task: two outputs and a feed.
 const OWN_DESCRIPTORS: u64 = 24;
 const DESCRIPTORS_PER_TASK: u64 = 3;
@@ -94,7 +96,6 @@ struct Run {
     sources: Sources,
     outputs: Outputs,
     sinks: Sinks,
-    listener: Box<dyn Listener>,
     screen: Screen,
     events: VecDeque<Event>,
     /// Tasks started since the kernel was asked.
@@ -105,14 +106,6 @@ struct Run {
     held: bool,
     finished: bool,
     failed_to_write: bool,
-}
-
-/// What prun knows of the terminal that its bar is on.
-struct Screen {
-    bar: bool,
-    drawn_at: Time,
-    /// Whether the last byte that went there ended a line.
-    at_line_start: bool,
 }
 
 impl Run {
@@ -131,7 +124,7 @@ impl Run {
             outputs: Outputs::new(if mixing { Framing::Lines } else { Framing::Chunks }),
             start: Instant::now(),
             now: Time::ZERO,
-            screen: Screen { bar: false, drawn_at: Time::ZERO, at_line_start: true },
+            screen: Screen::new(listener),
             events: VecDeque::new(),
             starts: 0,
             works: Vec::new(),
@@ -143,7 +136,6 @@ impl Run {
             poller,
             signals,
             sinks,
-            listener,
         };
         run.watch_stdout();
         Ok(run)
@@ -175,8 +167,12 @@ impl Run {
                 self.dispatch(event);
             }
             self.handle_events();
-            self.look_after_sinks();
-            self.draw();
+            if !self.finished {
+                self.look_after_sinks();
+                self.screen.draw(self.now, &mut self.sinks);
+                let busy = self.starts > 0 || !ready.is_empty();
+                self.sinks.hand_over(self.now, busy, &mut self.outputs.spare);
+            }
         }
         self.flush(&mut ready)
     }
@@ -186,8 +182,11 @@ impl Run {
         if !self.events.is_empty() {
             return Some(Duration::ZERO);
         }
-        let drawable = self.screen.at_line_start.then(|| self.listener.due()).flatten();
-        let at = [self.supervisor.due(), drawable].into_iter().flatten().min();
+        // Output is staged while more comes at once, or is about to come of what was just started.
+        if self.sinks.due().is_some() && self.starts == 0 {
+            return Some(Duration::ZERO);
+        }
+        let at = [self.supervisor.due(), self.screen.due(), self.sinks.due()].into_iter().flatten().min();
         let left = at.map(|at| at.saturating_sub(self.now));
         let remnants = self.local.has_remnants().then_some(REMNANTS);
         [left, remnants].into_iter().flatten().min()
@@ -237,15 +236,15 @@ impl Run {
             let (local, mut shared) = self.local();
             local.look_at_remnants(&mut shared);
         }
+        // Behind what is known: a task that has exited did not time out.
+        if self.supervisor.due().is_some_and(|due| due <= self.now) {
+            self.events.push_back(Event::Tick(self.now));
+        }
         self.starts = 0;
         while self.starts < BURST
             && let Some(event) = self.events.pop_front()
         {
             self.handle(event);
-        }
-        // Only now: a task that is known to have exited did not time out.
-        if self.supervisor.due().is_some_and(|due| due <= self.now) {
-            self.handle(Event::Tick);
         }
         self.write_out();
     }
@@ -256,197 +255,15 @@ impl Run {
         self.apply_all(actions);
     }
 
-    fn apply_all(&mut self, actions: Vec<Action>) {
-        for action in actions {
-            self.apply(action);
-        }
-    }
-
-    fn apply(&mut self, action: Action) {
-        match action {
-            Action::Pull(job) => self.pull(job),
-            Action::Start { task, attempt, slot, last_attempt } => {
-                self.start(task, attempt, slot, last_attempt);
-            }
-            Action::Signal { task, signal } => self.local.stop(task, signal),
-            Action::Kill { task } => self.local.stop(task, nix::libc::SIGKILL),
-            Action::Retry { task, outcome, delay } => self.retry(task, outcome, delay),
-            Action::End { task, outcome, attempts } => self.end(task, outcome, attempts),
-            Action::Live(task) => self.outputs.let_flow(task.place as usize),
-            Action::Tell(event) => {
-                if let RunEvent::JobEnded { job, .. } = event {
-                    self.local.forget_job(job);
-                    self.sources.close(job, &self.poller);
-                }
-                self.tell(&event);
-            }
-            Action::Finish => self.finished = true,
-        }
-    }
-
-    // ---- items and tasks ---------------------------------------------------------------------------------
-
-    fn pull(&mut self, job: usize) {
-        match self.sources.next(job) {
-            Pulled::Items(items, names) => {
-                if let Some(task) = self.supervisor.add_item(job) {
-                    self.keep_work(task, items, names);
-                    self.events.push_back(Event::Item);
-                }
-            }
-            Pulled::Wait => {
-                self.events.push_back(Event::ItemsLater(job));
-                if let Err(errno) = self.sources.watch(job, &self.poller) {
-                    self.events
-                        .push_back(Event::ItemsFailed(job, format!("could not wait for items: {errno}")));
-                }
-            }
-            Pulled::End => self.events.push_back(Event::NoMoreItems(job)),
-            Pulled::Failed(why) => self.events.push_back(Event::ItemsFailed(job, why)),
-        }
-    }
-
-    fn keep_work(&mut self, task: TaskId, items: Vec<crate::plan::Item>, names: Arc<[String]>) {
-        let (job, seq) = self.supervisor.task(task);
-        let place = task.place as usize;
-        if self.works.len() <= place {
-            self.works.resize_with(place + 1, || None);
-        }
-        self.works[place] = Some(Work { job, seq, items, names });
-    }
-
-    fn start(&mut self, task: TaskId, attempt: u32, slot: usize, last_attempt: bool) {
-        self.starts += 1;
-        let Some(work) = self.works[task.place as usize].take() else { return };
-        let name = TaskName { job: work.job, seq: work.seq };
-        if self.options.dry_run {
-            self.print_command(task, work, slot);
-            return;
-        }
-        let item = tell::short_item(&work.items);
-        let verbose = self.options.verbose;
-        let command = verbose.then(|| tell::command(&self.plan.jobs[work.job], &work, slot));
-        let start = Start { task, work, slot, attempt, last_attempt };
-        let now = self.now;
-        let (local, mut shared) = self.local();
-        local.start(now, start, &mut shared);
-        let pid =
-            self.local.get(task).and_then(|active| active.processes.first()).map_or(0, |p| p.pid.as_raw());
-        if pid != 0 || verbose {
-            self.tell(&RunEvent::TaskStarted { task: name, attempt, pid, item, command });
-        }
-    }
-
-    /// Instead of a start: the command, as a line that a shell can run.
-    fn print_command(&mut self, task: TaskId, work: Work, slot: usize) {
-        let job = &self.plan.jobs[work.job];
-        let mut line = tell::line(job, &work, slot, tell::Values::Told).into_bytes();
-        line.push(b'\n');
-        self.outputs.ops.push(Op::Write { dest: Dest::Stdout, bytes: line });
-        self.events.push_back(Event::Drained(task));
-        let exits = (0..job.stages.len()).map(|stage| Event::Exited { task, stage, exit: Exit::Code(0) });
-        self.events.extend(exits);
-        self.works[task.place as usize] = Some(work);
-    }
-
-    fn retry(&mut self, task: TaskId, outcome: crate::event::Outcome, delay: Duration) {
-        let (local, mut shared) = self.local();
-        let Some((active, _)) = local.end(task, &mut shared) else { return };
-        self.outputs.retry(task.place as usize);
-        let name = TaskName { job: active.work.job, seq: active.work.seq };
-        self.works[task.place as usize] = Some(active.work);
-        self.tell(&RunEvent::Retrying { task: name, attempt: active.attempt, outcome, delay });
-    }
-
-    fn end(&mut self, task: TaskId, outcome: crate::event::Outcome, attempts: u32) {
-        let place = task.place as usize;
-        let (local, mut shared) = self.local();
-        let ended = local.end(task, &mut shared);
-        let waiting = self.works[place].take();
-        let (work, active, left) = match (ended, waiting) {
-            (Some((active, left)), _) => (active.work.clone(), Some(active), left),
-            (None, Some(work)) => (work, None, false),
-            (None, None) => return,
-        };
-        let plan = Arc::clone(&self.plan);
-        let job = &plan.jobs[work.job];
-        if active.is_some() {
-            self.outputs.close(place);
-        } else if job.keep_order {
-            self.outputs.ended_unopened((work.job, work.seq));
-        }
-        let name = TaskName { job: work.job, seq: work.seq };
-        let detail = outcome
-            .is_failure()
-            .then(|| Box::new(tell::detail(&plan, &work, active.as_ref(), attempts, self.now)));
-        // What the task wrote comes before what is said of it.
-        self.write_out();
-        if left {
-            let what = tell::task_name(job, work.seq);
-            let why = format!("{what} ended, but something that it started still holds its output open");
-            self.tell(&RunEvent::Warning(why));
-        }
-        self.tell(&RunEvent::TaskEnded { task: name, outcome, detail });
-    }
-
     // ---- output ------------------------------------------------------------------------------------------
 
-    /// Hands on what is to be written. The bar makes way where it is on the same terminal.
+    /// Hands on what is to be written.
     fn write_out(&mut self) {
-        for op in std::mem::take(&mut self.outputs.ops) {
-            let dest = match &op {
-                Op::Write { dest, bytes } => Some((*dest, bytes.last() == Some(&b'\n'))),
-                Op::Replay { dest, .. } => Some((*dest, true)),
-                Op::Spill { .. } | Op::Drop { .. } | Op::Close { .. } => None,
-            };
-            if let Some((dest, ends_line)) = dest
-                && (dest == Dest::Stderr || (dest == Dest::Stdout && self.sinks.are_one()))
-            {
-                self.erase();
-                self.screen.at_line_start = ends_line;
-            }
-            self.sinks.apply(op);
-        }
-    }
-
-    fn erase(&mut self) {
-        if self.screen.bar {
-            let mut bytes = Vec::new();
-            self.listener.erase(&mut bytes);
-            self.sinks.write(Own::Stderr, bytes);
-            self.screen.bar = false;
-        }
+        self.screen.write_out(&mut self.outputs.ops, &mut self.sinks);
     }
 
     fn tell(&mut self, event: &RunEvent) {
-        let mut text = Vec::new();
-        self.listener.tell(self.now, event, &mut text);
-        if text.is_empty() {
-            return;
-        }
-        self.write_out();
-        self.erase();
-        if !self.screen.at_line_start {
-            text.insert(0, b'\n');
-            self.screen.at_line_start = true;
-        }
-        self.sinks.write(Own::Stderr, text);
-    }
-
-    fn draw(&mut self) {
-        let Some(due) = self.listener.due() else { return };
-        let gone = !self.screen.bar && self.screen.drawn_at > Time::ZERO;
-        let due = if gone { due.min(self.screen.drawn_at + REDRAW) } else { due };
-        if due > self.now || !self.screen.at_line_start || self.finished {
-            return;
-        }
-        let mut bytes = Vec::new();
-        self.listener.draw(self.now, &mut bytes);
-        if !bytes.is_empty() {
-            self.screen.bar = true;
-            self.screen.drawn_at = self.now;
-            self.sinks.write(Own::Stderr, bytes);
-        }
+        self.screen.tell(self.now, event, &mut self.outputs.ops, &mut self.sinks);
     }
 
     /// Looks whether writing failed, and whether reading may go on.
@@ -472,16 +289,33 @@ impl Run {
 
     /// Everything has ended but what waits to be written. A signal ends that wait.
     fn flush(mut self, ready: &mut Vec<Ready>) -> Verdict {
-        self.erase();
-        let mut verdict = self.supervisor.verdict();
+        self.screen.erase(&mut self.sinks);
+        if let Some(signal) = self.wait_for_sinks(ready) {
+            return Verdict::Signal(signal);
+        }
+        self.sinks.finish_files();
+        let failure = if self.failed_to_write { None } else { self.sinks.take_failure() };
+        match (self.supervisor.verdict(), failure.map(event_of)) {
+            (verdict, None) | (verdict @ Verdict::Signal(_), _) => verdict,
+            (_, Some(Event::Broken(why))) => {
+                self.tell(&RunEvent::Broken(why));
+                self.wait_for_sinks(ready).map_or(Verdict::Code(125), Verdict::Signal)
+            }
+            (_, Some(_)) => Verdict::Signal(SIGPIPE),
+        }
+    }
+
+    /// Waits until everything was written, or until a signal comes.
+    fn wait_for_sinks(&mut self, ready: &mut Vec<Ready>) -> Option<i32> {
+        self.sinks.hand_over(self.now, false, &mut self.outputs.spare);
         while !self.sinks.is_done() {
             let _ = self.poller.wait(ready, None);
             for event in ready.iter() {
                 match Token::unpack(event.token) {
                     Token::Sinks => self.sinks.waker().drain(),
                     Token::Signals => {
-                        if let Some(signal) = self.signals.take().stop.first() {
-                            return Verdict::Signal(*signal);
+                        if let Some(&signal) = self.signals.take().stop.first() {
+                            return Some(signal);
                         }
                     }
                     Token::Stdout => drop(self.poller.remove(os::own::stdout())),
@@ -492,23 +326,7 @@ impl Run {
                 }
             }
         }
-        self.sinks.finish_files();
-        if !self.failed_to_write
-            && let Some(failure) = self.sinks.take_failure()
-        {
-            match event_of(failure) {
-                Event::Broken(why) => {
-                    self.tell(&RunEvent::Broken(why));
-                    while !self.sinks.is_done() {
-                        let _ = self.poller.wait(ready, None);
-                        self.sinks.waker().drain();
-                    }
-                    verdict = Verdict::Code(125);
-                }
-                _ => verdict = Verdict::Signal(SIGPIPE),
-            }
-        }
-        verdict
+        None
     }
 }
 

@@ -6,11 +6,16 @@ use std::sync::Arc;
 
 use super::disk::{self, Disk};
 use super::writer::{Own, Writer};
+use crate::event::Time;
 use crate::flow::output::{Dest, Op};
 use crate::os;
 
 /// The loop stops reading what tasks write while more than this waits to be written, and goes on below half.
 const CROWDED: usize = 8 << 20;
+/// While tasks come and go quickly, or write much, their output is handed to the writers when there is so much
+/// of it, or when so much time has passed.
+const STAGED: usize = 128 << 10;
+const STAGED_FOR: Time = Time::from_millis(4);
 
 pub struct Sinks {
     stdout: Writer,
@@ -19,6 +24,8 @@ pub struct Sinks {
     disk: Disk,
     files: u32,
     waker: Arc<os::waker::Waker>,
+    /// Since when something is staged.
+    staged_at: Option<Time>,
 }
 
 /// What went wrong while writing.
@@ -40,6 +47,7 @@ impl Sinks {
             disk: Disk::new(Arc::clone(&waker)),
             files: 0,
             waker,
+            staged_at: None,
         })
     }
 
@@ -84,6 +92,29 @@ impl Sinks {
         self.files += 1;
         self.disk.open(self.files, path, append);
         Dest::File(self.files)
+    }
+
+    /// Gives the writers what was staged. `busy`: more comes just now, and it may wait a little for it. Big
+    /// buffers that were written come back.
+    pub fn hand_over(&mut self, now: Time, busy: bool, spare: &mut Vec<Vec<u8>>) {
+        let writers = [Some(&mut self.stdout), self.stderr.as_mut()];
+        if writers.iter().flatten().all(|writer| writer.staged().is_none()) {
+            return;
+        }
+        let staged: usize = writers.iter().flatten().filter_map(|writer| writer.staged()).sum();
+        let since = *self.staged_at.get_or_insert(now);
+        if busy && staged < STAGED && now < since + STAGED_FOR {
+            return;
+        }
+        self.staged_at = None;
+        for writer in writers.into_iter().flatten() {
+            writer.hand_over(spare);
+        }
+    }
+
+    /// When what is staged has to be handed over.
+    pub fn due(&self) -> Option<Time> {
+        self.staged_at.map(|at| at + STAGED_FOR)
     }
 
     /// Whether so much waits to be written that reading must stop. The loop is woken when it may go on.

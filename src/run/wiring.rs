@@ -195,18 +195,15 @@ fn feed(bytes: Vec<u8>) -> Result<Source, StartFailure> {
 }
 
 impl Feed {
-    /// Writes as much as there is room for; says whether the feed is over. A child that stops reading is no
-    /// error.
+    /// Writes as much as there is room for, once: a child that reads as fast as prun writes must not keep the
+    /// loop from all else. Says whether the feed is over. A child that stops reading is no error.
     pub fn write(&mut self) -> bool {
-        while self.written < self.bytes.len() {
-            match nix::unistd::write(&self.to, &self.bytes[self.written..]) {
-                Ok(count) => self.written += count,
-                Err(nix::errno::Errno::EAGAIN) => return false,
-                Err(nix::errno::Errno::EINTR) => {}
-                Err(_) => return true,
-            }
+        match nix::unistd::write(&self.to, &self.bytes[self.written..]) {
+            Ok(count) => self.written += count,
+            Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::EINTR) => {}
+            Err(_) => return true,
         }
-        true
+        self.written == self.bytes.len()
     }
 }
 

@@ -11,6 +11,7 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use crate::flow::output::BIG;
 use crate::os;
 
 /// Which of prun's own descriptors.
@@ -19,6 +20,9 @@ pub enum Own {
     Stdout,
     Stderr,
 }
+
+/// So many big buffers are kept.
+const SPARE: usize = 16;
 
 enum Job {
     Bytes(Own, Vec<u8>),
@@ -33,6 +37,8 @@ struct State {
     queued: usize,
     /// Jobs in the hands of the thread.
     busy: bool,
+    /// Big buffers that were written.
+    spare: Vec<Vec<u8>>,
     /// The first failure; nothing is written after it.
     failure: Option<(Own, io::Error)>,
     /// The loop wants to be woken when no more than this is queued.
@@ -54,6 +60,10 @@ impl Shared {
 
 pub struct Writer {
     shared: Arc<Shared>,
+    /// What the thread does not know of yet, and its bytes. Waking a thread for each of many short tasks costs
+    /// more than writing what it wrote.
+    staged: VecDeque<Job>,
+    staged_bytes: usize,
     /// The thread is started by the first write: many runs have nothing to say.
     started: bool,
 }
@@ -61,35 +71,44 @@ pub struct Writer {
 impl Writer {
     pub fn new(waker: Arc<os::waker::Waker>) -> Writer {
         let shared = Shared { state: Mutex::default(), work: Condvar::new(), waker };
-        Writer { shared: Arc::new(shared), started: false }
+        Writer { shared: Arc::new(shared), staged: VecDeque::new(), staged_bytes: 0, started: false }
     }
 
+    /// Stages bytes; see [`Writer::hand_over`].
     pub fn bytes(&mut self, own: Own, bytes: Vec<u8>) {
-        let len = bytes.len();
-        self.push(Job::Bytes(own, bytes), len);
+        self.staged_bytes += bytes.len();
+        self.staged.push_back(Job::Bytes(own, bytes));
     }
 
+    /// Stages a file.
     pub fn file(&mut self, own: Own, file: Receiver<io::Result<File>>, len: u64) {
-        self.push(Job::File(own, file, len), 0);
+        self.staged.push_back(Job::File(own, file, len));
     }
 
-    fn push(&mut self, job: Job, len: usize) {
+    /// Bytes that the thread does not know of yet; files count as none.
+    pub fn staged(&self) -> Option<usize> {
+        (!self.staged.is_empty()).then_some(self.staged_bytes)
+    }
+
+    /// Gives the thread what was staged, and takes back big buffers that were written.
+    pub fn hand_over(&mut self, spare: &mut Vec<Vec<u8>>) {
+        if self.staged.is_empty() {
+            return;
+        }
         if !self.started {
             self.started = true;
-            let shared = Arc::clone(&self.shared);
-            let name = "prun-writer".to_owned();
-            let spawned =
-                thread::Builder::new().name(name).stack_size(128 << 10).spawn(move || work(&shared));
-            if let Err(error) = spawned {
-                self.shared.lock().failure = Some((Own::Stdout, error));
-            }
+            self.start_thread();
         }
         let mut state = self.shared.lock();
+        let mut jobs = std::mem::take(&mut self.staged);
+        let len = std::mem::take(&mut self.staged_bytes);
         if state.failure.is_some() {
             return;
         }
         state.queued += len;
-        state.jobs.push_back(job);
+        state.jobs.append(&mut jobs);
+        spare.append(&mut state.spare);
+        spare.truncate(SPARE);
         let idle = !state.busy;
         drop(state);
         if idle {
@@ -97,9 +116,18 @@ impl Writer {
         }
     }
 
+    fn start_thread(&self) {
+        let shared = Arc::clone(&self.shared);
+        let name = "prun-writer".to_owned();
+        let spawned = thread::Builder::new().name(name).stack_size(128 << 10).spawn(move || work(&shared));
+        if let Err(error) = spawned {
+            self.shared.lock().failure = Some((Own::Stdout, error));
+        }
+    }
+
     /// Bytes that are not written yet.
     pub fn queued(&self) -> usize {
-        self.shared.lock().queued
+        self.shared.lock().queued + self.staged_bytes
     }
 
     /// Everything was written, or never will be. If not, the loop is woken when it is.
@@ -145,8 +173,11 @@ fn work(shared: &Shared) {
         let jobs = std::mem::take(&mut state.jobs);
         let taken = state.queued;
         drop(state);
-        let result = write(jobs);
+        let mut written = Vec::new();
+        let result = write(jobs, &mut written);
         state = shared.lock();
+        let room = SPARE.saturating_sub(state.spare.len());
+        state.spare.extend(written.into_iter().take(room));
         state.queued -= taken;
         if let Err(failure) = result {
             *state = State { failure: Some(failure), ..State::default() };
@@ -166,7 +197,7 @@ fn report(state: &mut State, shared: &Shared) {
 }
 
 /// Writes pieces for the same descriptor together: tasks that end at the same time cost one call.
-fn write(mut jobs: VecDeque<Job>) -> Result<(), (Own, io::Error)> {
+fn write(mut jobs: VecDeque<Job>, written: &mut Vec<Vec<u8>>) -> Result<(), (Own, io::Error)> {
     while let Some(job) = jobs.pop_front() {
         match job {
             Job::Bytes(own, bytes) => {
@@ -179,6 +210,7 @@ fn write(mut jobs: VecDeque<Job>) -> Result<(), (Own, io::Error)> {
                 }
                 let mut parts: Vec<_> = together.iter().map(|bytes| IoSlice::new(bytes)).collect();
                 os::io::write_all(fd(own), &mut parts).map_err(|error| (own, error))?;
+                written.extend(together.into_iter().filter(|bytes| bytes.capacity() >= BIG).map(emptied));
             }
             Job::File(own, file, len) => {
                 let file = file.recv().unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()));
@@ -188,6 +220,11 @@ fn write(mut jobs: VecDeque<Job>) -> Result<(), (Own, io::Error)> {
         }
     }
     Ok(())
+}
+
+fn emptied(mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes.clear();
+    bytes
 }
 
 fn fd(own: Own) -> BorrowedFd<'static> {

@@ -267,17 +267,23 @@ impl Supervisor {
         actions.push(Action::Tell(RunEvent::JobSkipped { job, why }));
     }
 
-    /// Nothing new starts any more: closes the open jobs, skips those that wait for others.
-    pub(super) fn skip_rest(&mut self, actions: &mut Vec<Action>) {
+    /// Nothing new starts any more: skips the jobs that wait for others. To be called before anything ends
+    /// because of the stop, so that no such end lets one of them begin.
+    pub(super) fn skip_blocked(&mut self, actions: &mut Vec<Action>) {
+        for job in 0..self.plan.jobs.len() {
+            if matches!(self.jobs.get(job).phase, Phase::Blocked(_)) {
+                self.skip(job, false, "the run was stopped".into(), actions);
+            }
+        }
+    }
+
+    /// Open jobs get no more items.
+    pub(super) fn close_open(&mut self, actions: &mut Vec<Action>) {
         self.startable.clear();
         for job in 0..self.plan.jobs.len() {
-            match self.jobs.get(job).phase {
-                Phase::Open => {
-                    self.jobs.set_source(job, Source::Ended);
-                    self.end_job_if_done(job, actions);
-                }
-                Phase::Blocked(_) => self.skip(job, false, "the run was stopped".into(), actions),
-                Phase::Ended(_) => {}
+            if self.jobs.get(job).phase == Phase::Open {
+                self.jobs.set_source(job, Source::Ended);
+                self.end_job_if_done(job, actions);
             }
         }
     }

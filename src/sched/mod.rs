@@ -18,6 +18,8 @@
 //! its whole process group is gone. Tasks exist here only while they are active; a million items cost nothing.
 //!
 //! - [`task`]: tasks, their states, and the one function that changes them
+//! - [`start`]: items become tasks, and tasks start
+//! - [`end`]: processes exit, output reaches its end, and so attempts and tasks end
 //! - [`job`]: jobs, `after`, how a job ended
 //! - [`stop`]: the ladder signal → grace → SIGKILL, and why a task is stopped
 //! - [`halt`]: when the run stops by itself
@@ -29,9 +31,11 @@ use std::sync::Arc;
 use crate::event::{Exit, Outcome, RunEvent, StartFailure, Summary, Time};
 use crate::plan::{Plan, status};
 
+mod end;
 pub mod halt;
 pub mod job;
 pub mod slots;
+mod start;
 pub mod stop;
 pub mod task;
 #[cfg(test)]
@@ -40,9 +44,9 @@ mod tests;
 use halt::Tally;
 use job::{Jobs, Source};
 use slots::Slots;
-use stop::{Reason, Stop};
+use stop::Stop;
 pub use task::TaskId;
-use task::{State, Tasks};
+use task::Tasks;
 
 /// Index into [`Plan::jobs`].
 pub type JobId = usize;
@@ -51,7 +55,7 @@ pub type JobId = usize;
 pub const DRAIN: Time = Time::from_millis(200);
 
 /// What happened.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// The run begins.
     Begin,
@@ -77,8 +81,9 @@ pub enum Event {
     OutputClosed,
     /// prun itself failed: output could not be written, no descriptor left for its own needs.
     Broken(String),
-    /// Time has passed.
-    Tick,
+    /// What was due at this time is over. Not at the time when this is handled: of what happened in between,
+    /// such as an exit just before a deadline, the news stands behind it.
+    Tick(Time),
 }
 
 /// What to do.
@@ -189,23 +194,6 @@ impl Supervisor {
         (task.job, task.seq)
     }
 
-    /// The answer to [`Action::Pull`]: an item is there, and becomes a task. `None`: the job was closed
-    /// meanwhile. [`Event::Item`] follows.
-    pub fn add_item(&mut self, job: JobId) -> Option<TaskId> {
-        if !self.jobs.get(job).is_asking() {
-            return None;
-        }
-        self.jobs.set_source(job, Source::Idle);
-        let state = self.jobs.get_mut(job);
-        state.seq += 1;
-        state.active += 1;
-        let stages = self.plan.jobs[job].stages.len();
-        let id = self.tasks.add(job, state.seq, stages);
-        state.ready.push_back(id);
-        self.note_startable(job);
-        Some(id)
-    }
-
     /// While output can't be handed on, nothing new starts. Bounds what is buffered; never what is controlled.
     pub fn hold(&mut self, now: Time, held: bool, actions: &mut Vec<Action>) {
         self.held = held;
@@ -243,7 +231,7 @@ impl Supervisor {
                 actions.push(Action::Tell(RunEvent::Broken(why)));
                 self.stop_all(now, Stop::broken(), actions);
             }
-            Event::Tick => self.tick(now, actions),
+            Event::Tick(until) => self.tick(now, until, actions),
         }
         self.fill(now, actions);
         self.look_for_live(actions);
@@ -278,272 +266,5 @@ impl Supervisor {
             signal: self.stopped_by,
         })));
         actions.push(Action::Finish);
-    }
-
-    // ---- items -------------------------------------------------------------------------------------------
-
-    fn source_ended(&mut self, job: JobId, why: Option<String>, actions: &mut Vec<Action>) {
-        if !self.jobs.get(job).is_asking() {
-            return;
-        }
-        let tasks = self.jobs.get(job).seq;
-        self.jobs.set_source(job, Source::Ended);
-        if let Some(why) = why {
-            // The items are a part of the job: a job that can't read them has failed, without a task to show.
-            // The end of the job tells it.
-            let outcome = Outcome::NotStarted(Arc::new(StartFailure { code: 126, why }));
-            self.count(job, tasks + 1, &outcome);
-        } else {
-            actions.push(Action::Tell(RunEvent::JobTotal { job, total: tasks }));
-        }
-        self.end_job_if_done(job, actions);
-    }
-
-    fn note_startable(&mut self, job: JobId) {
-        let state = self.jobs.get(job);
-        if !state.ready.is_empty() && state.running < self.plan.jobs[job].pool {
-            self.startable.insert(job);
-        } else {
-            self.startable.remove(&job);
-        }
-    }
-
-    // ---- starting ----------------------------------------------------------------------------------------
-
-    /// Starts what may start, in the order of the file, and keeps one item of each open job at hand.
-    fn fill(&mut self, now: Time, actions: &mut Vec<Action>) {
-        if self.mode != Mode::Going || self.held {
-            return;
-        }
-        while self.slots.free() {
-            let Some(&job) = self.startable.first() else { return };
-            if self.jobs.earlier_is_pulling(job, &self.plan) {
-                return; // Its item comes first.
-            }
-            self.start_next(now, job, actions);
-        }
-    }
-
-    fn start_next(&mut self, now: Time, job: JobId, actions: &mut Vec<Action>) {
-        let plan = &self.plan.jobs[job];
-        let state = self.jobs.get_mut(job);
-        let Some(id) = state.ready.pop_front() else { return };
-        state.running += 1;
-        let run_slot = self.slots.take();
-        let own_slot = state.slots.as_mut().map(Slots::take);
-        let task = self.tasks.get_mut(id);
-        task.slot = (run_slot, own_slot);
-        task.attempt += 1;
-        task.exits.fill(None);
-        let attempt = task.attempt;
-        let deadline = plan.timeout.map(|timeout| now + timeout);
-        let live = plan.stages.len();
-        self.tasks.set(id, State::Running { live, drained: false, deadline });
-        let slot = own_slot.unwrap_or(run_slot);
-        let last_attempt = attempt > plan.retries.count;
-        actions.push(Action::Start { task: id, attempt, slot, last_attempt });
-        self.pull(job, actions);
-        self.note_startable(job);
-    }
-
-    /// Asks for the next item unless one waits already.
-    fn pull(&mut self, job: JobId, actions: &mut Vec<Action>) {
-        let state = self.jobs.get(job);
-        if state.source == Source::Idle && state.ready.is_empty() {
-            self.jobs.set_source(job, Source::Pulling);
-            actions.push(Action::Pull(job));
-        }
-    }
-
-    fn give_back_slot(&mut self, id: TaskId) {
-        let task = self.tasks.get(id);
-        let (job, (run_slot, own_slot)) = (task.job, task.slot);
-        self.slots.give_back(run_slot);
-        let state = self.jobs.get_mut(job);
-        if let (Some(slots), Some(slot)) = (state.slots.as_mut(), own_slot) {
-            slots.give_back(slot);
-        }
-        state.running -= 1;
-        self.note_startable(job);
-    }
-
-    // ---- processes ---------------------------------------------------------------------------------------
-
-    fn exited(&mut self, now: Time, id: TaskId, stage: usize, exit: Exit, actions: &mut Vec<Action>) {
-        let told = &mut self.tasks.get_mut(id).exits[stage];
-        if told.replace(exit).is_some() {
-            return;
-        }
-        match self.tasks.state(id).clone() {
-            State::Running { live: 1, drained, .. } => self.all_exited(now, id, drained, None, actions),
-            State::Running { live, drained, deadline } => {
-                self.tasks.set(id, State::Running { live: live - 1, drained, deadline })
-            }
-            State::Stopping(mut stopping) => {
-                stopping.live -= 1;
-                self.tasks.set(id, State::Stopping(stopping));
-            }
-            // Of an attempt that is over.
-            State::Ready(_) | State::Draining { .. } | State::Backoff { .. } => {}
-        }
-    }
-
-    fn all_exited(
-        &mut self,
-        now: Time,
-        id: TaskId,
-        drained: bool,
-        reason: Option<Reason>,
-        actions: &mut Vec<Action>,
-    ) {
-        if drained {
-            self.finish_attempt(now, id, reason, actions);
-        } else {
-            self.tasks.set(id, State::Draining { until: now + DRAIN, reason });
-        }
-    }
-
-    fn drained(&mut self, now: Time, id: TaskId, actions: &mut Vec<Action>) {
-        match self.tasks.state(id).clone() {
-            State::Running { live, deadline, .. } => {
-                self.tasks.set(id, State::Running { live, drained: true, deadline })
-            }
-            State::Stopping(mut stopping) => {
-                stopping.drained = true;
-                self.tasks.set(id, State::Stopping(stopping));
-            }
-            State::Draining { reason, .. } => self.finish_attempt(now, id, reason, actions),
-            State::Ready(_) | State::Backoff { .. } => {}
-        }
-    }
-
-    fn group_gone(&mut self, now: Time, id: TaskId, actions: &mut Vec<Action>) {
-        if let State::Stopping(stopping) = self.tasks.state(id).clone() {
-            self.all_exited(now, id, stopping.drained, Some(stopping.reason), actions);
-        }
-    }
-
-    fn not_started(
-        &mut self,
-        now: Time,
-        id: TaskId,
-        started: usize,
-        failure: Arc<StartFailure>,
-        actions: &mut Vec<Action>,
-    ) {
-        let reason = Reason::NotStarted(failure);
-        if started == 0 {
-            self.finish_attempt(now, id, Some(reason), actions);
-        } else {
-            if let State::Running { drained, deadline, .. } = *self.tasks.state(id) {
-                self.tasks.set(id, State::Running { live: started, drained, deadline });
-            }
-            let signal = self.plan.jobs[self.tasks.get(id).job].stop_signal;
-            self.stop_task(now, id, reason, signal, actions);
-        }
-    }
-
-    // ---- ends --------------------------------------------------------------------------------------------
-
-    /// The attempt is over: another one, or the end of the task.
-    fn finish_attempt(&mut self, now: Time, id: TaskId, reason: Option<Reason>, actions: &mut Vec<Action>) {
-        let outcome = self.outcome(id, reason);
-        self.give_back_slot(id);
-        if self.live == Some(id) {
-            self.live = None;
-        }
-        let task = self.tasks.get(id);
-        let retries = &self.plan.jobs[task.job].retries;
-        let again = self.mode == Mode::Going
-            && !self.jobs.get(task.job).closing
-            && task.attempt <= retries.count
-            && stop::may_retry(&outcome, retries.on.as_ref());
-        if again {
-            let delay = stop::delay(&retries.delay, task.attempt, task.seq);
-            actions.push(Action::Retry { task: id, outcome: outcome.clone(), delay });
-            self.tasks.set(id, State::Backoff { until: now + delay, outcome });
-        } else {
-            self.end_task(now, id, outcome, actions);
-        }
-    }
-
-    fn outcome(&mut self, id: TaskId, reason: Option<Reason>) -> Outcome {
-        let task = self.tasks.get(id);
-        let job = &self.plan.jobs[task.job];
-        let last_ok = &job.stages[job.stages.len() - 1].ok;
-        match reason {
-            Some(Reason::Timeout) if last_ok.timeout => Outcome::Ok,
-            Some(reason) => reason.outcome(),
-            None => {
-                let stages: Vec<_> =
-                    task.exits.iter().zip(&job.stages).map(|(exit, stage)| (*exit, &stage.ok)).collect();
-                let (verdicts, outcome) = status::pipeline(&stages);
-                self.jobs.get_mut(task.job).stages = (verdicts.len() > 1).then_some(verdicts);
-                outcome
-            }
-        }
-    }
-
-    fn end_task(&mut self, now: Time, id: TaskId, outcome: Outcome, actions: &mut Vec<Action>) {
-        let task = self.tasks.remove(id);
-        actions.push(Action::End { task: id, outcome: outcome.clone(), attempts: task.attempt });
-        self.jobs.get_mut(task.job).active -= 1;
-        self.count(task.job, task.seq, &outcome);
-        self.check_halt(now, task.job, &outcome, actions);
-        self.end_job_if_done(task.job, actions);
-    }
-
-    /// Keeps the counts that the exit status and `halt` are made of.
-    fn count(&mut self, job: JobId, seq: u64, outcome: &Outcome) {
-        self.tally.add(outcome);
-        let state = self.jobs.get_mut(job);
-        state.tally.add(outcome);
-        if outcome.is_failure() && state.first_failure.as_ref().is_none_or(|(first, _)| seq < *first) {
-            state.first_failure = Some((seq, outcome.clone()));
-        }
-    }
-
-    fn check_halt(&mut self, now: Time, job: JobId, outcome: &Outcome, actions: &mut Vec<Action>) {
-        if self.mode == Mode::Going && halt::xargs_stops(self.plan.status, outcome) {
-            self.trigger = Some(outcome.clone());
-            self.close_all(now, actions);
-        }
-        if let Some(halt) = self.plan.halt
-            && self.mode == Mode::Going
-            && self.tally.reached(&halt, outcome)
-        {
-            self.trigger = halt::trigger(&halt, outcome);
-            let why = halt::phrase(&halt, &self.tally);
-            if halt.now {
-                self.stop_all(now, Stop::halt(why), actions);
-            } else {
-                actions.push(Action::Tell(RunEvent::Stopping { why, kill: false }));
-                self.close_all(now, actions);
-            }
-        }
-        let own = self.plan.jobs[job].halt;
-        if let Some(halt) = own
-            && self.mode == Mode::Going
-            && !self.jobs.get(job).closing
-            && self.jobs.get(job).tally.reached(&halt, outcome)
-        {
-            self.jobs.get_mut(job).verdict = halt::trigger(&halt, outcome);
-            self.close_job(now, job, halt.now, actions);
-        }
-    }
-
-    /// Nothing else can start or print before the only task ends.
-    fn look_for_live(&mut self, actions: &mut Vec<Action>) {
-        if self.live.is_some() || self.slots.taken() != 1 {
-            return;
-        }
-        let Some(id) = self.tasks.only_running() else { return };
-        let alone = self.plan.pool == 1 || (self.tasks.len() == 1 && self.jobs.all_sources_ended());
-        let task = self.tasks.get(id);
-        let last_attempt = task.attempt > self.plan.jobs[task.job].retries.count;
-        if alone && last_attempt {
-            self.live = Some(id);
-            actions.push(Action::Live(id));
-        }
     }
 }

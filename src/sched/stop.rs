@@ -137,10 +137,11 @@ impl Supervisor {
         if matches!(stop.cause, Cause::Signal(_) | Cause::Halt) {
             actions.push(Action::Tell(RunEvent::Stopping { why: stop.why, kill: false }));
         }
+        self.skip_blocked(actions);
         for id in self.tasks.ids() {
             self.cancel(now, id, signal, actions);
         }
-        self.skip_rest(actions);
+        self.close_open(actions);
     }
 
     fn kill_everything(&mut self, actions: &mut Vec<Action>) {
@@ -153,10 +154,11 @@ impl Supervisor {
     /// Starts nothing new; what runs may end.
     pub(super) fn close_all(&mut self, now: Time, actions: &mut Vec<Action>) {
         self.mode = Mode::Closing;
+        self.skip_blocked(actions);
         for id in self.tasks.ids() {
             self.drop_if_waiting(now, id, actions);
         }
-        self.skip_rest(actions);
+        self.close_open(actions);
     }
 
     /// The same for one job.
@@ -165,7 +167,8 @@ impl Supervisor {
         self.jobs.set_source(job, Source::Ended);
         self.startable.remove(&job);
         for id in self.tasks.ids() {
-            if self.tasks.get(id).job != job {
+            // The end of one may have made the whole run halt, and with it ended others.
+            if !self.tasks.contains(id) || self.tasks.get(id).job != job {
                 continue;
             }
             if stop {
@@ -234,9 +237,9 @@ impl Supervisor {
         actions.push(Action::Kill { task: id });
     }
 
-    /// Does what is due.
-    pub(super) fn tick(&mut self, now: Time, actions: &mut Vec<Action>) {
-        while let Some(id) = self.tasks.overdue(now) {
+    /// Does what was due.
+    pub(super) fn tick(&mut self, now: Time, until: Time, actions: &mut Vec<Action>) {
+        while let Some(id) = self.tasks.overdue(until) {
             match self.tasks.state(id).clone() {
                 State::Running { .. } => {
                     let signal = self.plan.jobs[self.tasks.get(id).job].stop_signal;

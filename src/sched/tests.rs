@@ -152,7 +152,7 @@ impl World {
 
     fn at(&mut self, time: u64) {
         self.now = ms(time);
-        self.send(Event::Tick);
+        self.send(Event::Tick(self.now));
     }
 
     fn task(&self, job: JobId, seq: u64) -> TaskId {
@@ -351,6 +351,53 @@ fn a_signal_during_a_retry_delay_ends_at_once_with_the_last_outcome() {
     world.send(Event::Signal(TERM));
     assert!(world.finished);
     assert_eq!(world.outcomes(), [(0, 1, Outcome::Failed(7))]);
+}
+
+#[test]
+fn what_ends_because_of_a_stop_lets_nothing_begin() {
+    let mut a = job("a");
+    a.retries.count = 1;
+    a.retries.delay.first = ms(60_000);
+    let mut b = job("b");
+    b.after = vec![After { job: 0, stage: 0, when: When::Exit }];
+    let mut world = World::new(vec![a, b], 1, &[1, 1]);
+    world.code(0, 1, 7);
+    world.send(Event::Signal(TERM));
+    assert!(world.finished);
+    assert_eq!(world.skipped(), [1]);
+    let begun = |event: &RunEvent| matches!(event, RunEvent::JobEnded { job: 1, .. });
+    assert!(!world.told.iter().any(begun), "{:?}", world.told);
+}
+
+#[test]
+fn a_jobs_halt_may_make_the_run_halt() {
+    let halt = |now, limit| Some(Halt { now, on: HaltOn::Fail, limit: HaltLimit::Count(limit) });
+    let mut a = job("a");
+    a.halt = halt(false, 1);
+    a.retries.count = 1;
+    a.retries.delay.first = ms(60_000);
+    a.retries.on = Some(Outcomes { codes: vec![7], ..Outcomes::default() });
+    let mut world = World::with(vec![a], 3, &[3], halt(true, 2), StatusMode::First);
+    world.code(0, 1, 7);
+    world.code(0, 3, 7);
+    world.code(0, 2, 1);
+    assert!(world.finished);
+    let failed = [(0, 1, Outcome::Failed(7)), (0, 2, Outcome::Failed(1)), (0, 3, Outcome::Failed(7))];
+    assert_eq!(world.outcomes(), failed);
+}
+
+#[test]
+fn only_what_was_due_when_the_clock_was_read_is_over() {
+    let mut a = job("a");
+    a.timeout = Some(ms(100));
+    let mut world = World::new(vec![a], 2, &[2]);
+    // Read at 99 ms, handled later: what is known of the time between stands behind it.
+    world.now = ms(150);
+    world.send(Event::Tick(ms(99)));
+    world.code(0, 1, 0);
+    world.send(Event::Tick(ms(150)));
+    world.exit(0, 2, Exit::Signal(TERM));
+    assert_eq!(world.outcomes(), [(0, 1, Outcome::Ok), (0, 2, Outcome::Timeout)]);
 }
 
 #[test]
@@ -608,7 +655,7 @@ fn drive(world: &mut World, step: Step) {
         }
         Step::Wait(time) => {
             world.now += ms(time);
-            world.send(Event::Tick);
+            world.send(Event::Tick(world.now));
         }
         Step::Signal(signal) => world.send(Event::Signal(signal)),
     }

@@ -1,0 +1,151 @@
+//! Does what an action says: items are pulled, attempts start and end, tasks are handed on and forgotten.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Run;
+use super::active::Work;
+use super::local::Start;
+use super::source::Pulled;
+use super::tell;
+use crate::event::{Exit, Outcome, RunEvent, TaskName};
+use crate::flow::output::{Dest, Op};
+use crate::plan::Item;
+use crate::sched::{Action, Event, TaskId};
+
+impl Run {
+    pub(super) fn apply_all(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            self.apply(action);
+        }
+    }
+
+    fn apply(&mut self, action: Action) {
+        match action {
+            Action::Pull(job) => self.pull(job),
+            Action::Start { task, attempt, slot, last_attempt } => {
+                self.start(task, attempt, slot, last_attempt);
+            }
+            Action::Signal { task, signal } => self.local.stop(task, signal),
+            Action::Kill { task } => self.local.stop(task, nix::libc::SIGKILL),
+            Action::Retry { task, outcome, delay } => self.retry(task, outcome, delay),
+            Action::End { task, outcome, attempts } => self.end(task, outcome, attempts),
+            Action::Live(task) => self.outputs.let_flow(task.place as usize),
+            Action::Tell(event) => {
+                if let RunEvent::JobEnded { job, .. } = event {
+                    self.local.forget_job(job);
+                    self.sources.close(job, &self.poller);
+                }
+                self.tell(&event);
+            }
+            Action::Finish => self.finished = true,
+        }
+    }
+
+    pub(super) fn pull(&mut self, job: usize) {
+        match self.sources.next(job) {
+            Pulled::Items(items, names) => {
+                if let Some(task) = self.supervisor.add_item(job) {
+                    self.keep_work(task, items, names);
+                    self.events.push_back(Event::Item);
+                }
+            }
+            Pulled::Wait => {
+                self.events.push_back(Event::ItemsLater(job));
+                if let Err(errno) = self.sources.watch(job, &self.poller) {
+                    self.events
+                        .push_back(Event::ItemsFailed(job, format!("could not wait for items: {errno}")));
+                }
+            }
+            Pulled::End => self.events.push_back(Event::NoMoreItems(job)),
+            Pulled::Failed(why) => self.events.push_back(Event::ItemsFailed(job, why)),
+        }
+    }
+
+    fn keep_work(&mut self, task: TaskId, items: Vec<Item>, names: Arc<[String]>) {
+        let (job, seq) = self.supervisor.task(task);
+        let place = task.place as usize;
+        if self.works.len() <= place {
+            self.works.resize_with(place + 1, || None);
+        }
+        self.works[place] = Some(Work { job, seq, items, names });
+    }
+
+    fn start(&mut self, task: TaskId, attempt: u32, slot: usize, last_attempt: bool) {
+        self.starts += 1;
+        let Some(work) = self.works[task.place as usize].take() else { return };
+        let name = TaskName { job: work.job, seq: work.seq };
+        if self.options.dry_run {
+            self.print_command(task, work, slot);
+            return;
+        }
+        let item = tell::short_item(&work.items);
+        let verbose = self.options.verbose;
+        let command = verbose.then(|| tell::command(&self.plan.jobs[work.job], &work, slot));
+        let start = Start { task, work, slot, attempt, last_attempt };
+        let now = self.now;
+        let (local, mut shared) = self.local();
+        local.start(now, start, &mut shared);
+        let pid =
+            self.local.get(task).and_then(|active| active.processes.first()).map_or(0, |p| p.pid.as_raw());
+        if pid != 0 || verbose {
+            self.tell(&RunEvent::TaskStarted { task: name, attempt, pid, item, command });
+        }
+    }
+
+    /// Instead of a start: the command, as a line that a shell can run.
+    fn print_command(&mut self, task: TaskId, work: Work, slot: usize) {
+        let job = &self.plan.jobs[work.job];
+        let mut line = tell::line(job, &work, slot, tell::Values::Told).into_bytes();
+        line.push(b'\n');
+        self.outputs.ops.push(Op::Write { dest: Dest::Stdout, bytes: line });
+        self.events.push_back(Event::Drained(task));
+        let exits = (0..job.stages.len()).map(|stage| Event::Exited { task, stage, exit: Exit::Code(0) });
+        self.events.extend(exits);
+        self.works[task.place as usize] = Some(work);
+    }
+
+    fn retry(&mut self, task: TaskId, outcome: Outcome, delay: Duration) {
+        let (local, mut shared) = self.local();
+        let Some((active, _)) = local.end(task, &mut shared) else { return };
+        self.outputs.retry(task.place as usize);
+        // The next attempt opens its files anew.
+        self.write_out();
+        // The end of its output may be on its way; the next attempt's is another.
+        self.events.retain(|event| *event != Event::Drained(task));
+        let name = TaskName { job: active.work.job, seq: active.work.seq };
+        self.works[task.place as usize] = Some(active.work);
+        self.tell(&RunEvent::Retrying { task: name, attempt: active.attempt, outcome, delay });
+    }
+
+    fn end(&mut self, task: TaskId, outcome: Outcome, attempts: u32) {
+        let place = task.place as usize;
+        let (local, mut shared) = self.local();
+        let ended = local.end(task, &mut shared);
+        let waiting = self.works[place].take();
+        let (work, active, left) = match (ended, waiting) {
+            (Some((active, left)), _) => (active.work.clone(), Some(active), left),
+            (None, Some(work)) => (work, None, false),
+            (None, None) => return,
+        };
+        let plan = Arc::clone(&self.plan);
+        let job = &plan.jobs[work.job];
+        if active.is_some() {
+            self.outputs.close(place);
+        } else if job.keep_order {
+            self.outputs.ended((work.job, work.seq));
+        }
+        let name = TaskName { job: work.job, seq: work.seq };
+        let detail = outcome
+            .is_failure()
+            .then(|| Box::new(tell::detail(&plan, &work, active.as_ref(), attempts, self.now)));
+        // What the task wrote comes before what is said of it.
+        self.write_out();
+        if left {
+            let what = tell::task_name(job, work.seq);
+            let why = format!("{what} ended, but something that it started still holds its output open");
+            self.tell(&RunEvent::Warning(why));
+        }
+        self.tell(&RunEvent::TaskEnded { task: name, outcome, detail });
+    }
+}

@@ -1,0 +1,92 @@
+//! The terminal that prun's bar and what it says share with what tasks write.
+
+use std::time::Duration;
+
+use super::sinks::Sinks;
+use super::writer::Own;
+use crate::event::{Listener, RunEvent, Time};
+use crate::flow::output::{Dest, Op};
+
+/// The bar comes back at most this often between pieces of output.
+const REDRAW: Duration = Duration::from_millis(40);
+
+/// What prun knows of the terminal that its bar is on.
+pub struct Screen {
+    listener: Box<dyn Listener>,
+    bar: bool,
+    drawn_at: Time,
+    /// Whether the last byte that went there ended a line.
+    at_line_start: bool,
+}
+
+impl Screen {
+    pub fn new(listener: Box<dyn Listener>) -> Screen {
+        Screen { listener, bar: false, drawn_at: Time::ZERO, at_line_start: true }
+    }
+
+    /// When the bar is to be drawn.
+    pub fn due(&self) -> Option<Time> {
+        self.at_line_start.then(|| self.listener.due()).flatten()
+    }
+
+    /// Hands on what is to be written. The bar makes way where it is on the same terminal.
+    pub fn write_out(&mut self, ops: &mut Vec<Op>, sinks: &mut Sinks) {
+        for op in ops.drain(..) {
+            let dest = match &op {
+                Op::Write { dest, bytes } => Some((*dest, bytes.last() == Some(&b'\n'))),
+                Op::Replay { dest, .. } => Some((*dest, true)),
+                Op::Spill { .. } | Op::Drop { .. } | Op::Close { .. } => None,
+            };
+            if let Some((dest, ends_line)) = dest
+                && (dest == Dest::Stderr || (dest == Dest::Stdout && sinks.are_one()))
+            {
+                self.erase(sinks);
+                self.at_line_start = ends_line;
+            }
+            sinks.apply(op);
+        }
+    }
+
+    /// Says what happened, after what was written before it (`ops`).
+    pub fn tell(&mut self, now: Time, event: &RunEvent, ops: &mut Vec<Op>, sinks: &mut Sinks) {
+        let mut text = Vec::new();
+        self.listener.tell(now, event, &mut text);
+        if text.is_empty() {
+            return;
+        }
+        self.write_out(ops, sinks);
+        self.erase(sinks);
+        if !self.at_line_start {
+            text.insert(0, b'\n');
+            self.at_line_start = true;
+        }
+        sinks.write(Own::Stderr, text);
+    }
+
+    /// Draws the bar, if it is time.
+    pub fn draw(&mut self, now: Time, sinks: &mut Sinks) {
+        let Some(due) = self.listener.due() else { return };
+        let gone = !self.bar && self.drawn_at > Time::ZERO;
+        let due = if gone { due.min(self.drawn_at + REDRAW) } else { due };
+        if due > now || !self.at_line_start {
+            return;
+        }
+        let mut bytes = Vec::new();
+        self.listener.draw(now, &mut bytes);
+        if !bytes.is_empty() {
+            self.bar = true;
+            self.drawn_at = now;
+            sinks.write(Own::Stderr, bytes);
+        }
+    }
+
+    /// Takes the bar off the terminal.
+    pub fn erase(&mut self, sinks: &mut Sinks) {
+        if self.bar {
+            let mut bytes = Vec::new();
+            self.listener.erase(&mut bytes);
+            sinks.write(Own::Stderr, bytes);
+            self.bar = false;
+        }
+    }
+}
