@@ -55,11 +55,15 @@ pub enum Values {
 }
 
 impl Values {
-    fn quote(self, word: &[u8]) -> String {
+    fn quoting(self) -> fn(&[u8]) -> String {
         match self {
-            Values::Told => quote(word),
-            Values::Hidden => quote_in_line(word),
+            Values::Told => quote,
+            Values::Hidden => quote_in_line,
         }
+    }
+
+    fn quote(self, word: &[u8]) -> String {
+        self.quoting()(word)
     }
 }
 
@@ -93,10 +97,7 @@ impl StageLine<'_> {
                 line += &format!("{name}={} ", self.values.quote(&self.rendered(value)));
             }
         }
-        line += &match self.values {
-            Values::Told => self.stage.what.show(job, self.scope, quote),
-            Values::Hidden => self.stage.what.show(job, self.scope, quote_in_line),
-        };
+        line += &self.stage.what.show(job, self.scope, self.values.quoting());
         // The paths of files start at the folder of the job file, wherever the command runs.
         let at_base = folder.as_ref() == Some(&self.stage.base);
         self.redirect(&mut line, at_base);

@@ -250,7 +250,9 @@ impl Supervisor {
     }
 
     fn reason(&self, job: JobId, end: End, after: After) -> String {
-        let name = &self.plan.jobs[job].stages[after.stage].name;
+        let stage = &self.plan.jobs[job].stages[after.stage].name;
+        // Of the stages of one job, `build:2`, the file knows only the job.
+        let name = stage.split(':').next().unwrap_or(stage);
         match (end, after.when) {
             (End::Skipped { .. }, _) => format!("`{name}` was skipped"),
             (End::Cancelled, _) => format!("`{name}` was cancelled"),

@@ -152,3 +152,11 @@ fn after_a_pipe() {
     "#;
     space.file(toml).run().code(3).stdout_has("made\n").stdout_has("failed\n").stdout_has("took\n");
 }
+
+#[test]
+fn a_skip_names_the_job_and_not_its_stage() {
+    let space = Space::new();
+    let toml =
+        "[jobs.count]\npipeline = ['echo x', 'false']\n[jobs.next]\ncommand = 'true'\nafter = ['count']\n";
+    space.file(toml).run().code(1).stderr_has("skipped: next: `count` failed\n");
+}
