@@ -10,7 +10,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
 
 use nix::errno::Errno;
 use nix::libc;
@@ -102,7 +102,8 @@ fn take_over(signal: i32) -> io::Result<()> {
 fn arrived(signal: i32) {
     // A handler must leave errno to the code that it interrupts.
     let errno = Errno::last_raw();
-    if counts(signal, now()) {
+    let left = LEFT.load(Ordering::Acquire) && matches!(signal, libc::SIGINT | libc::SIGQUIT);
+    if !left && counts(signal, now()) {
         match ARRIVED.get(COUNT.fetch_add(1, Ordering::AcqRel)) {
             Some(slot) => slot.store(signal, Ordering::Release),
             None => die(signal),
@@ -112,6 +113,14 @@ fn arrived(signal: i32) {
     }
     Errno::set_raw(errno);
 }
+
+/// While a child has prun's terminal and its process group, Ctrl-C and Ctrl-\ reach it as well, and what they
+/// mean is its to decide: prun leaves them to it, as system(3) and shells do.
+pub fn leave_keys_to_child(left: bool) {
+    LEFT.store(left, Ordering::Release);
+}
+
+static LEFT: AtomicBool = AtomicBool::new(false);
 
 /// Whether this is not the same signal again within so short a time that it was meant once.
 fn counts(signal: i32, now: u64) -> bool {

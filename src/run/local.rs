@@ -220,6 +220,9 @@ impl Local {
                 None => os::start::Group::New,
             };
             let pid = self.launch.stage(&attempt, index, stdio, group)?;
+            if matches!(group, os::start::Group::Own) {
+                os::signals::leave_keys_to_child(true);
+            }
             if index == 0 {
                 active.group = match group {
                     os::start::Group::Own => Group::Own,
@@ -352,6 +355,9 @@ impl Local {
     pub fn end(&mut self, id: TaskId, shared: &mut Shared) -> Option<(Active, bool)> {
         self.get(id)?;
         let mut active = self.actives[id.place as usize].take()?;
+        if matches!(active.group, Group::Own) {
+            os::signals::leave_keys_to_child(false);
+        }
         self.paused.retain(|(paused, _)| *paused != id);
         let mut left = false;
         for at in 0..active.readers.len() {

@@ -139,7 +139,7 @@ impl Sinks {
         }
         let failure = self.stdout.take_failure().or_else(|| self.stderr.as_ref()?.take_failure());
         match failure? {
-            (Own::Stdout, error) if error.kind() == io::ErrorKind::BrokenPipe => Some(Failure::Closed),
+            (_, error) if error.kind() == io::ErrorKind::BrokenPipe => Some(Failure::Closed),
             (Own::Stdout, error) => {
                 Some(Failure::Other(format!("could not write to stdout: {}", os::own::reason(&error))))
             }

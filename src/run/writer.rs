@@ -208,6 +208,7 @@ fn write(mut jobs: VecDeque<Job>, written: &mut Vec<Vec<u8>>) -> Result<(), (Own
                     together.push(std::mem::take(more));
                     jobs.pop_front();
                 }
+                check_open(own).map_err(|error| (own, error))?;
                 let mut parts: Vec<_> = together.iter().map(|bytes| IoSlice::new(bytes)).collect();
                 os::io::write_all(fd(own), &mut parts).map_err(|error| (own, error))?;
                 written.extend(together.into_iter().filter(|bytes| bytes.capacity() >= BIG));
@@ -220,6 +221,15 @@ fn write(mut jobs: VecDeque<Job>, written: &mut Vec<Vec<u8>>) -> Result<(), (Own
         }
     }
     Ok(())
+}
+
+/// Rust's runtime opened `/dev/null` in place of a descriptor that was closed. What is meant for stdout must not
+/// be lost there; whoever closes stderr wants to hear nothing.
+fn check_open(own: Own) -> io::Result<()> {
+    match own {
+        Own::Stdout if !os::given::given().open[1] => Err(nix::errno::Errno::EBADF.into()),
+        Own::Stdout | Own::Stderr => Ok(()),
+    }
 }
 
 fn fd(own: Own) -> BorrowedFd<'static> {

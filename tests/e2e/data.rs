@@ -162,6 +162,7 @@ fn closed_descriptors_are_not_taken_by_pipes() {
     space.sh(&format!("prun exec {task} 2>&-")).run().stdout("out\n");
     let ended = space.sh(&format!("prun exec {task} >&-")).run();
     ended.stdout("").stderr_has("err\n").stderr_lacks("out\n");
+    ended.code(125).stderr_has("could not write to stdout");
     space.sh(&format!("prun exec {task} <&- >&- 2>&-")).run().stdout("").quiet();
     space.sh("prun exec -k -- echo {} <&-").run().stdout("");
 }

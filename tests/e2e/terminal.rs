@@ -224,3 +224,19 @@ fn a_command_that_runs_once_has_the_whole_terminal() {
     Terminal::run(space.exec(&format!("--once -c '{script}'"))).end().code(0).has("whole");
     Terminal::run(space.exec(&format!("--once --tag=x -c '{script}'"))).end().code(1);
 }
+
+/// Ctrl-C reaches a command that shares the terminal, and what it means is the command's to decide: a pager goes
+/// on, however often it is pressed.
+#[test]
+fn ctrl_c_is_left_to_a_command_that_has_the_terminal() {
+    let space = Space::new();
+    let script = r#"i=0; trap 'i=$((i + 1)); echo got $i' INT; echo ready
+                    while [ $i -lt 4 ]; do sleep 60; done; exit 7"#;
+    let mut terminal = Terminal::run(space.exec("--grace 1ms --once -c").arg(script));
+    terminal.shows("ready");
+    for time in 1..=4 {
+        terminal.press(ControlCode::ETX);
+        terminal.shows(&format!("got {time}"));
+    }
+    terminal.end().code(7);
+}
