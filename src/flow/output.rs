@@ -217,9 +217,9 @@ impl Outputs {
         }
     }
 
-    /// Whether what the task writes goes on at once.
-    pub fn is_flowing(&self, key: usize) -> bool {
-        self.sheaves[key].as_ref().is_some_and(|sheaf| sheaf.flowing)
+    /// Bytes that wait in memory: of running tasks, and of ended ones whose turn has not come.
+    pub fn kept(&self) -> usize {
+        self.kept
     }
 
     /// Nothing else can write before this task ends: it need not be held. In a dry run there is nothing to hold.

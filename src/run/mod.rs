@@ -58,6 +58,8 @@ pub struct Options {
 
 /// Starts before the kernel is asked again.
 const BURST: usize = 16;
+/// Nothing new starts while more output than this is kept in memory: behind a slow first task, with `keep_order`.
+const KEPT: usize = 64 << 20;
 /// How often a stopped group is looked at whose end nothing may tell of.
 const REMNANTS: Duration = Duration::from_millis(20);
 /// Descriptors that prun needs beside those of tasks, and for each task: two outputs and a feed.
@@ -102,7 +104,7 @@ struct Run {
     starts: usize,
     /// Items of tasks that wait for their start, by the task's place.
     works: Vec<Option<Work>>,
-    /// Reading is paused and nothing starts, because too much waits to be written.
+    /// Nothing starts, because too much waits to be written or to have its turn.
     held: bool,
     finished: bool,
     failed_to_write: bool,
@@ -275,10 +277,11 @@ impl Run {
             self.events.push_back(event_of(failure));
         }
         let crowded = self.sinks.crowded();
-        if crowded != self.held {
-            self.held = crowded;
+        let hold = crowded || self.outputs.kept() > KEPT;
+        if hold != self.held {
+            self.held = hold;
             let mut actions = Vec::new();
-            self.supervisor.hold(self.now, crowded, &mut actions);
+            self.supervisor.hold(self.now, hold, &mut actions);
             self.apply_all(actions);
         }
         if !crowded && self.local.is_paused() {

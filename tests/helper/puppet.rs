@@ -18,7 +18,7 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex};
 
 use nix::sys::resource::{UsageWho, getrusage};
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::Signal;
 
 type Line = Arc<Mutex<Option<UnixStream>>>;
 
@@ -72,18 +72,17 @@ fn hold(line: &Line) {
 }
 
 fn catch(line: &Line, names: &str) {
-    let mut set = SigSet::empty();
     for name in names.split(',') {
-        set.add(Signal::from_str(&format!("SIG{name}")).expect("the name of a signal"));
+        let signal = Signal::from_str(&format!("SIG{name}")).expect("the name of a signal");
+        let (mut arrivals, handler) = UnixStream::pair().expect("a pair of sockets");
+        signal_hook::low_level::pipe::register(signal as i32, handler).expect("a signal can be caught");
+        let (line, name) = (Arc::clone(line), name.to_owned());
+        std::thread::spawn(move || {
+            while arrivals.read_exact(&mut [0]).is_ok() {
+                say(&line, &format!("got {name}"));
+            }
+        });
     }
-    set.thread_block().expect("signals can be blocked");
-    let line = Arc::clone(line);
-    std::thread::spawn(move || {
-        loop {
-            let signal = set.wait().expect("a signal comes");
-            say(&line, &format!("got {}", &signal.as_str()[3..]));
-        }
-    });
 }
 
 fn say(line: &Line, text: &str) {
