@@ -10,7 +10,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
 
 use nix::errno::Errno;
 use nix::libc;
@@ -102,8 +102,10 @@ fn take_over(signal: i32) -> io::Result<()> {
 fn arrived(signal: i32) {
     // A handler must leave errno to the code that it interrupts.
     let errno = Errno::last_raw();
-    let left = LEFT.load(Ordering::Acquire) && matches!(signal, libc::SIGINT | libc::SIGQUIT);
-    if !left && counts(signal, now()) {
+    let now = now();
+    let is_key = matches!(signal, libc::SIGINT | libc::SIGQUIT);
+    let left = is_key && now < LEFT_UNTIL.load(Ordering::Acquire);
+    if !left && counts(signal, now) {
         match ARRIVED.get(COUNT.fetch_add(1, Ordering::AcqRel)) {
             Some(slot) => slot.store(signal, Ordering::Release),
             None => die(signal),
@@ -116,11 +118,15 @@ fn arrived(signal: i32) {
 
 /// While a child has prun's terminal and its process group, Ctrl-C and Ctrl-\ reach it as well, and what they
 /// mean is its to decide: prun leaves them to it, as system(3) and shells do.
+///
+/// ctrlc tells of a signal from a thread of its own, a little later: one that comes just after the child's end was
+/// still meant for it.
 pub fn leave_keys_to_child(left: bool) {
-    LEFT.store(left, Ordering::Release);
+    LEFT_UNTIL.store(if left { u64::MAX } else { now() + SAME }, Ordering::Release);
 }
 
-static LEFT: AtomicBool = AtomicBool::new(false);
+/// Until when, on the clock of [`now`], keys are the child's.
+static LEFT_UNTIL: AtomicU64 = AtomicU64::new(0);
 
 /// Whether this is not the same signal again within so short a time that it was meant once.
 fn counts(signal: i32, now: u64) -> bool {
