@@ -64,6 +64,19 @@ impl Splitter {
         }
     }
 
+    /// How many records are left, once there will be no more bytes.
+    pub fn left(&self) -> Option<u64> {
+        let rest = &self.buffer[self.start..];
+        let whole = rest.strip_suffix(&[self.separator]).unwrap_or(rest);
+        self.ended.then(|| match rest {
+            [] => 0,
+            _ if self.skip_empty => {
+                whole.split(|&byte| byte == self.separator).filter(|r| !r.is_empty()).count() as u64
+            }
+            _ => memchr::memchr_iter(self.separator, whole).count() as u64 + 1,
+        })
+    }
+
     /// Bytes that were pushed and not yet taken out.
     pub fn pending(&self) -> usize {
         self.buffer.len() - self.start
@@ -75,6 +88,30 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn what_is_left_is_known_at_the_end() {
+        for (text, skip_empty, left) in [
+            ("", false, 0),
+            ("a", false, 1),
+            ("a\n", false, 1),
+            ("\n", false, 1),
+            ("a\n\nb", false, 3),
+            ("a\n\nb\n\n", true, 2),
+            ("\n\n", true, 0),
+        ] {
+            let mut splitter = Splitter::new(b'\n', skip_empty);
+            splitter.push(text.as_bytes());
+            assert_eq!(splitter.left(), None, "more may come");
+            splitter.end();
+            assert_eq!(splitter.left(), Some(left), "{text:?}");
+            let mut count = 0;
+            while splitter.next_record().is_some() {
+                count += 1;
+            }
+            assert_eq!((count, splitter.left()), (left, Some(0)), "{text:?}");
+        }
+    }
 
     fn split(chunks: &[&[u8]], separator: u8, skip_empty: bool) -> Vec<Vec<u8>> {
         let mut splitter = Splitter::new(separator, skip_empty);

@@ -57,6 +57,11 @@ impl Table {
         self.input.extend_from_slice(chunk);
     }
 
+    /// Bytes that were pushed and not yet used.
+    pub fn pending(&self) -> usize {
+        self.input.len() - self.read
+    }
+
     /// There will be no more.
     pub fn end(&mut self) {
         self.ended = true;

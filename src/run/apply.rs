@@ -48,6 +48,7 @@ impl Run {
                 if let Some(task) = self.supervisor.add_item(job) {
                     self.keep_work(task, items, names);
                     self.events.push_back(Event::Item);
+                    self.tell_total(job, task);
                 }
             }
             Pulled::Wait => {
@@ -59,6 +60,18 @@ impl Run {
             }
             Pulled::End => self.events.push_back(Event::NoMoreItems(job)),
             Pulled::Failed(why) => self.events.push_back(Event::ItemsFailed(job, why)),
+        }
+    }
+
+    /// The total, once it is known.
+    fn tell_total(&mut self, job: usize, task: TaskId) {
+        if self.totals_known.contains(&job) {
+            return;
+        }
+        if let Some(left) = self.sources.tasks_left(job) {
+            self.totals_known.insert(job);
+            let (_, seq) = self.supervisor.task(task);
+            self.tell(&RunEvent::JobTotal { job, total: seq + left });
         }
     }
 

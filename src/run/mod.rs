@@ -12,7 +12,7 @@
 //! starts); exits and signals never wait for them. After each burst of starts the kernel is asked again, so
 //! that a Ctrl-C in the middle of starting 5,000 tasks is seen at once.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -104,6 +104,8 @@ struct Run {
     starts: usize,
     /// Items of tasks that wait for their start, by the task's place.
     works: Vec<Option<Work>>,
+    /// Jobs whose number of tasks was told before their items were used up.
+    totals_known: HashSet<usize>,
     /// Nothing starts, because too much waits to be written or to have its turn.
     held: bool,
     finished: bool,
@@ -130,6 +132,7 @@ impl Run {
             events: VecDeque::new(),
             starts: 0,
             works: Vec::new(),
+            totals_known: HashSet::new(),
             held: false,
             finished: false,
             failed_to_write: false,

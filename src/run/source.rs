@@ -28,6 +28,8 @@ pub enum Pulled {
 
 /// One chunk of a file or a pipe.
 const CHUNK: usize = 64 << 10;
+/// So much is read before it is wanted.
+const AHEAD: usize = 256 << 10;
 /// What `PRUN_…` variables take of the room for arguments, at most.
 const OWN_VARIABLES: usize = 4096;
 
@@ -60,6 +62,18 @@ impl Sources {
         }
         let Some(source) = &mut self.sources[job] else { return Pulled::End };
         source.next(self.plan.jobs[job].batch)
+    }
+
+    /// How many more tasks the job will have, if the end of its items was read.
+    pub fn tasks_left(&self, job: usize) -> Option<u64> {
+        let source = self.sources[job].as_ref()?;
+        let Kind::Stream(stream) = &source.kind else { return None };
+        let items = stream.form.left()? + source.batch.len() as u64;
+        match self.plan.jobs[job].batch {
+            Batch::One => Some(items),
+            Batch::UpTo(most) => Some(items.div_ceil(most as u64)),
+            Batch::Fit => None,
+        }
     }
 
     /// Asks the poller to tell when items can be read.
@@ -124,6 +138,9 @@ struct Stream {
     /// For messages.
     name: String,
     form: Form,
+    chunk: Vec<u8>,
+    /// Why it ended early; told after what was read before.
+    failure: Option<String>,
     ended: bool,
     watched: bool,
 }
@@ -258,11 +275,20 @@ impl Stream {
         let input = opened.and_then(SharedInput::new);
         let input = input
             .map_err(|error| format!("could not read items from {name}: {}", os::own::reason(&error)))?;
-        Ok(Box::new(Stream { input, name, form, ended: false, watched: false }))
+        Ok(Box::new(Stream {
+            input,
+            name,
+            form,
+            chunk: Vec::new(),
+            failure: None,
+            ended: false,
+            watched: false,
+        }))
     }
 
     fn next(&mut self, names: &mut Arc<[String]>) -> Result<Next, String> {
-        let mut chunk = Vec::new();
+        // More than the next item, as far as it is there: so the end, and with it the total, is known early.
+        while !self.ended && self.form.pending() < AHEAD && self.read() {}
         loop {
             if let Some(columns) = self.form.next() {
                 if let Form::Table { header, .. } = &mut self.form
@@ -275,22 +301,32 @@ impl Stream {
                 return Ok(Next::Item(Some(Item { columns })));
             }
             if self.ended {
-                return Ok(Next::End);
+                return self.failure.take().map_or(Ok(Next::End), Err);
             }
-            chunk.resize(CHUNK, 0);
-            match self.input.read_nowait(&mut chunk) {
-                Ok(None) => return Ok(Next::Wait),
-                Ok(Some(0)) => {
-                    self.ended = true;
-                    self.form.finish();
-                }
-                Ok(Some(count)) => self.form.push(&chunk[..count]),
-                Err(error) => {
-                    let why = os::own::reason(&error);
-                    return Err(format!("could not read items from {}: {why}", self.name));
-                }
+            if !self.read() {
+                return Ok(Next::Wait);
             }
         }
+    }
+
+    /// Reads a chunk; says whether there was one, or an end.
+    fn read(&mut self) -> bool {
+        self.chunk.resize(CHUNK, 0);
+        match self.input.read_nowait(&mut self.chunk) {
+            Ok(None) => return false,
+            Ok(Some(count)) if count > 0 => {
+                self.form.push(&self.chunk[..count]);
+                return true;
+            }
+            Ok(_) => {}
+            Err(error) => {
+                let why = os::own::reason(&error);
+                self.failure = Some(format!("could not read items from {}: {why}", self.name));
+            }
+        }
+        self.ended = true;
+        self.form.finish();
+        true
     }
 }
 
@@ -299,6 +335,22 @@ impl Form {
         match self {
             Form::Records(splitter) => splitter.push(bytes),
             Form::Table { table, .. } => table.push(bytes),
+        }
+    }
+
+    /// Bytes that were read and not used.
+    fn pending(&self) -> usize {
+        match self {
+            Form::Records(splitter) => splitter.pending(),
+            Form::Table { table, .. } => table.pending(),
+        }
+    }
+
+    /// Items that are left, once the end was read.
+    fn left(&self) -> Option<u64> {
+        match self {
+            Form::Records(splitter) => splitter.left(),
+            Form::Table { .. } => None,
         }
     }
 
