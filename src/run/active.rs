@@ -37,7 +37,14 @@ pub struct Reader {
     pub lanes: Vec<usize>,
     /// Its last lines are kept for the report.
     pub is_stderr: bool,
+    /// How often as much was there as a new pipe holds.
+    pub full: u32,
 }
+
+/// A new pipe holds this much.
+pub const PIPE: usize = 64 << 10;
+/// A pipe that is found full this often carries much, and gets more room.
+pub const OFTEN: u32 = 4;
 
 pub struct Active {
     pub id: TaskId,

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::active::PIPE;
 use super::disk;
 use super::sinks::Sinks;
 use crate::event::StartFailure;
@@ -66,10 +67,8 @@ pub enum Source {
     Fed(OwnedFd, Option<Feed>),
 }
 
-/// A pipe holds this much when it is new.
-const PIPE: usize = 64 << 10;
-/// Feeds get more: fewer rounds through the loop.
-const FEED_PIPE: usize = 256 << 10;
+/// Where much flows, a pipe gets more room than a new one has: fewer rounds through the loop.
+pub const BIG_PIPE: usize = 256 << 10;
 
 impl Wiring {
     pub fn new() -> io::Result<Wiring> {
@@ -186,7 +185,7 @@ fn feed(bytes: Vec<u8>) -> Result<Source, StartFailure> {
     let (reader, writer) = os_pipe::pipe().map_err(|error| no_pipe(&error))?;
     os::own::set_nonblocking(writer.as_fd()).map_err(|error| no_pipe(&error.into()))?;
     if bytes.len() > PIPE {
-        os::io::set_pipe_size(writer.as_fd(), FEED_PIPE);
+        os::io::set_pipe_size(writer.as_fd(), BIG_PIPE);
     }
     let mut feed = Feed { to: writer.into(), bytes, written: 0 };
     // Most feeds fit into the pipe and cost the loop nothing more.
