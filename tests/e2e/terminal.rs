@@ -119,6 +119,21 @@ fn the_bar_appears_and_is_gone_at_the_end() {
     terminal.end().code(0).has("hello\n").lacks("/3").lacks("two").restored();
 }
 
+/// Items that are read: their end is looked for ahead of the tasks, so there is something to count down to.
+#[test]
+fn the_total_of_items_from_a_file_is_known_early() {
+    let space = Space::new();
+    space.write("items", "one\ntwo\nthree\nfour\nfive");
+    let meeting = Meeting::open(&space);
+    let mut terminal = Terminal::run(space.exec("-j1 -n2 -a items -- puppet meet={1} hold"));
+    let mut guest = meeting.guest();
+    terminal.shows("0/3");
+    guest.tell("exit=0");
+    meeting.guest().tell("exit=0");
+    meeting.guest().tell("exit=0");
+    terminal.end().code(0);
+}
+
 #[test]
 fn the_bar_is_gone_after_an_interrupt() {
     let space = Space::new();
