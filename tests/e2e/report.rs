@@ -84,7 +84,7 @@ fn many_failures_are_cut_short() {
 #[test]
 fn rerun_runs_just_that_task() {
     let space = Space::new();
-    let ended = space.exec("-k -c 'echo ran {}; exit 3' ::: 'a b' c").run();
+    let ended = space.exec("-j1 -c 'echo ran {}; exit 3' ::: 'a b' c").run();
     let rerun = ended.code(3).stderr.lines().find_map(|line| line.trim().strip_prefix("rerun"));
     let rerun = rerun.unwrap_or_else(|| panic!("no rerun in {}", ended.stderr)).trim();
     space.sh(rerun).run().code(3).stdout("ran a b\n");
@@ -94,7 +94,7 @@ fn rerun_runs_just_that_task() {
 fn what_is_to_be_run_again_can_be_pasted() {
     let space = Space::new();
     let ended = space
-        .exec("-- sh -c 'printf %s \"$1\" >&2; exit 3' sh")
+        .exec("-j1 -- sh -c 'printf %s \"$1\" >&2; exit 3' sh")
         .arg(":::")
         .arg("it's\nok\t\u{1b}\\")
         .arg("x")
