@@ -12,6 +12,7 @@ use nix::libc::SIGPIPE;
 
 use crate::jobfile::values::StatusMode;
 use crate::os;
+use crate::os::own::reason;
 use crate::run::Verdict;
 
 pub mod args;
@@ -105,16 +106,6 @@ fn print(text: &[u8]) -> Verdict {
     }
 }
 
-/// An error of the system in prun's style: "permission denied".
-pub fn reason(why: &io::Error) -> String {
-    let text = match why.raw_os_error() {
-        Some(number) => nix::errno::Errno::from_raw(number).desc().to_string(),
-        None => why.to_string(),
-    };
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_lowercase().collect::<String>() + chars.as_str())
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -202,11 +193,5 @@ mod tests {
         for (line, expected) in cases {
             assert_eq!(complaint(line), expected, "{line}");
         }
-    }
-
-    #[test]
-    fn errors_of_the_system_are_in_our_style() {
-        assert_eq!(reason(&io::Error::from_raw_os_error(13)), "permission denied");
-        assert_eq!(reason(&io::Error::other("Odd")), "odd");
     }
 }
