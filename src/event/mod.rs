@@ -26,6 +26,8 @@ pub enum Outcome {
     Killed(i32),
     /// It ran longer than its `timeout`.
     Timeout,
+    /// It failed without an exit code that says so: a dialogue, a hook, a worker's answer. What happened.
+    Fault(Arc<str>),
     /// It could not be executed.
     NotStarted(Arc<StartFailure>),
     /// prun stopped it.
@@ -101,6 +103,19 @@ pub enum RunEvent {
         outcome: Outcome,
         /// Filled for failures only.
         detail: Option<Box<Detail>>,
+    },
+    /// Tasks that workers answered, all ok; of these nothing else is told.
+    TasksOk {
+        job: usize,
+        count: u64,
+    },
+    /// A process that takes tasks one after another.
+    WorkerStarted {
+        job: usize,
+        slot: usize,
+        pid: i32,
+        /// As for [`RunEvent::TaskStarted`].
+        command: Option<String>,
     },
     /// Every task of the job has ended.
     JobEnded {

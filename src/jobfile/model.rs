@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use regex::bytes::Regex;
+
 use super::mistakes::Mistakes;
 use super::values::{Halt, Outcomes, OutputMode, PoolSize, RetryDelay, StartMode};
 
@@ -42,6 +44,8 @@ pub struct JobFile {
     pub run: Run,
     /// In the order of the file.
     pub vars: Vec<(Spanned<String>, Text)>,
+    /// Those that `[queues]` lists, in the order of the file. Jobs may name others, which have the defaults.
+    pub queues: Vec<Queue>,
     /// In the order of the file.
     pub jobs: Vec<Job>,
     /// What was wrong with single values; they are left out here.
@@ -58,6 +62,66 @@ pub struct Run {
     pub keep_order: Option<bool>,
     pub tag: Option<Tag>,
     pub grace: Option<Duration>,
+}
+
+/// A regular expression that compiles.
+#[derive(Debug, Clone)]
+pub struct Pattern {
+    pub text: Text,
+    pub regex: Regex,
+}
+
+/// `[queues.NAME]`.
+#[derive(Debug, Clone)]
+pub struct Queue {
+    pub name: Spanned<String>,
+    /// Records.
+    pub capacity: Option<usize>,
+    pub records: Records,
+    /// `deliver = "all"`.
+    pub to_all: bool,
+}
+
+/// What a queue holds.
+#[derive(Debug, Clone)]
+pub enum Records {
+    /// Each ends with these bytes, which are not a part of it: lines, NUL, or any other; never empty.
+    Ends(Vec<u8>),
+    /// Each begins where this matches.
+    Starts(Pattern),
+    /// So many bytes each.
+    Bytes(usize),
+    /// Whole lines, about so many bytes together.
+    Block(usize),
+}
+
+/// `worker`.
+#[derive(Debug, Clone)]
+pub struct Worker {
+    /// Where it stands.
+    pub span: Span,
+    pub reply: Reply,
+    /// An answer that it matches is a failure.
+    pub fail: Option<Pattern>,
+    pub ahead: usize,
+    pub max_tasks: Option<u64>,
+    pub init: Option<Text>,
+}
+
+/// What an answer is.
+#[derive(Debug, Clone)]
+pub enum Reply {
+    Line,
+    Nul,
+    /// Lines up to one that matches, which is dropped.
+    Until(Pattern),
+}
+
+/// One step of `dialogue`.
+#[derive(Debug, Clone)]
+pub struct Step {
+    pub expect: Pattern,
+    pub send: Text,
 }
 
 /// `tag`.
@@ -86,6 +150,12 @@ pub struct Job {
     pub repeat: Option<u64>,
     pub pool: Option<PoolSize>,
     pub after: Vec<After>,
+    pub worker: Option<Worker>,
+    pub daemon: bool,
+    /// Its terminal is its own.
+    pub pty: bool,
+    pub on_success: Option<Command>,
+    pub on_failure: Option<Command>,
     pub stdin: Spanned<Stdin>,
     pub stdout: Output,
     pub stderr: Output,
@@ -96,7 +166,7 @@ pub struct Job {
     pub stop_signal: Option<i32>,
     pub grace: Option<Duration>,
     pub ok: Option<Outcomes>,
-    pub retries: u32,
+    pub retries: Option<u32>,
     pub retry_delay: RetryDelay,
     pub retry_on: Option<Outcomes>,
     pub halt: Option<Option<Halt>>,
@@ -163,6 +233,13 @@ pub enum Each {
         separator: u8,
         header: bool,
     },
+    /// A task for each record of the queue; with `separator` a record is a row.
+    Queue {
+        name: Text,
+        separator: Option<u8>,
+    },
+    /// The items of that job whose tasks were ok.
+    Job(Text),
 }
 
 /// One condition of `after`.
@@ -191,6 +268,16 @@ pub enum Stdin {
     File(Text),
     /// The name of a job.
     Pipe(Text),
+    /// Records of this queue. `ahead`: the next only when all before were read.
+    Queue {
+        name: Text,
+        ahead: bool,
+    },
+    /// Never empty. `timeout`: for each step.
+    Dialogue {
+        steps: Vec<Step>,
+        timeout: Option<Duration>,
+    },
 }
 
 /// `stdout` and `stderr`.
@@ -205,6 +292,10 @@ pub enum Output {
     File {
         path: Text,
         append: bool,
+        show: bool,
+    },
+    Queue {
+        name: Text,
         show: bool,
     },
 }

@@ -99,7 +99,14 @@ pub fn build(file: &JobFile, how: &BuildOptions) -> Result<Plan, Mistakes> {
         None => largest.map(|pool| pool.resolve(how.cpus)).fold(how.cpus, usize::max),
     };
     let halt = how.run.halt.or(file.run.halt).flatten();
-    Ok(Plan { jobs, pool, halt, status: how.run.status.unwrap_or_default(), rerun: rerun(how) })
+    Ok(Plan {
+        jobs,
+        queues: Vec::new(),
+        pool,
+        halt,
+        status: how.run.status.unwrap_or_default(),
+        rerun: rerun(how),
+    })
 }
 
 /// Which job has which name.

@@ -116,7 +116,7 @@ pub fn plan(args: ExecArgs) -> Result<Plan, ExecError> {
     check(&args)?;
     let (pool, halt, status) = (args.pool, args.halt, args.status);
     let job = Planner { vars: BTreeMap::new(), args }.job()?;
-    Ok(Plan { jobs: vec![job], pool, halt, status, rerun: None })
+    Ok(Plan { jobs: vec![job], queues: Vec::new(), pool, halt, status, rerun: None })
 }
 
 fn check(args: &ExecArgs) -> Result<(), ExecError> {
@@ -197,6 +197,12 @@ impl Planner {
                 on: args.retry_on.clone(),
             },
             after: Vec::new(),
+            slotless: false,
+            daemon: false,
+            worker: None,
+            duplex: false,
+            on_success: None,
+            on_failure: None,
             stages: vec![stage],
         })
     }
@@ -220,6 +226,7 @@ impl Planner {
             base: args.base.clone(),
             start: args.start,
             ok: args.ok.clone().unwrap_or_else(Outcomes::success),
+            pty: false,
         })
     }
 

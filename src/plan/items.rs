@@ -46,7 +46,11 @@ impl ItemIter {
                 let sources = sources.iter().map(ItemIter::new).collect::<Option<Vec<_>>>()?;
                 State::Product(Product { sources, turning: Vec::new(), begun: false })
             }
-            Items::Lines { .. } | Items::Glob { .. } | Items::Csv { .. } => return None,
+            Items::Lines { .. }
+            | Items::Glob { .. }
+            | Items::Csv { .. }
+            | Items::Queue { .. }
+            | Items::Of(_) => return None,
         };
         Some(ItemIter(state))
     }
@@ -130,7 +134,9 @@ fn count(items: &Items) -> Option<u64> {
         Items::Product(sources) => {
             sources.iter().map(count).try_fold(1, |product: u64, count| product.checked_mul(count?))
         }
-        Items::Lines { .. } | Items::Glob { .. } | Items::Csv { .. } => None,
+        Items::Lines { .. } | Items::Glob { .. } | Items::Csv { .. } | Items::Queue { .. } | Items::Of(_) => {
+            None
+        }
     }
 }
 

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use regex::bytes::Regex;
+
 pub use crate::jobfile::When;
 pub use crate::jobfile::values::{
     Halt, HaltLimit, HaltOn, Outcomes, OutputMode, RetryDelay, StartMode, StatusMode,
@@ -29,6 +31,7 @@ pub const UNLIMITED: usize = usize::MAX;
 pub struct Plan {
     /// In the order of the file. Jobs joined by `stdin = { pipe = … }` are one job with several stages here.
     pub jobs: Vec<Job>,
+    pub queues: Vec<Queue>,
     /// Tasks at once, over all jobs.
     pub pool: usize,
     pub halt: Option<Halt>,
@@ -57,7 +60,101 @@ pub struct Job {
     pub stop_signal: i32,
     pub timeout: Option<Duration>,
     pub retries: Retries,
+    /// Jobs that queues join have the same conditions: they start together, or not at all.
     pub after: Vec<After>,
+    /// Its tasks take no slot of the run's pool: it is a daemon, or reads a queue.
+    pub slotless: bool,
+    /// Does not keep the run alive. In this version only jobs that read a pipe or a queue: stopped when that has
+    /// run dry and `grace` is over, and from then on no failure.
+    pub daemon: bool,
+    /// Its tasks are run by processes that live on. It has one stage, whose `stdin` is what each task is given.
+    pub worker: Option<Worker>,
+    /// The first stage reads what the last one writes.
+    pub duplex: bool,
+    pub on_success: Option<Hook>,
+    pub on_failure: Option<Hook>,
+}
+
+/// A command that runs after the last attempt of a task, with the task's output on its stdin.
+#[derive(Debug, Clone)]
+pub struct Hook {
+    /// Its stdin is not used; its output goes where it says.
+    pub stage: Stage,
+}
+
+/// Processes that live on and take tasks one after another.
+#[derive(Debug, Clone)]
+pub struct Worker {
+    pub reply: Reply,
+    /// An answer that it matches is a failure, and final.
+    pub fail: Option<Regex>,
+    /// Tasks given to one process before its answers come; at least 1.
+    pub ahead: usize,
+    /// Answers after which a process is replaced.
+    pub max_tasks: Option<u64>,
+    /// What each new process gets first; empty: nothing.
+    pub init: Vec<u8>,
+}
+
+/// What an answer is.
+#[derive(Debug, Clone)]
+pub enum Reply {
+    Line,
+    Nul,
+    /// Lines up to one that matches, which is dropped.
+    Until(Regex),
+}
+
+/// Index into [`Plan::queues`].
+pub type QueueId = usize;
+
+/// A bounded buffer of records between jobs.
+#[derive(Debug, Clone)]
+pub struct Queue {
+    pub name: Arc<str>,
+    /// Records held.
+    pub capacity: usize,
+    /// The capacity is what counts: the pipes of writers and readers are one page small.
+    pub exact: bool,
+    pub records: Records,
+    /// Each record goes to every reading job, not to one reader.
+    pub to_all: bool,
+    /// What is read into it beside what jobs write: `prun exec --pipe`.
+    pub input: Option<Input>,
+    /// Jobs that write to it; empty only with an `input`.
+    pub writers: Vec<usize>,
+    /// Jobs that read it, as a stream or as their items; never empty.
+    pub readers: Vec<usize>,
+}
+
+/// Where records begin and end.
+#[derive(Debug, Clone)]
+pub struct Records {
+    pub unit: Unit,
+    /// So many units belong together (`-L`); at least 1.
+    pub per_record: usize,
+    /// Several records are handed on as one.
+    pub block: Option<Block>,
+}
+
+#[derive(Debug, Clone)]
+pub enum Unit {
+    /// It ends with these bytes. They are no part of an item, and are put after each record of a stream; a
+    /// block keeps them as they are.
+    Ends(Vec<u8>),
+    /// It begins where this matches; nothing is taken away or added.
+    Starts(Regex),
+    /// It ends with the first, where the second follows; nothing is taken away or added.
+    Between { end: Vec<u8>, start: Vec<u8> },
+    /// So many bytes.
+    Bytes(usize),
+}
+
+/// Whole records, all their bytes: as many as are there when one of the limits is reached, at least one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Block {
+    pub bytes: usize,
+    pub records: usize,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -111,6 +208,13 @@ pub enum Items {
         separator: u8,
         header: bool,
     },
+    /// The records of a queue; with `separator` each is a row of columns.
+    Queue {
+        queue: QueueId,
+        separator: Option<u8>,
+    },
+    /// The items of that job (index into [`Plan::jobs`]), each when its task there was ok; skipped if it was not.
+    Of(usize),
     /// All combinations of the sources, the last one changing fastest (`::: a b ::: c d`).
     Product(Vec<Items>),
 }
@@ -163,6 +267,9 @@ pub struct Stage {
     pub base: PathBuf,
     pub start: StartMode,
     pub ok: Outcomes,
+    /// It has a terminal of its own: for stdout, for stdin unless that comes from somewhere, for stderr unless
+    /// that goes elsewhere.
+    pub pty: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -193,6 +300,28 @@ pub enum Stdin {
     File(Template),
     /// The stage before, through a kernel pipe. Never on a first stage, always on the others.
     Pipe,
+    /// Records, streamed. `ahead`: the next only when all before were read.
+    Queue {
+        queue: QueueId,
+        ahead: bool,
+    },
+    Dialogue(Arc<Dialogue>),
+}
+
+/// What is said to a child that speaks first.
+#[derive(Debug, Clone)]
+pub struct Dialogue {
+    /// Never empty.
+    pub steps: Vec<Step>,
+    /// For each step.
+    pub timeout: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Looked for in what the child wrote since the last match.
+    pub expect: Regex,
+    pub send: Template,
 }
 
 /// Where a stage's stdout or stderr goes.
@@ -207,6 +336,11 @@ pub enum Output {
         append: bool,
         show: bool,
         per_task: bool,
+    },
+    /// Records for a queue.
+    Queue {
+        queue: QueueId,
+        show: bool,
     },
     /// The next stage, through a kernel pipe. On the stdout of every stage but the last.
     Pipe,

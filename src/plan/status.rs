@@ -63,6 +63,7 @@ pub fn exit_code(mode: StatusMode, first: Option<&Outcome>, failures: u64) -> u8
             // The largest signal's number is 64.
             Outcome::Killed(signal) => 128_u8.saturating_add(u8::try_from(*signal).unwrap_or(u8::MAX)),
             Outcome::Failed(code) => (*code).max(1),
+            Outcome::Fault(_) => 1,
             Outcome::Ok | Outcome::Cancelled | Outcome::Skipped => 0,
         },
         StatusMode::Xargs => match first {

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use nix::unistd::Pid;
 
-use super::wiring::Feed;
+use super::feed::Feed;
 use crate::event::{Exit, Time};
 use crate::flow::output::Outputs;
 use crate::os::group::GroupHandle;
 use crate::os::process;
-use crate::plan::Item;
+use crate::plan::{Item, QueueId};
 use crate::sched::TaskId;
 
 /// What stays the same over all attempts of a task.
@@ -35,10 +35,23 @@ pub struct Reader {
     pub fd: OwnedFd,
     /// The task's lanes that get what is read.
     pub lanes: Vec<usize>,
+    /// Who else wants it.
+    pub tap: Option<Tap>,
     /// Its last lines are kept for the report.
     pub is_stderr: bool,
     /// How often as much was there as a new pipe holds.
     pub full: u32,
+}
+
+/// What a task writes, wanted by others than the lanes of its output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tap {
+    /// Records for this queue.
+    Queue(QueueId),
+    /// A worker's answers.
+    Answers,
+    /// A dialogue waits for something in it.
+    Dialogue,
 }
 
 /// A new pipe holds this much.

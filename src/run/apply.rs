@@ -22,10 +22,17 @@ impl Run {
 
     fn apply(&mut self, action: Action) {
         match action {
-            Action::Pull(job) => self.pull(job),
+            // RUN: `most`
+            Action::Pull { job, .. } => self.pull(job),
             Action::Start { task, attempt, slot, last_attempt } => {
                 self.start(task, attempt, slot, last_attempt);
             }
+            // RUN
+            Action::StartWorker { .. }
+            | Action::Give { .. }
+            | Action::EndInput { .. }
+            | Action::WorkerEnded { .. }
+            | Action::Hook { .. } => {}
             Action::Signal { task, signal } => self.local.stop(task, signal),
             Action::Kill { task } => self.local.stop(task, nix::libc::SIGKILL),
             Action::Retry { task, outcome, delay } => self.retry(task, outcome, delay),

@@ -2,6 +2,7 @@
 //! applies the actions; nothing here is shared or locked.
 //!
 //! - [`local`]: tasks as processes of this machine ([`launch`], [`wiring`], [`active`])
+//! - [`feed`]: what prun writes to a child's stdin
 //! - [`source`]: items, read when they are wanted
 //! - [`sinks`]: what is written, by threads of their own ([`writer`], [`disk`])
 //! - `apply`: what each action does
@@ -30,6 +31,7 @@ use crate::sched::{Event, Supervisor};
 pub mod active;
 mod apply;
 pub mod disk;
+pub mod feed;
 pub mod launch;
 pub mod local;
 pub mod screen;

@@ -142,7 +142,7 @@ impl StageLine<'_> {
                         (false, true) => *line += &format!(" {fd}>>{}", file(path)),
                     }
                 }
-                Output::Show | Output::Inherit | Output::Pipe => {}
+                Output::Show | Output::Inherit | Output::Pipe | Output::Queue { .. } => {}
             }
         }
         *line += &copy;

@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::active::PIPE;
 use super::disk;
+use super::feed::{Fed, Feed};
 use super::sinks::Sinks;
 use crate::event::StartFailure;
 use crate::flow::output::{Dest, LaneSpec};
@@ -52,13 +53,6 @@ pub struct Wiring {
     job_files: HashMap<(usize, usize, Stream), JobFile>,
 }
 
-/// Input for a child that prun writes.
-pub struct Feed {
-    pub to: OwnedFd,
-    pub bytes: Vec<u8>,
-    pub written: usize,
-}
-
 /// A child's stdin.
 pub enum Source {
     Kept(RawFd),
@@ -78,7 +72,9 @@ impl Wiring {
     /// What the first stage reads.
     pub fn stdin(&mut self, stage: &Stage, scope: &Scope) -> Result<Source, StartFailure> {
         match &stage.stdin {
-            Stdin::Null | Stdin::Pipe => Ok(Source::Kept(self.null.as_raw_fd())),
+            Stdin::Null | Stdin::Pipe | Stdin::Queue { .. } | Stdin::Dialogue(_) => {
+                Ok(Source::Kept(self.null.as_raw_fd()))
+            }
             Stdin::Inherit => Ok(Source::Kept(0)),
             Stdin::Open => {
                 if self.open.is_none() {
@@ -129,7 +125,7 @@ impl Wiring {
         };
         let file = |dest, own| LaneSpec { dest, tag: None, own };
         Ok(match output {
-            Output::Null => Target::Kept(self.null.as_raw_fd()),
+            Output::Null | Output::Queue { .. } => Target::Kept(self.null.as_raw_fd()),
             Output::Inherit => Target::Kept(own),
             Output::Pipe => Target::Pipe,
             Output::Stdout => Target::Stdout,
@@ -182,28 +178,15 @@ impl Wiring {
 }
 
 fn feed(bytes: Vec<u8>) -> Result<Source, StartFailure> {
-    let (reader, writer) = os_pipe::pipe().map_err(|error| no_pipe(&error))?;
-    os::own::set_nonblocking(writer.as_fd()).map_err(|error| no_pipe(&error.into()))?;
+    let (reader, mut feed) = Feed::new().map_err(|error| no_pipe(&error))?;
     if bytes.len() > PIPE {
-        os::io::set_pipe_size(writer.as_fd(), BIG_PIPE);
+        os::io::set_pipe_size(feed.fd(), BIG_PIPE);
     }
-    let mut feed = Feed { to: writer.into(), bytes, written: 0 };
+    feed.push(&bytes);
+    feed.end();
     // Most feeds fit into the pipe and cost the loop nothing more.
-    let rest = if feed.write() { None } else { Some(feed) };
-    Ok(Source::Fed(reader.into(), rest))
-}
-
-impl Feed {
-    /// Writes as much as there is room for, once: a child that reads as fast as prun writes must not keep the
-    /// loop from all else. Says whether the feed is over. A child that stops reading is no error.
-    pub fn write(&mut self) -> bool {
-        match nix::unistd::write(&self.to, &self.bytes[self.written..]) {
-            Ok(count) => self.written += count,
-            Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::EINTR) => {}
-            Err(_) => return true,
-        }
-        self.written == self.bytes.len()
-    }
+    let rest = (feed.write() != Fed::Over).then_some(feed);
+    Ok(Source::Fed(reader, rest))
 }
 
 /// A path of a job, seen from its folder.

@@ -209,7 +209,7 @@ impl Supervisor {
 
     fn open(&mut self, job: JobId, actions: &mut Vec<Action>) {
         self.jobs.open(job);
-        actions.push(Action::Pull(job));
+        actions.push(Action::Pull { job, most: 1 });
     }
 
     pub(super) fn end_job_if_done(&mut self, job: JobId, actions: &mut Vec<Action>) {

@@ -75,6 +75,14 @@ pub enum Event {
     Drained(TaskId),
     /// The process group of a stopped task has no member left.
     GroupGone(TaskId),
+    /// The task can't come to a good end, although its processes may run on: what was found.
+    Fault { task: TaskId, why: Arc<str> },
+    /// What the task reads from its queue has run dry: everything was read, and the end of input given.
+    InputEnded(TaskId),
+    /// The task waits, or waits no longer, because the queue that it writes to is full.
+    Blocked { task: TaskId, blocked: bool },
+    /// Answers were counted ([`Supervisor::answered`]): more can be given out.
+    Answers,
     /// prun was told to stop.
     Signal(i32),
     /// Nobody reads prun's stdout any more.
@@ -89,14 +97,45 @@ pub enum Event {
 /// What to do.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
-    /// Get the job's next item, opening its source if this is the first time.
-    Pull(JobId),
+    /// Get the job's next items, opening its source if this is the first time: as many as are there at once, but
+    /// no more than `most`.
+    Pull {
+        job: JobId,
+        most: usize,
+    },
     /// Start the task with the item that was pulled for it (or again with it).
     Start {
         task: TaskId,
         attempt: u32,
         slot: usize,
         last_attempt: bool,
+    },
+    /// Start a process that takes tasks of the job. It is stopped, signalled and drained as a task is.
+    StartWorker {
+        worker: TaskId,
+        job: JobId,
+        slot: usize,
+    },
+    /// Give the task to the worker.
+    Give {
+        worker: TaskId,
+        task: TaskId,
+        attempt: u32,
+    },
+    /// The worker gets no more tasks: the end of its input.
+    EndInput {
+        worker: TaskId,
+    },
+    /// The worker's process and output are at their end. What it was given and did not answer was taken back.
+    WorkerEnded {
+        worker: TaskId,
+        outcome: Outcome,
+    },
+    /// Start the job's hook for this outcome, with the task's output on its stdin. It is the task's process from
+    /// now on; its exit is told as that of stage 0.
+    Hook {
+        task: TaskId,
+        outcome: Outcome,
     },
     /// Send a signal to the task's process group, and SIGCONT after it.
     Signal {
@@ -212,6 +251,9 @@ impl Supervisor {
             | Event::Exited { task, .. }
             | Event::Drained(task)
             | Event::GroupGone(task)
+            | Event::Fault { task, .. }
+            | Event::InputEnded(task)
+            | Event::Blocked { task, .. }
                 if !self.tasks.contains(task) => {}
             Event::Begin => self.open_unblocked(actions),
             Event::Item => {}
@@ -224,6 +266,8 @@ impl Supervisor {
             Event::Exited { task, stage, exit } => self.exited(now, task, stage, exit, actions),
             Event::Drained(task) => self.drained(now, task, actions),
             Event::GroupGone(task) => self.group_gone(now, task, actions),
+            // SCHED
+            Event::Fault { .. } | Event::InputEnded(_) | Event::Blocked { .. } | Event::Answers => {}
             Event::Signal(signal) => self.stop_all(now, Stop::signal(signal), actions),
             Event::OutputClosed => self.stop_all(now, Stop::output_closed(), actions),
             Event::Broken(why) => {

@@ -26,6 +26,34 @@ impl Supervisor {
         Some(id)
     }
 
+    /// The task that the worker must answer next.
+    pub fn oldest(&self, _worker: TaskId) -> Option<TaskId> {
+        None // SCHED
+    }
+
+    /// The worker answered its oldest task; `failure`: what is wrong with the answer. `None`: it has no task, so
+    /// nobody asked. [`Event::Answers`] follows when all that was read has been counted.
+    pub fn answered(
+        &mut self,
+        _now: Time,
+        _worker: TaskId,
+        _failure: Option<Arc<str>>,
+        _actions: &mut Vec<Action>,
+    ) -> Option<TaskId> {
+        None // SCHED
+    }
+
+    /// For [`Items::Of`](crate::plan::Items::Of), where a task has the number of the task that its item comes
+    /// from: as [`Supervisor::add_item`].
+    pub fn add_item_as(&mut self, job: JobId, _seq: u64) -> Option<TaskId> {
+        self.add_item(job) // SCHED
+    }
+
+    /// The same where the task there was not ok: its item is skipped here. [`Event::Item`] follows.
+    pub fn skip_item(&mut self, _now: Time, _job: JobId, _seq: u64, _actions: &mut Vec<Action>) {
+        // SCHED
+    }
+
     pub(super) fn source_ended(&mut self, job: JobId, why: Option<String>, actions: &mut Vec<Action>) {
         if !self.jobs.get(job).is_asking() {
             return;
@@ -93,7 +121,7 @@ impl Supervisor {
         let state = self.jobs.get(job);
         if state.source == Source::Idle && state.ready.is_empty() {
             self.jobs.set_source(job, Source::Pulling);
-            actions.push(Action::Pull(job));
+            actions.push(Action::Pull { job, most: 1 });
         }
     }
 

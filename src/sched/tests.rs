@@ -30,6 +30,7 @@ fn stage(name: &str) -> Stage {
         base: Default::default(),
         start: Default::default(),
         ok: Outcomes { codes: vec![0], ..Outcomes::default() },
+        pty: false,
     }
 }
 
@@ -53,6 +54,12 @@ fn job(name: &str) -> plan::Job {
             on: None,
         },
         after: Vec::new(),
+        slotless: false,
+        daemon: false,
+        worker: None,
+        duplex: false,
+        on_success: None,
+        on_failure: None,
     }
 }
 
@@ -85,7 +92,7 @@ impl World {
         halt: Option<Halt>,
         status: StatusMode,
     ) -> World {
-        let plan = Plan { jobs, pool, halt, status, rerun: None };
+        let plan = Plan { jobs, queues: Vec::new(), pool, halt, status, rerun: None };
         let mut world = World {
             supervisor: Supervisor::new(Arc::new(plan)),
             now: Time::ZERO,
@@ -118,7 +125,7 @@ impl World {
 
     fn apply(&mut self, action: Action) -> Option<Event> {
         match action {
-            Action::Pull(job) => {
+            Action::Pull { job, .. } => {
                 if self.items[job] == 0 {
                     return Some(Event::NoMoreItems(job));
                 }
@@ -145,6 +152,11 @@ impl World {
             }
             Action::Live(task) => self.live = Some(task),
             Action::Tell(event) => self.told.push(event),
+            Action::StartWorker { .. }
+            | Action::Give { .. }
+            | Action::EndInput { .. }
+            | Action::WorkerEnded { .. }
+            | Action::Hook { .. } => panic!("no job here has workers or hooks"),
             Action::Finish => self.finished = true,
         }
         None

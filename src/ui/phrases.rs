@@ -70,6 +70,7 @@ pub fn outcome(outcome: &Outcome) -> String {
         Outcome::Killed(signal) => format!("killed by {}", signal_name(*signal)),
         Outcome::Timeout => "timeout".into(),
         Outcome::NotStarted(failure) => format!("not started: {}", escape(failure.why.as_bytes())),
+        Outcome::Fault(why) => escape(why.as_bytes()),
         Outcome::Cancelled => "cancelled".into(),
         Outcome::Skipped => "skipped".into(),
     }

@@ -57,6 +57,12 @@ impl Lines {
                 let text = format!("{}{process}: {command}", self.task(task));
                 self.say(Voice::Verbose, NOTE, &text, out);
             }
+            RunEvent::WorkerStarted { job, slot, pid, command: Some(command) } => {
+                let process = if self.voice < Voice::Debug { String::new() } else { format!(" (pid {pid})") };
+                let command = phrases::escape(command.as_bytes());
+                let text = format!("worker {slot} of {}{process}: {command}", self.job(*job));
+                self.say(Voice::Verbose, NOTE, &text, out);
+            }
             RunEvent::Retrying { task, attempt, outcome, delay } => {
                 let text = format!("{}: {}", self.task(task), phrases::retrying(outcome, *attempt, *delay));
                 self.say(Voice::Verbose, NOTE, &text, out);
@@ -67,7 +73,10 @@ impl Lines {
             RunEvent::Broken(text) => self.say(Voice::Quiet, FAILURE, &phrases::escape(text.as_bytes()), out),
             RunEvent::Stopping { why, kill } => self.stopping(why, *kill, out),
             RunEvent::RunEnded(summary) => self.run_ended(summary, shown, out),
-            RunEvent::JobTotal { .. } | RunEvent::TaskStarted { .. } => {}
+            RunEvent::JobTotal { .. }
+            | RunEvent::TaskStarted { .. }
+            | RunEvent::TasksOk { .. }
+            | RunEvent::WorkerStarted { .. } => {}
         }
     }
 

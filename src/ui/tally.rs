@@ -43,9 +43,11 @@ impl Tally {
                 self.done += 1;
                 self.failed += u64::from(outcome.is_failure());
             }
+            RunEvent::TasksOk { count, .. } => self.done += count,
             RunEvent::JobEnded { job, tasks, .. } => self.set_total(*job, *tasks),
             RunEvent::JobSkipped { job, .. } => self.set_total(*job, 0),
-            RunEvent::Warning(_)
+            RunEvent::WorkerStarted { .. }
+            | RunEvent::Warning(_)
             | RunEvent::Broken(_)
             | RunEvent::Stopping { .. }
             | RunEvent::RunEnded(_) => {}

@@ -34,7 +34,7 @@ pub fn parse(name: &str, bytes: &[u8]) -> Result<JobFile, Mistakes> {
     let (run, vars, jobs) = top(&mut walk, name, table.get_ref());
     let mut mistakes = walk.into_mistakes();
     if errors.is_empty() {
-        return Ok(JobFile { run, vars, jobs, mistakes });
+        return Ok(JobFile { run, vars, queues: Vec::new(), jobs, mistakes });
     }
     // What stands behind a syntax error may be a consequence of it.
     let errors = syntax_errors(&source, &errors);

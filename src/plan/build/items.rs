@@ -28,6 +28,7 @@ pub(super) fn items(job: &Job, base: &Path, texts: &Texts, mistakes: &mut Mistak
         Some(Each::Csv { file, separator, header }) => {
             Items::Csv { from: input(file, mistakes), separator: *separator, header: *header }
         }
+        Some(Each::Queue { .. } | Each::Job(_)) => Items::None, // PLAN
         Some(Each::Glob(text)) => {
             let pattern = texts.of_run(text, mistakes);
             Items::Glob { pattern: glob(text, pattern, mistakes), base: base.to_owned() }

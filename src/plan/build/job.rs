@@ -43,8 +43,18 @@ pub(super) fn plan(
         grace: job.grace.or(how.run.grace).or(file.run.grace).unwrap_or(GRACE),
         stop_signal: job.stop_signal.unwrap_or(TERM),
         timeout: job.timeout,
-        retries: Retries { count: job.retries, delay: job.retry_delay, on: job.retry_on.clone() },
+        retries: Retries {
+            count: job.retries.unwrap_or(0),
+            delay: job.retry_delay,
+            on: job.retry_on.clone(),
+        },
         after: Vec::new(),
+        slotless: false,
+        daemon: false,
+        worker: None,
+        duplex: false,
+        on_success: None,
+        on_failure: None,
     }
 }
 

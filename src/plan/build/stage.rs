@@ -91,6 +91,7 @@ impl Writer<'_> {
             base: self.how.base.clone(),
             start: job.start,
             ok,
+            pty: job.pty,
         }
     }
 
@@ -139,6 +140,7 @@ impl Writer<'_> {
             jobfile::Stdin::Text(text) => Stdin::Text(self.template(text)),
             jobfile::Stdin::File(path) => Stdin::File(self.template(path)),
             jobfile::Stdin::Pipe(_) => Stdin::Pipe,
+            jobfile::Stdin::Queue { .. } | jobfile::Stdin::Dialogue { .. } => Stdin::Null, // PLAN
         }
     }
 
@@ -148,6 +150,7 @@ impl Writer<'_> {
             jobfile::Output::Inherit => Output::Inherit,
             jobfile::Output::Null => Output::Null,
             jobfile::Output::Stdout => Output::Stdout,
+            jobfile::Output::Queue { .. } => Output::Null, // PLAN
             jobfile::Output::File { path, append, show } => {
                 let path = self.template(path);
                 let per_task = path.uses_task();

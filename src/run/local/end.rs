@@ -1,0 +1,96 @@
+//! Processes end, and attempts are forgotten.
+
+use std::os::fd::AsFd;
+
+use super::{LAST_LOOK, Local, Shared};
+use crate::event::Exit;
+use crate::os::poller::Interest;
+use crate::os::{self, process};
+use crate::run::active::{Active, Group, Reader};
+use crate::run::token::Token;
+use crate::sched::{Event, TaskId};
+
+impl Local {
+    /// Children may have ended: notes how, and reaps them at once.
+    pub fn reap(&mut self, shared: &mut Shared) {
+        while let Some(exited) = process::peek() {
+            let known = self.pids.remove(&exited.pid);
+            let exit = match exited.exit {
+                process::Exit::Code(code) => Exit::Code(code),
+                process::Exit::Signal(signal) => Exit::Signal(signal),
+            };
+            if let Some((id, stage)) = known
+                && let Some(active) = self.get_mut(id)
+            {
+                active.exited(stage, exit);
+                if active.live() == 0 && active.stopping {
+                    self.remnants.push(id);
+                }
+                shared.events.push_back(Event::Exited { task: id, stage, exit });
+            }
+            // One that nobody knows was left by a task, and came to prun as its subreaper.
+            process::reap(exited.pid);
+        }
+        self.look_at_remnants(shared);
+    }
+
+    /// Tells of stopped tasks whose group has gone.
+    pub fn look_at_remnants(&mut self, shared: &mut Shared) {
+        for id in std::mem::take(&mut self.remnants) {
+            match self.get(id) {
+                Some(active) if active.group_is_alive() => self.remnants.push(id),
+                Some(_) => shared.events.push_back(Event::GroupGone(id)),
+                None => {}
+            }
+        }
+    }
+
+    /// The attempt is over: forgets it. What something that it left still holds open is read on and discarded;
+    /// says whether there is such a thing.
+    pub fn end(&mut self, id: TaskId, shared: &mut Shared) -> Option<(Active, bool)> {
+        self.get(id)?;
+        let mut active = self.actives[id.place as usize].take()?;
+        if matches!(active.group, Group::Own) {
+            os::signals::leave_keys_to_child(false);
+        }
+        self.paused.retain(|(paused, _)| *paused != id);
+        let mut left = false;
+        for at in 0..active.readers.len() {
+            if let Some(reader) = active.readers[at].take() {
+                left |= self.last_look(&mut active, reader, shared);
+            }
+        }
+        for process in &active.processes {
+            if process.exit.is_none() {
+                self.pids.remove(&process.pid);
+            }
+        }
+        Some((active, left))
+    }
+
+    /// Takes what the task itself wrote before it ended. Whoever still holds the pipe may write on: prun reads
+    /// and discards, so that a leftover is neither stopped nor killed by a full or a closed pipe.
+    fn last_look(&mut self, active: &mut Active, reader: Reader, shared: &mut Shared) -> bool {
+        let _ = shared.poller.remove(reader.fd.as_fd());
+        let _ = os::own::set_nonblocking(reader.fd.as_fd());
+        let mut seen = 0;
+        while seen < LAST_LOOK {
+            match reader.read(&mut self.buffer) {
+                Some(0) => return false,
+                Some(count) => {
+                    let key = active.id.place as usize;
+                    let tail = &mut active.stderr_tail;
+                    reader.hand_on(key, &mut self.buffer, count, tail, shared.outputs);
+                    seen += count;
+                }
+                None => break,
+            }
+        }
+        self.next_stray += 1;
+        let token = Token::Stray(self.next_stray).pack();
+        if shared.poller.add(reader.fd.as_fd(), token, Interest::Read).is_ok() {
+            self.strays.insert(self.next_stray, reader.fd);
+        }
+        true
+    }
+}

@@ -1,0 +1,127 @@
+//! Tasks as processes of this machine: starts them, reads what they write, feeds them, signals them, and notes
+//! how they ended.
+//!
+//! - `start`: attempts begin
+//! - `bytes`: their pipes
+//! - `end`: processes exit, attempts are forgotten
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use nix::unistd::Pid;
+
+use super::active::{Active, PIPE, Work};
+use super::launch::Launch;
+use super::sinks::Sinks;
+use super::token::Token;
+use super::wiring::Wiring;
+use crate::flow::output::Outputs;
+use crate::os::poller::{Interest, Poller};
+use crate::os::process;
+use crate::plan::Plan;
+use crate::sched::{Event, TaskId};
+
+mod bytes;
+mod end;
+mod start;
+
+/// A pipe of a capture holds no more than this.
+const BUFFER: usize = PIPE;
+/// So many captures may have big pipes at once. A user's pipes may have 16,384 pages in all (pipe(7)); beyond
+/// that, new ones are small.
+const BIG_PIPES: usize = 32;
+/// What a leftover may still have in the pipe when its task has ended: its two pipes, full.
+const LAST_LOOK: usize = 1 << 20;
+
+/// What the loop shares with the tasks while it handles them.
+pub struct Shared<'a> {
+    pub poller: &'a Poller,
+    pub outputs: &'a mut Outputs,
+    pub sinks: &'a mut Sinks,
+    pub events: &'a mut VecDeque<Event>,
+}
+
+impl Shared<'_> {
+    /// Waits for a task's pipe. A child whose pipe nobody empties would never end, so that nothing but the end
+    /// of the run is left if the system refuses.
+    fn watch(&mut self, fd: BorrowedFd, token: Token, interest: Interest) {
+        if let Err(errno) = self.poller.add(fd, token.pack(), interest) {
+            let why = format!("could not wait for what a task writes or reads: {}", errno.desc());
+            self.events.push_back(Event::Broken(why));
+        }
+    }
+}
+
+pub struct Local {
+    plan: Arc<Plan>,
+    launch: Launch,
+    wiring: Wiring,
+    actives: Vec<Option<Active>>,
+    pids: HashMap<Pid, (TaskId, usize)>,
+    /// Stopped tasks whose processes have ended, but not all of their group.
+    remnants: Vec<TaskId>,
+    /// Pipes that leftovers of ended tasks hold open: read and discarded.
+    strays: HashMap<u32, OwnedFd>,
+    next_stray: u32,
+    /// Readers that wait until less is queued.
+    paused: Vec<(TaskId, usize)>,
+    buffer: Vec<u8>,
+}
+
+/// What the loop says of a start.
+pub struct Start {
+    pub task: TaskId,
+    pub work: Work,
+    pub slot: usize,
+    pub attempt: u32,
+    pub last_attempt: bool,
+}
+
+impl Local {
+    pub fn new(plan: Arc<Plan>, run_id: String) -> io::Result<Local> {
+        // As subreaper prun hears of the end of what its tasks left; without it a stopped group is polled.
+        let _ = process::become_subreaper();
+        Ok(Local {
+            plan,
+            launch: Launch::new(run_id)?,
+            wiring: Wiring::new()?,
+            actives: Vec::new(),
+            pids: HashMap::new(),
+            remnants: Vec::new(),
+            strays: HashMap::new(),
+            next_stray: 0,
+            paused: Vec::new(),
+            buffer: vec![0; BUFFER],
+        })
+    }
+
+    pub fn get(&self, id: TaskId) -> Option<&Active> {
+        self.actives.get(id.place as usize)?.as_ref().filter(|active| active.id == id)
+    }
+
+    fn get_mut(&mut self, id: TaskId) -> Option<&mut Active> {
+        self.actives.get_mut(id.place as usize)?.as_mut().filter(|active| active.id == id)
+    }
+
+    /// Whether something must be looked at again soon, although nothing may tell of it.
+    pub fn has_remnants(&self) -> bool {
+        !self.remnants.is_empty()
+    }
+
+    /// Sends a signal to the task's group, and SIGCONT so that a stopped one gets it.
+    pub fn stop(&mut self, id: TaskId, signal: i32) {
+        let Some(active) = self.get_mut(id) else { return };
+        active.signal(signal);
+        active.signal(nix::libc::SIGCONT);
+        // All its processes may have been reaped just now, before anybody wanted to stop it.
+        if !std::mem::replace(&mut active.stopping, true) && active.live() == 0 {
+            self.remnants.push(id);
+        }
+    }
+
+    pub fn forget_job(&mut self, job: usize) {
+        self.launch.forget(job, self.plan.jobs[job].stages.len());
+    }
+}
