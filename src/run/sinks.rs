@@ -164,6 +164,6 @@ impl Sinks {
 fn own(dest: Dest) -> Own {
     match dest {
         Dest::Stderr => Own::Stderr,
-        Dest::Stdout | Dest::File(_) => Own::Stdout,
+        Dest::Stdout | Dest::File(_) | Dest::Hook => Own::Stdout,
     }
 }
