@@ -206,7 +206,8 @@ impl Outputs {
     pub fn push_buffer(&mut self, key: usize, lane: usize, buffer: &mut Vec<u8>, count: usize) {
         let takes_all = |sheaf: &Sheaf| {
             let lane = &sheaf.lanes[lane];
-            let flows = lane.spec.own || (sheaf.flowing && !lane.is_for_hook() && sheaf.framing(self.framing) == Framing::Chunks);
+            let flows = lane.spec.own
+                || (sheaf.flowing && !lane.is_for_hook() && sheaf.framing(self.framing) == Framing::Chunks);
             (flows && lane.spec.tag.is_none() && lane.kept.is_empty()).then_some(lane.spec.dest)
         };
         match self.sheaves[key].as_ref().and_then(takes_all) {

@@ -271,7 +271,11 @@ fn without_a_hook_nothing_is_left_of_what_was_kept_for_it() {
         outputs.open(0, vec![for_hook()], Policy::Flow, None);
         outputs.push(0, 0, &much);
         outputs.push(0, 0, b"more");
-        if retried { outputs.retry(0) } else { outputs.close(0) }
+        if retried {
+            outputs.retry(0)
+        } else {
+            outputs.close(0)
+        }
         let ops = std::mem::take(&mut outputs.ops);
         assert!(matches!(ops[..], [Op::Spill { .. }, Op::Drop { .. }]), "{}", ops.len());
     }

@@ -4,6 +4,7 @@
 //! - [`local`]: tasks as processes of this machine ([`launch`], [`wiring`], [`active`])
 //! - [`feed`]: what prun writes to a child's stdin
 //! - [`source`]: items, read when they are wanted
+//! - [`hook`]: commands after tasks
 //! - [`sinks`]: what is written, by threads of their own ([`writer`], [`disk`])
 //! - `apply`: what each action does
 //! - [`screen`]: the terminal that the bar and the output share
@@ -32,6 +33,7 @@ pub mod active;
 mod apply;
 pub mod disk;
 pub mod feed;
+pub mod hook;
 pub mod launch;
 pub mod local;
 pub mod screen;
@@ -106,6 +108,7 @@ struct Run {
     starts: usize,
     /// Items of tasks that wait for their start, by the task's place.
     works: Vec<Option<Work>>,
+    hooks: hook::Awaited,
     /// Jobs whose number of tasks was told before their items were used up.
     totals_known: HashSet<usize>,
     /// Nothing starts, because too much waits to be written or to have its turn.
@@ -134,6 +137,7 @@ impl Run {
             events: VecDeque::new(),
             starts: 0,
             works: Vec::new(),
+            hooks: hook::Awaited::new(),
             totals_known: HashSet::new(),
             held: false,
             finished: false,
@@ -275,6 +279,7 @@ impl Run {
 
     /// Looks whether writing failed, and whether reading may go on.
     fn look_after_sinks(&mut self) {
+        self.start_awaited_hooks();
         if !self.failed_to_write
             && let Some(failure) = self.sinks.take_failure()
         {

@@ -1,13 +1,15 @@
 //! Everything that prun writes to: its own stdout and stderr, files of jobs, temporary files.
 
+use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 
 use super::disk::{self, Disk};
 use super::writer::{Own, Writer};
 use crate::event::Time;
-use crate::flow::output::{Dest, Op};
+use crate::flow::output::{Dest, Op, SpillId};
 use crate::os;
 
 /// The loop stops reading what tasks write while more than this waits to be written, and goes on below half.
@@ -85,6 +87,11 @@ impl Sinks {
             Op::Close { dest: Dest::File(file) } => self.disk.close(file),
             Op::Close { .. } => {}
         }
+    }
+
+    /// What was spilled, for another use than output. The loop is woken when it is there.
+    pub fn take_spilled(&mut self, spill: SpillId) -> Receiver<io::Result<File>> {
+        self.disk.take(spill)
     }
 
     /// A file that output goes to through prun.
