@@ -10,7 +10,7 @@ use super::source::Pulled;
 use super::tell;
 use crate::event::{Detail, Exit, Outcome, RunEvent, TaskName};
 use crate::flow::output::{Dest, Op};
-use crate::plan::Item;
+use crate::plan::{Item, Items};
 use crate::sched::{Action, Event, TaskId};
 
 impl Run {
@@ -39,18 +39,24 @@ impl Run {
             Action::End { task, outcome, attempts } => self.end(task, outcome, attempts),
             Action::Live(task) => self.outputs.let_flow(task.place as usize),
             Action::Tell(event) => {
-                if let RunEvent::JobEnded { job, .. } = event {
+                if let RunEvent::JobEnded { job, .. } | RunEvent::JobSkipped { job, .. } = event {
                     self.local.forget_job(job);
                     self.outputs.job_ended(job);
                     self.sources.close(job, &self.poller);
                 }
                 self.tell(&event);
+                if let RunEvent::JobEnded { job, .. } | RunEvent::JobSkipped { job, .. } = event {
+                    self.end_of_chain(job);
+                }
             }
             Action::Finish => self.finished = true,
         }
     }
 
     pub(super) fn pull(&mut self, job: usize) {
+        if let Items::Of(_) = self.plan.jobs[job].items {
+            return self.pull_passed(job, 1);
+        }
         match self.sources.next(job) {
             Pulled::Items(items, names) => {
                 if let Some(task) = self.supervisor.add_item(job) {
@@ -83,7 +89,7 @@ impl Run {
         }
     }
 
-    fn keep_work(&mut self, task: TaskId, items: Vec<Item>, names: Arc<[String]>) {
+    pub(super) fn keep_work(&mut self, task: TaskId, items: Vec<Item>, names: Arc<[String]>) {
         let (job, seq) = self.supervisor.task(task);
         let place = task.place as usize;
         if self.works.len() <= place {
@@ -170,6 +176,7 @@ impl Run {
         if left {
             self.warn_of_leftover(&work);
         }
-        self.tell(&RunEvent::TaskEnded { task: name, outcome, detail });
+        self.tell(&RunEvent::TaskEnded { task: name, outcome: outcome.clone(), detail });
+        self.pass_on(&work, &outcome);
     }
 }
