@@ -14,10 +14,15 @@ pub enum Dest {
     Stderr,
     /// A file of a job, or of a task; numbered by the caller.
     File(u32),
+    /// Nowhere: kept for the task's hook ([`Outputs::begin_hook`]).
+    Hook,
 }
 
 /// A temporary file for what is held beyond the limit.
 pub type SpillId = u64;
+
+mod hook;
+pub use hook::Kept;
 
 /// What to do, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,8 +154,7 @@ impl Outputs {
 
     /// An attempt of a task begins. With `order`, its output waits for its turn.
     pub fn open(&mut self, key: usize, lanes: Vec<LaneSpec>, policy: Policy, order: Option<Order>) {
-        let lane = |spec| Lane { spec, mid_line: false, kept: Vec::new(), spill: None };
-        let lanes: Vec<Lane> = lanes.into_iter().map(lane).collect();
+        let lanes: Vec<Lane> = lanes.into_iter().map(Lane::new).collect();
         if self.sheaves.len() <= key {
             self.sheaves.resize_with(key + 1, || None);
         }
@@ -181,7 +185,7 @@ impl Outputs {
         };
         if lane.spec.own {
             lane.flow(bytes, Framing::Chunks, &mut self.spare, &mut self.ops);
-        } else if flowing {
+        } else if flowing && !lane.is_for_hook() {
             self.kept -= lane.kept.len();
             lane.flow(bytes, framing, &mut self.spare, &mut self.ops);
             self.kept += lane.kept.len();
@@ -202,7 +206,8 @@ impl Outputs {
     pub fn push_buffer(&mut self, key: usize, lane: usize, buffer: &mut Vec<u8>, count: usize) {
         let takes_all = |sheaf: &Sheaf| {
             let lane = &sheaf.lanes[lane];
-            let flows = lane.spec.own || (sheaf.flowing && sheaf.framing(self.framing) == Framing::Chunks);
+            let flows = lane.spec.own
+                || (sheaf.flowing && !lane.is_for_hook() && sheaf.framing(self.framing) == Framing::Chunks);
             (flows && lane.spec.tag.is_none() && lane.kept.is_empty()).then_some(lane.spec.dest)
         };
         match self.sheaves[key].as_ref().and_then(takes_all) {
@@ -229,7 +234,7 @@ impl Outputs {
         if first && !sheaf.flowing && sheaf.policy != Policy::HoldFast {
             sheaf.flowing = true;
             let framing = sheaf.framing(self.framing);
-            for lane in &mut sheaf.lanes {
+            for lane in sheaf.lanes.iter_mut().filter(|lane| !lane.is_for_hook()) {
                 self.kept -= lane.kept.len();
                 lane.begin_to_flow(framing, &mut self.ops);
                 self.kept += lane.kept.len();
@@ -269,8 +274,17 @@ impl Outputs {
         }
     }
 
+    /// The job has ended: nothing is left whose turn could come first, also if tasks before never were.
+    pub fn job_ended(&mut self, job: usize) {
+        let Some(gate) = self.gates.remove(&job) else { return };
+        for mut lanes in gate.waiting.into_values() {
+            self.release(&mut lanes);
+        }
+    }
+
     /// What an attempt left goes on, now or when it is the task's turn.
     fn hand_on(&mut self, order: Option<Order>, lanes: Vec<Lane>) {
+        let lanes = self.without_hooks(lanes);
         let (mut now, mut later): (Vec<Lane>, Vec<Lane>) = lanes.into_iter().partition(|lane| lane.spec.own);
         self.release(&mut now);
         if let Some((job, seq)) = order {
@@ -325,6 +339,10 @@ impl Sheaf {
 }
 
 impl Lane {
+    fn new(spec: LaneSpec) -> Lane {
+        Lane { spec, mid_line: false, kept: Vec::new(), spill: None }
+    }
+
     /// Hands on what was held so far, but not the beginning of a line where lines stay whole.
     fn begin_to_flow(&mut self, framing: Framing, ops: &mut Vec<Op>) {
         let kept = std::mem::take(&mut self.kept);
