@@ -36,12 +36,101 @@ pub const TOP: &[Key] = &[
          file. `prun --list` shows the comment above each.",
     ),
     key(
+        "queues",
+        "tables",
+        "",
+        "`[queues.NAME]` is a queue between jobs. One that jobs name and that is not listed has the defaults.",
+    ),
+    key(
         "vars",
         "strings or numbers",
         "",
         "Variables: `domain = \"python.org\"` is put in where a string of a job says `{domain}`. \
          `-D domain=example.org` on the command line replaces the value.",
     ),
+];
+
+/// `[queues.NAME]`.
+pub const QUEUE: &[Key] = &[
+    key(
+        "capacity",
+        "number",
+        "`1000`",
+        "How many records the queue holds, and never more than 64 MiB, but always one record. A writer to a full \
+         queue waits. Where it is given, the pipes of writers and readers are one page small, so that it is what counts.",
+    ),
+    key(
+        "records",
+        "string or table",
+        "`\"lines\"`",
+        "What a record is: `\"lines\"`; `\"nul\"`, ended by NUL bytes; or a table: `{ separator = \"--\\n\" }` ends \
+         each, `{ start = \"^>\" }` is a regular expression that matches where each begins, `{ bytes = \"1MiB\" }` so \
+         many bytes each, `{ block = \"10MiB\" }` whole lines, about this much together.",
+    ),
+    key(
+        "deliver",
+        "`\"any\"` or `\"all\"`",
+        "`\"any\"`",
+        "With `\"any\"` a record goes to one reader, the one that has least unread; with `\"all\"` to every reading job.",
+    ),
+];
+
+/// `records = { … }`.
+pub const RECORDS: &[Key] = &[
+    key("separator", "string", "", "What each record ends with."),
+    key(
+        "start",
+        "string",
+        "",
+        "A regular expression that matches where a record begins; `^` is the beginning of a line.",
+    ),
+    key("bytes", "size", "", "So many bytes are a record."),
+    key("block", "size", "", "As many whole lines are a record as are about this much together."),
+];
+
+/// `worker = { … }`.
+pub const WORKER: &[Key] = &[
+    key(
+        "reply",
+        "`\"line\"`, `\"nul\"` or `{ until = \"REGEX\" }`",
+        "`\"line\"`",
+        "What an answer is: a line, what ends with a NUL byte, or all lines up to one that matches, which is dropped.",
+    ),
+    key("fail", "string", "none", "An answer that this regular expression matches is a failure, and final."),
+    key(
+        "ahead",
+        "number",
+        "`1`",
+        "How many tasks a process is given before its answers come. More are faster where tasks are small; if the \
+         process dies, those behind the one it was at are given out again.",
+    ),
+    key(
+        "max_tasks",
+        "number",
+        "no limit",
+        "After so many answers a process is replaced by a new one (Python's maxtasksperchild).",
+    ),
+    key(
+        "init",
+        "string",
+        "none",
+        "What each new process is given first. It is not answered (Python's initializer).",
+    ),
+];
+
+/// `reply = { … }`.
+pub const REPLY: &[Key] =
+    &[key("until", "string", "", "The line that ends an answer, as a regular expression.")];
+
+/// A step of `dialogue`.
+pub const STEP: &[Key] = &[
+    key(
+        "expect",
+        "string",
+        "",
+        "A regular expression, looked for in what the child has written since the last step.",
+    ),
+    key("send", "string", "", "What it is given then; may have placeholders. A line needs its `\\n`."),
 ];
 
 /// `[run]`.
@@ -150,6 +239,16 @@ pub const JOB: &[Key] = &[
          `0` is no limit of its own.",
     ),
     key(
+        "worker",
+        "`true`, `false` or table",
+        "`false`",
+        "The tasks of `each` are run by `pool` processes that live on. A task is given to one on its stdin, as `stdin` \
+         says (by default the item and a newline), and ends with its answer on the process's stdout. `timeout`, \
+         `retries` (here 2 by default), `on_success`, `keep_order` and the report are per task; slot, `{%}` and \
+         environment belong to the process. If a process dies, only the task that it was at counts an attempt. \
+         Without tasks left a process gets the end of its input, and after `grace` it is stopped, which is no failure.",
+    ),
+    key(
         "after",
         "array or table",
         "",
@@ -164,20 +263,51 @@ pub const JOB: &[Key] = &[
         "`\"null\"`",
         "What the task reads: `\"null\"` nothing; `\"open\"` never data and never an end; `\"inherit\"` prun's own \
          stdin; `\"item\"` the item and a newline, a row's columns joined by tabs. A table names one source: `text`, \
-         `file` or `pipe`.",
+         `file`, `pipe`, `queue` or `dialogue`.",
     ),
     key(
         "stdout",
         "string or table",
         "`\"show\"`",
         "Where the task's output goes: `\"show\"` as `output` says, `\"inherit\"` straight to prun's own stdout, \
-         `\"null\"` nowhere, or to a `file`.",
+         `\"null\"` nowhere, to a `file`, or as records into a `queue`.",
     ),
     key(
         "stderr",
         "string or table",
         "`\"show\"`",
         "Where the task's error output goes: as `stdout`, or `\"stdout\"`, which is where its output goes.",
+    ),
+    key(
+        "pty",
+        "`true` or `false`",
+        "`false`",
+        "The child has a terminal of its own, of the size of prun's or 80 by 24, without echo, and newlines stay \
+         newlines. It is its stdout, its stdin unless that comes from somewhere, and its stderr unless that goes \
+         elsewhere or the job has workers. For programs that write at once only to a terminal, or that ask for one.",
+    ),
+    key(
+        "daemon",
+        "`true` or `false`",
+        "`false`",
+        "The job reads a pipe or a queue and would never end by itself: when that has run dry, it gets the end of its \
+         input, after `grace` it is stopped, and however it ends then is no failure. Other daemons are not \
+         supported by this version of prun.",
+    ),
+    key(
+        "on_success",
+        "command",
+        "none",
+        "A command that runs after a task that was ok, with the task's output, or the worker's answer, on its stdin, and \
+         `PRUN_OUTCOME`, `PRUN_EXIT`, `PRUN_SIGNAL`, `PRUN_TASK_PID` and `PRUN_DURATION` (in seconds) in its \
+         environment. The task keeps its place in the pool, and ends when this command has; if that fails, so does \
+         the task.",
+    ),
+    key(
+        "on_failure",
+        "command",
+        "none",
+        "The same after the last attempt of a task that failed. If it fails itself, that is told, too.",
     ),
     key(
         "start",
@@ -227,7 +357,7 @@ pub const JOB: &[Key] = &[
         "What counts as success: exit codes, `\"timeout\"`, `\"signal\"`. In a `pipeline` it holds for each stage that \
          has no `ok` of its own.",
     ),
-    key("retries", "number", "`0`", "How many further attempts a task that failed gets."),
+    key("retries", "number", "`0`; `2` with `worker`", "How many further attempts a task that failed gets."),
     key(
         "retry_delay",
         "duration or table",
@@ -258,7 +388,8 @@ pub const JOB: &[Key] = &[
 ];
 
 /// The keys of [`JOB`] that may not stand in `[defaults]`.
-pub const NOT_IN_DEFAULTS: &[&str] = &["command", "script", "pipeline", "each", "repeat", "pool", "after"];
+pub const NOT_IN_DEFAULTS: &[&str] =
+    &["command", "script", "pipeline", "each", "repeat", "pool", "worker", "after"];
 
 /// `each = { … }`.
 pub const EACH: &[Key] = &[
@@ -289,6 +420,20 @@ pub const EACH: &[Key] = &[
          columns.",
     ),
     key(
+        "queue",
+        "string",
+        "",
+        "The records of the queue of this name, each as soon as it is there. The tasks take no place in the run's \
+         pool; there are never more at once than the job's `pool`, by default the run's.",
+    ),
+    key(
+        "job",
+        "string",
+        "",
+        "The items of the job of this name, with their columns and names, each as soon as its task there is ok; where \
+         that failed, it is skipped.",
+    ),
+    key(
         "nul",
         "`true` or `false`",
         "`false`",
@@ -298,7 +443,8 @@ pub const EACH: &[Key] = &[
         "separator",
         "string",
         "`\",\"`",
-        "With `csv`: the one character between columns, such as `\"\\t\"`.",
+        "With `csv` and `queue`: the one character between columns, such as `\"\\t\"`. Without it a record of a queue \
+         is one value.",
     ),
     key(
         "header",
@@ -317,8 +463,30 @@ pub const STDIN: &[Key] = &[
         "string",
         "",
         "The output of the job of this name, through a kernel pipe. Both jobs have one task; they start and end \
-         together, and are retried together.",
+         together, and are retried together. Two jobs may pipe into each other; the later in the file counts as last.",
     ),
+    key(
+        "queue",
+        "string",
+        "",
+        "The records of the queue of this name, as a stream. There is one process for each item of `each` or \
+         `repeat`, else one; they take no place in the run's pool, and start together with the queue's writers.",
+    ),
+    key(
+        "ahead",
+        "`1`",
+        "as many records as the pipe holds",
+        "With `queue`: the next record is given only when all before were read.",
+    ),
+    key(
+        "dialogue",
+        "array of tables",
+        "",
+        "What is said to a child that speaks first: `[{ expect = \"> \", send = \"set q=mx\\n\" }]`. Each text is sent \
+         when the child has written what is expected; after the last comes the end of input. A child that ends \
+         before, or keeps prun waiting too long, has failed.",
+    ),
+    key("timeout", "duration", "`\"30s\"`", "With `dialogue`: how long to wait for each step."),
 ];
 
 /// `stdout = { … }` and `stderr = { … }`.
@@ -329,6 +497,13 @@ pub const OUTPUT: &[Key] = &[
         "",
         "A file to write to; folders are made. A path without a placeholder of the task is opened once for the job, \
          and its tasks' output is written to it as `output` says; with one, each task has a file of its own.",
+    ),
+    key(
+        "queue",
+        "string",
+        "",
+        "The queue of this name: what is written is cut into its records. When the last reader of the queue has gone, \
+         the writer gets SIGPIPE, which is no failure if the readers ended ok.",
     ),
     key("append", "`true` or `false`", "`false`", "Write at the end of the file, and keep what it holds."),
     key("show", "`true` or `false`", "`false`", "Show the output, too."),
@@ -372,6 +547,11 @@ pub(super) enum Table {
     Output,
     Stage,
     RetryDelay,
+    Queue,
+    Records,
+    Worker,
+    Reply,
+    Step,
 }
 
 impl Table {
@@ -386,13 +566,18 @@ impl Table {
             Table::Output => OUTPUT,
             Table::Stage => STAGE,
             Table::RetryDelay => RETRY_DELAY,
+            Table::Queue => QUEUE,
+            Table::Records => RECORDS,
+            Table::Worker => WORKER,
+            Table::Reply => REPLY,
+            Table::Step => STEP,
         }
     }
 
     /// Keys that prun will have and this version has not. They are told apart from slips of the pen.
     pub fn planned(self) -> &'static [&'static str] {
         match self {
-            Table::Top => &["queues", "locks", "values"],
+            Table::Top => &["locks", "values"],
             Table::Run => &[
                 "journal",
                 "resume",
@@ -407,8 +592,6 @@ impl Table {
             Table::Defaults | Table::Job => &[
                 "batch",
                 "slots",
-                "worker",
-                "pty",
                 "env_file",
                 "clear_env",
                 "umask",
@@ -417,20 +600,23 @@ impl Table {
                 "leftovers",
                 "locks",
                 "interactive",
-                "daemon",
                 "ready",
                 "restart",
-                "on_success",
-                "on_failure",
                 "on_exit",
                 "writes",
                 "reads",
                 "rate",
             ],
-            Table::Each => &["command", "matrix", "zip", "queue", "job"],
-            Table::Stdin => &["queue", "ahead", "dialogue", "timeout"],
-            Table::Output => &["queue"],
-            Table::Stage | Table::RetryDelay => &[],
+            Table::Each => &["command", "matrix", "zip"],
+            Table::Stdin
+            | Table::Output
+            | Table::Stage
+            | Table::RetryDelay
+            | Table::Queue
+            | Table::Records
+            | Table::Worker
+            | Table::Reply
+            | Table::Step => &[],
         }
     }
 }

@@ -144,6 +144,14 @@ impl Outcomes {
 /// Longer times are refused, so that adding some of them up can't overflow.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
+/// `10MB`, `64KiB`; a bare number is bytes, and a bare letter a power of 1024, as for GNU parallel. At least 1.
+pub fn parse_size(text: &str) -> Result<usize, String> {
+    let bad = || "expected a size from 1 byte, such as `64KiB` or `10MB`".to_owned();
+    let binary = text.ends_with(['K', 'M', 'G', 'k', 'm', 'g']).then(|| format!("{text}iB"));
+    let size: bytesize::ByteSize = binary.as_deref().unwrap_or(text).parse().map_err(|_| bad())?;
+    usize::try_from(size.as_u64()).ok().filter(|size| *size > 0).ok_or_else(bad)
+}
+
 /// `"250ms"`, `"30s"`, `"1h30m"`; a bare number, also a decimal one, is seconds.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let text = text.trim();
