@@ -31,7 +31,7 @@ pub const TOP: &[Key] = &[
         "table",
         "",
         "What holds for every job that does not say otherwise. It takes the keys of a job, but not what runs \
-         (`command`, `script`, `pipeline`), over what (`each`, `repeat`, `pool`), or `after`. Tables such as `env` \
+         (`command`, `script`, `pipeline`), over what (`each`, `repeat`, `pool`, `worker`), or `after`. Tables such as `env` \
          merge with the job's by key; `stdin` is taken whole. In a job, `\"none\"` undoes a default.",
     ),
     key(

@@ -81,7 +81,7 @@ pub const JOB: &[Key] = &[
     key(
         "stdin",
         "string or table",
-        "`\"null\"`",
+        "`\"null\"`; `\"item\"` with `worker`",
         "What the task reads: `\"null\"` nothing; `\"open\"` never data and never an end; `\"inherit\"` prun's own \
          stdin; `\"item\"` the item and a newline, a row's columns joined by tabs. A table names one source: `text`, \
          `file`, `pipe`, `queue` or `dialogue`.",

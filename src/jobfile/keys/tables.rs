@@ -116,7 +116,7 @@ pub const OUTPUT: &[Key] = &[
         "The queue of this name: what is written is cut into its records. When the last reader of the queue has gone, \
          the writer gets SIGPIPE, which is no failure if the readers ended ok.",
     ),
-    key("append", "`true` or `false`", "`false`", "Write at the end of the file, and keep what it holds."),
+    key("append", "`true` or `false`", "`false`", "With `file`: write at its end, and keep what it holds."),
     key("show", "`true` or `false`", "`false`", "Show the output, too."),
 ];
 
@@ -218,7 +218,7 @@ pub const QUEUE: &[Key] = &[
 
 /// `records = { … }`.
 pub const RECORDS: &[Key] = &[
-    key("separator", "string", "", "What each record ends with."),
+    key("separator", "string", "", "What each record ends with, of any length."),
     key(
         "start",
         "string",
