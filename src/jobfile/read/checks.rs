@@ -86,7 +86,7 @@ impl<'a> Walk<'a> {
         match built {
             Ok(regex) => Some(Pattern { text, regex }),
             Err(error) => {
-                self.wrong_value(key, node, format!("expected a regular expression: {}", in_short(&error)));
+                self.wrong_value(key, node, in_short(&error));
                 None
             }
         }
@@ -114,8 +114,8 @@ impl<'a> Walk<'a> {
             (Some(found), None) => Some(found),
             (Some(first), Some(second)) => {
                 let message = format!("{} has both `{}` and `{}`", table.title, first.key, second.key);
-                let mistake = Mistake::at(second.key_span, message).other(first.key_span, "one of them");
-                self.mistake(mistake.help(format!("it has {}", one_of(keys))));
+                let mistake = Mistake::at(second.key_span, message).other(first.key_span, "the other one");
+                self.mistake(mistake.help("keep one of them"));
                 None
             }
         }
@@ -134,9 +134,9 @@ fn one_of(keys: &[&str]) -> String {
 /// What is wrong with a pattern, without the drawing that comes with it.
 fn in_short(error: &regex::Error) -> String {
     if let regex::Error::CompiledTooBig(_) = error {
-        return "this one takes too much memory; its repetitions must be fewer or shorter".to_owned();
+        return "this regular expression takes too much memory; repeat less in it".to_owned();
     }
     let text = error.to_string();
     let line = text.lines().last().unwrap_or_default();
-    line.strip_prefix("error: ").unwrap_or(line).to_owned()
+    format!("expected a regular expression: {}", line.strip_prefix("error: ").unwrap_or(line))
 }

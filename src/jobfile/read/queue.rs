@@ -90,7 +90,7 @@ fn start(walk: &mut Walk, table: &Section, node: Node) -> Option<Records> {
         walk.wrong_value(
             "start",
             node,
-            "it also matches nothing, so that a record would begin at every byte",
+            "it matches between any two bytes, so that a record would begin at each",
         );
         return None;
     }

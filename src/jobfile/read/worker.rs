@@ -33,7 +33,8 @@ pub(super) fn read<'a>(walk: &mut Walk<'a>, job: &Section<'a>) -> Option<Worker>
             })
         }
         _ => {
-            walk.wrong_type("worker", found.node, "`true`, `false` or a table", None);
+            let help = "write `worker = true`; how many processes there are is the `pool` of the job";
+            walk.wrong_type("worker", found.node, "`true`, `false` or a table", Some(help.to_owned()));
             None
         }
     }
