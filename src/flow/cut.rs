@@ -27,7 +27,10 @@ pub enum Unit {
     /// It begins where this matches. A match may reach over the end of one line.
     Starts(Regex),
     /// It ends with the first, where the second follows.
-    Between { end: Vec<u8>, start: Vec<u8> },
+    Between {
+        end: Vec<u8>,
+        start: Vec<u8>,
+    },
     Bytes(usize),
 }
 
@@ -69,9 +72,15 @@ impl Rule {
 /// Bytes that somebody keeps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Span {
-    Bytes { chunk: Rc<Vec<u8>>, range: Range<usize> },
+    Bytes {
+        chunk: Rc<Vec<u8>>,
+        range: Range<usize>,
+    },
     /// Of the file that is read into the queue.
-    File { offset: u64, len: usize },
+    File {
+        offset: u64,
+        len: usize,
+    },
 }
 
 impl Span {
@@ -123,7 +132,8 @@ impl Batch {
         let length = match (&self.span, separator) {
             (Span::Bytes { chunk, range }, Some(separator)) if self.records > 1 && bytes < range.len() => {
                 let from = range.start + bytes.max(1) - 1;
-                memchr(separator, &chunk[from..range.end]).map_or(range.len(), |at| from + at + 1 - range.start)
+                memchr(separator, &chunk[from..range.end])
+                    .map_or(range.len(), |at| from + at + 1 - range.start)
             }
             _ => self.span.len(),
         };

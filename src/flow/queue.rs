@@ -257,6 +257,12 @@ impl Queue {
         })
     }
 
+    /// Everything was given out, nothing more comes, and all that is left is that it be read.
+    pub fn is_running_dry(&self, key: Key) -> bool {
+        let closed = self.is_closed();
+        self.lanes.iter().any(|lane| closed && lane.waiting.is_empty() && lane.outlets.contains_key(&key))
+    }
+
     /// The reading process has gone, or reads no more. What it did not read comes back; a record of which it
     /// read a part counts as read.
     pub fn close_outlet(&mut self, key: Key) {

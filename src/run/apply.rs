@@ -10,7 +10,7 @@ use super::source::Pulled;
 use super::tell;
 use crate::event::{Exit, Outcome, RunEvent, TaskName};
 use crate::flow::output::{Dest, Op};
-use crate::plan::Item;
+use crate::plan::{Item, Items};
 use crate::sched::{Action, Event, TaskId};
 
 impl Run {
@@ -43,6 +43,9 @@ impl Run {
                     self.local.forget_job(job);
                     self.sources.close(job, &self.poller);
                 }
+                if let RunEvent::JobEnded { job, .. } | RunEvent::JobSkipped { job, .. } = event {
+                    self.local.queues.job_ended(job);
+                }
                 self.tell(&event);
             }
             Action::Finish => self.finished = true,
@@ -50,7 +53,12 @@ impl Run {
     }
 
     pub(super) fn pull(&mut self, job: usize) {
-        match self.sources.next(job) {
+        if self.options.dry_run && matches!(self.plan.jobs[job].items, Items::Queue { .. }) {
+            self.print_reader(job);
+            self.events.push_back(Event::NoMoreItems(job));
+            return;
+        }
+        match self.sources.next(job, &mut self.local.queues) {
             Pulled::Items(items, names) => {
                 if let Some(task) = self.supervisor.add_item(job) {
                     self.keep_work(task, items, names);
@@ -123,6 +131,16 @@ impl Run {
         let exits = (0..job.stages.len()).map(|stage| Event::Exited { task, stage, exit: Exit::Code(0) });
         self.events.extend(exits);
         self.works[task.place as usize] = Some(work);
+    }
+
+    /// The same for the tasks of a queue's records, which are not known.
+    fn print_reader(&mut self, job: usize) {
+        let Items::Queue { queue, .. } = self.plan.jobs[job].items else { return };
+        let (job, queue) = (&self.plan.jobs[job], &self.plan.queues[queue]);
+        let none = Work { job: 0, seq: 1, items: Vec::new(), names: Vec::new().into() };
+        let command = tell::line(job, &none, 1, tell::Values::Told);
+        let line = format!("# {}: a task for each record of queue `{}`\n{command}\n", job.name, queue.name);
+        self.outputs.ops.push(Op::Write { dest: Dest::Stdout, bytes: line.into_bytes() });
     }
 
     fn retry(&mut self, task: TaskId, outcome: Outcome, delay: Duration) {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::flow::output::{Dest, LaneSpec};
 use crate::os;
 use crate::plan::OutputMode;
 use crate::plan::template::{Scope, Template};
-use crate::plan::{Items, Job, Output, Stage, Stdin};
+use crate::plan::{Items, Job, Output, QueueId, Stage, Stdin};
 
 /// Which of a stage's outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,6 +33,8 @@ pub enum Target {
     File(OwnedFd),
     /// Through prun.
     Lanes(Vec<LaneSpec>),
+    /// Through prun, into a queue.
+    Queue(QueueId, Vec<LaneSpec>),
     /// The next stage.
     Pipe,
     /// Where stdout goes.
@@ -59,6 +61,13 @@ pub enum Source {
     Owned(OwnedFd),
     /// The child's end, and what is still to be written to ours.
     Fed(OwnedFd, Option<Feed>),
+    /// The child's end, and ours, which gets the records of a queue.
+    Queue {
+        queue: QueueId,
+        ahead: bool,
+        child: OwnedFd,
+        ours: OwnedFd,
+    },
 }
 
 /// Where much flows, a pipe gets more room than a new one has: fewer rounds through the loop.
@@ -69,11 +78,14 @@ impl Wiring {
         Ok(Wiring { null: os::files::dev_null()?, open: None, job_files: HashMap::new() })
     }
 
-    /// What the first stage reads.
-    pub fn stdin(&mut self, stage: &Stage, scope: &Scope) -> Result<Source, StartFailure> {
+    /// What the first stage reads. `whole`: items are fed as they are, without a newline.
+    pub fn stdin(&mut self, stage: &Stage, scope: &Scope, whole: bool) -> Result<Source, StartFailure> {
         match &stage.stdin {
-            Stdin::Null | Stdin::Pipe | Stdin::Queue { .. } | Stdin::Dialogue(_) => {
-                Ok(Source::Kept(self.null.as_raw_fd()))
+            Stdin::Null | Stdin::Pipe | Stdin::Dialogue(_) => Ok(Source::Kept(self.null.as_raw_fd())),
+            Stdin::Queue { queue, ahead } => {
+                let (child, ours) = os_pipe::pipe().map_err(|error| no_pipe(&error))?;
+                os::own::set_nonblocking(ours.as_fd()).map_err(|error| no_pipe(&error.into()))?;
+                Ok(Source::Queue { queue: *queue, ahead: *ahead, child: child.into(), ours: ours.into() })
             }
             Stdin::Inherit => Ok(Source::Kept(0)),
             Stdin::Open => {
@@ -86,7 +98,9 @@ impl Wiring {
                 let mut bytes = Vec::new();
                 for item in scope.items {
                     bytes.extend_from_slice(&item.columns.join(&b'\t'));
-                    bytes.push(b'\n');
+                    if !whole {
+                        bytes.push(b'\n');
+                    }
                 }
                 feed(bytes)
             }
@@ -125,8 +139,11 @@ impl Wiring {
         };
         let file = |dest, own| LaneSpec { dest, tag: None, own };
         Ok(match output {
-            Output::Null | Output::Queue { .. } => Target::Kept(self.null.as_raw_fd()),
+            Output::Null => Target::Kept(self.null.as_raw_fd()),
             Output::Inherit => Target::Kept(own),
+            Output::Queue { queue, show } => {
+                Target::Queue(*queue, if *show { vec![shown] } else { Vec::new() })
+            }
             Output::Pipe => Target::Pipe,
             Output::Stdout => Target::Stdout,
             Output::Show if job.output == OutputMode::Raw => Target::Kept(own),
