@@ -7,22 +7,28 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Parser;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
 
 use crate::jobfile::values::{
     Outcomes, OutputMode, RetryDelay, StartMode, parse_duration, parse_outcomes, parse_retry_delay,
-    parse_signal, parse_start,
+    parse_signal,
 };
 
 use super::args::{self, Both, STOPPING};
 use super::run::run_plan;
 use super::{Instead, reason, show};
 use crate::os::limits;
-use crate::plan::exec::{ExecArgs, ExecError, Tag, plan, split_sources};
+use crate::plan::Worker;
+use crate::plan::exec::{ExecArgs, ExecError, Tag, parse_worker, plan, split_sources};
 use crate::run::Verdict;
 use crate::ui::phrases::escape;
+
+mod pipe;
+mod values;
+
+use pipe::Pipe;
+use values::{parse_count, parse_delimiter, start_parser};
 
 const ITEMS: &str = "Items";
 const COMMAND: &str = "Command";
@@ -81,6 +87,22 @@ pub struct Exec {
     #[arg(long, conflicts_with_all = ["arg_file", "null", "delimiter", "max_args", "fit", "replace", "repeat"])]
     #[arg(conflicts_with = "stdin", help_heading = ITEMS, hide_short_help = true)]
     once: bool,
+
+    #[command(flatten)]
+    pipe: Pipe,
+
+    /// Let processes that live on take the items, a line each, and answer each with a line
+    ///
+    /// As many as run at once are started. Keys, joined by commas: `reply=line`, `reply=nul` or
+    /// `reply=until:REGEX` (what an answer ends with), `fail=REGEX` (an answer that matches is a failure),
+    /// `ahead=N` (items given to one before its answers come), `max_tasks=N` (answers after which it is
+    /// replaced), `init=TEXT` (what each gets first). A comma belongs to a value unless a key and `=` follow
+    /// it. COMMAND must flush its output after each answer; `--retries` is 2 here.
+    #[arg(long, value_name = "KEY=VALUE,...", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "", value_parser = parse_worker)]
+    #[arg(conflicts_with_all = ["fit", "max_args", "replace", "repeat", "once", "stdin"])]
+    #[arg(help_heading = COMMAND, hide_short_help = true)]
+    worker: Option<Worker>,
 
     /// COMMAND is a script for the shell
     ///
@@ -206,6 +228,8 @@ fn meaning(asked: &Exec) -> Result<ExecArgs, Instead> {
         replace: bytes(&asked.replace),
         once: asked.once,
         repeat: asked.repeat,
+        pipe: asked.pipe.meaning()?,
+        worker: asked.worker.clone(),
         script: asked.script,
         shell: asked.shell.clone(),
         cwd: bytes(&asked.cwd),
@@ -215,7 +239,7 @@ fn meaning(asked: &Exec) -> Result<ExecArgs, Instead> {
         stderr: bytes(&asked.stderr),
         start: asked.start.unwrap_or_default(),
         timeout: asked.timeout,
-        retries: asked.retries.unwrap_or(0),
+        retries: asked.retries,
         retry_delay: asked.retry_delay,
         retry_on: asked.retry_on.clone(),
         ok: asked.ok.clone(),
@@ -265,126 +289,5 @@ Examples:
   prun exec -j 8 --retries 2 -- curl -fsSO {} ::: $(cat urls)
   prun exec -c 'grep -c x {} >{/.}.count' ::: *.log";
 
-fn start_parser() -> impl TypedValueParser<Value = StartMode> {
-    PossibleValuesParser::new(["spawn", "fork"]).try_map(|word| parse_start(&word))
-}
-
-fn parse_count(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|&count| count > 0).ok_or_else(|| "expected a number from 1".into())
-}
-
-/// One byte, as xargs takes it: itself, or an escape as in C.
-fn parse_delimiter(text: &str) -> Result<u8, String> {
-    let number = |digits: &str, radix| {
-        let bad = || "expected one byte, such as `\\0`, `\\012` or `\\x0a`".to_string();
-        u8::from_str_radix(digits, radix).map_err(|_| bad())
-    };
-    match text.as_bytes() {
-        [byte] => Ok(*byte),
-        [b'\\', b'x', ..] => number(&text[2..], 16),
-        [b'\\', b'0'..=b'7', ..] => number(&text[1..], 8),
-        [b'\\', escape] => match escape {
-            b'n' => Ok(b'\n'),
-            b't' => Ok(b'\t'),
-            b'r' => Ok(b'\r'),
-            b'a' => Ok(0x07),
-            b'b' => Ok(0x08),
-            b'f' => Ok(0x0c),
-            b'v' => Ok(0x0b),
-            b'\\' => Ok(b'\\'),
-            _ => Err("expected `\\n`, `\\t`, `\\r`, `\\0`, `\\xHH` or `\\\\`".into()),
-        },
-        _ => Err("expected one byte, or an escape such as `\\n`, `\\t`, `\\0`".into()),
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn typed(line: &str) -> ExecArgs {
-        let words = line.split_whitespace().map(|word| if word == "EMPTY" { "" } else { word });
-        meaning(&Exec::try_parse_from(std::iter::once("prun exec").chain(words)).unwrap()).unwrap()
-    }
-
-    fn command(line: &str) -> String {
-        let words = typed(line).command;
-        words.iter().map(|word| String::from_utf8_lossy(word)).collect::<Vec<_>>().join(" ")
-    }
-
-    #[test]
-    fn options_end_at_the_command() {
-        let cases = [
-            ("-k echo -n {} -k", "echo -n {} -k"),
-            ("-k -- echo -n", "echo -n"),
-            ("sh -c x -- y", "sh -c x -- y"),
-            ("-- -odd -- x", "-odd -- x"),
-            ("echo ::: -a -- ::: b", "echo"),
-            ("-c ::: a", ""),
-        ];
-        for (line, expected) in cases {
-            assert_eq!(command(line), expected, "{line}");
-        }
-        let args = typed("echo ::: -a -- ::: b");
-        assert_eq!(args.sources, [vec![b"-a".to_vec(), b"--".to_vec()], vec![b"b".to_vec()]]);
-    }
-
-    #[test]
-    fn hands_know_other_names() {
-        let args = typed("-P 3 -t --lb -N 2 --wd /x --tagstring {/} --bar true");
-        assert_eq!((args.pool, args.output, args.max_args), (3, Some(OutputMode::Line), Some(2)));
-        assert_eq!((args.cwd, args.tag), (Some(b"/x".to_vec()), Some(Tag::Template(b"{/}".to_vec()))));
-        assert_eq!(typed("--group true").output, Some(OutputMode::Group));
-        assert_eq!(typed("--pool 0 true").pool, usize::MAX);
-    }
-
-    #[test]
-    fn the_last_of_options_that_exclude_each_other_counts() {
-        assert_eq!(typed("-u --output line x").output, Some(OutputMode::Line));
-        assert_eq!(typed("--output line -u x").output, Some(OutputMode::Raw));
-        assert_eq!(typed("-j2 -j3 x").pool, 3);
-        assert_eq!(typed("--fail-fast --halt never x").halt, None);
-        assert!(typed("--halt never --fail-fast x").halt.is_some_and(|halt| halt.now));
-        assert_eq!(typed("--tagstring x --tag x").tag, Some(Tag::Item));
-    }
-
-    #[test]
-    fn delimiters_as_xargs_takes_them() {
-        let cases = [
-            ("x", b'x'),
-            ("\\n", b'\n'),
-            ("\\0", 0),
-            ("\\012", 10),
-            ("\\x2c", b','),
-            ("\\\\", b'\\'),
-            ("\\t", 9),
-        ];
-        for (text, byte) in cases {
-            assert_eq!(parse_delimiter(text), Ok(byte), "{text}");
-        }
-        for text in ["", "ab", "\\xzz", "\\400", "\\q", "ä"] {
-            assert!(parse_delimiter(text).is_err(), "{text}");
-        }
-        assert_eq!(typed("-0 x").separator, 0);
-        assert_eq!(typed("-d , x").separator, b',');
-        assert_eq!(typed("x").separator, b'\n');
-    }
-
-    #[test]
-    fn a_file_of_items_that_can_not_be_read_is_told_first() {
-        let complaint = |file: &str| match check_arg_file(Path::new(file)) {
-            Err(Instead::Fail { lines, status: 125 }) => lines,
-            other => panic!("{other:?}"),
-        };
-        assert_eq!(complaint("/"), "prun: `--arg-file /` can't be read: is a directory\n");
-        assert_eq!(complaint("/no/x"), "prun: `--arg-file /no/x` can't be read: no such file or directory\n");
-        assert_eq!(check_arg_file(Path::new("/dev/null")), Ok(()));
-    }
-
-    #[test]
-    fn any_bytes_are_an_argument() {
-        let words = [OsString::from("exec"), OsString::from_vec(b"\xff".to_vec())];
-        let asked = Exec::try_parse_from(words).unwrap();
-        assert_eq!(meaning(&asked).unwrap().command, [b"\xff"]);
-    }
-}
+mod tests;

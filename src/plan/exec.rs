@@ -10,8 +10,17 @@ use std::time::Duration;
 
 use super::script::{ScriptText, is_posix};
 use super::template::{Names, Template, TextError, Word};
-use super::{Batch, Input, Item, ItemList, Items, Job, Output, Plan, Retries, Stage, Stdin, UNLIMITED, What};
+use super::{
+    Batch, Input, Item, ItemList, Items, Job, Output, Plan, Retries, Stage, Stdin, UNLIMITED, What, Worker,
+};
 use crate::jobfile::values::{Halt, Outcomes, OutputMode, RetryDelay, StartMode, StatusMode};
+
+pub mod escapes;
+mod pipe;
+mod worker;
+
+pub use pipe::PipeArgs;
+pub use worker::parse_worker;
 
 /// What was typed, and what it means by itself.
 #[derive(Debug, Clone)]
@@ -31,6 +40,8 @@ pub struct ExecArgs {
     pub replace: Option<Vec<u8>>,
     pub once: bool,
     pub repeat: Option<u64>,
+    pub pipe: Option<PipeArgs>,
+    pub worker: Option<Worker>,
     /// COMMAND is a script.
     pub script: bool,
     /// As typed, `bash -eu`; implies `script`.
@@ -44,7 +55,8 @@ pub struct ExecArgs {
     pub stderr: Option<Vec<u8>>,
     pub start: StartMode,
     pub timeout: Option<Duration>,
-    pub retries: u32,
+    /// `None`: as usual.
+    pub retries: Option<u32>,
     pub retry_delay: Option<RetryDelay>,
     pub retry_on: Option<Outcomes>,
     pub ok: Option<Outcomes>,
@@ -115,11 +127,18 @@ pub fn split_sources(words: Vec<Vec<u8>>) -> Result<CommandAndSources, ExecError
 pub fn plan(args: ExecArgs) -> Result<Plan, ExecError> {
     check(&args)?;
     let (pool, halt, status) = (args.pool, args.halt, args.status);
+    let queues = args.pipe.iter().map(|pipe| pipe::queue(&args, pipe)).collect();
     let job = Planner { vars: BTreeMap::new(), args }.job()?;
-    Ok(Plan { jobs: vec![job], queues: Vec::new(), pool, halt, status, rerun: None })
+    Ok(Plan { jobs: vec![job], queues, pool, halt, status, rerun: None })
 }
 
 fn check(args: &ExecArgs) -> Result<(), ExecError> {
+    if let Some(pipe) = &args.pipe {
+        return pipe::check(args, pipe);
+    }
+    if args.worker.is_some() {
+        worker::check(args)?;
+    }
     let without_items = args.once || args.repeat.is_some();
     let several = args.fit || args.max_args.is_some_and(|most| most > 1);
     if without_items && !args.sources.is_empty() {
@@ -155,7 +174,7 @@ impl ExecArgs {
     }
 
     fn has_items(&self) -> bool {
-        !self.once && self.repeat.is_none()
+        !self.once && self.repeat.is_none() && self.pipe.is_none()
     }
 
     /// Many small tasks rather than one.
@@ -175,11 +194,16 @@ impl Planner {
     fn job(&self) -> Result<Job, ExecError> {
         let args = &self.args;
         let stage = self.stage()?;
+        if args.worker.is_some() {
+            worker::check_stage(&stage)?;
+        }
         Ok(Job {
             name: stage.name.as_str().into(),
             items: self.items(),
             batch: match args.max_args {
                 _ if args.fit => Batch::Fit,
+                // There it counts records of a block.
+                _ if args.pipe.is_some() => Batch::One,
                 Some(most) if most > 1 => Batch::UpTo(most),
                 _ => Batch::One,
             },
@@ -192,14 +216,14 @@ impl Planner {
             stop_signal: args.stop_signal.unwrap_or(SIGTERM),
             timeout: args.timeout,
             retries: Retries {
-                count: args.retries,
+                count: args.retries.unwrap_or(if args.worker.is_some() { worker::RETRIES } else { 0 }),
                 delay: args.retry_delay.unwrap_or_default(),
                 on: args.retry_on.clone(),
             },
             after: Vec::new(),
             slotless: false,
             daemon: false,
-            worker: None,
+            worker: args.worker.clone(),
             duplex: false,
             on_success: None,
             on_failure: None,
@@ -209,10 +233,12 @@ impl Planner {
 
     fn stage(&self) -> Result<Stage, ExecError> {
         let args = &self.args;
-        let stdin = match &args.stdin {
-            Some(file) => Stdin::File(self.template(file, "--stdin")?),
-            None if args.once => Stdin::Inherit,
-            None => Stdin::Null,
+        let stdin = match (&args.stdin, &args.pipe) {
+            (Some(file), _) => Stdin::File(self.template(file, "--stdin")?),
+            (None, Some(pipe)) => pipe::stdin(pipe),
+            (None, None) if args.once => Stdin::Inherit,
+            (None, None) if args.worker.is_some() => Stdin::Item,
+            (None, None) => Stdin::Null,
         };
         let (name, what) = self.what(&stdin)?;
         Ok(Stage {
@@ -238,7 +264,8 @@ impl Planner {
             let words = words.collect::<Result<Vec<_>, _>>()?;
             let mentioned = words.iter().any(|word| word.0.uses_task())
                 || matches!(stdin, Stdin::File(file) if file.uses_item());
-            let append_item = args.has_items() && args.replace.is_none() && !mentioned;
+            let taken = mentioned || args.worker.is_some();
+            let append_item = args.has_items() && args.replace.is_none() && !taken;
             return Ok((base_name(&args.command[0]), What::Command { words, append_item }));
         }
         let shell = self.shell()?;
@@ -283,15 +310,14 @@ impl Planner {
             let items = words.map(|word| Item { columns: vec![word.clone()] }).collect();
             Items::List(Arc::new(ItemList { items, names: Vec::new() }))
         };
+        if let Some(pipe) = &args.pipe {
+            return pipe::items(args, pipe);
+        }
         match (args.repeat, args.sources.as_slice()) {
             _ if args.once => Items::None,
             (Some(count), _) => Items::Repeat(count),
             (None, []) => {
-                let from = match &args.arg_file {
-                    Some(file) if file.as_os_str() != "-" => Input::File(args.base.join(file)),
-                    _ => Input::Stdin,
-                };
-                Items::Lines { from, separator: args.separator, skip_empty: args.skip_empty }
+                Items::Lines { from: input(args), separator: args.separator, skip_empty: args.skip_empty }
             }
             (None, [words]) => list(words),
             (None, sources) => Items::Product(sources.iter().map(list).collect()),
@@ -344,6 +370,14 @@ impl Planner {
 
     fn names(&self) -> Names<'_> {
         Names { items: self.args.has_items(), columns: &[], vars: &self.vars, args: None, open: false }
+    }
+}
+
+/// `-a FILE`, or stdin.
+fn input(args: &ExecArgs) -> Input {
+    match &args.arg_file {
+        Some(file) if file.as_os_str() != "-" => Input::File(args.base.join(file)),
+        _ => Input::Stdin,
     }
 }
 

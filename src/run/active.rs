@@ -6,6 +6,7 @@ use std::sync::Arc;
 use nix::unistd::Pid;
 
 use super::feed::Feed;
+use super::hook::Hooked;
 use super::queues::{Inlet, Queues};
 use crate::event::{Exit, Time};
 use crate::flow::output::Outputs;
@@ -83,6 +84,8 @@ pub struct Active {
     pub stderr_tail: Vec<u8>,
     /// A signal was sent to it by prun.
     pub stopping: bool,
+    /// The task itself is over: this is its hook.
+    pub hook: Option<Box<Hooked>>,
 }
 
 /// How the task's processes are reached.

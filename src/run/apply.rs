@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Run;
-use super::active::Work;
+use super::active::{Active, Work};
 use super::local::Start;
 use super::source::Pulled;
 use super::tell;
-use crate::event::{Exit, Outcome, RunEvent, TaskName};
+use crate::event::{Detail, Exit, Outcome, RunEvent, TaskName};
 use crate::flow::output::{Dest, Op};
 use crate::plan::{Item, Items};
 use crate::sched::{Action, Event, TaskId};
@@ -31,22 +31,24 @@ impl Run {
             Action::StartWorker { .. }
             | Action::Give { .. }
             | Action::EndInput { .. }
-            | Action::WorkerEnded { .. }
-            | Action::Hook { .. } => {}
+            | Action::WorkerEnded { .. } => {}
+            Action::Hook { task, outcome } => self.hook(task, outcome),
             Action::Signal { task, signal } => self.local.stop(task, signal),
             Action::Kill { task } => self.local.stop(task, nix::libc::SIGKILL),
             Action::Retry { task, outcome, delay } => self.retry(task, outcome, delay),
             Action::End { task, outcome, attempts } => self.end(task, outcome, attempts),
             Action::Live(task) => self.outputs.let_flow(task.place as usize),
             Action::Tell(event) => {
-                if let RunEvent::JobEnded { job, .. } = event {
-                    self.local.forget_job(job);
-                    self.sources.close(job, &self.poller);
-                }
                 if let RunEvent::JobEnded { job, .. } | RunEvent::JobSkipped { job, .. } = event {
+                    self.local.forget_job(job);
+                    self.outputs.job_ended(job);
+                    self.sources.close(job, &self.poller);
                     self.local.queues.job_ended(job);
                 }
                 self.tell(&event);
+                if let RunEvent::JobEnded { job, .. } | RunEvent::JobSkipped { job, .. } = event {
+                    self.end_of_chain(job);
+                }
             }
             Action::Finish => self.finished = true,
         }
@@ -57,6 +59,9 @@ impl Run {
             self.print_reader(job);
             self.events.push_back(Event::NoMoreItems(job));
             return;
+        }
+        if let Items::Of(_) = self.plan.jobs[job].items {
+            return self.pull_passed(job, 1);
         }
         match self.sources.next(job, &mut self.local.queues) {
             Pulled::Items(items, names) => {
@@ -90,7 +95,7 @@ impl Run {
         }
     }
 
-    fn keep_work(&mut self, task: TaskId, items: Vec<Item>, names: Arc<[String]>) {
+    pub(super) fn keep_work(&mut self, task: TaskId, items: Vec<Item>, names: Arc<[String]>) {
         let (job, seq) = self.supervisor.task(task);
         let place = task.place as usize;
         if self.works.len() <= place {
@@ -156,6 +161,13 @@ impl Run {
         self.tell(&RunEvent::Retrying { task: name, attempt: active.attempt, outcome, delay });
     }
 
+    fn detail(&self, work: &Work, mut active: Option<Active>, attempts: u32) -> Box<Detail> {
+        match active.as_mut().and_then(|active| Some((active.hook.take()?, &active.stderr_tail))) {
+            Some((hooked, stderr)) => hooked.told(stderr, attempts),
+            None => Box::new(tell::detail(&self.plan, work, active.as_ref(), attempts, self.now)),
+        }
+    }
+
     fn end(&mut self, task: TaskId, outcome: Outcome, attempts: u32) {
         let place = task.place as usize;
         let (local, mut shared) = self.local();
@@ -174,16 +186,13 @@ impl Run {
             self.outputs.ended((work.job, work.seq));
         }
         let name = TaskName { job: work.job, seq: work.seq };
-        let detail = outcome
-            .is_failure()
-            .then(|| Box::new(tell::detail(&plan, &work, active.as_ref(), attempts, self.now)));
+        let detail = outcome.is_failure().then(|| self.detail(&work, active, attempts));
         // What the task wrote comes before what is said of it.
         self.write_out();
         if left {
-            let what = tell::task_name(job, work.seq);
-            let why = format!("{what} ended, but something that it started still holds its output open");
-            self.tell(&RunEvent::Warning(why));
+            self.warn_of_leftover(&work);
         }
-        self.tell(&RunEvent::TaskEnded { task: name, outcome, detail });
+        self.tell(&RunEvent::TaskEnded { task: name, outcome: outcome.clone(), detail });
+        self.pass_on(&work, &outcome);
     }
 }

@@ -6,10 +6,12 @@ mod running;
 mod space;
 
 mod after;
+mod chains;
 mod data;
 mod exec;
 mod files;
 mod halt;
+mod hooks;
 mod hostile;
 mod jobfiles;
 mod output;

@@ -4,6 +4,7 @@
 //! - `start`: attempts begin
 //! - `bytes`: their pipes
 //! - `end`: processes exit, attempts are forgotten
+//! - `hook`: hooks start in the place of their task
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -26,6 +27,7 @@ use crate::sched::{Event, TaskId};
 
 mod bytes;
 mod end;
+mod hook;
 mod start;
 
 /// A pipe of a capture holds no more than this.
@@ -134,6 +136,7 @@ impl Local {
     }
 
     pub fn forget_job(&mut self, job: usize) {
-        self.launch.forget(job, self.plan.jobs[job].stages.len());
+        // Behind the stages stand the hooks.
+        self.launch.forget(job, self.plan.jobs[job].stages.len() + 2);
     }
 }

@@ -1,0 +1,89 @@
+//! Options of `--pipe`.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+
+use clap::Args;
+
+use super::super::Instead;
+use super::values::{parse_count, parse_size};
+use crate::plan::exec::PipeArgs;
+use crate::plan::exec::escapes::unescape;
+use crate::ui::phrases::escape;
+
+const PIPE: &str = "Blocks of a stream";
+
+/// What belongs to items, of which there are none.
+const NOT_WITH: [&str; 9] =
+    ["null", "delimiter", "fit", "replace", "no_run_if_empty", "repeat", "once", "stdin", "worker"];
+
+#[derive(Args, Debug)]
+pub struct Pipe {
+    /// Cut stdin (or -a FILE) into blocks of whole lines, one to the stdin of each task
+    ///
+    /// Of a regular file only the ends of blocks are looked for: its data goes to the tasks within the kernel.
+    /// `-n N` gives N records to a task.
+    #[arg(long, alias = "pipepart", conflicts_with_all = NOT_WITH, help_heading = PIPE)]
+    pipe: bool,
+
+    /// Make blocks of about this size: 64KiB, 10MB [default: 1MiB]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = PIPE, hide_short_help = true)]
+    block: Option<usize>,
+
+    /// A record is N lines, not one
+    #[arg(short = 'L', value_name = "N", value_parser = parse_count)]
+    #[arg(help_heading = PIPE, hide_short_help = true)]
+    lines: Option<usize>,
+
+    /// A record begins with STR (\n, \t, \0, \xHH are understood)
+    #[arg(long, value_name = "STR", help_heading = PIPE, hide_short_help = true)]
+    recstart: Option<OsString>,
+
+    /// A record ends with STR [default: \n]; with --recstart only where that follows
+    #[arg(long, value_name = "STR", help_heading = PIPE, hide_short_help = true)]
+    recend: Option<OsString>,
+
+    /// Give the blocks to tasks that live on, each to the one that has least to read
+    #[arg(long, alias = "round", help_heading = PIPE, hide_short_help = true)]
+    round_robin: bool,
+}
+
+impl Pipe {
+    pub fn meaning(&self) -> Result<Option<PipeArgs>, Instead> {
+        if !self.pipe {
+            return self.stray().map_or(Ok(None), |(option, instead)| {
+                Err(Instead::fail(format_args!("`{option}` goes with `--pipe`; {instead}")))
+            });
+        }
+        Ok(Some(PipeArgs {
+            block: self.block,
+            lines: self.lines,
+            record_start: mark("--recstart", &self.recstart)?,
+            record_end: mark("--recend", &self.recend)?,
+            round_robin: self.round_robin,
+        }))
+    }
+
+    /// An option that means nothing without `--pipe`, and what to do.
+    fn stray(&self) -> Option<(&'static str, &'static str)> {
+        let items = "use `-n N` for N lines to one task";
+        let mark = "use `-d C` for what items end with";
+        let add = "add that, or leave it out";
+        [
+            (self.lines.is_some(), "-L", items),
+            (self.recstart.is_some(), "--recstart", mark),
+            (self.recend.is_some(), "--recend", mark),
+            (self.block.is_some(), "--block", add),
+            (self.round_robin, "--round-robin", add),
+        ]
+        .into_iter()
+        .find_map(|(given, option, instead)| given.then_some((option, instead)))
+    }
+}
+
+fn mark(option: &str, text: &Option<OsString>) -> Result<Option<Vec<u8>>, Instead> {
+    let Some(text) = text else { return Ok(None) };
+    unescape(text.as_bytes())
+        .map(Some)
+        .map_err(|why| Instead::fail(format_args!("`{option} {}`: {why}", escape(text.as_bytes()))))
+}

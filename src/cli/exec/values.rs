@@ -1,0 +1,23 @@
+//! How the values of these options are spelt.
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
+pub use crate::jobfile::values::parse_size;
+use crate::jobfile::values::{StartMode, parse_start};
+use crate::plan::exec::escapes::unescape;
+
+pub fn start_parser() -> impl TypedValueParser<Value = StartMode> {
+    PossibleValuesParser::new(["spawn", "fork"]).try_map(|word| parse_start(&word))
+}
+
+pub fn parse_count(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|&count| count > 0).ok_or_else(|| "expected a number from 1".into())
+}
+
+/// One byte, as xargs takes it: itself, or an escape as in C.
+pub fn parse_delimiter(text: &str) -> Result<u8, String> {
+    match unescape(text.as_bytes())?[..] {
+        [byte] => Ok(byte),
+        _ => Err("expected one byte, or an escape such as `\\n`, `\\t`, `\\0`".into()),
+    }
+}
