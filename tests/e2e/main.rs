@@ -23,3 +23,4 @@ mod status;
 mod stop;
 mod terminal;
 mod time;
+mod workers;
