@@ -2,12 +2,15 @@
 //!
 //! - [`dialogue`]: what is said to a child that speaks first
 //! - [`output`]: what tasks write: grouping, order, tags, whole lines; says what to write, spill and copy
-//! - [`records`]: a stream cut into records
+//! - [`cut`], [`queue`]: the records of a queue, and who gets them
+//! - [`records`]: a stream cut into items
 //! - [`table`]: rows of a CSV file
 
+pub mod cut;
 pub mod dialogue;
 pub mod output;
 #[cfg(test)]
 mod output_tests;
+pub mod queue;
 pub mod records;
 pub mod table;
