@@ -23,7 +23,8 @@ pub fn id(fd: BorrowedFd) -> Option<PipeId> {
 pub fn held_by_full_stdout(child: Pid, pipe: PipeId) -> Option<usize> {
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
     // Without a reader there is nothing to open, and nothing that is full for long.
-    let stdout = OpenOptions::new().write(true).custom_flags(flags).open(format!("/proc/{child}/fd/1")).ok()?;
+    let stdout =
+        OpenOptions::new().write(true).custom_flags(flags).open(format!("/proc/{child}/fd/1")).ok()?;
     if id(stdout.as_fd())? != pipe || has_room(stdout.as_fd())? {
         return None;
     }
