@@ -7,10 +7,9 @@ use super::terminal::Terminal;
 use super::wires::Wires;
 use super::{Local, Shared, Start};
 use crate::event::{StartFailure, Time};
-use crate::flow::output::{Dest, LaneSpec, Order, Policy};
+use crate::flow::output::{Dest, LaneSpec, Order};
 use crate::os;
 use crate::os::poller::Interest;
-use crate::plan::OutputMode;
 use crate::plan::template::{Scope, Template};
 use crate::plan::{Job, Stage, Stdin};
 use crate::run::active::{Active, Group, Process, Tap};
@@ -19,7 +18,7 @@ use crate::run::duplex::Duplex;
 use crate::run::launch::{Attempt, ChildEnds};
 use crate::run::queues::{Inlet, takes_whole_records};
 use crate::run::token::Token;
-use crate::run::wiring::{Source, Stream, Target, no_pipe};
+use crate::run::wiring::{Source, Stream, Target, no_pipe, policy};
 use crate::sched::Event;
 
 impl Local {
@@ -29,11 +28,7 @@ impl Local {
         let job = &plan.jobs[start.work.job];
         let task = start.task;
         let order: Option<Order> = job.keep_order.then_some((start.work.job, start.work.seq));
-        let policy = match (job.output, start.last_attempt) {
-            (OutputMode::Group, true) => Policy::Hold,
-            (OutputMode::Group, false) => Policy::HoldFast,
-            (OutputMode::Line | OutputMode::Raw, _) => Policy::Flow,
-        };
+        let policy = policy(job, start.last_attempt);
         let mut active = Active::new(task, start.work, start.slot, start.attempt, now);
         let mut wires = Wires::default();
         let result = self.start_stages(job, &mut active, &mut wires, shared);
