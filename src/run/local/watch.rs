@@ -78,7 +78,7 @@ impl Local {
         let plan = Arc::clone(&self.plan);
         let Some(active) = self.get_mut(id) else { return };
         let ok = &plan.jobs[active.work.job].stages[stage].ok;
-        let failed = status::pipeline(&[(Some(exit), ok)]).1.is_failure();
+        let failed = status::pipeline(&[(Some(exit), ok)], false).1.is_failure();
         if let Some(why) = active.talk.as_mut().and_then(|talk| talk.ended())
             && !failed
             && !active.stopping
