@@ -6,7 +6,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::queues::Queues;
 use super::token::Token;
+use crate::flow::queue::Taken;
 use crate::flow::records::Splitter;
 use crate::flow::table::Table;
 use crate::os;
@@ -14,7 +16,7 @@ use crate::os::input::SharedInput;
 use crate::os::poller::{Interest, Poller};
 use crate::plan::argv::Fitter;
 use crate::plan::items::{self, ItemIter};
-use crate::plan::{Batch, Input, Item, Items, Job, Plan, What};
+use crate::plan::{Batch, Input, Item, Items, Job, Plan, QueueId, What};
 
 /// The answer to a pull.
 pub enum Pulled {
@@ -57,15 +59,26 @@ impl Sources {
     }
 
     /// What the next task of the job works on.
-    pub fn next(&mut self, job: usize) -> Pulled {
+    pub fn next(&mut self, job: usize, queues: &mut Queues) -> Pulled {
         if self.sources[job].is_none() {
-            match Source::open(&self.plan.jobs[job], self.room) {
+            match Source::open(job, &self.plan.jobs[job], self.room) {
                 Ok(source) => self.sources[job] = Some(source),
                 Err(why) => return Pulled::Failed(why),
             }
         }
         let Some(source) = &mut self.sources[job] else { return Pulled::End };
-        source.next(self.plan.jobs[job].batch)
+        if let Some(why) = source.failed.take() {
+            return Pulled::Failed(why);
+        }
+        source.next(self.plan.jobs[job].batch, queues)
+    }
+
+    /// Why there was no next one, told before that mattered: to be told again. What comes again by itself need not
+    /// be kept.
+    pub fn put_back(&mut self, job: usize, pulled: Pulled) {
+        if let (Pulled::Failed(why), Some(source)) = (pulled, &mut self.sources[job]) {
+            source.failed = Some(why);
+        }
     }
 
     /// How many more tasks the job will have, if the end of its items was read.
@@ -115,6 +128,8 @@ struct Source {
     batch: Vec<Item>,
     /// The item that did not fit into the last batch.
     left_over: Option<Item>,
+    /// It was found that it can't be read on.
+    failed: Option<String>,
     fit: Option<Fit>,
 }
 
@@ -129,6 +144,12 @@ enum Kind {
     Memory(ItemIter),
     Glob(Paths),
     Stream(Box<Stream>),
+    /// Records for this job.
+    Queue {
+        job: usize,
+        queue: QueueId,
+        separator: Option<u8>,
+    },
 }
 
 struct Paths {
@@ -162,9 +183,12 @@ enum Next {
 }
 
 impl Source {
-    fn open(job: &Job, room: usize) -> Result<Source, String> {
+    fn open(index: usize, job: &Job, room: usize) -> Result<Source, String> {
         let kind = match &job.items {
             Items::Glob { pattern, base } => Kind::Glob(Paths::open(pattern, base)?),
+            Items::Queue { queue, separator } => {
+                Kind::Queue { job: index, queue: *queue, separator: *separator }
+            }
             Items::Lines { from, separator, skip_empty } => {
                 let form = Form::Records(Splitter::new(*separator, *skip_empty));
                 Kind::Stream(Stream::open(from, form)?)
@@ -184,14 +208,14 @@ impl Source {
             Fit { fitter: Fitter::new(&what, &job.name, fixed, room), what }
         });
         let names = items::column_names(&job.items).into();
-        Ok(Source { kind, names, batch: Vec::new(), left_over: None, fit })
+        Ok(Source { kind, names, batch: Vec::new(), left_over: None, failed: None, fit })
     }
 
-    fn next(&mut self, batch: Batch) -> Pulled {
+    fn next(&mut self, batch: Batch, queues: &mut Queues) -> Pulled {
         loop {
             let next = match self.left_over.take() {
                 Some(item) => Ok(Next::Item(Some(item))),
-                None => self.one(),
+                None => self.one(queues),
             };
             match next {
                 Ok(Next::Item(None)) => return Pulled::Items(Vec::new(), Arc::clone(&self.names)),
@@ -224,13 +248,30 @@ impl Source {
         Pulled::Items(std::mem::take(&mut self.batch), Arc::clone(&self.names))
     }
 
-    fn one(&mut self) -> Result<Next, String> {
+    fn one(&mut self, queues: &mut Queues) -> Result<Next, String> {
         match &mut self.kind {
             Kind::Memory(iter) => Ok(iter.next().map_or(Next::End, Next::Item)),
             Kind::Glob(paths) => paths.next(),
             Kind::Stream(stream) => stream.next(&mut self.names),
+            Kind::Queue { job, queue, separator } => Ok(record(queues, *queue, *job, *separator)),
         }
     }
+}
+
+/// A record of a queue as an item.
+fn record(queues: &mut Queues, queue: QueueId, job: usize, separator: Option<u8>) -> Next {
+    let span = match queues.take(queue, job) {
+        Taken::Record(span) => span,
+        Taken::Wait => return Next::Wait,
+        Taken::End => return Next::End,
+    };
+    let Some(bytes) = span.bytes() else { return Next::End };
+    let bytes = bytes.strip_suffix(queues.ending(queue)).unwrap_or(bytes);
+    let columns = match separator {
+        Some(separator) => bytes.split(|&byte| byte == separator).map(<[u8]>::to_vec).collect(),
+        None => vec![bytes.to_vec()],
+    };
+    Next::Item(Some(Item { columns }))
 }
 
 impl Paths {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,11 +13,11 @@ use super::feed::{Fed, Feed};
 use super::hook::has_hooks;
 use super::sinks::Sinks;
 use crate::event::StartFailure;
-use crate::flow::output::{Dest, LaneSpec};
+use crate::flow::output::{Dest, LaneSpec, Policy};
 use crate::os;
 use crate::plan::OutputMode;
 use crate::plan::template::{Scope, Template};
-use crate::plan::{Items, Job, Output, Stage, Stdin};
+use crate::plan::{Items, Job, Output, QueueId, Stage, Stdin};
 
 /// Which of a stage's outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -34,6 +34,10 @@ pub enum Target {
     File(OwnedFd),
     /// Through prun.
     Lanes(Vec<LaneSpec>),
+    /// Through prun, into a queue.
+    Queue(QueueId, Vec<LaneSpec>),
+    /// To prun, as answers of a worker.
+    Answers,
     /// The next stage.
     Pipe,
     /// Where stdout goes.
@@ -60,6 +64,13 @@ pub enum Source {
     Owned(OwnedFd),
     /// The child's end, and what is still to be written to ours.
     Fed(OwnedFd, Option<Feed>),
+    /// The child's end, and ours, which gets the records of a queue.
+    Queue {
+        queue: QueueId,
+        ahead: bool,
+        child: OwnedFd,
+        ours: OwnedFd,
+    },
 }
 
 /// Where much flows, a pipe gets more room than a new one has: fewer rounds through the loop.
@@ -70,11 +81,14 @@ impl Wiring {
         Ok(Wiring { null: os::files::dev_null()?, open: None, job_files: HashMap::new() })
     }
 
-    /// What the first stage reads.
-    pub fn stdin(&mut self, stage: &Stage, scope: &Scope) -> Result<Source, StartFailure> {
+    /// What the first stage reads. `whole`: items are fed as they are, without a newline.
+    pub fn stdin(&mut self, stage: &Stage, scope: &Scope, whole: bool) -> Result<Source, StartFailure> {
         match &stage.stdin {
-            Stdin::Null | Stdin::Pipe | Stdin::Queue { .. } | Stdin::Dialogue(_) => {
-                Ok(Source::Kept(self.null.as_raw_fd()))
+            Stdin::Null | Stdin::Pipe | Stdin::Dialogue(_) => Ok(Source::Kept(self.null.as_raw_fd())),
+            Stdin::Queue { queue, ahead } => {
+                let (child, ours) = os_pipe::pipe().map_err(|error| no_pipe(&error))?;
+                os::own::set_nonblocking(ours.as_fd()).map_err(|error| no_pipe(&error.into()))?;
+                Ok(Source::Queue { queue: *queue, ahead: *ahead, child: child.into(), ours: ours.into() })
             }
             Stdin::Inherit => Ok(Source::Kept(0)),
             Stdin::Open => {
@@ -87,14 +101,16 @@ impl Wiring {
                 let mut bytes = Vec::new();
                 for item in scope.items {
                     bytes.extend_from_slice(&item.columns.join(&b'\t'));
-                    bytes.push(b'\n');
+                    if !whole {
+                        bytes.push(b'\n');
+                    }
                 }
-                feed(bytes)
+                feed(bytes).map(|(fd, feed)| Source::Fed(fd, feed))
             }
             Stdin::Text(text) => {
                 let mut bytes = Vec::new();
                 text.render(scope, &mut bytes);
-                feed(bytes)
+                feed(bytes).map(|(fd, feed)| Source::Fed(fd, feed))
             }
             Stdin::File(path) => {
                 let path = path_of(path, &stage.base, scope);
@@ -115,6 +131,9 @@ impl Wiring {
         sinks: &mut Sinks,
     ) -> Result<Target, StartFailure> {
         let (index, job) = job;
+        if job.worker.is_some() && stream == Stream::Stdout {
+            return Ok(Target::Answers);
+        }
         let (own, shown) = match stream {
             Stream::Stdout => (1, Dest::Stdout),
             Stream::Stderr => (2, Dest::Stderr),
@@ -129,8 +148,11 @@ impl Wiring {
         let for_hook = has_hooks(job) && stage + 1 == job.stages.len() && stream == Stream::Stdout;
         let mut target = match output {
             Output::Null if for_hook => Target::Lanes(Vec::new()),
-            Output::Null | Output::Queue { .. } => Target::Kept(self.null.as_raw_fd()),
+            Output::Null => Target::Kept(self.null.as_raw_fd()),
             Output::Inherit => Target::Kept(own),
+            Output::Queue { queue, show } => {
+                Target::Queue(*queue, if *show { vec![shown] } else { Vec::new() })
+            }
             Output::Pipe => Target::Pipe,
             Output::Stdout => Target::Stdout,
             Output::Show if job.output == OutputMode::Raw => Target::Kept(own),
@@ -156,12 +178,42 @@ impl Wiring {
                 }
             }
         };
-        if let Target::Lanes(lanes) = &mut target
+        if let Target::Lanes(lanes) | Target::Queue(_, lanes) = &mut target
             && for_hook
         {
             lanes.push(file(Dest::Hook, false));
         }
         Ok(target)
+    }
+
+    /// Where a worker's answer goes, but for queues.
+    pub fn answer(
+        &mut self,
+        (index, job): (usize, &Job),
+        scope: &Scope,
+        tag: Option<Arc<[u8]>>,
+        sinks: &mut Sinks,
+    ) -> Vec<LaneSpec> {
+        let stage = &job.stages[0];
+        let shown = LaneSpec { dest: Dest::Stdout, tag, own: false };
+        match &stage.stdout {
+            Output::Show | Output::Inherit | Output::Queue { show: true, .. } => vec![shown],
+            Output::File { path, append, show, per_task } => {
+                let path = path_of(path, &stage.base, scope);
+                let key = (index, 0, Stream::Stdout);
+                let dest = match per_task {
+                    true => Some(sinks.open_file(path, *append)),
+                    false => match self.job_file(key, path, *append, false, sinks) {
+                        Ok(JobFile::Lane(dest)) => Some(*dest),
+                        // Only what children write themselves.
+                        Ok(JobFile::Direct(_)) | Err(_) => None,
+                    },
+                };
+                let file = dest.map(|dest| LaneSpec { dest, tag: None, own: *per_task });
+                show.then_some(shown).into_iter().chain(file).collect()
+            }
+            Output::Null | Output::Queue { show: false, .. } | Output::Pipe | Output::Stdout => Vec::new(),
+        }
     }
 
     /// `direct`: the children write it themselves.
@@ -190,7 +242,7 @@ impl Wiring {
 }
 
 /// A pipe from which a child reads these bytes.
-pub fn feed(bytes: Vec<u8>) -> Result<Source, StartFailure> {
+pub fn feed(bytes: Vec<u8>) -> Result<(OwnedFd, Option<Feed>), StartFailure> {
     let (reader, mut feed) = Feed::new().map_err(|error| no_pipe(&error))?;
     if bytes.len() > PIPE {
         os::io::set_pipe_size(feed.fd(), BIG_PIPE);
@@ -199,7 +251,7 @@ pub fn feed(bytes: Vec<u8>) -> Result<Source, StartFailure> {
     feed.end();
     // Most feeds fit into the pipe and cost the loop nothing more.
     let rest = (feed.write() != Fed::Over).then_some(feed);
-    Ok(Source::Fed(reader, rest))
+    Ok((reader, rest))
 }
 
 /// A path of a job, seen from its folder.
@@ -208,6 +260,15 @@ pub fn path_of(path: &Template, base: &Path, scope: &Scope) -> PathBuf {
     let mut bytes = Vec::new();
     path.render(scope, &mut bytes);
     base.join(PathBuf::from(std::ffi::OsString::from_vec(bytes)))
+}
+
+/// When what a task writes is shown.
+pub fn policy(job: &Job, last_attempt: bool) -> Policy {
+    match (job.output, last_attempt) {
+        (OutputMode::Group, true) => Policy::Hold,
+        (OutputMode::Group, false) => Policy::HoldFast,
+        (OutputMode::Line | OutputMode::Raw, _) => Policy::Flow,
+    }
 }
 
 fn no_file(path: &Path, error: &io::Error) -> StartFailure {

@@ -46,6 +46,7 @@ fn tour() {
     let count = |job: &str| ended.lines().iter().filter(|line| line.starts_with(&format!("{job}\t"))).count();
     assert_eq!((count("machine"), count("hash"), count("lines"), count("words")), (2, 24, 6, 3));
     in_order(&ended, &["words\t      4 them", "pipe\t100000 lines were enough; then the writer was stopped"]);
+    assert_eq!((count("worker"), count("reader")), (6, 6));
     ended.stdout_has("total\n").stdout_has("retry\tit worked at attempt 3\n").stdout_has("end\t");
     let widest = ended.lines().iter().map(|line| line.replace('\t', "        ").chars().count()).max();
     ended.check(widest <= Some(80), "it fits on 80 columns");

@@ -1,6 +1,6 @@
 //! A task's output is kept for its hook, and what the hook writes stands behind it.
 
-use super::{Dest, Lane, LaneSpec, Op, Outputs, SpillId};
+use super::{Lane, LaneSpec, Op, Outputs, SpillId};
 
 /// What a task wrote for its hook.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,11 +51,5 @@ impl Outputs {
             lane.forget(&mut self.ops);
         }
         others
-    }
-}
-
-impl Lane {
-    pub(super) fn is_for_hook(&self) -> bool {
-        self.spec.dest == Dest::Hook
     }
 }

@@ -7,6 +7,7 @@ use super::walk::Walk;
 use crate::jobfile::keys::Table;
 use crate::jobfile::mistakes::Mistake;
 use crate::jobfile::model::{Each, Spanned};
+use crate::jobfile::near::alternatives;
 
 /// The keys that name a source.
 const SOURCES: [&str; 6] = ["seq", "lines", "glob", "csv", "queue", "job"];
@@ -161,7 +162,7 @@ fn source<'a>(walk: &mut Walk<'a>, table: &Section<'a>) -> Option<Each> {
         "glob" => walk.path("glob", found.node).map(Each::Glob),
         "queue" => {
             let separator = walk.value(table, "separator", "a string", separator);
-            walk.string("queue", found.node).map(|name| Each::Queue { name, separator })
+            walk.queue_name(found.node).map(|name| Each::Queue { name, separator })
         }
         "job" => walk.string("job", found.node).map(Each::Job),
         _ => {
@@ -174,15 +175,19 @@ fn source<'a>(walk: &mut Walk<'a>, table: &Section<'a>) -> Option<Each> {
 
 /// Each option belongs to one source.
 fn options_fit(walk: &mut Walk, table: &Section, source: &str) {
-    for (option, of) in [("nul", "lines"), ("separator", "csv"), ("header", "csv")] {
-        let of_queue = (option, source) == ("separator", "queue");
-        let Some(found) = table.get(option).filter(|_| source != of && !of_queue) else { continue };
+    let options: [(_, &[&str]); 3] =
+        [("nul", &["lines"]), ("separator", &["csv", "queue"]), ("header", &["csv"])];
+    for (option, of) in options {
+        let Some(found) = table.get(option).filter(|_| !of.contains(&source)) else { continue };
         let mistake = if (option, source) == ("separator", "lines") {
             // Columns of lines are planned.
             Mistake::at(found.key_span, "`separator` of `lines` is not supported by this version of prun")
                 .help("`csv` has columns, and one without a header has `header = false`")
         } else {
-            Mistake::at(found.key_span, format!("`{option}` goes with `{of}`, not with `{source}`"))
+            Mistake::at(
+                found.key_span,
+                format!("`{option}` goes with {}, not with `{source}`", alternatives(of)),
+            )
         };
         walk.mistake(mistake);
     }

@@ -2,7 +2,6 @@
 
 use toml::de::DeValue;
 
-use super::queue::pattern;
 use super::section::{Found, Node, Section};
 use super::walk::Walk;
 use crate::jobfile::keys::Table;
@@ -75,7 +74,7 @@ fn stdin_table<'a>(walk: &mut Walk<'a>, table: &Section<'a>) -> Option<Stdin> {
                 "pipe" => walk.string("pipe", found.node).map(Stdin::Pipe),
                 "queue" => {
                     let ahead = ahead(walk, table);
-                    walk.string("queue", found.node).map(|name| Stdin::Queue { name, ahead })
+                    walk.queue_name(found.node).map(|name| Stdin::Queue { name, ahead })
                 }
                 _ => {
                     let timeout = walk.duration(table, "timeout");
@@ -112,17 +111,18 @@ fn options_fit(walk: &mut Walk, table: &Section, source: &str) {
     }
 }
 
-/// How many records a reader has before it: one, or as many as a pipe holds.
+/// `ahead = 1`: the reader has one record before it, not as many as its pipe holds.
 fn ahead(walk: &mut Walk, table: &Section) -> bool {
-    let Some(number) = walk.positive(table, "ahead") else { return false };
-    if number > 1
-        && let Some(found) = table.get("ahead")
-    {
-        let help = "leave it out: then a reader has as many records before it as a pipe holds";
-        let mistake = Mistake::at(found.node.span(), "wrong value of `ahead`").label("expected 1");
-        walk.mistake(mistake.help(help));
+    let Some(found) = table.get("ahead") else { return false };
+    match walk.count(table, "ahead") {
+        None => false,
+        Some(1) => true,
+        Some(_) => {
+            let mistake = Mistake::at(found.node.span(), "wrong value of `ahead`").label("expected `1`");
+            walk.mistake(mistake.help("without `ahead` a reader is given as many records as its pipe holds"));
+            false
+        }
     }
-    true
 }
 
 fn dialogue<'a>(walk: &mut Walk<'a>, found: &Found<'a>) -> Option<Vec<Step>> {
@@ -147,7 +147,7 @@ fn step<'a>(walk: &mut Walk<'a>, node: Node<'a>, help: &str) -> Option<Step> {
     let before = walk.wrong();
     let table = Section::new("a step of `dialogue`".to_owned(), node.span(), own);
     walk.check_keys(&table, Table::Step);
-    let expect = table.get("expect").and_then(|found| pattern(walk, "expect", found.node));
+    let expect = walk.pattern(&table, "expect");
     let send = table.get("send").and_then(|found| walk.any_string("send", found.node));
     if walk.wrong() == before
         && let Some(missing) = ["expect", "send"].into_iter().find(|key| table.get(key).is_none())
@@ -166,13 +166,13 @@ pub(super) fn output<'a>(walk: &mut Walk<'a>, section: &Section<'a>, key: &'stat
         words.push(("stdout", 3));
     }
     match found.node.get_ref() {
-        DeValue::Table(_) => {
-            found.section(format!("`{key}`")).and_then(|table| output_table(walk, &table, key))
-        }
+        DeValue::Table(_) => found.section(format!("`{key}`")).and_then(|table| output_table(walk, &table)),
         DeValue::String(text) => match one_of(text, &words) {
             Ok(word) => Some([Output::Show, Output::Inherit, Output::Null, Output::Stdout][word].clone()),
             Err(why) => {
-                let help = format!("for a file write `{key} = {{ file = \"…\" }}`");
+                let help = format!(
+                    "for a file write `{key} = {{ file = \"…\" }}`, for a queue `{key} = {{ queue = \"…\" }}`"
+                );
                 let mistake = Mistake::at(found.node.span(), format!("wrong value of `{key}`")).label(why);
                 walk.mistake(mistake.help(help));
                 None
@@ -185,23 +185,24 @@ pub(super) fn output<'a>(walk: &mut Walk<'a>, section: &Section<'a>, key: &'stat
     }
 }
 
-fn output_table<'a>(walk: &mut Walk<'a>, table: &Section<'a>, key: &str) -> Option<Output> {
+fn output_table<'a>(walk: &mut Walk<'a>, table: &Section<'a>) -> Option<Output> {
     let before = walk.wrong();
     walk.check_keys(table, Table::Output);
     let show = walk.flag(table, "show").unwrap_or(false);
     let append = walk.flag(table, "append");
-    if walk.wrong() > before && table.get("file").is_none() && table.get("queue").is_none() {
-        return None;
-    }
-    let found = walk.one_of_keys(table, &["file", "queue"], &format!("`{key}`"))?;
+    // A job's queue takes the place of the file of `[defaults]`, and the other way round.
+    let keys = ["file", "queue"];
+    let own: Vec<_> =
+        keys.into_iter().filter(|key| table.own.contains_key(*key) && table.get(key).is_some()).collect();
+    let found = walk.one_of_keys(table, if own.is_empty() { &keys } else { &own }, before)?;
     if found.key == "file" {
         let path = walk.path("file", found.node)?;
         return Some(Output::File { path, append: append.unwrap_or(false), show });
     }
-    if let Some(append) = table.get("append") {
+    if let Some(append) = table.get("append").filter(|_| own.is_empty() || table.own.contains_key("append")) {
         walk.mistake(Mistake::at(append.key_span, "`append` goes with `file`, not with `queue`"));
     }
-    walk.string("queue", found.node).map(|name| Output::Queue { name, show })
+    walk.queue_name(found.node).map(|name| Output::Queue { name, show })
 }
 
 /// `env`: names and values, those of `[defaults]` first.

@@ -30,7 +30,7 @@ pub(super) fn read<'a>(
 ) -> Job {
     let before = walk.wrong();
     let name = Spanned { value: name.get_ref().to_string(), span: name.span() };
-    walk.check_name("job", &name);
+    walk.check_name("job", &name.value, &name.span);
     let section = Section::layered(format!("job `{}`", name.value), span, own, defaults);
     walk.check_keys(&section, Table::Job);
     walk.check_raw(&section);
@@ -38,7 +38,7 @@ pub(super) fn read<'a>(
     let mut job = settings(walk, &section, name);
     job.comment = comment;
     // Only its own keys: `[defaults]` was told off for these.
-    let alone = Section::new(section.title, section.span, own);
+    let alone = Section::new(section.title.clone(), section.span.clone(), own);
     job.each = each::read(walk, &alone);
     job.repeat = walk.count(&alone, "repeat").map(u64::from);
     job.pool = walk.pool(&alone);
@@ -47,7 +47,8 @@ pub(super) fn read<'a>(
     check_items(walk, &alone);
     let whole = walk.wrong() == before && walk.is_complete();
     job.what = what(walk, &alone, &job.name, whole);
-    check_shell(walk, &alone, job.what.as_ref());
+    let hooks = ["on_success", "on_failure"].iter().any(|hook| has_script(&section, hook));
+    check_shell(walk, &alone, job.what.as_ref(), hooks);
     job.given = JOB
         .iter()
         .filter_map(|key| own.get_key_value(key.name).map(|(name, _)| (key.name, name.span())))
@@ -67,15 +68,20 @@ fn check_items(walk: &mut Walk, section: &Section) {
     }
 }
 
+/// The command that it has under this key is one for the shell.
+fn has_script(section: &Section, key: &'static str) -> bool {
+    section.get(key).is_some_and(|found| found.node.get_ref().is_table())
+}
+
 /// A `shell` that has nothing to do is a misunderstanding.
-fn check_shell(walk: &mut Walk, section: &Section, what: Option<&What>) {
+fn check_shell(walk: &mut Walk, section: &Section, what: Option<&What>, hooks: bool) {
     let is_script = |command: &Command| matches!(command, Command::Script(_));
     let idle = match what {
         None => false,
         Some(What::Command(command)) => !is_script(command),
         Some(What::Pipeline(stages)) => !stages.iter().any(|stage| is_script(&stage.command)),
     };
-    if let Some(found) = section.get("shell").filter(|_| idle) {
+    if let Some(found) = section.get("shell").filter(|_| idle && !hooks) {
         let mistake =
             Mistake::at(found.key_span, format!("{} has a `shell`, but no `script`", section.title));
         walk.mistake(mistake.help("a `command` is run without a shell; a text for the shell is a `script`"));

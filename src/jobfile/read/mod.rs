@@ -11,6 +11,7 @@ use super::keys::Table;
 use super::mistakes::{Mistake, Mistakes};
 use super::model::{Job, JobFile, Queue, Run, Spanned};
 
+mod checks;
 mod each;
 mod io;
 mod job;

@@ -1,4 +1,4 @@
-//! `[queues.NAME]`, and the patterns and sizes that it shares with other tables.
+//! `[queues.NAME]`.
 
 use toml::Spanned as Toml;
 use toml::de::{DeString, DeTable, DeValue};
@@ -7,12 +7,9 @@ use super::section::{Found, Node, Section};
 use super::walk::Walk;
 use crate::jobfile::keys::Table;
 use crate::jobfile::mistakes::Mistake;
-use crate::jobfile::model::{Pattern, Queue, Records, Spanned};
+use crate::jobfile::model::{Queue, Records, Spanned};
 use crate::jobfile::near::nearest;
-use crate::jobfile::values;
-
-/// A compiled pattern takes no more than this.
-const LARGEST_PATTERN: usize = 1 << 20;
+use crate::jobfile::values::one_of;
 
 pub(super) fn queues<'a>(walk: &mut Walk<'a>, section: &Section<'a>) -> Vec<Queue> {
     let mut queues = Vec::new();
@@ -30,16 +27,14 @@ pub(super) fn queues<'a>(walk: &mut Walk<'a>, section: &Section<'a>) -> Vec<Queu
 
 fn queue<'a>(walk: &mut Walk<'a>, name: &Toml<DeString<'a>>, node: Node<'a>, own: &'a DeTable<'a>) -> Queue {
     let name = Spanned { value: name.get_ref().to_string(), span: name.span() };
-    walk.check_name("queue", &name);
+    walk.check_name("queue", &name.value, &name.span);
     let table = Section::new(format!("queue `{}`", name.value), node.span(), own);
     walk.check_keys(&table, Table::Queue);
-    let capacity = walk.positive(&table, "capacity").map(|records| records as usize);
+    let instead = "with `1` a writer waits until the record before was taken";
+    let capacity = walk.positive(&table, "capacity", instead);
     let records = table.get("records").and_then(|found| records(walk, &found));
-    let to_all = walk.value(&table, "deliver", "a string", |text| match text {
-        "any" => Ok(false),
-        "all" => Ok(true),
-        _ => Err("expected `any` or `all`".to_owned()),
-    });
+    let to_all =
+        walk.value(&table, "deliver", "a string", |text| one_of(text, &[("any", false), ("all", true)]));
     Queue {
         name,
         capacity,
@@ -69,8 +64,9 @@ fn records<'a>(walk: &mut Walk<'a>, found: &Found<'a>) -> Option<Records> {
         walk.wrong_type("records", found.node, "a string or a table", None);
         return None;
     };
+    let before = walk.wrong();
     walk.check_keys(&table, Table::Records);
-    let found = walk.one_of_keys(&table, &["separator", "start", "bytes", "block"], "`records`")?;
+    let found = walk.one_of_keys(&table, &["separator", "start", "bytes", "block"], before)?;
     match found.key {
         "separator" => {
             let text = walk.any_string("separator", found.node)?;
@@ -80,41 +76,23 @@ fn records<'a>(walk: &mut Walk<'a>, found: &Found<'a>) -> Option<Records> {
             }
             Some(Records::Ends(text.value.into_bytes()))
         }
-        "start" => pattern(walk, "start", found.node).map(Records::Starts),
-        "bytes" => size(walk, "bytes", found.node).map(Records::Bytes),
-        _ => size(walk, "block", found.node).map(Records::Block),
+        "start" => start(walk, &table, found.node),
+        "bytes" => walk.size("bytes", found.node).map(Records::Bytes),
+        _ => walk.size("block", found.node).map(Records::Block),
     }
 }
 
-/// A size of at least a byte.
-fn size(walk: &mut Walk, key: &str, node: Node) -> Option<usize> {
-    walk.parsed(key, node, "a size, such as \"1MiB\"", values::parse_size)
-}
-
-/// A regular expression; `^` and `$` match at lines.
-pub(super) fn pattern(walk: &mut Walk, key: &str, node: Node) -> Option<Pattern> {
-    let text = walk.any_string(key, node)?;
-    let built = regex::bytes::RegexBuilder::new(&text.value)
-        .multi_line(true)
-        .size_limit(LARGEST_PATTERN)
-        .dfa_size_limit(LARGEST_PATTERN)
-        .build();
-    match built {
-        Ok(regex) => Some(Pattern { text, regex }),
-        Err(error) => {
-            let mistake = Mistake::at(node.span(), format!("`{key}` is no regular expression"));
-            walk.mistake(mistake.label(last_line(&error)));
-            None
-        }
+/// Where a record begins; that may be at any line, but not at any byte.
+fn start(walk: &mut Walk, table: &Section, node: Node) -> Option<Records> {
+    let pattern = walk.pattern(table, "start")?;
+    // Between bytes that hardly any pattern speaks of, only one that is content with nothing matches nothing.
+    if pattern.regex.find_at(b"\0\0", 1).is_some_and(|found| found.start() == 1 && found.is_empty()) {
+        walk.wrong_value(
+            "start",
+            node,
+            "it matches between any two bytes, so that a record would begin at each",
+        );
+        return None;
     }
-}
-
-/// What is wrong, without the drawing above it.
-fn last_line(error: &regex::Error) -> String {
-    if let regex::Error::CompiledTooBig(_) = error {
-        return "too large".to_owned();
-    }
-    let text = error.to_string();
-    let line = text.lines().last().unwrap_or_default();
-    line.strip_prefix("error: ").unwrap_or(line).to_owned()
+    Some(Records::Starts(pattern))
 }

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use toml::Spanned as Toml;
-use toml::de::{DeString, DeTable, DeValue};
+use toml::de::{DeTable, DeValue};
 
-use super::section::{Found, Node, Section};
+use super::section::{Node, Section};
 use crate::jobfile::keys::{JOB, NOT_IN_DEFAULTS, Table};
 use crate::jobfile::mistakes::{Mistake, Mistakes};
-use crate::jobfile::model::{Span, Spanned, Tag, Text};
+use crate::jobfile::model::{Span, Tag, Text};
 use crate::jobfile::near::nearest;
 use crate::jobfile::values::{self, Halt, Outcomes, OutputMode, PoolSize};
 
@@ -153,24 +152,6 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The name of something that placeholders can name.
-    pub fn name_of_place(&mut self, what: &str, name: &Toml<DeString>) -> Option<Spanned<String>> {
-        let text = name.get_ref().as_ref();
-        let letter = |c: char| c.is_ascii_alphabetic() || c == '_';
-        let good =
-            text.starts_with(letter) && text.chars().all(|c| letter(c) || c.is_ascii_digit() || c == '-');
-        if good && text != "args" {
-            return Some(Spanned { value: text.to_owned(), span: name.span() });
-        }
-        let why = if good {
-            "`{args}` stands for the arguments after `--`"
-        } else {
-            "expected a letter, then letters, digits, `-` and `_`"
-        };
-        self.mistake(Mistake::at(name.span(), format!("`{text}` can't be the name of a {what}")).label(why));
-        None
-    }
-
     /// A string or a number that `parse` understands.
     pub fn value<T>(
         &mut self,
@@ -232,61 +213,6 @@ impl<'a> Walk<'a> {
         self.parsed(key, found.node, "a number", |text| {
             text.parse().map_err(|_| format!("expected a number from 0 to {}", u32::MAX))
         })
-    }
-
-    /// A whole number from 1.
-    pub fn positive(&mut self, section: &Section, key: &'static str) -> Option<u32> {
-        let found = section.get(key)?;
-        match self.count(section, key) {
-            Some(0) => {
-                self.wrong_value(key, found.node, "expected a number from 1");
-                None
-            }
-            number => number,
-        }
-    }
-
-    /// Jobs, queues and locks have names of the same kind.
-    pub fn check_name(&mut self, what: &str, name: &Spanned<String>) {
-        let good = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
-        if name.value.is_empty() || !name.value.chars().all(good) {
-            let message = match name.value.as_str() {
-                "" => format!("a {what} without a name"),
-                name => format!("`{name}` can't be the name of a {what}"),
-            };
-            let mistake = Mistake::at(name.span.clone(), message);
-            self.mistake(mistake.label("expected letters, digits, `-` and `_`"));
-        }
-    }
-
-    /// The one key of these that the table has.
-    pub fn one_of_keys<'t>(
-        &mut self,
-        table: &Section<'t>,
-        keys: &[&'static str],
-        title: &str,
-    ) -> Option<Found<'t>> {
-        let before = self.wrong();
-        let mut given: Vec<_> = keys.iter().filter_map(|key| table.get(key)).collect();
-        given.sort_by_key(|found| found.key_span.start);
-        let mut given = given.into_iter();
-        match (given.next(), given.next()) {
-            (Some(found), None) => Some(found),
-            (None, _) => {
-                if before == 0 || self.wrong() == before {
-                    let keys: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
-                    let mistake = Mistake::at(table.span.clone(), format!("{title} is empty"));
-                    self.mistake(mistake.help(format!("give it {}", either(&keys))));
-                }
-                None
-            }
-            (Some(first), Some(second)) => {
-                let message = format!("{title} has both `{}` and `{}`", first.key, second.key);
-                let mistake = Mistake::at(second.key_span, message).other(first.key_span, "already says it");
-                self.mistake(mistake.help("keep one of them"));
-                None
-            }
-        }
     }
 
     pub fn tag(&mut self, section: &Section) -> Option<Tag> {
@@ -394,14 +320,6 @@ fn between_quotes(written: &str) -> Option<(usize, &str)> {
         _ => 0,
     };
     Some((quotes + skipped, &text[skipped..]))
-}
-
-/// "one of a, b and c".
-fn either(words: &[String]) -> String {
-    match words {
-        [rest @ .., last] if !rest.is_empty() => format!("one of {} and {last}", rest.join(", ")),
-        words => words.join(""),
-    }
 }
 
 /// Where a key that is unknown here would be right.

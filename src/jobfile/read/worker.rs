@@ -2,13 +2,15 @@
 
 use toml::de::DeValue;
 
-use super::queue::pattern;
 use super::section::{Found, Section};
 use super::walk::Walk;
 use crate::jobfile::keys::Table;
 use crate::jobfile::mistakes::Mistake;
 use crate::jobfile::model::{Reply, Worker};
 use crate::jobfile::near::nearest;
+
+const AHEAD: &str = "with `1` a process gets its next task when it has answered";
+const MAX_TASKS: &str = "without `max_tasks` a process is never replaced";
 
 pub(super) fn read<'a>(walk: &mut Walk<'a>, job: &Section<'a>) -> Option<Worker> {
     let found = job.get("worker")?;
@@ -24,14 +26,15 @@ pub(super) fn read<'a>(walk: &mut Walk<'a>, job: &Section<'a>) -> Option<Worker>
             Some(Worker {
                 span,
                 reply: table.get("reply").and_then(|found| reply(walk, &found)).unwrap_or(Reply::Line),
-                fail: table.get("fail").and_then(|found| pattern(walk, "fail", found.node)),
-                ahead: walk.positive(&table, "ahead").map_or(1, |ahead| ahead as usize),
-                max_tasks: walk.positive(&table, "max_tasks").map(u64::from),
+                fail: walk.pattern(&table, "fail"),
+                ahead: walk.positive(&table, "ahead", AHEAD).unwrap_or(1),
+                max_tasks: walk.positive(&table, "max_tasks", MAX_TASKS).map(|tasks| tasks as u64),
                 init: table.get("init").and_then(|found| walk.any_string("init", found.node)),
             })
         }
         _ => {
-            walk.wrong_type("worker", found.node, "`true`, `false` or a table", None);
+            let help = "write `worker = true`; how many processes there are is the `pool` of the job";
+            walk.wrong_type("worker", found.node, "`true`, `false` or a table", Some(help.to_owned()));
             None
         }
     }
@@ -55,9 +58,10 @@ fn reply<'a>(walk: &mut Walk<'a>, found: &Found<'a>) -> Option<Reply> {
         },
         DeValue::Table(_) => {
             let table = found.alone("`reply`".to_owned())?;
+            let before = walk.wrong();
             walk.check_keys(&table, Table::Reply);
-            let until = walk.one_of_keys(&table, &["until"], "`reply`")?;
-            pattern(walk, "until", until.node).map(Reply::Until)
+            walk.one_of_keys(&table, &["until"], before)?;
+            walk.pattern(&table, "until").map(Reply::Until)
         }
         _ => {
             walk.wrong_type("reply", found.node, "a string or `{ until = \"REGEX\" }`", None);

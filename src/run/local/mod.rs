@@ -15,6 +15,7 @@ use nix::unistd::Pid;
 
 use super::active::{Active, PIPE, Work};
 use super::launch::Launch;
+use super::queues::Queues;
 use super::sinks::Sinks;
 use super::token::Token;
 use super::wiring::Wiring;
@@ -59,7 +60,8 @@ impl Shared<'_> {
 pub struct Local {
     plan: Arc<Plan>,
     launch: Launch,
-    wiring: Wiring,
+    pub wiring: Wiring,
+    pub queues: Queues,
     actives: Vec<Option<Active>>,
     pids: HashMap<Pid, (TaskId, usize)>,
     /// Stopped tasks whose processes have ended, but not all of their group.
@@ -68,8 +70,19 @@ pub struct Local {
     strays: HashMap<u32, OwnedFd>,
     next_stray: u32,
     /// Readers that wait until less is queued.
-    paused: Vec<(TaskId, usize)>,
+    paused: Vec<Paused>,
+    /// Workers that wrote something that was not looked at.
+    pub wrote: Vec<TaskId>,
     buffer: Vec<u8>,
+}
+
+/// A reader that waits.
+#[derive(Debug, Clone, Copy)]
+struct Paused {
+    task: TaskId,
+    at: usize,
+    /// For room in the queue that it is read into; the scheduler was told.
+    blocked: bool,
 }
 
 /// What the loop says of a start.
@@ -77,6 +90,7 @@ pub struct Start {
     pub task: TaskId,
     pub work: Work,
     pub slot: usize,
+    /// 0: it is a worker, and works on no task.
     pub attempt: u32,
     pub last_attempt: bool,
 }
@@ -86,16 +100,18 @@ impl Local {
         // As subreaper prun hears of the end of what its tasks left; without it a stopped group is polled.
         let _ = process::become_subreaper();
         Ok(Local {
-            plan,
             launch: Launch::new(run_id)?,
             wiring: Wiring::new()?,
+            queues: Queues::new(Arc::clone(&plan)),
             actives: Vec::new(),
             pids: HashMap::new(),
             remnants: Vec::new(),
             strays: HashMap::new(),
             next_stray: 0,
             paused: Vec::new(),
+            wrote: Vec::new(),
             buffer: vec![0; BUFFER],
+            plan,
         })
     }
 
@@ -103,7 +119,7 @@ impl Local {
         self.actives.get(id.place as usize)?.as_ref().filter(|active| active.id == id)
     }
 
-    fn get_mut(&mut self, id: TaskId) -> Option<&mut Active> {
+    pub fn get_mut(&mut self, id: TaskId) -> Option<&mut Active> {
         self.actives.get_mut(id.place as usize)?.as_mut().filter(|active| active.id == id)
     }
 

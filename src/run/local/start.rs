@@ -1,20 +1,23 @@
 //! Starts attempts: the processes, the pipes, and what waits for them.
 
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
 
 use super::{Local, Shared, Start};
 use crate::event::{StartFailure, Time};
+use crate::flow::answers::Answers;
 use crate::flow::output::{Dest, LaneSpec, Order, Policy};
 use crate::os;
 use crate::os::poller::Interest;
-use crate::plan::OutputMode;
 use crate::plan::template::{Scope, Template};
-use crate::plan::{Job, Stage, Stdin};
-use crate::run::active::{Active, Group, Process, Reader};
+use crate::plan::{Job, Stage, Stdin, Worker};
+use crate::run::active::{Active, Group, Process, Reader, Taker, Tap};
+use crate::run::feed::Feed;
 use crate::run::launch::{Attempt, ChildEnds};
+use crate::run::queues::{Inlet, takes_whole_records};
 use crate::run::token::Token;
-use crate::run::wiring::{Source, Stream, Target, no_pipe};
+use crate::run::wiring::{Source, Stream, Target, no_pipe, policy};
+use crate::run::workers::answer_ends;
 use crate::sched::Event;
 
 impl Local {
@@ -23,12 +26,10 @@ impl Local {
         let plan = Arc::clone(&self.plan);
         let job = &plan.jobs[start.work.job];
         let task = start.task;
-        let order: Option<Order> = job.keep_order.then_some((start.work.job, start.work.seq));
-        let policy = match (job.output, start.last_attempt) {
-            (OutputMode::Group, true) => Policy::Hold,
-            (OutputMode::Group, false) => Policy::HoldFast,
-            (OutputMode::Line | OutputMode::Raw, _) => Policy::Flow,
-        };
+        let is_worker = start.attempt == 0;
+        // What a worker writes to stderr is no part of a task, and shown as it comes.
+        let order: Option<Order> = (job.keep_order && !is_worker).then_some((start.work.job, start.work.seq));
+        let policy = if is_worker { Policy::Flow } else { policy(job, start.last_attempt) };
         let mut active = Active {
             id: task,
             slot: start.slot,
@@ -41,6 +42,7 @@ impl Local {
             stderr_tail: Vec::new(),
             stopping: false,
             hook: None,
+            taker: job.worker.as_ref().filter(|_| is_worker).map(taker),
             work: start.work,
         };
         let mut lanes = Vec::new();
@@ -74,7 +76,8 @@ impl Local {
                 shared.watch(reader.fd.as_fd(), Token::Reader(active.id, at), Interest::Read);
             }
         }
-        if let Some(feed) = &active.feed {
+        // Workers are fed when they are given something.
+        if let Some(feed) = active.feed.as_ref().filter(|_| !active.is_worker()) {
             shared.watch(feed.fd(), Token::Feed(active.id), Interest::Write);
         }
     }
@@ -88,23 +91,33 @@ impl Local {
     ) -> Result<(), StartFailure> {
         let work = active.work.clone();
         let scope = Scope { items: &work.items, names: &work.names, seq: work.seq, slot: active.slot };
-        let tag = job.tag.as_ref().map(|tag| render(tag, &scope));
+        let tag = match active.is_worker() {
+            true => job.tag.as_ref().map(|_| [job.name.as_bytes(), b"\t"].concat().into()),
+            false => job.tag.as_ref().map(|tag| render(tag, &scope)),
+        };
         let attempt = Attempt { job, job_index: work.job, number: active.attempt, scope };
         // Stages that show their stderr share a pipe.
         let mut shared_stderr = None;
         let mut next_stdin: Option<os_pipe::PipeReader> = None;
         for (index, stage) in job.stages.iter().enumerate() {
             let mut ends = ChildEnds::default();
-            let stdin = match next_stdin.take() {
-                Some(reader) => ends.keep(reader),
-                None => match self.wiring.stdin(stage, &scope)? {
-                    Source::Kept(fd) => fd,
-                    Source::Owned(fd) => ends.keep(fd),
-                    Source::Fed(fd, feed) => {
-                        active.feed = feed;
-                        ends.keep(fd)
+            let stdin = match (next_stdin.take(), &job.worker) {
+                (Some(reader), _) => ends.keep(reader),
+                (None, Some(worker)) => ends.keep(tasks_of(worker, active)?),
+                (None, None) => {
+                    match self.wiring.stdin(stage, &scope, takes_whole_records(&self.plan, job))? {
+                        Source::Kept(fd) => fd,
+                        Source::Owned(fd) => ends.keep(fd),
+                        Source::Fed(fd, feed) => {
+                            active.feed = feed;
+                            ends.keep(fd)
+                        }
+                        Source::Queue { queue, ahead, child, ours } => {
+                            self.queues.open_outlet(queue, ahead, active.id, work.job, ours);
+                            ends.keep(child)
+                        }
                     }
-                },
+                }
             };
             let mut stdio = [stdin, -1, -1];
             for (stream, at) in [(Stream::Stdout, 1), (Stream::Stderr, 2)] {
@@ -121,11 +134,21 @@ impl Local {
                     }
                     Target::Lanes(new) if stream == Stream::Stderr && new[..] == [shown_stderr(&tag)] => {
                         if shared_stderr.is_none() {
-                            shared_stderr = Some(capture(active, lanes, new, stream)?);
+                            shared_stderr = Some(capture(active, lanes, new, stream, None)?.0);
                         }
                         shared_stderr.as_ref().map_or(-1, AsRawFd::as_raw_fd)
                     }
-                    Target::Lanes(new) => ends.keep(capture(active, lanes, new, stream)?),
+                    Target::Lanes(new) => ends.keep(capture(active, lanes, new, stream, None)?.0),
+                    Target::Answers => {
+                        ends.keep(capture(active, lanes, Vec::new(), stream, Some(Tap::Answers))?.0)
+                    }
+                    Target::Queue(queue, new) => {
+                        let tap = Some(Tap::Queue(queue));
+                        let (writer, at) = capture(active, lanes, new, stream, tap)?;
+                        let inlet = Inlet { task: active.id, at };
+                        self.queues.open_inlet(queue, inlet, writer.as_fd());
+                        ends.keep(writer)
+                    }
                 };
             }
             let group = match active.processes.first() {
@@ -150,25 +173,38 @@ impl Local {
     }
 }
 
+fn taker(worker: &Worker) -> Box<Taker> {
+    Box::new(Taker { answers: Answers::new(answer_ends(worker)), asked: false })
+}
+
+/// A pipe through which a worker gets its tasks, and before them what each gets first; returns its end.
+fn tasks_of(worker: &Worker, active: &mut Active) -> Result<OwnedFd, StartFailure> {
+    let (reader, mut feed) = Feed::new().map_err(|error| no_pipe(&error))?;
+    feed.push(&worker.init);
+    active.feed = Some(feed);
+    Ok(reader)
+}
+
 /// The lane of a stderr that is shown.
 fn shown_stderr(tag: &Option<Arc<[u8]>>) -> LaneSpec {
     LaneSpec { dest: Dest::Stderr, tag: tag.clone(), own: false }
 }
 
-/// A pipe into lanes of the task; returns the children's end.
+/// A pipe into lanes of the task, or beyond; returns the children's end, and which of its readers has ours.
 fn capture(
     active: &mut Active,
     lanes: &mut Vec<LaneSpec>,
     new: Vec<LaneSpec>,
     stream: Stream,
-) -> Result<os_pipe::PipeWriter, StartFailure> {
+    tap: Option<Tap>,
+) -> Result<(os_pipe::PipeWriter, usize), StartFailure> {
     let (reader, writer) = os_pipe::pipe().map_err(|error| no_pipe(&error))?;
     let first = lanes.len();
     lanes.extend(new);
     let lanes = (first..lanes.len()).collect();
     let is_stderr = stream == Stream::Stderr;
-    active.readers.push(Some(Reader { fd: reader.into(), lanes, tap: None, is_stderr, full: 0 }));
-    Ok(writer)
+    active.readers.push(Some(Reader { fd: reader.into(), lanes, tap, is_stderr, full: 0 }));
+    Ok((writer, active.readers.len() - 1))
 }
 
 /// A task that has prun's own terminal as its stdin stays in prun's process group: in one of its own the
