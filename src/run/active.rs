@@ -9,6 +9,7 @@ use super::feed::Feed;
 use super::hook::Hooked;
 use super::queues::{Inlet, Queues};
 use crate::event::{Exit, Time};
+use crate::flow::answers::Answers;
 use crate::flow::output::Outputs;
 use crate::os::group::GroupHandle;
 use crate::os::process;
@@ -72,6 +73,7 @@ pub struct Active {
     pub id: TaskId,
     pub work: Work,
     pub slot: usize,
+    /// From 1; 0 of a worker, which is no task.
     pub attempt: u32,
     pub started: Time,
     pub processes: Vec<Process>,
@@ -86,6 +88,17 @@ pub struct Active {
     pub stopping: bool,
     /// The task itself is over: this is its hook.
     pub hook: Option<Box<Hooked>>,
+    /// It is a worker whose answers are believed.
+    pub taker: Option<Box<Taker>>,
+}
+
+/// A worker, as one that takes tasks and answers them.
+#[derive(Debug)]
+pub struct Taker {
+    /// What it wrote and was not taken out.
+    pub answers: Answers,
+    /// It was given a task.
+    pub asked: bool,
 }
 
 /// How the task's processes are reached.
@@ -105,6 +118,14 @@ pub enum Group {
 const TAIL: usize = 2048;
 
 impl Active {
+    pub fn is_worker(&self) -> bool {
+        self.attempt == 0
+    }
+
+    pub fn first_pid(&self) -> Option<i32> {
+        self.processes.first().map(|process| process.pid.as_raw())
+    }
+
     pub fn live(&self) -> usize {
         self.processes.iter().filter(|process| process.exit.is_none()).count()
     }

@@ -1,20 +1,23 @@
 //! Starts attempts: the processes, the pipes, and what waits for them.
 
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
 
 use super::{Local, Shared, Start};
 use crate::event::{StartFailure, Time};
-use crate::flow::output::{Dest, LaneSpec, Order};
+use crate::flow::answers::Answers;
+use crate::flow::output::{Dest, LaneSpec, Order, Policy};
 use crate::os;
 use crate::os::poller::Interest;
 use crate::plan::template::{Scope, Template};
-use crate::plan::{Job, Stage, Stdin};
-use crate::run::active::{Active, Group, Process, Reader, Tap};
+use crate::plan::{Job, Stage, Stdin, Worker};
+use crate::run::active::{Active, Group, Process, Reader, Taker, Tap};
+use crate::run::feed::Feed;
 use crate::run::launch::{Attempt, ChildEnds};
 use crate::run::queues::{Inlet, takes_whole_records};
 use crate::run::token::Token;
 use crate::run::wiring::{Source, Stream, Target, no_pipe, policy};
+use crate::run::workers::answer_ends;
 use crate::sched::Event;
 
 impl Local {
@@ -23,8 +26,10 @@ impl Local {
         let plan = Arc::clone(&self.plan);
         let job = &plan.jobs[start.work.job];
         let task = start.task;
-        let order: Option<Order> = job.keep_order.then_some((start.work.job, start.work.seq));
-        let policy = policy(job, start.last_attempt);
+        let is_worker = start.attempt == 0;
+        // What a worker writes to stderr is no part of a task, and shown as it comes.
+        let order: Option<Order> = (job.keep_order && !is_worker).then_some((start.work.job, start.work.seq));
+        let policy = if is_worker { Policy::Flow } else { policy(job, start.last_attempt) };
         let mut active = Active {
             id: task,
             slot: start.slot,
@@ -37,6 +42,7 @@ impl Local {
             stderr_tail: Vec::new(),
             stopping: false,
             hook: None,
+            taker: job.worker.as_ref().filter(|_| is_worker).map(taker),
             work: start.work,
         };
         let mut lanes = Vec::new();
@@ -70,7 +76,8 @@ impl Local {
                 shared.watch(reader.fd.as_fd(), Token::Reader(active.id, at), Interest::Read);
             }
         }
-        if let Some(feed) = &active.feed {
+        // Workers are fed when they are given something.
+        if let Some(feed) = active.feed.as_ref().filter(|_| !active.is_worker()) {
             shared.watch(feed.fd(), Token::Feed(active.id), Interest::Write);
         }
     }
@@ -84,27 +91,33 @@ impl Local {
     ) -> Result<(), StartFailure> {
         let work = active.work.clone();
         let scope = Scope { items: &work.items, names: &work.names, seq: work.seq, slot: active.slot };
-        let tag = job.tag.as_ref().map(|tag| render(tag, &scope));
+        let tag = match active.is_worker() {
+            true => job.tag.as_ref().map(|_| [job.name.as_bytes(), b"\t"].concat().into()),
+            false => job.tag.as_ref().map(|tag| render(tag, &scope)),
+        };
         let attempt = Attempt { job, job_index: work.job, number: active.attempt, scope };
         // Stages that show their stderr share a pipe.
         let mut shared_stderr = None;
         let mut next_stdin: Option<os_pipe::PipeReader> = None;
         for (index, stage) in job.stages.iter().enumerate() {
             let mut ends = ChildEnds::default();
-            let stdin = match next_stdin.take() {
-                Some(reader) => ends.keep(reader),
-                None => match self.wiring.stdin(stage, &scope, takes_whole_records(&self.plan, job))? {
-                    Source::Kept(fd) => fd,
-                    Source::Owned(fd) => ends.keep(fd),
-                    Source::Fed(fd, feed) => {
-                        active.feed = feed;
-                        ends.keep(fd)
+            let stdin = match (next_stdin.take(), &job.worker) {
+                (Some(reader), _) => ends.keep(reader),
+                (None, Some(worker)) => ends.keep(tasks_of(worker, active)?),
+                (None, None) => {
+                    match self.wiring.stdin(stage, &scope, takes_whole_records(&self.plan, job))? {
+                        Source::Kept(fd) => fd,
+                        Source::Owned(fd) => ends.keep(fd),
+                        Source::Fed(fd, feed) => {
+                            active.feed = feed;
+                            ends.keep(fd)
+                        }
+                        Source::Queue { queue, ahead, child, ours } => {
+                            self.queues.open_outlet(queue, ahead, active.id, work.job, ours);
+                            ends.keep(child)
+                        }
                     }
-                    Source::Queue { queue, ahead, child, ours } => {
-                        self.queues.open_outlet(queue, ahead, active.id, work.job, ours);
-                        ends.keep(child)
-                    }
-                },
+                }
             };
             let mut stdio = [stdin, -1, -1];
             for (stream, at) in [(Stream::Stdout, 1), (Stream::Stderr, 2)] {
@@ -126,6 +139,9 @@ impl Local {
                         shared_stderr.as_ref().map_or(-1, AsRawFd::as_raw_fd)
                     }
                     Target::Lanes(new) => ends.keep(capture(active, lanes, new, stream, None)?.0),
+                    Target::Answers => {
+                        ends.keep(capture(active, lanes, Vec::new(), stream, Some(Tap::Answers))?.0)
+                    }
                     Target::Queue(queue, new) => {
                         let tap = Some(Tap::Queue(queue));
                         let (writer, at) = capture(active, lanes, new, stream, tap)?;
@@ -155,6 +171,18 @@ impl Local {
         }
         Ok(())
     }
+}
+
+fn taker(worker: &Worker) -> Box<Taker> {
+    Box::new(Taker { answers: Answers::new(answer_ends(worker)), asked: false })
+}
+
+/// A pipe through which a worker gets its tasks, and before them what each gets first; returns its end.
+fn tasks_of(worker: &Worker, active: &mut Active) -> Result<OwnedFd, StartFailure> {
+    let (reader, mut feed) = Feed::new().map_err(|error| no_pipe(&error))?;
+    feed.push(&worker.init);
+    active.feed = Some(feed);
+    Ok(reader)
 }
 
 /// The lane of a stderr that is shown.
