@@ -11,6 +11,7 @@ use super::feed::Feed;
 use super::hook::Hooked;
 use super::queues::{Inlet, Queues};
 use crate::event::{Exit, Time};
+use crate::flow::answers::Answers;
 use crate::flow::output::Outputs;
 use crate::os::group::GroupHandle;
 use crate::os::process;
@@ -74,6 +75,7 @@ pub struct Active {
     pub id: TaskId,
     pub work: Work,
     pub slot: usize,
+    /// From 1; 0 of a worker, which is no task.
     pub attempt: u32,
     pub started: Time,
     pub processes: Vec<Process>,
@@ -94,6 +96,17 @@ pub struct Active {
     pub stopping: bool,
     /// The task itself is over: this is its hook.
     pub hook: Option<Box<Hooked>>,
+    /// It is a worker whose answers are believed.
+    pub taker: Option<Box<Taker>>,
+}
+
+/// A worker, as one that takes tasks and answers them.
+#[derive(Debug)]
+pub struct Taker {
+    /// What it wrote and was not taken out.
+    pub answers: Answers,
+    /// It was given a task.
+    pub asked: bool,
 }
 
 /// How the task's processes are reached.
@@ -113,6 +126,14 @@ pub enum Group {
 const TAIL: usize = 2048;
 
 impl Active {
+    pub fn is_worker(&self) -> bool {
+        self.attempt == 0
+    }
+
+    pub fn first_pid(&self) -> Option<i32> {
+        self.processes.first().map(|process| process.pid.as_raw())
+    }
+
     /// An attempt that has no process yet.
     pub fn new(id: TaskId, work: Work, slot: usize, attempt: u32, started: Time) -> Active {
         Active {
@@ -131,6 +152,7 @@ impl Active {
             stderr_tail: Vec::new(),
             stopping: false,
             hook: None,
+            taker: None,
         }
     }
 

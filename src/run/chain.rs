@@ -109,7 +109,7 @@ impl Run {
         while let Some(job) = self.chains.due.pop_front() {
             // The answer comes now after all.
             self.events.retain(|event| *event != Event::ItemsLater(job));
-            self.pull_passed(job, 1);
+            self.pull_passed(job, self.wanted[job]);
         }
     }
 

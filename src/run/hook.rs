@@ -75,7 +75,9 @@ impl Run {
             return;
         }
         let (local, mut shared) = self.local();
-        let Some((active, left)) = local.end(task, &mut shared) else { return };
+        let Some((active, left)) = local.end(task, &mut shared) else {
+            return self.hook_of_given(task, outcome);
+        };
         // The end of its output may be on its way; the hook's is another.
         self.events.retain(|event| *event != Event::Drained(task));
         if left {

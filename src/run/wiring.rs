@@ -36,6 +36,8 @@ pub enum Target {
     Lanes(Vec<LaneSpec>),
     /// Through prun, into a queue.
     Queue(QueueId, Vec<LaneSpec>),
+    /// To prun, as answers of a worker.
+    Answers,
     /// The next stage.
     Pipe,
     /// Where stdout goes.
@@ -133,6 +135,9 @@ impl Wiring {
         sinks: &mut Sinks,
     ) -> Result<Target, StartFailure> {
         let (index, job) = job;
+        if job.worker.is_some() && stream == Stream::Stdout {
+            return Ok(Target::Answers);
+        }
         let (own, shown) = match stream {
             Stream::Stdout => (1, Dest::Stdout),
             Stream::Stderr => (2, Dest::Stderr),
@@ -189,6 +194,36 @@ impl Wiring {
             lanes.push(file(Dest::Hook, false));
         }
         Ok(target)
+    }
+
+    /// Where a worker's answer goes, but for queues.
+    pub fn answer(
+        &mut self,
+        (index, job): (usize, &Job),
+        scope: &Scope,
+        tag: Option<Arc<[u8]>>,
+        sinks: &mut Sinks,
+    ) -> Vec<LaneSpec> {
+        let stage = &job.stages[0];
+        let shown = LaneSpec { dest: Dest::Stdout, tag, own: false };
+        match &stage.stdout {
+            Output::Show | Output::Inherit | Output::Queue { show: true, .. } => vec![shown],
+            Output::File { path, append, show, per_task } => {
+                let path = path_of(path, &stage.base, scope);
+                let key = (index, 0, Stream::Stdout);
+                let dest = match per_task {
+                    true => Some(sinks.open_file(path, *append)),
+                    false => match self.job_file(key, path, *append, false, sinks) {
+                        Ok(JobFile::Lane(dest)) => Some(*dest),
+                        // Only what children write themselves.
+                        Ok(JobFile::Direct(_)) | Err(_) => None,
+                    },
+                };
+                let file = dest.map(|dest| LaneSpec { dest, tag: None, own: *per_task });
+                show.then_some(shown).into_iter().chain(file).collect()
+            }
+            Output::Null | Output::Queue { show: false, .. } | Output::Pipe | Output::Stdout => Vec::new(),
+        }
     }
 
     /// `direct`: the children write it themselves.

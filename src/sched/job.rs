@@ -254,6 +254,16 @@ impl Jobs {
         }
     }
 
+    /// A task of the job has ended: those who take its items hear of it at once, before others get its slot.
+    pub fn expect_item_of(&mut self, job: JobId) {
+        for at in 0..self.order.followers(job).len() {
+            let follower = self.order.followers(job)[at];
+            if self.states[follower].source == Source::Waiting {
+                self.set_source(follower, Source::Pulling);
+            }
+        }
+    }
+
     fn set_ended(&mut self, job: JobId, end: End) {
         self.states[job].phase = Phase::Ended(end);
         self.not_ended -= 1;

@@ -86,6 +86,7 @@ impl Supervisor {
                 self.start_next(now, job, actions);
             }
             self.offer_ahead(now, actions);
+            self.retire_idle(now, actions);
         }
         self.retire_done(now, actions);
     }

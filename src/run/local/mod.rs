@@ -66,7 +66,7 @@ impl Shared<'_> {
 pub struct Local {
     plan: Arc<Plan>,
     launch: Launch,
-    wiring: Wiring,
+    pub wiring: Wiring,
     pub queues: Queues,
     actives: Vec<Option<Active>>,
     pids: HashMap<Pid, (TaskId, usize)>,
@@ -77,6 +77,8 @@ pub struct Local {
     next_stray: u32,
     /// Readers that wait until less is queued.
     paused: Vec<Paused>,
+    /// Workers that wrote something that was not looked at.
+    pub wrote: Vec<TaskId>,
     /// Tasks that have to be looked after while they run.
     watched: Vec<TaskId>,
     buffer: Vec<u8>,
@@ -96,6 +98,7 @@ pub struct Start {
     pub task: TaskId,
     pub work: Work,
     pub slot: usize,
+    /// 0: it is a worker, and works on no task.
     pub attempt: u32,
     pub last_attempt: bool,
 }
@@ -114,6 +117,7 @@ impl Local {
             strays: HashMap::new(),
             next_stray: 0,
             paused: Vec::new(),
+            wrote: Vec::new(),
             watched: Vec::new(),
             buffer: vec![0; BUFFER],
             plan,
@@ -124,7 +128,7 @@ impl Local {
         self.actives.get(id.place as usize)?.as_ref().filter(|active| active.id == id)
     }
 
-    fn get_mut(&mut self, id: TaskId) -> Option<&mut Active> {
+    pub fn get_mut(&mut self, id: TaskId) -> Option<&mut Active> {
         self.actives.get_mut(id.place as usize)?.as_mut().filter(|active| active.id == id)
     }
 

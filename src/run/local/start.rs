@@ -1,24 +1,27 @@
 //! Starts attempts: the processes, the pipes, and what waits for them.
 
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 use super::terminal::Terminal;
 use super::wires::Wires;
 use super::{Local, Shared, Start};
 use crate::event::{StartFailure, Time};
-use crate::flow::output::{Dest, LaneSpec, Order};
+use crate::flow::answers::Answers;
+use crate::flow::output::{Dest, LaneSpec, Order, Policy};
 use crate::os;
 use crate::os::poller::Interest;
 use crate::plan::template::{Scope, Template};
-use crate::plan::{Job, Stage, Stdin};
-use crate::run::active::{Active, Group, Process, Tap};
+use crate::plan::{Job, Stage, Stdin, Worker};
+use crate::run::active::{Active, Group, Process, Taker, Tap};
 use crate::run::dialogue::Talk;
 use crate::run::duplex::Duplex;
+use crate::run::feed::Feed;
 use crate::run::launch::{Attempt, ChildEnds};
 use crate::run::queues::{Inlet, takes_whole_records};
 use crate::run::token::Token;
 use crate::run::wiring::{Source, Stream, Target, no_pipe, policy};
+use crate::run::workers::answer_ends;
 use crate::sched::Event;
 
 impl Local {
@@ -27,9 +30,12 @@ impl Local {
         let plan = Arc::clone(&self.plan);
         let job = &plan.jobs[start.work.job];
         let task = start.task;
-        let order: Option<Order> = job.keep_order.then_some((start.work.job, start.work.seq));
-        let policy = policy(job, start.last_attempt);
+        let is_worker = start.attempt == 0;
+        // What a worker writes to stderr is no part of a task, and shown as it comes.
+        let order: Option<Order> = (job.keep_order && !is_worker).then_some((start.work.job, start.work.seq));
+        let policy = if is_worker { Policy::Flow } else { policy(job, start.last_attempt) };
         let mut active = Active::new(task, start.work, start.slot, start.attempt, now);
+        active.taker = job.worker.as_ref().filter(|_| is_worker).map(taker);
         let mut wires = Wires::default();
         let result = self.start_stages(job, &mut active, &mut wires, shared);
         shared.outputs.open(task.place as usize, std::mem::take(&mut wires.lanes), policy, order);
@@ -64,7 +70,8 @@ impl Local {
                 shared.watch(reader.fd.as_fd(), Token::Reader(active.id, at), Interest::Read);
             }
         }
-        if let Some(feed) = &active.feed {
+        // Workers are fed when they are given something.
+        if let Some(feed) = active.feed.as_ref().filter(|_| !active.is_worker()) {
             shared.watch(feed.fd(), Token::Feed(active.id), Interest::Write);
         }
     }
@@ -78,7 +85,10 @@ impl Local {
     ) -> Result<(), StartFailure> {
         let work = active.work.clone();
         let scope = Scope { items: &work.items, names: &work.names, seq: work.seq, slot: active.slot };
-        let tag = job.tag.as_ref().map(|tag| render(tag, &scope));
+        let tag = match active.is_worker() {
+            true => job.tag.as_ref().map(|_| [job.name.as_bytes(), b"\t"].concat().into()),
+            false => job.tag.as_ref().map(|tag| render(tag, &scope)),
+        };
         let attempt = Attempt { job, job_index: work.job, number: active.attempt, scope };
         let stages = job.stages.len();
         if job.duplex {
@@ -135,6 +145,9 @@ impl Local {
         if let Some(reader) = wires.next_stdin.take() {
             return Ok(wires.ends.keep(reader));
         }
+        if let Some(worker) = &attempt.job.worker {
+            return Ok(wires.ends.keep(tasks_of(worker, active)?));
+        }
         if let Some(terminal) = &wires.terminal
             && let Some(feed) = terminal.input(stage)?
         {
@@ -176,6 +189,7 @@ impl Local {
                 wires.shared_stderr.as_ref().map_or(-1, AsRawFd::as_raw_fd)
             }
             Target::Lanes(new) => wires.keep_capture(active, new, stream, None)?,
+            Target::Answers => wires.keep_capture(active, Vec::new(), stream, Some(Tap::Answers))?,
             Target::Queue(queue, new) => {
                 let fd = wires.keep_capture(active, new, stream, Some(Tap::Queue(queue)))?;
                 let at = active.readers.len() - 1;
@@ -203,6 +217,18 @@ fn group(active: &Active, stage: &Stage, terminal: Option<&Terminal>) -> os::sta
         (None, None) if shares_terminal(stage) => os::start::Group::Own,
         (None, None) => os::start::Group::New,
     }
+}
+
+fn taker(worker: &Worker) -> Box<Taker> {
+    Box::new(Taker { answers: Answers::new(answer_ends(worker)), asked: false })
+}
+
+/// A pipe through which a worker gets its tasks, and before them what each gets first; returns its end.
+fn tasks_of(worker: &Worker, active: &mut Active) -> Result<OwnedFd, StartFailure> {
+    let (reader, mut feed) = Feed::new().map_err(|error| no_pipe(&error))?;
+    feed.push(&worker.init);
+    active.feed = Some(feed);
+    Ok(reader)
 }
 
 /// The lane of a stderr that is shown.
