@@ -26,3 +26,4 @@ mod status;
 mod stop;
 mod terminal;
 mod time;
+mod workers;
