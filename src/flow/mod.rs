@@ -6,6 +6,8 @@
 //! - [`table`]: rows of a CSV file
 
 pub mod cut;
+#[cfg(test)]
+mod cut_tests;
 pub mod output;
 #[cfg(test)]
 mod output_tests;
