@@ -99,7 +99,12 @@ fn blocks_are_as_full_as_whole_records_make_them() {
         check(&lines, "12345\n12345\n", true, &["12345\n", "12345\n"]);
     }
     check(&rule(ends("\n"), 1, block(usize::MAX, 2)), "a\nb\nc\nd\ne", true, &["a\nb\n", "c\nd\n", "e"]);
-    check(&rule(ends("\n"), 2, block(8, usize::MAX)), "a\nb\nc\nd\ne\nf\n", true, &["a\nb\nc\nd\n", "e\nf\n"]);
+    check(
+        &rule(ends("\n"), 2, block(8, usize::MAX)),
+        "a\nb\nc\nd\ne\nf\n",
+        true,
+        &["a\nb\nc\nd\n", "e\nf\n"],
+    );
     check(&rule(starts("^>"), 1, block(6, usize::MAX)), ">a\n>b\n>c\n", true, &[">a\n>b\n", ">c\n"]);
 }
 

@@ -12,5 +12,7 @@ pub mod output;
 #[cfg(test)]
 mod output_tests;
 pub mod queue;
+#[cfg(test)]
+mod queue_tests;
 pub mod records;
 pub mod table;
