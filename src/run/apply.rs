@@ -14,24 +14,28 @@ use crate::plan::{Item, Items};
 use crate::sched::{Action, Event, TaskId};
 
 impl Run {
-    pub(super) fn apply_all(&mut self, actions: Vec<Action>) {
-        for action in actions {
+    pub(super) fn apply_all(&mut self, mut actions: Vec<Action>) {
+        for action in actions.drain(..) {
             self.apply(action);
+        }
+        if actions.capacity() > self.spare_actions.capacity() {
+            self.spare_actions = actions;
         }
     }
 
     fn apply(&mut self, action: Action) {
         match action {
-            // RUN: `most`
-            Action::Pull { job, .. } => self.pull(job),
+            Action::Pull { job, most } => {
+                self.wanted[job] = most;
+                self.pull(job);
+            }
             Action::Start { task, attempt, slot, last_attempt } => {
                 self.start(task, attempt, slot, last_attempt);
             }
-            // RUN
-            Action::StartWorker { .. }
-            | Action::Give { .. }
-            | Action::EndInput { .. }
-            | Action::WorkerEnded { .. } => {}
+            Action::StartWorker { worker, job, slot } => self.start_worker(worker, job, slot),
+            Action::Give { worker, task, attempt } => self.give(worker, task, attempt),
+            Action::EndInput { worker } => self.end_input(worker),
+            Action::WorkerEnded { worker, .. } => self.worker_ended(worker),
             Action::Hook { task, outcome } => self.hook(task, outcome),
             Action::Signal { task, signal } => self.local.stop(task, signal),
             Action::Kill { task } => self.local.stop(task, nix::libc::SIGKILL),
@@ -40,6 +44,9 @@ impl Run {
             Action::Live(task) => self.outputs.let_flow(task.place as usize),
             Action::Tell(event) => {
                 if let RunEvent::JobEnded { job, .. } | RunEvent::JobSkipped { job, .. } = event {
+                    if self.options.dry_run {
+                        self.print_worker(job);
+                    }
                     self.local.forget_job(job);
                     self.outputs.job_ended(job);
                     self.sources.close(job, &self.poller);
@@ -61,16 +68,32 @@ impl Run {
             return;
         }
         if let Items::Of(_) = self.plan.jobs[job].items {
-            return self.pull_passed(job, 1);
+            return self.pull_passed(job, self.wanted[job]);
         }
-        match self.sources.next(job, &mut self.local.queues) {
-            Pulled::Items(items, names) => {
-                if let Some(task) = self.supervisor.add_item(job) {
+        let mut last = None;
+        let mut left = self.wanted[job];
+        let pulled = loop {
+            match self.sources.next(job, &mut self.local.queues) {
+                Pulled::Items(items, names) => {
+                    let Some(task) = self.supervisor.add_item(job) else { return };
                     self.keep_work(task, items, names);
-                    self.events.push_back(Event::Item);
-                    self.tell_total(job, task);
+                    last = Some(task);
                 }
+                other => break other,
             }
+            left -= 1;
+            if left == 0 {
+                break Pulled::Wait;
+            }
+        };
+        if let Some(task) = last {
+            self.events.push_back(Event::Item);
+            self.tell_total(job, task);
+            // It stays so, and is told when it is asked for again.
+            return self.sources.put_back(job, pulled);
+        }
+        match pulled {
+            Pulled::Items(..) => {}
             Pulled::Wait => {
                 self.events.push_back(Event::ItemsLater(job));
                 if let Err(errno) = self.sources.watch(job, &self.poller) {
@@ -150,7 +173,9 @@ impl Run {
 
     fn retry(&mut self, task: TaskId, outcome: Outcome, delay: Duration) {
         let (local, mut shared) = self.local();
-        let Some((active, _)) = local.end(task, &mut shared) else { return };
+        let Some((active, _)) = local.end(task, &mut shared) else {
+            return self.retry_given(task, outcome, delay);
+        };
         self.outputs.retry(task.place as usize);
         // The next attempt opens its files anew.
         self.write_out();
@@ -180,13 +205,19 @@ impl Run {
         };
         let plan = Arc::clone(&self.plan);
         let job = &plan.jobs[work.job];
-        if active.is_some() {
+        if active.is_none() && job.worker.is_some() && outcome == Outcome::Ok {
+            return self.end_good(task, &work);
+        }
+        if active.is_some() || self.outputs.is_open(place) {
             self.outputs.close(place);
         } else if job.keep_order {
             self.outputs.ended((work.job, work.seq));
         }
         let name = TaskName { job: work.job, seq: work.seq };
-        let detail = outcome.is_failure().then(|| self.detail(&work, active, attempts));
+        let detail = outcome.is_failure().then(|| match (active, &job.worker) {
+            (None, Some(_)) => self.detail_of_given(task, &work, attempts),
+            (active, _) => self.detail(&work, active, attempts),
+        });
         // What the task wrote comes before what is said of it.
         self.write_out();
         if left {

@@ -16,6 +16,8 @@ pub struct Feed {
     /// So many of them were written.
     written: usize,
     ended: bool,
+    /// The poller tells when it can be written.
+    pub watched: bool,
 }
 
 /// How far a feed is.
@@ -39,7 +41,7 @@ impl Feed {
 
     /// Into a descriptor that doesn't block.
     pub fn into(to: OwnedFd) -> Feed {
-        Feed { to, bytes: Vec::new(), written: 0, ended: false }
+        Feed { to, bytes: Vec::new(), written: 0, ended: false, watched: false }
     }
 
     pub fn fd(&self) -> BorrowedFd<'_> {
@@ -48,6 +50,11 @@ impl Feed {
 
     pub fn push(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
+    }
+
+    /// What is to be written, for more to be appended.
+    pub fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
     }
 
     /// Nothing more will be pushed.

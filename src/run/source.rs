@@ -67,7 +67,18 @@ impl Sources {
             }
         }
         let Some(source) = &mut self.sources[job] else { return Pulled::End };
+        if let Some(why) = source.failed.take() {
+            return Pulled::Failed(why);
+        }
         source.next(self.plan.jobs[job].batch, queues)
+    }
+
+    /// Why there was no next one, told before that mattered: to be told again. What comes again by itself need not
+    /// be kept.
+    pub fn put_back(&mut self, job: usize, pulled: Pulled) {
+        if let (Pulled::Failed(why), Some(source)) = (pulled, &mut self.sources[job]) {
+            source.failed = Some(why);
+        }
     }
 
     /// How many more tasks the job will have, if the end of its items was read.
@@ -117,6 +128,8 @@ struct Source {
     batch: Vec<Item>,
     /// The item that did not fit into the last batch.
     left_over: Option<Item>,
+    /// It was found that it can't be read on.
+    failed: Option<String>,
     fit: Option<Fit>,
 }
 
@@ -195,7 +208,7 @@ impl Source {
             Fit { fitter: Fitter::new(&what, &job.name, fixed, room), what }
         });
         let names = items::column_names(&job.items).into();
-        Ok(Source { kind, names, batch: Vec::new(), left_over: None, fit })
+        Ok(Source { kind, names, batch: Vec::new(), left_over: None, failed: None, fit })
     }
 
     fn next(&mut self, batch: Batch, queues: &mut Queues) -> Pulled {

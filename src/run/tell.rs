@@ -101,7 +101,8 @@ impl StageLine<'_> {
         // The paths of files start at the folder of the job file, wherever the command runs.
         let at_base = folder.as_ref() == Some(&self.stage.base);
         self.redirect(&mut line, at_base);
-        if let Stdin::Item | Stdin::Text(_) = self.stage.stdin {
+        // A worker itself has number 0: it will be fed.
+        if let (Stdin::Item | Stdin::Text(_), 1..) = (&self.stage.stdin, self.scope.seq) {
             line = format!("printf %s {} | {line}", self.values.quote(&self.fed()));
         }
         match folder {
