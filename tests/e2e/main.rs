@@ -19,6 +19,7 @@ mod jobfiles;
 mod output;
 mod pipelines;
 mod pty;
+mod queues;
 mod report;
 mod retries;
 mod starting;
