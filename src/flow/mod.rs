@@ -8,9 +8,13 @@
 
 pub mod answers;
 pub mod cut;
+#[cfg(test)]
+mod cut_tests;
 pub mod output;
 #[cfg(test)]
 mod output_tests;
 pub mod queue;
+#[cfg(test)]
+mod queue_tests;
 pub mod records;
 pub mod table;
