@@ -1,6 +1,7 @@
 //! Bytes: which go where, and in which order. Pure.
 //!
 //! - [`answers`]: what a worker writes, cut into answers
+//! - [`dialogue`]: what is said to a child that speaks first
 //! - [`output`]: what tasks write: grouping, order, tags, whole lines; says what to write, spill and copy
 //! - [`cut`], [`queue`]: the records of a queue, and who gets them
 //! - [`records`]: a stream cut into items
@@ -8,9 +9,14 @@
 
 pub mod answers;
 pub mod cut;
+#[cfg(test)]
+mod cut_tests;
+pub mod dialogue;
 pub mod output;
 #[cfg(test)]
 mod output_tests;
 pub mod queue;
+#[cfg(test)]
+mod queue_tests;
 pub mod records;
 pub mod table;

@@ -124,6 +124,10 @@ impl Launch {
             // Numbers and checked names hold no NUL; a program's name as job name could.
             let _ = env.set(name.as_bytes(), value.as_bytes());
         }
+        // Where prun has no terminal, nothing is known of one.
+        if stage.pty && !env.iter().any(|variable| variable.len() > 5 && variable.starts_with(b"TERM=")) {
+            let _ = env.set(b"TERM", b"dumb");
+        }
         for (name, value) in &stage.env {
             if !value.uses_task() {
                 self.scratch.clear();

@@ -4,6 +4,7 @@
 //! - [`local`]: tasks as processes of this machine ([`launch`], [`wiring`], [`active`])
 //! - `chain`: items that go from job to job
 //! - [`feed`]: what prun writes to a child's stdin
+//! - [`dialogue`], [`duplex`]: what is looked after while a task runs
 //! - [`queues`]: records that tasks write for others
 //! - [`source`]: items, read when they are wanted
 //! - [`hook`]: commands after tasks
@@ -35,7 +36,9 @@ use crate::sched::{Action, Event, Supervisor};
 pub mod active;
 mod apply;
 mod chain;
+pub mod dialogue;
 pub mod disk;
+pub mod duplex;
 pub mod feed;
 pub mod hook;
 pub mod launch;
@@ -222,7 +225,13 @@ impl Run {
         if self.sinks.due().is_some() && self.starts == 0 && !self.answered {
             return Some(Duration::ZERO);
         }
-        let at = [self.supervisor.due(), self.screen.due(), self.sinks.due(), self.workers.due()];
+        let at = [
+            self.supervisor.due(),
+            self.screen.due(),
+            self.sinks.due(),
+            self.workers.due(),
+            self.local.due(),
+        ];
         let at = at.into_iter().flatten().min();
         let left = at.map(|at| at.saturating_sub(self.now));
         let remnants = self.local.has_remnants().then_some(REMNANTS);
@@ -255,11 +264,15 @@ impl Run {
             let (local, mut shared) = self.local();
             local.reap(&mut shared);
         }
+        if arrivals.resized {
+            self.local.resize_terminals();
+        }
     }
 
     /// Local tasks, and what they share with the loop.
     fn local(&mut self) -> (&mut Local, Shared<'_>) {
         let shared = Shared {
+            now: self.now,
             poller: &self.poller,
             outputs: &mut self.outputs,
             sinks: &mut self.sinks,
@@ -270,6 +283,7 @@ impl Run {
 
     fn handle_events(&mut self) {
         let (local, mut shared) = self.local();
+        local.look_after(&mut shared);
         local.turn_queues(&mut shared).into_iter().for_each(|job| self.pull(job));
         if self.local.has_remnants() {
             let (local, mut shared) = self.local();

@@ -73,11 +73,11 @@ impl Supervisor {
             _ if self.tasks.crew(id).is_some() => self.worker_fault(now, id, why, actions),
             State::With { .. } => self.not_given(now, id, reason, actions),
             State::Running { .. } => self.stop_task(now, id, reason, self.stop_signal(id), actions),
-            // It has failed by itself, or has not.
-            State::Draining { until, reason: None } => {
-                if matches!(self.tasks.get(id).role, Role::Attempt) && !self.judge(id).1.is_failure() {
-                    self.tasks.set(id, State::Draining { until, reason: Some(reason) });
-                }
+            // If it has failed by itself, that says more.
+            State::Draining { until, reason: None }
+                if matches!(self.tasks.get(id).role, Role::Attempt) && !self.judge(id).1.is_failure() =>
+            {
+                self.tasks.set(id, State::Draining { until, reason: Some(reason) });
             }
             _ => {}
         }
@@ -250,6 +250,7 @@ impl Supervisor {
         actions.push(Action::End { task: id, outcome: outcome.clone(), attempts: task.attempt });
         self.jobs.get_mut(task.job).active -= 1;
         self.count(task.job, task.seq, &outcome);
+        self.jobs.expect_item_of(task.job);
         self.check_halt(now, task.job, &outcome, actions);
         self.end_job_if_done(task.job, actions);
     }

@@ -11,6 +11,8 @@ use crate::plan::{Items, Plan};
 pub struct Order {
     ranks: Vec<usize>,
     jobs: Vec<JobId>,
+    /// For each job: those that take its items.
+    followers: Vec<Vec<JobId>>,
 }
 
 impl Order {
@@ -21,7 +23,7 @@ impl Order {
                 followers[before].push(id);
             }
         }
-        let mut order = Order { ranks: vec![usize::MAX; plan.jobs.len()], jobs: Vec::new() };
+        let mut order = Order { ranks: vec![usize::MAX; plan.jobs.len()], jobs: Vec::new(), followers };
         for first in 0..plan.jobs.len() {
             // A list, not recursion: chains are long.
             let mut open = vec![(first, false)];
@@ -34,7 +36,7 @@ impl Order {
                     order.jobs.push(job);
                 } else {
                     open.push((job, true));
-                    open.extend(followers[job].iter().rev().map(|follower| (*follower, false)));
+                    open.extend(order.followers[job].iter().rev().map(|follower| (*follower, false)));
                 }
             }
         }
@@ -43,6 +45,10 @@ impl Order {
 
     pub fn rank(&self, job: JobId) -> usize {
         self.ranks[job]
+    }
+
+    pub fn followers(&self, job: JobId) -> &[JobId] {
+        &self.followers[job]
     }
 
     pub fn job(&self, rank: usize) -> JobId {

@@ -212,6 +212,34 @@ impl Supervisor {
         }
     }
 
+    /// A worker that waits for items that may be long in coming gives its slot to who can use it: its items may
+    /// even depend on that.
+    pub(super) fn retire_idle(&mut self, now: Time, actions: &mut Vec<Action>) {
+        if self.startable.slotted.is_empty() || self.slots.free() {
+            return;
+        }
+        let mut idle = None;
+        for (job, plan) in self.plan.jobs.iter().enumerate() {
+            let state = self.jobs.get(job);
+            if plan.slotless || plan.worker.is_none() {
+                continue;
+            }
+            let waits = state.source == Source::Waiting && state.ready.is_empty();
+            for &worker in &state.crew.ids {
+                let Some(crew) = self.tasks.crew(worker) else { continue };
+                if crew.retired {
+                    return; // Its slot will be free.
+                }
+                if waits && crew.given.is_empty() {
+                    idle = idle.or(Some(worker));
+                }
+            }
+        }
+        if let Some(worker) = idle {
+            self.retire(now, worker, actions);
+        }
+    }
+
     fn retire(&mut self, now: Time, worker: TaskId, actions: &mut Vec<Action>) {
         let grace = self.plan.jobs[self.tasks.get(worker).job].grace;
         let State::Running { live, drained, .. } = *self.tasks.state(worker) else { return };

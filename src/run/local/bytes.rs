@@ -33,7 +33,7 @@ impl Local {
         let Some(active) = self.actives[id.place as usize].as_mut() else { return };
         let Some(reader) = &active.readers[at] else { return };
         // A hang-up without anything to read is the end: no call is needed to learn it.
-        let read = match (ready.read, reader.tap) {
+        let read = match (ready.read || reader.is_terminal, reader.tap) {
             (true, Some(Tap::Answers)) => reader.read(&mut self.buffer).map(|count| {
                 if let Some(taker) = &mut active.taker {
                     taker.answers.push(&self.buffer[..count]);
@@ -44,14 +44,19 @@ impl Local {
             (true, _) => {
                 let inlet = Inlet { task: id, at };
                 let tail = &mut active.stderr_tail;
-                reader.take_in(inlet, &mut self.buffer, tail, &mut self.queues, shared.outputs)
+                let talk = active.talk.as_deref_mut().filter(|talk| talk.reader == at);
+                reader.take_in(inlet, &mut self.buffer, tail, talk, &mut self.queues, shared.outputs)
             }
             (false, _) => Some((0, false)),
         };
         let Some((count, more)) = read else { return };
         let carries_much = reader.tap.is_none() && count == PIPE;
         // No writer is left, and the pipe is empty now: that was the end.
-        if count == 0 || (ready.hup && !more) {
+        if count == 0 || (ready.hup && !more && !reader.is_terminal) {
+            if reader.is_terminal {
+                let _ = shared.poller.remove(reader.fd.as_fd());
+                active.terminal = active.readers[at].take().map(|reader| reader.fd);
+            }
             active.readers[at] = None;
             if active.is_drained() {
                 shared.events.push_back(Event::Drained(id));
@@ -59,6 +64,7 @@ impl Local {
         } else if carries_much {
             self.note_full(id, at);
         }
+        self.answer(id, shared);
     }
 
     /// Whether nobody can take now what it would bring; `Some(true)`: a full queue.

@@ -4,6 +4,7 @@
 //! - `start`: attempts begin
 //! - `bytes`: their pipes
 //! - `end`: processes exit, attempts are forgotten
+//! - `watch`: dialogues, circles of pipes, the size of terminals
 //! - `hook`: hooks start in the place of their task
 
 use std::collections::{HashMap, VecDeque};
@@ -19,6 +20,7 @@ use super::queues::Queues;
 use super::sinks::Sinks;
 use super::token::Token;
 use super::wiring::Wiring;
+use crate::event::Time;
 use crate::flow::output::Outputs;
 use crate::os::poller::{Interest, Poller};
 use crate::os::process;
@@ -29,6 +31,9 @@ mod bytes;
 mod end;
 mod hook;
 mod start;
+mod terminal;
+mod watch;
+mod wires;
 
 /// A pipe of a capture holds no more than this.
 const BUFFER: usize = PIPE;
@@ -40,6 +45,7 @@ const LAST_LOOK: usize = 1 << 20;
 
 /// What the loop shares with the tasks while it handles them.
 pub struct Shared<'a> {
+    pub now: Time,
     pub poller: &'a Poller,
     pub outputs: &'a mut Outputs,
     pub sinks: &'a mut Sinks,
@@ -73,6 +79,8 @@ pub struct Local {
     paused: Vec<Paused>,
     /// Workers that wrote something that was not looked at.
     pub wrote: Vec<TaskId>,
+    /// Tasks that have to be looked after while they run.
+    watched: Vec<TaskId>,
     buffer: Vec<u8>,
 }
 
@@ -110,6 +118,7 @@ impl Local {
             next_stray: 0,
             paused: Vec::new(),
             wrote: Vec::new(),
+            watched: Vec::new(),
             buffer: vec![0; BUFFER],
             plan,
         })

@@ -151,24 +151,12 @@ fn items_go_through_a_chain_before_new_ones_are_begun() {
     let (mut sort, mut index) = (job("sort"), job("index"));
     (sort.items, index.items) = (Items::Of(0), Items::Of(1));
     let mut world = World::new(vec![job("align"), sort, index], 1, &[3, 0, 0]);
-    // As run does it: the item is passed on when the task has ended, and before anything else is looked at.
     for seq in 1..=3 {
         for job in 0..3 {
-            let task = world.task(job, seq);
-            world.send(Event::Drained(task));
-            let mut actions = Vec::new();
-            let exited = Event::Exited { task, stage: 0, exit: Exit::Code(0) };
-            world.supervisor.hold(world.now, true, &mut actions);
-            world.send(exited);
-            if job < 2 {
-                world.pass(job + 1, seq);
-            }
-            world.supervisor.hold(world.now, false, &mut actions);
-            let mut events = VecDeque::new();
-            world.apply_all(actions, &mut events);
-            events.into_iter().for_each(|event| world.send(event));
+            world.code(job, seq, 0);
         }
     }
+    assert!(world.finished);
     let expected: Vec<_> = (1..=3).flat_map(|seq| (0..3).map(move |job| (job, seq))).collect();
     assert_eq!(world.started, expected);
 }
@@ -181,13 +169,23 @@ fn skipped_items_keep_their_number_and_say_why() {
     after.after = vec![After { job: 1, stage: 0, when: When::Failure }];
     let mut world = World::new(vec![job("first"), second, after], 2, &[2, 0, 1]);
     world.code(0, 1, 1);
-    world.supervisor.skip_item(1, 1);
     world.code(0, 2, 0);
-    world.pass(1, 2);
     assert_eq!(world.started.last(), Some(&(1, 2)));
     world.code(1, 2, 0);
-    world.send(Event::NoMoreItems(1));
     assert!(world.told.contains(&RunEvent::JobEnded { job: 1, outcome: Outcome::Skipped, tasks: 2 }));
     assert_eq!(world.started.last(), Some(&(2, 1)), "skipped because of a failure");
     assert_eq!(world.supervisor.tally.skipped, 1);
+}
+
+#[test]
+fn who_follows_a_skipped_job_is_skipped_too() {
+    let (mut first, mut second, mut after) = (job("first"), job("second"), job("after"));
+    first.after = vec![After { job: 0, stage: 0, when: When::Success }];
+    second.items = Items::Of(1);
+    after.after = vec![After { job: 2, stage: 0, when: When::Success }];
+    let mut world = World::new(vec![job("bad"), first, second, after], 2, &[1, 2, 0, 1]);
+    world.code(0, 1, 3);
+    assert!(world.finished);
+    assert_eq!(world.started, [(0, 1)]);
+    assert_eq!(world.skipped(), [1, 3]);
 }

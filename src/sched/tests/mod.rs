@@ -8,7 +8,7 @@ mod random;
 mod stops;
 mod workers;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -101,6 +101,12 @@ struct World {
     workers_ended: Vec<(JobId, Outcome)>,
     /// Tasks given to a worker, in all.
     given: Vec<(JobId, u64, u32)>,
+    /// For each job that takes another's items: numbers that have come, and whether the task was ok.
+    passed: Vec<VecDeque<(u64, bool)>>,
+    /// Such jobs that asked when nothing was there.
+    asked: BTreeSet<JobId>,
+    /// Tasks that were answered.
+    answered: BTreeSet<(JobId, u64)>,
     /// Which job and number a task has; it is asked for when the task has gone.
     names: BTreeMap<TaskId, (JobId, u64)>,
 }
@@ -135,6 +141,9 @@ impl World {
             workers: BTreeMap::new(),
             workers_ended: Vec::new(),
             given: Vec::new(),
+            passed: vec![VecDeque::new(); items.len()],
+            asked: BTreeSet::new(),
+            answered: BTreeSet::new(),
             names: BTreeMap::new(),
         };
         world.send(Event::Begin);
@@ -154,16 +163,31 @@ impl World {
         for action in actions {
             events.extend(self.apply(action));
         }
+        for job in self.asked.clone() {
+            if !self.passed[job].is_empty() || self.is_over(job) {
+                self.asked.remove(&job);
+                // The answer comes now after all.
+                events.retain(|event| *event != Event::ItemsLater(job));
+                events.push_back(self.pull_passed(job, 1));
+            }
+        }
     }
 
-    /// The answer to a pull. A job that takes another's items gets those by [`World::pass`].
+    /// Whether the job that this one takes its items from has ended.
+    fn is_over(&self, job: JobId) -> bool {
+        let Items::Of(before) = self.supervisor.plan.jobs[job].items else { return false };
+        self.told.iter().any(|event| match event {
+            RunEvent::JobEnded { job, .. } | RunEvent::JobSkipped { job, .. } => *job == before,
+            _ => false,
+        })
+    }
+
     fn pull(&mut self, job: JobId, most: usize) -> Event {
-        let plan = Arc::clone(&self.supervisor.plan);
-        if self.items[job] == 0 {
-            return match plan.jobs[job].items {
-                Items::None => Event::NoMoreItems(job),
-                _ => Event::ItemsLater(job),
-            };
+        match self.supervisor.plan.jobs[job].items {
+            Items::Of(_) => return self.pull_passed(job, most),
+            Items::Queue { .. } if self.items[job] == 0 => return Event::ItemsLater(job),
+            _ if self.items[job] == 0 => return Event::NoMoreItems(job),
+            _ => {}
         }
         let mut most = most as u64;
         while most > 0
@@ -177,11 +201,35 @@ impl World {
         Event::Item
     }
 
-    /// The item of a task that was ok, for the job that waits for it.
-    fn pass(&mut self, job: JobId, seq: u64) {
-        if let Some(id) = self.supervisor.add_item_as(job, seq) {
-            self.names.insert(id, (job, seq));
-            self.send(Event::Item);
+    /// As run answers for a job that takes another's items.
+    fn pull_passed(&mut self, job: JobId, most: usize) -> Event {
+        let mut given = 0;
+        while given < most
+            && let Some((seq, ok)) = self.passed[job].pop_front()
+        {
+            if !ok {
+                self.supervisor.skip_item(job, seq);
+                self.pass_on(job, seq, false);
+            } else if let Some(id) = self.supervisor.add_item_as(job, seq) {
+                self.names.insert(id, (job, seq));
+                given += 1;
+            }
+        }
+        if given > 0 {
+            Event::Item
+        } else if self.is_over(job) {
+            Event::NoMoreItems(job)
+        } else {
+            self.asked.insert(job);
+            Event::ItemsLater(job)
+        }
+    }
+
+    fn pass_on(&mut self, before: JobId, seq: u64, ok: bool) {
+        for (job, plan) in self.supervisor.plan.jobs.iter().enumerate() {
+            if matches!(plan.items, Items::Of(of) if of == before) {
+                self.passed[job].push_back((seq, ok));
+            }
         }
     }
 
@@ -199,6 +247,7 @@ impl World {
             }
             Action::Give { worker, task, attempt } => {
                 let (job, seq) = self.names[&task];
+                assert!(!self.answered.contains(&(job, seq)), "{job}[{seq}] was answered before");
                 self.given.push((job, seq, attempt));
                 let done = self.workers.get_mut(&worker).expect("a task is given to a worker that lives");
                 assert!(!done.contains(&Action::EndInput { worker }), "given behind the end of the input");
@@ -224,6 +273,7 @@ impl World {
             Action::End { task, outcome, .. } => {
                 self.running.remove(&task);
                 let (job, seq) = self.names[&task];
+                self.pass_on(job, seq, outcome == Outcome::Ok);
                 self.ended.push((job, seq, outcome));
             }
             Action::Live(task) => self.live = Some(task),
@@ -248,6 +298,7 @@ impl World {
             let oldest = self.supervisor.oldest(worker);
             let answered = self.supervisor.answered(self.now, worker, failure.map(Arc::from), &mut actions);
             assert_eq!(oldest, answered);
+            self.answered.extend(answered.map(|task| self.names[&task]));
             asked &= answered.is_some();
         }
         let mut events = VecDeque::new();

@@ -179,7 +179,9 @@ fn an_idle_worker_has_no_timeout() {
     world.at(1000);
     assert!(!world.workers[&worker].iter().any(|action| matches!(action, Action::Signal { .. })));
     assert_eq!(world.supervisor.due(), None);
-    world.pass(0, 2);
+    world.items[0] = 1;
+    let event = world.pull(0, 1);
+    world.send(event);
     assert_eq!(world.oldest(worker), Some(2));
     world.at(1100);
     assert_eq!(world.workers[&worker].last(), Some(&Action::Signal { task: worker, signal: TERM }));
@@ -324,4 +326,19 @@ fn workers_and_tasks_share_the_runs_pool() {
     reader.pool = 2;
     let world = World::new(vec![job("b"), reader], 3, &[9, 9]);
     assert_eq!((world.workers.len(), world.running.len()), (2, 3));
+}
+
+#[test]
+fn an_idle_worker_gives_its_slot_to_the_job_that_it_waits_for() {
+    let mut taker = crew(1);
+    taker.items = Items::Of(0);
+    let mut world = World::new(vec![job("a"), taker], 1, &[2, 0]);
+    world.code(0, 1, 0);
+    let worker = world.worker(0);
+    assert!(world.running.is_empty());
+    world.answer(worker, 1, None);
+    assert_eq!(world.workers[&worker].last(), Some(&Action::EndInput { worker }));
+    world.end_worker(worker, Exit::Code(0));
+    world.code(0, 2, 0);
+    assert_eq!(world.oldest(world.worker(0)), Some(2));
 }
