@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use nix::unistd::Pid;
 
+use super::block::Block;
 use super::feed::Feed;
 use crate::event::{Exit, Time};
 use crate::flow::output::Outputs;
@@ -20,6 +21,8 @@ pub struct Work {
     pub seq: u64,
     pub items: Vec<Item>,
     pub names: Arc<[String]>,
+    /// What it reads, in place of an item.
+    pub block: Option<Block>,
 }
 
 /// One process of the task.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Run;
 use super::active::Work;
+use super::block::Block;
 use super::local::Start;
 use super::source::Pulled;
 use super::tell;
@@ -40,6 +41,7 @@ impl Run {
             Action::Live(task) => self.outputs.let_flow(task.place as usize),
             Action::Tell(event) => {
                 if let RunEvent::JobEnded { job, .. } = event {
+                    self.look_for_left_over(job);
                     self.local.forget_job(job);
                     self.sources.close(job, &self.poller);
                 }
@@ -49,15 +51,19 @@ impl Run {
         }
     }
 
+    /// The tasks that live on for all of an input may have ended before it did.
+    fn look_for_left_over(&mut self, job: usize) {
+        if self.sources.has_left_over(job) && !self.supervisor.is_stopping() && !self.options.dry_run {
+            let name = &self.plan.jobs[job].name;
+            let why = format!("the rest of the input was not read, because every `{name}` had ended");
+            self.tell(&RunEvent::Warning(why));
+        }
+    }
+
     pub(super) fn pull(&mut self, job: usize) {
         match self.sources.next(job) {
-            Pulled::Items(items, names) => {
-                if let Some(task) = self.supervisor.add_item(job) {
-                    self.keep_work(task, items, names);
-                    self.events.push_back(Event::Item);
-                    self.tell_total(job, task);
-                }
-            }
+            Pulled::Items(items, names) => self.add_work(job, items, names, None),
+            Pulled::Block(block) => self.add_work(job, Vec::new(), Arc::default(), Some(block)),
             Pulled::Wait => {
                 self.events.push_back(Event::ItemsLater(job));
                 if let Err(errno) = self.sources.watch(job, &self.poller) {
@@ -82,13 +88,16 @@ impl Run {
         }
     }
 
-    fn keep_work(&mut self, task: TaskId, items: Vec<Item>, names: Arc<[String]>) {
+    fn add_work(&mut self, job: usize, items: Vec<Item>, names: Arc<[String]>, block: Option<Block>) {
+        let Some(task) = self.supervisor.add_item(job) else { return };
         let (job, seq) = self.supervisor.task(task);
         let place = task.place as usize;
         if self.works.len() <= place {
             self.works.resize_with(place + 1, || None);
         }
-        self.works[place] = Some(Work { job, seq, items, names });
+        self.works[place] = Some(Work { job, seq, items, names, block });
+        self.events.push_back(Event::Item);
+        self.tell_total(job, task);
     }
 
     fn start(&mut self, task: TaskId, attempt: u32, slot: usize, last_attempt: bool) {

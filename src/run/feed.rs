@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 
+use super::block::{Block, Sending};
 use crate::os;
 
 /// What was written is taken off the buffer when it is this much, or all.
@@ -15,6 +16,10 @@ pub struct Feed {
     bytes: Vec<u8>,
     /// So many of them were written.
     written: usize,
+    /// What follows them.
+    block: Option<Sending>,
+    /// Why it ended early, if that was not the child's doing.
+    failure: Option<Errno>,
     ended: bool,
 }
 
@@ -39,7 +44,7 @@ impl Feed {
 
     /// Into a descriptor that doesn't block.
     pub fn into(to: OwnedFd) -> Feed {
-        Feed { to, bytes: Vec::new(), written: 0, ended: false }
+        Feed { to, bytes: Vec::new(), written: 0, block: None, failure: None, ended: false }
     }
 
     pub fn fd(&self) -> BorrowedFd<'_> {
@@ -48,6 +53,26 @@ impl Feed {
 
     pub fn push(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Not before the last one was written.
+    pub fn push_block(&mut self, block: Block) {
+        self.block = Some(Sending::new(block));
+    }
+
+    /// Everything was written, as far as it is known.
+    pub fn is_dry(&self) -> bool {
+        self.bytes.is_empty() && self.block.is_none()
+    }
+
+    /// The block of which nothing was written, where others may take it.
+    pub fn unsent(&mut self) -> Option<Block> {
+        if self.ended { None } else { self.block.take()?.untouched() }
+    }
+
+    /// Why a block could not be read that had to be written.
+    pub fn failure(&self) -> Option<Errno> {
+        self.failure
     }
 
     /// Nothing more will be pushed.
@@ -65,11 +90,23 @@ impl Feed {
                 Err(_) => return Fed::Over,
             }
         }
+        if self.bytes.is_empty()
+            && let Some(sending) = &mut self.block
+        {
+            match sending.send(self.to.as_fd()) {
+                Ok(()) => self.block.take_if(|sending| sending.is_over()),
+                Err(Errno::EAGAIN | Errno::EINTR) => return Fed::Waits,
+                Err(errno) => {
+                    self.failure = (errno != Errno::EPIPE).then_some(errno);
+                    return Fed::Over;
+                }
+            };
+        }
         if self.written == self.bytes.len() || self.written >= TAKE_OFF {
             self.bytes.drain(..self.written);
             self.written = 0;
         }
-        match (self.bytes.is_empty(), self.ended) {
+        match (self.is_dry(), self.ended) {
             (false, _) => Fed::Waits,
             (true, false) => Fed::Dry,
             (true, true) => Fed::Over,

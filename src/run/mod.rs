@@ -3,7 +3,7 @@
 //!
 //! - [`local`]: tasks as processes of this machine ([`launch`], [`wiring`], [`active`])
 //! - [`feed`]: what prun writes to a child's stdin
-//! - [`source`]: items, read when they are wanted
+//! - [`source`]: items, read when they are wanted ([`paths`]), and blocks of an input ([`blocks`], [`block`])
 //! - [`sinks`]: what is written, by threads of their own ([`writer`], [`disk`])
 //! - `apply`: what each action does
 //! - [`screen`]: the terminal that the bar and the output share
@@ -30,10 +30,13 @@ use crate::sched::{Event, Supervisor};
 
 pub mod active;
 mod apply;
+pub mod block;
+pub mod blocks;
 pub mod disk;
 pub mod feed;
 pub mod launch;
 pub mod local;
+pub mod paths;
 pub mod screen;
 pub mod sinks;
 pub mod source;
@@ -209,7 +212,11 @@ impl Run {
             }
             Token::Items(job) => {
                 self.sources.pause(job, &self.poller);
-                self.pull(job);
+                if self.sources.is_asked(job) {
+                    self.pull(job);
+                }
+                let (local, mut shared) = self.local();
+                local.feed_hungry(job, &mut shared);
             }
             token => {
                 let (local, mut shared) = self.local();
@@ -234,6 +241,7 @@ impl Run {
             outputs: &mut self.outputs,
             sinks: &mut self.sinks,
             events: &mut self.events,
+            sources: &mut self.sources,
         };
         (&mut self.local, shared)
     }

@@ -2,10 +2,12 @@
 //! line is there.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
+use super::block::Block;
+use super::blocks::{self, Blocks};
+use super::paths::Paths;
 use super::token::Token;
 use crate::flow::records::Splitter;
 use crate::flow::table::Table;
@@ -20,6 +22,8 @@ use crate::plan::{Batch, Input, Item, Items, Job, Plan, What};
 pub enum Pulled {
     /// What one task works on, and the names of its columns.
     Items(Vec<Item>, Arc<[String]>),
+    /// What one task reads.
+    Block(Block),
     /// Nothing is there now; see [`Sources::watch`].
     Wait,
     End,
@@ -55,13 +59,28 @@ impl Sources {
     /// What the next task of the job works on.
     pub fn next(&mut self, job: usize) -> Pulled {
         if self.sources[job].is_none() {
-            match Source::open(&self.plan.jobs[job], self.room) {
+            match Source::open(&self.plan, &self.plan.jobs[job], self.room) {
                 Ok(source) => self.sources[job] = Some(source),
                 Err(why) => return Pulled::Failed(why),
             }
         }
         let Some(source) = &mut self.sources[job] else { return Pulled::End };
-        source.next(self.plan.jobs[job].batch)
+        let pulled = source.next(self.plan.jobs[job].batch);
+        source.asked = matches!(pulled, Pulled::Wait);
+        pulled
+    }
+
+    /// The last pull was told to wait.
+    pub fn is_asked(&self, job: usize) -> bool {
+        self.sources[job].as_ref().is_some_and(|source| source.asked)
+    }
+
+    /// The next block for a task of the job that was given one before.
+    pub fn more(&mut self, job: usize) -> Result<blocks::Next, String> {
+        match &mut self.sources[job] {
+            Some(Source { kind: Kind::Blocks(blocks), .. }) => blocks.next(),
+            _ => Ok(blocks::Next::End),
+        }
     }
 
     /// How many more tasks the job will have, if the end of its items was read.
@@ -76,24 +95,38 @@ impl Sources {
         }
     }
 
+    /// Nobody took it, but others may.
+    pub fn give_back(&mut self, job: usize, block: Block) {
+        if let Some(Source { kind: Kind::Blocks(blocks), .. }) = &mut self.sources[job] {
+            blocks.give_back(block);
+        }
+    }
+
+    /// Something is left of the job's input, although all its tasks were given some of it.
+    pub fn has_left_over(&self, job: usize) -> bool {
+        matches!(&self.sources[job], Some(Source { kind: Kind::Blocks(blocks), .. }) if blocks.has_left_over())
+    }
+
     /// Asks the poller to tell when items can be read.
     pub fn watch(&mut self, job: usize, poller: &Poller) -> nix::Result<()> {
-        if let Some(Source { kind: Kind::Stream(stream), .. }) = &mut self.sources[job]
-            && !stream.watched
+        if let Some(source) = &mut self.sources[job]
+            && !source.watched
+            && let Some(fd) = source.fd()
         {
-            poller.add(stream.input.fd(), Token::Items(job).pack(), Interest::Read)?;
-            stream.watched = true;
+            poller.add(fd, Token::Items(job).pack(), Interest::Read)?;
+            source.watched = true;
         }
         Ok(())
     }
 
     /// Asks it no longer. Level-triggered, it would tell again and again while no item is wanted.
     pub fn pause(&mut self, job: usize, poller: &Poller) {
-        if let Some(Source { kind: Kind::Stream(stream), .. }) = &mut self.sources[job]
-            && stream.watched
+        if let Some(source) = &mut self.sources[job]
+            && source.watched
+            && let Some(fd) = source.fd()
         {
-            let _ = poller.remove(stream.input.fd());
-            stream.watched = false;
+            let _ = poller.remove(fd);
+            source.watched = false;
         }
     }
 
@@ -112,6 +145,10 @@ struct Source {
     /// The item that did not fit into the last batch.
     left_over: Option<Item>,
     fit: Option<Fit>,
+    /// The poller tells when more can be read.
+    watched: bool,
+    /// The scheduler waits for an item.
+    asked: bool,
 }
 
 /// As many items as the system takes for one command.
@@ -125,12 +162,8 @@ enum Kind {
     Memory(ItemIter),
     Glob(Paths),
     Stream(Box<Stream>),
-}
-
-struct Paths {
-    paths: glob::Paths,
-    /// What relative patterns were put after, and is taken off again.
-    base: PathBuf,
+    /// What tasks read.
+    Blocks(Box<Blocks>),
 }
 
 struct Stream {
@@ -142,7 +175,6 @@ struct Stream {
     /// Why it ended early; told after what was read before.
     failure: Option<String>,
     ended: bool,
-    watched: bool,
 }
 
 enum Form {
@@ -158,8 +190,9 @@ enum Next {
 }
 
 impl Source {
-    fn open(job: &Job, room: usize) -> Result<Source, String> {
+    fn open(plan: &Plan, job: &Job, room: usize) -> Result<Source, String> {
         let kind = match &job.items {
+            _ if blocks::input_of(plan, job).is_some() => Kind::Blocks(Box::new(Blocks::open(plan, job)?)),
             Items::Glob { pattern, base } => Kind::Glob(Paths::open(pattern, base)?),
             Items::Lines { from, separator, skip_empty } => {
                 let form = Form::Records(Splitter::new(*separator, *skip_empty));
@@ -180,10 +213,22 @@ impl Source {
             Fit { fitter: Fitter::new(&what, &job.name, fixed, room), what }
         });
         let names = items::column_names(&job.items).into();
-        Ok(Source { kind, names, batch: Vec::new(), left_over: None, fit })
+        Ok(Source { kind, names, batch: Vec::new(), left_over: None, fit, watched: false, asked: false })
+    }
+
+    /// What more items can be read from.
+    fn fd(&self) -> Option<BorrowedFd<'_>> {
+        match &self.kind {
+            Kind::Stream(stream) => Some(stream.input.fd()),
+            Kind::Blocks(blocks) => blocks.fd(),
+            Kind::Memory(_) | Kind::Glob(_) => None,
+        }
     }
 
     fn next(&mut self, batch: Batch) -> Pulled {
+        if let Kind::Blocks(blocks) = &mut self.kind {
+            return blocks.pull();
+        }
         loop {
             let next = match self.left_over.take() {
                 Some(item) => Ok(Next::Item(Some(item))),
@@ -223,67 +268,23 @@ impl Source {
     fn one(&mut self) -> Result<Next, String> {
         match &mut self.kind {
             Kind::Memory(iter) => Ok(iter.next().map_or(Next::End, Next::Item)),
-            Kind::Glob(paths) => paths.next(),
+            Kind::Glob(paths) => match paths.next()? {
+                Some(item) => Ok(Next::Item(Some(item))),
+                None => Ok(Next::End),
+            },
             Kind::Stream(stream) => stream.next(&mut self.names),
-        }
-    }
-}
-
-impl Paths {
-    fn open(pattern: &str, base: &Path) -> Result<Paths, String> {
-        let options = glob::MatchOptions {
-            case_sensitive: true,
-            require_literal_separator: true,
-            require_literal_leading_dot: true,
-        };
-        let base_pattern = glob::Pattern::escape(&base.to_string_lossy());
-        let (full, base) = if Path::new(pattern).is_absolute() || base.as_os_str().is_empty() {
-            (pattern.to_owned(), PathBuf::new())
-        } else {
-            (format!("{base_pattern}/{pattern}"), base.to_owned())
-        };
-        match glob::glob_with(&full, options) {
-            Ok(paths) => Ok(Paths { paths, base }),
-            Err(error) => Err(format!("the glob `{pattern}` is no pattern: {}", error.msg)),
-        }
-    }
-
-    fn next(&mut self) -> Result<Next, String> {
-        use std::os::unix::ffi::OsStrExt;
-        match self.paths.next() {
-            None => Ok(Next::End),
-            Some(Ok(path)) => {
-                let path = path.strip_prefix(&self.base).unwrap_or(&path);
-                Ok(Next::Item(Some(Item { columns: vec![path.as_os_str().as_bytes().to_vec()] })))
-            }
-            Some(Err(error)) => {
-                let why = os::own::reason(error.error());
-                Err(format!("could not read the folder `{}`: {why}", error.path().display()))
-            }
+            Kind::Blocks(_) => Ok(Next::End),
         }
     }
 }
 
 impl Stream {
     fn open(from: &Input, form: Form) -> Result<Box<Stream>, String> {
-        let (name, opened) = match from {
-            Input::Stdin => ("stdin".to_owned(), own_stdin()),
-            Input::File(path) => {
-                (format!("`{}`", path.display()), os::own::open_input(path).map(OwnedFd::from))
-            }
-        };
+        let (name, opened) = open(from);
         let input = opened.and_then(SharedInput::new);
         let input = input
             .map_err(|error| format!("could not read items from {name}: {}", os::own::reason(&error)))?;
-        Ok(Box::new(Stream {
-            input,
-            name,
-            form,
-            chunk: Vec::new(),
-            failure: None,
-            ended: false,
-            watched: false,
-        }))
+        Ok(Box::new(Stream { input, name, form, chunk: Vec::new(), failure: None, ended: false }))
     }
 
     fn next(&mut self, names: &mut Arc<[String]>) -> Result<Next, String> {
@@ -366,6 +367,14 @@ impl Form {
             Form::Records(splitter) => splitter.next_record().map(|record| vec![record.to_vec()]),
             Form::Table { table, .. } => table.next_row(),
         }
+    }
+}
+
+/// What people call it, and a descriptor to read it.
+pub fn open(input: &Input) -> (String, io::Result<OwnedFd>) {
+    match input {
+        Input::Stdin => ("stdin".to_owned(), own_stdin()),
+        Input::File(path) => (format!("`{}`", path.display()), os::own::open_input(path).map(OwnedFd::from)),
     }
 }
 

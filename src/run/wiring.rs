@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::active::PIPE;
+use super::block::Block;
 use super::disk;
 use super::feed::{Fed, Feed};
 use super::sinks::Sinks;
@@ -186,6 +187,21 @@ fn feed(bytes: Vec<u8>) -> Result<Source, StartFailure> {
     feed.end();
     // Most feeds fit into the pipe and cost the loop nothing more.
     let rest = (feed.write() != Fed::Over).then_some(feed);
+    Ok(Source::Fed(reader, rest))
+}
+
+/// `more`: other blocks may follow.
+pub fn feed_block(block: Block, more: bool) -> Result<Source, StartFailure> {
+    let (reader, mut feed) = Feed::new().map_err(|error| no_pipe(&error))?;
+    if more || block.length() > PIPE as u64 {
+        os::io::set_pipe_size(feed.fd(), BIG_PIPE);
+    }
+    feed.push_block(block);
+    if !more {
+        feed.end();
+    }
+    // What fits into the pipe costs the loop nothing more. A failure is told when it is met again.
+    let rest = (feed.write() != Fed::Over || feed.failure().is_some()).then_some(feed);
     Ok(Source::Fed(reader, rest))
 }
 

@@ -3,6 +3,7 @@
 //!
 //! - `start`: attempts begin
 //! - `bytes`: their pipes
+//! - `blocks`: tasks that live on and take block after block
 //! - `end`: processes exit, attempts are forgotten
 
 use std::collections::{HashMap, VecDeque};
@@ -15,6 +16,7 @@ use nix::unistd::Pid;
 use super::active::{Active, PIPE, Work};
 use super::launch::Launch;
 use super::sinks::Sinks;
+use super::source::Sources;
 use super::token::Token;
 use super::wiring::Wiring;
 use crate::flow::output::Outputs;
@@ -23,6 +25,7 @@ use crate::os::process;
 use crate::plan::Plan;
 use crate::sched::{Event, TaskId};
 
+mod blocks;
 mod bytes;
 mod end;
 mod start;
@@ -41,6 +44,7 @@ pub struct Shared<'a> {
     pub outputs: &'a mut Outputs,
     pub sinks: &'a mut Sinks,
     pub events: &'a mut VecDeque<Event>,
+    pub sources: &'a mut Sources,
 }
 
 impl Shared<'_> {
@@ -67,6 +71,8 @@ pub struct Local {
     next_stray: u32,
     /// Readers that wait until less is queued.
     paused: Vec<(TaskId, usize)>,
+    /// Tasks that ask for another block of their input, of which nothing can be read now.
+    hungry: Vec<TaskId>,
     buffer: Vec<u8>,
 }
 
@@ -93,6 +99,7 @@ impl Local {
             strays: HashMap::new(),
             next_stray: 0,
             paused: Vec::new(),
+            hungry: Vec::new(),
             buffer: vec![0; BUFFER],
         })
     }

@@ -11,10 +11,10 @@ use crate::os::poller::Interest;
 use crate::plan::OutputMode;
 use crate::plan::template::{Scope, Template};
 use crate::plan::{Job, Stage, Stdin};
-use crate::run::active::{Active, Group, Process, Reader};
+use crate::run::active::{Active, Group, Process, Reader, Work};
 use crate::run::launch::{Attempt, ChildEnds};
 use crate::run::token::Token;
-use crate::run::wiring::{Source, Stream, Target, no_pipe};
+use crate::run::wiring::{Source, Stream, Target, feed_block, no_pipe};
 use crate::sched::Event;
 
 impl Local {
@@ -78,6 +78,14 @@ impl Local {
         }
     }
 
+    /// What the first stage reads.
+    fn source(&mut self, stage: &Stage, work: &Work, scope: &Scope) -> Result<Source, StartFailure> {
+        match &work.block {
+            Some(block) => feed_block(block.clone(), matches!(stage.stdin, Stdin::Queue { .. })),
+            None => self.wiring.stdin(stage, scope),
+        }
+    }
+
     fn start_stages(
         &mut self,
         job: &Job,
@@ -96,7 +104,7 @@ impl Local {
             let mut ends = ChildEnds::default();
             let stdin = match next_stdin.take() {
                 Some(reader) => ends.keep(reader),
-                None => match self.wiring.stdin(stage, &scope)? {
+                None => match self.source(stage, &work, &scope)? {
                     Source::Kept(fd) => fd,
                     Source::Owned(fd) => ends.keep(fd),
                     Source::Fed(fd, feed) => {
