@@ -8,6 +8,7 @@ mod space;
 mod after;
 mod data;
 mod exec;
+mod exec_pipe;
 mod files;
 mod halt;
 mod hostile;
