@@ -115,6 +115,11 @@ complete -c prun -n "__fish_prun_using_subcommand exec" -s d -l delimiter -d 'It
 complete -c prun -n "__fish_prun_using_subcommand exec" -s n -l max-args -d 'Give up to N items to one task, also as {1} to {N}' -r
 complete -c prun -n "__fish_prun_using_subcommand exec" -s I -l replace -d 'Put items in place of STR instead of {}' -r
 complete -c prun -n "__fish_prun_using_subcommand exec" -l repeat -d 'Run COMMAND N times, without items' -r
+complete -c prun -n "__fish_prun_using_subcommand exec" -l block -d 'Make blocks of about this size: 64KiB, 10MB [default: 1MiB]' -r
+complete -c prun -n "__fish_prun_using_subcommand exec" -s L -d 'A record is N lines, not one' -r
+complete -c prun -n "__fish_prun_using_subcommand exec" -l recstart -d 'A record begins with STR (\\n, \\t, \\0, \\xHH are understood)' -r
+complete -c prun -n "__fish_prun_using_subcommand exec" -l recend -d 'A record ends with STR [default: \\n]; with --recstart only where that follows' -r
+complete -c prun -n "__fish_prun_using_subcommand exec" -l worker -d 'Let processes that live on take the items, a line each, and answer each with a line' -r
 complete -c prun -n "__fish_prun_using_subcommand exec" -l shell -d 'The shell of scripts [default: /bin/sh]; implies -c' -r
 complete -c prun -n "__fish_prun_using_subcommand exec" -s C -l cwd -d 'Run in this folder' -r
 complete -c prun -n "__fish_prun_using_subcommand exec" -l env -d 'Set a variable of the environment' -r
@@ -142,6 +147,8 @@ complete -c prun -n "__fish_prun_using_subcommand exec" -s 0 -l null -d 'Items e
 complete -c prun -n "__fish_prun_using_subcommand exec" -s X -d 'Give as many items to one task as fit; a word with {} is repeated'
 complete -c prun -n "__fish_prun_using_subcommand exec" -s r -l no-run-if-empty -d 'Skip empty items; without any item nothing ever runs'
 complete -c prun -n "__fish_prun_using_subcommand exec" -l once -d 'Run COMMAND once, without items, with prun\'s own stdin'
+complete -c prun -n "__fish_prun_using_subcommand exec" -l pipe -d 'Cut stdin (or -a FILE) into blocks of whole lines, one to the stdin of each task'
+complete -c prun -n "__fish_prun_using_subcommand exec" -l round-robin -d 'Give the blocks to tasks that live on, each to the one that has least to read'
 complete -c prun -n "__fish_prun_using_subcommand exec" -s c -l script -d 'COMMAND is a script for the shell'
 complete -c prun -n "__fish_prun_using_subcommand exec" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c prun -n "__fish_prun_using_subcommand completions" -s h -l help -d 'Print help'

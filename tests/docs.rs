@@ -81,12 +81,12 @@ fn the_job_files_that_are_shown_can_be_planned() {
         between(&readme, "```toml", "```").into_iter().map(String::from).collect();
     let unescaped = |text: &str| text.replace("\\-", "-").replace("\\e", "\\");
     examples.extend(between(&manual, ".EX", ".EE").into_iter().map(unescaped));
-    assert_eq!(examples.len(), 2);
+    assert_eq!(examples.len(), 6);
     for text in examples {
         let options =
             BuildOptions { file_name: "example.toml".into(), base: root(), cpus: 2, ..Default::default() };
         let plan = jobfile::parse("example.toml", text.as_bytes()).and_then(|file| build(&file, &options));
-        assert!(plan.is_ok_and(|plan| plan.jobs.len() >= 3), "{text}");
+        assert!(plan.is_ok_and(|plan| !plan.jobs.is_empty()), "{text}");
     }
 }
 

@@ -69,11 +69,13 @@ files! {
     bad_pool
     bad_vars
     command_and_script
+    dialogues
     duplicate
     each_kinds
     each_seq
     each_sources
     escapes_in_source
+    hook_values
     near_placeholder
     none_undoes_nothing
     not_in_defaults
@@ -81,12 +83,15 @@ files! {
     nothing_to_run
     nul_in_command
     outputs
+    patterns
     pipe_circle
     pipe_each
     pipe_feeder_keys
     pipe_to_nowhere
     pipe_two_readers
     placeholder_in_quotes
+    queue_places
+    queue_values
     raw_output
     script_places
     several
@@ -101,6 +106,7 @@ files! {
     unclosed_quote
     unknown_key
     unsupported
+    worker_values
     wrong_type
 }
 

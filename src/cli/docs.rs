@@ -60,6 +60,11 @@ fn help_line(line: &str) -> String {
 fn job_file_page(prose: &str) -> String {
     let sections = [
         ("TOP", keys::TOP),
+        ("QUEUE", keys::QUEUE),
+        ("RECORDS", keys::RECORDS),
+        ("WORKER", keys::WORKER),
+        ("REPLY", keys::REPLY),
+        ("STEP", keys::STEP),
         ("RUN", keys::RUN),
         ("JOB", keys::JOB),
         ("EACH", keys::EACH),
@@ -170,7 +175,7 @@ mod tests {
             assert!(!text.contains(".\\\" "), "{path} still has a marker");
         }
         let page = job_file_page(include_str!("../../man/parts/prun.toml.5"));
-        for key in [keys::RUN, keys::JOB, keys::EACH].concat() {
+        for key in [keys::RUN, keys::JOB, keys::EACH, keys::QUEUE, keys::WORKER, keys::STEP].concat() {
             assert!(page.contains(&format!("\\fB{}\\fR = ", key.name)), "{}", key.name);
         }
     }

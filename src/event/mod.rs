@@ -117,6 +117,11 @@ pub enum RunEvent {
         /// As for [`RunEvent::TaskStarted`].
         command: Option<String>,
     },
+    /// A task never started, because its item comes from one that was not ok. Nothing else is told of it.
+    TaskSkipped {
+        task: TaskName,
+        why: Arc<str>,
+    },
     /// Every task of the job has ended.
     JobEnded {
         job: usize,

@@ -14,10 +14,17 @@ pub enum Dest {
     Stderr,
     /// A file of a job, or of a task; numbered by the caller.
     File(u32),
+    /// Nowhere: kept for the task's hook ([`Outputs::begin_hook`]).
+    Hook,
 }
 
 /// A temporary file for what is held beyond the limit.
 pub type SpillId = u64;
+
+mod hook;
+mod lane;
+pub use hook::Kept;
+use lane::{Lane, tag_lines};
 
 /// What to do, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,16 +96,6 @@ const TOTAL_LIMIT: usize = 32 << 20;
 const CROWDED_LIMIT: usize = 64 << 10;
 
 #[derive(Debug)]
-struct Lane {
-    spec: LaneSpec,
-    /// Whether the next byte belongs to a line whose tag was written already.
-    mid_line: bool,
-    /// Held, or the beginning of a line that is not complete.
-    kept: Vec<u8>,
-    spill: Option<(SpillId, u64)>,
-}
-
-#[derive(Debug)]
 struct Sheaf {
     lanes: Vec<Lane>,
     policy: Policy,
@@ -149,8 +146,7 @@ impl Outputs {
 
     /// An attempt of a task begins. With `order`, its output waits for its turn.
     pub fn open(&mut self, key: usize, lanes: Vec<LaneSpec>, policy: Policy, order: Option<Order>) {
-        let lane = |spec| Lane { spec, mid_line: false, kept: Vec::new(), spill: None };
-        let lanes: Vec<Lane> = lanes.into_iter().map(lane).collect();
+        let lanes: Vec<Lane> = lanes.into_iter().map(Lane::new).collect();
         if self.sheaves.len() <= key {
             self.sheaves.resize_with(key + 1, || None);
         }
@@ -181,7 +177,7 @@ impl Outputs {
         };
         if lane.spec.own {
             lane.flow(bytes, Framing::Chunks, &mut self.spare, &mut self.ops);
-        } else if flowing {
+        } else if flowing && !lane.is_for_hook() {
             self.kept -= lane.kept.len();
             lane.flow(bytes, framing, &mut self.spare, &mut self.ops);
             self.kept += lane.kept.len();
@@ -202,7 +198,8 @@ impl Outputs {
     pub fn push_buffer(&mut self, key: usize, lane: usize, buffer: &mut Vec<u8>, count: usize) {
         let takes_all = |sheaf: &Sheaf| {
             let lane = &sheaf.lanes[lane];
-            let flows = lane.spec.own || (sheaf.flowing && sheaf.framing(self.framing) == Framing::Chunks);
+            let flows = lane.spec.own
+                || (sheaf.flowing && !lane.is_for_hook() && sheaf.framing(self.framing) == Framing::Chunks);
             (flows && lane.spec.tag.is_none() && lane.kept.is_empty()).then_some(lane.spec.dest)
         };
         match self.sheaves[key].as_ref().and_then(takes_all) {
@@ -229,7 +226,7 @@ impl Outputs {
         if first && !sheaf.flowing && sheaf.policy != Policy::HoldFast {
             sheaf.flowing = true;
             let framing = sheaf.framing(self.framing);
-            for lane in &mut sheaf.lanes {
+            for lane in sheaf.lanes.iter_mut().filter(|lane| !lane.is_for_hook()) {
                 self.kept -= lane.kept.len();
                 lane.begin_to_flow(framing, &mut self.ops);
                 self.kept += lane.kept.len();
@@ -269,8 +266,17 @@ impl Outputs {
         }
     }
 
+    /// The job has ended: nothing is left whose turn could come first, also if tasks before never were.
+    pub fn job_ended(&mut self, job: usize) {
+        let Some(gate) = self.gates.remove(&job) else { return };
+        for mut lanes in gate.waiting.into_values() {
+            self.release(&mut lanes);
+        }
+    }
+
     /// What an attempt left goes on, now or when it is the task's turn.
     fn hand_on(&mut self, order: Option<Order>, lanes: Vec<Lane>) {
+        let lanes = self.without_hooks(lanes);
         let (mut now, mut later): (Vec<Lane>, Vec<Lane>) = lanes.into_iter().partition(|lane| lane.spec.own);
         self.release(&mut now);
         if let Some((job, seq)) = order {
@@ -322,92 +328,4 @@ impl Sheaf {
     fn framing(&self, held: Framing) -> Framing {
         if self.policy == Policy::Flow { Framing::Lines } else { held }
     }
-}
-
-impl Lane {
-    /// Hands on what was held so far, but not the beginning of a line where lines stay whole.
-    fn begin_to_flow(&mut self, framing: Framing, ops: &mut Vec<Op>) {
-        let kept = std::mem::take(&mut self.kept);
-        self.release(ops);
-        self.flow(&kept, framing, &mut Vec::new(), ops);
-    }
-
-    /// Hands on what was held, at the lane's end.
-    fn finish(&mut self, ops: &mut Vec<Op>) {
-        self.release(ops);
-        if self.spec.own {
-            ops.push(Op::Close { dest: self.spec.dest });
-        }
-    }
-
-    fn holds(&self) -> bool {
-        self.spill.is_some() || !self.kept.is_empty()
-    }
-
-    fn forget(&mut self, ops: &mut Vec<Op>) {
-        self.kept.clear();
-        if let Some((spill, _)) = self.spill.take() {
-            ops.push(Op::Drop { spill });
-        }
-    }
-
-    /// Hands on what was held, spilled first.
-    fn release(&mut self, ops: &mut Vec<Op>) {
-        let dest = self.spec.dest;
-        if let Some((spill, len)) = self.spill.take() {
-            ops.push(Op::Replay { dest, spill, len });
-        }
-        if !self.kept.is_empty() {
-            ops.push(Op::Write { dest, bytes: std::mem::take(&mut self.kept) });
-        }
-    }
-
-    fn spill(&mut self, next: &mut SpillId, ops: &mut Vec<Op>) {
-        let (spill, len) = self.spill.get_or_insert_with(|| {
-            *next += 1;
-            (*next, 0)
-        });
-        // Whole lines, if there are any: the lane may begin to flow while the last one is not complete.
-        let whole = memchr::memrchr(b'\n', &self.kept).map_or(self.kept.len(), |at| at + 1);
-        let rest = self.kept.split_off(whole);
-        *len += whole as u64;
-        ops.push(Op::Spill { spill: *spill, bytes: std::mem::replace(&mut self.kept, rest) });
-    }
-
-    fn flow(&mut self, bytes: &[u8], framing: Framing, spare: &mut Vec<Vec<u8>>, ops: &mut Vec<Op>) {
-        let dest = self.spec.dest;
-        let whole = match framing {
-            Framing::Chunks => bytes.len(),
-            Framing::Lines => memchr::memrchr(b'\n', bytes).map_or(0, |at| at + 1),
-        };
-        let too_long = self.kept.len() + bytes.len() - whole > LONGEST_LINE;
-        let (now, later) = bytes.split_at(if too_long { bytes.len() } else { whole });
-        if !now.is_empty() {
-            let mut out = std::mem::take(&mut self.kept);
-            if out.capacity() == 0 && now.len() >= BIG {
-                out = spare.pop().unwrap_or_default();
-                out.clear();
-            }
-            out.extend_from_slice(now);
-            ops.push(Op::Write { dest, bytes: out });
-        }
-        self.kept.extend_from_slice(later);
-    }
-}
-
-/// Puts the tag before each line; `mid_line` says whether the line that goes on has its tag already.
-fn tag_lines(tag: &[u8], bytes: &[u8], mid_line: &mut bool) -> Vec<u8> {
-    let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 8 + tag.len());
-    let mut from = 0;
-    while from < bytes.len() {
-        if !*mid_line {
-            out.extend_from_slice(tag);
-        }
-        let end = memchr::memchr(b'\n', &bytes[from..]).map(|at| from + at + 1);
-        *mid_line = end.is_none();
-        let end = end.unwrap_or(bytes.len());
-        out.extend_from_slice(&bytes[from..end]);
-        from = end;
-    }
-    out
 }

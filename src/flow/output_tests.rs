@@ -228,3 +228,85 @@ fn a_file_of_ones_own_need_not_wait() {
     outputs.close(2);
     assert_eq!(written(&mut outputs), ["Close { dest: File(7) }"], "nor stays it open");
 }
+
+fn for_hook() -> LaneSpec {
+    lane(Dest::Hook)
+}
+
+#[test]
+fn a_hook_gets_what_its_task_wrote_and_stands_behind_it() {
+    let mut outputs = Outputs::new(Framing::Lines);
+    outputs.open(0, vec![lane(Dest::Stdout), for_hook()], Policy::Hold, None);
+    for at in [0, 1] {
+        outputs.push(0, at, b"task");
+    }
+    let (kept, first) = outputs.begin_hook(0, vec![lane(Dest::Stdout)]);
+    assert_eq!((kept, first), (Kept::Memory(b"task".to_vec()), 1));
+    assert!(written(&mut outputs).is_empty(), "a group stays together");
+    outputs.push(0, first, b" and hook\n");
+    outputs.close(0);
+    assert_eq!(written(&mut outputs), ["task", " and hook\n"]);
+    assert_eq!(outputs.kept(), 0);
+}
+
+#[test]
+fn before_a_hook_flowing_output_is_handed_on_to_its_last_byte() {
+    let mut outputs = Outputs::new(Framing::Lines);
+    outputs.open(0, vec![lane(Dest::Stdout), for_hook()], Policy::Flow, None);
+    for at in [0, 1] {
+        outputs.push(0, at, b"one\ntw");
+    }
+    assert_eq!(written(&mut outputs), ["one\n"], "what is kept for the hook does not flow");
+    let (kept, first) = outputs.begin_hook(0, vec![lane(Dest::Stdout)]);
+    assert_eq!((kept, first), (Kept::Memory(b"one\ntw".to_vec()), 0));
+    outputs.push(0, first, b"hook\n");
+    assert_eq!(written(&mut outputs), ["tw", "hook\n"]);
+}
+
+#[test]
+fn without_a_hook_nothing_is_left_of_what_was_kept_for_it() {
+    let mut outputs = Outputs::new(Framing::Lines);
+    let much = vec![b'x'; 2 << 20];
+    for retried in [true, false] {
+        outputs.open(0, vec![for_hook()], Policy::Flow, None);
+        outputs.push(0, 0, &much);
+        outputs.push(0, 0, b"more");
+        if retried {
+            outputs.retry(0)
+        } else {
+            outputs.close(0)
+        }
+        let ops = std::mem::take(&mut outputs.ops);
+        assert!(matches!(ops[..], [Op::Spill { .. }, Op::Drop { .. }]), "{}", ops.len());
+    }
+    assert_eq!(outputs.kept(), 0);
+}
+
+#[test]
+fn much_output_reaches_its_hook_through_a_file() {
+    let mut outputs = Outputs::new(Framing::Lines);
+    outputs.open(0, vec![for_hook()], Policy::Hold, None);
+    let much = vec![b'x'; 2 << 20];
+    outputs.push(0, 0, &much);
+    outputs.push(0, 0, b"rest");
+    let (kept, _) = outputs.begin_hook(0, Vec::new());
+    let ops = std::mem::take(&mut outputs.ops);
+    let [Op::Spill { spill, bytes }, Op::Spill { spill: same, bytes: rest }] = &ops[..] else {
+        panic!("{} operations", ops.len())
+    };
+    assert_eq!((kept, spill, bytes.len(), &rest[..]), (Kept::Spilled(*same), same, much.len(), &b"rest"[..]));
+}
+
+#[test]
+fn at_a_jobs_end_nobody_waits_for_tasks_that_never_were() {
+    let mut outputs = Outputs::new(Framing::Lines);
+    for (key, seq) in [(0, 3), (1, 5)] {
+        outputs.open(key, vec![lane(Dest::Stdout)], Policy::Hold, Some((7, seq)));
+        outputs.push(key, 0, format!("{seq}\n").as_bytes());
+    }
+    outputs.close(1);
+    outputs.close(0);
+    assert!(written(&mut outputs).is_empty());
+    outputs.job_ended(7);
+    assert_eq!(written(&mut outputs), ["3\n", "5\n"]);
+}

@@ -8,16 +8,19 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use self::text::Texts;
-use super::{Plan, words};
+use super::{Items, Plan, UNLIMITED, words};
 use crate::jobfile::values::{Halt, OutputMode, PoolSize, StatusMode};
 use crate::jobfile::{JobFile, Mistake, Mistakes, nearest};
 
+mod daemon;
 mod items;
 mod job;
 mod order;
 mod pipes;
+mod queues;
 mod stage;
 mod text;
+mod worker;
 
 #[cfg(test)]
 mod tests;
@@ -68,26 +71,39 @@ pub fn build(file: &JobFile, how: &BuildOptions) -> Result<Plan, Mistakes> {
     let index = index(file);
     let chains = pipes::chains(file, &index, &mut mistakes);
     let places = pipes::places(file, &chains);
-    let waits = order::waits(file, &index, &chains, &places, &mut mistakes);
-    order::find_circles(file, &waits, &mut mistakes);
-    let wanted = order::selected(file, how, &index, &waits, &places, &mut mistakes);
+    let uses = queues::collect(file, &mut mistakes);
+    queues::find_circles(file, &uses, &places, &chains, &mut mistakes);
+    let sources = queues::sources(file, &index, &mut mistakes);
+    let joined = Joined::new(queues::groups(&uses, &places, chains.len()), &sources, &places);
+    let waits = order::waits(file, &index, &chains, &places, &joined, &mut mistakes);
+    order::find_circles(file, &order::with_sources(file, &waits, &places, &joined), &mut mistakes);
+    let wanted = order::selected(file, how, &index, &waits, &places, &joined, &mut mistakes);
     items::check_stdin(file, how, &chains, &wanted, &mut mistakes);
-    let texts = Texts { vars: &vars, args: &how.args };
-    let mut jobs: Vec<_> =
-        chains.iter().map(|chain| job::plan(file, how, chain, &texts, &mut mistakes)).collect();
-    if !mistakes.is_empty() {
-        return Err(mistakes);
-    }
-    // From here on jobs are counted without those that were not asked for.
+    // In the plan jobs are counted without those that were not asked for.
     let mut numbers = vec![0; chains.len()];
     wanted.iter().zip(&mut numbers).fold(0, |next, (wanted, number)| {
         *number = next;
         next + usize::from(*wanted)
     });
+    let (queues, ids) = queues::plan(&uses, &places, &wanted, &numbers);
+    let texts = Texts { vars: &vars, args: &how.args, origins: queues::origins(file, &sources) };
+    let context = job::Context {
+        file,
+        how,
+        texts: &texts,
+        queues: &ids,
+        sources: &sources,
+        places: &places,
+        numbers: &numbers,
+    };
+    let mut jobs: Vec<_> = chains.iter().map(|chain| job::plan(&context, chain, &mut mistakes)).collect();
+    if !mistakes.is_empty() {
+        return Err(mistakes);
+    }
     for (job, waits) in jobs.iter_mut().zip(&waits) {
         job.after = waits.iter().map(|wait| wait.condition(&numbers, &places)).collect();
     }
-    let jobs: Vec<_> =
+    let mut jobs: Vec<_> =
         jobs.into_iter().zip(&wanted).filter(|(_, wanted)| **wanted).map(|(job, _)| job).collect();
     let largest = chains
         .iter()
@@ -98,15 +114,39 @@ pub fn build(file: &JobFile, how: &BuildOptions) -> Result<Plan, Mistakes> {
         Some(pool) => pool.resolve(how.cpus),
         None => largest.map(|pool| pool.resolve(how.cpus)).fold(how.cpus, usize::max),
     };
+    // Records are taken from a queue without a place in the run's pool, but not without bounds.
+    for job in jobs.iter_mut().filter(|job| matches!(job.items, Items::Queue { .. }) && job.pool == UNLIMITED)
+    {
+        job.pool = pool;
+    }
     let halt = how.run.halt.or(file.run.halt).flatten();
-    Ok(Plan {
-        jobs,
-        queues: Vec::new(),
-        pool,
-        halt,
-        status: how.run.status.unwrap_or_default(),
-        rerun: rerun(how),
-    })
+    Ok(Plan { jobs, queues, pool, halt, status: how.run.status.unwrap_or_default(), rerun: rerun(how) })
+}
+
+/// What joins chains beside pipes.
+struct Joined<'a> {
+    /// Chains that queues join have the same number.
+    groups: Vec<usize>,
+    /// The chains of each number.
+    members: Vec<Vec<usize>>,
+    /// For each job of the file: whose items it takes.
+    sources: &'a [Option<usize>],
+    /// For each chain: the chains whose items it takes.
+    takes: Vec<Vec<usize>>,
+}
+
+impl Joined<'_> {
+    fn new<'a>(groups: Vec<usize>, sources: &'a [Option<usize>], places: &[pipes::Place]) -> Joined<'a> {
+        let mut members = vec![Vec::new(); groups.len()];
+        groups.iter().enumerate().for_each(|(chain, &group)| members[group].push(chain));
+        let mut takes = vec![Vec::new(); groups.len()];
+        for (job, from) in sources.iter().enumerate() {
+            if let (Some(from), Some(takes)) = (from, takes.get_mut(places[job].chain)) {
+                takes.push(places[*from].chain);
+            }
+        }
+        Joined { groups, members, sources, takes }
+    }
 }
 
 /// Which job has which name.

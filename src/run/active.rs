@@ -7,6 +7,7 @@ use nix::unistd::Pid;
 
 use super::block::Block;
 use super::feed::Feed;
+use super::hook::Hooked;
 use crate::event::{Exit, Time};
 use crate::flow::output::Outputs;
 use crate::os::group::GroupHandle;
@@ -78,6 +79,8 @@ pub struct Active {
     pub stderr_tail: Vec<u8>,
     /// A signal was sent to it by prun.
     pub stopping: bool,
+    /// The task itself is over: this is its hook.
+    pub hook: Option<Box<Hooked>>,
 }
 
 /// How the task's processes are reached.

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Run;
-use super::active::Work;
+use super::active::{Active, Work};
 use super::block::Block;
 use super::local::Start;
 use super::source::Pulled;
 use super::tell;
-use crate::event::{Exit, Outcome, RunEvent, TaskName};
+use crate::event::{Detail, Exit, Outcome, RunEvent, TaskName};
 use crate::flow::output::{Dest, Op};
-use crate::plan::Item;
+use crate::plan::{Item, Items};
 use crate::sched::{Action, Event, TaskId};
 
 impl Run {
@@ -32,20 +32,24 @@ impl Run {
             Action::StartWorker { .. }
             | Action::Give { .. }
             | Action::EndInput { .. }
-            | Action::WorkerEnded { .. }
-            | Action::Hook { .. } => {}
+            | Action::WorkerEnded { .. } => {}
+            Action::Hook { task, outcome } => self.hook(task, outcome),
             Action::Signal { task, signal } => self.local.stop(task, signal),
             Action::Kill { task } => self.local.stop(task, nix::libc::SIGKILL),
             Action::Retry { task, outcome, delay } => self.retry(task, outcome, delay),
             Action::End { task, outcome, attempts } => self.end(task, outcome, attempts),
             Action::Live(task) => self.outputs.let_flow(task.place as usize),
             Action::Tell(event) => {
-                if let RunEvent::JobEnded { job, .. } = event {
+                if let RunEvent::JobEnded { job, .. } | RunEvent::JobSkipped { job, .. } = event {
                     self.look_for_left_over(job);
                     self.local.forget_job(job);
+                    self.outputs.job_ended(job);
                     self.sources.close(job, &self.poller);
                 }
                 self.tell(&event);
+                if let RunEvent::JobEnded { job, .. } | RunEvent::JobSkipped { job, .. } = event {
+                    self.end_of_chain(job);
+                }
             }
             Action::Finish => self.finished = true,
         }
@@ -61,6 +65,9 @@ impl Run {
     }
 
     pub(super) fn pull(&mut self, job: usize) {
+        if let Items::Of(_) = self.plan.jobs[job].items {
+            return self.pull_passed(job, 1);
+        }
         match self.sources.next(job) {
             Pulled::Items(items, names) => self.add_work(job, items, names, None),
             Pulled::Block(block) => self.add_work(job, Vec::new(), Arc::default(), Some(block)),
@@ -90,14 +97,21 @@ impl Run {
 
     fn add_work(&mut self, job: usize, items: Vec<Item>, names: Arc<[String]>, block: Option<Block>) {
         let Some(task) = self.supervisor.add_item(job) else { return };
+        self.keep_work(task, items, names);
+        if let Some(work) = &mut self.works[task.place as usize] {
+            work.block = block;
+        }
+        self.events.push_back(Event::Item);
+        self.tell_total(job, task);
+    }
+
+    pub(super) fn keep_work(&mut self, task: TaskId, items: Vec<Item>, names: Arc<[String]>) {
         let (job, seq) = self.supervisor.task(task);
         let place = task.place as usize;
         if self.works.len() <= place {
             self.works.resize_with(place + 1, || None);
         }
-        self.works[place] = Some(Work { job, seq, items, names, block });
-        self.events.push_back(Event::Item);
-        self.tell_total(job, task);
+        self.works[place] = Some(Work { job, seq, items, names, block: None });
     }
 
     fn start(&mut self, task: TaskId, attempt: u32, slot: usize, last_attempt: bool) {
@@ -147,6 +161,13 @@ impl Run {
         self.tell(&RunEvent::Retrying { task: name, attempt: active.attempt, outcome, delay });
     }
 
+    fn detail(&self, work: &Work, mut active: Option<Active>, attempts: u32) -> Box<Detail> {
+        match active.as_mut().and_then(|active| Some((active.hook.take()?, &active.stderr_tail))) {
+            Some((hooked, stderr)) => hooked.told(stderr, attempts),
+            None => Box::new(tell::detail(&self.plan, work, active.as_ref(), attempts, self.now)),
+        }
+    }
+
     fn end(&mut self, task: TaskId, outcome: Outcome, attempts: u32) {
         let place = task.place as usize;
         let (local, mut shared) = self.local();
@@ -165,16 +186,13 @@ impl Run {
             self.outputs.ended((work.job, work.seq));
         }
         let name = TaskName { job: work.job, seq: work.seq };
-        let detail = outcome
-            .is_failure()
-            .then(|| Box::new(tell::detail(&plan, &work, active.as_ref(), attempts, self.now)));
+        let detail = outcome.is_failure().then(|| self.detail(&work, active, attempts));
         // What the task wrote comes before what is said of it.
         self.write_out();
         if left {
-            let what = tell::task_name(job, work.seq);
-            let why = format!("{what} ended, but something that it started still holds its output open");
-            self.tell(&RunEvent::Warning(why));
+            self.warn_of_leftover(&work);
         }
-        self.tell(&RunEvent::TaskEnded { task: name, outcome, detail });
+        self.tell(&RunEvent::TaskEnded { task: name, outcome: outcome.clone(), detail });
+        self.pass_on(&work, &outcome);
     }
 }

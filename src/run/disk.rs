@@ -18,7 +18,7 @@ use crate::os;
 
 enum Command {
     Spill(SpillId, Vec<u8>),
-    /// Hands the spilled file to a writer.
+    /// Hands the spilled file to a writer, or to the loop.
     Take(SpillId, Sender<io::Result<File>>),
     /// Copies the spilled file to an output file.
     Copy(SpillId, u32, u64),
@@ -171,6 +171,7 @@ impl Worker {
             Command::Take(spill, to) => {
                 // A writer that has failed takes nothing more.
                 let _ = to.send(self.taken(spill));
+                self.waker.wake();
                 Ok(())
             }
             Command::Copy(spill, file, len) => {

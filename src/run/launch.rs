@@ -66,8 +66,21 @@ impl Launch {
         stdio: [RawFd; 3],
         group: Group,
     ) -> Result<Pid, StartFailure> {
-        let stage = &attempt.job.stages[index];
-        let key = (attempt.job_index, index);
+        self.command(attempt, index, &attempt.job.stages[index], &[], stdio, group)
+    }
+
+    /// Starts a command of the job: `at` is its place among the stages, and the hooks behind them; `facts` are
+    /// variables of its own.
+    pub fn command(
+        &mut self,
+        attempt: &Attempt,
+        at: usize,
+        stage: &Stage,
+        facts: &[(&'static str, String)],
+        stdio: [RawFd; 3],
+        group: Group,
+    ) -> Result<Pid, StartFailure> {
+        let key = (attempt.job_index, at);
         if !self.prepared.contains_key(&key) {
             let prepared = self.prepare(attempt, stage)?;
             self.prepared.insert(key, prepared);
@@ -86,6 +99,10 @@ impl Launch {
             });
         }
         set_own_variables(&mut prepared.env, attempt, stage, &mut self.scratch)?;
+        for (name, value) in facts {
+            // Words and numbers hold no NUL.
+            let _ = prepared.env.set_own(name.as_bytes(), value.as_bytes());
+        }
         let directory = directory(stage, &attempt.scope, &self.here);
         start(&mut self.launcher, prepared, stage, directory.as_deref(), stdio, group)
     }

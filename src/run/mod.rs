@@ -2,8 +2,10 @@
 //! applies the actions; nothing here is shared or locked.
 //!
 //! - [`local`]: tasks as processes of this machine ([`launch`], [`wiring`], [`active`])
+//! - `chain`: items that go from job to job
 //! - [`feed`]: what prun writes to a child's stdin
 //! - [`source`]: items, read when they are wanted ([`paths`]), and blocks of an input ([`blocks`], [`block`])
+//! - [`hook`]: commands after tasks
 //! - [`sinks`]: what is written, by threads of their own ([`writer`], [`disk`])
 //! - `apply`: what each action does
 //! - [`screen`]: the terminal that the bar and the output share
@@ -32,8 +34,10 @@ pub mod active;
 mod apply;
 pub mod block;
 pub mod blocks;
+mod chain;
 pub mod disk;
 pub mod feed;
+pub mod hook;
 pub mod launch;
 pub mod local;
 pub mod paths;
@@ -78,7 +82,9 @@ const SIGPIPE: i32 = 13;
 /// When prun can't get what it needs for itself: a poller, signal handlers, a stack for children.
 pub fn run(plan: Plan, options: Options, listener: Box<dyn Listener>) -> io::Result<Verdict> {
     let signals = Signals::install()?;
-    let at_once = plan.pool.min(plan.jobs.iter().map(most_tasks).fold(0, u64::saturating_add) as usize);
+    let at_once = plan
+        .pool
+        .min(plan.jobs.iter().map(|job| most_tasks(&plan, job)).fold(0, u64::saturating_add) as usize);
     os::limits::raise_nofile(
         (at_once as u64).saturating_mul(DESCRIPTORS_PER_TASK).saturating_add(OWN_DESCRIPTORS),
     );
@@ -87,8 +93,8 @@ pub fn run(plan: Plan, options: Options, listener: Box<dyn Listener>) -> io::Res
 }
 
 /// How many tasks a job can have at once, as far as that is known before its items are read.
-fn most_tasks(job: &crate::plan::Job) -> u64 {
-    source::known_total(job).unwrap_or(u64::MAX).min(job.pool as u64)
+fn most_tasks(plan: &Plan, job: &crate::plan::Job) -> u64 {
+    source::known_total(plan, job).unwrap_or(u64::MAX).min(job.pool as u64)
 }
 
 struct Run {
@@ -109,6 +115,8 @@ struct Run {
     starts: usize,
     /// Items of tasks that wait for their start, by the task's place.
     works: Vec<Option<Work>>,
+    chains: chain::Chains,
+    hooks: hook::Awaited,
     /// Jobs whose number of tasks was told before their items were used up.
     totals_known: HashSet<usize>,
     /// Nothing starts, because too much waits to be written or to have its turn.
@@ -137,6 +145,8 @@ impl Run {
             events: VecDeque::new(),
             starts: 0,
             works: Vec::new(),
+            chains: chain::Chains::new(&plan),
+            hooks: hook::Awaited::new(),
             totals_known: HashSet::new(),
             held: false,
             finished: false,
@@ -163,7 +173,9 @@ impl Run {
     // ---- the loop ----------------------------------------------------------------------------------------
 
     fn go(mut self) -> Verdict {
-        self.tell(&RunEvent::RunStarted { jobs: self.plan.jobs.iter().map(job_info).collect() });
+        self.tell(&RunEvent::RunStarted {
+            jobs: self.plan.jobs.iter().map(|job| job_info(&self.plan, job)).collect(),
+        });
         self.events.push_back(Event::Begin);
         let mut ready = Vec::new();
         self.handle_events();
@@ -256,10 +268,12 @@ impl Run {
             self.events.push_back(Event::Tick(self.now));
         }
         self.starts = 0;
+        self.answer_followers();
         while self.starts < BURST
             && let Some(event) = self.events.pop_front()
         {
             self.handle(event);
+            self.answer_followers();
         }
         self.write_out();
     }
@@ -283,6 +297,7 @@ impl Run {
 
     /// Looks whether writing failed, and whether reading may go on.
     fn look_after_sinks(&mut self) {
+        self.start_awaited_hooks();
         if !self.failed_to_write
             && let Some(failure) = self.sinks.take_failure()
         {
@@ -357,10 +372,10 @@ fn event_of(failure: Failure) -> Event {
     }
 }
 
-fn job_info(job: &crate::plan::Job) -> JobInfo {
+fn job_info(plan: &Plan, job: &crate::plan::Job) -> JobInfo {
     JobInfo {
         name: Arc::clone(&job.name),
         many: !matches!(job.items, Items::None),
-        total: source::known_total(job),
+        total: source::known_total(plan, job),
     }
 }

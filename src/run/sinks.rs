@@ -1,13 +1,15 @@
 //! Everything that prun writes to: its own stdout and stderr, files of jobs, temporary files.
 
+use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 
 use super::disk::{self, Disk};
 use super::writer::{Own, Writer};
 use crate::event::Time;
-use crate::flow::output::{Dest, Op};
+use crate::flow::output::{Dest, Op, SpillId};
 use crate::os;
 
 /// The loop stops reading what tasks write while more than this waits to be written, and goes on below half.
@@ -87,6 +89,11 @@ impl Sinks {
         }
     }
 
+    /// What was spilled, for another use than output. The loop is woken when it is there.
+    pub fn take_spilled(&mut self, spill: SpillId) -> Receiver<io::Result<File>> {
+        self.disk.take(spill)
+    }
+
     /// A file that output goes to through prun.
     pub fn open_file(&mut self, path: PathBuf, append: bool) -> Dest {
         self.files += 1;
@@ -164,6 +171,6 @@ impl Sinks {
 fn own(dest: Dest) -> Own {
     match dest {
         Dest::Stderr => Own::Stderr,
-        Dest::Stdout | Dest::File(_) => Own::Stdout,
+        Dest::Stdout | Dest::File(_) | Dest::Hook => Own::Stdout,
     }
 }

@@ -38,7 +38,11 @@ const AHEAD: usize = 256 << 10;
 const OWN_VARIABLES: usize = 4096;
 
 /// Tasks of a job, if that is known before any item is read.
-pub fn known_total(job: &Job) -> Option<u64> {
+pub fn known_total(plan: &Plan, job: &Job) -> Option<u64> {
+    let mut job = job;
+    while let Items::Of(before) = job.items {
+        job = &plan.jobs[before];
+    }
     items::known_total(&job.items, &job.batch)
 }
 

@@ -11,6 +11,7 @@ use super::active::PIPE;
 use super::block::Block;
 use super::disk;
 use super::feed::{Fed, Feed};
+use super::hook::has_hooks;
 use super::sinks::Sinks;
 use crate::event::StartFailure;
 use crate::flow::output::{Dest, LaneSpec};
@@ -125,32 +126,43 @@ impl Wiring {
             Stream::Stderr => &job.stages[stage].stderr,
         };
         let file = |dest, own| LaneSpec { dest, tag: None, own };
-        Ok(match output {
+        // What the last stage writes to stdout is what the hook reads.
+        let for_hook = has_hooks(job) && stage + 1 == job.stages.len() && stream == Stream::Stdout;
+        let mut target = match output {
+            Output::Null if for_hook => Target::Lanes(Vec::new()),
             Output::Null | Output::Queue { .. } => Target::Kept(self.null.as_raw_fd()),
             Output::Inherit => Target::Kept(own),
             Output::Pipe => Target::Pipe,
             Output::Stdout => Target::Stdout,
             Output::Show if job.output == OutputMode::Raw => Target::Kept(own),
             Output::Show => Target::Lanes(vec![shown]),
-            Output::File { path, append, show: false, per_task: true } => {
+            Output::File { path, append, show: false, per_task: true } if !for_hook => {
                 let path = path_of(path, &job.stages[stage].base, scope);
                 let file = disk::create(&path, *append).map_err(|error| no_file(&path, &error))?;
                 Target::File(file.into())
             }
-            Output::File { path, append, show: true, per_task: true } => {
+            Output::File { path, append, show, per_task: true } => {
                 let path = path_of(path, &job.stages[stage].base, scope);
-                Target::Lanes(vec![shown, file(sinks.open_file(path, *append), true)])
+                let own = file(sinks.open_file(path, *append), true);
+                Target::Lanes(show.then_some(shown).into_iter().chain([own]).collect())
             }
             Output::File { path, append, show, per_task: false } => {
                 let path = path_of(path, &job.stages[stage].base, scope);
                 let alone = matches!(job.items, Items::None) || job.output == OutputMode::Raw;
-                match self.job_file((index, stage, stream), path, *append, alone && !show, sinks)? {
+                let direct = alone && !show && !for_hook;
+                match self.job_file((index, stage, stream), path, *append, direct, sinks)? {
                     JobFile::Direct(file) => Target::Kept(file.as_raw_fd()),
                     JobFile::Lane(dest) if *show => Target::Lanes(vec![shown, file(*dest, false)]),
                     JobFile::Lane(dest) => Target::Lanes(vec![file(*dest, false)]),
                 }
             }
-        })
+        };
+        if let Target::Lanes(lanes) = &mut target
+            && for_hook
+        {
+            lanes.push(file(Dest::Hook, false));
+        }
+        Ok(target)
     }
 
     /// `direct`: the children write it themselves.
@@ -178,7 +190,8 @@ impl Wiring {
     }
 }
 
-fn feed(bytes: Vec<u8>) -> Result<Source, StartFailure> {
+/// A pipe from which a child reads these bytes.
+pub fn feed(bytes: Vec<u8>) -> Result<Source, StartFailure> {
     let (reader, mut feed) = Feed::new().map_err(|error| no_pipe(&error))?;
     if bytes.len() > PIPE {
         os::io::set_pipe_size(feed.fd(), BIG_PIPE);

@@ -49,6 +49,12 @@ impl Lines {
             RunEvent::TaskEnded { task, outcome, detail } => {
                 self.task_ended(task, outcome, detail.as_deref(), columns, out);
             }
+            RunEvent::TaskSkipped { task, why } => {
+                let name = self.task(task);
+                let text = format!("{name}: skipped: {}", phrases::escape(why.as_bytes()));
+                self.say(Voice::Verbose, NOTE, &text, out);
+                self.report.skipped(name, why);
+            }
             RunEvent::JobEnded { job, outcome, tasks } => self.job_ended(*job, outcome, *tasks, out),
             RunEvent::JobSkipped { job, why } => self.report.skipped(self.job(*job), why),
             RunEvent::TaskStarted { task, command: Some(command), pid, .. } => {

@@ -46,6 +46,7 @@ fn tour() {
     let count = |job: &str| ended.lines().iter().filter(|line| line.starts_with(&format!("{job}\t"))).count();
     assert_eq!((count("machine"), count("hash"), count("lines"), count("words")), (2, 24, 6, 3));
     in_order(&ended, &["words\t      4 them", "pipe\t100000 lines were enough; then the writer was stopped"]);
+    assert_eq!((count("worker"), count("reader")), (6, 6));
     ended.stdout_has("total\n").stdout_has("retry\tit worked at attempt 3\n").stdout_has("end\t");
     let widest = ended.lines().iter().map(|line| line.replace('\t', "        ").chars().count()).max();
     ended.check(widest <= Some(80), "it fits on 80 columns");
@@ -201,4 +202,124 @@ fn side_by_side() {
     ended.ok();
     in_order(&ended, &["tick\ttick 1", "tick\ttick 2", "tick\ttick 3"]);
     in_order(&ended, &["tock\ttock 1", "tock\ttock 2", "tock\ttock 3"]);
+}
+
+#[test]
+fn queue() {
+    let ended = example(&Space::new(), "queue.toml").run();
+    ended.code(0);
+    in_order(&ended, &["Get A from queue.", "Get B from queue.", "Get C from queue."]);
+    ended.stderr_has("Put A to queue...\nPut B to queue...\nPut C to queue...\n");
+    in_order(
+        &ended,
+        &["Get D of first from both.", "Get E of first from both.", "Get F of first from both."],
+    );
+    in_order(
+        &ended,
+        &["Get G of second from both.", "Get H of second from both.", "Get I of second from both."],
+    );
+    ended.check(ended.lines().len() == 10, "each letter once");
+    ended.check(ended.lines().last() == Some(&"No writer is left."), "then the queue was dry");
+}
+
+#[test]
+fn queue_maxsize() {
+    let ended = lines_of("queue_maxsize.toml");
+    let eaten = |name: &str| -> Vec<u32> {
+        let start = format!("{name} eats bun ");
+        ended.lines().iter().filter_map(|line| line.strip_prefix(&start)?.parse().ok()).collect()
+    };
+    let (alex, jack) = (eaten("Alex"), eaten("Jack"));
+    ended.check(
+        !alex.is_empty() && !jack.is_empty() && alex.is_sorted() && jack.is_sorted(),
+        "both ate, in order",
+    );
+    let mut all = [alex, jack].concat();
+    all.sort_unstable();
+    ended.check(all == (1..=all.len() as u32).collect::<Vec<_>>(), "each bun was eaten once");
+    ended.stdout_has("Alex has had enough\n").stdout_has("Jack has had enough\n");
+}
+
+/// The processes that say that they answered, in the order of their first answers, with how many they gave.
+fn answers_of(ended: &Ended, job: &str) -> Vec<(String, usize)> {
+    let mut found: Vec<(String, usize)> = Vec::new();
+    for line in ended.lines().iter().filter(|line| line.starts_with(&format!("{job}: "))) {
+        let pid = line.rsplit(' ').next().expect("a line has words").to_owned();
+        match found.iter_mut().find(|(known, _)| *known == pid) {
+            Some((_, count)) => *count += 1,
+            None => found.push((pid, 1)),
+        }
+    }
+    found
+}
+
+#[test]
+fn workers() {
+    let ended = lines_of("workers.toml");
+    let squares: Vec<&str> = ended
+        .lines()
+        .into_iter()
+        .filter_map(|line| line.strip_prefix("reused: ")?.split(',').next())
+        .collect();
+    let wanted: Vec<String> = (1..7).map(|n| format!("{n} squared is {}", n * n)).collect();
+    ended.check(squares == wanted, "in the order of the items");
+    let reused = answers_of(&ended, "reused");
+    ended.check(
+        reused.len() <= 2 && reused.iter().map(|(_, count)| count).sum::<usize>() == 6,
+        "two processes",
+    );
+    let replaced: Vec<usize> = answers_of(&ended, "replaced").into_iter().map(|(_, count)| count).collect();
+    ended.check(replaced == [2, 2, 2], "each process answered twice");
+    for name in ["Ada", "Bob", "Eve"] {
+        ended.stdout_has(&format!("greeted: good day, {name}\n"));
+    }
+    ended.check(ended.lines().len() == 15, "15 answers");
+}
+
+#[test]
+fn threadpool_callback() {
+    let ended = example(&Space::new(), "threadpool_callback.toml").run();
+    ended.code(3).stderr_has("not a number: many");
+    for (item, result) in [("3", "30"), ("1", "10"), ("2", "20")] {
+        ended.stdout_has(&format!("callback({item}): status ok, result {result}\n"));
+    }
+    ended.stdout_has("callback(many): status failed, exit 3\n");
+    for (item, result) in [("4", "40"), ("5", "50")] {
+        ended.stdout_has(&format!("answer({item}): status ok, result {result}\n"));
+    }
+    ended.check(ended.lines().len() == 6, "nothing but the callbacks is shown");
+}
+
+#[test]
+fn wordcount() {
+    let ended = lines_of("wordcount.toml");
+    let mut counts = std::collections::HashMap::<String, usize>::new();
+    let folder =
+        std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("jobfiles")).expect("the folder");
+    for path in folder.map(|entry| entry.expect("an entry").path()) {
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            let text = std::fs::read_to_string(path).expect("text").to_lowercase();
+            for word in text.split(|c: char| !c.is_ascii_lowercase()).filter(|word| !word.is_empty()) {
+                *counts.entry(word.to_owned()).or_default() += 1;
+            }
+        }
+    }
+    let mut counts: Vec<(String, usize)> = counts.into_iter().collect();
+    counts.sort_by(|(word, count), (other, than)| than.cmp(count).then(word.cmp(other)));
+    let top: Vec<String> = counts.iter().take(5).map(|(word, count)| format!("{count} {word}")).collect();
+    ended.check(ended.lines() == top, "counted in another way, it is the same");
+}
+
+#[test]
+fn chain() {
+    let space = Space::new();
+    // Its sheet is "chain.csv".
+    let ended = example(&space, &format!("chain.toml -D out={}", space.path("out").display())).run();
+    ended.ok().stdout_sorted(&[
+        "ada: 3 reads, the first at 1",
+        "bob: 2 reads, the first at 7",
+        "eve: 4 reads, the first at 1",
+    ]);
+    assert_eq!(space.read("out/ada.sorted"), "1 CATG\n5 GATTACA\n8 TACAGATT\n");
+    assert_eq!(space.read("out/ada.index"), "1 0\n5 7\n8 17\n");
 }

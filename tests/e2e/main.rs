@@ -6,11 +6,13 @@ mod running;
 mod space;
 
 mod after;
+mod chains;
 mod data;
 mod exec;
 mod exec_pipe;
 mod files;
 mod halt;
+mod hooks;
 mod hostile;
 mod jobfiles;
 mod output;

@@ -7,9 +7,10 @@ use super::walk::Walk;
 use crate::jobfile::keys::Table;
 use crate::jobfile::mistakes::Mistake;
 use crate::jobfile::model::{Each, Spanned};
+use crate::jobfile::near::alternatives;
 
 /// The keys that name a source.
-const SOURCES: [&str; 4] = ["seq", "lines", "glob", "csv"];
+const SOURCES: [&str; 6] = ["seq", "lines", "glob", "csv", "queue", "job"];
 
 pub(super) fn read<'a>(walk: &mut Walk<'a>, job: &Section<'a>) -> Option<Each> {
     let found = job.get("each")?;
@@ -131,27 +132,26 @@ fn source<'a>(walk: &mut Walk<'a>, table: &Section<'a>) -> Option<Each> {
     let before = walk.wrong();
     walk.check_keys(table, Table::Each);
     let given: Vec<Found> = SOURCES.into_iter().filter_map(|key| table.get(key)).collect();
-    let found =
-        match given.as_slice() {
-            [] => {
-                if walk.wrong() == before {
-                    let mistake = Mistake::at(table.span.clone(), "`each` names no source");
-                    walk.mistake(mistake.help(
-                        "give it one of `seq`, `lines`, `glob` and `csv`, or write the items as an array",
+    let found = match given.as_slice() {
+        [] => {
+            if walk.wrong() == before {
+                let mistake = Mistake::at(table.span.clone(), "`each` names no source");
+                walk.mistake(mistake.help(
+                        "give it one of `seq`, `lines`, `glob`, `csv`, `queue` and `job`, or write the items as an array",
                     ));
-                }
-                return None;
             }
-            [found] => found,
-            [first, second, ..] => {
-                let mistake = Mistake::at(
-                    second.key_span.clone(),
-                    format!("two sources of items: `{}` and `{}`", first.key, second.key),
-                );
-                walk.mistake(mistake.other(first.key_span.clone(), "already gives items"));
-                return None;
-            }
-        };
+            return None;
+        }
+        [found] => found,
+        [first, second, ..] => {
+            let mistake = Mistake::at(
+                second.key_span.clone(),
+                format!("two sources of items: `{}` and `{}`", first.key, second.key),
+            );
+            walk.mistake(mistake.other(first.key_span.clone(), "already gives items"));
+            return None;
+        }
+    };
     options_fit(walk, table, found.key);
     match found.key {
         "seq" => seq(walk, found.node),
@@ -160,6 +160,11 @@ fn source<'a>(walk: &mut Walk<'a>, table: &Section<'a>) -> Option<Each> {
             walk.path("lines", found.node).map(|file| Each::Lines { file, nul })
         }
         "glob" => walk.path("glob", found.node).map(Each::Glob),
+        "queue" => {
+            let separator = walk.value(table, "separator", "a string", separator);
+            walk.queue_name(found.node).map(|name| Each::Queue { name, separator })
+        }
+        "job" => walk.string("job", found.node).map(Each::Job),
         _ => {
             let separator = walk.value(table, "separator", "a string", separator).unwrap_or(b',');
             let header = walk.flag(table, "header").unwrap_or(true);
@@ -170,14 +175,19 @@ fn source<'a>(walk: &mut Walk<'a>, table: &Section<'a>) -> Option<Each> {
 
 /// Each option belongs to one source.
 fn options_fit(walk: &mut Walk, table: &Section, source: &str) {
-    for (option, of) in [("nul", "lines"), ("separator", "csv"), ("header", "csv")] {
-        let Some(found) = table.get(option).filter(|_| source != of) else { continue };
+    let options: [(_, &[&str]); 3] =
+        [("nul", &["lines"]), ("separator", &["csv", "queue"]), ("header", &["csv"])];
+    for (option, of) in options {
+        let Some(found) = table.get(option).filter(|_| !of.contains(&source)) else { continue };
         let mistake = if (option, source) == ("separator", "lines") {
             // Columns of lines are planned.
             Mistake::at(found.key_span, "`separator` of `lines` is not supported by this version of prun")
                 .help("`csv` has columns, and one without a header has `header = false`")
         } else {
-            Mistake::at(found.key_span, format!("`{option}` goes with `{of}`, not with `{source}`"))
+            Mistake::at(
+                found.key_span,
+                format!("`{option}` goes with {}, not with `{source}`", alternatives(of)),
+            )
         };
         walk.mistake(mistake);
     }

@@ -2,11 +2,11 @@
 
 use toml::de::DeValue;
 
-use super::section::Section;
+use super::section::{Found, Node, Section};
 use super::walk::Walk;
 use crate::jobfile::keys::Table;
 use crate::jobfile::mistakes::Mistake;
-use crate::jobfile::model::{Output, Span, Spanned, Stdin, Text};
+use crate::jobfile::model::{Output, Span, Spanned, Stdin, Step, Text};
 use crate::jobfile::near::nearest;
 use crate::jobfile::values::one_of;
 
@@ -55,32 +55,107 @@ fn stdin_word(word: &str) -> Option<Stdin> {
 fn stdin_table<'a>(walk: &mut Walk<'a>, table: &Section<'a>) -> Option<Stdin> {
     let before = walk.wrong();
     walk.check_keys(table, Table::Stdin);
-    let sources: Vec<_> = ["text", "file", "pipe"].into_iter().filter_map(|key| table.get(key)).collect();
+    let sources: Vec<_> = SOURCES.into_iter().filter_map(|key| table.get(key)).collect();
     match sources.as_slice() {
         [] => {
             if walk.wrong() == before {
                 walk.mistake(
                     Mistake::at(table.span.clone(), "`stdin` has no source")
-                        .help("give it one of `text`, `file` and `pipe`"),
+                        .help("give it one of `text`, `file`, `pipe`, `queue` and `dialogue`"),
                 );
             }
             None
         }
-        [found] => match found.key {
-            "text" => walk.any_string("text", found.node).map(Stdin::Text),
-            "file" => walk.path("file", found.node).map(Stdin::File),
-            _ => walk.string("pipe", found.node).map(Stdin::Pipe),
-        },
+        [found] => {
+            options_fit(walk, table, found.key);
+            match found.key {
+                "text" => walk.any_string("text", found.node).map(Stdin::Text),
+                "file" => walk.path("file", found.node).map(Stdin::File),
+                "pipe" => walk.string("pipe", found.node).map(Stdin::Pipe),
+                "queue" => {
+                    let ahead = ahead(walk, table);
+                    walk.queue_name(found.node).map(|name| Stdin::Queue { name, ahead })
+                }
+                _ => {
+                    let timeout = walk.duration(table, "timeout");
+                    dialogue(walk, found).map(|steps| Stdin::Dialogue { steps, timeout })
+                }
+            }
+        }
         [first, second, ..] => {
             let (first, second) =
                 if first.key_span.start < second.key_span.start { (first, second) } else { (second, first) };
             let message = format!("two sources of stdin: `{}` and `{}`", first.key, second.key);
             let mistake = Mistake::at(second.key_span.clone(), message)
                 .other(first.key_span.clone(), "already feeds it");
-            walk.mistake(mistake.help("a task reads one of `text`, `file` and `pipe`"));
+            walk.mistake(mistake.help("a task reads one of `text`, `file`, `pipe`, `queue` and `dialogue`"));
             None
         }
     }
+}
+
+/// The keys that name a source of stdin.
+const SOURCES: [&str; 5] = ["text", "file", "pipe", "queue", "dialogue"];
+
+/// Each option belongs to one source.
+fn options_fit(walk: &mut Walk, table: &Section, source: &str) {
+    for (option, of) in [("ahead", "queue"), ("timeout", "dialogue")] {
+        if let Some(found) = table.get(option).filter(|_| source != of) {
+            let message = format!("`{option}` goes with `{of}`, not with `{source}`");
+            let mistake = Mistake::at(found.key_span, message);
+            walk.mistake(match option {
+                "timeout" => mistake.help("the `timeout` of the job stands beside `stdin`, not in it"),
+                _ => mistake,
+            });
+        }
+    }
+}
+
+/// `ahead = 1`: the reader has one record before it, not as many as its pipe holds.
+fn ahead(walk: &mut Walk, table: &Section) -> bool {
+    let Some(found) = table.get("ahead") else { return false };
+    match walk.count(table, "ahead") {
+        None => false,
+        Some(1) => true,
+        Some(_) => {
+            let mistake = Mistake::at(found.node.span(), "wrong value of `ahead`").label("expected `1`");
+            walk.mistake(mistake.help("without `ahead` a reader is given as many records as its pipe holds"));
+            false
+        }
+    }
+}
+
+fn dialogue<'a>(walk: &mut Walk<'a>, found: &Found<'a>) -> Option<Vec<Step>> {
+    let help = "write `[{ expect = \"> \", send = \"exit\\n\" }]`";
+    let DeValue::Array(nodes) = found.node.get_ref() else {
+        walk.wrong_type("dialogue", found.node, "an array of steps", Some(help.to_owned()));
+        return None;
+    };
+    if nodes.is_empty() {
+        walk.wrong_value("dialogue", found.node, "a dialogue without steps says nothing");
+        return None;
+    }
+    let steps: Vec<_> = nodes.iter().map(|node| step(walk, node, help)).collect();
+    steps.into_iter().collect()
+}
+
+fn step<'a>(walk: &mut Walk<'a>, node: Node<'a>, help: &str) -> Option<Step> {
+    let DeValue::Table(own) = node.get_ref() else {
+        walk.wrong_type("dialogue", node, "a table with `expect` and `send`", Some(help.to_owned()));
+        return None;
+    };
+    let before = walk.wrong();
+    let table = Section::new("a step of `dialogue`".to_owned(), node.span(), own);
+    walk.check_keys(&table, Table::Step);
+    let expect = walk.pattern(&table, "expect");
+    let send = table.get("send").and_then(|found| walk.any_string("send", found.node));
+    if walk.wrong() == before
+        && let Some(missing) = ["expect", "send"].into_iter().find(|key| table.get(key).is_none())
+    {
+        let mistake = Mistake::at(node.span(), format!("a step of `dialogue` without `{missing}`"));
+        walk.mistake(mistake.help(help));
+    }
+    Some(Step { expect: expect?, send: send? })
 }
 
 /// `stdout` or `stderr`.
@@ -91,13 +166,13 @@ pub(super) fn output<'a>(walk: &mut Walk<'a>, section: &Section<'a>, key: &'stat
         words.push(("stdout", 3));
     }
     match found.node.get_ref() {
-        DeValue::Table(_) => {
-            found.section(format!("`{key}`")).and_then(|table| output_table(walk, &table, key))
-        }
+        DeValue::Table(_) => found.section(format!("`{key}`")).and_then(|table| output_table(walk, &table)),
         DeValue::String(text) => match one_of(text, &words) {
             Ok(word) => Some([Output::Show, Output::Inherit, Output::Null, Output::Stdout][word].clone()),
             Err(why) => {
-                let help = format!("for a file write `{key} = {{ file = \"…\" }}`");
+                let help = format!(
+                    "for a file write `{key} = {{ file = \"…\" }}`, for a queue `{key} = {{ queue = \"…\" }}`"
+                );
                 let mistake = Mistake::at(found.node.span(), format!("wrong value of `{key}`")).label(why);
                 walk.mistake(mistake.help(help));
                 None
@@ -110,20 +185,24 @@ pub(super) fn output<'a>(walk: &mut Walk<'a>, section: &Section<'a>, key: &'stat
     }
 }
 
-fn output_table<'a>(walk: &mut Walk<'a>, table: &Section<'a>, key: &str) -> Option<Output> {
+fn output_table<'a>(walk: &mut Walk<'a>, table: &Section<'a>) -> Option<Output> {
     let before = walk.wrong();
     walk.check_keys(table, Table::Output);
-    let append = walk.flag(table, "append").unwrap_or(false);
     let show = walk.flag(table, "show").unwrap_or(false);
-    let Some(found) = table.get("file") else {
-        if walk.wrong() == before {
-            walk.mistake(
-                Mistake::at(table.span.clone(), format!("`{key}` names no file")).help("give it a `file`"),
-            );
-        }
-        return None;
-    };
-    walk.path("file", found.node).map(|path| Output::File { path, append, show })
+    let append = walk.flag(table, "append");
+    // A job's queue takes the place of the file of `[defaults]`, and the other way round.
+    let keys = ["file", "queue"];
+    let own: Vec<_> =
+        keys.into_iter().filter(|key| table.own.contains_key(*key) && table.get(key).is_some()).collect();
+    let found = walk.one_of_keys(table, if own.is_empty() { &keys } else { &own }, before)?;
+    if found.key == "file" {
+        let path = walk.path("file", found.node)?;
+        return Some(Output::File { path, append: append.unwrap_or(false), show });
+    }
+    if let Some(append) = table.get("append").filter(|_| own.is_empty() || table.own.contains_key("append")) {
+        walk.mistake(Mistake::at(append.key_span, "`append` goes with `file`, not with `queue`"));
+    }
+    walk.queue_name(found.node).map(|name| Output::Queue { name, show })
 }
 
 /// `env`: names and values, those of `[defaults]` first.

@@ -5,7 +5,7 @@ use toml::de::{DeArray, DeString, DeTable, DeValue};
 
 use super::section::{Found, Node, Section};
 use super::walk::{Walk, spelt};
-use super::{each, io};
+use super::{each, io, worker};
 use crate::jobfile::keys::{JOB, Table};
 use crate::jobfile::mistakes::Mistake;
 use crate::jobfile::model::{After, Command, Job, PipelineStage, Span, Spanned, What, When};
@@ -30,14 +30,7 @@ pub(super) fn read<'a>(
 ) -> Job {
     let before = walk.wrong();
     let name = Spanned { value: name.get_ref().to_string(), span: name.span() };
-    let good = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
-    if name.value.is_empty() || !name.value.chars().all(good) {
-        let message = match name.value.as_str() {
-            "" => "a job without a name".to_owned(),
-            name => format!("`{name}` can't be the name of a job"),
-        };
-        walk.mistake(Mistake::at(name.span.clone(), message).label("expected letters, digits, `-` and `_`"));
-    }
+    walk.check_name("job", &name.value, &name.span);
     let section = Section::layered(format!("job `{}`", name.value), span, own, defaults);
     walk.check_keys(&section, Table::Job);
     walk.check_raw(&section);
@@ -45,15 +38,17 @@ pub(super) fn read<'a>(
     let mut job = settings(walk, &section, name);
     job.comment = comment;
     // Only its own keys: `[defaults]` was told off for these.
-    let alone = Section::new(section.title, section.span, own);
+    let alone = Section::new(section.title.clone(), section.span.clone(), own);
     job.each = each::read(walk, &alone);
     job.repeat = walk.count(&alone, "repeat").map(u64::from);
     job.pool = walk.pool(&alone);
+    job.worker = worker::read(walk, &alone);
     job.after = after(walk, &alone);
     check_items(walk, &alone);
     let whole = walk.wrong() == before && walk.is_complete();
     job.what = what(walk, &alone, &job.name, whole);
-    check_shell(walk, &alone, job.what.as_ref());
+    let hooks = ["on_success", "on_failure"].iter().any(|hook| has_script(&section, hook));
+    check_shell(walk, &alone, job.what.as_ref(), hooks);
     job.given = JOB
         .iter()
         .filter_map(|key| own.get_key_value(key.name).map(|(name, _)| (key.name, name.span())))
@@ -73,15 +68,20 @@ fn check_items(walk: &mut Walk, section: &Section) {
     }
 }
 
+/// The command that it has under this key is one for the shell.
+fn has_script(section: &Section, key: &'static str) -> bool {
+    section.get(key).is_some_and(|found| found.node.get_ref().is_table())
+}
+
 /// A `shell` that has nothing to do is a misunderstanding.
-fn check_shell(walk: &mut Walk, section: &Section, what: Option<&What>) {
+fn check_shell(walk: &mut Walk, section: &Section, what: Option<&What>, hooks: bool) {
     let is_script = |command: &Command| matches!(command, Command::Script(_));
     let idle = match what {
         None => false,
         Some(What::Command(command)) => !is_script(command),
         Some(What::Pipeline(stages)) => !stages.iter().any(|stage| is_script(&stage.command)),
     };
-    if let Some(found) = section.get("shell").filter(|_| idle) {
+    if let Some(found) = section.get("shell").filter(|_| idle && !hooks) {
         let mistake =
             Mistake::at(found.key_span, format!("{} has a `shell`, but no `script`", section.title));
         walk.mistake(mistake.help("a `command` is run without a shell; a text for the shell is a `script`"));
@@ -105,10 +105,10 @@ fn settings<'a>(walk: &mut Walk<'a>, section: &Section<'a>, name: Spanned<String
         pool: None,
         after: Vec::new(),
         worker: None,
-        daemon: false,
-        pty: false,
-        on_success: None,
-        on_failure: None,
+        daemon: walk.flag(section, "daemon").unwrap_or(false),
+        pty: walk.flag(section, "pty").unwrap_or(false),
+        on_success: section.get("on_success").and_then(|found| command(walk, "on_success", found.node)),
+        on_failure: section.get("on_failure").and_then(|found| command(walk, "on_failure", found.node)),
         start: walk.value(section, "start", "a string", values::parse_start).unwrap_or_default(),
         env: io::env(walk, section),
         cwd: section.get("cwd").and_then(|found| walk.string("cwd", found.node)),
@@ -169,7 +169,7 @@ fn what<'a>(walk: &mut Walk<'a>, section: &Section<'a>, name: &Spanned<String>, 
         [found] if found.key == "script" => {
             walk.string("script", found.node).map(|text| What::Command(Command::Script(text)))
         }
-        [found] => command(walk, found.node).map(What::Command),
+        [found] => command(walk, "command", found.node).map(What::Command),
         [first, second, ..] => {
             let message = format!("job `{}` has both `{}` and `{}`", name.value, first.key, second.key);
             let mistake = Mistake::at(second.key_span.clone(), message)
@@ -181,19 +181,19 @@ fn what<'a>(walk: &mut Walk<'a>, section: &Section<'a>, name: &Spanned<String>, 
 }
 
 /// A string, an array, or `{ script = "…" }`.
-fn command<'a>(walk: &mut Walk<'a>, node: Node<'a>) -> Option<Command> {
+fn command<'a>(walk: &mut Walk<'a>, key: &str, node: Node<'a>) -> Option<Command> {
     match node.get_ref() {
         DeValue::String(text) if text.trim().is_empty() => {
-            walk.wrong_value("command", node, "an empty string names no program");
+            walk.wrong_value(key, node, "an empty string names no program");
             None
         }
-        DeValue::String(_) => walk.string("command", node).map(Command::Line),
-        DeValue::Array(words) => strings(walk, "command", node, words).map(Command::Words),
+        DeValue::String(_) => walk.string(key, node).map(Command::Line),
+        DeValue::Array(words) => strings(walk, key, node, words).map(Command::Words),
         DeValue::Table(table) if table.len() == 1 && table.contains_key("script") => {
             walk.string("script", &table["script"]).map(Command::Script)
         }
         _ => {
-            walk.wrong_type("command", node, "a string, an array of strings or `{ script = \"…\" }`", None);
+            walk.wrong_type(key, node, "a string, an array of strings or `{ script = \"…\" }`", None);
             None
         }
     }
@@ -215,7 +215,11 @@ fn pipeline<'a>(walk: &mut Walk<'a>, found: &Found<'a>) -> Option<What> {
 
 fn stage<'a>(walk: &mut Walk<'a>, node: Node<'a>) -> Option<PipelineStage> {
     let DeValue::Table(table) = node.get_ref() else {
-        return command(walk, node).map(|command| PipelineStage { command, ok: None, stderr: None });
+        return command(walk, "pipeline", node).map(|command| PipelineStage {
+            command,
+            ok: None,
+            stderr: None,
+        });
     };
     let section = Section::new("a stage of `pipeline`".to_owned(), node.span(), table);
     let before = walk.wrong();
@@ -223,7 +227,7 @@ fn stage<'a>(walk: &mut Walk<'a>, node: Node<'a>) -> Option<PipelineStage> {
     let ok = walk.outcomes(&section, "ok");
     let stderr = io::output(walk, &section, "stderr");
     let command = match (section.get("command"), section.get("script")) {
-        (Some(found), None) => command(walk, found.node),
+        (Some(found), None) => command(walk, "command", found.node),
         (None, Some(found)) => walk.string("script", found.node).map(Command::Script),
         (Some(_), Some(found)) => {
             walk.mistake(

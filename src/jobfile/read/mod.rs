@@ -9,13 +9,16 @@ use self::section::Section;
 use self::walk::Walk;
 use super::keys::Table;
 use super::mistakes::{Mistake, Mistakes};
-use super::model::{Job, JobFile, Run, Spanned};
+use super::model::{Job, JobFile, Queue, Run, Spanned};
 
+mod checks;
 mod each;
 mod io;
 mod job;
+mod queue;
 mod section;
 mod walk;
+mod worker;
 
 #[cfg(test)]
 mod tests;
@@ -31,10 +34,16 @@ pub fn parse(name: &str, bytes: &[u8]) -> Result<JobFile, Mistakes> {
     let source: Arc<str> = as_text(name, bytes)?.into();
     let (table, errors) = DeTable::parse_recoverable(&source);
     let mut walk = Walk::new(&source, Mistakes::new(name, source.clone()), errors.is_empty());
-    let (run, vars, jobs) = top(&mut walk, name, table.get_ref());
+    let file = top(&mut walk, name, table.get_ref());
     let mut mistakes = walk.into_mistakes();
     if errors.is_empty() {
-        return Ok(JobFile { run, vars, queues: Vec::new(), jobs, mistakes });
+        return Ok(JobFile {
+            run: file.run,
+            vars: file.vars,
+            queues: file.queues,
+            jobs: file.jobs,
+            mistakes,
+        });
     }
     // What stands behind a syntax error may be a consequence of it.
     let errors = syntax_errors(&source, &errors);
@@ -128,12 +137,21 @@ fn line_start(source: &str, at: usize) -> usize {
 
 type Vars = Vec<(Spanned<String>, super::model::Text)>;
 
+/// What the whole file says.
+struct File {
+    run: Run,
+    vars: Vars,
+    queues: Vec<Queue>,
+    jobs: Vec<Job>,
+}
+
 /// Walks the whole file.
-fn top<'a>(walk: &mut Walk<'a>, name: &str, root: &'a DeTable<'a>) -> (Run, Vars, Vec<Job>) {
+fn top<'a>(walk: &mut Walk<'a>, name: &str, root: &'a DeTable<'a>) -> File {
     let file = Section::new("a job file".to_owned(), 0..0, root);
     walk.check_keys(&file, Table::Top);
     let run = walk.table(&file, "run").map(|section| run(walk, &section)).unwrap_or_default();
     let vars = walk.table(&file, "vars").map(|section| vars(walk, &section)).unwrap_or_default();
+    let queues = walk.table(&file, "queues").map(|section| queue::queues(walk, &section)).unwrap_or_default();
     let defaults = walk.table(&file, "defaults");
     if let Some(defaults) = &defaults {
         job::check_defaults(walk, defaults);
@@ -147,7 +165,7 @@ fn top<'a>(walk: &mut Walk<'a>, name: &str, root: &'a DeTable<'a>) -> (Run, Vars
             "a job is a table with something to run: `[jobs.hello]` and below it `command = \"echo hello\"`";
         walk.mistake(Mistake::new(format!("`{name}` has no jobs")).help(help));
     }
-    (run, vars, jobs)
+    File { run, vars, queues, jobs }
 }
 
 fn jobs<'a>(walk: &mut Walk<'a>, section: &Section<'a>, defaults: Option<&'a DeTable<'a>>) -> Vec<Job> {

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use toml::Spanned as Toml;
-use toml::de::{DeString, DeTable, DeValue};
+use toml::de::{DeTable, DeValue};
 
 use super::section::{Node, Section};
 use crate::jobfile::keys::{JOB, NOT_IN_DEFAULTS, Table};
 use crate::jobfile::mistakes::{Mistake, Mistakes};
-use crate::jobfile::model::{Span, Spanned, Tag, Text};
+use crate::jobfile::model::{Span, Tag, Text};
 use crate::jobfile::near::nearest;
 use crate::jobfile::values::{self, Halt, Outcomes, OutputMode, PoolSize};
 
@@ -151,24 +150,6 @@ impl<'a> Walk<'a> {
                 Some(Text { value, span: node.span(), inner: Some(node.span().start) })
             }
         }
-    }
-
-    /// The name of something that placeholders can name.
-    pub fn name_of_place(&mut self, what: &str, name: &Toml<DeString>) -> Option<Spanned<String>> {
-        let text = name.get_ref().as_ref();
-        let letter = |c: char| c.is_ascii_alphabetic() || c == '_';
-        let good =
-            text.starts_with(letter) && text.chars().all(|c| letter(c) || c.is_ascii_digit() || c == '-');
-        if good && text != "args" {
-            return Some(Spanned { value: text.to_owned(), span: name.span() });
-        }
-        let why = if good {
-            "`{args}` stands for the arguments after `--`"
-        } else {
-            "expected a letter, then letters, digits, `-` and `_`"
-        };
-        self.mistake(Mistake::at(name.span(), format!("`{text}` can't be the name of a {what}")).label(why));
-        None
     }
 
     /// A string or a number that `parse` understands.

@@ -2,17 +2,17 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::sync::Arc;
 
 use super::BuildOptions;
+use super::job::Context;
 use super::pipes::Chain;
-use super::text::Texts;
-use crate::jobfile::{Each, Job, JobFile, Mistake, Mistakes, Span, Spanned, Stdin, Text};
+use crate::jobfile::{Each, JobFile, Mistake, Mistakes, Span, Spanned, Stdin, Text};
 use crate::plan::{Input, Item, ItemList, Items, Seq};
 
 /// Where the items of a job come from.
-pub(super) fn items(job: &Job, base: &Path, texts: &Texts, mistakes: &mut Mistakes) -> Items {
+pub(super) fn items(number: usize, context: &Context, mistakes: &mut Mistakes) -> Items {
+    let (job, base, texts) = (&context.file.jobs[number], &context.how.base, context.texts);
     let input = |file: &Text, mistakes: &mut Mistakes| match texts.of_run(file, mistakes) {
         path if path == b"-" => Input::Stdin,
         path => Input::File(base.join(OsStr::from_bytes(&path))),
@@ -28,7 +28,13 @@ pub(super) fn items(job: &Job, base: &Path, texts: &Texts, mistakes: &mut Mistak
         Some(Each::Csv { file, separator, header }) => {
             Items::Csv { from: input(file, mistakes), separator: *separator, header: *header }
         }
-        Some(Each::Queue { .. } | Each::Job(_)) => Items::None, // PLAN
+        Some(Each::Queue { name, separator }) => {
+            Items::Queue { queue: context.queue(name), separator: *separator }
+        }
+        Some(Each::Job(_)) => {
+            let from = context.sources[number].map(|from| context.places[from].chain);
+            Items::Of(from.and_then(|chain| context.numbers.get(chain).copied()).unwrap_or_default())
+        }
         Some(Each::Glob(text)) => {
             let pattern = texts.of_run(text, mistakes);
             Items::Glob { pattern: glob(text, pattern, mistakes), base: base.to_owned() }

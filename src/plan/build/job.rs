@@ -1,29 +1,55 @@
 //! A chain of the job file's jobs → one job of the plan.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::pipes::Chain;
+use super::pipes::{Chain, Place};
 use super::text::{self, Texts};
-use super::{BuildOptions, TagFlag, items, stage};
+use super::{BuildOptions, TagFlag, daemon, items, stage, worker};
 use crate::jobfile::values::{OutputMode, PoolSize};
-use crate::jobfile::{self, JobFile, Mistakes, Tag};
+use crate::jobfile::{self, Command, JobFile, Mistakes, Stdin, Tag, Text};
 use crate::plan::template::{Names, Piece, Template};
-use crate::plan::{Batch, Items, Job, Retries, UNLIMITED};
+use crate::plan::{Batch, Items, Job, QueueId, Retries, UNLIMITED};
 
 const GRACE: Duration = Duration::from_secs(10);
 const TERM: i32 = 15;
 
+/// What the jobs of a file have in common while they are planned.
+pub(super) struct Context<'a> {
+    pub file: &'a JobFile,
+    pub how: &'a BuildOptions,
+    pub texts: &'a Texts<'a>,
+    /// The plan's queues, by name.
+    pub queues: &'a BTreeMap<&'a str, QueueId>,
+    /// For each job of the file: whose items it takes.
+    pub sources: &'a [Option<usize>],
+    pub places: &'a [Place],
+    /// Of the chains in the plan.
+    pub numbers: &'a [usize],
+}
+
+impl Context<'_> {
+    /// The number of a queue. Of jobs that were not asked for, and of mistakes, any: they are not run.
+    pub fn queue(&self, name: &Text) -> QueueId {
+        self.queues.get(name.value.as_str()).copied().unwrap_or_default()
+    }
+}
+
 /// All but `after`, which names other jobs. What the last job says holds for all.
-pub(super) fn plan(
-    file: &JobFile,
-    how: &BuildOptions,
-    chain: &Chain,
-    texts: &Texts,
-    mistakes: &mut Mistakes,
-) -> Job {
+pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) -> Job {
+    let Context { file, how, texts, .. } = context;
     let job = &file.jobs[chain.last()];
-    let stages = stage::plan(file, how, chain, texts, mistakes);
-    let items = items::items(job, &how.base, texts, mistakes);
+    let first = &file.jobs[chain.jobs[0]];
+    let worker = worker::plan(job, texts, mistakes);
+    daemon::check(job, first, chain, mistakes);
+    let stages = stage::plan(context, chain, mistakes);
+    let items = items::items(chain.last(), context, mistakes);
+    let reads_queue =
+        matches!(first.stdin.value, Stdin::Queue { .. }) || matches!(items, Items::Queue { .. });
+    let mut hook = |command: &Option<Command>| {
+        command.as_ref().map(|command| stage::hook(context, job, command, mistakes))
+    };
+    let (on_success, on_failure) = (hook(&job.on_success), hook(&job.on_failure));
     let natural = if matches!(items, Items::None) { OutputMode::Line } else { OutputMode::Group };
     let output = job.output.or(how.run.output).or(file.run.output).unwrap_or(natural);
     let raw = output == OutputMode::Raw;
@@ -44,17 +70,17 @@ pub(super) fn plan(
         stop_signal: job.stop_signal.unwrap_or(TERM),
         timeout: job.timeout,
         retries: Retries {
-            count: job.retries.unwrap_or(0),
+            count: job.retries.unwrap_or(if worker.is_some() { worker::RETRIES } else { 0 }),
             delay: job.retry_delay,
             on: job.retry_on.clone(),
         },
         after: Vec::new(),
-        slotless: false,
-        daemon: false,
-        worker: None,
-        duplex: false,
-        on_success: None,
-        on_failure: None,
+        slotless: job.daemon || reads_queue,
+        daemon: job.daemon,
+        worker,
+        duplex: chain.duplex,
+        on_success,
+        on_failure,
     }
 }
 

@@ -1,8 +1,8 @@
 //! `after`: who waits for whom, and which jobs a selection takes.
 
 use super::pipes::{Chain, Place};
-use super::{BuildOptions, Index, unknown_job};
-use crate::jobfile::{JobFile, Mistake, Mistakes, Span, When};
+use super::{BuildOptions, Index, Joined, unknown_job};
+use crate::jobfile::{Each, JobFile, Mistake, Mistakes, Span, When};
 use crate::plan::After;
 
 /// One condition: `from` waits for `to`. Both are jobs of the file.
@@ -28,6 +28,7 @@ pub(super) fn waits(
     index: &Index,
     chains: &[Chain],
     places: &[Place],
+    joined: &Joined,
     mistakes: &mut Mistakes,
 ) -> Vec<Vec<Wait>> {
     let mut waits = vec![Vec::new(); chains.len()];
@@ -51,10 +52,44 @@ pub(super) fn waits(
                         format!("job `{this}` waits for `{name}`, with which it is joined by a pipe"),
                     );
                     mistakes.push(mistake.help("jobs that are joined by a pipe start together"));
+                } else if joined.groups.get(to_chain) == Some(&joined.groups[number]) {
+                    let this = &file.jobs[from].name.value;
+                    let message =
+                        format!("job `{this}` waits for `{name}`, with which it is joined by a queue");
+                    mistakes.push(
+                        Mistake::at(span, message).help("jobs that are joined by a queue start together"),
+                    );
                 } else {
                     waits[number].push(Wait { from, to, to_chain, when: after.when, span });
                 }
             }
+        }
+    }
+    share(waits, &joined.groups)
+}
+
+/// What queues join waits together.
+fn share(waits: Vec<Vec<Wait>>, groups: &[usize]) -> Vec<Vec<Wait>> {
+    let mut of_group: Vec<Vec<Wait>> = vec![Vec::new(); waits.len()];
+    for (wait, &group) in waits.into_iter().zip(groups) {
+        of_group[group].extend(wait);
+    }
+    groups.iter().map(|&group| of_group[group].clone()).collect()
+}
+
+/// The same with the jobs whose items others take: these end only after them.
+pub(super) fn with_sources(
+    file: &JobFile,
+    waits: &[Vec<Wait>],
+    places: &[Place],
+    joined: &Joined,
+) -> Vec<Vec<Wait>> {
+    let mut waits = waits.to_vec();
+    for (from, to) in joined.sources.iter().enumerate() {
+        let (Some(to), Some(Each::Job(name))) = (*to, &file.jobs[from].each) else { continue };
+        let (chain, to_chain) = (places[from].chain, places[to].chain);
+        if let (Some(own), true) = (waits.get_mut(chain), to_chain < joined.groups.len()) {
+            own.push(Wait { from, to, to_chain, when: When::Success, span: name.span.clone() });
         }
     }
     waits
@@ -134,6 +169,7 @@ pub(super) fn selected(
     index: &Index,
     waits: &[Vec<Wait>],
     places: &[Place],
+    joined: &Joined,
     mistakes: &mut Mistakes,
 ) -> Vec<bool> {
     if how.jobs.is_empty() {
@@ -159,6 +195,8 @@ pub(super) fn selected(
         // A circle of pipes is in no chain, and none may be left because of one.
         if chain < wanted.len() && !std::mem::replace(&mut wanted[chain], true) {
             open.extend(waits[chain].iter().map(|wait| wait.to_chain));
+            open.extend(&joined.members[joined.groups[chain]]);
+            open.extend(&joined.takes[chain]);
         }
     }
     wanted

@@ -8,6 +8,8 @@ use crate::jobfile::{Job, JobFile, Mistake, Mistakes, Stdin, Text, What};
 pub(super) struct Chain {
     /// Never empty.
     pub jobs: Vec<usize>,
+    /// The first reads what the last writes.
+    pub duplex: bool,
 }
 
 impl Chain {
@@ -25,7 +27,10 @@ pub(super) struct Place {
 }
 
 /// What is the last job's to say, for all of them.
-const OF_THE_LAST: [&str; 12] = [
+const OF_THE_LAST: [&str; 15] = [
+    "daemon",
+    "on_success",
+    "on_failure",
     "timeout",
     "retries",
     "retry_delay",
@@ -60,14 +65,17 @@ pub(super) fn chains(file: &JobFile, index: &Index, mistakes: &mut Mistakes) -> 
                 .label("a pipe has one reader")
                 .other(first.span.clone(), format!("`{}` reads it", first.value));
             mistakes.push(mistake.help(format!(
-                "write it to a file, `stdout = {{ file = \"…\" }}`, and let both be `after` `{}`",
+                "a queue can have many: `stdout = {{ queue = \"q\" }}` for `{}`, `stdin = {{ queue = \"q\" }}` for both, \
+                 and `deliver = \"all\"` in `[queues.q]`",
                 name.value
             )));
             continue;
         }
         feeder[number] = Some(from);
         reader[from] = Some(number);
-        check_feeder(&file.jobs[from], job, name, mistakes);
+        // Of two that pipe into each other the later in the file counts as last.
+        let back = reads(file, index, from) == Some(number) && from != number;
+        check_feeder(&file.jobs[from], job, name, back && from > number, mistakes);
         check_one_task(&file.jobs[from], name, mistakes);
         if feeder[from].is_none() || reader[number].is_none() {
             check_one_task(job, name, mistakes);
@@ -78,16 +86,40 @@ pub(super) fn chains(file: &JobFile, index: &Index, mistakes: &mut Mistakes) -> 
         .map(|last| {
             let mut jobs: Vec<usize> = std::iter::successors(Some(last), |&job| feeder[job]).collect();
             jobs.reverse();
-            Chain { jobs }
+            Chain { jobs, duplex: false }
         })
+        .chain(pairs(&feeder))
         .collect();
     find_circles(file, &chains, &feeder, mistakes);
     chains
 }
 
+/// Whose output the job reads.
+fn reads(file: &JobFile, index: &Index, job: usize) -> Option<usize> {
+    match &file.jobs[job].stdin.value {
+        Stdin::Pipe(name) => index.get(name.value.as_str()).copied(),
+        _ => None,
+    }
+}
+
+/// Two jobs that read each other's output.
+fn pairs(feeder: &[Option<usize>]) -> impl Iterator<Item = Chain> {
+    let later =
+        |(first, last): (usize, &Option<usize>)| last.filter(|last| *last > first).map(|last| (first, last));
+    feeder
+        .iter()
+        .enumerate()
+        .filter_map(later)
+        .filter(|(first, last)| feeder[*last] == Some(*first))
+        .map(|(first, last)| Chain { jobs: vec![first, last], duplex: true })
+        .collect::<Vec<_>>()
+        .into_iter()
+}
+
 /// The feeding job has no say in what holds for all.
-fn check_feeder(feeder: &Job, reader: &Job, pipe: &Text, mistakes: &mut Mistakes) {
-    for key in OF_THE_LAST {
+/// `last`: it is the last one all the same, and only its output is not its own.
+fn check_feeder(feeder: &Job, reader: &Job, pipe: &Text, last: bool, mistakes: &mut Mistakes) {
+    for key in OF_THE_LAST.into_iter().filter(|key| !last || *key == "stdout") {
         let Some(span) = feeder.given(key) else { continue };
         let (message, help) = if key == "stdout" {
             let message = format!("two ways for the output of job `{}`", feeder.name.value);

@@ -1,46 +1,65 @@
 //! The jobs of a chain → the stages of one pipeline.
 
-use super::BuildOptions;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::job::Context;
 use super::pipes::Chain;
-use super::text::{self, Texts};
+use super::text;
 use crate::jobfile::values::Outcomes;
-use crate::jobfile::{self, Command, JobFile, Mistake, Mistakes, PipelineStage, Text};
+use crate::jobfile::{self, Command, Mistake, Mistakes, PipelineStage, Text};
 use crate::plan::script::{ScriptText, is_posix};
 use crate::plan::template::{Names, Template};
-use crate::plan::{Output, Stage, Stdin, What};
+use crate::plan::{Dialogue, Hook, Output, Stage, Stdin, Step, What};
+
+/// Of a dialogue, without one of its own.
+const STEP_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Every stage of a chain, joined by pipes.
-pub(super) fn plan(
-    file: &JobFile,
-    how: &BuildOptions,
-    chain: &Chain,
-    texts: &Texts,
-    mistakes: &mut Mistakes,
-) -> Vec<Stage> {
-    let jobs = chain.jobs.iter().map(|&job| &file.jobs[job]);
-    let mut stages: Vec<Stage> =
-        jobs.flat_map(|job| Writer { job, how, names: texts.of_task(job), mistakes }.stages()).collect();
+pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) -> Vec<Stage> {
+    let jobs = chain.jobs.iter().map(|&job| &context.file.jobs[job]);
+    let mut stages: Vec<Stage> = jobs.flat_map(|job| Writer::new(context, job, mistakes).stages()).collect();
     let last = stages.len().saturating_sub(1);
     for (number, stage) in stages.iter_mut().enumerate() {
-        if number > 0 {
+        if number > 0 || chain.duplex {
             stage.stdin = Stdin::Pipe;
         }
-        if number < last {
+        if number < last || chain.duplex {
             stage.stdout = Output::Pipe;
         }
     }
     stages
 }
 
+/// The command of `on_success` or `on_failure`: as the job's own, but the item is not added, and its output is
+/// shown.
+pub(super) fn hook(
+    context: &Context,
+    job: &jobfile::Job,
+    command: &Command,
+    mistakes: &mut Mistakes,
+) -> Hook {
+    let mut writer = Writer::new(context, job, mistakes);
+    let what = writer.what(command, false);
+    let mut stage = writer.stage(job.name.value.clone(), what, Stdin::Null, None);
+    (stage.stdout, stage.stderr) = (Output::Show, Output::Show);
+    (stage.ok, stage.pty) = (Outcomes::success(), false);
+    Hook { stage }
+}
+
 /// Plans the stages of one job.
 struct Writer<'a> {
     job: &'a jobfile::Job,
-    how: &'a BuildOptions,
+    context: &'a Context<'a>,
     names: Names<'a>,
     mistakes: &'a mut Mistakes,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
+    fn new(context: &'a Context<'a>, job: &'a jobfile::Job, mistakes: &'a mut Mistakes) -> Writer<'a> {
+        Writer { job, context, names: context.texts.of_task(job), mistakes }
+    }
+
     fn stages(&mut self) -> Vec<Stage> {
         let job = self.job;
         let stdin = self.stdin();
@@ -50,7 +69,7 @@ impl Writer<'_> {
                 let takes_item = match &stdin {
                     Stdin::Item => true,
                     Stdin::Text(template) | Stdin::File(template) => template.uses_item(),
-                    _ => false,
+                    _ => job.worker.is_some(),
                 };
                 let what = self.what(command, job.each.is_some() && !takes_item);
                 vec![self.stage(job.name.value.clone(), what, stdin, None)]
@@ -78,7 +97,7 @@ impl Writer<'_> {
         let env = job.env.iter().map(|(name, value)| (name.clone(), self.template(value))).collect();
         let cwd = match &job.cwd {
             Some(cwd) => self.template(cwd),
-            None => Template::literal(self.how.base.as_os_str().as_encoded_bytes()),
+            None => Template::literal(self.context.how.base.as_os_str().as_encoded_bytes()),
         };
         Stage {
             name,
@@ -88,7 +107,7 @@ impl Writer<'_> {
             stderr: self.output(own.and_then(|stage| stage.stderr.as_ref()).unwrap_or(&job.stderr)),
             env,
             cwd: Some(cwd),
-            base: self.how.base.clone(),
+            base: self.context.how.base.clone(),
             start: job.start,
             ok,
             pty: job.pty,
@@ -126,6 +145,9 @@ impl Writer<'_> {
     fn stdin(&mut self) -> Stdin {
         let job = self.job;
         match &job.stdin.value {
+            // A worker's tasks are given to it.
+            jobfile::Stdin::Null if job.worker.is_some() => Stdin::Item,
+            jobfile::Stdin::Null if job.daemon => Stdin::Open,
             jobfile::Stdin::Null => Stdin::Null,
             jobfile::Stdin::Open => Stdin::Open,
             jobfile::Stdin::Inherit => Stdin::Inherit,
@@ -140,7 +162,17 @@ impl Writer<'_> {
             jobfile::Stdin::Text(text) => Stdin::Text(self.template(text)),
             jobfile::Stdin::File(path) => Stdin::File(self.template(path)),
             jobfile::Stdin::Pipe(_) => Stdin::Pipe,
-            jobfile::Stdin::Queue { .. } | jobfile::Stdin::Dialogue { .. } => Stdin::Null, // PLAN
+            jobfile::Stdin::Queue { name, ahead } => {
+                Stdin::Queue { queue: self.context.queue(name), ahead: *ahead }
+            }
+            jobfile::Stdin::Dialogue { steps, timeout } => {
+                let step = |step: &jobfile::Step| Step {
+                    expect: step.expect.regex.clone(),
+                    send: text::template(&step.send, &self.names, self.mistakes),
+                };
+                let timeout = timeout.unwrap_or(STEP_TIMEOUT);
+                Stdin::Dialogue(Arc::new(Dialogue { steps: steps.iter().map(step).collect(), timeout }))
+            }
         }
     }
 
@@ -150,7 +182,9 @@ impl Writer<'_> {
             jobfile::Output::Inherit => Output::Inherit,
             jobfile::Output::Null => Output::Null,
             jobfile::Output::Stdout => Output::Stdout,
-            jobfile::Output::Queue { .. } => Output::Null, // PLAN
+            jobfile::Output::Queue { name, show } => {
+                Output::Queue { queue: self.context.queue(name), show: *show }
+            }
             jobfile::Output::File { path, append, show } => {
                 let path = self.template(path);
                 let per_task = path.uses_task();

@@ -1,6 +1,6 @@
 //! Strings of the job file → templates, with carets where they are wrong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::jobfile::{Each, Job, Mistake, Mistakes, Text};
 use crate::plan::script::ScriptText;
@@ -11,16 +11,22 @@ use crate::plan::words;
 pub(super) struct Texts<'a> {
     pub vars: &'a BTreeMap<String, String>,
     pub args: &'a [Vec<u8>],
+    /// Of jobs that take another one's items: what these come from in the end.
+    pub origins: HashMap<&'a str, &'a Each>,
 }
 
 impl<'a> Texts<'a> {
     /// What strings that are used when a task runs may refer to.
     pub fn of_task(&self, job: &'a Job) -> Names<'a> {
-        let columns: &[String] = match &job.each {
+        let each = match &job.each {
+            Some(Each::Job(_)) => self.origins.get(job.name.value.as_str()).copied(),
+            each => each.as_ref(),
+        };
+        let columns: &[String] = match each {
             Some(Each::Rows { names, .. }) => names,
             _ => &[],
         };
-        let header = matches!(job.each, Some(Each::Csv { header: true, .. }));
+        let header = matches!(each, Some(Each::Csv { header: true, .. }));
         // Of broken items nobody knows what their columns are called.
         let lost = job.each.is_none() && job.given("each").is_some();
         Names {

@@ -5,6 +5,7 @@
 //! - `bytes`: their pipes
 //! - `blocks`: tasks that live on and take block after block
 //! - `end`: processes exit, attempts are forgotten
+//! - `hook`: hooks start in the place of their task
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -28,6 +29,7 @@ use crate::sched::{Event, TaskId};
 mod blocks;
 mod bytes;
 mod end;
+mod hook;
 mod start;
 
 /// A pipe of a capture holds no more than this.
@@ -129,6 +131,7 @@ impl Local {
     }
 
     pub fn forget_job(&mut self, job: usize) {
-        self.launch.forget(job, self.plan.jobs[job].stages.len());
+        // Behind the stages stand the hooks.
+        self.launch.forget(job, self.plan.jobs[job].stages.len() + 2);
     }
 }

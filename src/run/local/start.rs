@@ -40,6 +40,7 @@ impl Local {
             feed: None,
             stderr_tail: Vec::new(),
             stopping: false,
+            hook: None,
             work: start.work,
         };
         let mut lanes = Vec::new();
@@ -67,7 +68,7 @@ impl Local {
         self.actives[place] = Some(active);
     }
 
-    fn watch(&self, active: &Active, shared: &mut Shared) {
+    pub(super) fn watch(&self, active: &Active, shared: &mut Shared) {
         for (at, reader) in active.readers.iter().enumerate() {
             if let Some(reader) = reader {
                 shared.watch(reader.fd.as_fd(), Token::Reader(active.id, at), Interest::Read);

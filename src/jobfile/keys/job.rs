@@ -1,0 +1,213 @@
+//! The keys of jobs.
+
+use super::{Key, key};
+
+/// `[jobs.NAME]`; [`DEFAULTS`] of them may also stand in `[defaults]`.
+pub const JOB: &[Key] = &[
+    key(
+        "command",
+        "string, array or `{ script = \"…\" }`",
+        "",
+        "The program and its arguments. A string is split into words as a POSIX shell does it, quotes and \
+         backslashes included, but is run without a shell: an unquoted `|`, `&`, `;`, `<`, `>`, `$`, `*`, a \
+         backquote, or a word that begins with `#` is an error. An array is taken as it is. Without a placeholder \
+         of the item, `{#}` or `{%}`, the item is added as the last argument, unless `stdin` takes it. A job has exactly one of \
+         `command`, `script` and `pipeline`.",
+    ),
+    key(
+        "script",
+        "string",
+        "",
+        "Text for the `shell`. The items are also its arguments `$1`, `$2` and so on. For a POSIX shell the values \
+         of placeholders are quoted for the place in which they stand, so that no value is ever taken for shell \
+         text; for any other interpreter nothing is replaced.",
+    ),
+    key(
+        "pipeline",
+        "array of commands",
+        "",
+        "Commands that are joined by kernel pipes, without a shell. Each is a string, an array, or a table such as \
+         `{ command = \"grep x\", ok = [0, 1], stderr = \"null\" }`. They start together and end together, every \
+         one's exit status counts, and a stage that is stopped by SIGPIPE because the stage it writes to ended well is no failure.",
+    ),
+    key(
+        "shell",
+        "array of strings",
+        "`[\"/bin/sh\", \"-c\"]`",
+        "What runs a `script`; the text is added as the last argument. `[\"bash\", \"-euo\", \"pipefail\", \"-c\"]` \
+         and `[\"python3\", \"-c\"]` are as good.",
+    ),
+    key(
+        "each",
+        "array or table",
+        "",
+        "The items: the job has one task for each. `[\"a\", \"b\"]` are values, `[[\"a\", 1], [\"b\", 2]]` are rows \
+         whose columns are `{1}` and `{2}`, `[{ name = \"a\", n = 3 }]` are rows with named columns, `{name}` and `{n}`. \
+         A table names a source to read them from. Numbers keep their spelling. Files are read when the job's \
+         `after` holds. Without any item there is no task, and the job is ok.",
+    ),
+    key(
+        "repeat",
+        "number",
+        "",
+        "Run the command so many times, without an item. `{#}` is the number of each task.",
+    ),
+    key(
+        "pool",
+        "number or string",
+        "the run's pool",
+        "How many tasks of this job run at once, within the run's pool: a number, `\"50%\"` of the CPUs, `\"+2\"`; \
+         `0` is no limit of its own.",
+    ),
+    key(
+        "worker",
+        "`true`, `false` or table",
+        "`false`",
+        "The tasks of `each` are run by `pool` processes that live on. A task is given to one on its stdin, as `stdin` \
+         says (by default the item and a newline), and ends with its answer on the process's stdout. `timeout`, \
+         `retries` (here 2 by default), `on_success`, `keep_order` and the report are per task; slot, `{%}` and \
+         environment belong to the process. If a process dies, only the task that it was at counts an attempt. \
+         Without tasks left a process gets the end of its input, and after `grace` it is stopped, which is no failure.",
+    ),
+    key(
+        "after",
+        "array or table",
+        "",
+        "What must have ended before this job starts: `[\"build\"]` waits for its success; `{ build = \"success\", \
+         probe = \"failure\", any = \"exit\" }` says what each must come to. `failure` is failed, or skipped because \
+         of a failure; `exit` is ended or skipped. A job whose condition can no longer hold is skipped, which is no \
+         failure of its own.",
+    ),
+    key(
+        "stdin",
+        "string or table",
+        "`\"null\"`; `\"item\"` with `worker`",
+        "What the task reads: `\"null\"` nothing; `\"open\"` never data and never an end; `\"inherit\"` prun's own \
+         stdin; `\"item\"` the item and a newline, a row's columns joined by tabs. A table names one source: `text`, \
+         `file`, `pipe`, `queue` or `dialogue`.",
+    ),
+    key(
+        "stdout",
+        "string or table",
+        "`\"show\"`",
+        "Where the task's output goes: `\"show\"` as `output` says, `\"inherit\"` straight to prun's own stdout, \
+         `\"null\"` nowhere, to a `file`, or as records into a `queue`.",
+    ),
+    key(
+        "stderr",
+        "string or table",
+        "`\"show\"`",
+        "Where the task's error output goes: as `stdout`, or `\"stdout\"`, which is where its output goes.",
+    ),
+    key(
+        "pty",
+        "`true` or `false`",
+        "`false`",
+        "The child has a terminal of its own, of the size of prun's or 80 by 24, without echo, and newlines stay \
+         newlines. It is its stdout, its stdin unless that comes from somewhere, and its stderr unless that goes \
+         elsewhere or the job has workers. For programs that write at once only to a terminal, or that ask for one.",
+    ),
+    key(
+        "daemon",
+        "`true` or `false`",
+        "`false`",
+        "The job reads a pipe or a queue and would never end by itself: when that has run dry, it gets the end of its \
+         input, after `grace` it is stopped, and however it ends then is no failure. Other daemons are not \
+         supported by this version of prun.",
+    ),
+    key(
+        "on_success",
+        "command",
+        "none",
+        "A command that runs after a task that was ok, with the task's output, or the worker's answer, on its stdin, and \
+         `PRUN_OUTCOME`, `PRUN_EXIT`, `PRUN_SIGNAL`, `PRUN_TASK_PID` and `PRUN_DURATION` (in seconds) in its \
+         environment. The task keeps its place in the pool, and ends when this command has; if that fails, so does \
+         the task.",
+    ),
+    key(
+        "on_failure",
+        "command",
+        "none",
+        "The same after the last attempt of a task that failed. If it fails itself, that is told, too.",
+    ),
+    key(
+        "start",
+        "`\"spawn\"` or `\"fork\"`",
+        "`\"spawn\"`",
+        "How a child is made: with `\"spawn\"` it shares prun's memory until it executes, as posix_spawn(3) and \
+         vfork(2) do, at a cost independent of prun's size; with `\"fork\"` it is a copy-on-write copy. Everything \
+         else works the same with both.",
+    ),
+    key(
+        "env",
+        "table of strings",
+        "inherited",
+        "Environment variables, set in addition to those that prun was given: `env.LANG = \"C\"`. Values may hold \
+         placeholders. `\"none\"` undoes a variable of `[defaults]`.",
+    ),
+    key(
+        "cwd",
+        "string",
+        "the folder of the job file",
+        "The working directory. Relative paths start from the folder of the job file.",
+    ),
+    key(
+        "timeout",
+        "duration",
+        "none",
+        "How long one attempt may take. Then it is stopped, and its outcome is `timeout`. It does not run while prun \
+         is suspended.",
+    ),
+    key(
+        "stop_signal",
+        "string or number",
+        "`\"TERM\"`",
+        "The signal that stops a task, by name or number. After `grace` SIGKILL follows, to everything that the \
+         task started.",
+    ),
+    key(
+        "grace",
+        "duration",
+        "the run's `grace`",
+        "How long a task that is being stopped may take to end by itself, from the stop signal to SIGKILL.",
+    ),
+    key(
+        "ok",
+        "array",
+        "`[0]`",
+        "What counts as success: exit codes, `\"timeout\"`, `\"signal\"`. In a `pipeline` it holds for each stage that \
+         has no `ok` of its own.",
+    ),
+    key("retries", "number", "`0`; `2` with `worker`", "How many further attempts a task that failed gets."),
+    key(
+        "retry_delay",
+        "duration or table",
+        "`0`",
+        "How long to wait before a further attempt; the place in the pool is given back meanwhile. `{ first = \"1s\", \
+         factor = 2.0, max = \"1m\", jitter = true }` is a growing delay.",
+    ),
+    key(
+        "retry_on",
+        "array",
+        "any failure but a command that could not be executed",
+        "After which failures there is another attempt, in the words of `ok`: `[75, \"timeout\"]`.",
+    ),
+    key(
+        "halt",
+        "string",
+        "`\"never\"`",
+        "As in `[run]`, for the tasks of this job: its other tasks are not started, or are stopped.",
+    ),
+    key(
+        "output",
+        "`\"group\"`, `\"line\"` or `\"raw\"`",
+        "the run's `output`",
+        "As in `[run]`, for this job.",
+    ),
+    key("keep_order", "`true` or `false`", "the run's `keep_order`", "As in `[run]`, for this job."),
+    key("tag", "`true`, `false` or string", "the run's `tag`", "As in `[run]`, for this job."),
+];
+
+/// The keys of [`JOB`] that may not stand in `[defaults]`.
+pub const NOT_IN_DEFAULTS: &[&str] =
+    &["command", "script", "pipeline", "each", "repeat", "pool", "worker", "after"];

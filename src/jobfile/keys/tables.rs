@@ -1,0 +1,230 @@
+//! The keys of tables within jobs, and of queues.
+
+use super::{Key, key};
+
+/// `each = { … }`.
+pub const EACH: &[Key] = &[
+    key(
+        "seq",
+        "array of 2 or 3 numbers",
+        "",
+        "Numbers: `[first, last]` or `[first, step, last]`, printed as seq(1) prints them.",
+    ),
+    key(
+        "lines",
+        "string",
+        "",
+        "The lines of this file, without their newlines; `\"-\"` is prun's own stdin. They are read as they are needed: \
+         the first task starts when the first line is there.",
+    ),
+    key(
+        "glob",
+        "string",
+        "",
+        "The files that match this pattern, such as `\"photos/**/*.jpg\"`, in alphabetical order.",
+    ),
+    key(
+        "csv",
+        "string",
+        "",
+        "The rows of this file of comma-separated values; `\"-\"` is prun's own stdin. The first row names the \
+         columns.",
+    ),
+    key(
+        "queue",
+        "string",
+        "",
+        "The records of the queue of this name, each as soon as it is there. The tasks take no place in the run's \
+         pool; there are never more at once than the job's `pool`, by default the run's.",
+    ),
+    key(
+        "job",
+        "string",
+        "",
+        "The items of the job of this name, with their columns and names, each as soon as its task there is ok; where \
+         that failed, it is skipped.",
+    ),
+    key(
+        "nul",
+        "`true` or `false`",
+        "`false`",
+        "With `lines`: items end with a NUL byte, as `find -print0` writes them, not with a newline.",
+    ),
+    key(
+        "separator",
+        "string",
+        "`\",\"`",
+        "With `csv` and `queue`: the one character between columns, such as `\"\\t\"`. Without it a record of a queue \
+         is one value.",
+    ),
+    key(
+        "header",
+        "`true` or `false`",
+        "`true`",
+        "With `csv`: the first row names the columns and is no item. Without it, columns are `{1}`, `{2}` and so on.",
+    ),
+];
+
+/// `stdin = { … }`.
+pub const STDIN: &[Key] = &[
+    key("text", "string", "", "This text, with placeholders, and then the end."),
+    key("file", "string", "", "What this file holds. The path may have placeholders."),
+    key(
+        "pipe",
+        "string",
+        "",
+        "The output of the job of this name, through a kernel pipe. Both jobs have one task; they start and end \
+         together, and are retried together. Two jobs may pipe into each other; the later in the file counts as last.",
+    ),
+    key(
+        "queue",
+        "string",
+        "",
+        "The records of the queue of this name, as a stream. There is one process for each item of `each` or \
+         `repeat`, else one; they take no place in the run's pool, and start together with the queue's writers.",
+    ),
+    key(
+        "ahead",
+        "`1`",
+        "as many records as the pipe holds",
+        "With `queue`: the next record is given only when all before were read.",
+    ),
+    key(
+        "dialogue",
+        "array of tables",
+        "",
+        "What is said to a child that speaks first: `[{ expect = \"> \", send = \"set q=mx\\n\" }]`. Each text is sent \
+         when the child has written what is expected; after the last comes the end of input. A child that ends \
+         before, or keeps prun waiting too long, has failed.",
+    ),
+    key("timeout", "duration", "`\"30s\"`", "With `dialogue`: how long to wait for each step."),
+];
+
+/// `stdout = { … }` and `stderr = { … }`.
+pub const OUTPUT: &[Key] = &[
+    key(
+        "file",
+        "string",
+        "",
+        "A file to write to; folders are made. A path without a placeholder of the task is opened once for the job, \
+         and its tasks' output is written to it as `output` says; with one, each task has a file of its own.",
+    ),
+    key(
+        "queue",
+        "string",
+        "",
+        "The queue of this name: what is written is cut into its records. When the last reader of the queue has gone, \
+         the writer gets SIGPIPE, which is no failure if the readers ended ok.",
+    ),
+    key("append", "`true` or `false`", "`false`", "With `file`: write at its end, and keep what it holds."),
+    key("show", "`true` or `false`", "`false`", "Show the output, too."),
+];
+
+/// A table in `pipeline`.
+pub const STAGE: &[Key] = &[
+    key("command", "string or array", "", "The program and its arguments, as in a job."),
+    key("script", "string", "", "Text for the job's `shell`, in place of `command`."),
+    key("ok", "array", "the job's `ok`", "What counts as this stage's success."),
+    key(
+        "stderr",
+        "string or table",
+        "the job's `stderr`",
+        "Where this stage's error output goes. `\"stdout\"` is the pipe to the next stage.",
+    ),
+];
+
+/// `retry_delay = { … }`.
+pub const RETRY_DELAY: &[Key] = &[
+    key("first", "duration", "`\"1s\"`", "The delay before the second attempt."),
+    key("factor", "number", "`2.0`", "What the delay is multiplied with after each attempt."),
+    key("max", "duration", "`\"1m\"`", "No delay is longer than this."),
+    key(
+        "jitter",
+        "`true` or `false`",
+        "`false`",
+        "Take a random part off each delay, so that many tasks do not come back at once.",
+    ),
+];
+
+/// `worker = { … }`.
+pub const WORKER: &[Key] = &[
+    key(
+        "reply",
+        "`\"line\"`, `\"nul\"` or `{ until = \"REGEX\" }`",
+        "`\"line\"`",
+        "What an answer is: a line, what ends with a NUL byte, or all lines up to one that matches, which is dropped.",
+    ),
+    key("fail", "string", "none", "An answer that this regular expression matches is a failure, and final."),
+    key(
+        "ahead",
+        "number",
+        "`1`",
+        "How many tasks a process is given before its answers come. More are faster where tasks are small; if the \
+         process dies, those behind the one it was at are given out again.",
+    ),
+    key(
+        "max_tasks",
+        "number",
+        "no limit",
+        "After so many answers a process is replaced by a new one (Python's maxtasksperchild).",
+    ),
+    key(
+        "init",
+        "string",
+        "none",
+        "What each new process is given first. It is not answered (Python's initializer).",
+    ),
+];
+
+/// `reply = { … }`.
+pub const REPLY: &[Key] =
+    &[key("until", "string", "", "The line that ends an answer, as a regular expression.")];
+
+/// A step of `dialogue`.
+pub const STEP: &[Key] = &[
+    key(
+        "expect",
+        "string",
+        "",
+        "A regular expression, looked for in what the child has written since the last step.",
+    ),
+    key("send", "string", "", "What it is given then; may have placeholders. A line needs its `\\n`."),
+];
+
+/// `[queues.NAME]`.
+pub const QUEUE: &[Key] = &[
+    key(
+        "capacity",
+        "number",
+        "`1000`",
+        "How many records the queue holds, and never more than 64 MiB, but always one record. A writer to a full \
+         queue waits. Where it is given, the pipes of writers and readers are one page small, so that it is what counts.",
+    ),
+    key(
+        "records",
+        "string or table",
+        "`\"lines\"`",
+        "What a record is: `\"lines\"`; `\"nul\"`, ended by NUL bytes; or a table: `{ separator = \"--\\n\" }` ends \
+         each, `{ start = \"^>\" }` is a regular expression that matches where each begins, `{ bytes = \"1MiB\" }` so \
+         many bytes each, `{ block = \"10MiB\" }` whole lines, about this much together.",
+    ),
+    key(
+        "deliver",
+        "`\"any\"` or `\"all\"`",
+        "`\"any\"`",
+        "With `\"any\"` a record goes to one reader, the one that has least unread; with `\"all\"` to every reading job.",
+    ),
+];
+
+/// `records = { … }`.
+pub const RECORDS: &[Key] = &[
+    key("separator", "string", "", "What each record ends with, of any length."),
+    key(
+        "start",
+        "string",
+        "",
+        "A regular expression that matches where a record begins; `^` is the beginning of a line.",
+    ),
+    key("bytes", "size", "", "So many bytes are a record."),
+    key("block", "size", "", "As many whole lines are a record as are about this much together."),
+];

@@ -1,0 +1,306 @@
+//! Queues between jobs: who writes, who reads, and what is wrong with it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::pipes::{Chain, Place};
+use super::{Index, unknown_job};
+use crate::jobfile::{self, Each, Job, JobFile, Mistake, Mistakes, Output, Stdin, Text, What, nearest};
+use crate::plan::{Block, Queue, QueueId, Records, Unit};
+
+/// Without `capacity`.
+const CAPACITY: usize = 1000;
+
+/// One queue that jobs use, or that is listed.
+pub(super) struct Use<'a> {
+    name: &'a str,
+    listed: Option<&'a jobfile::Queue>,
+    writers: Vec<End<'a>>,
+    readers: Vec<End<'a>>,
+    /// A reader has `ahead = 1`.
+    ahead: bool,
+}
+
+/// Where a job of the file names it.
+struct End<'a> {
+    job: usize,
+    place: &'a Text,
+}
+
+/// All queues, by name, in the order of the file.
+pub(super) fn collect<'a>(file: &'a JobFile, mistakes: &mut Mistakes) -> Vec<Use<'a>> {
+    let mut uses: Vec<Use> = Vec::new();
+    let mut known: BTreeMap<&str, usize> = BTreeMap::new();
+    for queue in &file.queues {
+        known.insert(&queue.name.value, uses.len());
+        let name = queue.name.value.as_str();
+        uses.push(Use { name, listed: Some(queue), writers: vec![], readers: vec![], ahead: false });
+    }
+    for (number, job) in file.jobs.iter().enumerate() {
+        for (place, side) in ends(job) {
+            let at = *known.entry(&place.value).or_insert_with(|| {
+                uses.push(Use {
+                    name: &place.value,
+                    listed: None,
+                    writers: vec![],
+                    readers: vec![],
+                    ahead: false,
+                });
+                uses.len() - 1
+            });
+            let end = End { job: number, place };
+            match side {
+                Side::Writes => uses[at].writers.push(end),
+                Side::Reads { ahead } => {
+                    uses[at].readers.push(end);
+                    uses[at].ahead |= ahead;
+                }
+            }
+        }
+    }
+    // What is missing may be a part of a job that could not be read.
+    if file.mistakes.is_empty() {
+        uses.iter().for_each(|queue| check_ends(file, queue, &uses, mistakes));
+    }
+    uses
+}
+
+enum Side {
+    Writes,
+    Reads { ahead: bool },
+}
+
+/// The queues that a job names.
+fn ends(job: &Job) -> Vec<(&Text, Side)> {
+    let mut ends = Vec::new();
+    if let Some(Each::Queue { name, .. }) = &job.each {
+        ends.push((name, Side::Reads { ahead: false }));
+    }
+    if let Stdin::Queue { name, ahead } = &job.stdin.value {
+        ends.push((name, Side::Reads { ahead: *ahead }));
+    }
+    let stages = match &job.what {
+        Some(What::Pipeline(stages)) => stages.as_slice(),
+        _ => &[],
+    };
+    let outputs = [&job.stdout, &job.stderr];
+    for output in outputs.into_iter().chain(stages.iter().filter_map(|stage| stage.stderr.as_ref())) {
+        if let Output::Queue { name, .. } = output {
+            ends.push((name, Side::Writes));
+        }
+    }
+    ends
+}
+
+fn check_ends(file: &JobFile, queue: &Use, uses: &[Use], mistakes: &mut Mistakes) {
+    let job = |end: &End| file.jobs[end.job].name.value.as_str();
+    let name = queue.name;
+    let (place, message, help) = match (queue.writers.first(), queue.readers.first()) {
+        (Some(_), Some(_)) => return,
+        (None, Some(reader)) => (
+            reader.place.span.clone(),
+            format!("job `{}` reads the queue `{name}`, which nobody writes to", job(reader)),
+            format!("a job writes to it with `stdout = {{ queue = \"{name}\" }}`"),
+        ),
+        (Some(writer), None) => (
+            writer.place.span.clone(),
+            format!("job `{}` writes to the queue `{name}`, which nobody reads", job(writer)),
+            format!(
+                "a job reads it with `stdin = {{ queue = \"{name}\" }}` or `each = {{ queue = \"{name}\" }}`"
+            ),
+        ),
+        (None, None) => {
+            let Some(listed) = queue.listed else { return };
+            let message = format!("nobody uses the queue `{name}`");
+            let help = "jobs write to it with `stdout.queue` and read it with `stdin.queue` or `each.queue`";
+            (listed.name.span.clone(), message, help.to_owned())
+        }
+    };
+    // The other end may just be misspelt.
+    let others = uses.iter().filter(|other| other.name != name).map(|other| other.name);
+    let help = match nearest(name, others) {
+        Some(near) => format!("did you mean `{near}`? {help}"),
+        None => help,
+    };
+    mistakes.push(Mistake::at(place, message).help(help));
+}
+
+/// Chains that queues join, directly or through others, have the same number.
+pub(super) fn groups(uses: &[Use], places: &[Place], chains: usize) -> Vec<usize> {
+    let mut group: Vec<usize> = (0..chains).collect();
+    for queue in uses {
+        let mut members = queue.writers.iter().chain(&queue.readers).map(|end| places[end.job].chain);
+        let Some(first) = members.next().filter(|first| *first < chains) else { continue };
+        for member in members.filter(|member| *member < chains) {
+            let (from, to) = (root(&group, member), root(&group, first));
+            group[from] = to;
+        }
+    }
+    (0..chains).map(|chain| root(&group, chain)).collect()
+}
+
+fn root(group: &[usize], mut chain: usize) -> usize {
+    while group[chain] != chain {
+        chain = group[chain];
+    }
+    chain
+}
+
+/// A job that in the end reads what it writes itself never comes to the end of its input.
+pub(super) fn find_circles(
+    file: &JobFile,
+    uses: &[Use],
+    places: &[Place],
+    chains: &[Chain],
+    mistakes: &mut Mistakes,
+) {
+    // For each chain the queues that it writes to.
+    let mut writes: Vec<Vec<usize>> = vec![Vec::new(); chains.len()];
+    for (number, queue) in uses.iter().enumerate() {
+        for writer in &queue.writers {
+            if let Some(queues) = writes.get_mut(places[writer.job].chain) {
+                queues.push(number);
+            }
+        }
+    }
+    let mut done = vec![false; chains.len()];
+    for start in 0..chains.len() {
+        let mut path = Vec::new();
+        follow(start, uses, places, &writes, &mut done, &mut path, &mut |path: &[(usize, usize)]| {
+            let name = |chain: usize| file.jobs[chains[chain].last()].name.value.as_str();
+            let mut shown = name(path[0].0).to_owned();
+            for (at, (_, queue)) in path.iter().enumerate() {
+                let next = path.get(at + 1).map_or(path[0].0, |(chain, _)| *chain);
+                shown += &format!(" → {} → {}", uses[*queue].name, name(next));
+            }
+            let place = uses[path[0].1].writers.iter().find(|end| places[end.job].chain == path[0].0);
+            let span = place.map(|end| end.place.span.clone()).unwrap_or_default();
+            let mistake = Mistake::at(span, format!("a circle of queues, which never runs dry: {shown}"));
+            mistakes.push(mistake.help(
+                "a queue ends when all its writers have ended, and these wait for their own input to end",
+            ));
+        });
+    }
+}
+
+/// Depth first from a chain, through the queues that it writes to, to their readers. The path is as deep as
+/// queues follow each other.
+fn follow(
+    chain: usize,
+    uses: &[Use],
+    places: &[Place],
+    writes: &[Vec<usize>],
+    done: &mut [bool],
+    path: &mut Vec<(usize, usize)>,
+    tell: &mut impl FnMut(&[(usize, usize)]),
+) {
+    if let Some(begin) = path.iter().position(|(before, _)| *before == chain) {
+        tell(&path[begin..]);
+        return;
+    }
+    if std::mem::replace(&mut done[chain], true) {
+        return;
+    }
+    for &queue in &writes[chain] {
+        let mut next: Vec<usize> = uses[queue].readers.iter().map(|end| places[end.job].chain).collect();
+        next.dedup();
+        path.push((chain, queue));
+        for reader in next.into_iter().filter(|reader| *reader < writes.len()) {
+            follow(reader, uses, places, writes, done, path, tell);
+        }
+        path.pop();
+    }
+}
+
+/// The queues of the wanted jobs as the plan has them; and their numbers, by name.
+pub(super) fn plan<'a>(
+    uses: &[Use<'a>],
+    places: &[Place],
+    wanted: &[bool],
+    numbers: &[usize],
+) -> (Vec<Queue>, BTreeMap<&'a str, QueueId>) {
+    let (mut queues, mut ids) = (Vec::new(), BTreeMap::new());
+    let jobs = |ends: &[End]| {
+        let mut jobs: Vec<usize> = ends
+            .iter()
+            .map(|end| places[end.job].chain)
+            .filter(|chain| wanted.get(*chain).copied().unwrap_or(false))
+            .map(|chain| numbers[chain])
+            .collect();
+        jobs.sort_unstable();
+        jobs.dedup();
+        jobs
+    };
+    for queue in uses {
+        let (writers, readers) = (jobs(&queue.writers), jobs(&queue.readers));
+        if writers.is_empty() || readers.is_empty() {
+            continue;
+        }
+        let capacity = queue.listed.and_then(|listed| listed.capacity);
+        ids.insert(queue.name, queues.len());
+        queues.push(Queue {
+            name: Arc::from(queue.name),
+            capacity: capacity.unwrap_or(CAPACITY),
+            exact: capacity.is_some() || queue.ahead,
+            records: records(queue.listed.map(|listed| &listed.records)),
+            to_all: queue.listed.is_some_and(|listed| listed.to_all),
+            input: None,
+            writers,
+            readers,
+        });
+    }
+    (queues, ids)
+}
+
+fn records(records: Option<&jobfile::Records>) -> Records {
+    let lines = || Unit::Ends(b"\n".to_vec());
+    let (unit, block) = match records {
+        None => (lines(), None),
+        Some(jobfile::Records::Ends(bytes)) => (Unit::Ends(bytes.clone()), None),
+        Some(jobfile::Records::Starts(pattern)) => (Unit::Starts(pattern.regex.clone()), None),
+        Some(jobfile::Records::Bytes(bytes)) => (Unit::Bytes(*bytes), None),
+        Some(jobfile::Records::Block(bytes)) => (lines(), Some(Block { bytes: *bytes, records: usize::MAX })),
+    };
+    Records { unit, per_record: 1, block }
+}
+
+/// For each job of the file that takes another one's items: that one.
+pub(super) fn sources(file: &JobFile, index: &Index, mistakes: &mut Mistakes) -> Vec<Option<usize>> {
+    let mut sources = vec![None; file.jobs.len()];
+    for (number, job) in file.jobs.iter().enumerate() {
+        let Some(Each::Job(name)) = &job.each else { continue };
+        let Some(&from) = index.get(name.value.as_str()) else {
+            let mistake = Mistake::at(name.span.clone(), format!("no job is called `{}`", name.value));
+            mistakes.push(unknown_job(&name.value, index, mistakes, mistake.label("items from nowhere")));
+            continue;
+        };
+        let other = &file.jobs[from];
+        if other.each.is_none() && !other.broken {
+            let message = format!("job `{}` has no items to hand on", other.name.value);
+            let mistake = Mistake::at(name.span.clone(), message)
+                .other(other.name.span.clone(), "has no `each`")
+                .help(format!("to run after it, write `after = [\"{}\"]`", other.name.value));
+            mistakes.push(mistake);
+            continue;
+        }
+        sources[number] = Some(from);
+    }
+    sources
+}
+
+/// Of jobs that take another one's items: the `each` that these come from in the end. None for a circle.
+pub(super) fn origins<'a>(file: &'a JobFile, sources: &[Option<usize>]) -> HashMap<&'a str, &'a Each> {
+    let mut origins = HashMap::new();
+    for (job, source) in sources.iter().enumerate() {
+        let (mut at, mut steps) = (*source, 0);
+        while let Some(from) = at
+            && steps <= sources.len()
+        {
+            (at, steps) = (sources[from], steps + 1);
+            if let (None, Some(each)) = (at, &file.jobs[from].each) {
+                origins.insert(file.jobs[job].name.value.as_str(), each);
+            }
+        }
+    }
+    origins
+}

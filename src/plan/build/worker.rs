@@ -1,0 +1,100 @@
+//! `worker`: what can't go with processes that live on.
+
+use super::text::Texts;
+use crate::jobfile::values::OutputMode;
+use crate::jobfile::{self, Command, Job, Mistake, Mistakes, Span, Stdin, Text, What};
+use crate::plan::template::{Source, Template};
+use crate::plan::{Reply, Worker};
+
+/// Further attempts of a task whose worker died, without `retries`.
+pub(super) const RETRIES: u32 = 2;
+
+pub(super) fn plan(job: &Job, texts: &Texts, mistakes: &mut Mistakes) -> Option<Worker> {
+    let worker = job.worker.as_ref()?;
+    check(job, worker, mistakes);
+    check_texts(job, texts, mistakes);
+    Some(Worker {
+        reply: match &worker.reply {
+            jobfile::Reply::Line => Reply::Line,
+            jobfile::Reply::Nul => Reply::Nul,
+            jobfile::Reply::Until(pattern) => Reply::Until(pattern.regex.clone()),
+        },
+        fail: worker.fail.as_ref().map(|pattern| pattern.regex.clone()),
+        ahead: worker.ahead,
+        max_tasks: worker.max_tasks,
+        init: worker.init.as_ref().map(|text| text.value.clone().into_bytes()).unwrap_or_default(),
+    })
+}
+
+fn check(job: &Job, worker: &jobfile::Worker, mistakes: &mut Mistakes) {
+    let name = &job.name.value;
+    let mut wrong = |span: &Span, message: String, help: &str| {
+        let mistake = Mistake::at(span.clone(), message).help(help);
+        let apart = *span != worker.span;
+        mistakes.push(if apart { mistake.other(worker.span.clone(), "its workers") } else { mistake });
+    };
+    if job.each.is_none() && !job.broken {
+        wrong(
+            &worker.span,
+            format!("job `{name}` has workers, but no items for them"),
+            "give it items with `each`",
+        );
+    }
+    let how = match &job.stdin.value {
+        Stdin::Null | Stdin::Item | Stdin::Text(_) => None,
+        Stdin::Queue { .. } => Some("a queue"),
+        Stdin::Pipe(_) => Some("a pipe"),
+        Stdin::File(_) => Some("a file"),
+        Stdin::Dialogue { .. } => Some("a dialogue"),
+        Stdin::Open | Stdin::Inherit => Some("something else"),
+    };
+    if let Some(how) = how {
+        let help = match &job.stdin.value {
+            Stdin::Queue { name, .. } => {
+                format!("to run a task for each record, write `each = {{ queue = \"{}\" }}`", name.value)
+            }
+            _ => "a worker is given its tasks on its stdin: `\"item\"`, or `{ text = \"…\" }`".to_owned(),
+        };
+        wrong(&job.stdin.span, format!("the workers of job `{name}` can't read {how}"), &help);
+    }
+    if let (Some(What::Pipeline(_)), Some(span)) = (&job.what, job.given("pipeline")) {
+        wrong(
+            &span,
+            format!("the workers of job `{name}` can't be a pipeline"),
+            "a worker is one process: a `script` can hold the pipe",
+        );
+    }
+    if let (Some(OutputMode::Raw), Some(span)) = (job.output, job.given("output")) {
+        let help = "their answers are read by prun, so they can't write straight to its stdout";
+        wrong(&span, format!("the workers of job `{name}` can't have `output = \"raw\"`"), help);
+    }
+    if let (true, Some(span)) = (job.daemon, job.given("daemon")) {
+        wrong(
+            &span,
+            format!("the workers of job `{name}` can't be a daemon"),
+            "a worker's input ends when no tasks are left",
+        );
+    }
+}
+
+/// The process is started before it is known what it will work on.
+fn check_texts(job: &Job, texts: &Texts, mistakes: &mut Mistakes) {
+    let names = texts.of_task(job);
+    let of_task = |text: &Text| {
+        // What can't be parsed is told where it is planned.
+        let template = Template::parse(text.value.as_bytes(), &names).unwrap_or_default();
+        template.places().any(|place| !matches!(place.what, Source::Slot))
+    };
+    let words: Vec<&Text> = match &job.what {
+        Some(What::Command(Command::Line(text) | Command::Script(text))) => vec![text],
+        Some(What::Command(Command::Words(words))) => words.iter().collect(),
+        Some(What::Pipeline(_)) | None => Vec::new(),
+    };
+    let all = words.into_iter().chain(&job.cwd).chain(job.env.iter().map(|(_, value)| value));
+    for text in all.filter(|text| of_task(text)) {
+        let message = "a placeholder of the task in what belongs to the worker's process";
+        mistakes.push(Mistake::at(text.span.clone(), message).help(
+            "a worker is started before it is given a task, on its stdin; only `{%}` is known by then",
+        ));
+    }
+}

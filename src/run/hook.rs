@@ -1,0 +1,238 @@
+//! Hooks: a command after the last attempt of a task, with the task's output on its stdin. It runs in the task's
+//! place, as its process; how the task itself ended is kept for the report.
+
+use std::fs::File;
+use std::io::{self, Seek};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError};
+
+use super::active::{Active, Group, Work};
+use super::{Run, tell};
+use crate::event::{Detail, Exit, Outcome, RunEvent, TaskName, Time};
+use crate::flow::output::{Dest, Kept, LaneSpec};
+use crate::os;
+use crate::plan::template::Scope;
+use crate::plan::{Hook, Job, OutputMode};
+use crate::sched::{Event, TaskId};
+
+/// A task that is over, but for its hook.
+pub struct Over {
+    pub task: TaskId,
+    pub work: Work,
+    pub slot: usize,
+    pub attempts: u32,
+    /// Its (last) process, or that of its worker; 0: there was none.
+    pub pid: i32,
+    /// How that ended.
+    pub exit: Option<Exit>,
+    pub elapsed: Time,
+    /// What people need to know of it if it has failed, or its hook does.
+    pub detail: Box<Detail>,
+}
+
+/// Of a task whose hook runs.
+#[derive(Debug)]
+pub struct Hooked {
+    pub outcome: Outcome,
+    /// Of the task itself.
+    pub detail: Box<Detail>,
+    /// What the hook finds in its environment beside the task's own variables.
+    pub facts: Vec<(&'static str, String)>,
+    /// Its first lane; its stdout has this one, its stderr the next.
+    pub first_lane: usize,
+}
+
+/// What a hook reads.
+pub enum HookInput {
+    Bytes(Vec<u8>),
+    File(File),
+}
+
+/// Hooks whose input is still on its way to the disk.
+pub type Awaited = Vec<(TaskId, Receiver<io::Result<File>>)>;
+
+/// The hook for this outcome, and its place behind the job's stages.
+pub fn hook_of<'a>(job: &'a Job, outcome: &Outcome) -> Option<(usize, &'a Hook)> {
+    let (at, hook) = match outcome {
+        Outcome::Ok => (0, &job.on_success),
+        _ => (1, &job.on_failure),
+    };
+    hook.as_ref().map(|hook| (job.stages.len() + at, hook))
+}
+
+/// Whether what its tasks write, or answer, is kept until they have ended.
+pub fn has_hooks(job: &Job) -> bool {
+    job.on_success.is_some() || job.on_failure.is_some()
+}
+
+impl Run {
+    /// The last attempt of a task is over, and its hook's turn.
+    pub(super) fn hook(&mut self, task: TaskId, outcome: Outcome) {
+        if self.options.dry_run {
+            self.events.push_back(Event::Drained(task));
+            self.events.push_back(Event::Exited { task, stage: 0, exit: Exit::Code(0) });
+            return;
+        }
+        let (local, mut shared) = self.local();
+        let Some((active, left)) = local.end(task, &mut shared) else { return };
+        // The end of its output may be on its way; the hook's is another.
+        self.events.retain(|event| *event != Event::Drained(task));
+        if left {
+            self.warn_of_leftover(&active.work);
+        }
+        let over = self.over(task, active);
+        self.begin_hook(over, outcome, None);
+    }
+
+    fn over(&self, task: TaskId, active: Active) -> Over {
+        let detail = tell::detail(&self.plan, &active.work, Some(&active), active.attempt, self.now);
+        let last = active.processes.last();
+        Over {
+            task,
+            slot: active.slot,
+            attempts: active.attempt,
+            pid: last.map_or(0, |process| process.pid.as_raw()),
+            exit: last.and_then(|process| process.exit),
+            elapsed: self.now.saturating_sub(active.started),
+            detail: Box::new(detail),
+            work: active.work,
+        }
+    }
+
+    /// Begins the hook of a task that has no process here any more. `answer`: what it reads, if that is not what
+    /// was kept of the task's output.
+    pub(super) fn begin_hook(&mut self, over: Over, outcome: Outcome, answer: Option<Vec<u8>>) {
+        let plan = Arc::clone(&self.plan);
+        let job = &plan.jobs[over.work.job];
+        let Some((_, hook)) = hook_of(job, &outcome) else { return };
+        let task = over.task;
+        let scope = scope(&over.work, over.slot);
+        if self.options.verbose {
+            let name = TaskName { job: over.work.job, seq: over.work.seq };
+            let item = tell::short_item(&over.work.items);
+            let command = Some(hook.stage.what.told(&job.name, &scope));
+            self.tell(&RunEvent::TaskStarted { task: name, attempt: over.attempts, pid: 0, item, command });
+        }
+        let lanes = if job.output == OutputMode::Raw { Vec::new() } else { lanes(job, &scope) };
+        let (kept, first_lane) = self.outputs.begin_hook(task.place as usize, lanes);
+        let facts = facts(&over, &outcome);
+        let hooked = Hooked { outcome, detail: over.detail, facts, first_lane };
+        self.local.place_hook(Active {
+            id: task,
+            slot: over.slot,
+            attempt: over.attempts,
+            started: self.now,
+            processes: Vec::new(),
+            group: Group::Own,
+            readers: Vec::new(),
+            feed: None,
+            stderr_tail: Vec::new(),
+            stopping: false,
+            hook: Some(Box::new(hooked)),
+            work: over.work,
+        });
+        match (answer, kept) {
+            (Some(bytes), _) | (None, Kept::Memory(bytes)) => {
+                self.start_hook(task, Ok(HookInput::Bytes(bytes)));
+            }
+            (None, Kept::Spilled(spill)) => {
+                self.write_out();
+                let file = self.sinks.take_spilled(spill);
+                self.hooks.push((task, file));
+            }
+        }
+    }
+
+    /// What the I/O thread wrote for hooks may be there.
+    pub(super) fn start_awaited_hooks(&mut self) {
+        for (task, file) in std::mem::take(&mut self.hooks) {
+            match file.try_recv() {
+                Ok(file) => {
+                    let rewound = file.and_then(|mut file| file.rewind().map(|()| file));
+                    let input = rewound.map(HookInput::File).map_err(|error| {
+                        format!("could not read the task's output again: {}", os::own::reason(&error))
+                    });
+                    self.start_hook(task, input);
+                }
+                Err(TryRecvError::Empty) => self.hooks.push((task, file)),
+                // The thread has told what happened.
+                Err(TryRecvError::Disconnected) => {
+                    self.start_hook(task, Err("the task's output was lost".into()));
+                }
+            }
+        }
+    }
+
+    fn start_hook(&mut self, task: TaskId, input: Result<HookInput, String>) {
+        self.starts += 1;
+        let (local, mut shared) = self.local();
+        local.start_hook(task, input, &mut shared);
+    }
+
+    pub(super) fn warn_of_leftover(&mut self, work: &Work) {
+        let what = tell::task_name(&self.plan.jobs[work.job], work.seq);
+        let why = format!("{what} ended, but something that it started still holds its output open");
+        // What the task wrote comes before what is said of it.
+        self.write_out();
+        self.tell(&RunEvent::Warning(why));
+    }
+}
+
+impl Hooked {
+    /// What is told of the failure: the task's own, or its hook's.
+    pub fn told(self, stderr_of_hook: &[u8], attempts: u32) -> Box<Detail> {
+        let mut detail = self.detail;
+        detail.attempts = attempts;
+        if self.outcome == Outcome::Ok {
+            detail.stderr_tail = stderr_of_hook.to_vec();
+        }
+        detail
+    }
+}
+
+pub fn scope(work: &Work, slot: usize) -> Scope<'_> {
+    Scope { items: &work.items, names: &work.names, seq: work.seq, slot }
+}
+
+/// Where a hook writes: where its task is shown.
+fn lanes(job: &Job, scope: &Scope) -> Vec<LaneSpec> {
+    let tag: Option<Arc<[u8]>> = job.tag.as_ref().map(|tag| {
+        let mut bytes = Vec::new();
+        tag.render(scope, &mut bytes);
+        bytes.into()
+    });
+    [Dest::Stdout, Dest::Stderr].map(|dest| LaneSpec { dest, tag: tag.clone(), own: false }).into()
+}
+
+/// `PRUN_…` variables of a hook. What does not apply is empty, so that `set -u` is no trap.
+fn facts(over: &Over, outcome: &Outcome) -> Vec<(&'static str, String)> {
+    let (mut code, mut signal) = match over.exit {
+        Some(Exit::Code(code)) => (code.to_string(), String::new()),
+        Some(Exit::Signal(signal)) => (String::new(), signal.to_string()),
+        None => (String::new(), String::new()),
+    };
+    let word = match outcome {
+        Outcome::Ok => "ok",
+        // Of a pipeline it is the stage that decided.
+        Outcome::Failed(failed) => {
+            (code, signal) = (failed.to_string(), String::new());
+            "failed"
+        }
+        Outcome::Killed(killed) => {
+            (code, signal) = (String::new(), killed.to_string());
+            "killed"
+        }
+        Outcome::Timeout => "timeout",
+        Outcome::Fault(_) => "failed",
+        Outcome::NotStarted(_) => "not started",
+        Outcome::Cancelled => "cancelled",
+        Outcome::Skipped => "skipped",
+    };
+    vec![
+        ("PRUN_OUTCOME", word.to_owned()),
+        ("PRUN_EXIT", code),
+        ("PRUN_SIGNAL", signal),
+        ("PRUN_TASK_PID", if over.pid == 0 { String::new() } else { over.pid.to_string() }),
+        ("PRUN_DURATION", format!("{:.3}", over.elapsed.as_secs_f64())),
+    ]
+}

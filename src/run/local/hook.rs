@@ -1,0 +1,92 @@
+//! Starts hooks, in the place of the task that is over.
+
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+
+use super::{Local, Shared};
+use crate::event::StartFailure;
+use crate::os;
+use crate::run::active::{Active, Group, Process, Reader};
+use crate::run::hook::{HookInput, hook_of, scope};
+use crate::run::launch::{Attempt, ChildEnds};
+use crate::run::wiring::{Source, feed, no_pipe};
+use crate::sched::{Event, TaskId};
+
+impl Local {
+    /// The task is its hook from now on, although that has no process yet.
+    pub fn place_hook(&mut self, active: Active) {
+        let place = active.id.place as usize;
+        if self.actives.len() <= place {
+            self.actives.resize_with(place + 1, || None);
+        }
+        self.actives[place] = Some(active);
+    }
+
+    /// Its input is there, or it is known why there is none.
+    pub fn start_hook(&mut self, id: TaskId, input: Result<HookInput, String>, shared: &mut Shared) {
+        let place = id.place as usize;
+        // It may have been stopped while it waited for its input.
+        if self.get(id).is_none_or(|active| active.stopping) {
+            return;
+        }
+        let Some(mut active) = self.actives[place].take() else { return };
+        let started = input
+            .map_err(|why| StartFailure { code: 126, why })
+            .and_then(|input| self.start_hook_process(&mut active, input));
+        match started {
+            Ok(process) => {
+                self.pids.insert(process.pid, (id, 0));
+                active.group = Group::Leader(process.pid);
+                active.processes.push(process);
+                if active.is_drained() {
+                    shared.events.push_back(Event::Drained(id));
+                }
+            }
+            Err(failure) => {
+                active.readers.clear();
+                active.feed = None;
+                let failure = Arc::new(failure);
+                shared.events.push_back(Event::NotStarted { task: id, started: 0, failure });
+            }
+        }
+        self.watch(&active, shared);
+        self.actives[place] = Some(active);
+    }
+
+    fn start_hook_process(&mut self, active: &mut Active, input: HookInput) -> Result<Process, StartFailure> {
+        let plan = Arc::clone(&self.plan);
+        let job = &plan.jobs[active.work.job];
+        let work = active.work.clone();
+        let Some((hooked, (at, hook))) =
+            active.hook.as_ref().and_then(|hooked| Some((hooked, hook_of(job, &hooked.outcome)?)))
+        else {
+            unreachable!("a hook is begun only where there is one")
+        };
+        let mut ends = ChildEnds::default();
+        let stdin = match input {
+            HookInput::File(file) => ends.keep(OwnedFd::from(file)),
+            HookInput::Bytes(bytes) => match feed(bytes)? {
+                Source::Fed(fd, feed) => {
+                    active.feed = feed;
+                    ends.keep(fd)
+                }
+                Source::Owned(fd) => ends.keep(fd),
+                Source::Kept(fd) => fd,
+            },
+        };
+        let mut stdio: [RawFd; 3] = [stdin, 1, 2];
+        if job.output != crate::plan::OutputMode::Raw {
+            for (at, is_stderr) in [(1, false), (2, true)] {
+                let (reader, writer) = os_pipe::pipe().map_err(|error| no_pipe(&error))?;
+                let lanes = vec![hooked.first_lane + usize::from(is_stderr)];
+                active.readers.push(Some(Reader { fd: reader.into(), lanes, tap: None, is_stderr, full: 0 }));
+                stdio[at] = ends.keep(writer).as_raw_fd();
+            }
+        }
+        let attempt =
+            Attempt { job, job_index: work.job, number: active.attempt, scope: scope(&work, active.slot) };
+        let pid =
+            self.launch.command(&attempt, at, &hook.stage, &hooked.facts, stdio, os::start::Group::New)?;
+        Ok(Process { pid, exit: None })
+    }
+}
