@@ -179,8 +179,8 @@ fn the_first_failure_stops_an_endless_input() {
 #[test]
 fn a_signal_is_seen_while_much_flows() {
     let space = Space::new();
+    let meeting = Meeting::open(&space);
     for options in ["--block 1G", "--round-robin", "-n 1000000000"] {
-        let meeting = Meeting::open(&space);
         let writer = "(head -c 100000000 /dev/zero | tr '\\0' '\\n'; puppet meet=writer; exec yes) >pipe";
         let run = format!("exec prun exec -j2 --pipe {options} -c 'cat >/dev/null' <pipe");
         let running = space.sh(&format!("mkfifo pipe; {writer} & {run}")).start();
