@@ -274,8 +274,8 @@ fn what_does_not_go_together() {
         ("--pipe -L2 --recend x wc", "`-L`"),
         ("--pipe --recend '' wc", "empty"),
         ("--pipe --recend '\\q' wc", "--recend"),
-        ("--pipe --block 0 wc", "a size such as"),
-        ("--pipe --block many wc", "a size such as"),
+        ("--pipe --block 0 wc", "expected a size"),
+        ("--pipe --block many wc", "expected a size"),
         ("--pipe --round-robin -j0 wc", "-j4"),
         ("--pipe --round-robin --retries 1 wc", "--retries"),
     ];
