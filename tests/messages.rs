@@ -85,6 +85,12 @@ files! {
     outputs
     patterns
     pipe_circle
+    queue_ends
+    queue_circle
+    queue_after
+    worker_places
+    daemon_places
+    each_job
     pipe_each
     pipe_feeder_keys
     pipe_to_nowhere

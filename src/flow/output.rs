@@ -161,6 +161,11 @@ impl Outputs {
         self.sheaves[key] = Some(Sheaf { lanes, policy, order, flowing });
     }
 
+    /// Whether an attempt of the task, or its hook, can write.
+    pub fn is_open(&self, key: usize) -> bool {
+        matches!(self.sheaves.get(key), Some(Some(_)))
+    }
+
     /// The task wrote something.
     pub fn push(&mut self, key: usize, lane: usize, bytes: &[u8]) {
         let Some(sheaf) = &mut self.sheaves[key] else { return };

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 
 use super::active::{Active, Group, Work};
+use super::wiring::policy;
 use super::{Run, tell};
 use crate::event::{Detail, Exit, Outcome, RunEvent, TaskName, Time};
 use crate::flow::output::{Dest, Kept, LaneSpec};
@@ -100,7 +101,7 @@ impl Run {
     }
 
     /// Begins the hook of a task that has no process here any more. `answer`: what it reads, if that is not what
-    /// was kept of the task's output.
+    /// was kept of the task's output. Lanes of the task that are open go on before its own.
     pub(super) fn begin_hook(&mut self, over: Over, outcome: Outcome, answer: Option<Vec<u8>>) {
         let plan = Arc::clone(&self.plan);
         let job = &plan.jobs[over.work.job];
@@ -114,7 +115,13 @@ impl Run {
             self.tell(&RunEvent::TaskStarted { task: name, attempt: over.attempts, pid: 0, item, command });
         }
         let lanes = if job.output == OutputMode::Raw { Vec::new() } else { lanes(job, &scope) };
-        let (kept, first_lane) = self.outputs.begin_hook(task.place as usize, lanes);
+        let place = task.place as usize;
+        if !self.outputs.is_open(place) {
+            // A worker's task, whose answer needed no lanes.
+            let order = job.keep_order.then_some((over.work.job, over.work.seq));
+            self.outputs.open(place, Vec::new(), policy(job, true), order);
+        }
+        let (kept, first_lane) = self.outputs.begin_hook(place, lanes);
         let facts = facts(&over, &outcome);
         let hooked = Hooked { outcome, detail: over.detail, facts, first_lane };
         self.local.place_hook(Active {

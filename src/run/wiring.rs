@@ -14,7 +14,7 @@ use super::feed::{Fed, Feed};
 use super::hook::has_hooks;
 use super::sinks::Sinks;
 use crate::event::StartFailure;
-use crate::flow::output::{Dest, LaneSpec};
+use crate::flow::output::{Dest, LaneSpec, Policy};
 use crate::os;
 use crate::plan::OutputMode;
 use crate::plan::template::{Scope, Template};
@@ -224,6 +224,15 @@ pub fn path_of(path: &Template, base: &Path, scope: &Scope) -> PathBuf {
     let mut bytes = Vec::new();
     path.render(scope, &mut bytes);
     base.join(PathBuf::from(std::ffi::OsString::from_vec(bytes)))
+}
+
+/// When what a task writes is shown.
+pub fn policy(job: &Job, last_attempt: bool) -> Policy {
+    match (job.output, last_attempt) {
+        (OutputMode::Group, true) => Policy::Hold,
+        (OutputMode::Group, false) => Policy::HoldFast,
+        (OutputMode::Line | OutputMode::Raw, _) => Policy::Flow,
+    }
 }
 
 fn no_file(path: &Path, error: &io::Error) -> StartFailure {

@@ -7,6 +7,8 @@ use crate::plan::Items;
 use crate::plan::template::{Scope, Template};
 use crate::plan::{After, Input, Item, Job, Output, Stage, Stdin, UNLIMITED, What, When};
 
+mod queues;
+
 fn options() -> BuildOptions {
     BuildOptions { file_name: "jobs.toml".into(), base: "/base".into(), cpus: 2, ..BuildOptions::default() }
 }

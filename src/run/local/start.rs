@@ -5,16 +5,15 @@ use std::sync::Arc;
 
 use super::{Local, Shared, Start};
 use crate::event::{StartFailure, Time};
-use crate::flow::output::{Dest, LaneSpec, Order, Policy};
+use crate::flow::output::{Dest, LaneSpec, Order};
 use crate::os;
 use crate::os::poller::Interest;
-use crate::plan::OutputMode;
 use crate::plan::template::{Scope, Template};
 use crate::plan::{Job, Stage, Stdin};
 use crate::run::active::{Active, Group, Process, Reader, Work};
 use crate::run::launch::{Attempt, ChildEnds};
 use crate::run::token::Token;
-use crate::run::wiring::{Source, Stream, Target, feed_block, no_pipe};
+use crate::run::wiring::{Source, Stream, Target, feed_block, no_pipe, policy};
 use crate::sched::Event;
 
 impl Local {
@@ -24,11 +23,7 @@ impl Local {
         let job = &plan.jobs[start.work.job];
         let task = start.task;
         let order: Option<Order> = job.keep_order.then_some((start.work.job, start.work.seq));
-        let policy = match (job.output, start.last_attempt) {
-            (OutputMode::Group, true) => Policy::Hold,
-            (OutputMode::Group, false) => Policy::HoldFast,
-            (OutputMode::Line | OutputMode::Raw, _) => Policy::Flow,
-        };
+        let policy = policy(job, start.last_attempt);
         let mut active = Active {
             id: task,
             slot: start.slot,
