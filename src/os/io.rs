@@ -30,6 +30,14 @@ pub fn set_pipe_size(pipe: BorrowedFd, wanted: usize) -> usize {
     size.map_or(0, |size| size as usize)
 }
 
+/// Bytes in a pipe that were not read yet; asked at either end.
+pub fn unread(pipe: BorrowedFd) -> usize {
+    let mut count: libc::c_int = 0;
+    // SAFETY: the number is live, and is what this request fills.
+    let result = unsafe { libc::ioctl(pipe.as_raw_fd(), libc::FIONREAD, &mut count) };
+    if result == 0 { count as usize } else { 0 }
+}
+
 /// The columns and lines of a terminal.
 pub fn terminal_size(terminal: BorrowedFd) -> Option<(u16, u16)> {
     // SAFETY: winsize is a plain C struct, for which zeroes are valid.
@@ -94,14 +102,6 @@ pub fn read_ahead(file: &File, start: u64, length: u64) {
     let _ = posix_fadvise(file, start as i64, length as i64, PosixFadviseAdvice::POSIX_FADV_WILLNEED);
 }
 
-/// Bytes that wait in a pipe to be read.
-pub fn unread(pipe: BorrowedFd) -> usize {
-    let mut count: libc::c_int = 0;
-    // SAFETY: the request writes one int, into a live one.
-    let result = unsafe { libc::ioctl(pipe.as_raw_fd(), libc::FIONREAD, &mut count) };
-    if result == 0 { count.max(0) as usize } else { 0 }
-}
-
 fn copy_by_hand(from: &File, mut at: i64, end: i64, to: BorrowedFd) -> io::Result<()> {
     let mut buffer = vec![0; (64 << 10).min((end - at) as usize)];
     while at < end {
@@ -151,6 +151,16 @@ mod tests {
         let refused = set_pipe_size(writer.as_fd(), usize::MAX);
         assert_eq!(refused, 8192);
         assert_eq!(set_pipe_size(File::open("/dev/null").unwrap().as_fd(), 4096), 0);
+    }
+
+    #[test]
+    fn what_was_not_read_is_known_also_after_the_reader_has_gone() {
+        let (mut reader, mut writer) = io::pipe().unwrap();
+        writer.write_all(b"abcdef").unwrap();
+        reader.read_exact(&mut [0; 2]).unwrap();
+        assert_eq!((unread(reader.as_fd()), unread(writer.as_fd())), (4, 4));
+        drop(reader);
+        assert_eq!(unread(writer.as_fd()), 4);
     }
 
     #[test]

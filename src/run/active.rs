@@ -8,6 +8,7 @@ use nix::unistd::Pid;
 use super::block::Block;
 use super::feed::Feed;
 use super::hook::Hooked;
+use super::queues::{Inlet, Queues};
 use crate::event::{Exit, Time};
 use crate::flow::output::Outputs;
 use crate::os::group::GroupHandle;
@@ -31,6 +32,13 @@ pub struct Work {
 pub struct Process {
     pub pid: Pid,
     pub exit: Option<Exit>,
+}
+
+impl Process {
+    /// No signal ended it, but the one that comes of nobody's reading what it writes.
+    pub fn ended_by_itself(&self) -> bool {
+        matches!(self.exit, Some(Exit::Code(_) | Exit::Signal(nix::libc::SIGPIPE)))
+    }
 }
 
 /// A pipe that the task's processes write to.
@@ -147,8 +155,44 @@ impl Active {
 }
 
 impl Reader {
+    /// Reads what is there, once, and hands it on. `None`: nothing is there now; else how much was read, and
+    /// whether more may be there.
+    pub fn take_in(
+        &self,
+        inlet: Inlet,
+        buffer: &mut Vec<u8>,
+        tail: &mut Vec<u8>,
+        queues: &mut Queues,
+        outputs: &mut Outputs,
+    ) -> Option<(usize, bool)> {
+        let place = inlet.task.place as usize;
+        if let Some(Tap::Queue(queue)) = self.tap
+            && let Some(space) = queues.space(queue, inlet)
+        {
+            let count = self.read(space)?;
+            let more = count == space.len();
+            self.lanes.iter().for_each(|&lane| outputs.push(place, lane, &space[..count]));
+            self.keep_tail(&space[..count], tail);
+            queues.filled(queue, inlet, count);
+            return Some((count, more));
+        }
+        let count = self.read(buffer)?;
+        let more = count == buffer.len();
+        self.hand_on(place, buffer, count, tail, outputs);
+        Some((count, more))
+    }
+
+    /// Keeps the last of what is written to stderr.
+    fn keep_tail(&self, bytes: &[u8], tail: &mut Vec<u8>) {
+        if self.is_stderr {
+            tail.extend_from_slice(&bytes[bytes.len().saturating_sub(TAIL)..]);
+            let excess = tail.len().saturating_sub(TAIL);
+            tail.drain(..excess);
+        }
+    }
+
     /// Hands on what was read, the first `count` bytes. A big buffer may be exchanged for another one.
-    pub fn hand_on(
+    fn hand_on(
         &self,
         key: usize,
         buffer: &mut Vec<u8>,
@@ -157,11 +201,7 @@ impl Reader {
         outputs: &mut Outputs,
     ) {
         let bytes = &buffer[..count];
-        if self.is_stderr {
-            tail.extend_from_slice(&bytes[count.saturating_sub(TAIL)..]);
-            let excess = tail.len().saturating_sub(TAIL);
-            tail.drain(..excess);
-        }
+        self.keep_tail(bytes, tail);
         match self.lanes[..] {
             [lane] => outputs.push_buffer(key, lane, buffer, count),
             _ => self.lanes.iter().for_each(|&lane| outputs.push(key, lane, bytes)),

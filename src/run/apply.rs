@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Run;
 use super::active::{Active, Work};
 use super::block::Block;
+use super::blocks::input_of;
 use super::local::Start;
 use super::source::Pulled;
 use super::tell;
@@ -45,6 +46,7 @@ impl Run {
                     self.local.forget_job(job);
                     self.outputs.job_ended(job);
                     self.sources.close(job, &self.poller);
+                    self.local.queues.job_ended(job);
                 }
                 self.tell(&event);
                 if let RunEvent::JobEnded { job, .. } | RunEvent::JobSkipped { job, .. } = event {
@@ -65,10 +67,16 @@ impl Run {
     }
 
     pub(super) fn pull(&mut self, job: usize) {
+        let nothing_wired = self.options.dry_run && input_of(&self.plan, &self.plan.jobs[job]).is_none();
+        if nothing_wired && matches!(self.plan.jobs[job].items, Items::Queue { .. }) {
+            self.print_reader(job);
+            self.events.push_back(Event::NoMoreItems(job));
+            return;
+        }
         if let Items::Of(_) = self.plan.jobs[job].items {
             return self.pull_passed(job, 1);
         }
-        match self.sources.next(job) {
+        match self.sources.next(job, &mut self.local.queues) {
             Pulled::Items(items, names) => self.add_work(job, items, names, None),
             Pulled::Block(block) => self.add_work(job, Vec::new(), Arc::default(), Some(block)),
             Pulled::Wait => {
@@ -146,6 +154,16 @@ impl Run {
         let exits = (0..job.stages.len()).map(|stage| Event::Exited { task, stage, exit: Exit::Code(0) });
         self.events.extend(exits);
         self.works[task.place as usize] = Some(work);
+    }
+
+    /// The same for the tasks of a queue's records, which are not known.
+    fn print_reader(&mut self, job: usize) {
+        let Items::Queue { queue, .. } = self.plan.jobs[job].items else { return };
+        let (job, queue) = (&self.plan.jobs[job], &self.plan.queues[queue]);
+        let none = Work { job: 0, seq: 1, items: Vec::new(), names: Vec::new().into(), block: None };
+        let command = tell::line(job, &none, 1, tell::Values::Told);
+        let line = format!("# {}: a task for each record of queue `{}`\n{command}\n", job.name, queue.name);
+        self.outputs.ops.push(Op::Write { dest: Dest::Stdout, bytes: line.into_bytes() });
     }
 
     fn retry(&mut self, task: TaskId, outcome: Outcome, delay: Duration) {

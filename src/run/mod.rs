@@ -4,6 +4,7 @@
 //! - [`local`]: tasks as processes of this machine ([`launch`], [`wiring`], [`active`])
 //! - `chain`: items that go from job to job
 //! - [`feed`]: what prun writes to a child's stdin
+//! - [`queues`]: records that tasks write for others
 //! - [`source`]: items, read when they are wanted ([`paths`]), and blocks of an input ([`blocks`], [`block`])
 //! - [`hook`]: commands after tasks
 //! - [`sinks`]: what is written, by threads of their own ([`writer`], [`disk`])
@@ -41,6 +42,7 @@ pub mod hook;
 pub mod launch;
 pub mod local;
 pub mod paths;
+pub mod queues;
 pub mod screen;
 pub mod sinks;
 pub mod source;
@@ -211,7 +213,7 @@ impl Run {
         let at = [self.supervisor.due(), self.screen.due(), self.sinks.due()].into_iter().flatten().min();
         let left = at.map(|at| at.saturating_sub(self.now));
         let remnants = self.local.has_remnants().then_some(REMNANTS);
-        [left, remnants].into_iter().flatten().min()
+        [left, remnants, self.local.queues.patience()].into_iter().flatten().min()
     }
 
     fn dispatch(&mut self, ready: &Ready) {
@@ -259,6 +261,8 @@ impl Run {
     }
 
     fn handle_events(&mut self) {
+        let (local, mut shared) = self.local();
+        local.turn_queues(&mut shared).into_iter().for_each(|job| self.pull(job));
         if self.local.has_remnants() {
             let (local, mut shared) = self.local();
             local.look_at_remnants(&mut shared);
@@ -312,7 +316,7 @@ impl Run {
             self.supervisor.hold(self.now, hold, &mut actions);
             self.apply_all(actions);
         }
-        if !crowded && self.local.is_paused() {
+        if self.local.is_paused() {
             let (local, mut shared) = self.local();
             local.resume(&mut shared);
         }

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use super::block::Block;
 use super::blocks::{self, Blocks};
 use super::paths::Paths;
+use super::queues::Queues;
 use super::token::Token;
+use crate::flow::queue::Taken;
 use crate::flow::records::Splitter;
 use crate::flow::table::Table;
 use crate::os;
@@ -16,7 +18,7 @@ use crate::os::input::SharedInput;
 use crate::os::poller::{Interest, Poller};
 use crate::plan::argv::Fitter;
 use crate::plan::items::{self, ItemIter};
-use crate::plan::{Batch, Input, Item, Items, Job, Plan, What};
+use crate::plan::{Batch, Input, Item, Items, Job, Plan, QueueId, What};
 
 /// The answer to a pull.
 pub enum Pulled {
@@ -61,15 +63,15 @@ impl Sources {
     }
 
     /// What the next task of the job works on.
-    pub fn next(&mut self, job: usize) -> Pulled {
+    pub fn next(&mut self, job: usize, queues: &mut Queues) -> Pulled {
         if self.sources[job].is_none() {
-            match Source::open(&self.plan, &self.plan.jobs[job], self.room) {
+            match Source::open(&self.plan, job, self.room) {
                 Ok(source) => self.sources[job] = Some(source),
                 Err(why) => return Pulled::Failed(why),
             }
         }
         let Some(source) = &mut self.sources[job] else { return Pulled::End };
-        let pulled = source.next(self.plan.jobs[job].batch);
+        let pulled = source.next(self.plan.jobs[job].batch, queues);
         source.asked = matches!(pulled, Pulled::Wait);
         pulled
     }
@@ -168,6 +170,12 @@ enum Kind {
     Stream(Box<Stream>),
     /// What tasks read.
     Blocks(Box<Blocks>),
+    /// Records for this job.
+    Queue {
+        job: usize,
+        queue: QueueId,
+        separator: Option<u8>,
+    },
 }
 
 struct Stream {
@@ -194,10 +202,14 @@ enum Next {
 }
 
 impl Source {
-    fn open(plan: &Plan, job: &Job, room: usize) -> Result<Source, String> {
+    fn open(plan: &Plan, index: usize, room: usize) -> Result<Source, String> {
+        let job = &plan.jobs[index];
         let kind = match &job.items {
             _ if blocks::input_of(plan, job).is_some() => Kind::Blocks(Box::new(Blocks::open(plan, job)?)),
             Items::Glob { pattern, base } => Kind::Glob(Paths::open(pattern, base)?),
+            Items::Queue { queue, separator } => {
+                Kind::Queue { job: index, queue: *queue, separator: *separator }
+            }
             Items::Lines { from, separator, skip_empty } => {
                 let form = Form::Records(Splitter::new(*separator, *skip_empty));
                 Kind::Stream(Stream::open(from, form)?)
@@ -225,18 +237,18 @@ impl Source {
         match &self.kind {
             Kind::Stream(stream) => Some(stream.input.fd()),
             Kind::Blocks(blocks) => blocks.fd(),
-            Kind::Memory(_) | Kind::Glob(_) => None,
+            Kind::Memory(_) | Kind::Glob(_) | Kind::Queue { .. } => None,
         }
     }
 
-    fn next(&mut self, batch: Batch) -> Pulled {
+    fn next(&mut self, batch: Batch, queues: &mut Queues) -> Pulled {
         if let Kind::Blocks(blocks) = &mut self.kind {
             return blocks.pull();
         }
         loop {
             let next = match self.left_over.take() {
                 Some(item) => Ok(Next::Item(Some(item))),
-                None => self.one(),
+                None => self.one(queues),
             };
             match next {
                 Ok(Next::Item(None)) => return Pulled::Items(Vec::new(), Arc::clone(&self.names)),
@@ -269,7 +281,7 @@ impl Source {
         Pulled::Items(std::mem::take(&mut self.batch), Arc::clone(&self.names))
     }
 
-    fn one(&mut self) -> Result<Next, String> {
+    fn one(&mut self, queues: &mut Queues) -> Result<Next, String> {
         match &mut self.kind {
             Kind::Memory(iter) => Ok(iter.next().map_or(Next::End, Next::Item)),
             Kind::Glob(paths) => match paths.next()? {
@@ -278,8 +290,25 @@ impl Source {
             },
             Kind::Stream(stream) => stream.next(&mut self.names),
             Kind::Blocks(_) => Ok(Next::End),
+            Kind::Queue { job, queue, separator } => Ok(record(queues, *queue, *job, *separator)),
         }
     }
+}
+
+/// A record of a queue as an item.
+fn record(queues: &mut Queues, queue: QueueId, job: usize, separator: Option<u8>) -> Next {
+    let span = match queues.take(queue, job) {
+        Taken::Record(span) => span,
+        Taken::Wait => return Next::Wait,
+        Taken::End => return Next::End,
+    };
+    let Some(bytes) = span.bytes() else { return Next::End };
+    let bytes = bytes.strip_suffix(queues.ending(queue)).unwrap_or(bytes);
+    let columns = match separator {
+        Some(separator) => bytes.split(|&byte| byte == separator).map(<[u8]>::to_vec).collect(),
+        None => vec![bytes.to_vec()],
+    };
+    Next::Item(Some(Item { columns }))
 }
 
 impl Stream {

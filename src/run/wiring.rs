@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::flow::output::{Dest, LaneSpec, Policy};
 use crate::os;
 use crate::plan::OutputMode;
 use crate::plan::template::{Scope, Template};
-use crate::plan::{Items, Job, Output, Stage, Stdin};
+use crate::plan::{Items, Job, Output, QueueId, Stage, Stdin};
 
 /// Which of a stage's outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -35,6 +35,8 @@ pub enum Target {
     File(OwnedFd),
     /// Through prun.
     Lanes(Vec<LaneSpec>),
+    /// Through prun, into a queue.
+    Queue(QueueId, Vec<LaneSpec>),
     /// The next stage.
     Pipe,
     /// Where stdout goes.
@@ -61,6 +63,13 @@ pub enum Source {
     Owned(OwnedFd),
     /// The child's end, and what is still to be written to ours.
     Fed(OwnedFd, Option<Feed>),
+    /// The child's end, and ours, which gets the records of a queue.
+    Queue {
+        queue: QueueId,
+        ahead: bool,
+        child: OwnedFd,
+        ours: OwnedFd,
+    },
 }
 
 /// Where much flows, a pipe gets more room than a new one has: fewer rounds through the loop.
@@ -71,11 +80,14 @@ impl Wiring {
         Ok(Wiring { null: os::files::dev_null()?, open: None, job_files: HashMap::new() })
     }
 
-    /// What the first stage reads.
-    pub fn stdin(&mut self, stage: &Stage, scope: &Scope) -> Result<Source, StartFailure> {
+    /// What the first stage reads. `whole`: items are fed as they are, without a newline.
+    pub fn stdin(&mut self, stage: &Stage, scope: &Scope, whole: bool) -> Result<Source, StartFailure> {
         match &stage.stdin {
-            Stdin::Null | Stdin::Pipe | Stdin::Queue { .. } | Stdin::Dialogue(_) => {
-                Ok(Source::Kept(self.null.as_raw_fd()))
+            Stdin::Null | Stdin::Pipe | Stdin::Dialogue(_) => Ok(Source::Kept(self.null.as_raw_fd())),
+            Stdin::Queue { queue, ahead } => {
+                let (child, ours) = os_pipe::pipe().map_err(|error| no_pipe(&error))?;
+                os::own::set_nonblocking(ours.as_fd()).map_err(|error| no_pipe(&error.into()))?;
+                Ok(Source::Queue { queue: *queue, ahead: *ahead, child: child.into(), ours: ours.into() })
             }
             Stdin::Inherit => Ok(Source::Kept(0)),
             Stdin::Open => {
@@ -88,14 +100,16 @@ impl Wiring {
                 let mut bytes = Vec::new();
                 for item in scope.items {
                     bytes.extend_from_slice(&item.columns.join(&b'\t'));
-                    bytes.push(b'\n');
+                    if !whole {
+                        bytes.push(b'\n');
+                    }
                 }
-                feed(bytes)
+                feed(bytes).map(|(fd, feed)| Source::Fed(fd, feed))
             }
             Stdin::Text(text) => {
                 let mut bytes = Vec::new();
                 text.render(scope, &mut bytes);
-                feed(bytes)
+                feed(bytes).map(|(fd, feed)| Source::Fed(fd, feed))
             }
             Stdin::File(path) => {
                 let path = path_of(path, &stage.base, scope);
@@ -130,8 +144,11 @@ impl Wiring {
         let for_hook = has_hooks(job) && stage + 1 == job.stages.len() && stream == Stream::Stdout;
         let mut target = match output {
             Output::Null if for_hook => Target::Lanes(Vec::new()),
-            Output::Null | Output::Queue { .. } => Target::Kept(self.null.as_raw_fd()),
+            Output::Null => Target::Kept(self.null.as_raw_fd()),
             Output::Inherit => Target::Kept(own),
+            Output::Queue { queue, show } => {
+                Target::Queue(*queue, if *show { vec![shown] } else { Vec::new() })
+            }
             Output::Pipe => Target::Pipe,
             Output::Stdout => Target::Stdout,
             Output::Show if job.output == OutputMode::Raw => Target::Kept(own),
@@ -157,7 +174,7 @@ impl Wiring {
                 }
             }
         };
-        if let Target::Lanes(lanes) = &mut target
+        if let Target::Lanes(lanes) | Target::Queue(_, lanes) = &mut target
             && for_hook
         {
             lanes.push(file(Dest::Hook, false));
@@ -191,7 +208,7 @@ impl Wiring {
 }
 
 /// A pipe from which a child reads these bytes.
-pub fn feed(bytes: Vec<u8>) -> Result<Source, StartFailure> {
+pub fn feed(bytes: Vec<u8>) -> Result<(OwnedFd, Option<Feed>), StartFailure> {
     let (reader, mut feed) = Feed::new().map_err(|error| no_pipe(&error))?;
     if bytes.len() > PIPE {
         os::io::set_pipe_size(feed.fd(), BIG_PIPE);
@@ -200,7 +217,7 @@ pub fn feed(bytes: Vec<u8>) -> Result<Source, StartFailure> {
     feed.end();
     // Most feeds fit into the pipe and cost the loop nothing more.
     let rest = (feed.write() != Fed::Over).then_some(feed);
-    Ok(Source::Fed(reader, rest))
+    Ok((reader, rest))
 }
 
 /// `more`: other blocks may follow.

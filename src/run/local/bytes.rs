@@ -2,14 +2,15 @@
 
 use std::os::fd::AsFd;
 
-use super::{BIG_PIPES, Local, Shared};
+use super::{BIG_PIPES, Local, Paused, Shared};
 use crate::os;
 use crate::os::poller::{Interest, Ready};
-use crate::run::active::{OFTEN, PIPE};
+use crate::run::active::{OFTEN, PIPE, Reader, Tap};
 use crate::run::feed::Fed;
+use crate::run::queues::Inlet;
 use crate::run::token::Token;
 use crate::run::wiring::BIG_PIPE;
-use crate::sched::{Event, TaskId};
+use crate::sched::{Event, JobId, TaskId};
 
 impl Local {
     /// Something can be read from, or written to, one of a task's pipes.
@@ -23,30 +24,54 @@ impl Local {
     }
 
     fn read(&mut self, id: TaskId, at: usize, ready: &Ready, shared: &mut Shared) {
-        let mut buffer = std::mem::take(&mut self.buffer);
-        if shared.sinks.crowded() {
-            self.pause(id, at, shared);
-        } else if let Some(active) = self.get_mut(id)
-            && let Some(reader) = &mut active.readers[at]
-            // A hang-up without anything to read is the end: no call is needed to learn it.
-            && let Some(count) = if ready.read { reader.read(&mut buffer) } else { Some(0) }
-        {
-            let place = id.place as usize;
-            reader.hand_on(place, &mut buffer, count, &mut active.stderr_tail, shared.outputs);
-            reader.full += u32::from(count == PIPE);
-            let carries_much = count == PIPE && reader.full == OFTEN;
-            // No writer is left, and the pipe is empty now: that was the end.
-            if count == 0 || (ready.hup && count < buffer.len()) {
-                active.readers[at] = None;
-                if active.is_drained() {
-                    shared.events.push_back(Event::Drained(id));
-                }
+        let Some(reader) = self.get(id).and_then(|active| active.readers[at].as_ref()) else { return };
+        if let Some(blocked) = self.must_wait(reader, shared) {
+            self.pause(id, at, blocked, shared);
+            return;
+        }
+        let Some(active) = self.actives[id.place as usize].as_mut() else { return };
+        let Some(reader) = &active.readers[at] else { return };
+        // A hang-up without anything to read is the end: no call is needed to learn it.
+        let read = match ready.read {
+            true => {
+                let inlet = Inlet { task: id, at };
+                let tail = &mut active.stderr_tail;
+                reader.take_in(inlet, &mut self.buffer, tail, &mut self.queues, shared.outputs)
             }
-            if carries_much {
+            false => Some((0, false)),
+        };
+        let Some((count, more)) = read else { return };
+        let carries_much = reader.tap.is_none() && count == PIPE;
+        // No writer is left, and the pipe is empty now: that was the end.
+        if count == 0 || (ready.hup && !more) {
+            active.readers[at] = None;
+            if active.is_drained() {
+                shared.events.push_back(Event::Drained(id));
+            }
+        } else if carries_much {
+            self.note_full(id, at);
+        }
+    }
+
+    /// Whether nobody can take now what it would bring; `Some(true)`: a full queue.
+    fn must_wait(&self, reader: &Reader, shared: &Shared) -> Option<bool> {
+        match reader.tap {
+            Some(Tap::Queue(queue)) if self.queues.is_full(queue) => Some(true),
+            Some(_) if reader.lanes.is_empty() => None,
+            _ => shared.sinks.crowded().then_some(false),
+        }
+    }
+
+    /// A capture was found full.
+    fn note_full(&mut self, id: TaskId, at: usize) {
+        if let Some(active) = self.get_mut(id)
+            && let Some(reader) = &mut active.readers[at]
+        {
+            reader.full += 1;
+            if reader.full == OFTEN {
                 self.enlarge(id, at);
             }
         }
-        self.buffer = buffer;
     }
 
     /// Gives a capture more room, unless many have it already: three times as fast where `cat` writes much.
@@ -60,12 +85,15 @@ impl Local {
     }
 
     /// A reader of a full output is removed: with its interest off it would still wake the loop on hang-up.
-    fn pause(&mut self, id: TaskId, at: usize, shared: &mut Shared) {
-        if let Some(active) = self.get_mut(id)
+    fn pause(&mut self, task: TaskId, at: usize, blocked: bool, shared: &mut Shared) {
+        if let Some(active) = self.get_mut(task)
             && let Some(reader) = &active.readers[at]
             && shared.poller.remove(reader.fd.as_fd()).is_ok()
         {
-            self.paused.push((id, at));
+            self.paused.push(Paused { task, at, blocked });
+            if blocked {
+                shared.events.push_back(Event::Blocked { task, blocked });
+            }
         }
     }
 
@@ -73,20 +101,44 @@ impl Local {
         !self.paused.is_empty()
     }
 
-    /// Less is queued: goes on reading.
+    /// Goes on reading where there is room again.
     pub fn resume(&mut self, shared: &mut Shared) {
-        for (id, at) in std::mem::take(&mut self.paused) {
-            if let Some(active) = self.get_mut(id)
-                && let Some(reader) = &active.readers[at]
-            {
-                shared.watch(reader.fd.as_fd(), Token::Reader(id, at), Interest::Read);
+        for paused in std::mem::take(&mut self.paused) {
+            let Paused { task, at, blocked } = paused;
+            let reader = self.get(task).and_then(|active| active.readers[at].as_ref());
+            if let Some(reader) = reader {
+                if self.must_wait(reader, shared).is_some() {
+                    self.paused.push(paused);
+                    continue;
+                }
+                shared.watch(reader.fd.as_fd(), Token::Reader(task, at), Interest::Read);
+            }
+            if blocked {
+                shared.events.push_back(Event::Blocked { task, blocked: false });
             }
         }
     }
 
+    /// Hands on what is in the queues; says which jobs may ask for items again.
+    pub fn turn_queues(&mut self, shared: &mut Shared) -> Vec<JobId> {
+        let news = self.queues.round(shared.poller, shared.events);
+        for Inlet { task, at } in news.closed {
+            if let Some(active) = self.get_mut(task)
+                && active.readers[at].take().is_some()
+                && active.is_drained()
+            {
+                shared.events.push_back(Event::Drained(task));
+            }
+        }
+        news.pull
+    }
+
     fn write_feed(&mut self, id: TaskId, shared: &mut Shared) {
         let Some(active) = self.get_mut(id) else { return };
-        let Some(feed) = &mut active.feed else { return };
+        let Some(feed) = &mut active.feed else {
+            self.queues.writable(id);
+            return;
+        };
         let job = active.work.job;
         match feed.write() {
             Fed::Waits => {}

@@ -6,7 +6,8 @@ use super::{LAST_LOOK, Local, Shared};
 use crate::event::Exit;
 use crate::os::poller::Interest;
 use crate::os::{self, process};
-use crate::run::active::{Active, Group, Reader};
+use crate::run::active::{Active, Group, Process, Reader};
+use crate::run::queues::Inlet;
 use crate::run::token::Token;
 use crate::sched::{Event, TaskId};
 
@@ -54,13 +55,15 @@ impl Local {
             os::signals::leave_keys_to_child(false);
         }
         self.hungry.retain(|hungry| *hungry != id);
-        self.paused.retain(|(paused, _)| *paused != id);
+        self.paused.retain(|paused| paused.task != id);
         let mut left = false;
         for at in 0..active.readers.len() {
             if let Some(reader) = active.readers[at].take() {
-                left |= self.last_look(&mut active, reader, shared);
+                left |= self.last_look(&mut active, at, reader, shared);
             }
         }
+        let whole = !active.stopping && active.processes.iter().all(Process::ended_by_itself);
+        self.queues.task_ended(id, whole, shared.poller);
         for process in &active.processes {
             if process.exit.is_none() {
                 self.pids.remove(&process.pid);
@@ -71,19 +74,16 @@ impl Local {
 
     /// Takes what the task itself wrote before it ended. Whoever still holds the pipe may write on: prun reads
     /// and discards, so that a leftover is neither stopped nor killed by a full or a closed pipe.
-    fn last_look(&mut self, active: &mut Active, reader: Reader, shared: &mut Shared) -> bool {
+    fn last_look(&mut self, active: &mut Active, at: usize, reader: Reader, shared: &mut Shared) -> bool {
         let _ = shared.poller.remove(reader.fd.as_fd());
         let _ = os::own::set_nonblocking(reader.fd.as_fd());
+        let inlet = Inlet { task: active.id, at };
         let mut seen = 0;
         while seen < LAST_LOOK {
-            match reader.read(&mut self.buffer) {
-                Some(0) => return false,
-                Some(count) => {
-                    let key = active.id.place as usize;
-                    let tail = &mut active.stderr_tail;
-                    reader.hand_on(key, &mut self.buffer, count, tail, shared.outputs);
-                    seen += count;
-                }
+            let tail = &mut active.stderr_tail;
+            match reader.take_in(inlet, &mut self.buffer, tail, &mut self.queues, shared.outputs) {
+                Some((0, _)) => return false,
+                Some((count, _)) => seen += count,
                 None => break,
             }
         }

@@ -9,7 +9,7 @@ use crate::os;
 use crate::run::active::{Active, Group, Process, Reader};
 use crate::run::hook::{HookInput, hook_of, scope};
 use crate::run::launch::{Attempt, ChildEnds};
-use crate::run::wiring::{Source, feed, no_pipe};
+use crate::run::wiring::{feed, no_pipe};
 use crate::sched::{Event, TaskId};
 
 impl Local {
@@ -65,14 +65,11 @@ impl Local {
         let mut ends = ChildEnds::default();
         let stdin = match input {
             HookInput::File(file) => ends.keep(OwnedFd::from(file)),
-            HookInput::Bytes(bytes) => match feed(bytes)? {
-                Source::Fed(fd, feed) => {
-                    active.feed = feed;
-                    ends.keep(fd)
-                }
-                Source::Owned(fd) => ends.keep(fd),
-                Source::Kept(fd) => fd,
-            },
+            HookInput::Bytes(bytes) => {
+                let (fd, feed) = feed(bytes)?;
+                active.feed = feed;
+                ends.keep(fd)
+            }
         };
         let mut stdio: [RawFd; 3] = [stdin, 1, 2];
         if job.output != crate::plan::OutputMode::Raw {

@@ -16,6 +16,7 @@ use nix::unistd::Pid;
 
 use super::active::{Active, PIPE, Work};
 use super::launch::Launch;
+use super::queues::Queues;
 use super::sinks::Sinks;
 use super::source::Sources;
 use super::token::Token;
@@ -64,6 +65,7 @@ pub struct Local {
     plan: Arc<Plan>,
     launch: Launch,
     wiring: Wiring,
+    pub queues: Queues,
     actives: Vec<Option<Active>>,
     pids: HashMap<Pid, (TaskId, usize)>,
     /// Stopped tasks whose processes have ended, but not all of their group.
@@ -72,10 +74,19 @@ pub struct Local {
     strays: HashMap<u32, OwnedFd>,
     next_stray: u32,
     /// Readers that wait until less is queued.
-    paused: Vec<(TaskId, usize)>,
+    paused: Vec<Paused>,
     /// Tasks that ask for another block of their input, of which nothing can be read now.
     hungry: Vec<TaskId>,
     buffer: Vec<u8>,
+}
+
+/// A reader that waits.
+#[derive(Debug, Clone, Copy)]
+struct Paused {
+    task: TaskId,
+    at: usize,
+    /// For room in the queue that it is read into; the scheduler was told.
+    blocked: bool,
 }
 
 /// What the loop says of a start.
@@ -92,9 +103,9 @@ impl Local {
         // As subreaper prun hears of the end of what its tasks left; without it a stopped group is polled.
         let _ = process::become_subreaper();
         Ok(Local {
-            plan,
             launch: Launch::new(run_id)?,
             wiring: Wiring::new()?,
+            queues: Queues::new(Arc::clone(&plan)),
             actives: Vec::new(),
             pids: HashMap::new(),
             remnants: Vec::new(),
@@ -103,6 +114,7 @@ impl Local {
             paused: Vec::new(),
             hungry: Vec::new(),
             buffer: vec![0; BUFFER],
+            plan,
         })
     }
 

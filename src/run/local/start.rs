@@ -10,8 +10,9 @@ use crate::os;
 use crate::os::poller::Interest;
 use crate::plan::template::{Scope, Template};
 use crate::plan::{Job, Stage, Stdin};
-use crate::run::active::{Active, Group, Process, Reader, Work};
+use crate::run::active::{Active, Group, Process, Reader, Tap, Work};
 use crate::run::launch::{Attempt, ChildEnds};
+use crate::run::queues::{Inlet, takes_whole_records};
 use crate::run::token::Token;
 use crate::run::wiring::{Source, Stream, Target, feed_block, no_pipe, policy};
 use crate::sched::Event;
@@ -75,10 +76,16 @@ impl Local {
     }
 
     /// What the first stage reads.
-    fn source(&mut self, stage: &Stage, work: &Work, scope: &Scope) -> Result<Source, StartFailure> {
+    fn source(
+        &mut self,
+        stage: &Stage,
+        job: &Job,
+        work: &Work,
+        scope: &Scope,
+    ) -> Result<Source, StartFailure> {
         match &work.block {
             Some(block) => feed_block(block.clone(), matches!(stage.stdin, Stdin::Queue { .. })),
-            None => self.wiring.stdin(stage, scope),
+            None => self.wiring.stdin(stage, scope, takes_whole_records(&self.plan, job)),
         }
     }
 
@@ -100,12 +107,16 @@ impl Local {
             let mut ends = ChildEnds::default();
             let stdin = match next_stdin.take() {
                 Some(reader) => ends.keep(reader),
-                None => match self.source(stage, &work, &scope)? {
+                None => match self.source(stage, job, &work, &scope)? {
                     Source::Kept(fd) => fd,
                     Source::Owned(fd) => ends.keep(fd),
                     Source::Fed(fd, feed) => {
                         active.feed = feed;
                         ends.keep(fd)
+                    }
+                    Source::Queue { queue, ahead, child, ours } => {
+                        self.queues.open_outlet(queue, ahead, active.id, work.job, ours);
+                        ends.keep(child)
                     }
                 },
             };
@@ -124,11 +135,18 @@ impl Local {
                     }
                     Target::Lanes(new) if stream == Stream::Stderr && new[..] == [shown_stderr(&tag)] => {
                         if shared_stderr.is_none() {
-                            shared_stderr = Some(capture(active, lanes, new, stream)?);
+                            shared_stderr = Some(capture(active, lanes, new, stream, None)?.0);
                         }
                         shared_stderr.as_ref().map_or(-1, AsRawFd::as_raw_fd)
                     }
-                    Target::Lanes(new) => ends.keep(capture(active, lanes, new, stream)?),
+                    Target::Lanes(new) => ends.keep(capture(active, lanes, new, stream, None)?.0),
+                    Target::Queue(queue, new) => {
+                        let tap = Some(Tap::Queue(queue));
+                        let (writer, at) = capture(active, lanes, new, stream, tap)?;
+                        let inlet = Inlet { task: active.id, at };
+                        self.queues.open_inlet(queue, inlet, writer.as_fd());
+                        ends.keep(writer)
+                    }
                 };
             }
             let group = match active.processes.first() {
@@ -158,20 +176,21 @@ fn shown_stderr(tag: &Option<Arc<[u8]>>) -> LaneSpec {
     LaneSpec { dest: Dest::Stderr, tag: tag.clone(), own: false }
 }
 
-/// A pipe into lanes of the task; returns the children's end.
+/// A pipe into lanes of the task, or beyond; returns the children's end, and which of its readers has ours.
 fn capture(
     active: &mut Active,
     lanes: &mut Vec<LaneSpec>,
     new: Vec<LaneSpec>,
     stream: Stream,
-) -> Result<os_pipe::PipeWriter, StartFailure> {
+    tap: Option<Tap>,
+) -> Result<(os_pipe::PipeWriter, usize), StartFailure> {
     let (reader, writer) = os_pipe::pipe().map_err(|error| no_pipe(&error))?;
     let first = lanes.len();
     lanes.extend(new);
     let lanes = (first..lanes.len()).collect();
     let is_stderr = stream == Stream::Stderr;
-    active.readers.push(Some(Reader { fd: reader.into(), lanes, tap: None, is_stderr, full: 0 }));
-    Ok(writer)
+    active.readers.push(Some(Reader { fd: reader.into(), lanes, tap, is_stderr, full: 0 }));
+    Ok((writer, active.readers.len() - 1))
 }
 
 /// A task that has prun's own terminal as its stdin stays in prun's process group: in one of its own the

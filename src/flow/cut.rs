@@ -1,0 +1,427 @@
+//! Bytes in, records out: a stream cut into the records of a queue. Pure.
+//!
+//! What is read goes straight into a chunk, and records are ranges of it: nothing is copied but the beginning
+//! of a record whose end was not read yet. Records that follow one another in a chunk stay together as one
+//! [`Batch`] where their rule is a single byte, so that lines cost no more than counting them.
+
+use std::ops::Range;
+use std::rc::Rc;
+
+use memchr::{memchr, memchr_iter, memmem, memrchr};
+use regex::bytes::Regex;
+
+/// Where records begin and end.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    pub unit: Unit,
+    /// So many units belong together; at least 1.
+    pub per_record: usize,
+    /// Several records are handed on as one.
+    pub block: Option<Block>,
+}
+
+#[derive(Debug, Clone)]
+pub enum Unit {
+    /// It ends with these bytes; in a stream they are also put after a last record that lacks them.
+    Ends(Vec<u8>),
+    /// It begins where this matches. A match may reach over the end of one line.
+    Starts(Regex),
+    /// It ends with the first, where the second follows.
+    Between {
+        end: Vec<u8>,
+        start: Vec<u8>,
+    },
+    Bytes(usize),
+}
+
+/// As many whole records as are there when one of the limits is reached, at least one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Block {
+    pub bytes: usize,
+    pub records: usize,
+}
+
+impl Rule {
+    /// The byte that tells the records of a batch apart; without one each batch is a record.
+    pub fn separator(&self) -> Option<u8> {
+        match (&self.unit, self.per_record, self.block) {
+            (Unit::Ends(end), 1, None) if end.len() == 1 => Some(end[0]),
+            _ => None,
+        }
+    }
+
+    /// The separator and the size of blocks that are limited by their bytes alone.
+    fn jumps(&self) -> Option<(u8, usize)> {
+        match (&self.unit, self.per_record, self.block) {
+            (Unit::Ends(end), 1, Some(Block { bytes, records: usize::MAX })) if end.len() == 1 => {
+                Some((end[0], bytes))
+            }
+            _ => None,
+        }
+    }
+
+    /// What a record ends with that is no part of an item; empty where all bytes are.
+    pub fn ending(&self) -> &[u8] {
+        match (&self.unit, self.block) {
+            (Unit::Ends(end), None) => end,
+            _ => &[],
+        }
+    }
+}
+
+/// Bytes that somebody keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Span {
+    Bytes {
+        chunk: Rc<Vec<u8>>,
+        range: Range<usize>,
+    },
+    /// Of the file that is read into the queue.
+    File {
+        offset: u64,
+        len: usize,
+    },
+}
+
+impl Span {
+    pub fn len(&self) -> usize {
+        match self {
+            Span::Bytes { range, .. } => range.len(),
+            Span::File { len, .. } => *len,
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The same without its first bytes.
+    pub fn after(&self, count: usize) -> Span {
+        match self {
+            Span::Bytes { chunk, range } => {
+                Span::Bytes { chunk: Rc::clone(chunk), range: range.start + count..range.end }
+            }
+            Span::File { offset, len } => Span::File { offset: offset + count as u64, len: len - count },
+        }
+    }
+
+    /// The bytes, unless they are in a file.
+    pub fn bytes(&self) -> Option<&[u8]> {
+        match self {
+            Span::Bytes { chunk, range } => Some(&chunk[range.clone()]),
+            Span::File { .. } => None,
+        }
+    }
+}
+
+/// Whole records that follow one another; never none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    pub span: Span,
+    pub records: usize,
+}
+
+impl Batch {
+    pub fn one(record: Vec<u8>) -> Batch {
+        let range = 0..record.len();
+        Batch { span: Span::Bytes { chunk: Rc::new(record), range }, records: 1 }
+    }
+
+    /// Takes whole records off its front: those in which its first `bytes` bytes are, at least one.
+    pub fn split_off_front(&mut self, bytes: usize, separator: Option<u8>) -> Batch {
+        let length = match (&self.span, separator) {
+            (Span::Bytes { chunk, range }, Some(separator)) if self.records > 1 && bytes < range.len() => {
+                let from = range.start + bytes.max(1) - 1;
+                memchr(separator, &chunk[from..range.end])
+                    .map_or(range.len(), |at| from + at + 1 - range.start)
+            }
+            _ => self.span.len(),
+        };
+        if length == self.span.len() {
+            let nothing = Span::File { offset: 0, len: 0 };
+            let span = std::mem::replace(&mut self.span, nothing);
+            return Batch { span, records: std::mem::take(&mut self.records) };
+        }
+        let Span::Bytes { chunk, range } = &mut self.span else { unreachable!("only bytes are split") };
+        let front = range.start..range.start + length;
+        range.start += length;
+        let records = match separator {
+            Some(separator) => memchr_iter(separator, &chunk[front.clone()]).count(),
+            None => 1,
+        };
+        self.records -= records;
+        Batch { span: Span::Bytes { chunk: Rc::clone(chunk), range: front }, records }
+    }
+}
+
+/// Chunks that were used, to be used again: fresh memory costs a page fault for each page.
+#[derive(Debug, Default)]
+struct Chunks(Vec<Rc<Vec<u8>>>);
+
+/// So many chunks are remembered.
+const REMEMBERED: usize = 8;
+
+impl Chunks {
+    fn take(&mut self, size: usize) -> Vec<u8> {
+        let free = self.0.iter().position(|chunk| Rc::strong_count(chunk) == 1);
+        let old = free.and_then(|at| Rc::try_unwrap(self.0.swap_remove(at)).ok());
+        old.unwrap_or_else(|| vec![0; size])
+    }
+
+    /// `chunk` is handed out, and may come back.
+    fn remember(&mut self, chunk: &Rc<Vec<u8>>, size: usize) {
+        if self.0.len() < REMEMBERED && chunk.len() == size {
+            self.0.push(Rc::clone(chunk));
+        }
+    }
+}
+
+/// Cuts one stream.
+#[derive(Debug)]
+pub struct Cutter {
+    rule: Rc<Rule>,
+    /// So much is read at once.
+    most: usize,
+    /// A new chunk's size.
+    size: usize,
+    chunks: Chunks,
+    /// The record that is being read begins at its start; up to `filled` it was read.
+    chunk: Vec<u8>,
+    filled: usize,
+    /// No unit that was not seen yet ends before this.
+    searched: usize,
+    /// The end of the last whole line, for units that are found by a pattern.
+    lines: usize,
+    /// Units of the record that is being read, where the last of them ends, and where the last whole record
+    /// of the block ends.
+    units: usize,
+    unit_end: usize,
+    records: usize,
+    record_end: usize,
+}
+
+/// A block of more bytes than this is no size for chunks.
+const BIGGEST_CHUNK: usize = 64 << 20;
+
+impl Cutter {
+    /// `most`: so much is read at once.
+    pub fn new(rule: Rc<Rule>, most: usize) -> Cutter {
+        let block = rule.block.map_or(0, |block| block.bytes);
+        let size = most + if block <= BIGGEST_CHUNK { block } else { 0 };
+        Cutter {
+            rule,
+            most,
+            size,
+            chunks: Chunks::default(),
+            chunk: Vec::new(),
+            filled: 0,
+            searched: 0,
+            lines: 0,
+            units: 0,
+            unit_end: 0,
+            records: 0,
+            record_end: 0,
+        }
+    }
+
+    /// Where to read what comes next.
+    pub fn space(&mut self) -> &mut [u8] {
+        if self.chunk.is_empty() {
+            self.chunk = self.chunks.take(self.size);
+        }
+        if self.chunk.len() - self.filled < self.most / 2 {
+            let double = 2 * self.chunk.len();
+            self.chunk.resize(double.max(self.filled + self.most), 0);
+        }
+        let end = self.chunk.len().min(self.filled + self.most);
+        &mut self.chunk[self.filled..end]
+    }
+
+    /// So many bytes of [`Cutter::space`] were filled: hands out the records that end there.
+    pub fn filled(&mut self, count: usize, out: &mut impl Extend<Batch>) {
+        let from = self.filled;
+        self.filled += count;
+        if let Some(separator) = self.rule.separator() {
+            if let Some(last) = memrchr(separator, &self.chunk[from..self.filled]) {
+                let end = from + last + 1;
+                let records = memchr_iter(separator, &self.chunk[from..end]).count();
+                self.hand_out(&[(end, records)], out);
+            }
+            return;
+        }
+        if matches!(self.rule.unit, Unit::Starts(_)) {
+            // Only whole lines are looked at while more may come, so that pieces make no difference.
+            match memrchr(b'\n', &self.chunk[from..self.filled]) {
+                Some(at) => self.lines = from + at + 1,
+                None => return,
+            }
+        }
+        let mut ends = Vec::new();
+        self.cut(&mut ends, false);
+        self.hand_out(&ends, out);
+    }
+
+    /// Nothing more comes. What is left is the last record, if its writer ended it (`whole`); what is whole of
+    /// it counts in any case.
+    pub fn end(mut self, whole: bool, out: &mut impl Extend<Batch>) {
+        let mut ends = Vec::new();
+        if self.rule.separator().is_none() {
+            self.lines = self.filled;
+            self.cut(&mut ends, true);
+        }
+        let last = ends.last().map_or(0, |&(end, _)| end);
+        let rest = if whole { self.filled } else { self.unit_end };
+        if rest > last {
+            let ending = self.rule.ending();
+            let lacks = !self.chunk[last..rest].ends_with(ending);
+            if lacks && self.chunk.len() < rest + ending.len() {
+                self.chunk.resize(rest + ending.len(), 0);
+            }
+            let mut end = rest;
+            if lacks {
+                let ending = ending.to_vec();
+                end += ending.len();
+                self.chunk[rest..end].copy_from_slice(&ending);
+            }
+            self.filled = end;
+            ends.push((end, 1));
+        }
+        self.hand_out(&ends, out);
+    }
+
+    /// Hands out what stands before these ends, each with its number of records.
+    fn hand_out(&mut self, ends: &[(usize, usize)], out: &mut impl Extend<Batch>) {
+        let Some(&(all, _)) = ends.last() else { return };
+        let rest = all..self.filled;
+        // A chunk that a few small records would keep is worth more than a copy of them.
+        let small = all < self.chunk.len() / 2;
+        let chunk = if small && (self.chunk.len() <= self.size || rest.len() > self.size) {
+            let copy = self.chunk[..all].to_vec();
+            self.chunk.copy_within(rest, 0);
+            Rc::new(copy)
+        } else {
+            let mut next = self.chunks.take(self.size);
+            if next.len() < rest.len() {
+                next.resize(rest.len(), 0);
+            }
+            next[..rest.len()].copy_from_slice(&self.chunk[rest]);
+            let mut full = std::mem::replace(&mut self.chunk, next);
+            if small {
+                full = full[..all].to_vec();
+            }
+            let full = Rc::new(full);
+            self.chunks.remember(&full, self.size);
+            full
+        };
+        for place in
+            [&mut self.filled, &mut self.searched, &mut self.lines, &mut self.unit_end, &mut self.record_end]
+        {
+            *place = place.saturating_sub(all);
+        }
+        let mut start = 0;
+        out.extend(ends.iter().map(|&(end, records)| {
+            let range = std::mem::replace(&mut start, end)..end;
+            Batch { span: Span::Bytes { chunk: Rc::clone(&chunk), range }, records }
+        }));
+    }
+
+    /// Finds where the records, or blocks, end that are there. `last`: nothing more comes.
+    fn cut(&mut self, ends: &mut Vec<(usize, usize)>, last: bool) {
+        let mut start = 0;
+        loop {
+            if let Some(end) = self.jump(start) {
+                self.searched = end;
+                self.unit_end = end;
+                start = end;
+                ends.push((end, 1));
+                continue;
+            }
+            let Some(end) = self.next_unit(start, last) else { return };
+            self.unit_end = end;
+            self.units += 1;
+            if self.units < self.rule.per_record {
+                continue;
+            }
+            self.units = 0;
+            let Some(block) = self.rule.block else {
+                start = end;
+                ends.push((end, 1));
+                continue;
+            };
+            // One that would make the block too big begins the next one.
+            if end - start > block.bytes && self.records > 0 {
+                start = self.record_end;
+                self.records = 0;
+                ends.push((start, 1));
+            }
+            self.records += 1;
+            self.record_end = end;
+            if self.records >= block.records || end - start >= block.bytes {
+                start = end;
+                self.records = 0;
+                ends.push((end, 1));
+            }
+        }
+    }
+
+    /// Where a block that is limited by its bytes alone ends, without a look at each of its records.
+    fn jump(&mut self, start: usize) -> Option<usize> {
+        let (separator, bytes) = self.rule.jumps()?;
+        if self.records > 0 || self.filled - start < bytes {
+            return None;
+        }
+        let full = &self.chunk[start..start + bytes];
+        if self.searched < start + bytes
+            && let Some(at) = memrchr(separator, full)
+        {
+            return Some(start + at + 1);
+        }
+        let from = self.searched.max(start + bytes);
+        let found = memchr(separator, &self.chunk[from..self.filled]).map(|at| from + at + 1);
+        self.searched = self.filled;
+        found
+    }
+
+    /// Where the next unit ends; the record that it belongs to begins at `start`.
+    fn next_unit(&mut self, start: usize, last: bool) -> Option<usize> {
+        let there = &self.chunk[..self.filled];
+        let from = self.searched.max(start).min(there.len());
+        let (found, searched) = match &self.rule.unit {
+            // Blocks without a limit of records jump, and have no need of each line.
+            Unit::Ends(_) if !last && self.rule.jumps().is_some() => (None, from),
+            Unit::Ends(end) if end.len() == 1 => {
+                (memchr(end[0], &there[from..]).map(|at| from + at + 1), there.len())
+            }
+            Unit::Ends(end) => {
+                let found = memmem::find(&there[from..], end).map(|at| from + at + end.len());
+                (found, (there.len() + 1).saturating_sub(end.len()).max(from))
+            }
+            Unit::Between { end, start: next } => {
+                let both = [end.as_slice(), next].concat();
+                let from = if end.is_empty() { from.max(start + 1).min(there.len()) } else { from };
+                let found = memmem::find(&there[from..], &both).map(|at| from + at + end.len());
+                // The beginning that follows is the next unit's own.
+                (found, (there.len() + 1).saturating_sub(both.len()).max(from))
+            }
+            Unit::Bytes(count) => {
+                let end = self.unit_end.max(start) + count;
+                ((end <= there.len()).then_some(end), from)
+            }
+            Unit::Starts(regex) => next_start(regex, &there[..self.lines], self.unit_end.max(start), from),
+        };
+        self.searched = found.unwrap_or(searched);
+        found
+    }
+}
+
+/// Where the record after the one at `start` begins, and before where it does not.
+fn next_start(regex: &Regex, lines: &[u8], start: usize, searched: usize) -> (Option<usize>, usize) {
+    let from = searched.max(start + 1);
+    if from >= lines.len() {
+        return (None, searched);
+    }
+    let found = regex.find_at(&lines[start..], from - start).map(|found| start + found.start());
+    // The last line, and the newline before it, may belong to a match that goes on.
+    let line = memrchr(b'\n', &lines[start..lines.len() - 1]).map_or(start, |at| start + at);
+    (found.filter(|&at| at < lines.len()), searched.max(line))
+}
