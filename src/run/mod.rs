@@ -5,7 +5,7 @@
 //! - `chain`: items that go from job to job
 //! - [`feed`]: what prun writes to a child's stdin
 //! - [`queues`]: records that tasks write for others
-//! - [`source`]: items, read when they are wanted ([`paths`]), and blocks of an input ([`blocks`], [`block`])
+//! - [`source`]: items, read when they are wanted ([`stream`], [`paths`]), and blocks of an input ([`blocks`], [`block`])
 //! - [`hook`]: commands after tasks
 //! - [`sinks`]: what is written, by threads of their own ([`writer`], [`disk`])
 //! - `apply`: what each action does
@@ -46,6 +46,7 @@ pub mod queues;
 pub mod screen;
 pub mod sinks;
 pub mod source;
+pub mod stream;
 pub mod tell;
 pub mod token;
 pub mod wiring;
