@@ -96,6 +96,13 @@ pub fn splice_file(from: &File, start: u64, most: usize, to: BorrowedFd) -> nix:
     }
 }
 
+/// Moves bytes from pipe to pipe, within the kernel, without waiting for either: at most `most` of them. 0: the
+/// first one has ended.
+pub fn splice_pipe(from: BorrowedFd, most: usize, to: BorrowedFd) -> nix::Result<usize> {
+    let flags = SpliceFFlags::SPLICE_F_NONBLOCK | SpliceFFlags::SPLICE_F_MOVE;
+    splice(from, None, to, None, most, flags)
+}
+
 /// Lets the system read a part of a file while prun does something else.
 pub fn read_ahead(file: &File, start: u64, length: u64) {
     // Only a hint.

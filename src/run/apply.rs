@@ -59,7 +59,8 @@ impl Run {
 
     /// The tasks that live on for all of an input may have ended before it did.
     fn look_for_left_over(&mut self, job: usize) {
-        if self.sources.has_left_over(job) && !self.supervisor.is_stopping() && !self.options.dry_run {
+        let left_over = self.sources.blocks(job).is_some_and(|blocks| blocks.has_left_over());
+        if left_over && !self.supervisor.is_stopping() && !self.options.dry_run {
             let name = &self.plan.jobs[job].name;
             let why = format!("the rest of the input was not read, because every `{name}` had ended");
             self.tell(&RunEvent::Warning(why));

@@ -43,19 +43,21 @@ impl Block {
 pub struct Sending {
     block: Block,
     sent: u64,
+    whole: bool,
 }
 
 /// Moved at once: more than a pipe holds.
 const MOST: u64 = 1 << 20;
 
 impl Sending {
-    pub fn new(block: Block) -> Sending {
-        Sending { block, sent: 0 }
+    /// `whole`: it is no piece of a block.
+    pub fn new(block: Block, whole: bool) -> Sending {
+        Sending { block, sent: 0, whole }
     }
 
-    /// The block, if nothing of it was sent.
+    /// The block, if it is one and nothing of it was sent.
     pub fn untouched(self) -> Option<Block> {
-        (self.sent == 0).then_some(self.block)
+        (self.sent == 0 && self.whole).then_some(self.block)
     }
 
     pub fn is_over(&self) -> bool {

@@ -1,25 +1,32 @@
 //! Cuts stdin or a file into blocks (`prun exec --pipe`), one when one is wanted.
 //!
-//! What comes through a pipe is collected in memory, block by block. Of a regular file only the ends of blocks
-//! are looked for; its bytes go from the file to the tasks within the kernel.
+//! What comes through a pipe is collected in memory, block by block ([`stream`]). Of a regular file only the ends
+//! of blocks are looked for; its bytes go from the file to the tasks within the kernel ([`file`]).
 
 use std::fs::File;
-use std::io::{Seek, SeekFrom};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::FileExt;
-use std::rc::Rc;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
-use super::block::{Block, Origin};
+use super::block::Block;
 use super::source::{self, Pulled};
-use super::wiring::BIG_PIPE;
 use crate::flow::blocks::{Cutter, Shape};
 use crate::os;
-use crate::os::input::SharedInput;
 use crate::plan::{Batch, Input, Items, Job, Plan, Queue, Stdin, Unit, items};
+use crate::sched::TaskId;
+
+pub mod file;
+pub mod stream;
+
+use file::Parts;
+use stream::Stream;
 
 /// The answer to the wish for a block.
 pub enum Next {
+    /// A block, or the rest of one.
     Block(Block),
+    /// The beginning of a block.
+    Piece(Block),
+    /// A part of a block went into the pipe that was named.
+    Passed,
     /// Nothing is there now.
     Wait,
     End,
@@ -41,38 +48,17 @@ pub struct Blocks {
     from: From,
     /// For messages.
     name: String,
+    /// Who takes the next block while it comes.
+    taker: Option<TaskId>,
     /// Blocks that nobody took.
     returned: Vec<Block>,
     ended: bool,
 }
 
 enum From {
-    File {
-        of: Rc<Origin>,
-        at: u64,
-        end: u64,
-        window: Vec<u8>,
-    },
-    Stream {
-        input: SharedInput,
-        /// The next block, and what was read behind it: its first `filled` bytes.
-        buffer: Vec<u8>,
-        filled: usize,
-        /// Buffers that were given away, to be used again when nobody else has them.
-        given: Vec<Rc<Vec<u8>>>,
-    },
+    File(Parts),
+    Stream(Stream),
 }
-
-/// Read at once, of a stream.
-const PIECE: usize = 256 << 10;
-/// Read at once where the end of a block is near: what was read too much is copied.
-const NEAR: usize = 32 << 10;
-/// Looked at at once, of a file.
-const WINDOW: usize = 64 << 10;
-/// So much of a stream is read before the loop looks for other news.
-const TURN: usize = 4 << 20;
-/// So much of a block is read from a disk before it is wanted.
-const AHEAD: u64 = 4 << 20;
 
 impl Blocks {
     /// What the job reads must be an input ([`input_of`]).
@@ -87,6 +73,7 @@ impl Blocks {
             cutter: Cutter::new(shape(queue)),
             from,
             name,
+            taker: None,
             returned: Vec::new(),
             ended: false,
         })
@@ -95,8 +82,8 @@ impl Blocks {
     /// What to wait for after [`Next::Wait`].
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
         match &self.from {
-            From::File { .. } => None,
-            From::Stream { input, .. } => Some(input.fd()),
+            From::File(_) => None,
+            From::Stream(stream) => Some(stream.fd()),
         }
     }
 
@@ -111,7 +98,7 @@ impl Blocks {
                 Pulled::Block(block)
             }
             Ok(Next::Wait) => Pulled::Wait,
-            Ok(Next::End) => Pulled::End,
+            Ok(_) => Pulled::End,
             Err(why) => Pulled::Failed(why),
         }
     }
@@ -126,17 +113,41 @@ impl Blocks {
             return Ok(Next::End);
         }
         let next = match &mut self.from {
-            From::File { of, at, end, window } => part(of, at, *end, window, &mut self.cutter),
-            From::Stream { input, buffer, filled, given } => {
-                collect(input, buffer, filled, given, &mut self.cutter)
-            }
+            From::File(parts) => parts.next(&mut self.cutter),
+            From::Stream(stream) => stream.collect(&mut self.cutter),
         };
-        self.ended = !matches!(next, Ok(Next::Block(_) | Next::Wait));
+        self.ended = !matches!(next, Ok(Next::Block(_) | Next::Piece(_) | Next::Passed | Next::Wait));
         next.map_err(|error| unreadable(&self.name, &error))
     }
 }
 
 impl Blocks {
+    /// As [`Blocks::next`]; but a block may be passed on to this pipe while it comes.
+    pub fn next_or_pass(&mut self, to: BorrowedFd) -> Result<Next, String> {
+        if let From::Stream(stream) = &mut self.from
+            && self.tasks == 0
+            && self.returned.is_empty()
+            && !self.ended
+            && let Some(next) = stream.pass(&self.cutter, to)
+        {
+            self.ended = matches!(next, Next::End);
+            return Ok(next);
+        }
+        self.next()
+    }
+
+    /// Who was passed a part of the next block, and must be given its rest.
+    pub fn taker(&self) -> Option<TaskId> {
+        match &self.from {
+            From::Stream(stream) if stream.is_within_block() => self.taker,
+            _ => None,
+        }
+    }
+
+    pub fn set_taker(&mut self, taker: TaskId) {
+        self.taker = Some(taker);
+    }
+
     pub fn give_back(&mut self, block: Block) {
         self.returned.push(block);
     }
@@ -165,7 +176,7 @@ fn shape(queue: &Queue) -> Shape {
 
 impl From {
     fn new(fd: OwnedFd, input: &Input) -> std::io::Result<From> {
-        let mut file = File::from(fd);
+        let file = File::from(fd);
         let data = file.metadata()?;
         // Files of /proc have bytes, but no size.
         if data.is_file() && data.len() > 0 {
@@ -173,102 +184,8 @@ impl From {
                 Input::Stdin => None,
                 Input::File(path) => Some(path.clone()),
             };
-            let at = file.stream_position()?;
-            let of = Rc::new(Origin { file, path });
-            return Ok(From::File { of, at, end: data.len(), window: vec![0; WINDOW] });
+            return Parts::new(file, path, data.len()).map(From::File);
         }
-        let input = SharedInput::new(file.into())?;
-        os::io::set_pipe_size(input.fd().as_fd(), BIG_PIPE);
-        Ok(From::Stream { input, buffer: Vec::new(), filled: 0, given: Vec::new() })
+        Stream::new(file).map(From::Stream)
     }
-}
-
-/// The next part of a file.
-fn part(
-    of: &Rc<Origin>,
-    at: &mut u64,
-    end: u64,
-    window: &mut Vec<u8>,
-    cutter: &mut Cutter,
-) -> std::io::Result<Next> {
-    let start = *at;
-    if start >= end {
-        return Ok(Next::End);
-    }
-    let length = loop {
-        let seen = cutter.seen();
-        let left = (end - start).saturating_sub(seen as u64);
-        if left == 0 {
-            break end - start;
-        }
-        let wanted = left.min(window.len() as u64) as usize;
-        let count = of.file.read_at(&mut window[..wanted], start + seen as u64)?;
-        if count == 0 {
-            // It became shorter; whoever is given this will tell.
-            break end - start;
-        }
-        if let Some(length) = cutter.look(seen, &window[..count]) {
-            break length as u64;
-        }
-        if cutter.seen() == seen {
-            // Only the beginning of a mark, at the very end.
-            if wanted as u64 == left {
-                break end - start;
-            }
-            window.resize(window.len() * 2, 0);
-        }
-    };
-    *at += length;
-    os::io::read_ahead(&of.file, start, length.min(AHEAD));
-    // Whoever shares stdin goes on behind what was taken.
-    (&of.file).seek(SeekFrom::Start(*at))?;
-    Ok(Next::Block(Block::Part { of: Rc::clone(of), start, length }))
-}
-
-/// Reads until a block is there.
-fn collect(
-    input: &mut SharedInput,
-    buffer: &mut Vec<u8>,
-    filled: &mut usize,
-    given: &mut Vec<Rc<Vec<u8>>>,
-    cutter: &mut Cutter,
-) -> std::io::Result<Next> {
-    let mut read = 0;
-    loop {
-        if let Some(length) = cutter.look(0, &buffer[..*filled]) {
-            return Ok(Next::Block(give(buffer, filled, length, given)));
-        }
-        if read >= TURN && input.may_wait() {
-            return Ok(Next::Wait);
-        }
-        let wanted = cutter.seen().saturating_sub(*filled).max(NEAR).min(PIECE);
-        if buffer.len() < *filled + wanted {
-            buffer.resize(*filled + wanted.max(*filled / 2), 0);
-        }
-        match input.read_nowait(&mut buffer[*filled..*filled + wanted])? {
-            None => return Ok(Next::Wait),
-            Some(0) if *filled == 0 => return Ok(Next::End),
-            Some(0) => return Ok(Next::Block(give(buffer, filled, *filled, given))),
-            Some(count) => {
-                *filled += count;
-                read += count;
-            }
-        }
-    }
-}
-
-/// Gives away the first bytes of the buffer.
-fn give(buffer: &mut Vec<u8>, filled: &mut usize, length: usize, given: &mut Vec<Rc<Vec<u8>>>) -> Block {
-    let free = given.iter_mut().position(|bytes| Rc::get_mut(bytes).is_some());
-    let free = free.and_then(|at| Rc::into_inner(given.swap_remove(at)));
-    let mut next = free.unwrap_or_default();
-    let rest = &buffer[length..*filled];
-    if next.len() < rest.len() {
-        next.resize(buffer.len(), 0);
-    }
-    next[..rest.len()].copy_from_slice(rest);
-    *filled = rest.len();
-    let bytes = Rc::new(std::mem::replace(buffer, next));
-    given.push(Rc::clone(&bytes));
-    Block::Bytes(bytes, length)
 }

@@ -1,5 +1,6 @@
 //! Input for a child that prun writes: all at once (`text`, `item`), or as it comes (a dialogue, a worker's tasks).
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -17,7 +18,7 @@ pub struct Feed {
     /// So many of them were written.
     written: usize,
     /// What follows them.
-    block: Option<Sending>,
+    blocks: VecDeque<Sending>,
     /// Why it ended early, if that was not the child's doing.
     failure: Option<Errno>,
     ended: bool,
@@ -44,7 +45,7 @@ impl Feed {
 
     /// Into a descriptor that doesn't block.
     pub fn into(to: OwnedFd) -> Feed {
-        Feed { to, bytes: Vec::new(), written: 0, block: None, failure: None, ended: false }
+        Feed { to, bytes: Vec::new(), written: 0, blocks: VecDeque::new(), failure: None, ended: false }
     }
 
     pub fn fd(&self) -> BorrowedFd<'_> {
@@ -55,19 +56,19 @@ impl Feed {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Not before the last one was written.
-    pub fn push_block(&mut self, block: Block) {
-        self.block = Some(Sending::new(block));
+    /// `whole`: not a piece of a block of which others were pushed.
+    pub fn push_block(&mut self, block: Block, whole: bool) {
+        self.blocks.push_back(Sending::new(block, whole));
     }
 
     /// Everything was written, as far as it is known.
     pub fn is_dry(&self) -> bool {
-        self.bytes.is_empty() && self.block.is_none()
+        self.bytes.is_empty() && self.blocks.is_empty()
     }
 
     /// The block of which nothing was written, where others may take it.
     pub fn unsent(&mut self) -> Option<Block> {
-        if self.ended { None } else { self.block.take()?.untouched() }
+        if self.ended { None } else { self.blocks.pop_back()?.untouched() }
     }
 
     /// Why a block could not be read that had to be written.
@@ -91,16 +92,17 @@ impl Feed {
             }
         }
         if self.bytes.is_empty()
-            && let Some(sending) = &mut self.block
+            && let Some(sending) = self.blocks.front_mut()
         {
             match sending.send(self.to.as_fd()) {
-                Ok(()) => self.block.take_if(|sending| sending.is_over()),
+                Ok(()) if sending.is_over() => drop(self.blocks.pop_front()),
+                Ok(()) => {}
                 Err(Errno::EAGAIN | Errno::EINTR) => return Fed::Waits,
                 Err(errno) => {
                     self.failure = (errno != Errno::EPIPE).then_some(errno);
                     return Fed::Over;
                 }
-            };
+            }
         }
         if self.written == self.bytes.len() || self.written >= TAKE_OFF {
             self.bytes.drain(..self.written);

@@ -77,11 +77,11 @@ impl Sources {
         self.sources[job].as_ref().is_some_and(|source| source.asked)
     }
 
-    /// The next block for a task of the job that was given one before.
-    pub fn more(&mut self, job: usize) -> Result<blocks::Next, String> {
+    /// What tasks of the job are given block by block.
+    pub fn blocks(&mut self, job: usize) -> Option<&mut Blocks> {
         match &mut self.sources[job] {
-            Some(Source { kind: Kind::Blocks(blocks), .. }) => blocks.next(),
-            _ => Ok(blocks::Next::End),
+            Some(Source { kind: Kind::Blocks(blocks), .. }) => Some(blocks),
+            _ => None,
         }
     }
 
@@ -95,18 +95,6 @@ impl Sources {
             Batch::UpTo(most) => Some(items.div_ceil(most as u64)),
             Batch::Fit => None,
         }
-    }
-
-    /// Nobody took it, but others may.
-    pub fn give_back(&mut self, job: usize, block: Block) {
-        if let Some(Source { kind: Kind::Blocks(blocks), .. }) = &mut self.sources[job] {
-            blocks.give_back(block);
-        }
-    }
-
-    /// Something is left of the job's input, although all its tasks were given some of it.
-    pub fn has_left_over(&self, job: usize) -> bool {
-        matches!(&self.sources[job], Some(Source { kind: Kind::Blocks(blocks), .. }) if blocks.has_left_over())
     }
 
     /// Asks the poller to tell when items can be read.

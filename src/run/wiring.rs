@@ -75,6 +75,9 @@ pub enum Source {
 /// Where much flows, a pipe gets more room than a new one has: fewer rounds through the loop.
 pub const BIG_PIPE: usize = 256 << 10;
 
+/// The usual limit of the system.
+const MOST_ROOM: usize = 1 << 20;
+
 impl Wiring {
     pub fn new() -> io::Result<Wiring> {
         Ok(Wiring { null: os::files::dev_null()?, open: None, job_files: HashMap::new() })
@@ -224,9 +227,13 @@ pub fn feed(bytes: Vec<u8>) -> Result<(OwnedFd, Option<Feed>), StartFailure> {
 pub fn feed_block(block: Block, more: bool) -> Result<Source, StartFailure> {
     let (reader, mut feed) = Feed::new().map_err(|error| no_pipe(&error))?;
     if more || block.length() > PIPE as u64 {
-        os::io::set_pipe_size(feed.fd(), BIG_PIPE);
+        // A block that is passed on as it comes should fit.
+        let size = if more { (block.length() as usize).clamp(BIG_PIPE, MOST_ROOM) } else { BIG_PIPE };
+        if os::io::set_pipe_size(feed.fd(), size) < size {
+            os::io::set_pipe_size(feed.fd(), BIG_PIPE);
+        }
     }
-    feed.push_block(block);
+    feed.push_block(block, true);
     if !more {
         feed.end();
     }

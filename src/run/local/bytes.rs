@@ -154,8 +154,7 @@ impl Local {
                 let unsent = feed.unsent();
                 active.feed = None;
                 if let Some(block) = unsent {
-                    shared.sources.give_back(job, block);
-                    self.feed_hungry(job, shared);
+                    self.give_back(job, block, shared);
                 }
             }
         }
