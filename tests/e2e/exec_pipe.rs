@@ -212,13 +212,29 @@ fn a_busy_task_is_given_less() {
     let space = Space::new();
     // The first one reads nothing before the second has read all that it is given.
     let task = "case {#} in 1) read x <turn; wc -c >first;; *) wc -c >second; echo >turn;; esac";
+    space.sh("mkfifo turn; seq 3000000 >lines").run().ok();
     for input in ["prun exec -a lines", "cat lines | prun exec"] {
-        let make = "rm -f turn; mkfifo turn; seq 1000000 >lines";
-        space.sh(&format!("{make}; {input} -j2 --pipe --round-robin --block 10k -c '{task}'")).run().ok();
-        let number = |name: &str| space.read(name).trim().parse::<usize>().expect("wc prints a number");
-        assert_eq!(number("first") + number("second"), 6_888_896);
-        assert!(number("first") < 300_000, "a pipe and a block: {}", number("first"));
+        for (block, most) in [("10k", 300_000), ("1M", 2_200_000)] {
+            space.sh(&format!("{input} -j2 --pipe --round-robin --block {block} -c '{task}'")).run().ok();
+            let number = |name: &str| space.read(name).trim().parse::<usize>().expect("wc prints a number");
+            assert_eq!(number("first") + number("second"), 22_888_896, "{input} {block}");
+            assert!(number("first") < most, "a pipe and a block of {block}: {}", number("first"));
+        }
     }
+}
+
+#[test]
+fn what_goes_from_pipe_to_pipe_is_whole() {
+    let space = Space::new();
+    let script = "seq 5000000 >lines; cat lines | prun exec -j3 --pipe --round-robin -c 'cat >part{#}'; \
+                  cat part* | wc -c; sort -n part* | cmp - lines; \
+                  cat lines | prun exec -j2 --pipe --round-robin --block 3M -c 'cat >part{#}'; \
+                  sort -n part1 part2 | cmp - lines; rm part* lines";
+    space.sh(script).run().ok().stdout("38888896\n");
+    // Two take what they are given early, the others all the rest; nobody gets half a line.
+    let script = "seq 3000000 | prun exec -j4 --pipe --round-robin -c '[ {#} -lt 3 ] && exec head -c 5; grep -vE \"^[0-9]+$\"; true'";
+    let ended = space.sh(script).run();
+    ended.ok().check(ended.stdout.len() == 10, "the first bytes of two blocks, and no broken line");
 }
 
 #[test]
