@@ -122,6 +122,11 @@ pub enum RunEvent {
         task: TaskName,
         why: Arc<str>,
     },
+    /// The job has failed without a task to show: none of its workers can be used.
+    JobFailed {
+        job: usize,
+        outcome: Outcome,
+    },
     /// Every task of the job has ended.
     JobEnded {
         job: usize,

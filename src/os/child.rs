@@ -39,6 +39,8 @@ pub struct Child<'a> {
     pub stdio: [i32; 3],
     /// The group to join, 0 for a new one.
     pub group: Option<libc::pid_t>,
+    /// What becomes the terminal of a new session, which is a new group as well.
+    pub terminal: Option<i32>,
     /// Signals whose disposition prun changed, and whether they were ignored before.
     pub dispositions: &'a [(i32, bool)],
     pub stop_ignored: bool,
@@ -56,6 +58,7 @@ impl Child<'_> {
     pub fn run(&self) -> ! {
         let steps = [
             (Step::Group, Self::join_group as fn(&Self) -> Done),
+            (Step::Terminal, Self::take_terminal),
             (Step::Dispositions, Self::set_dispositions),
             (Step::Limits, Self::set_limits),
             (Step::Directory, Self::change_directory),
@@ -77,6 +80,15 @@ impl Child<'_> {
             // SAFETY: a plain system call on numbers.
             Some(group) => check(unsafe { libc::setpgid(0, group) }),
             None => Ok(()),
+        }
+    }
+
+    fn take_terminal(&self) -> Done {
+        let Some(terminal) = self.terminal else { return Ok(()) };
+        // SAFETY: plain system calls on numbers.
+        unsafe {
+            check(libc::setsid())?;
+            check(libc::ioctl(terminal, libc::TIOCSCTTY, 0))
         }
     }
 

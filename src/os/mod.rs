@@ -8,6 +8,8 @@
 //! | [`find`] | the search in `PATH`, and words for a start that failed |
 //! | [`signals`] | what tells prun to stop, and that a child ended |
 //! | [`process`], [`group`] | exits, and process groups, also those that outlive their leader |
+//! | [`pty`] | terminals of children's own |
+//! | [`jam`] | pipes that nobody empties |
 //! | [`poller`], [`waker`] | waiting for descriptors, and ending that wait from another thread |
 //! | [`input`], [`io`], [`files`] | reading a shared stdin, writing, copying, temporary files |
 //! | [`limits`] | how much there is of descriptors, arguments and CPUs |
@@ -24,10 +26,12 @@ pub mod given;
 pub mod group;
 pub mod input;
 pub mod io;
+pub mod jam;
 pub mod limits;
 pub mod own;
 pub mod poller;
 pub mod process;
+pub mod pty;
 pub mod signals;
 pub mod start;
 pub mod waker;

@@ -1,7 +1,7 @@
-//! What tells prun to stop, and that a child has ended.
+//! What tells prun to stop, that a child has ended, and that the terminal's size is another.
 //!
 //! SIGCHLD is blocked in every thread and read from a signalfd: one `read` for all children that ended
-//! meanwhile, and no handler. SIGINT comes through ctrlc, which calls back on a thread of its own;
+//! meanwhile, and no handler; SIGWINCH as well. SIGINT comes through ctrlc, which calls back on a thread of its own;
 //! SIGTERM, SIGHUP and SIGQUIT through signal-hook, in the handler itself. Both note the signal in atomics
 //! and then wake the loop by sending prun a SIGCHLD, so that there is one descriptor to wait for.
 //!
@@ -43,6 +43,8 @@ pub struct Arrivals {
     pub stop: Vec<i32>,
     /// Children may have ended.
     pub child: bool,
+    /// prun's terminal may have another size.
+    pub resized: bool,
 }
 
 /// How many signals to stop were counted.
@@ -54,14 +56,15 @@ static LAST: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
 
 impl Signals {
     /// Takes the signals over. Call it once, before any other thread is there, so that all have SIGCHLD
-    /// blocked. A signal that was ignored when prun started stays ignored, one that was blocked stays so.
+    /// and SIGWINCH blocked. A signal that was ignored when prun started stays ignored, one that was blocked stays so.
     pub fn install() -> io::Result<Signals> {
-        let mut child = SigSet::empty();
-        child.add(Signal::SIGCHLD);
-        child.thread_block()?;
+        let mut read = SigSet::empty();
+        read.add(Signal::SIGCHLD);
+        read.add(Signal::SIGWINCH);
+        read.thread_block()?;
         // Children of a process that ignores SIGCHLD leave no status behind.
         set_default(libc::SIGCHLD);
-        let descriptor = SignalFd::with_flags(&child, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+        let descriptor = SignalFd::with_flags(&read, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
         for signal in STOPS.into_iter().filter(|&signal| !given().ignored.contains(signal)) {
             take_over(signal)?;
         }
@@ -75,8 +78,8 @@ impl Signals {
 
     /// What arrived since the last call.
     pub fn take(&mut self) -> Arrivals {
-        // One read is enough: the same signal is pending at most once.
-        let child = matches!(self.descriptor.read_signal(), Ok(Some(_)));
+        // One read is enough: what is left keeps the descriptor readable.
+        let signal = self.descriptor.read_signal().ok().flatten().map(|info| info.ssi_signo as i32);
         let mut stop = Vec::new();
         while let Some(signal) = ARRIVED.get(self.taken).map(|slot| slot.load(Ordering::Acquire)) {
             if signal == 0 {
@@ -85,7 +88,7 @@ impl Signals {
             stop.push(signal);
             self.taken += 1;
         }
-        Arrivals { stop, child }
+        Arrivals { stop, child: signal == Some(libc::SIGCHLD), resized: signal == Some(libc::SIGWINCH) }
     }
 }
 

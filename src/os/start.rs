@@ -41,6 +41,8 @@ pub enum Group {
     Join(Pid),
     /// prun's own.
     Own,
+    /// A new one, which it leads, in a session of its own that has this terminal.
+    Terminal(RawFd),
 }
 
 /// The parts of a start, in their order.
@@ -48,6 +50,7 @@ pub enum Group {
 pub enum Step {
     Clone,
     Group,
+    Terminal,
     Dispositions,
     Limits,
     Directory,
@@ -56,9 +59,10 @@ pub enum Step {
 }
 
 impl Step {
-    pub(super) const ALL: [Step; 7] = [
+    pub(super) const ALL: [Step; 8] = [
         Step::Clone,
         Step::Group,
+        Step::Terminal,
         Step::Dispositions,
         Step::Limits,
         Step::Directory,
@@ -133,7 +137,11 @@ impl Launcher {
             group: match order.group {
                 Group::New => Some(0),
                 Group::Join(leader) => Some(leader.as_raw()),
-                Group::Own => None,
+                Group::Own | Group::Terminal(_) => None,
+            },
+            terminal: match order.group {
+                Group::Terminal(terminal) => Some(terminal),
+                Group::New | Group::Join(_) | Group::Own => None,
             },
             dispositions: &self.dispositions,
             stop_ignored: given().ignored.contains(libc::SIGTSTP),

@@ -4,8 +4,9 @@
 //!
 //! 1. A stage is ok if its exit code is one of its `ok`; if a signal ended it, if `ok` has `"signal"`.
 //! 2. A stage that SIGPIPE ended is excused if its reader is ok or was excused itself (`yes | cat | head -1`),
-//!    or was stopped by prun. The last stage has no reader. An exit code of 141 is no signal; only `ok` can
-//!    excuse it.
+//!    or was stopped by prun. The last stage has no reader, unless it writes to a queue (then all jobs that read
+//!    that must have ended, and none have failed) or the first one reads it (duplex). An exit code of 141 is no
+//!    signal; only `ok` can excuse it.
 //! 3. The pipeline fails as its last failing stage does; it is ok if none failed.
 //!
 //! The exit status, in the convention of timeout(1), env(1) and nice(1):
@@ -23,11 +24,12 @@ use crate::jobfile::values::{Outcomes, StatusMode};
 const SIGPIPE: i32 = 13;
 
 /// Judges the stages of a pipeline, each by how it ended (`None`: prun cannot tell, it was never started or was
-/// stopped) and what it calls ok. Returns the outcome of each and of all.
-pub fn pipeline(stages: &[(Option<Exit>, &Outcomes)]) -> (Vec<Outcome>, Outcome) {
+/// stopped) and what it calls ok. `reader_is_fine`: whoever reads what the last stage writes excuses its SIGPIPE.
+/// Returns the outcome of each and of all.
+pub fn pipeline(stages: &[(Option<Exit>, &Outcomes)], reader_is_fine: bool) -> (Vec<Outcome>, Outcome) {
     let mut outcomes = vec![Outcome::Ok; stages.len()];
     let mut whole = Outcome::Ok;
-    let mut reader_is_fine = false;
+    let mut reader_is_fine = reader_is_fine;
     for (i, (exit, ok)) in stages.iter().enumerate().rev() {
         let excused = *exit == Some(Exit::Signal(SIGPIPE)) && reader_is_fine;
         let outcome = if excused { Outcome::Ok } else { judge(*exit, ok) };
@@ -40,7 +42,8 @@ pub fn pipeline(stages: &[(Option<Exit>, &Outcomes)]) -> (Vec<Outcome>, Outcome)
     (outcomes, whole)
 }
 
-fn judge(exit: Option<Exit>, ok: &Outcomes) -> Outcome {
+/// How one stage ended, by itself.
+pub fn judge(exit: Option<Exit>, ok: &Outcomes) -> Outcome {
     match exit {
         None => Outcome::Cancelled,
         Some(Exit::Code(code)) if ok.codes.contains(&code) => Outcome::Ok,
@@ -91,7 +94,7 @@ mod tests {
     fn whole(exits: &[Exit]) -> Outcome {
         let zero = ok(&[0], false);
         let stages: Vec<_> = exits.iter().map(|exit| (Some(*exit), &zero)).collect();
-        pipeline(&stages).1
+        pipeline(&stages, false).1
     }
 
     #[test]
@@ -125,9 +128,10 @@ mod tests {
     #[test]
     fn stages_are_judged_by_their_own_ok() {
         let (zero, grep, any) = (ok(&[0], false), ok(&[0, 1], false), ok(&[0, 141], true));
-        let (each, all) = pipeline(&[(Some(PIPE), &zero), (Some(Exit::Code(1)), &grep), (Some(PIPE), &any)]);
+        let (each, all) =
+            pipeline(&[(Some(PIPE), &zero), (Some(Exit::Code(1)), &grep), (Some(PIPE), &any)], false);
         assert_eq!((each, all), (vec![Outcome::Ok; 3], Outcome::Ok));
-        let (each, all) = pipeline(&[(Some(PIPE), &zero), (Some(Exit::Code(2)), &grep)]);
+        let (each, all) = pipeline(&[(Some(PIPE), &zero), (Some(Exit::Code(2)), &grep)], false);
         assert_eq!(each, [Outcome::Killed(SIGPIPE), Outcome::Failed(2)]);
         assert_eq!(all, Outcome::Failed(2));
     }
@@ -136,9 +140,17 @@ mod tests {
     fn what_was_stopped_hides_no_failure() {
         let zero = ok(&[0], false);
         let stages = [(Some(Exit::Code(3)), &zero), (None, &zero)];
-        assert_eq!(pipeline(&stages).1, Outcome::Failed(3));
-        assert_eq!(pipeline(&stages[1..]).1, Outcome::Cancelled);
-        assert_eq!(pipeline(&[(Some(PIPE), &zero), (None, &zero)]).1, Outcome::Cancelled);
+        assert_eq!(pipeline(&stages, false).1, Outcome::Failed(3));
+        assert_eq!(pipeline(&stages[1..], false).1, Outcome::Cancelled);
+        assert_eq!(pipeline(&[(Some(PIPE), &zero), (None, &zero)], false).1, Outcome::Cancelled);
+    }
+
+    #[test]
+    fn a_reader_behind_a_queue_excuses_the_last_stage_and_so_those_before() {
+        let zero = ok(&[0], false);
+        let stages = [(Some(PIPE), &zero), (Some(PIPE), &zero)];
+        assert_eq!(pipeline(&stages, true).1, Outcome::Ok);
+        assert_eq!(pipeline(&stages, false).1, Outcome::Killed(SIGPIPE));
     }
 
     #[test]

@@ -6,10 +6,13 @@ use std::sync::Arc;
 use nix::unistd::Pid;
 
 use super::block::Block;
+use super::dialogue::Talk;
+use super::duplex::Duplex;
 use super::feed::Feed;
 use super::hook::Hooked;
 use super::queues::{Inlet, Queues};
 use crate::event::{Exit, Time};
+use crate::flow::answers::Answers;
 use crate::flow::output::Outputs;
 use crate::os::group::GroupHandle;
 use crate::os::process;
@@ -53,6 +56,8 @@ pub struct Reader {
     pub is_stderr: bool,
     /// How often as much was there as a new pipe holds.
     pub full: u32,
+    /// It is the terminal of the task's own, which has no end that can be told by a hang-up alone.
+    pub is_terminal: bool,
 }
 
 /// What a task writes, wanted by others than the lanes of its output.
@@ -62,8 +67,6 @@ pub enum Tap {
     Queue(QueueId),
     /// A worker's answers.
     Answers,
-    /// A dialogue waits for something in it.
-    Dialogue,
 }
 
 /// A new pipe holds this much.
@@ -75,6 +78,7 @@ pub struct Active {
     pub id: TaskId,
     pub work: Work,
     pub slot: usize,
+    /// From 1; 0 of a worker, which is no task.
     pub attempt: u32,
     pub started: Time,
     pub processes: Vec<Process>,
@@ -83,12 +87,29 @@ pub struct Active {
     /// `None`: at its end.
     pub readers: Vec<Option<Reader>>,
     pub feed: Option<Feed>,
+    /// prun talks to it.
+    pub talk: Option<Box<Talk>>,
+    /// Its stages write to each other in a circle.
+    pub duplex: Option<Box<Duplex>>,
+    /// Its terminal, once nobody has that open: closing it would hang up on a task that runs on without.
+    pub terminal: Option<OwnedFd>,
     /// The last of what it wrote to stderr, for the report.
     pub stderr_tail: Vec<u8>,
     /// A signal was sent to it by prun.
     pub stopping: bool,
     /// The task itself is over: this is its hook.
     pub hook: Option<Box<Hooked>>,
+    /// It is a worker whose answers are believed.
+    pub taker: Option<Box<Taker>>,
+}
+
+/// A worker, as one that takes tasks and answers them.
+#[derive(Debug)]
+pub struct Taker {
+    /// What it wrote and was not taken out.
+    pub answers: Answers,
+    /// It was given a task.
+    pub asked: bool,
 }
 
 /// How the task's processes are reached.
@@ -108,6 +129,42 @@ pub enum Group {
 const TAIL: usize = 2048;
 
 impl Active {
+    pub fn is_worker(&self) -> bool {
+        self.attempt == 0
+    }
+
+    pub fn first_pid(&self) -> Option<i32> {
+        self.processes.first().map(|process| process.pid.as_raw())
+    }
+
+    /// An attempt that has no process yet.
+    pub fn new(id: TaskId, work: Work, slot: usize, attempt: u32, started: Time) -> Active {
+        Active {
+            id,
+            work,
+            slot,
+            attempt,
+            started,
+            processes: Vec::new(),
+            group: Group::Own,
+            readers: Vec::new(),
+            feed: None,
+            talk: None,
+            duplex: None,
+            terminal: None,
+            stderr_tail: Vec::new(),
+            stopping: false,
+            hook: None,
+            taker: None,
+        }
+    }
+
+    /// When it has to be looked after.
+    pub fn due(&self) -> Option<Time> {
+        let talk = self.talk.as_ref().and_then(|talk| talk.due);
+        [talk, self.duplex.as_ref().map(|duplex| duplex.due)].into_iter().flatten().min()
+    }
+
     pub fn live(&self) -> usize {
         self.processes.iter().filter(|process| process.exit.is_none()).count()
     }
@@ -162,6 +219,7 @@ impl Reader {
         inlet: Inlet,
         buffer: &mut Vec<u8>,
         tail: &mut Vec<u8>,
+        talk: Option<&mut Talk>,
         queues: &mut Queues,
         outputs: &mut Outputs,
     ) -> Option<(usize, bool)> {
@@ -171,6 +229,7 @@ impl Reader {
         {
             let count = self.read(space)?;
             let more = count == space.len();
+            talk.into_iter().for_each(|talk| talk.hear(&space[..count]));
             self.lanes.iter().for_each(|&lane| outputs.push(place, lane, &space[..count]));
             self.keep_tail(&space[..count], tail);
             queues.filled(queue, inlet, count);
@@ -178,6 +237,7 @@ impl Reader {
         }
         let count = self.read(buffer)?;
         let more = count == buffer.len();
+        talk.into_iter().for_each(|talk| talk.hear(&buffer[..count]));
         self.hand_on(place, buffer, count, tail, outputs);
         Some((count, more))
     }
@@ -215,7 +275,8 @@ impl Reader {
                 Ok(count) => return Some(count),
                 Err(nix::errno::Errno::EINTR) => {}
                 Err(nix::errno::Errno::EAGAIN) => return None,
-                // A pipe has no other errors than a caller's mistake; an end is the safe reading of one.
+                // A terminal that nobody has open fails. A pipe has no other errors than a caller's mistake; an end
+                // is the safe reading of one.
                 Err(_) => return Some(0),
             }
         }

@@ -16,24 +16,28 @@ use crate::plan::{Item, Items};
 use crate::sched::{Action, Event, TaskId};
 
 impl Run {
-    pub(super) fn apply_all(&mut self, actions: Vec<Action>) {
-        for action in actions {
+    pub(super) fn apply_all(&mut self, mut actions: Vec<Action>) {
+        for action in actions.drain(..) {
             self.apply(action);
+        }
+        if actions.capacity() > self.spare_actions.capacity() {
+            self.spare_actions = actions;
         }
     }
 
     fn apply(&mut self, action: Action) {
         match action {
-            // RUN: `most`
-            Action::Pull { job, .. } => self.pull(job),
+            Action::Pull { job, most } => {
+                self.wanted[job] = most;
+                self.pull(job);
+            }
             Action::Start { task, attempt, slot, last_attempt } => {
                 self.start(task, attempt, slot, last_attempt);
             }
-            // RUN
-            Action::StartWorker { .. }
-            | Action::Give { .. }
-            | Action::EndInput { .. }
-            | Action::WorkerEnded { .. } => {}
+            Action::StartWorker { worker, job, slot } => self.start_worker(worker, job, slot),
+            Action::Give { worker, task, attempt } => self.give(worker, task, attempt),
+            Action::EndInput { worker } => self.end_input(worker),
+            Action::WorkerEnded { worker, .. } => self.worker_ended(worker),
             Action::Hook { task, outcome } => self.hook(task, outcome),
             Action::Signal { task, signal } => self.local.stop(task, signal),
             Action::Kill { task } => self.local.stop(task, nix::libc::SIGKILL),
@@ -43,6 +47,9 @@ impl Run {
             Action::Tell(event) => {
                 if let RunEvent::JobEnded { job, .. } | RunEvent::JobSkipped { job, .. } = event {
                     self.look_for_left_over(job);
+                    if self.options.dry_run {
+                        self.print_worker(job);
+                    }
                     self.local.forget_job(job);
                     self.outputs.job_ended(job);
                     self.sources.close(job, &self.poller);
@@ -75,11 +82,32 @@ impl Run {
             return;
         }
         if let Items::Of(_) = self.plan.jobs[job].items {
-            return self.pull_passed(job, 1);
+            return self.pull_passed(job, self.wanted[job]);
         }
-        match self.sources.next(job, &mut self.local.queues) {
-            Pulled::Items(items, names) => self.add_work(job, items, names, None),
-            Pulled::Block(block) => self.add_work(job, Vec::new(), Arc::default(), Some(block)),
+        let mut last = None;
+        let mut left = self.wanted[job];
+        let pulled = loop {
+            let (items, names, block) = match self.sources.next(job, &mut self.local.queues) {
+                Pulled::Items(items, names) => (items, names, None),
+                Pulled::Block(block) => (Vec::new(), Arc::default(), Some(block)),
+                other => break other,
+            };
+            let Some(task) = self.supervisor.add_item(job) else { return };
+            self.keep_work(task, items, names, block);
+            last = Some(task);
+            left -= 1;
+            if left == 0 {
+                break Pulled::Wait;
+            }
+        };
+        if let Some(task) = last {
+            self.events.push_back(Event::Item);
+            self.tell_total(job, task);
+            // It stays so, and is told when it is asked for again.
+            return self.sources.put_back(job, pulled);
+        }
+        match pulled {
+            Pulled::Items(..) | Pulled::Block(_) => {}
             Pulled::Wait => {
                 self.events.push_back(Event::ItemsLater(job));
                 if let Err(errno) = self.sources.watch(job, &self.poller) {
@@ -104,23 +132,19 @@ impl Run {
         }
     }
 
-    fn add_work(&mut self, job: usize, items: Vec<Item>, names: Arc<[String]>, block: Option<Block>) {
-        let Some(task) = self.supervisor.add_item(job) else { return };
-        self.keep_work(task, items, names);
-        if let Some(work) = &mut self.works[task.place as usize] {
-            work.block = block;
-        }
-        self.events.push_back(Event::Item);
-        self.tell_total(job, task);
-    }
-
-    pub(super) fn keep_work(&mut self, task: TaskId, items: Vec<Item>, names: Arc<[String]>) {
+    pub(super) fn keep_work(
+        &mut self,
+        task: TaskId,
+        items: Vec<Item>,
+        names: Arc<[String]>,
+        block: Option<Block>,
+    ) {
         let (job, seq) = self.supervisor.task(task);
         let place = task.place as usize;
         if self.works.len() <= place {
             self.works.resize_with(place + 1, || None);
         }
-        self.works[place] = Some(Work { job, seq, items, names, block: None });
+        self.works[place] = Some(Work { job, seq, items, names, block });
     }
 
     fn start(&mut self, task: TaskId, attempt: u32, slot: usize, last_attempt: bool) {
@@ -169,7 +193,9 @@ impl Run {
 
     fn retry(&mut self, task: TaskId, outcome: Outcome, delay: Duration) {
         let (local, mut shared) = self.local();
-        let Some((active, _)) = local.end(task, &mut shared) else { return };
+        let Some((active, _)) = local.end(task, &mut shared) else {
+            return self.retry_given(task, outcome, delay);
+        };
         self.outputs.retry(task.place as usize);
         // The next attempt opens its files anew.
         self.write_out();
@@ -199,13 +225,19 @@ impl Run {
         };
         let plan = Arc::clone(&self.plan);
         let job = &plan.jobs[work.job];
-        if active.is_some() {
+        if active.is_none() && job.worker.is_some() && outcome == Outcome::Ok {
+            return self.end_good(task, &work);
+        }
+        if active.is_some() || self.outputs.is_open(place) {
             self.outputs.close(place);
         } else if job.keep_order {
             self.outputs.ended((work.job, work.seq));
         }
         let name = TaskName { job: work.job, seq: work.seq };
-        let detail = outcome.is_failure().then(|| self.detail(&work, active, attempts));
+        let detail = outcome.is_failure().then(|| match (active, &job.worker) {
+            (None, Some(_)) => self.detail_of_given(task, &work, attempts),
+            (active, _) => self.detail(&work, active, attempts),
+        });
         // What the task wrote comes before what is said of it.
         self.write_out();
         if left {

@@ -109,7 +109,7 @@ impl Run {
         while let Some(job) = self.chains.due.pop_front() {
             // The answer comes now after all.
             self.events.retain(|event| *event != Event::ItemsLater(job));
-            self.pull_passed(job, 1);
+            self.pull_passed(job, self.wanted[job]);
         }
     }
 
@@ -122,7 +122,7 @@ impl Run {
             match passed {
                 Passed::Ok(work) => {
                     if let Some(task) = self.supervisor.add_item_as(job, work.seq) {
-                        self.keep_work(task, work.items, work.names);
+                        self.keep_work(task, work.items, work.names, None);
                         given += 1;
                     }
                 }
@@ -141,14 +141,12 @@ impl Run {
     }
 
     fn skip(&mut self, job: usize, seq: u64, why: &Arc<str>) {
-        let mut actions = Vec::new();
-        self.supervisor.skip_item(self.now, job, seq, &mut actions);
+        self.supervisor.skip_item(job, seq);
         self.tell(&RunEvent::TaskSkipped { task: TaskName { job, seq }, why: Arc::clone(why) });
         if self.plan.jobs[job].keep_order {
             self.outputs.ended((job, seq));
             self.write_out();
         }
         self.pass(job, &Passed::Not { seq, why: Arc::clone(why) });
-        self.apply_all(actions);
     }
 }

@@ -22,6 +22,8 @@ pub struct Feed {
     /// Why it ended early, if that was not the child's doing.
     failure: Option<Errno>,
     ended: bool,
+    /// The poller tells when it can be written.
+    pub watched: bool,
 }
 
 /// How far a feed is.
@@ -45,7 +47,8 @@ impl Feed {
 
     /// Into a descriptor that doesn't block.
     pub fn into(to: OwnedFd) -> Feed {
-        Feed { to, bytes: Vec::new(), written: 0, blocks: VecDeque::new(), failure: None, ended: false }
+        let (blocks, failure) = (VecDeque::new(), None);
+        Feed { to, bytes: Vec::new(), written: 0, blocks, failure, ended: false, watched: false }
     }
 
     pub fn fd(&self) -> BorrowedFd<'_> {
@@ -54,6 +57,11 @@ impl Feed {
 
     pub fn push(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
+    }
+
+    /// What is to be written, for more to be appended.
+    pub fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
     }
 
     /// `whole`: not a piece of a block of which others were pushed.

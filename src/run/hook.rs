@@ -6,7 +6,7 @@ use std::io::{self, Seek};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 
-use super::active::{Active, Group, Work};
+use super::active::{Active, Work};
 use super::wiring::policy;
 use super::{Run, tell};
 use crate::event::{Detail, Exit, Outcome, RunEvent, TaskName, Time};
@@ -75,7 +75,9 @@ impl Run {
             return;
         }
         let (local, mut shared) = self.local();
-        let Some((active, left)) = local.end(task, &mut shared) else { return };
+        let Some((active, left)) = local.end(task, &mut shared) else {
+            return self.hook_of_given(task, outcome);
+        };
         // The end of its output may be on its way; the hook's is another.
         self.events.retain(|event| *event != Event::Drained(task));
         if left {
@@ -124,20 +126,8 @@ impl Run {
         let (kept, first_lane) = self.outputs.begin_hook(place, lanes);
         let facts = facts(&over, &outcome);
         let hooked = Hooked { outcome, detail: over.detail, facts, first_lane };
-        self.local.place_hook(Active {
-            id: task,
-            slot: over.slot,
-            attempt: over.attempts,
-            started: self.now,
-            processes: Vec::new(),
-            group: Group::Own,
-            readers: Vec::new(),
-            feed: None,
-            stderr_tail: Vec::new(),
-            stopping: false,
-            hook: Some(Box::new(hooked)),
-            work: over.work,
-        });
+        let active = Active::new(task, over.work, over.slot, over.attempts, self.now);
+        self.local.place_hook(Active { hook: Some(Box::new(hooked)), ..active });
         match (answer, kept) {
             (Some(bytes), _) | (None, Kept::Memory(bytes)) => {
                 self.start_hook(task, Ok(HookInput::Bytes(bytes)));

@@ -43,6 +43,7 @@ pub struct Launch {
 pub struct Attempt<'a> {
     pub job: &'a Job,
     pub job_index: usize,
+    /// From 1; 0 of a worker.
     pub number: u32,
     pub scope: Scope<'a>,
 }
@@ -123,6 +124,10 @@ impl Launch {
             // Numbers and checked names hold no NUL; a program's name as job name could.
             let _ = env.set(name.as_bytes(), value.as_bytes());
         }
+        // Where prun has no terminal, nothing is known of one.
+        if stage.pty && !env.iter().any(|variable| variable.len() > 5 && variable.starts_with(b"TERM=")) {
+            let _ = env.set(b"TERM", b"dumb");
+        }
         for (name, value) in &stage.env {
             if !value.uses_task() {
                 self.scratch.clear();
@@ -149,11 +154,13 @@ fn set_own_variables(
     env.clear_own();
     let scope = &attempt.scope;
     let numbers = [
-        ("PRUN_SEQ", scope.seq),
         ("PRUN_SLOT", scope.slot as u64),
+        ("PRUN_SEQ", scope.seq),
         ("PRUN_ATTEMPT", u64::from(attempt.number)),
     ];
-    for (name, number) in numbers {
+    // A worker works on no task yet.
+    let known = if attempt.number == 0 { 1 } else { numbers.len() };
+    for (name, number) in &numbers[..known] {
         scratch.clear();
         // Writing to memory does not fail, and digits hold no NUL.
         let _ = write!(scratch, "{number}");

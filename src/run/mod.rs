@@ -4,9 +4,11 @@
 //! - [`local`]: tasks as processes of this machine ([`launch`], [`wiring`], [`active`])
 //! - `chain`: items that go from job to job
 //! - [`feed`]: what prun writes to a child's stdin
+//! - [`dialogue`], [`duplex`]: what is looked after while a task runs
 //! - [`queues`]: records that tasks write for others
 //! - [`source`]: items, read when they are wanted ([`stream`], [`paths`]), and blocks of an input ([`blocks`], [`block`])
 //! - [`hook`]: commands after tasks
+//! - `workers`: processes that take tasks one after another
 //! - [`sinks`]: what is written, by threads of their own ([`writer`], [`disk`])
 //! - `apply`: what each action does
 //! - [`screen`]: the terminal that the bar and the output share
@@ -29,14 +31,16 @@ use crate::os::signals::Signals;
 use crate::plan::OutputMode;
 use crate::plan::{Items, Plan};
 pub use crate::sched::Verdict;
-use crate::sched::{Event, Supervisor};
+use crate::sched::{Action, Event, Supervisor};
 
 pub mod active;
 mod apply;
 pub mod block;
 pub mod blocks;
 mod chain;
+pub mod dialogue;
 pub mod disk;
+pub mod duplex;
 pub mod feed;
 pub mod hook;
 pub mod launch;
@@ -50,6 +54,7 @@ pub mod stream;
 pub mod tell;
 pub mod token;
 pub mod wiring;
+mod workers;
 pub mod writer;
 
 use active::Work;
@@ -120,6 +125,11 @@ struct Run {
     works: Vec<Option<Work>>,
     chains: chain::Chains,
     hooks: hook::Awaited,
+    workers: workers::Workers,
+    /// Actions that were done: room for others.
+    spare_actions: Vec<Action>,
+    /// For each job: how many items were asked for last.
+    wanted: Vec<usize>,
     /// Jobs whose number of tasks was told before their items were used up.
     totals_known: HashSet<usize>,
     /// Nothing starts, because too much waits to be written or to have its turn.
@@ -150,6 +160,9 @@ impl Run {
             works: Vec::new(),
             chains: chain::Chains::new(&plan),
             hooks: hook::Awaited::new(),
+            workers: workers::Workers::new(&plan),
+            spare_actions: Vec::new(),
+            wanted: vec![1; plan.jobs.len()],
             totals_known: HashSet::new(),
             held: false,
             finished: false,
@@ -191,6 +204,7 @@ impl Run {
             for event in &ready {
                 self.dispatch(event);
             }
+            self.take_answers();
             self.handle_events();
             if !self.finished {
                 self.look_after_sinks();
@@ -211,7 +225,14 @@ impl Run {
         if self.sinks.due().is_some() && self.starts == 0 {
             return Some(Duration::ZERO);
         }
-        let at = [self.supervisor.due(), self.screen.due(), self.sinks.due()].into_iter().flatten().min();
+        let at = [
+            self.supervisor.due(),
+            self.screen.due(),
+            self.sinks.due(),
+            self.workers.due(),
+            self.local.due(),
+        ];
+        let at = at.into_iter().flatten().min();
         let left = at.map(|at| at.saturating_sub(self.now));
         let remnants = self.local.has_remnants().then_some(REMNANTS);
         [left, remnants, self.local.queues.patience()].into_iter().flatten().min()
@@ -247,11 +268,15 @@ impl Run {
             let (local, mut shared) = self.local();
             local.reap(&mut shared);
         }
+        if arrivals.resized {
+            self.local.resize_terminals();
+        }
     }
 
     /// Local tasks, and what they share with the loop.
     fn local(&mut self) -> (&mut Local, Shared<'_>) {
         let shared = Shared {
+            now: self.now,
             poller: &self.poller,
             outputs: &mut self.outputs,
             sinks: &mut self.sinks,
@@ -263,6 +288,7 @@ impl Run {
 
     fn handle_events(&mut self) {
         let (local, mut shared) = self.local();
+        local.look_after(&mut shared);
         local.turn_queues(&mut shared).into_iter().for_each(|job| self.pull(job));
         if self.local.has_remnants() {
             let (local, mut shared) = self.local();
@@ -272,6 +298,7 @@ impl Run {
         if self.supervisor.due().is_some_and(|due| due <= self.now) {
             self.events.push_back(Event::Tick(self.now));
         }
+        self.look_for_silent_workers();
         self.starts = 0;
         self.answer_followers();
         while self.starts < BURST
@@ -280,11 +307,12 @@ impl Run {
             self.handle(event);
             self.answer_followers();
         }
+        self.feed_workers();
         self.write_out();
     }
 
     fn handle(&mut self, event: Event) {
-        let mut actions = Vec::new();
+        let mut actions = std::mem::take(&mut self.spare_actions);
         self.supervisor.handle(self.now, event, &mut actions);
         self.apply_all(actions);
     }

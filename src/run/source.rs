@@ -67,6 +67,9 @@ impl Sources {
             }
         }
         let Some(source) = &mut self.sources[job] else { return Pulled::End };
+        if let Some(why) = source.failed.take() {
+            return Pulled::Failed(why);
+        }
         let pulled = source.next(self.plan.jobs[job].batch, queues);
         source.asked = matches!(pulled, Pulled::Wait);
         pulled
@@ -82,6 +85,14 @@ impl Sources {
         match &mut self.sources[job] {
             Some(Source { kind: Kind::Blocks(blocks), .. }) => Some(blocks),
             _ => None,
+        }
+    }
+
+    /// Why there was no next one, told before that mattered: to be told again. What comes again by itself need not
+    /// be kept.
+    pub fn put_back(&mut self, job: usize, pulled: Pulled) {
+        if let (Pulled::Failed(why), Some(source)) = (pulled, &mut self.sources[job]) {
+            source.failed = Some(why);
         }
     }
 
@@ -134,6 +145,8 @@ struct Source {
     batch: Vec<Item>,
     /// The item that did not fit into the last batch.
     left_over: Option<Item>,
+    /// It was found that it can't be read on.
+    failed: Option<String>,
     fit: Option<Fit>,
     /// The poller tells when more can be read.
     watched: bool,
@@ -190,7 +203,8 @@ impl Source {
             Fit { fitter: Fitter::new(&what, &job.name, fixed, room), what }
         });
         let names = items::column_names(&job.items).into();
-        Ok(Source { kind, names, batch: Vec::new(), left_over: None, fit, watched: false, asked: false })
+        let (batch, left_over) = (Vec::new(), None);
+        Ok(Source { kind, names, batch, left_over, failed: None, fit, watched: false, asked: false })
     }
 
     /// What more items can be read from.

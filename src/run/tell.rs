@@ -121,8 +121,11 @@ impl StageLine<'_> {
         // The paths of files start at the folder of the job file, wherever the command runs.
         let at_base = folder.as_ref() == Some(&self.stage.base);
         self.redirect(&mut line, at_base);
-        let has_item = !self.scope.items.is_empty();
-        if matches!(self.stage.stdin, Stdin::Text(_)) || matches!(self.stage.stdin, Stdin::Item if has_item) {
+        // A worker itself has number 0, and will be fed; what is fed block by block has no item.
+        let has_item = self.scope.seq > 0 && !self.scope.items.is_empty();
+        if matches!(self.stage.stdin, Stdin::Text(_) if self.scope.seq > 0)
+            || matches!(self.stage.stdin, Stdin::Item if has_item)
+        {
             line = format!("printf %s {} | {line}", self.values.quote(&self.fed()));
         }
         match folder {

@@ -37,6 +37,8 @@ pub enum Target {
     Lanes(Vec<LaneSpec>),
     /// Through prun, into a queue.
     Queue(QueueId, Vec<LaneSpec>),
+    /// To prun, as answers of a worker.
+    Answers,
     /// The next stage.
     Pipe,
     /// Where stdout goes.
@@ -86,7 +88,11 @@ impl Wiring {
     /// What the first stage reads. `whole`: items are fed as they are, without a newline.
     pub fn stdin(&mut self, stage: &Stage, scope: &Scope, whole: bool) -> Result<Source, StartFailure> {
         match &stage.stdin {
-            Stdin::Null | Stdin::Pipe | Stdin::Dialogue(_) => Ok(Source::Kept(self.null.as_raw_fd())),
+            Stdin::Null | Stdin::Pipe => Ok(Source::Kept(self.null.as_raw_fd())),
+            Stdin::Dialogue(_) => {
+                let (child, feed) = Feed::new().map_err(|error| no_pipe(&error))?;
+                Ok(Source::Fed(child, Some(feed)))
+            }
             Stdin::Queue { queue, ahead } => {
                 let (child, ours) = os_pipe::pipe().map_err(|error| no_pipe(&error))?;
                 os::own::set_nonblocking(ours.as_fd()).map_err(|error| no_pipe(&error.into()))?;
@@ -133,6 +139,9 @@ impl Wiring {
         sinks: &mut Sinks,
     ) -> Result<Target, StartFailure> {
         let (index, job) = job;
+        if job.worker.is_some() && stream == Stream::Stdout {
+            return Ok(Target::Answers);
+        }
         let (own, shown) = match stream {
             Stream::Stdout => (1, Dest::Stdout),
             Stream::Stderr => (2, Dest::Stderr),
@@ -145,18 +154,24 @@ impl Wiring {
         let file = |dest, own| LaneSpec { dest, tag: None, own };
         // What the last stage writes to stdout is what the hook reads.
         let for_hook = has_hooks(job) && stage + 1 == job.stages.len() && stream == Stream::Stdout;
+        // So does prun what it talks to, or what is written to a terminal.
+        let is_stdout = stream == Stream::Stdout;
+        let heard =
+            is_stdout && (job.stages[stage].pty || matches!(job.stages[stage].stdin, Stdin::Dialogue(_)));
+        let through = for_hook || heard;
         let mut target = match output {
-            Output::Null if for_hook => Target::Lanes(Vec::new()),
+            Output::Null if through => Target::Lanes(Vec::new()),
             Output::Null => Target::Kept(self.null.as_raw_fd()),
+            Output::Inherit if heard => Target::Lanes(vec![LaneSpec { tag: None, ..shown }]),
             Output::Inherit => Target::Kept(own),
             Output::Queue { queue, show } => {
                 Target::Queue(*queue, if *show { vec![shown] } else { Vec::new() })
             }
             Output::Pipe => Target::Pipe,
             Output::Stdout => Target::Stdout,
-            Output::Show if job.output == OutputMode::Raw => Target::Kept(own),
+            Output::Show if job.output == OutputMode::Raw && !heard => Target::Kept(own),
             Output::Show => Target::Lanes(vec![shown]),
-            Output::File { path, append, show: false, per_task: true } if !for_hook => {
+            Output::File { path, append, show: false, per_task: true } if !through => {
                 let path = path_of(path, &job.stages[stage].base, scope);
                 let file = disk::create(&path, *append).map_err(|error| no_file(&path, &error))?;
                 Target::File(file.into())
@@ -169,7 +184,7 @@ impl Wiring {
             Output::File { path, append, show, per_task: false } => {
                 let path = path_of(path, &job.stages[stage].base, scope);
                 let alone = matches!(job.items, Items::None) || job.output == OutputMode::Raw;
-                let direct = alone && !show && !for_hook;
+                let direct = alone && !show && !through;
                 match self.job_file((index, stage, stream), path, *append, direct, sinks)? {
                     JobFile::Direct(file) => Target::Kept(file.as_raw_fd()),
                     JobFile::Lane(dest) if *show => Target::Lanes(vec![shown, file(*dest, false)]),
@@ -183,6 +198,36 @@ impl Wiring {
             lanes.push(file(Dest::Hook, false));
         }
         Ok(target)
+    }
+
+    /// Where a worker's answer goes, but for queues.
+    pub fn answer(
+        &mut self,
+        (index, job): (usize, &Job),
+        scope: &Scope,
+        tag: Option<Arc<[u8]>>,
+        sinks: &mut Sinks,
+    ) -> Vec<LaneSpec> {
+        let stage = &job.stages[0];
+        let shown = LaneSpec { dest: Dest::Stdout, tag, own: false };
+        match &stage.stdout {
+            Output::Show | Output::Inherit | Output::Queue { show: true, .. } => vec![shown],
+            Output::File { path, append, show, per_task } => {
+                let path = path_of(path, &stage.base, scope);
+                let key = (index, 0, Stream::Stdout);
+                let dest = match per_task {
+                    true => Some(sinks.open_file(path, *append)),
+                    false => match self.job_file(key, path, *append, false, sinks) {
+                        Ok(JobFile::Lane(dest)) => Some(*dest),
+                        // Only what children write themselves.
+                        Ok(JobFile::Direct(_)) | Err(_) => None,
+                    },
+                };
+                let file = dest.map(|dest| LaneSpec { dest, tag: None, own: *per_task });
+                show.then_some(shown).into_iter().chain(file).collect()
+            }
+            Output::Null | Output::Queue { show: false, .. } | Output::Pipe | Output::Stdout => Vec::new(),
+        }
     }
 
     /// `direct`: the children write it themselves.

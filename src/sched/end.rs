@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use super::stop::{self, Reason, Stop};
-use super::task::{State, TaskId};
+use super::task::{Role, State, TaskId};
 use super::{Action, DRAIN, JobId, Mode, Supervisor, halt};
 use crate::event::{Exit, Outcome, RunEvent, StartFailure, Time};
-use crate::plan::status;
+use crate::plan::{Output, status};
+
+const SIGPIPE: i32 = 13;
 
 impl Supervisor {
     pub(super) fn exited(
@@ -17,21 +19,67 @@ impl Supervisor {
         exit: Exit,
         actions: &mut Vec<Action>,
     ) {
-        let told = &mut self.tasks.get_mut(id).exits[stage];
-        if told.replace(exit).is_some() {
+        let told = self.tasks.get_mut(id).exits.get_mut(stage);
+        if told.is_none_or(|told| told.replace(exit).is_some()) {
             return;
         }
         match self.tasks.state(id).clone() {
             State::Running { live: 1, drained, .. } => self.all_exited(now, id, drained, None, actions),
             State::Running { live, drained, deadline } => {
-                self.tasks.set(id, State::Running { live: live - 1, drained, deadline })
+                self.tasks.set(id, State::Running { live: live - 1, drained, deadline });
+                self.look_for_dry(now, id);
             }
             State::Stopping(mut stopping) => {
                 stopping.live -= 1;
                 self.tasks.set(id, State::Stopping(stopping));
             }
             // Of an attempt that is over.
-            State::Ready(_) | State::Draining { .. } | State::Backoff { .. } => {}
+            State::Ready(_) | State::With { .. } | State::Draining { .. } | State::Backoff { .. } => {}
+        }
+    }
+
+    /// What a task reads from its queue has run dry. In a pipeline the last stage reads the others.
+    pub(super) fn input_ended(&mut self, now: Time, id: TaskId) {
+        if self.tasks.get(id).exits.len() == 1 {
+            self.dry(now, id);
+        }
+    }
+
+    /// A daemon that reads a pipe: that has run dry when all stages before it have exited.
+    fn look_for_dry(&mut self, now: Time, id: TaskId) {
+        if let [before @ .., None] = &self.tasks.get(id).exits[..]
+            && before.iter().all(Option::is_some)
+        {
+            self.dry(now, id);
+        }
+    }
+
+    fn dry(&mut self, now: Time, id: TaskId) {
+        let task = self.tasks.get_mut(id);
+        let plan = &self.plan.jobs[task.job];
+        if !plan.daemon || !matches!(task.role, Role::Attempt) {
+            return;
+        }
+        if let State::Running { live, drained, .. } = *self.tasks.state(id) {
+            self.tasks.get_mut(id).role = Role::Dry;
+            self.tasks.set(id, State::Running { live, drained, deadline: Some(now + plan.grace) });
+        }
+    }
+
+    /// It can't come to a good end.
+    pub(super) fn fault(&mut self, now: Time, id: TaskId, why: Arc<str>, actions: &mut Vec<Action>) {
+        let reason = Reason::Fault(Arc::clone(&why));
+        match *self.tasks.state(id) {
+            _ if self.tasks.crew(id).is_some() => self.worker_fault(now, id, why, actions),
+            State::With { .. } => self.not_given(now, id, reason, actions),
+            State::Running { .. } => self.stop_task(now, id, reason, self.stop_signal(id), actions),
+            // If it has failed by itself, that says more.
+            State::Draining { until, reason: None }
+                if matches!(self.tasks.get(id).role, Role::Attempt) && !self.judge(id).1.is_failure() =>
+            {
+                self.tasks.set(id, State::Draining { until, reason: Some(reason) });
+            }
+            _ => {}
         }
     }
 
@@ -52,6 +100,7 @@ impl Supervisor {
 
     pub(super) fn drained(&mut self, now: Time, id: TaskId, actions: &mut Vec<Action>) {
         match self.tasks.state(id).clone() {
+            State::Running { .. } if self.tasks.crew(id).is_some() => self.worker_drained(now, id),
             State::Running { live, deadline, .. } => {
                 self.tasks.set(id, State::Running { live, drained: true, deadline })
             }
@@ -60,7 +109,7 @@ impl Supervisor {
                 self.tasks.set(id, State::Stopping(stopping));
             }
             State::Draining { reason, .. } => self.finish_attempt(now, id, reason, actions),
-            State::Ready(_) | State::Backoff { .. } => {}
+            State::Ready(_) | State::With { .. } | State::Backoff { .. } => {}
         }
     }
 
@@ -79,18 +128,19 @@ impl Supervisor {
         actions: &mut Vec<Action>,
     ) {
         let reason = Reason::NotStarted(failure);
-        if started == 0 {
+        if let State::With { .. } = self.tasks.state(id) {
+            self.not_given(now, id, reason, actions);
+        } else if started == 0 {
             self.finish_attempt(now, id, Some(reason), actions);
         } else {
             if let State::Running { drained, deadline, .. } = *self.tasks.state(id) {
                 self.tasks.set(id, State::Running { live: started, drained, deadline });
             }
-            let signal = self.plan.jobs[self.tasks.get(id).job].stop_signal;
-            self.stop_task(now, id, reason, signal, actions);
+            self.stop_task(now, id, reason, self.stop_signal(id), actions);
         }
     }
 
-    /// The attempt is over: another one, or the end of the task.
+    /// Its processes are over: of an attempt, of a hook, of a worker.
     pub(super) fn finish_attempt(
         &mut self,
         now: Time,
@@ -98,48 +148,109 @@ impl Supervisor {
         reason: Option<Reason>,
         actions: &mut Vec<Action>,
     ) {
-        let outcome = self.outcome(id, reason);
-        self.give_back_slot(id);
-        if self.live == Some(id) {
-            self.live = None;
+        self.blocked.remove(&id);
+        match &self.tasks.get(id).role {
+            Role::Worker(_) => self.worker_ended(now, id, reason, actions),
+            Role::Hook(outcome) => {
+                let outcome = outcome.clone();
+                self.hook_ended(now, id, outcome, reason, actions);
+            }
+            Role::Attempt | Role::Dry => {
+                let outcome = self.outcome(id, reason);
+                self.attempt_ended(now, id, outcome, actions);
+            }
         }
+    }
+
+    /// The attempt is over: another one, or the end of the task.
+    pub(super) fn attempt_ended(
+        &mut self,
+        now: Time,
+        id: TaskId,
+        outcome: Outcome,
+        actions: &mut Vec<Action>,
+    ) {
         let task = self.tasks.get(id);
         let retries = &self.plan.jobs[task.job].retries;
         let again = self.mode == Mode::Going
             && !self.jobs.get(task.job).closing
             && task.attempt <= retries.count
             && stop::may_retry(&outcome, retries.on.as_ref());
-        if again {
-            let delay = stop::delay(&retries.delay, task.attempt, task.seq);
-            actions.push(Action::Retry { task: id, outcome: outcome.clone(), delay });
-            self.tasks.set(id, State::Backoff { until: now + delay, outcome });
-        } else {
-            self.end_task(now, id, outcome, actions);
+        if !again {
+            self.conclude(now, id, outcome, actions);
+            return;
+        }
+        let delay = stop::delay(&retries.delay, task.attempt, task.seq);
+        self.give_back_slot(id);
+        self.forget_live(id);
+        actions.push(Action::Retry { task: id, outcome: outcome.clone(), delay });
+        self.tasks.set(id, State::Backoff { until: now + delay, outcome });
+    }
+
+    fn forget_live(&mut self, id: TaskId) {
+        if self.live == Some(id) {
+            self.live = None;
         }
     }
 
     fn outcome(&mut self, id: TaskId, reason: Option<Reason>) -> Outcome {
         let task = self.tasks.get(id);
-        let job = &self.plan.jobs[task.job];
-        let last_ok = &job.stages[job.stages.len() - 1].ok;
+        let (job, dry) = (task.job, matches!(task.role, Role::Dry));
+        let plan = &self.plan.jobs[job];
+        let last_ok = &plan.stages[plan.stages.len() - 1].ok;
         match reason {
             Some(Reason::Timeout) if last_ok.timeout => Outcome::Ok,
-            Some(reason) => reason.outcome(),
-            None => {
-                let stages: Vec<_> =
-                    task.exits.iter().zip(&job.stages).map(|(exit, stage)| (*exit, &stage.ok)).collect();
-                let (verdicts, outcome) = status::pipeline(&stages);
-                self.jobs.get_mut(task.job).stages = (verdicts.len() > 1).then_some(verdicts);
+            Some(reason) if !dry => reason.outcome(),
+            _ => {
+                let (verdicts, outcome) = self.judge(id);
+                self.jobs.get_mut(job).stages = (verdicts.len() > 1).then_some(verdicts);
                 outcome
             }
         }
     }
 
+    /// How each stage ended by itself, and all.
+    fn judge(&self, id: TaskId) -> (Vec<Outcome>, Outcome) {
+        let task = self.tasks.get(id);
+        let stages = &self.plan.jobs[task.job].stages;
+        let mut exits: Vec<_> =
+            task.exits.iter().zip(stages).map(|(exit, stage)| (*exit, &stage.ok)).collect();
+        if !matches!(task.role, Role::Dry) {
+            return status::pipeline(&exits, self.reader_is_fine(id));
+        }
+        // However the last stage ended, it is ok.
+        exits.pop();
+        let (mut verdicts, whole) = status::pipeline(&exits, true);
+        verdicts.push(Outcome::Ok);
+        (verdicts, whole)
+    }
+
+    /// Whether SIGPIPE is no failure of the last stage.
+    fn reader_is_fine(&self, id: TaskId) -> bool {
+        let task = self.tasks.get(id);
+        let plan = &self.plan.jobs[task.job];
+        if task.exits.last() != Some(&Some(Exit::Signal(SIGPIPE))) {
+            return false;
+        }
+        if plan.duplex {
+            return !status::judge(task.exits[0], &plan.stages[0].ok).is_failure();
+        }
+        let last = &plan.stages[plan.stages.len() - 1];
+        let mut queues = [&last.stdout, &last.stderr].into_iter().filter_map(|output| match output {
+            Output::Queue { queue, .. } => Some(&self.plan.queues[*queue]),
+            _ => None,
+        });
+        queues.any(|queue| queue.readers.iter().all(|reader| self.jobs.get(*reader).ended_without_failure()))
+    }
+
     pub(super) fn end_task(&mut self, now: Time, id: TaskId, outcome: Outcome, actions: &mut Vec<Action>) {
+        self.give_back_slot(id);
+        self.forget_live(id);
         let task = self.tasks.remove(id);
         actions.push(Action::End { task: id, outcome: outcome.clone(), attempts: task.attempt });
         self.jobs.get_mut(task.job).active -= 1;
         self.count(task.job, task.seq, &outcome);
+        self.jobs.expect_item_of(task.job);
         self.check_halt(now, task.job, &outcome, actions);
         self.end_job_if_done(task.job, actions);
     }
@@ -154,7 +265,7 @@ impl Supervisor {
         }
     }
 
-    fn check_halt(&mut self, now: Time, job: JobId, outcome: &Outcome, actions: &mut Vec<Action>) {
+    pub(super) fn check_halt(&mut self, now: Time, job: JobId, outcome: &Outcome, actions: &mut Vec<Action>) {
         if self.mode == Mode::Going && halt::xargs_stops(self.plan.status, outcome) {
             self.trigger = Some(outcome.clone());
             self.close_all(now, actions);

@@ -3,11 +3,12 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::halt::Tally;
+use super::order::Order;
 use super::slots::Slots;
 use super::task::TaskId;
 use super::{Action, JobId, Supervisor};
 use crate::event::{Outcome, RunEvent};
-use crate::plan::{After, Plan, UNLIMITED, When};
+use crate::plan::{After, Items, Plan, UNLIMITED, When};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Phase {
@@ -24,7 +25,7 @@ pub enum End {
     Failed,
     /// prun stopped it.
     Cancelled,
-    /// It never began; `failure`: because something failed.
+    /// It never began, or not for all its items; `failure`: because something failed.
     Skipped {
         failure: bool,
     },
@@ -45,16 +46,20 @@ pub enum Source {
 pub struct JobState {
     pub phase: Phase,
     pub source: Source,
-    /// Tasks that wait for a slot, in order.
+    /// Tasks that wait for a slot, or for a worker, in order.
     pub ready: VecDeque<TaskId>,
-    /// Tasks that hold a slot.
+    /// Tasks or workers that hold a slot.
     pub running: usize,
-    /// Tasks that have not ended.
+    /// Tasks and workers that have not ended.
     pub active: usize,
     /// Number of the last task.
     pub seq: u64,
-    /// Only if the job has a pool of its own.
+    /// Tasks that it had.
+    pub tasks: u64,
+    /// Only if the job has a pool of its own, or takes no slot of the run's.
     pub slots: Option<Slots>,
+    /// Only of a job with workers.
+    pub crew: Workers,
     pub tally: Tally,
     /// The failure of least number.
     pub first_failure: Option<(u64, Outcome)>,
@@ -64,7 +69,26 @@ pub struct JobState {
     pub closing: bool,
     /// Of a pipeline's last attempt: how each stage ended, unless the attempt was stopped as a whole.
     pub stages: Option<Vec<Outcome>>,
+    /// Some items were skipped, because of a failure in the job that they come from.
+    pub missed: bool,
     dependents: Vec<(JobId, After)>,
+}
+
+/// The workers of a job.
+#[derive(Debug, Default)]
+pub struct Workers {
+    /// Those that have not ended, oldest first.
+    pub ids: Vec<TaskId>,
+    /// How many were started.
+    pub started: u64,
+    /// Tasks that were answered and whose hooks run.
+    pub hooks: usize,
+    /// Whether any ever answered.
+    pub answered: bool,
+    /// How many ended in a row without an answer.
+    pub fruitless: u32,
+    /// Something changed: it is to be looked whether more can be given out, or nothing is left to do.
+    pub stirred: bool,
 }
 
 impl JobState {
@@ -73,11 +97,17 @@ impl JobState {
         matches!(self.source, Source::Pulling | Source::Waiting)
     }
 
+    pub fn ended_without_failure(&self) -> bool {
+        matches!(self.phase, Phase::Ended(end) if end != End::Failed)
+    }
+
     /// How it ended, once its last task has.
     fn end(&self) -> End {
         let ok = self.verdict == Some(Outcome::Ok);
         if self.tally.failed > 0 && !ok {
             End::Failed
+        } else if self.missed && !ok {
+            End::Skipped { failure: true }
         } else if self.tally.cancelled + self.tally.skipped > 0 && !ok {
             End::Cancelled
         } else {
@@ -110,8 +140,13 @@ pub struct Jobs {
     not_ended: usize,
     /// Open jobs whose source has not ended.
     open_sources: usize,
-    /// Jobs whose next item will be there at once.
-    pulling: BTreeSet<JobId>,
+    pub order: Order,
+    /// Ranks of jobs that take slots and whose next item will be there at once.
+    pulling: BTreeSet<usize>,
+    takes_slots: Vec<bool>,
+    has_workers: Vec<bool>,
+    /// Jobs whose workers are to be looked at.
+    pub stirred: Vec<JobId>,
 }
 
 impl Jobs {
@@ -123,12 +158,15 @@ impl Jobs {
             running: 0,
             active: 0,
             seq: 0,
-            slots: (job.pool != UNLIMITED).then(|| Slots::new(job.pool)),
+            tasks: 0,
+            slots: (job.pool != UNLIMITED || job.slotless).then(|| Slots::new(job.pool)),
+            crew: Workers::default(),
             tally: Tally::default(),
             first_failure: None,
             verdict: None,
             closing: false,
             stages: None,
+            missed: false,
             dependents: Vec::new(),
         };
         let mut states: Vec<JobState> = plan.jobs.iter().map(state).collect();
@@ -137,7 +175,16 @@ impl Jobs {
                 states[after.job].dependents.push((id, *after));
             }
         }
-        Jobs { not_ended: states.len(), open_sources: 0, pulling: BTreeSet::new(), states }
+        Jobs {
+            not_ended: states.len(),
+            open_sources: 0,
+            order: Order::new(plan),
+            pulling: BTreeSet::new(),
+            takes_slots: plan.jobs.iter().map(|job| !job.slotless).collect(),
+            has_workers: plan.jobs.iter().map(|job| job.worker.is_some()).collect(),
+            stirred: Vec::new(),
+            states,
+        }
     }
 
     pub fn get(&self, job: JobId) -> &JobState {
@@ -164,9 +211,21 @@ impl Jobs {
         failures.next().map(|(_, outcome)| outcome)
     }
 
-    /// Whether a job before this one will have an item at once, and room for it.
-    pub fn earlier_is_pulling(&self, job: JobId, plan: &Plan) -> bool {
-        self.pulling.range(..job).any(|&earlier| self.states[earlier].running < plan.jobs[earlier].pool)
+    /// Whether a job before this rank will have an item at once, and room for it.
+    pub fn earlier_is_pulling(&self, rank: usize, plan: &Plan) -> bool {
+        let has_room = |job: JobId| self.states[job].running < plan.jobs[job].pool;
+        self.pulling.range(..rank).any(|earlier| has_room(self.order.job(*earlier)))
+    }
+
+    pub fn is_pulling(&self) -> bool {
+        !self.pulling.is_empty()
+    }
+
+    /// Something changed for the workers of the job.
+    pub fn stir(&mut self, job: JobId) {
+        if self.has_workers[job] && !std::mem::replace(&mut self.states[job].crew.stirred, true) {
+            self.stirred.push(job);
+        }
     }
 
     fn open(&mut self, job: JobId) {
@@ -182,12 +241,26 @@ impl Jobs {
             return;
         }
         self.states[job].source = source;
-        match source {
-            Source::Pulling => drop(self.pulling.insert(job)),
-            _ => drop(self.pulling.remove(&job)),
+        if self.takes_slots[job] {
+            let rank = self.order.rank(job);
+            match source {
+                Source::Pulling => drop(self.pulling.insert(rank)),
+                _ => drop(self.pulling.remove(&rank)),
+            }
         }
         if source == Source::Ended {
             self.open_sources -= 1;
+            self.stir(job);
+        }
+    }
+
+    /// A task of the job has ended: those who take its items hear of it at once, before others get its slot.
+    pub fn expect_item_of(&mut self, job: JobId) {
+        for at in 0..self.order.followers(job).len() {
+            let follower = self.order.followers(job)[at];
+            if self.states[follower].source == Source::Waiting {
+                self.set_source(follower, Source::Pulling);
+            }
         }
     }
 
@@ -220,9 +293,10 @@ impl Supervisor {
         let outcome = match (state.end(), &state.first_failure) {
             (End::Failed, Some((_, failure))) => failure.clone(),
             (End::Cancelled, _) => Outcome::Cancelled,
+            (End::Skipped { .. }, _) => Outcome::Skipped,
             _ => Outcome::Ok,
         };
-        actions.push(Action::Tell(RunEvent::JobEnded { job, outcome, tasks: state.seq }));
+        actions.push(Action::Tell(RunEvent::JobEnded { job, outcome, tasks: state.tasks }));
         self.jobs.set_ended(job, state.end());
         self.settle(job, actions);
     }
@@ -254,6 +328,9 @@ impl Supervisor {
         // Of the stages of one job, `build:2`, the file knows only the job.
         let name = stage.split(':').next().unwrap_or(stage);
         match (end, after.when) {
+            (End::Skipped { .. }, _) if self.jobs.get(job).missed => {
+                format!("items of `{name}` were skipped")
+            }
             (End::Skipped { .. }, _) => format!("`{name}` was skipped"),
             (End::Cancelled, _) => format!("`{name}` was cancelled"),
             (_, When::Failure) => format!("`{name}` did not fail"),
@@ -265,6 +342,19 @@ impl Supervisor {
         self.tally.add(&Outcome::Skipped);
         self.jobs.set_ended(job, End::Skipped { failure });
         actions.push(Action::Tell(RunEvent::JobSkipped { job, why }));
+    }
+
+    /// Whether something that failed is why an item of this job's source is missing.
+    pub(super) fn source_failed(&self, job: JobId) -> bool {
+        match self.plan.jobs[job].items {
+            Items::Of(before) => {
+                let state = self.jobs.get(before);
+                state.tally.failed > 0
+                    || state.missed
+                    || state.phase == Phase::Ended(End::Skipped { failure: true })
+            }
+            _ => false,
+        }
     }
 
     /// Nothing new starts any more: skips the jobs that wait for others. To be called before anything ends

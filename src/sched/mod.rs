@@ -8,21 +8,32 @@
 //! ```text
 //!            item                slot                    last exit             end of output
 //! (source) ────────► Ready ───────────────► Running ───────────────► Draining ───────────────► ended
-//!                      ▲                       │ timeout, halt, signal    ▲  │ 200 ms
-//!                      │ delay over            ▼                          │  ▼
-//!                   Backoff ◄─ failed ─    Stopping ──── group gone ──────┘ ended
+//!                    ▲ ▲ │                     │ timeout, halt, signal    ▲  │ 200 ms
+//!         delay over │ │ │ given to a worker   ▼                          │  ▼
+//!                    │ │ └───► With         Stopping ──── group gone ─────┘ ended
+//!                    │ └──────── │ worker ended, and was not at it
+//!                 Backoff ◄──────┴─ failed; or its worker ended while at it
 //! ```
 //!
 //! Exited is not drained: a task has ended when its processes have exited *and* its output is at its end, or
 //! 200 ms later if something that it left behind holds the output open. A stopped task has ended only when
 //! its whole process group is gone. Tasks exist here only while they are active; a million items cost nothing.
 //!
+//! Where there is a hook, the last attempt does not end the task: it goes through `Running` once more, as its
+//! hook, and keeps its slot. A worker is no task, but has the same life from `Running` on; a task that is `With`
+//! it ends when it is answered ([`task::Role`] tells them apart).
+//!
 //! - [`task`]: tasks, their states, and the one function that changes them
 //! - [`start`]: items become tasks, and tasks start
 //! - [`end`]: processes exit, output reaches its end, and so attempts and tasks end
+//! - [`workers`]: what workers are given, and what they answer
+//! - [`lost`]: workers end, and what becomes of their tasks
+//! - [`hooks`]: the command after a task's last attempt
 //! - [`job`]: jobs, `after`, how a job ended
+//! - [`order`]: which job comes first
 //! - [`stop`]: the ladder signal → grace → SIGKILL, and why a task is stopped
 //! - [`halt`]: when the run stops by itself
+//! - [`stall`]: when nothing can go on
 //! - [`slots`]: the lowest free number
 
 use std::collections::BTreeSet;
@@ -33,16 +44,22 @@ use crate::plan::{Plan, status};
 
 mod end;
 pub mod halt;
+mod hooks;
 pub mod job;
+mod lost;
+pub mod order;
 pub mod slots;
+mod stall;
 mod start;
 pub mod stop;
 pub mod task;
 #[cfg(test)]
 mod tests;
+mod workers;
 
 use halt::Tally;
 use job::{Jobs, Source};
+use order::Startable;
 use slots::Slots;
 use stop::Stop;
 pub use task::TaskId;
@@ -67,7 +84,8 @@ pub enum Event {
     NoMoreItems(JobId),
     /// The job's items could not be read.
     ItemsFailed(JobId, String),
-    /// `started` of the task's stages run, the next one could not be executed.
+    /// `started` of the task's stages run, the next one could not be executed. Of a task that was given to a
+    /// worker: it did not get it.
     NotStarted { task: TaskId, started: usize, failure: Arc<StartFailure> },
     /// A process of the task ended.
     Exited { task: TaskId, stage: usize, exit: Exit },
@@ -75,7 +93,9 @@ pub enum Event {
     Drained(TaskId),
     /// The process group of a stopped task has no member left.
     GroupGone(TaskId),
-    /// The task can't come to a good end, although its processes may run on: what was found.
+    /// The task can't come to a good end, although its processes may run on: what was found. Of a task that was
+    /// given to a worker: it did not get it after all. Of a worker: it can't be trusted any more; its tasks are
+    /// given to others, and the job fails.
     Fault { task: TaskId, why: Arc<str> },
     /// What the task reads from its queue has run dry: everything was read, and the end of input given.
     InputEnded(TaskId),
@@ -126,7 +146,8 @@ pub enum Action {
     EndInput {
         worker: TaskId,
     },
-    /// The worker's process and output are at their end. What it was given and did not answer was taken back.
+    /// The worker's process and output are at their end. What it was given and did not answer was taken back:
+    /// the action for the task that it was at came before this, those behind it will be given out again.
     WorkerEnded {
         worker: TaskId,
         outcome: Outcome,
@@ -198,7 +219,13 @@ pub struct Supervisor {
     /// prun's own failure.
     broken: bool,
     /// Jobs that have a task ready and room in their pool.
-    startable: BTreeSet<JobId>,
+    startable: Startable,
+    /// Only one task can run at any time, and it has a process of its own.
+    one_at_a_time: bool,
+    /// Tasks and workers that wait because a queue is full.
+    blocked: BTreeSet<TaskId>,
+    /// When it is certain that nothing can go on, if it seems so.
+    stall_at: Option<Time>,
     live: Option<TaskId>,
     /// Nobody takes the output at the moment: nothing new starts.
     held: bool,
@@ -215,7 +242,11 @@ impl Supervisor {
             trigger: None,
             stopped_by: None,
             broken: false,
-            startable: BTreeSet::new(),
+            startable: Startable::default(),
+            one_at_a_time: plan.pool == 1
+                && plan.jobs.iter().all(|job| !job.slotless && job.worker.is_none()),
+            blocked: BTreeSet::new(),
+            stall_at: None,
             live: None,
             held: false,
             plan,
@@ -224,10 +255,10 @@ impl Supervisor {
 
     /// When [`Event::Tick`] is due.
     pub fn due(&self) -> Option<Time> {
-        self.tasks.due()
+        [self.tasks.due(), self.stall_at].into_iter().flatten().min()
     }
 
-    /// The job and the number of an active task.
+    /// The job and the number of an active task; of a worker its own number, from 1.
     pub fn task(&self, id: TaskId) -> (JobId, u64) {
         let task = self.tasks.get(id);
         (task.job, task.seq)
@@ -257,7 +288,11 @@ impl Supervisor {
                 if !self.tasks.contains(task) => {}
             Event::Begin => self.open_unblocked(actions),
             Event::Item => {}
-            Event::ItemsLater(job) => self.jobs.set_source(job, Source::Waiting),
+            Event::ItemsLater(job) => {
+                if self.jobs.get(job).is_asking() {
+                    self.jobs.set_source(job, Source::Waiting);
+                }
+            }
             Event::NoMoreItems(job) => self.source_ended(job, None, actions),
             Event::ItemsFailed(job, why) => self.source_ended(job, Some(why), actions),
             Event::NotStarted { task, started, failure } => {
@@ -266,8 +301,10 @@ impl Supervisor {
             Event::Exited { task, stage, exit } => self.exited(now, task, stage, exit, actions),
             Event::Drained(task) => self.drained(now, task, actions),
             Event::GroupGone(task) => self.group_gone(now, task, actions),
-            // SCHED
-            Event::Fault { .. } | Event::InputEnded(_) | Event::Blocked { .. } | Event::Answers => {}
+            Event::Fault { task, why } => self.fault(now, task, why, actions),
+            Event::InputEnded(task) => self.input_ended(now, task),
+            Event::Blocked { task, blocked } => self.blocked(task, blocked),
+            Event::Answers => {}
             Event::Signal(signal) => self.stop_all(now, Stop::signal(signal), actions),
             Event::OutputClosed => self.stop_all(now, Stop::output_closed(), actions),
             Event::Broken(why) => {
@@ -279,6 +316,7 @@ impl Supervisor {
         }
         self.fill(now, actions);
         self.look_for_live(actions);
+        self.look_for_stall(now);
         if self.jobs.all_ended() && self.mode != Mode::Finished {
             self.finish(now, actions);
         }

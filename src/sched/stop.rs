@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::job::Source;
-use super::task::State;
+use super::task::{Role, State};
 use super::{Action, JobId, Mode, Supervisor, TaskId};
 use crate::event::{Outcome, RunEvent, StartFailure, Time};
 use crate::plan::{Outcomes, RetryDelay};
@@ -12,6 +12,12 @@ use crate::plan::{Outcomes, RetryDelay};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
     Timeout,
+    /// It could not come to a good end, or its hook could not.
+    Fault(Arc<str>),
+    /// A worker that closed its output can't answer any more.
+    Mute,
+    /// Its work was done: a daemon whose input had run dry, a worker without tasks.
+    Finished,
     /// A stage of its pipeline could not be executed.
     NotStarted(Arc<StartFailure>),
     /// A halt, a signal, a closed stdout.
@@ -22,6 +28,9 @@ impl Reason {
     pub fn outcome(self) -> Outcome {
         match self {
             Reason::Timeout => Outcome::Timeout,
+            Reason::Fault(why) => Outcome::Fault(why),
+            Reason::Mute => Outcome::Fault("its worker closed its output without an answer".into()),
+            Reason::Finished => Outcome::Ok,
             Reason::NotStarted(failure) => Outcome::NotStarted(failure),
             Reason::Cancelled => Outcome::Cancelled,
         }
@@ -86,7 +95,7 @@ pub fn may_retry(outcome: &Outcome, on: Option<&Outcomes>) -> bool {
         (Outcome::Failed(code), Some(on)) => on.codes.contains(code),
         (Outcome::Killed(_), Some(on)) => on.signal,
         (Outcome::Timeout, Some(on)) => on.timeout,
-        (Outcome::Failed(_) | Outcome::Killed(_) | Outcome::Timeout, None) => true,
+        (Outcome::Failed(_) | Outcome::Killed(_) | Outcome::Timeout | Outcome::Fault(_), None) => true,
         _ => false,
     }
 }
@@ -165,7 +174,7 @@ impl Supervisor {
     pub(super) fn close_job(&mut self, now: Time, job: JobId, stop: bool, actions: &mut Vec<Action>) {
         self.jobs.get_mut(job).closing = true;
         self.jobs.set_source(job, Source::Ended);
-        self.startable.remove(&job);
+        self.note_startable(job);
         for id in self.tasks.ids() {
             // The end of one may have made the whole run halt, and with it ended others.
             if !self.tasks.contains(id) || self.tasks.get(id).job != job {
@@ -183,19 +192,25 @@ impl Supervisor {
         if self.drop_if_waiting(now, id, actions) {
             return;
         }
-        let signal = signal.unwrap_or(self.plan.jobs[self.tasks.get(id).job].stop_signal);
+        if signal.is_none() && matches!(self.tasks.state(id), State::Stopping(_)) {
+            return; // It was told.
+        }
+        let signal = signal.unwrap_or(self.stop_signal(id));
         self.stop_task(now, id, Reason::Cancelled, signal, actions);
     }
 
     /// A task that waits for its slot is skipped; one that waits for its next attempt ends as the last one did.
-    fn drop_if_waiting(&mut self, now: Time, id: TaskId, actions: &mut Vec<Action>) -> bool {
+    pub(super) fn drop_if_waiting(&mut self, now: Time, id: TaskId, actions: &mut Vec<Action>) -> bool {
         let outcome = match self.tasks.state(id) {
             State::Ready(before) => before.clone().unwrap_or(Outcome::Skipped),
             State::Backoff { outcome, .. } => outcome.clone(),
             _ => return false,
         };
         let job = self.tasks.get(id).job;
-        self.jobs.get_mut(job).ready.retain(|ready| *ready != id);
+        let ready = &mut self.jobs.get_mut(job).ready;
+        if let Some(at) = ready.iter().position(|ready| *ready == id) {
+            ready.remove(at);
+        }
         self.note_startable(job);
         self.end_task(now, id, outcome, actions);
         true
@@ -242,17 +257,34 @@ impl Supervisor {
         while let Some(id) = self.tasks.overdue(until) {
             match self.tasks.state(id).clone() {
                 State::Running { .. } => {
-                    let signal = self.plan.jobs[self.tasks.get(id).job].stop_signal;
-                    self.stop_task(now, id, Reason::Timeout, signal, actions);
+                    if let Some(reason) = self.why_due(now, until, id) {
+                        self.stop_task(now, id, reason, self.stop_signal(id), actions);
+                    }
                 }
                 State::Stopping(_) => self.kill(id, actions),
                 State::Draining { reason, .. } => {
                     self.finish_attempt(now, id, reason, actions);
                 }
                 State::Backoff { outcome, .. } => self.ready_again(id, outcome),
-                State::Ready(_) => unreachable!("nothing is due for a task that waits for its slot"),
+                State::Ready(_) | State::With { .. } => {
+                    unreachable!("nothing is due for a task that waits for its slot or its answer")
+                }
             }
         }
+        self.tick_stall(now, until, actions);
+    }
+
+    /// Why what is due is to be stopped, if it is.
+    fn why_due(&mut self, now: Time, until: Time, id: TaskId) -> Option<Reason> {
+        match self.tasks.get(id).role {
+            Role::Attempt | Role::Hook(_) => Some(Reason::Timeout),
+            Role::Dry => Some(Reason::Finished),
+            Role::Worker(_) => self.why_worker_due(now, until, id),
+        }
+    }
+
+    pub(super) fn stop_signal(&self, id: TaskId) -> i32 {
+        self.plan.jobs[self.tasks.get(id).job].stop_signal
     }
 
     fn ready_again(&mut self, id: TaskId, outcome: Outcome) {

@@ -1,12 +1,12 @@
-//! Active tasks: their states, and the one function that changes them. Pure.
+//! Active tasks and workers: their states, and the one function that changes them. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::JobId;
 use super::stop::{Reason, Stopping};
 use crate::event::{Exit, Outcome, Time};
 
-/// Names an active task. The place is used again, the generation never is.
+/// Names an active task, or a worker. The place is used again, the generation never is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TaskId {
     pub place: u32,
@@ -17,6 +17,12 @@ pub struct TaskId {
 pub enum State {
     /// Waits for a slot; with the outcome of the attempt before, if there was one.
     Ready(Option<Outcome>),
+    /// Given to a worker, and not answered. What happens to the worker decides.
+    With {
+        worker: TaskId,
+        /// The outcome of the attempt before.
+        before: Option<Outcome>,
+    },
     Running {
         /// Processes that have not exited.
         live: usize,
@@ -42,7 +48,7 @@ impl State {
     /// When something has to be done about it even if nothing happens.
     fn due(&self) -> Option<Time> {
         match self {
-            State::Ready(_) => None,
+            State::Ready(_) | State::With { .. } => None,
             State::Running { deadline, .. } => *deadline,
             State::Stopping(stopping) => stopping.kill_at,
             State::Draining { until, .. } | State::Backoff { until, .. } => Some(*until),
@@ -53,14 +59,59 @@ impl State {
 #[derive(Debug)]
 pub struct Task {
     pub job: JobId,
+    /// Number within the job, from 1; workers are counted by themselves.
     pub seq: u64,
     /// The attempt that runs or ran last, from 1; 0 before the first.
     pub attempt: u32,
-    /// In the run's pool and, if it has one, in the job's own.
-    pub slot: (usize, Option<usize>),
+    /// Held from its start to its end, and not between attempts. Never by a task that a worker answers.
+    pub slot: Option<Slot>,
     /// Of the current attempt, one for each stage.
     pub exits: Vec<Option<Exit>>,
+    pub role: Role,
     state: State,
+}
+
+/// Places in pools.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slot {
+    /// In the run's pool.
+    pub run: Option<usize>,
+    /// In the job's own, if it has one.
+    pub own: Option<usize>,
+}
+
+impl Slot {
+    /// What `{%}` is.
+    pub fn number(self) -> usize {
+        self.own.or(self.run).unwrap_or(1)
+    }
+}
+
+/// What the processes are.
+#[derive(Debug)]
+pub enum Role {
+    /// An attempt of the task.
+    Attempt,
+    /// The same, a daemon whose input has run dry: however it ends is no failure.
+    Dry,
+    /// The hook of the task, whose last attempt ended so.
+    Hook(Outcome),
+    /// No task, but a process that takes tasks.
+    Worker(Crew),
+}
+
+/// What a worker has to do.
+#[derive(Debug, Default)]
+pub struct Crew {
+    /// Given and not answered, oldest first.
+    pub given: VecDeque<TaskId>,
+    /// Since when the oldest is the oldest.
+    pub since: Time,
+    /// Tasks that it was given in all, less what it never answered.
+    pub taken: u64,
+    pub answers: u64,
+    /// It gets no more: the end of its input was sent.
+    pub retired: bool,
 }
 
 /// A slab: places are used again, so that run's per-task data can live in a `Vec` beside it.
@@ -73,15 +124,9 @@ pub struct Tasks {
 }
 
 impl Tasks {
-    pub fn add(&mut self, job: JobId, seq: u64, stages: usize) -> TaskId {
-        let task = Task {
-            job,
-            seq,
-            attempt: 0,
-            slot: (0, None),
-            exits: vec![None; stages],
-            state: State::Ready(None),
-        };
+    pub fn add(&mut self, job: JobId, seq: u64, role: Role) -> TaskId {
+        let state = State::Ready(None);
+        let task = Task { job, seq, attempt: 0, slot: None, exits: Vec::new(), role, state };
         self.len += 1;
         let place = self.free.pop().unwrap_or_else(|| {
             self.places.push((0, None));
@@ -158,17 +203,34 @@ impl Tasks {
 
     /// All active tasks, oldest place first.
     pub fn ids(&self) -> Vec<TaskId> {
-        let active = |(place, (generation, task)): (usize, &(u32, Option<Task>))| {
-            task.as_ref().map(|_| TaskId { place: place as u32, generation: *generation })
-        };
-        self.places.iter().enumerate().filter_map(active).collect()
+        self.iter().map(|(id, ..)| id).collect()
     }
 
-    /// The running task, if there is just one.
+    pub fn iter(&self) -> impl Iterator<Item = (TaskId, &Task, &State)> {
+        self.places.iter().enumerate().filter_map(|(place, (generation, task))| {
+            let id = TaskId { place: place as u32, generation: *generation };
+            task.as_ref().map(|task| (id, task, &task.state))
+        })
+    }
+
+    /// The one whose processes run, if there is just one such.
     pub fn only_running(&self) -> Option<TaskId> {
-        let mut running =
-            self.ids().into_iter().filter(|id| matches!(self.state(*id), State::Running { .. }));
-        let first = running.next()?;
+        let mut running = self.iter().filter(|(.., state)| matches!(state, State::Running { .. }));
+        let (first, ..) = running.next()?;
         running.next().is_none().then_some(first)
+    }
+
+    pub fn crew(&self, worker: TaskId) -> Option<&Crew> {
+        match &self.get(worker).role {
+            Role::Worker(crew) => Some(crew),
+            _ => None,
+        }
+    }
+
+    pub fn crew_mut(&mut self, worker: TaskId) -> Option<&mut Crew> {
+        match &mut self.get_mut(worker).role {
+            Role::Worker(crew) => Some(crew),
+            _ => None,
+        }
     }
 }

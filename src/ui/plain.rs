@@ -55,6 +55,7 @@ impl Lines {
                 self.say(Voice::Verbose, NOTE, &text, out);
                 self.report.skipped(name, why);
             }
+            RunEvent::JobFailed { job, outcome } => self.job_failed(*job, outcome, out),
             RunEvent::JobEnded { job, outcome, tasks } => self.job_ended(*job, outcome, *tasks, out),
             RunEvent::JobSkipped { job, why } => self.report.skipped(self.job(*job), why),
             RunEvent::TaskStarted { task, command: Some(command), pid, .. } => {
@@ -109,14 +110,20 @@ impl Lines {
         self.report.ended(|| name, outcome, detail);
     }
 
-    fn job_ended(&mut self, job: usize, outcome: &Outcome, tasks: u64, out: &mut Vec<u8>) {
+    /// A failure without a task.
+    fn job_failed(&mut self, job: usize, outcome: &Outcome, out: &mut Vec<u8>) {
         let name = self.job(job);
+        self.failed[job] = true;
+        self.say(Voice::Quiet, FAILURE, &format!("{name}: {}", phrases::outcome(outcome)), out);
+        self.report.ended(|| name, outcome, None);
+    }
+
+    fn job_ended(&mut self, job: usize, outcome: &Outcome, tasks: u64, out: &mut Vec<u8>) {
         if outcome.is_failure() && !self.failed[job] {
-            // Its items could not be read: a failure without a task.
-            self.say(Voice::Quiet, FAILURE, &format!("{name}: {}", phrases::outcome(outcome)), out);
-            self.report.ended(|| name, outcome, None);
-            return;
+            // Its items could not be read.
+            return self.job_failed(job, outcome, out);
         }
+        let name = self.job(job);
         if !self.exec {
             let text = format!("{name}: {}, {}", phrases::outcome(outcome), phrases::tasks(tasks));
             self.say(Voice::Verbose, NOTE, &text, out);

@@ -48,6 +48,7 @@ impl Tally {
             RunEvent::JobEnded { job, tasks, .. } => self.set_total(*job, *tasks),
             RunEvent::JobSkipped { job, .. } => self.set_total(*job, 0),
             RunEvent::WorkerStarted { .. }
+            | RunEvent::JobFailed { .. }
             | RunEvent::Warning(_)
             | RunEvent::Broken(_)
             | RunEvent::Stopping { .. }

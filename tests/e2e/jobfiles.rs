@@ -323,3 +323,24 @@ fn chain() {
     assert_eq!(space.read("out/ada.sorted"), "1 CATG\n5 GATTACA\n8 TACAGATT\n");
     assert_eq!(space.read("out/ada.index"), "1 0\n5 7\n8 17\n");
 }
+
+#[test]
+fn dialogue() {
+    let ended = lines_of("dialogue.toml");
+    in_order(
+        &ended,
+        &[
+            "name: word: Hello ann, your word has 5 letters.",
+            "This is a terminal.",
+            "Password: It has 5 letters.",
+        ],
+    );
+}
+
+#[test]
+fn pipe_duplex() {
+    let ended = lines_of("pipe_duplex.toml");
+    let said: Vec<&str> = ended.stderr.lines().collect();
+    let wanted = ["2 times 2 is 4.", "3 times 3 is 9.", "4 times 4 is 16.", "No more questions."];
+    ended.stdout("").check(said == wanted, "they took turns");
+}

@@ -255,3 +255,29 @@ fn ctrl_c_is_left_to_a_command_that_has_the_terminal() {
     guest.tell("exit=7");
     terminal.end().code(7);
 }
+
+#[test]
+fn a_terminal_of_a_task_has_the_size_of_ours_and_follows_it() {
+    let space = Space::new();
+    let script = r#"trap "stty size; exit 0" WINCH; stty size; read -r forever & wait; wait"#;
+    let file = format!("[jobs.a]\npty = true\noutput = \"line\"\nstdin = \"open\"\nscript = '''{script}'''");
+    let mut terminal = Terminal::run(space.file(&file));
+    terminal.shows("24 80");
+    terminal.session.get_process_mut().set_window_size(100, 30).expect("a terminal has a size");
+    terminal.shows("30 100");
+    terminal.end().code(0);
+}
+
+#[test]
+fn ctrl_c_reaches_a_task_on_a_terminal_of_its_own() {
+    let space = Space::new();
+    let meeting = Meeting::open(&space);
+    let file = "[jobs.a]\npty = true\ncommand = 'puppet catch=INT meet=a hold'";
+    let mut terminal = Terminal::run(space.file(file));
+    let mut guest = meeting.guest();
+    terminal.press(ControlCode::EndOfText);
+    guest.hears("got INT");
+    guest.tell("exit=0");
+    let screen = terminal.end();
+    assert!(matches!(screen.status, WaitStatus::Signaled(_, signal, _) if signal as i32 == 2));
+}

@@ -42,6 +42,8 @@ pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) ->
     let first = &file.jobs[chain.jobs[0]];
     let worker = worker::plan(job, texts, mistakes);
     daemon::check(job, first, chain, mistakes);
+    let jobs: Vec<_> = chain.jobs.iter().map(|&job| &file.jobs[job]).collect();
+    daemon::check_alone(&jobs, mistakes);
     let stages = stage::plan(context, chain, mistakes);
     let items = items::items(chain.last(), context, mistakes);
     let reads_queue =

@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use super::{BIG_PIPES, Local, Paused, Shared};
 use crate::os;
 use crate::os::poller::{Interest, Ready};
+use crate::plan::Output;
 use crate::run::active::{OFTEN, PIPE, Reader, Tap};
 use crate::run::feed::Fed;
 use crate::run::queues::Inlet;
@@ -25,25 +26,37 @@ impl Local {
 
     fn read(&mut self, id: TaskId, at: usize, ready: &Ready, shared: &mut Shared) {
         let Some(reader) = self.get(id).and_then(|active| active.readers[at].as_ref()) else { return };
-        if let Some(blocked) = self.must_wait(reader, shared) {
+        if let Some(blocked) = self.must_wait(id, reader, shared) {
             self.pause(id, at, blocked, shared);
             return;
         }
         let Some(active) = self.actives[id.place as usize].as_mut() else { return };
         let Some(reader) = &active.readers[at] else { return };
         // A hang-up without anything to read is the end: no call is needed to learn it.
-        let read = match ready.read {
-            true => {
+        let read = match (ready.read || reader.is_terminal, reader.tap) {
+            (true, Some(Tap::Answers)) => reader.read(&mut self.buffer).map(|count| {
+                if let Some(taker) = &mut active.taker {
+                    taker.answers.push(&self.buffer[..count]);
+                    self.wrote.push(id);
+                }
+                (count, count == self.buffer.len())
+            }),
+            (true, _) => {
                 let inlet = Inlet { task: id, at };
                 let tail = &mut active.stderr_tail;
-                reader.take_in(inlet, &mut self.buffer, tail, &mut self.queues, shared.outputs)
+                let talk = active.talk.as_deref_mut().filter(|talk| talk.reader == at);
+                reader.take_in(inlet, &mut self.buffer, tail, talk, &mut self.queues, shared.outputs)
             }
-            false => Some((0, false)),
+            (false, _) => Some((0, false)),
         };
         let Some((count, more)) = read else { return };
         let carries_much = reader.tap.is_none() && count == PIPE;
         // No writer is left, and the pipe is empty now: that was the end.
-        if count == 0 || (ready.hup && !more) {
+        if count == 0 || (ready.hup && !more && !reader.is_terminal) {
+            if reader.is_terminal {
+                let _ = shared.poller.remove(reader.fd.as_fd());
+                active.terminal = active.readers[at].take().map(|reader| reader.fd);
+            }
             active.readers[at] = None;
             if active.is_drained() {
                 shared.events.push_back(Event::Drained(id));
@@ -51,14 +64,26 @@ impl Local {
         } else if carries_much {
             self.note_full(id, at);
         }
+        self.answer(id, shared);
     }
 
     /// Whether nobody can take now what it would bring; `Some(true)`: a full queue.
-    fn must_wait(&self, reader: &Reader, shared: &Shared) -> Option<bool> {
+    fn must_wait(&self, id: TaskId, reader: &Reader, shared: &Shared) -> Option<bool> {
         match reader.tap {
+            Some(Tap::Answers) if self.answers_are_stuck(id) => Some(true),
+            Some(Tap::Answers) => shared.sinks.crowded().then_some(false),
             Some(Tap::Queue(queue)) if self.queues.is_full(queue) => Some(true),
             Some(_) if reader.lanes.is_empty() => None,
             _ => shared.sinks.crowded().then_some(false),
+        }
+    }
+
+    /// Whether a worker's answers go into a queue that is full.
+    fn answers_are_stuck(&self, worker: TaskId) -> bool {
+        let job = self.get(worker).map(|active| &self.plan.jobs[active.work.job]);
+        match job.map(|job| &job.stages[0].stdout) {
+            Some(Output::Queue { queue, .. }) => self.queues.is_full(*queue),
+            _ => false,
         }
     }
 
@@ -107,7 +132,7 @@ impl Local {
             let Paused { task, at, blocked } = paused;
             let reader = self.get(task).and_then(|active| active.readers[at].as_ref());
             if let Some(reader) = reader {
-                if self.must_wait(reader, shared).is_some() {
+                if self.must_wait(task, reader, shared).is_some() {
                     self.paused.push(paused);
                     continue;
                 }
@@ -144,7 +169,10 @@ impl Local {
             Fed::Waits => {}
             // Only one that lives on can be dry while its feed has not ended.
             Fed::Dry if active.work.block.is_some() => _ = self.next_block(job, shared),
-            Fed::Dry => _ = shared.poller.remove(feed.fd()),
+            Fed::Dry => {
+                feed.watched = false;
+                let _ = shared.poller.remove(feed.fd());
+            }
             Fed::Over => {
                 let _ = shared.poller.remove(feed.fd());
                 if let Some(errno) = feed.failure() {
@@ -157,6 +185,20 @@ impl Local {
                     self.give_back(job, block, shared);
                 }
             }
+        }
+    }
+
+    /// Writes the tasks that a worker was given; what there is no room for, when it can be written.
+    pub fn write_tasks(&mut self, worker: TaskId, shared: &mut Shared) {
+        let Some(active) = self.get_mut(worker) else { return };
+        let Some(feed) = active.feed.as_mut().filter(|feed| !feed.watched) else { return };
+        match feed.write() {
+            Fed::Waits => {
+                feed.watched = true;
+                shared.watch(feed.fd(), Token::Feed(worker), Interest::Write);
+            }
+            Fed::Dry => {}
+            Fed::Over => active.feed = None,
         }
     }
 

@@ -20,6 +20,9 @@ impl Local {
                 process::Exit::Code(code) => Exit::Code(code),
                 process::Exit::Signal(signal) => Exit::Signal(signal),
             };
+            if let Some((id, stage)) = known {
+                self.end_talk(id, stage, exit, shared);
+            }
             if let Some((id, stage)) = known
                 && let Some(active) = self.get_mut(id)
             {
@@ -81,7 +84,7 @@ impl Local {
         let mut seen = 0;
         while seen < LAST_LOOK {
             let tail = &mut active.stderr_tail;
-            match reader.take_in(inlet, &mut self.buffer, tail, &mut self.queues, shared.outputs) {
+            match reader.take_in(inlet, &mut self.buffer, tail, None, &mut self.queues, shared.outputs) {
                 Some((0, _)) => return false,
                 Some((count, _)) => seen += count,
                 None => break,

@@ -76,7 +76,14 @@ impl Local {
             for (at, is_stderr) in [(1, false), (2, true)] {
                 let (reader, writer) = os_pipe::pipe().map_err(|error| no_pipe(&error))?;
                 let lanes = vec![hooked.first_lane + usize::from(is_stderr)];
-                active.readers.push(Some(Reader { fd: reader.into(), lanes, tap: None, is_stderr, full: 0 }));
+                active.readers.push(Some(Reader {
+                    fd: reader.into(),
+                    lanes,
+                    tap: None,
+                    is_stderr,
+                    full: 0,
+                    is_terminal: false,
+                }));
                 stdio[at] = ends.keep(writer).as_raw_fd();
             }
         }

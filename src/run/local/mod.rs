@@ -5,6 +5,7 @@
 //! - `bytes`: their pipes
 //! - `blocks`: tasks that live on and take block after block
 //! - `end`: processes exit, attempts are forgotten
+//! - `watch`: dialogues, circles of pipes, the size of terminals
 //! - `hook`: hooks start in the place of their task
 
 use std::collections::{HashMap, VecDeque};
@@ -21,6 +22,7 @@ use super::sinks::Sinks;
 use super::source::Sources;
 use super::token::Token;
 use super::wiring::Wiring;
+use crate::event::Time;
 use crate::flow::output::Outputs;
 use crate::os::poller::{Interest, Poller};
 use crate::os::process;
@@ -32,6 +34,9 @@ mod bytes;
 mod end;
 mod hook;
 mod start;
+mod terminal;
+mod watch;
+mod wires;
 
 /// A pipe of a capture holds no more than this.
 const BUFFER: usize = PIPE;
@@ -43,6 +48,7 @@ const LAST_LOOK: usize = 1 << 20;
 
 /// What the loop shares with the tasks while it handles them.
 pub struct Shared<'a> {
+    pub now: Time,
     pub poller: &'a Poller,
     pub outputs: &'a mut Outputs,
     pub sinks: &'a mut Sinks,
@@ -64,7 +70,7 @@ impl Shared<'_> {
 pub struct Local {
     plan: Arc<Plan>,
     launch: Launch,
-    wiring: Wiring,
+    pub wiring: Wiring,
     pub queues: Queues,
     actives: Vec<Option<Active>>,
     pids: HashMap<Pid, (TaskId, usize)>,
@@ -77,6 +83,10 @@ pub struct Local {
     paused: Vec<Paused>,
     /// Tasks that ask for another block of their input, of which nothing can be read now.
     hungry: Vec<TaskId>,
+    /// Workers that wrote something that was not looked at.
+    pub wrote: Vec<TaskId>,
+    /// Tasks that have to be looked after while they run.
+    watched: Vec<TaskId>,
     buffer: Vec<u8>,
 }
 
@@ -94,6 +104,7 @@ pub struct Start {
     pub task: TaskId,
     pub work: Work,
     pub slot: usize,
+    /// 0: it is a worker, and works on no task.
     pub attempt: u32,
     pub last_attempt: bool,
 }
@@ -113,6 +124,8 @@ impl Local {
             next_stray: 0,
             paused: Vec::new(),
             hungry: Vec::new(),
+            wrote: Vec::new(),
+            watched: Vec::new(),
             buffer: vec![0; BUFFER],
             plan,
         })
@@ -122,7 +135,7 @@ impl Local {
         self.actives.get(id.place as usize)?.as_ref().filter(|active| active.id == id)
     }
 
-    fn get_mut(&mut self, id: TaskId) -> Option<&mut Active> {
+    pub fn get_mut(&mut self, id: TaskId) -> Option<&mut Active> {
         self.actives.get_mut(id.place as usize)?.as_mut().filter(|active| active.id == id)
     }
 

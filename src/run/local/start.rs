@@ -1,20 +1,27 @@
 //! Starts attempts: the processes, the pipes, and what waits for them.
 
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
+use super::terminal::Terminal;
+use super::wires::Wires;
 use super::{Local, Shared, Start};
 use crate::event::{StartFailure, Time};
-use crate::flow::output::{Dest, LaneSpec, Order};
+use crate::flow::answers::Answers;
+use crate::flow::output::{Dest, LaneSpec, Order, Policy};
 use crate::os;
 use crate::os::poller::Interest;
 use crate::plan::template::{Scope, Template};
-use crate::plan::{Job, Stage, Stdin};
-use crate::run::active::{Active, Group, Process, Reader, Tap, Work};
+use crate::plan::{Job, Stage, Stdin, Worker};
+use crate::run::active::{Active, Group, Process, Taker, Tap};
+use crate::run::dialogue::Talk;
+use crate::run::duplex::Duplex;
+use crate::run::feed::Feed;
 use crate::run::launch::{Attempt, ChildEnds};
 use crate::run::queues::{Inlet, takes_whole_records};
 use crate::run::token::Token;
 use crate::run::wiring::{Source, Stream, Target, feed_block, no_pipe, policy};
+use crate::run::workers::answer_ends;
 use crate::sched::Event;
 
 impl Local {
@@ -23,25 +30,15 @@ impl Local {
         let plan = Arc::clone(&self.plan);
         let job = &plan.jobs[start.work.job];
         let task = start.task;
-        let order: Option<Order> = job.keep_order.then_some((start.work.job, start.work.seq));
-        let policy = policy(job, start.last_attempt);
-        let mut active = Active {
-            id: task,
-            slot: start.slot,
-            attempt: start.attempt,
-            started: now,
-            processes: Vec::with_capacity(job.stages.len()),
-            group: Group::Own,
-            readers: Vec::new(),
-            feed: None,
-            stderr_tail: Vec::new(),
-            stopping: false,
-            hook: None,
-            work: start.work,
-        };
-        let mut lanes = Vec::new();
-        let result = self.start_stages(job, &mut active, &mut lanes, shared);
-        shared.outputs.open(task.place as usize, lanes, policy, order);
+        let is_worker = start.attempt == 0;
+        // What a worker writes to stderr is no part of a task, and shown as it comes.
+        let order: Option<Order> = (job.keep_order && !is_worker).then_some((start.work.job, start.work.seq));
+        let policy = if is_worker { Policy::Flow } else { policy(job, start.last_attempt) };
+        let mut active = Active::new(task, start.work, start.slot, start.attempt, now);
+        active.taker = job.worker.as_ref().filter(|_| is_worker).map(taker);
+        let mut wires = Wires::default();
+        let result = self.start_stages(job, &mut active, &mut wires, shared);
+        shared.outputs.open(task.place as usize, std::mem::take(&mut wires.lanes), policy, order);
         for (stage, process) in active.processes.iter().enumerate() {
             self.pids.insert(process.pid, (task, stage));
         }
@@ -50,7 +47,7 @@ impl Local {
             shared.events.push_back(Event::NotStarted { task, started, failure: Arc::new(failure) });
             if started == 0 {
                 active.readers.clear();
-                active.feed = None;
+                (active.feed, active.talk, active.duplex) = (None, None, None);
             }
         }
         self.watch(&active, shared);
@@ -61,6 +58,9 @@ impl Local {
         if self.actives.len() <= place {
             self.actives.resize_with(place + 1, || None);
         }
+        if active.due().is_some() {
+            self.watched.push(task);
+        }
         self.actives[place] = Some(active);
     }
 
@@ -70,22 +70,9 @@ impl Local {
                 shared.watch(reader.fd.as_fd(), Token::Reader(active.id, at), Interest::Read);
             }
         }
-        if let Some(feed) = &active.feed {
+        // Workers are fed when they are given something.
+        if let Some(feed) = active.feed.as_ref().filter(|_| !active.is_worker()) {
             shared.watch(feed.fd(), Token::Feed(active.id), Interest::Write);
-        }
-    }
-
-    /// What the first stage reads.
-    fn source(
-        &mut self,
-        stage: &Stage,
-        job: &Job,
-        work: &Work,
-        scope: &Scope,
-    ) -> Result<Source, StartFailure> {
-        match &work.block {
-            Some(block) => feed_block(block.clone(), matches!(stage.stdin, Stdin::Queue { .. })),
-            None => self.wiring.stdin(stage, scope, takes_whole_records(&self.plan, job)),
         }
     }
 
@@ -93,68 +80,42 @@ impl Local {
         &mut self,
         job: &Job,
         active: &mut Active,
-        lanes: &mut Vec<LaneSpec>,
+        wires: &mut Wires,
         shared: &mut Shared,
     ) -> Result<(), StartFailure> {
         let work = active.work.clone();
         let scope = Scope { items: &work.items, names: &work.names, seq: work.seq, slot: active.slot };
-        let tag = job.tag.as_ref().map(|tag| render(tag, &scope));
+        let tag = match active.is_worker() {
+            true => job.tag.as_ref().map(|_| [job.name.as_bytes(), b"\t"].concat().into()),
+            false => job.tag.as_ref().map(|tag| render(tag, &scope)),
+        };
         let attempt = Attempt { job, job_index: work.job, number: active.attempt, scope };
-        // Stages that show their stderr share a pipe.
-        let mut shared_stderr = None;
-        let mut next_stdin: Option<os_pipe::PipeReader> = None;
+        let stages = job.stages.len();
+        if job.duplex {
+            let (reader, writer) = os_pipe::pipe().map_err(|error| no_pipe(&error))?;
+            (wires.next_stdin, wires.back) = (Some(reader), Some(writer));
+        }
         for (index, stage) in job.stages.iter().enumerate() {
-            let mut ends = ChildEnds::default();
-            let stdin = match next_stdin.take() {
-                Some(reader) => ends.keep(reader),
-                None => match self.source(stage, job, &work, &scope)? {
-                    Source::Kept(fd) => fd,
-                    Source::Owned(fd) => ends.keep(fd),
-                    Source::Fed(fd, feed) => {
-                        active.feed = feed;
-                        ends.keep(fd)
-                    }
-                    Source::Queue { queue, ahead, child, ours } => {
-                        self.queues.open_outlet(queue, ahead, active.id, work.job, ours);
-                        ends.keep(child)
-                    }
-                },
-            };
-            let mut stdio = [stdin, -1, -1];
+            wires.ends = ChildEnds::default();
+            wires.terminal = Terminal::open(stage, &mut wires.ends)?;
+            let group = group(active, stage, wires.terminal.as_ref());
+            let mut stdio = [self.stdin(&attempt, stage, active, wires)?, -1, -1];
             for (stream, at) in [(Stream::Stdout, 1), (Stream::Stderr, 2)] {
-                let target =
-                    self.wiring.target((work.job, job), index, stream, &scope, tag.as_ref(), shared.sinks)?;
+                if let Some(terminal) =
+                    wires.terminal.as_ref().filter(|_| Terminal::takes(job, stage, stream))
+                {
+                    stdio[at] = terminal.child;
+                    continue;
+                }
+                let (job, tag) = ((work.job, job), tag.as_ref());
+                let target = self.wiring.target(job, index, stream, &attempt.scope, tag, shared.sinks)?;
                 stdio[at] = match target {
-                    Target::Kept(fd) => fd,
-                    Target::File(fd) => ends.keep(fd),
                     Target::Stdout => stdio[1],
-                    Target::Pipe => {
-                        let (reader, writer) = os_pipe::pipe().map_err(|error| no_pipe(&error))?;
-                        next_stdin = Some(reader);
-                        ends.keep(writer)
-                    }
-                    Target::Lanes(new) if stream == Stream::Stderr && new[..] == [shown_stderr(&tag)] => {
-                        if shared_stderr.is_none() {
-                            shared_stderr = Some(capture(active, lanes, new, stream, None)?.0);
-                        }
-                        shared_stderr.as_ref().map_or(-1, AsRawFd::as_raw_fd)
-                    }
-                    Target::Lanes(new) => ends.keep(capture(active, lanes, new, stream, None)?.0),
-                    Target::Queue(queue, new) => {
-                        let tap = Some(Tap::Queue(queue));
-                        let (writer, at) = capture(active, lanes, new, stream, tap)?;
-                        let inlet = Inlet { task: active.id, at };
-                        self.queues.open_inlet(queue, inlet, writer.as_fd());
-                        ends.keep(writer)
-                    }
+                    Target::Pipe => wires.pipe(index + 1 == stages)?,
+                    target => self.output(target, stream, tag, active, wires)?,
                 };
             }
-            let group = match active.processes.first() {
-                Some(_) if matches!(active.group, Group::Own) => os::start::Group::Own,
-                Some(first) => os::start::Group::Join(first.pid),
-                None if shares_terminal(stage) => os::start::Group::Own,
-                None => os::start::Group::New,
-            };
+            self.prepare_talk(stage, &attempt.scope, active, wires, shared.now);
             let pid = self.launch.stage(&attempt, index, stdio, group)?;
             if matches!(group, os::start::Group::Own) {
                 os::signals::leave_keys_to_child(true);
@@ -167,30 +128,115 @@ impl Local {
             }
             active.processes.push(Process { pid, exit: None });
         }
+        if job.duplex {
+            active.duplex = Some(Box::new(Duplex::new(std::mem::take(&mut wires.circle), shared.now)));
+        }
         Ok(())
+    }
+
+    /// What a stage reads.
+    fn stdin(
+        &mut self,
+        attempt: &Attempt,
+        stage: &Stage,
+        active: &mut Active,
+        wires: &mut Wires,
+    ) -> Result<RawFd, StartFailure> {
+        if let Some(reader) = wires.next_stdin.take() {
+            return Ok(wires.ends.keep(reader));
+        }
+        if let Some(worker) = &attempt.job.worker {
+            return Ok(wires.ends.keep(tasks_of(worker, active)?));
+        }
+        if let Some(terminal) = &wires.terminal
+            && let Some(feed) = terminal.input(stage)?
+        {
+            active.feed = feed;
+            return Ok(terminal.child);
+        }
+        let source = match &active.work.block {
+            Some(block) => feed_block(block.clone(), matches!(stage.stdin, Stdin::Queue { .. }))?,
+            None => self.wiring.stdin(stage, &attempt.scope, takes_whole_records(&self.plan, attempt.job))?,
+        };
+        Ok(match source {
+            Source::Kept(fd) => fd,
+            Source::Owned(fd) => wires.ends.keep(fd),
+            Source::Fed(fd, feed) => {
+                active.feed = feed;
+                wires.ends.keep(fd)
+            }
+            Source::Queue { queue, ahead, child, ours } => {
+                self.queues.open_outlet(queue, ahead, active.id, attempt.job_index, ours);
+                wires.ends.keep(child)
+            }
+        })
+    }
+
+    /// What a stage writes to.
+    fn output(
+        &mut self,
+        target: Target,
+        stream: Stream,
+        tag: Option<&Arc<[u8]>>,
+        active: &mut Active,
+        wires: &mut Wires,
+    ) -> Result<RawFd, StartFailure> {
+        Ok(match target {
+            Target::Kept(fd) => fd,
+            Target::File(fd) => wires.ends.keep(fd),
+            Target::Stdout | Target::Pipe => unreachable!("they need nothing of prun"),
+            Target::Lanes(new) if stream == Stream::Stderr && new[..] == [shown_stderr(tag)] => {
+                if wires.shared_stderr.is_none() {
+                    wires.shared_stderr = Some(wires.capture(active, new, stream, None)?);
+                }
+                wires.shared_stderr.as_ref().map_or(-1, AsRawFd::as_raw_fd)
+            }
+            Target::Lanes(new) => wires.keep_capture(active, new, stream, None)?,
+            Target::Answers => wires.keep_capture(active, Vec::new(), stream, Some(Tap::Answers))?,
+            Target::Queue(queue, new) => {
+                let fd = wires.keep_capture(active, new, stream, Some(Tap::Queue(queue)))?;
+                let at = active.readers.len() - 1;
+                if let Some(reader) = &active.readers[at] {
+                    self.queues.open_inlet(queue, Inlet { task: active.id, at }, reader.fd.as_fd());
+                }
+                fd
+            }
+        })
+    }
+
+    fn prepare_talk(&self, stage: &Stage, scope: &Scope, active: &mut Active, wires: &Wires, now: Time) {
+        if let (Stdin::Dialogue(dialogue), Some(reader)) = (&stage.stdin, wires.stdout) {
+            active.talk = Some(Box::new(Talk::new(dialogue, scope, now, reader, stage.pty)));
+        }
     }
 }
 
-/// The lane of a stderr that is shown.
-fn shown_stderr(tag: &Option<Arc<[u8]>>) -> LaneSpec {
-    LaneSpec { dest: Dest::Stderr, tag: tag.clone(), own: false }
+/// The group of the next process.
+fn group(active: &Active, stage: &Stage, terminal: Option<&Terminal>) -> os::start::Group {
+    match (active.processes.first(), terminal) {
+        (Some(_), _) if matches!(active.group, Group::Own) => os::start::Group::Own,
+        (Some(first), _) => os::start::Group::Join(first.pid),
+        (None, Some(terminal)) => os::start::Group::Terminal(terminal.child),
+        (None, None) if shares_terminal(stage) => os::start::Group::Own,
+        (None, None) => os::start::Group::New,
+    }
 }
 
-/// A pipe into lanes of the task, or beyond; returns the children's end, and which of its readers has ours.
-fn capture(
-    active: &mut Active,
-    lanes: &mut Vec<LaneSpec>,
-    new: Vec<LaneSpec>,
-    stream: Stream,
-    tap: Option<Tap>,
-) -> Result<(os_pipe::PipeWriter, usize), StartFailure> {
-    let (reader, writer) = os_pipe::pipe().map_err(|error| no_pipe(&error))?;
-    let first = lanes.len();
-    lanes.extend(new);
-    let lanes = (first..lanes.len()).collect();
-    let is_stderr = stream == Stream::Stderr;
-    active.readers.push(Some(Reader { fd: reader.into(), lanes, tap, is_stderr, full: 0 }));
-    Ok((writer, active.readers.len() - 1))
+fn taker(worker: &Worker) -> Box<Taker> {
+    Box::new(Taker { answers: Answers::new(answer_ends(worker)), asked: false })
+}
+
+/// A pipe through which a worker gets its tasks, and before them what each gets first; returns its end.
+fn tasks_of(worker: &Worker, active: &mut Active) -> Result<OwnedFd, StartFailure> {
+    let (reader, mut feed) = Feed::new().map_err(|error| no_pipe(&error))?;
+    feed.push(&worker.init);
+    active.feed = Some(feed);
+    Ok(reader)
+}
+
+/// The lane of a stderr that is shown.
+fn shown_stderr(tag: Option<&Arc<[u8]>>) -> LaneSpec {
+    LaneSpec { dest: Dest::Stderr, tag: tag.cloned(), own: false }
 }
 
 /// A task that has prun's own terminal as its stdin stays in prun's process group: in one of its own the

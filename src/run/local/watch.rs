@@ -1,0 +1,119 @@
+//! What is looked after while tasks run: dialogues, circles of pipes, the size of terminals.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use super::{LAST_LOOK, Local, Shared};
+use crate::event::{Exit, Time};
+use crate::os;
+use crate::os::poller::Interest;
+use crate::plan::status;
+use crate::run::duplex::JAMMED;
+use crate::run::feed::Fed;
+use crate::run::queues::Inlet;
+use crate::run::token::Token;
+use crate::sched::{Event, TaskId};
+
+impl Local {
+    /// When [`Local::look_after`] has something to do by itself.
+    pub fn due(&self) -> Option<Time> {
+        let actives = self.watched.iter().filter_map(|&id| self.get(id));
+        actives.filter_map(|active| active.due()).min()
+    }
+
+    /// Steps of dialogues that did not come in time, and circles of pipes that nobody empties.
+    pub fn look_after(&mut self, shared: &mut Shared) {
+        let now = shared.now;
+        if self.due().is_none_or(|due| due > now) {
+            return;
+        }
+        for id in std::mem::take(&mut self.watched) {
+            let waits = self.paused.iter().any(|paused| paused.task == id);
+            let Some(active) = self.get_mut(id) else { continue };
+            if let Some(talk) = &mut active.talk
+                && talk.due.is_some_and(|due| due <= now)
+            {
+                // What it has written is not read just now: that is not its fault.
+                if waits {
+                    talk.wait(now);
+                } else if let Some(why) = talk.timed_out() {
+                    shared.events.push_back(Event::Fault { task: id, why });
+                }
+            }
+            if let Some(duplex) = &mut active.duplex
+                && duplex.due <= now
+                && duplex.look(&active.processes, now)
+            {
+                active.duplex = None;
+                shared.events.push_back(Event::Fault { task: id, why: Arc::from(JAMMED) });
+            }
+            if active.due().is_some() {
+                self.watched.push(id);
+            }
+        }
+    }
+
+    /// Says what a dialogue has to say now.
+    pub fn answer(&mut self, id: TaskId, shared: &mut Shared) {
+        let Some(active) = self.get_mut(id) else { return };
+        let Some((say, over)) = active.talk.as_mut().and_then(|talk| talk.answer(shared.now)) else { return };
+        let Some(feed) = &mut active.feed else { return };
+        feed.push(&say);
+        if over {
+            feed.end();
+        }
+        // It may be watched already, or not.
+        let _ = shared.poller.remove(feed.fd());
+        match feed.write() {
+            Fed::Waits => shared.watch(feed.fd(), Token::Feed(id), Interest::Write),
+            Fed::Dry => {}
+            Fed::Over => active.feed = None,
+        }
+    }
+
+    /// A process that prun talks to has ended: everything that it wrote is heard before that is judged.
+    pub fn end_talk(&mut self, id: TaskId, stage: usize, exit: Exit, shared: &mut Shared) {
+        let Some(at) = self.get(id).and_then(|active| Some(active.talk.as_ref()?.reader)) else { return };
+        self.hear_out(id, at, shared);
+        let plan = Arc::clone(&self.plan);
+        let Some(active) = self.get_mut(id) else { return };
+        let ok = &plan.jobs[active.work.job].stages[stage].ok;
+        let failed = status::pipeline(&[(Some(exit), ok)], false).1.is_failure();
+        if let Some(why) = active.talk.as_mut().and_then(|talk| talk.ended())
+            && !failed
+            && !active.stopping
+        {
+            shared.events.push_back(Event::Fault { task: id, why });
+        }
+    }
+
+    fn hear_out(&mut self, id: TaskId, at: usize, shared: &mut Shared) {
+        let Some(active) = self.actives[id.place as usize].as_mut() else { return };
+        let Some(reader) = &active.readers[at] else { return };
+        let _ = os::own::set_nonblocking(reader.fd.as_fd());
+        let (inlet, mut seen) = (Inlet { task: id, at }, 0);
+        while seen < LAST_LOOK
+            && let Some((1.., _)) = reader
+                .take_in(
+                    inlet,
+                    &mut self.buffer,
+                    &mut active.stderr_tail,
+                    active.talk.as_deref_mut(),
+                    &mut self.queues,
+                    shared.outputs,
+                )
+                .inspect(|(count, _)| seen += count)
+        {}
+    }
+
+    /// prun's terminal has another size, and so have those of its tasks.
+    pub fn resize_terminals(&self) {
+        let size = os::pty::size_of_own();
+        for active in self.actives.iter().flatten() {
+            let readers = active.readers.iter().flatten().filter(|reader| reader.is_terminal);
+            for master in readers.map(|reader| &reader.fd).chain(&active.terminal) {
+                os::pty::resize(master.as_fd(), size);
+            }
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! When nothing can go on any more: everything that runs waits to write to a full queue, and nothing that reads it
+//! can. Pure.
+
+use std::sync::Arc;
+
+use super::job::{Phase, Source};
+use super::stop::Stop;
+use super::task::{Role, State, TaskId};
+use super::{Action, Mode, Supervisor};
+use crate::event::Time;
+use crate::plan::{Items, Output, QueueId};
+
+/// How long it must stay so. News of bytes that were moved may be on its way.
+const STALL: Time = Time::from_secs(1);
+
+impl Supervisor {
+    pub(super) fn blocked(&mut self, task: TaskId, blocked: bool) {
+        if blocked {
+            self.blocked.insert(task);
+        } else {
+            self.blocked.remove(&task);
+        }
+    }
+
+    /// To be called when all that follows from an event is done.
+    pub(super) fn look_for_stall(&mut self, now: Time) {
+        if !self.is_stalled() {
+            self.stall_at = None;
+        } else if self.stall_at.is_none() {
+            self.stall_at = Some(now + STALL);
+        }
+    }
+
+    pub(super) fn tick_stall(&mut self, now: Time, until: Time, actions: &mut Vec<Action>) {
+        if self.stall_at.is_none_or(|at| at > until) {
+            return;
+        }
+        self.stall_at = None;
+        if !self.is_stalled() {
+            return;
+        }
+        let mut why = None;
+        for id in self.blocked.clone() {
+            let Some(queue) = self.written(id).next() else { continue };
+            let name = &self.plan.queues[queue].name;
+            let text: Arc<str> =
+                format!("waits to write to the full queue `{name}`, and nothing that reads it can go on")
+                    .into();
+            let job = &self.plan.jobs[self.tasks.get(id).job].name;
+            why.get_or_insert_with(|| format!("nothing can go on: `{job}` {text}"));
+            self.fault(now, id, text, actions);
+        }
+        if let Some(why) = why {
+            self.stop_all(now, Stop::halt(why), actions);
+        }
+    }
+
+    /// The queues that a task writes to, or a worker.
+    fn written(&self, id: TaskId) -> impl Iterator<Item = QueueId> {
+        let job = self.tasks.contains(id).then(|| &self.plan.jobs[self.tasks.get(id).job]);
+        let outputs =
+            job.into_iter().flat_map(|job| &job.stages).flat_map(|stage| [&stage.stdout, &stage.stderr]);
+        outputs.filter_map(|output| match output {
+            Output::Queue { queue, .. } => Some(*queue),
+            _ => None,
+        })
+    }
+
+    fn is_stalled(&self) -> bool {
+        if self.blocked.is_empty()
+            || self.held
+            || !matches!(self.mode, Mode::Going | Mode::Closing)
+            || (self.mode == Mode::Going && (self.next_to_start().is_some() || self.jobs.is_pulling()))
+        {
+            return false;
+        }
+        let full: Vec<QueueId> = self.blocked.iter().flat_map(|id| self.written(*id)).collect();
+        let reads = |job: usize| full.iter().any(|queue| self.plan.queues[*queue].readers.contains(&job));
+        self.tasks.iter().all(|(id, task, state)| match state {
+            State::Ready(_) | State::With { .. } => true,
+            State::Backoff { .. } | State::Stopping(_) | State::Draining { .. } => false,
+            State::Running { .. } if self.blocked.contains(&id) => true,
+            State::Running { .. } => match &task.role {
+                Role::Worker(crew) => crew.given.is_empty() && !crew.retired,
+                Role::Attempt => self.plan.jobs[task.job].daemon && !reads(task.job),
+                Role::Dry | Role::Hook(_) => false,
+            },
+        }) && self.plan.jobs.iter().enumerate().all(|(id, job)| {
+            let state = self.jobs.get(id);
+            let waits = state.phase == Phase::Open && state.is_asking();
+            match job.items {
+                _ if !waits => true,
+                Items::Queue { queue, .. } => state.source == Source::Waiting && !full.contains(&queue),
+                Items::Of(_) => state.source == Source::Waiting,
+                _ => false,
+            }
+        })
+    }
+}

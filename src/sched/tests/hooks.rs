@@ -1,0 +1,98 @@
+//! Hooks run in the place of their task.
+
+use super::*;
+use crate::event::StartFailure;
+
+fn hooked(name: &str) -> plan::Job {
+    let mut job = job(name);
+    let hook = || Some(plan::Hook { stage: stage("hook") });
+    (job.on_success, job.on_failure) = (hook(), hook());
+    job
+}
+
+#[test]
+fn a_hook_keeps_the_slot_and_the_task() {
+    let mut world = World::new(vec![hooked("a")], 1, &[2]);
+    let task = world.task(0, 1);
+    world.code(0, 1, 0);
+    assert_eq!(world.running[&task], [Action::Hook { task, outcome: Outcome::Ok }]);
+    assert!(world.ended.is_empty());
+    assert_eq!(world.started.len(), 1, "its slot is taken");
+    world.code(0, 1, 0);
+    assert_eq!(world.outcomes(), [(0, 1, Outcome::Ok)]);
+    assert_eq!(world.started.len(), 2);
+}
+
+#[test]
+fn a_hook_comes_after_the_last_attempt() {
+    let mut a = hooked("a");
+    a.retries.count = 1;
+    let mut world = World::new(vec![a], 1, &[1]);
+    world.code(0, 1, 7);
+    world.send(Event::Tick(world.now));
+    let task = world.task(0, 1);
+    assert!(world.running[&task].is_empty());
+    world.code(0, 1, 7);
+    assert_eq!(world.running[&task], [Action::Hook { task, outcome: Outcome::Failed(7) }]);
+    world.code(0, 1, 0);
+    assert_eq!(world.outcomes(), [(0, 1, Outcome::Failed(7))]);
+}
+
+#[test]
+fn a_hook_that_fails_makes_a_success_a_failure_and_leaves_a_failure() {
+    let mut world = World::new(vec![hooked("a")], 2, &[2]);
+    world.code(0, 1, 0);
+    world.code(0, 1, 3);
+    world.code(0, 2, 4);
+    let failure = Arc::new(StartFailure { code: 127, why: "`no`: not found".into() });
+    let task = world.task(0, 2);
+    world.send(Event::NotStarted { task, started: 0, failure });
+    let fault = Outcome::Fault("its `on_success` command exited with 3".into());
+    assert_eq!(world.outcomes(), [(0, 1, fault), (0, 2, Outcome::Failed(4))]);
+    let warning = "the `on_failure` command of `a` could not be started: `no`: not found";
+    assert!(world.told.contains(&RunEvent::Warning(warning.into())), "{:?}", world.told);
+}
+
+#[test]
+fn a_stop_stops_hooks_and_begins_none() {
+    let mut world = World::new(vec![hooked("a")], 2, &[2]);
+    world.code(0, 1, 0);
+    world.send(Event::Signal(TERM));
+    let task = world.task(0, 1);
+    assert_eq!(world.running[&task].last(), Some(&Action::Signal { task, signal: TERM }));
+    world.exit(0, 1, Exit::Signal(TERM));
+    world.exit(0, 2, Exit::Signal(TERM));
+    assert!(world.finished);
+    assert_eq!(world.outcomes(), [(0, 1, Outcome::Ok), (0, 2, Outcome::Cancelled)]);
+}
+
+#[test]
+fn a_hook_has_no_timeout() {
+    let mut a = hooked("a");
+    a.timeout = Some(ms(100));
+    let mut world = World::new(vec![a], 1, &[1]);
+    world.code(0, 1, 0);
+    assert_eq!(world.supervisor.due(), None);
+}
+
+#[test]
+fn workers_go_on_while_hooks_run_but_not_far() {
+    let mut a = hooked("a");
+    a.worker = Some(plan::Worker {
+        reply: plan::Reply::Line,
+        fail: None,
+        ahead: 1,
+        max_tasks: None,
+        init: Vec::new(),
+    });
+    let mut world = World::new(vec![a], 1, &[9]);
+    let worker = world.worker(0);
+    world.answer(worker, 1, None);
+    assert_eq!(world.oldest(worker), Some(2), "one hook is no hindrance");
+    world.answer(worker, 1, None);
+    assert_eq!(world.running.len(), 2);
+    assert_eq!(world.oldest(worker), None);
+    world.code(0, 1, 0);
+    assert_eq!(world.oldest(worker), Some(3));
+    assert_eq!(world.outcomes(), [(0, 1, Outcome::Ok)]);
+}

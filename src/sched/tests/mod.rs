@@ -1,0 +1,364 @@
+//! The scheduler with made-up events and a made-up clock.
+
+mod daemons;
+mod hooks;
+mod order;
+mod queues;
+mod random;
+mod stops;
+mod workers;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::*;
+use crate::plan::template::Template;
+use crate::plan::{self, After, Batch, Items, Output, Retries, Stage, Stdin, UNLIMITED, What, When};
+use crate::plan::{Halt, HaltLimit, HaltOn, Outcomes, OutputMode, RetryDelay, StatusMode};
+
+const TERM: i32 = 15;
+const INT: i32 = 2;
+
+fn ms(n: u64) -> Time {
+    Duration::from_millis(n)
+}
+
+fn stage(name: &str) -> Stage {
+    Stage {
+        name: name.into(),
+        what: What::Command { words: Vec::new(), append_item: false },
+        stdin: Stdin::Null,
+        stdout: Output::Show,
+        stderr: Output::Show,
+        env: Vec::new(),
+        cwd: None::<Template>,
+        base: Default::default(),
+        start: Default::default(),
+        ok: Outcomes { codes: vec![0], ..Outcomes::default() },
+        pty: false,
+    }
+}
+
+fn job(name: &str) -> plan::Job {
+    plan::Job {
+        name: name.into(),
+        stages: vec![stage(name)],
+        items: Items::None,
+        batch: Batch::One,
+        pool: UNLIMITED,
+        output: OutputMode::Group,
+        keep_order: false,
+        tag: None,
+        halt: None,
+        grace: ms(10_000),
+        stop_signal: TERM,
+        timeout: None,
+        retries: Retries {
+            count: 0,
+            delay: RetryDelay { first: ms(0), factor: 1.0, max: ms(60_000), jitter: false },
+            on: None,
+        },
+        after: Vec::new(),
+        slotless: false,
+        daemon: false,
+        worker: None,
+        duplex: false,
+        on_success: None,
+        on_failure: None,
+    }
+}
+
+fn queue(name: &str, writers: &[JobId], readers: &[JobId]) -> plan::Queue {
+    plan::Queue {
+        name: name.into(),
+        capacity: 10,
+        exact: false,
+        records: plan::Records { unit: plan::Unit::Ends(b"\n".to_vec()), per_record: 1, block: None },
+        to_all: false,
+        input: None,
+        writers: writers.to_vec(),
+        readers: readers.to_vec(),
+    }
+}
+
+/// A run with made-up processes: how many tasks each job has, and what was asked for.
+struct World {
+    supervisor: Supervisor,
+    now: Time,
+    items: Vec<u64>,
+    /// Attempts that run, and what was done to them.
+    running: BTreeMap<TaskId, Vec<Action>>,
+    started: Vec<(JobId, u64)>,
+    ended: Vec<(JobId, u64, Outcome)>,
+    told: Vec<RunEvent>,
+    live: Option<TaskId>,
+    finished: bool,
+    most_at_once: usize,
+    /// Workers that have not ended: what was done to them.
+    workers: BTreeMap<TaskId, Vec<Action>>,
+    /// Jobs with workers that have ended, and how.
+    workers_ended: Vec<(JobId, Outcome)>,
+    /// Tasks given to a worker, in all.
+    given: Vec<(JobId, u64, u32)>,
+    /// For each job that takes another's items: numbers that have come, and whether the task was ok.
+    passed: Vec<VecDeque<(u64, bool)>>,
+    /// Such jobs that asked when nothing was there.
+    asked: BTreeSet<JobId>,
+    /// Tasks that were answered.
+    answered: BTreeSet<(JobId, u64)>,
+    /// Which job and number a task has; it is asked for when the task has gone.
+    names: BTreeMap<TaskId, (JobId, u64)>,
+}
+
+impl World {
+    fn new(jobs: Vec<plan::Job>, pool: usize, items: &[u64]) -> World {
+        World::with(jobs, pool, items, None, StatusMode::First)
+    }
+
+    fn with(
+        jobs: Vec<plan::Job>,
+        pool: usize,
+        items: &[u64],
+        halt: Option<Halt>,
+        status: StatusMode,
+    ) -> World {
+        World::of(Plan { jobs, queues: Vec::new(), pool, halt, status, rerun: None }, items)
+    }
+
+    fn of(plan: Plan, items: &[u64]) -> World {
+        let mut world = World {
+            supervisor: Supervisor::new(Arc::new(plan)),
+            now: Time::ZERO,
+            items: items.to_vec(),
+            running: BTreeMap::new(),
+            started: Vec::new(),
+            ended: Vec::new(),
+            told: Vec::new(),
+            live: None,
+            finished: false,
+            most_at_once: 0,
+            workers: BTreeMap::new(),
+            workers_ended: Vec::new(),
+            given: Vec::new(),
+            passed: vec![VecDeque::new(); items.len()],
+            asked: BTreeSet::new(),
+            answered: BTreeSet::new(),
+            names: BTreeMap::new(),
+        };
+        world.send(Event::Begin);
+        world
+    }
+
+    fn send(&mut self, event: Event) {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            let mut actions = Vec::new();
+            self.supervisor.handle(self.now, event, &mut actions);
+            self.apply_all(actions, &mut events);
+        }
+    }
+
+    fn apply_all(&mut self, actions: Vec<Action>, events: &mut VecDeque<Event>) {
+        for action in actions {
+            events.extend(self.apply(action));
+        }
+        for job in self.asked.clone() {
+            if !self.passed[job].is_empty() || self.is_over(job) {
+                self.asked.remove(&job);
+                // The answer comes now after all.
+                events.retain(|event| *event != Event::ItemsLater(job));
+                events.push_back(self.pull_passed(job, 1));
+            }
+        }
+    }
+
+    /// Whether the job that this one takes its items from has ended.
+    fn is_over(&self, job: JobId) -> bool {
+        let Items::Of(before) = self.supervisor.plan.jobs[job].items else { return false };
+        self.told.iter().any(|event| match event {
+            RunEvent::JobEnded { job, .. } | RunEvent::JobSkipped { job, .. } => *job == before,
+            _ => false,
+        })
+    }
+
+    fn pull(&mut self, job: JobId, most: usize) -> Event {
+        match self.supervisor.plan.jobs[job].items {
+            Items::Of(_) => return self.pull_passed(job, most),
+            Items::Queue { .. } if self.items[job] == 0 => return Event::ItemsLater(job),
+            _ if self.items[job] == 0 => return Event::NoMoreItems(job),
+            _ => {}
+        }
+        let mut most = most as u64;
+        while most > 0
+            && self.items[job] > 0
+            && let Some(id) = self.supervisor.add_item(job)
+        {
+            most -= 1;
+            self.items[job] -= 1;
+            self.names.insert(id, self.supervisor.task(id));
+        }
+        Event::Item
+    }
+
+    /// As run answers for a job that takes another's items.
+    fn pull_passed(&mut self, job: JobId, most: usize) -> Event {
+        let mut given = 0;
+        while given < most
+            && let Some((seq, ok)) = self.passed[job].pop_front()
+        {
+            if !ok {
+                self.supervisor.skip_item(job, seq);
+                self.pass_on(job, seq, false);
+            } else if let Some(id) = self.supervisor.add_item_as(job, seq) {
+                self.names.insert(id, (job, seq));
+                given += 1;
+            }
+        }
+        if given > 0 {
+            Event::Item
+        } else if self.is_over(job) {
+            Event::NoMoreItems(job)
+        } else {
+            self.asked.insert(job);
+            Event::ItemsLater(job)
+        }
+    }
+
+    fn pass_on(&mut self, before: JobId, seq: u64, ok: bool) {
+        for (job, plan) in self.supervisor.plan.jobs.iter().enumerate() {
+            if matches!(plan.items, Items::Of(of) if of == before) {
+                self.passed[job].push_back((seq, ok));
+            }
+        }
+    }
+
+    fn apply(&mut self, action: Action) -> Option<Event> {
+        match action {
+            Action::Pull { job, most } => return Some(self.pull(job, most)),
+            Action::Start { task, .. } => {
+                assert!(self.running.insert(task, Vec::new()).is_none(), "started twice");
+                self.started.push(self.names[&task]);
+                self.most_at_once = self.most_at_once.max(self.running.len());
+            }
+            Action::Hook { task, .. } => drop(self.running.insert(task, vec![action])),
+            Action::StartWorker { worker, .. } => {
+                assert!(self.workers.insert(worker, Vec::new()).is_none(), "started twice");
+            }
+            Action::Give { worker, task, attempt } => {
+                let (job, seq) = self.names[&task];
+                assert!(!self.answered.contains(&(job, seq)), "{job}[{seq}] was answered before");
+                self.given.push((job, seq, attempt));
+                let done = self.workers.get_mut(&worker).expect("a task is given to a worker that lives");
+                assert!(!done.contains(&Action::EndInput { worker }), "given behind the end of the input");
+                done.push(action);
+            }
+            Action::EndInput { worker } => {
+                self.workers.get_mut(&worker).expect("its input ends while it lives").push(action);
+            }
+            Action::WorkerEnded { worker, ref outcome } => {
+                let done = self.workers.remove(&worker).expect("a worker ends once");
+                let job = done.iter().find_map(|action| match action {
+                    Action::Give { task, .. } => Some(self.names[task].0),
+                    _ => None,
+                });
+                self.workers_ended.push((job.unwrap_or(0), outcome.clone()));
+            }
+            Action::Signal { task, .. } | Action::Kill { task } => {
+                if let Some(done) = self.running.get_mut(&task).or(self.workers.get_mut(&task)) {
+                    done.push(action);
+                }
+            }
+            Action::Retry { task, .. } => drop(self.running.remove(&task)),
+            Action::End { task, outcome, .. } => {
+                self.running.remove(&task);
+                let (job, seq) = self.names[&task];
+                self.pass_on(job, seq, outcome == Outcome::Ok);
+                self.ended.push((job, seq, outcome));
+            }
+            Action::Live(task) => self.live = Some(task),
+            Action::Tell(event) => self.told.push(event),
+            Action::Finish => self.finished = true,
+        }
+        None
+    }
+
+    // ---- workers -----------------------------------------------------------------------------------------
+
+    /// The nth worker that lives.
+    fn worker(&self, nth: usize) -> TaskId {
+        *self.workers.keys().nth(nth).expect("so many workers live")
+    }
+
+    /// It answers its oldest tasks; whether all were asked for.
+    fn answer(&mut self, worker: TaskId, count: usize, failure: Option<&str>) -> bool {
+        let mut actions = Vec::new();
+        let mut asked = true;
+        for _ in 0..count {
+            let oldest = self.supervisor.oldest(worker);
+            let answered = self.supervisor.answered(self.now, worker, failure.map(Arc::from), &mut actions);
+            assert_eq!(oldest, answered);
+            self.answered.extend(answered.map(|task| self.names[&task]));
+            asked &= answered.is_some();
+        }
+        let mut events = VecDeque::new();
+        self.apply_all(actions, &mut events);
+        events.push_back(if asked {
+            Event::Answers
+        } else {
+            Event::Fault { task: worker, why: "nobody asked".into() }
+        });
+        for event in events {
+            self.send(event);
+        }
+        asked
+    }
+
+    fn end_worker(&mut self, worker: TaskId, exit: Exit) {
+        self.send(Event::Drained(worker));
+        self.send(Event::Exited { task: worker, stage: 0, exit });
+        self.send(Event::GroupGone(worker));
+    }
+
+    /// Numbers of the tasks that it was given and has not answered, with what the supervisor knows.
+    fn oldest(&self, worker: TaskId) -> Option<u64> {
+        self.supervisor.oldest(worker).map(|task| self.names[&task].1)
+    }
+
+    fn at(&mut self, time: u64) {
+        self.now = ms(time);
+        self.send(Event::Tick(self.now));
+    }
+
+    fn task(&self, job: JobId, seq: u64) -> TaskId {
+        let found =
+            self.names.iter().rev().find(|(id, name)| **name == (job, seq) && self.running.contains_key(id));
+        *found.unwrap_or_else(|| panic!("{job}[{seq}] does not run: {:?}", self.running)).0
+    }
+
+    /// A task's process exits, and its output is at its end.
+    fn exit(&mut self, job: JobId, seq: u64, exit: Exit) {
+        let task = self.task(job, seq);
+        self.send(Event::Drained(task));
+        self.send(Event::Exited { task, stage: 0, exit });
+        self.send(Event::GroupGone(task));
+    }
+
+    fn code(&mut self, job: JobId, seq: u64, code: u8) {
+        self.exit(job, seq, Exit::Code(code));
+    }
+
+    fn outcomes(&self) -> Vec<(JobId, u64, Outcome)> {
+        let mut outcomes = self.ended.clone();
+        outcomes.sort_by_key(|(job, seq, _)| (*job, *seq));
+        outcomes
+    }
+
+    fn skipped(&self) -> Vec<JobId> {
+        let skip = |event: &RunEvent| match event {
+            RunEvent::JobSkipped { job, .. } => Some(*job),
+            _ => None,
+        };
+        self.told.iter().filter_map(skip).collect()
+    }
+}

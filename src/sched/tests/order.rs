@@ -1,0 +1,152 @@
+//! What starts when, what follows on what, and how it ends.
+
+use super::*;
+
+#[test]
+fn a_pool_is_kept_full_in_the_order_of_items() {
+    let mut world = World::new(vec![job("a")], 2, &[3]);
+    assert_eq!(world.started, [(0, 1), (0, 2)]);
+    world.code(0, 2, 0);
+    assert_eq!(world.started.last(), Some(&(0, 3)));
+    world.code(0, 1, 0);
+    world.code(0, 3, 0);
+    assert!(world.finished);
+    assert_eq!(world.most_at_once, 2);
+    assert_eq!(world.supervisor.verdict(), Verdict::Code(0));
+}
+
+#[test]
+fn a_job_has_a_pool_within_the_runs() {
+    let mut one = job("one");
+    one.pool = 1;
+    let world = World::new(vec![one, job("b")], 3, &[5, 5]);
+    assert_eq!(world.started, [(0, 1), (1, 1), (1, 2)]);
+}
+
+#[test]
+fn the_status_is_that_of_the_first_failure_in_order_not_in_time() {
+    let mut world = World::new(vec![job("a"), job("b")], 9, &[2, 1]);
+    world.code(1, 1, 9);
+    world.code(0, 2, 3);
+    world.code(0, 1, 0);
+    assert_eq!(world.supervisor.verdict(), Verdict::Code(3));
+}
+
+#[test]
+fn exited_is_not_drained() {
+    let mut world = World::new(vec![job("a")], 1, &[1]);
+    let task = world.task(0, 1);
+    world.send(Event::Exited { task, stage: 0, exit: Exit::Code(0) });
+    assert!(world.ended.is_empty(), "its output is not at its end");
+    world.at(199);
+    assert!(world.ended.is_empty());
+    world.at(200);
+    assert_eq!(world.outcomes(), [(0, 1, Outcome::Ok)], "a leftover does not hold it for ever");
+    assert!(world.finished);
+}
+
+#[test]
+fn retries_come_after_their_delay_and_the_last_outcome_counts() {
+    let mut a = job("a");
+    a.retries.count = 2;
+    a.retries.delay = RetryDelay { first: ms(100), factor: 2.0, max: ms(1000), jitter: false };
+    let mut world = World::new(vec![a], 1, &[1]);
+    world.code(0, 1, 7);
+    assert!(world.running.is_empty());
+    world.at(99);
+    assert!(world.running.is_empty());
+    world.at(100);
+    world.code(0, 1, 7);
+    world.at(299);
+    assert!(world.running.is_empty());
+    world.at(300);
+    world.code(0, 1, 8);
+    assert_eq!(world.outcomes(), [(0, 1, Outcome::Failed(8))]);
+    assert_eq!(world.started.len(), 3);
+}
+
+#[test]
+fn a_retry_gives_its_slot_back() {
+    let mut a = job("a");
+    a.retries.count = 1;
+    a.retries.delay.first = ms(1000);
+    let mut world = World::new(vec![a], 1, &[2]);
+    world.code(0, 1, 1);
+    assert_eq!(world.started, [(0, 1), (0, 2)]);
+}
+
+#[test]
+fn what_could_not_be_executed_is_not_tried_again() {
+    let mut a = job("a");
+    a.retries.count = 3;
+    let mut world = World::new(vec![a], 1, &[1]);
+    let failure = Arc::new(StartFailure { code: 127, why: "not found".into() });
+    let task = world.task(0, 1);
+    world.send(Event::NotStarted { task, started: 0, failure: Arc::clone(&failure) });
+    assert_eq!(world.outcomes(), [(0, 1, Outcome::NotStarted(failure))]);
+    assert_eq!(world.supervisor.verdict(), Verdict::Code(127));
+}
+
+#[test]
+fn after_opens_when_all_conditions_hold_and_skips_when_one_cannot() {
+    let after = |job, when| After { job, stage: 0, when };
+    let (mut on_ok, mut on_failure, mut on_exit, mut chain) = (job("c"), job("d"), job("e"), job("f"));
+    on_ok.after = vec![after(0, When::Success), after(1, When::Success)];
+    on_failure.after = vec![after(1, When::Failure)];
+    on_exit.after = vec![after(2, When::Exit)];
+    chain.after = vec![after(2, When::Failure)];
+    let jobs = vec![job("a"), job("b"), on_ok, on_failure, on_exit, chain];
+    let mut world = World::new(jobs, 9, &[1; 6]);
+    assert_eq!(world.started, [(0, 1), (1, 1)]);
+    world.code(0, 1, 0);
+    assert_eq!(world.started.len(), 2);
+    world.code(1, 1, 1);
+    assert_eq!(world.skipped(), [2]);
+    let mut more = world.started[2..].to_vec();
+    more.sort();
+    assert_eq!(more, [(3, 1), (4, 1), (5, 1)], "skipped because of a failure counts as a failure");
+}
+
+#[test]
+fn a_condition_on_the_middle_of_a_pipeline_asks_for_that_stage() {
+    let mut pipe = job("p");
+    pipe.stages = vec![stage("first"), stage("p")];
+    let after = |stage, when| vec![After { job: 0, stage, when }];
+    let (mut first_ok, mut whole_ok) = (job("x"), job("y"));
+    first_ok.after = after(0, When::Success);
+    whole_ok.after = after(1, When::Success);
+    let mut world = World::new(vec![pipe, first_ok, whole_ok], 9, &[1; 3]);
+    let task = world.task(0, 1);
+    world.send(Event::Exited { task, stage: 0, exit: Exit::Code(0) });
+    world.send(Event::Exited { task, stage: 1, exit: Exit::Code(4) });
+    world.send(Event::Drained(task));
+    assert_eq!(world.started.last(), Some(&(1, 1)));
+    assert_eq!(world.skipped(), [2]);
+}
+
+#[test]
+fn the_last_task_and_the_only_one_flow_live() {
+    let mut world = World::new(vec![job("a")], 2, &[2]);
+    assert_eq!(world.live, None);
+    world.code(0, 1, 0);
+    assert_eq!(world.live, Some(world.task(0, 2)));
+
+    let world = World::new(vec![job("a")], 1, &[9]);
+    assert_eq!(world.live, Some(world.task(0, 1)), "with a pool of one nothing else can print");
+
+    let mut retried = job("a");
+    retried.retries.count = 1;
+    let world = World::new(vec![retried], 2, &[1]);
+    assert_eq!(world.live, None, "another attempt may follow");
+}
+
+#[test]
+fn nothing_starts_while_output_is_held() {
+    let mut world = World::new(vec![job("a")], 1, &[2]);
+    world.supervisor.hold(world.now, true, &mut Vec::new());
+    world.code(0, 1, 0);
+    assert_eq!(world.started.len(), 1);
+    let mut actions = Vec::new();
+    world.supervisor.hold(world.now, false, &mut actions);
+    assert!(actions.iter().any(|action| matches!(action, Action::Start { .. })));
+}

@@ -1,0 +1,301 @@
+//! Whatever happens, in whatever order.
+
+use proptest::prelude::*;
+
+use super::super::task::Role;
+use super::*;
+
+#[derive(Debug, Clone)]
+enum Step {
+    Exit { which: usize, code: u8 },
+    Die { which: usize },
+    Linger { which: usize },
+    NotStarted { which: usize },
+    Fault { which: usize },
+    InputEnded { which: usize },
+    Blocked { which: usize, blocked: bool },
+    Answer { which: usize, count: usize, fails: bool },
+    WorkerEnds { which: usize, exit: Exit },
+    WorkerNotStarted { which: usize },
+    WorkerCloses { which: usize },
+    NotGiven { which: usize },
+    Hold(bool),
+    Wait(u64),
+    Signal(i32),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let which = || 0..8usize;
+    let exit = || {
+        prop_oneof![Just(Exit::Code(0)), Just(Exit::Code(1)), Just(Exit::Signal(9)), Just(Exit::Signal(13))]
+    };
+    prop_oneof![
+        9 => (which(), prop_oneof![3 => Just(0u8), 1 => 1..=3u8])
+            .prop_map(|(which, code)| Step::Exit { which, code }),
+        1 => which().prop_map(|which| Step::Die { which }),
+        1 => which().prop_map(|which| Step::Linger { which }),
+        1 => which().prop_map(|which| Step::NotStarted { which }),
+        1 => which().prop_map(|which| Step::Fault { which }),
+        1 => which().prop_map(|which| Step::InputEnded { which }),
+        2 => (which(), any::<bool>()).prop_map(|(which, blocked)| Step::Blocked { which, blocked }),
+        9 => (which(), 1..4usize, prop::bool::weighted(0.1))
+            .prop_map(|(which, count, fails)| Step::Answer { which, count, fails }),
+        2 => (which(), exit()).prop_map(|(which, exit)| Step::WorkerEnds { which, exit }),
+        1 => which().prop_map(|which| Step::WorkerNotStarted { which }),
+        1 => which().prop_map(|which| Step::WorkerCloses { which }),
+        1 => which().prop_map(|which| Step::NotGiven { which }),
+        1 => any::<bool>().prop_map(Step::Hold),
+        3 => (1..400u64).prop_map(Step::Wait),
+        1 => prop_oneof![6 => Just(0), 1 => Just(INT), 1 => Just(TERM)].prop_map(Step::Signal),
+    ]
+}
+
+#[derive(Debug, Clone)]
+enum Kind {
+    Plain,
+    /// Takes the items of the job before it.
+    Follower,
+    /// Takes no slot.
+    Reader {
+        daemon: bool,
+    },
+}
+
+fn kind() -> impl Strategy<Value = Kind> {
+    prop_oneof![
+        3 => Just(Kind::Plain),
+        2 => Just(Kind::Follower),
+        1 => any::<bool>().prop_map(|daemon| Kind::Reader { daemon }),
+    ]
+}
+
+prop_compose! {
+    fn any_worker()(ahead in 1..4usize, max_tasks in prop::option::of(1..4u64)) -> plan::Worker {
+        plan::Worker { reply: plan::Reply::Line, fail: None, ahead, max_tasks, init: Vec::new() }
+    }
+}
+
+prop_compose! {
+    fn any_job(earlier: usize)(
+        pool in 1..3usize,
+        timeout in prop::option::of(50..500u64),
+        retries in 0..3u32,
+        grace in 0..300u64,
+        after in prop::collection::vec((0..earlier.max(1), 0..3u8), 0..if earlier == 0 { 1 } else { 3 }),
+        kind in kind(),
+        worker in prop::option::of(any_worker()),
+        (on_success, on_failure) in any::<(bool, bool)>(),
+        halt in prop::option::weighted(0.1, (any::<bool>(), 1..3u64)),
+        writes in any::<bool>(),
+    ) -> plan::Job {
+        let mut job = job("j");
+        job.pool = pool;
+        job.timeout = timeout.map(ms);
+        job.retries.count = retries;
+        job.retries.delay.first = ms(grace);
+        job.grace = ms(grace);
+        job.worker = worker;
+        job.halt = halt.map(|(now, limit)| Halt { now, on: HaltOn::Fail, limit: HaltLimit::Count(limit) });
+        let hook = || plan::Hook { stage: stage("hook") };
+        job.on_success = on_success.then(hook);
+        job.on_failure = on_failure.then(hook);
+        if writes {
+            job.stages[0].stdout = Output::Queue { queue: 0, show: false };
+        }
+        match kind {
+            Kind::Follower if earlier > 0 => job.items = Items::Of(earlier - 1),
+            Kind::Reader { daemon } => (job.slotless, job.daemon) = (true, daemon && job.worker.is_none()),
+            _ => {}
+        }
+        let mut seen = BTreeSet::new();
+        for (other, when) in after {
+            if earlier > 0 && seen.insert(other) && !matches!(job.items, Items::Of(_)) {
+                let when = [When::Success, When::Failure, When::Exit][when as usize];
+                job.after.push(After { job: other, stage: 0, when });
+            }
+        }
+        job
+    }
+}
+
+fn any_jobs() -> impl Strategy<Value = Vec<plan::Job>> {
+    (any_job(0), any_job(1), any_job(2), any_job(3)).prop_map(|(a, b, c, d)| vec![a, b, c, d])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
+
+    /// Whatever happens in whatever order: pools are kept, every task ends exactly once, no task is with two
+    /// workers, and the run comes to its end.
+    #[test]
+    fn every_task_ends_once_and_the_run_comes_to_rest(
+        jobs in any_jobs(),
+        pool in 1..4usize,
+        items in prop::collection::vec(0..6u64, 4),
+        steps in prop::collection::vec(step(), 0..80),
+    ) {
+        let queues = vec![queue("q", &[0, 1], &[3])];
+        let plan = Plan { jobs, queues, pool, halt: None, status: StatusMode::First, rerun: None };
+        let mut world = World::of(plan.clone(), &items);
+        for step in steps {
+            drive(&mut world, step);
+            check(&world, &plan);
+        }
+        drive(&mut world, Step::Hold(false));
+        for _ in 0..10_000 {
+            if world.finished {
+                break;
+            }
+            settle(&mut world);
+        }
+        prop_assert!(world.finished, "still running: {:?} {:?}", world.running, world.workers);
+        let mut ended: Vec<_> = world.ended.iter().map(|(job, seq, _)| (*job, *seq)).collect();
+        let count = ended.len();
+        ended.sort();
+        ended.dedup();
+        prop_assert_eq!(ended.len(), count, "a task ended twice");
+        prop_assert_eq!(world.names.values().collect::<BTreeSet<_>>().len(), count);
+        prop_assert!(world.supervisor.due().is_none());
+        prop_assert!(world.supervisor.tasks.is_empty() && world.supervisor.slots.taken() == 0);
+        prop_assert!(world.workers.is_empty());
+        let failed = world.ended.iter().filter(|(.., outcome)| outcome.is_failure()).count();
+        let whole = world.told.iter().filter(|event| matches!(event, RunEvent::JobFailed { .. })).count();
+        prop_assert_eq!(world.supervisor.tally.failed, (failed + whole) as u64);
+    }
+}
+
+/// What holds at any time.
+fn check(world: &World, plan: &Plan) {
+    let mut slotted = 0;
+    let mut processes = vec![0; plan.jobs.len()];
+    let mut given: Vec<TaskId> = Vec::new();
+    for (_, task, _) in world.supervisor.tasks.iter() {
+        let job = &plan.jobs[task.job];
+        if let Some(slot) = task.slot {
+            assert_eq!(slot.run.is_none(), job.slotless);
+            slotted += usize::from(slot.run.is_some());
+            processes[task.job] += 1;
+        }
+        assert!(task.attempt <= job.retries.count + 1);
+        if let (Role::Worker(crew), Some(worker)) = (&task.role, &job.worker) {
+            assert!(crew.given.len() <= worker.ahead);
+            assert!(worker.max_tasks.is_none_or(|most| crew.taken <= most));
+            given.extend(&crew.given);
+        }
+    }
+    assert!(slotted <= plan.pool);
+    assert_eq!(slotted, world.supervisor.slots.taken());
+    for (job, count) in processes.iter().enumerate() {
+        assert!(*count <= plan.jobs[job].pool);
+        assert_eq!(*count, world.supervisor.jobs.get(job).running);
+    }
+    let count = given.len();
+    given.sort();
+    given.dedup();
+    assert_eq!(given.len(), count, "a task is with two workers");
+}
+
+/// Brings everything on towards its end.
+fn settle(world: &mut World) {
+    drive(world, Step::Wait(400));
+    drive(world, Step::Exit { which: 0, code: 0 });
+    for worker in world.workers.keys().copied().collect::<Vec<_>>() {
+        if world.supervisor.oldest(worker).is_some() {
+            world.answer(worker, 1, None);
+        } else if world.workers.get(&worker).is_some_and(|done| is_told_to_end(done)) {
+            world.end_worker(worker, Exit::Code(0));
+        }
+    }
+}
+
+fn is_told_to_end(done: &[Action]) -> bool {
+    !done.iter().all(|action| matches!(action, Action::Give { .. }))
+}
+
+fn drive(world: &mut World, step: Step) {
+    let pick =
+        |world: &World, which: usize| world.running.keys().nth(which % world.running.len().max(1)).copied();
+    let worker =
+        |world: &World, which: usize| world.workers.keys().nth(which % world.workers.len().max(1)).copied();
+    let exit = |world: &mut World, which, exit| {
+        if let Some(task) = pick(world, which) {
+            world.send(Event::Drained(task));
+            world.send(Event::Exited { task, stage: 0, exit });
+            world.send(Event::GroupGone(task));
+        }
+    };
+    let failure = || Arc::new(crate::event::StartFailure { code: 127, why: String::new() });
+    match step {
+        Step::Exit { which, code } => exit(world, which, Exit::Code(code)),
+        Step::Die { which } => exit(world, which, Exit::Signal(9)),
+        Step::Linger { which } => {
+            if let Some(task) = pick(world, which) {
+                world.send(Event::Exited { task, stage: 0, exit: Exit::Code(0) });
+            }
+        }
+        Step::NotStarted { which } => {
+            // Only a start that is fresh can fail; a made-up one does as well as any.
+            if let Some(task) = pick(world, which)
+                && world.running[&task].is_empty()
+            {
+                world.send(Event::NotStarted { task, started: 0, failure: failure() });
+            }
+        }
+        Step::Fault { which } => {
+            if let Some(task) = pick(world, which) {
+                world.send(Event::Fault { task, why: "fault".into() });
+            }
+        }
+        Step::InputEnded { which } => {
+            if let Some(task) = pick(world, which) {
+                world.send(Event::InputEnded(task));
+            }
+        }
+        Step::Blocked { which, blocked } => {
+            if let Some(task) = pick(world, which).or(worker(world, which)) {
+                world.send(Event::Blocked { task, blocked });
+            }
+        }
+        Step::Answer { which, count, fails } => {
+            if let Some(id) = worker(world, which) {
+                world.answer(id, count, fails.then_some("no"));
+            }
+        }
+        Step::WorkerEnds { which, exit } => {
+            if let Some(id) = worker(world, which) {
+                world.end_worker(id, exit);
+            }
+        }
+        Step::WorkerNotStarted { which } => {
+            if let Some(task) = worker(world, which)
+                && !is_told_to_end(&world.workers[&task])
+                && world.supervisor.tasks.crew(task).is_some_and(|crew| crew.answers == 0)
+            {
+                world.send(Event::NotStarted { task, started: 0, failure: failure() });
+            }
+        }
+        Step::WorkerCloses { which } => {
+            if let Some(id) = worker(world, which) {
+                world.send(Event::Drained(id));
+            }
+        }
+        Step::NotGiven { which } => {
+            if let Some(task) = worker(world, which).and_then(|id| world.supervisor.oldest(id)) {
+                world.send(Event::NotStarted { task, started: 0, failure: failure() });
+            }
+        }
+        Step::Hold(held) => {
+            let mut actions = Vec::new();
+            world.supervisor.hold(world.now, held, &mut actions);
+            let mut events = VecDeque::new();
+            world.apply_all(actions, &mut events);
+            events.into_iter().for_each(|event| world.send(event));
+        }
+        Step::Wait(time) => {
+            world.now += ms(time);
+            world.send(Event::Tick(world.now));
+        }
+        Step::Signal(0) => {}
+        Step::Signal(signal) => world.send(Event::Signal(signal)),
+    }
+}

@@ -1,0 +1,283 @@
+//! Workers: processes that live on, what they are given, and what they answer. Pure.
+//!
+//! A worker is an entity beside the tasks, with the same life; the tasks that it was given are
+//! [`State::With`] it until they are answered, or until it has ended: then its oldest counts the attempt, and
+//! those behind it go back to the front in their order ([`lost`](super::lost)). What is done for each answer takes no memory and looks
+//! nothing up in a tree; deadlines are looked at when they fire.
+
+use std::sync::Arc;
+
+use super::job::Source;
+use super::stop::Reason;
+use super::task::{Crew, Role, State, TaskId};
+use super::{Action, DRAIN, JobId, Mode, Supervisor};
+use crate::event::{Outcome, Time};
+use crate::plan::Worker;
+
+impl Supervisor {
+    /// The task that the worker must answer next; none of one that is being stopped.
+    pub fn oldest(&self, worker: TaskId) -> Option<TaskId> {
+        if !self.tasks.contains(worker) {
+            return None;
+        }
+        match self.tasks.state(worker) {
+            State::Running { .. } | State::Draining { reason: None, .. } => {
+                self.tasks.crew(worker)?.given.front().copied()
+            }
+            _ => None,
+        }
+    }
+
+    /// The worker answered its oldest task; `failure`: what is wrong with the answer. `None`: it has no task, so
+    /// nobody asked. [`Event::Answers`](super::Event::Answers) follows when all that was read has been counted.
+    pub fn answered(
+        &mut self,
+        now: Time,
+        worker: TaskId,
+        failure: Option<Arc<str>>,
+        actions: &mut Vec<Action>,
+    ) -> Option<TaskId> {
+        let task = self.oldest(worker)?;
+        let crew = self.tasks.crew_mut(worker)?;
+        crew.given.pop_front();
+        crew.answers += 1;
+        crew.since = now;
+        let job = self.tasks.get(worker).job;
+        let workers = &mut self.jobs.get_mut(job).crew;
+        workers.answered = true;
+        self.jobs.stir(job);
+        let outcome = failure.map_or(Outcome::Ok, Outcome::Fault);
+        self.conclude(now, task, outcome, actions);
+        Some(task)
+    }
+
+    fn worker_plan(&self, job: JobId) -> &Worker {
+        match &self.plan.jobs[job].worker {
+            Some(worker) => worker,
+            None => unreachable!("{job} has no workers"),
+        }
+    }
+
+    // ---- giving out --------------------------------------------------------------------------------------
+
+    /// So many tasks the worker can be given beside those that it has.
+    fn room(&self, worker: TaskId) -> usize {
+        let State::Running { drained: false, .. } = self.tasks.state(worker) else { return 0 };
+        let Some(crew) = self.tasks.crew(worker).filter(|crew| !crew.retired) else { return 0 };
+        let plan = self.worker_plan(self.tasks.get(worker).job);
+        let left = plan.max_tasks.map_or(u64::MAX, |most| most.saturating_sub(crew.taken));
+        plan.ahead.saturating_sub(crew.given.len()).min(usize::try_from(left).unwrap_or(usize::MAX))
+    }
+
+    /// Hooks don't pile up behind workers that are faster.
+    fn may_give(&self, job: JobId) -> bool {
+        let crew = &self.jobs.get(job).crew;
+        crew.hooks <= crew.ids.len().max(1)
+    }
+
+    /// Gives one task to each idle worker. Whether a new one is wanted is known then.
+    pub(super) fn offer_to_idle(&mut self, now: Time, actions: &mut Vec<Action>) {
+        for at in 0..self.jobs.stirred.len() {
+            let job = self.jobs.stirred[at];
+            for at in 0..self.jobs.get(job).crew.ids.len() {
+                let worker = self.jobs.get(job).crew.ids[at];
+                let idle = self.tasks.crew(worker).is_some_and(|crew| crew.given.is_empty());
+                if idle && self.may_give(job) && self.room(worker) > 0 {
+                    self.give(now, worker, actions);
+                }
+            }
+            self.note_worker_wanted(job);
+        }
+    }
+
+    fn note_worker_wanted(&mut self, job: JobId) {
+        let state = self.jobs.get(job);
+        let plan = &self.plan.jobs[job];
+        let wanted = !state.ready.is_empty() && state.running < plan.pool && self.may_give(job);
+        self.startable.set(self.jobs.order.rank(job), plan.slotless, wanted);
+    }
+
+    /// Gives the oldest ready task to the worker, if there is one.
+    fn give(&mut self, now: Time, worker: TaskId, actions: &mut Vec<Action>) {
+        let job = self.tasks.get(worker).job;
+        let Some(task) = self.jobs.get_mut(job).ready.pop_front() else { return };
+        let before = match self.tasks.state(task) {
+            State::Ready(before) => before.clone(),
+            state => unreachable!("{task:?} is ready, not {state:?}"),
+        };
+        self.tasks.set(task, State::With { worker, before });
+        let given = self.tasks.get_mut(task);
+        given.attempt += 1;
+        let attempt = given.attempt;
+        if let Some(crew) = self.tasks.crew_mut(worker) {
+            if crew.given.is_empty() {
+                crew.since = now;
+            }
+            crew.given.push_back(task);
+            crew.taken += 1;
+        }
+        actions.push(Action::Give { worker, task, attempt });
+        if let (State::Running { live, drained, deadline: None }, Some(timeout)) =
+            (self.tasks.state(worker).clone(), self.plan.jobs[job].timeout)
+        {
+            self.tasks.set(worker, State::Running { live, drained, deadline: Some(now + timeout) });
+        }
+    }
+
+    pub(super) fn start_worker(&mut self, now: Time, job: JobId, actions: &mut Vec<Action>) {
+        let crew = &mut self.jobs.get_mut(job).crew;
+        crew.started += 1;
+        let number = crew.started;
+        let slot = self.take_slot(job);
+        let worker = self.tasks.add(job, number, Role::Worker(Crew::default()));
+        let state = self.jobs.get_mut(job);
+        state.active += 1;
+        state.crew.ids.push(worker);
+        let process = self.tasks.get_mut(worker);
+        process.slot = Some(slot);
+        process.exits.push(None);
+        self.tasks.set(worker, State::Running { live: 1, drained: false, deadline: None });
+        actions.push(Action::StartWorker { worker, job, slot: slot.number() });
+        self.give(now, worker, actions);
+        self.jobs.stir(job);
+        self.note_worker_wanted(job);
+    }
+
+    /// What is still ready goes to those that have least; then more is asked for.
+    pub(super) fn offer_ahead(&mut self, now: Time, actions: &mut Vec<Action>) {
+        for at in 0..self.jobs.stirred.len() {
+            let job = self.jobs.stirred[at];
+            while !self.jobs.get(job).ready.is_empty()
+                && self.may_give(job)
+                && let Some((worker, most)) = self.least_busy(job)
+            {
+                for _ in 0..most {
+                    self.give(now, worker, actions);
+                }
+            }
+            let state = self.jobs.get(job);
+            if self.may_give(job) {
+                let ahead = self.worker_plan(job).ahead;
+                let room: usize = state.crew.ids.iter().map(|worker| self.room(*worker)).sum();
+                let most = room.saturating_add(ahead).saturating_sub(state.ready.len());
+                self.pull_most(job, most, actions);
+            }
+        }
+    }
+
+    /// The worker with the fewest tasks that has room, and how many it can have until it has more than another.
+    fn least_busy(&self, job: JobId) -> Option<(TaskId, usize)> {
+        let mut least: Option<(usize, TaskId, usize)> = None;
+        let mut next = usize::MAX;
+        for &worker in &self.jobs.get(job).crew.ids {
+            let room = self.room(worker);
+            if room == 0 {
+                continue;
+            }
+            let busy = self.tasks.crew(worker).map_or(0, |crew| crew.given.len());
+            if least.is_none_or(|(least, ..)| busy < least) {
+                next = least.map_or(next, |(least, ..)| least);
+                least = Some((busy, worker, room));
+            } else {
+                next = next.min(busy);
+            }
+        }
+        let (busy, worker, room) = least?;
+        Some((worker, room.min(next.saturating_sub(busy).saturating_add(1))))
+    }
+
+    // ---- ends --------------------------------------------------------------------------------------------
+
+    /// Nothing is left for the workers of a job, or one of them has had its share: the end of its input.
+    pub(super) fn retire_done(&mut self, now: Time, actions: &mut Vec<Action>) {
+        for at in 0..self.jobs.stirred.len() {
+            let job = self.jobs.stirred[at];
+            let state = self.jobs.get(job);
+            let left = state.active - state.crew.ids.len() - state.crew.hooks;
+            let all = state.source == Source::Ended && left == 0;
+            let most = self.worker_plan(job).max_tasks.unwrap_or(u64::MAX);
+            for at in 0..state.crew.ids.len() {
+                let worker = self.jobs.get(job).crew.ids[at];
+                let Some(crew) = self.tasks.crew(worker) else { continue };
+                if crew.given.is_empty() && (all || crew.taken >= most) {
+                    self.retire(now, worker, actions);
+                }
+            }
+        }
+        if self.held && self.mode == Mode::Going {
+            return; // Their tasks are given out later.
+        }
+        while let Some(job) = self.jobs.stirred.pop() {
+            self.jobs.get_mut(job).crew.stirred = false;
+        }
+    }
+
+    /// A worker that waits for items that may be long in coming gives its slot to who can use it: its items may
+    /// even depend on that.
+    pub(super) fn retire_idle(&mut self, now: Time, actions: &mut Vec<Action>) {
+        if self.startable.slotted.is_empty() || self.slots.free() {
+            return;
+        }
+        let mut idle = None;
+        for (job, plan) in self.plan.jobs.iter().enumerate() {
+            let state = self.jobs.get(job);
+            if plan.slotless || plan.worker.is_none() {
+                continue;
+            }
+            let waits = state.source == Source::Waiting && state.ready.is_empty();
+            for &worker in &state.crew.ids {
+                let Some(crew) = self.tasks.crew(worker) else { continue };
+                if crew.retired {
+                    return; // Its slot will be free.
+                }
+                if waits && crew.given.is_empty() {
+                    idle = idle.or(Some(worker));
+                }
+            }
+        }
+        if let Some(worker) = idle {
+            self.retire(now, worker, actions);
+        }
+    }
+
+    fn retire(&mut self, now: Time, worker: TaskId, actions: &mut Vec<Action>) {
+        let grace = self.plan.jobs[self.tasks.get(worker).job].grace;
+        let State::Running { live, drained, .. } = *self.tasks.state(worker) else { return };
+        let Some(crew) = self.tasks.crew_mut(worker) else { return };
+        if !std::mem::replace(&mut crew.retired, true) {
+            self.tasks.set(worker, State::Running { live, drained, deadline: Some(now + grace) });
+            actions.push(Action::EndInput { worker });
+        }
+    }
+
+    /// What to do with a worker whose deadline is over. That was set for a task which may have been answered long
+    /// ago: then it is set anew.
+    pub(super) fn why_worker_due(&mut self, now: Time, until: Time, worker: TaskId) -> Option<Reason> {
+        let State::Running { live, drained, .. } = *self.tasks.state(worker) else { return None };
+        let crew = self.tasks.crew(worker)?;
+        if crew.retired {
+            return Some(Reason::Finished);
+        }
+        if drained {
+            return Some(Reason::Mute);
+        }
+        let timeout = self.plan.jobs[self.tasks.get(worker).job].timeout;
+        let deadline = match timeout {
+            Some(timeout) if !crew.given.is_empty() => Some(crew.since + timeout),
+            _ => None,
+        };
+        if deadline.is_some_and(|deadline| deadline <= until.min(now)) {
+            return Some(Reason::Timeout);
+        }
+        self.tasks.set(worker, State::Running { live, drained, deadline });
+        None
+    }
+
+    /// It can't answer any more; its exit should follow at once.
+    pub(super) fn worker_drained(&mut self, now: Time, worker: TaskId) {
+        let State::Running { live, deadline, .. } = *self.tasks.state(worker) else { return };
+        let retired = self.tasks.crew(worker).is_some_and(|crew| crew.retired);
+        let deadline = if retired { deadline } else { Some(now + DRAIN) };
+        self.tasks.set(worker, State::Running { live, drained: true, deadline });
+    }
+}
