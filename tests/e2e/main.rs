@@ -12,6 +12,7 @@ mod dialogue;
 mod duplex;
 mod exec;
 mod exec_pipe;
+mod exec_worker;
 mod files;
 mod halt;
 mod hooks;
