@@ -229,7 +229,7 @@ impl Cutter {
         if self.chunk.is_empty() {
             self.chunk = self.chunks.take(self.size);
         }
-        if self.chunk.len() - self.filled < self.most / 2 {
+        if self.chunk.len() - self.filled < self.most.div_ceil(2) {
             let double = 2 * self.chunk.len();
             self.chunk.resize(double.max(self.filled + self.most), 0);
         }
@@ -386,6 +386,7 @@ impl Cutter {
     fn next_unit(&mut self, start: usize, last: bool) -> Option<usize> {
         let there = &self.chunk[..self.filled];
         let from = self.searched.max(start).min(there.len());
+        let unit = self.unit_end.max(start);
         let (found, searched) = match &self.rule.unit {
             // Blocks without a limit of records jump, and have no need of each line.
             Unit::Ends(_) if !last && self.rule.jumps().is_some() => (None, from),
@@ -398,16 +399,16 @@ impl Cutter {
             }
             Unit::Between { end, start: next } => {
                 let both = [end.as_slice(), next].concat();
-                let from = if end.is_empty() { from.max(start + 1).min(there.len()) } else { from };
+                let from = if end.is_empty() { from.max(unit + 1).min(there.len()) } else { from };
                 let found = memmem::find(&there[from..], &both).map(|at| from + at + end.len());
                 // The beginning that follows is the next unit's own.
                 (found, (there.len() + 1).saturating_sub(both.len()).max(from))
             }
             Unit::Bytes(count) => {
-                let end = self.unit_end.max(start) + count;
+                let end = unit + count;
                 ((end <= there.len()).then_some(end), from)
             }
-            Unit::Starts(regex) => next_start(regex, &there[..self.lines], self.unit_end.max(start), from),
+            Unit::Starts(regex) => next_start(regex, &there[..self.lines], unit, from),
         };
         self.searched = found.unwrap_or(searched);
         found

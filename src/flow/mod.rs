@@ -11,10 +11,14 @@
 pub mod answers;
 pub mod blocks;
 pub mod cut;
+#[cfg(test)]
+mod cut_tests;
 pub mod dialogue;
 pub mod output;
 #[cfg(test)]
 mod output_tests;
 pub mod queue;
+#[cfg(test)]
+mod queue_tests;
 pub mod records;
 pub mod table;

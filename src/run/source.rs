@@ -32,6 +32,9 @@ pub enum Pulled {
     Failed(String),
 }
 
+/// So many items of ended tasks are used again, and none that takes more memory.
+const SPARE: usize = 1024;
+const SPARE_VALUE: usize = 1024;
 /// What `PRUN_…` variables take of the room for arguments, at most.
 const OWN_VARIABLES: usize = 4096;
 
@@ -50,12 +53,14 @@ pub struct Sources {
     sources: Vec<Option<Source>>,
     /// Bytes that arguments and environment of one command may take.
     room: usize,
+    /// What tasks worked on that are over: room for the next ones.
+    spare: Vec<Vec<Item>>,
 }
 
 impl Sources {
     pub fn new(plan: Arc<Plan>, room: usize) -> Sources {
         let sources = plan.jobs.iter().map(|_| None).collect();
-        Sources { plan, sources, room }
+        Sources { plan, sources, room, spare: Vec::new() }
     }
 
     /// What the next task of the job works on.
@@ -70,9 +75,31 @@ impl Sources {
         if let Some(why) = source.failed.take() {
             return Pulled::Failed(why);
         }
-        let pulled = source.next(self.plan.jobs[job].batch, queues);
+        let batch = self.plan.jobs[job].batch;
+        if batch == Batch::One
+            && let Some(mut items) = self.spare.pop()
+        {
+            source.asked = false;
+            if source.refill(&mut items[0].columns[0]) {
+                return Pulled::Items(items, Arc::clone(&source.names));
+            }
+            self.spare.push(items);
+        }
+        let pulled = source.next(batch, queues);
         source.asked = matches!(pulled, Pulled::Wait);
         pulled
+    }
+
+    /// A task that worked on these is over. Where tasks are many and short, getting fresh memory for each would cost
+    /// more than all else.
+    pub fn give_back(&mut self, items: Vec<Item>) {
+        if let [Item { columns }] = &items[..]
+            && let [value] = &columns[..]
+            && value.capacity() <= SPARE_VALUE
+            && self.spare.len() < SPARE
+        {
+            self.spare.push(items);
+        }
     }
 
     /// The last pull was told to wait.
@@ -246,6 +273,14 @@ impl Source {
                 Ok(Next::End) => return self.full(),
                 Err(why) => return Pulled::Failed(why),
             }
+        }
+    }
+
+    /// Puts the next item in the place of one that was, if it is a record that was read.
+    fn refill(&mut self, value: &mut Vec<u8>) -> bool {
+        match &mut self.kind {
+            Kind::Stream(stream) if self.fit.is_none() && self.left_over.is_none() => stream.refill(value),
+            _ => false,
         }
     }
 

@@ -45,9 +45,23 @@ impl Stream {
         Ok(Box::new(Stream { input, name, form, chunk: Vec::new(), failure: None, ended: false }))
     }
 
-    pub fn next(&mut self, names: &mut Arc<[String]>) -> Result<Next, String> {
-        // More than the next item, as far as it is there: so the end, and with it the total, is known early.
+    /// The next item in place of an old one, if it is there: a record of one column.
+    pub fn refill(&mut self, value: &mut Vec<u8>) -> bool {
+        self.read_ahead();
+        let Form::Records(splitter) = &mut self.form else { return false };
+        let Some(record) = splitter.next_record() else { return false };
+        value.clear();
+        value.extend_from_slice(record);
+        true
+    }
+
+    /// More than the next item, as far as it is there: so the end, and with it the total, is known early.
+    fn read_ahead(&mut self) {
         while !self.ended && self.form.pending() < AHEAD && self.read() {}
+    }
+
+    pub fn next(&mut self, names: &mut Arc<[String]>) -> Result<Next, String> {
+        self.read_ahead();
         loop {
             if let Some(columns) = self.form.next() {
                 if let Form::Table { header, .. } = &mut self.form

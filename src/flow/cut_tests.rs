@@ -1,0 +1,178 @@
+use std::rc::Rc;
+
+use proptest::prelude::*;
+use regex::bytes::RegexBuilder;
+
+use super::cut::*;
+
+fn rule(unit: Unit, per_record: usize, block: Option<Block>) -> Rule {
+    Rule { unit, per_record, block }
+}
+
+fn ends(end: &str) -> Unit {
+    Unit::Ends(end.as_bytes().to_vec())
+}
+
+fn starts(pattern: &str) -> Unit {
+    let regex = RegexBuilder::new(pattern).multi_line(true).unicode(false).build();
+    Unit::Starts(regex.expect("the pattern is one"))
+}
+
+fn between(end: &str, start: &str) -> Unit {
+    Unit::Between { end: end.as_bytes().to_vec(), start: start.as_bytes().to_vec() }
+}
+
+/// What comes of pieces of at most these sizes, in turn; each record by itself.
+fn cut(rule: &Rule, text: &[u8], sizes: &[usize], most: usize, whole: bool) -> Vec<String> {
+    let mut cutter = Cutter::new(Rc::new(rule.clone()), most);
+    let mut out = Vec::new();
+    let (mut rest, mut sizes) = (text, sizes.iter().cycle());
+    while !rest.is_empty() {
+        let space = cutter.space();
+        assert!(!space.is_empty() && space.len() <= most);
+        let count = rest.len().min(space.len()).min(*sizes.next().unwrap_or(&most)).max(1);
+        space[..count].copy_from_slice(&rest[..count]);
+        cutter.filled(count, &mut out);
+        rest = &rest[count..];
+    }
+    cutter.end(whole, &mut out);
+    let mut records = Vec::new();
+    for mut batch in out {
+        while batch.records > 0 {
+            let one = batch.split_off_front(1, rule.separator());
+            assert_eq!(one.records, 1);
+            records.push(String::from_utf8_lossy(one.span.bytes().expect("bytes")).into_owned());
+        }
+    }
+    records
+}
+
+#[track_caller]
+fn check(rule: &Rule, text: &str, whole: bool, expected: &[&str]) {
+    for most in [1, 2, 3, 5, 64] {
+        assert_eq!(cut(rule, text.as_bytes(), &[most], most, whole), expected, "{text:?} by {most}");
+    }
+}
+
+#[test]
+fn records_that_end_with_something() {
+    check(&rule(ends("\n"), 1, None), "a\n\nbc", true, &["a\n", "\n", "bc\n"]);
+    check(&rule(ends("\n"), 1, None), "a\n\nbc", false, &["a\n", "\n"]);
+    check(&rule(ends("--"), 1, None), "a--b---c", true, &["a--", "b--", "-c--"]);
+    check(&rule(ends("\n"), 2, None), "a\nb\nc\nd", true, &["a\nb\n", "c\nd\n"]);
+    check(&rule(ends("\n"), 2, None), "a\nb\nc\nd", false, &["a\nb\n", "c\n"]);
+    check(&rule(ends("\n"), 1, None), "", true, &[]);
+}
+
+#[test]
+fn records_that_begin_with_something() {
+    check(&rule(starts("^>"), 1, None), ">a\nx\n>b\n>c", true, &[">a\nx\n", ">b\n", ">c"]);
+    check(&rule(starts("^>"), 1, None), "head\n>a\n>b\n", true, &["head\n", ">a\n", ">b\n"]);
+    check(&rule(starts("^>"), 1, None), ">a\n>b\nx", false, &[">a\n"]);
+    check(&rule(starts("^>"), 2, None), ">a\n>b\n>c\n", true, &[">a\n>b\n", ">c\n"]);
+    check(&rule(starts(r"\n\n"), 1, None), "a\n\nb\nc\n\nd", true, &["a", "\n\nb\nc", "\n\nd"]);
+}
+
+#[test]
+fn records_between_an_end_and_a_beginning() {
+    check(&rule(between("\n", ">"), 1, None), ">a\nx\n>b\n", true, &[">a\nx\n", ">b\n"]);
+    check(&rule(between("\n", ">"), 1, None), ">a\n>b", false, &[">a\n"]);
+    check(&rule(between("", ">"), 1, None), ">a>b", true, &[">a", ">b"]);
+}
+
+#[test]
+fn records_of_so_many_bytes() {
+    check(&rule(Unit::Bytes(3), 1, None), "abcdefgh", true, &["abc", "def", "gh"]);
+    check(&rule(Unit::Bytes(3), 1, None), "abcdefgh", false, &["abc", "def"]);
+    check(&rule(Unit::Bytes(3), 2, None), "abcdefgh", false, &["abcdef"]);
+}
+
+#[test]
+fn blocks_are_as_full_as_whole_records_make_them() {
+    let block = |bytes, records| Some(Block { bytes, records });
+    for records in [usize::MAX, 1_000] {
+        let lines = rule(ends("\n"), 1, block(6, records));
+        check(&lines, "a\nbc\nd\ne", true, &["a\nbc\n", "d\ne"]);
+        check(&lines, "a\nbc\nd\ne", false, &["a\nbc\n", "d\n"]);
+        check(&lines, "a long one\nb\n", true, &["a long one\n", "b\n"]);
+        check(&lines, "b\na long one\nb", true, &["b\n", "a long one\n", "b"]);
+        check(&lines, "12345\n12345\n", true, &["12345\n", "12345\n"]);
+    }
+    check(&rule(ends("\n"), 1, block(usize::MAX, 2)), "a\nb\nc\nd\ne", true, &["a\nb\n", "c\nd\n", "e"]);
+    check(
+        &rule(ends("\n"), 2, block(8, usize::MAX)),
+        "a\nb\nc\nd\ne\nf\n",
+        true,
+        &["a\nb\nc\nd\n", "e\nf\n"],
+    );
+    check(&rule(starts("^>"), 1, block(6, usize::MAX)), ">a\n>b\n>c\n", true, &[">a\n>b\n", ">c\n"]);
+}
+
+#[test]
+fn many_records_stay_together() {
+    let mut cutter = Cutter::new(Rc::new(rule(ends("\n"), 1, None)), 64);
+    let mut out: Vec<Batch> = Vec::new();
+    let space = cutter.space();
+    space[..60].copy_from_slice(&b"abcd\n".repeat(12));
+    cutter.filled(60, &mut out);
+    assert_eq!((out.len(), out[0].records, out[0].span.len()), (1, 12, 60));
+    let front = out[0].split_off_front(11, Some(b'\n'));
+    assert_eq!((front.records, front.span.len(), out[0].records), (3, 15, 9));
+}
+
+#[test]
+fn a_long_record_is_searched_and_moved_once() {
+    let mut cutter = Cutter::new(Rc::new(rule(ends("\n"), 1, None)), 1000);
+    let mut out: Vec<Batch> = Vec::new();
+    for _ in 0..3_000 {
+        let space = cutter.space();
+        let count = space.len().min(1000);
+        space[..count].fill(b'x');
+        cutter.filled(count, &mut out);
+    }
+    cutter.space()[0] = b'\n';
+    cutter.filled(1, &mut out);
+    assert!(out.len() == 1 && out[0].span.len() > 1_500_000);
+    assert!(cutter.space().len() <= 1000, "the long chunk went with its record");
+}
+
+fn unit() -> impl Strategy<Value = Unit> {
+    prop_oneof![
+        Just(ends("\n")),
+        Just(ends("a\n")),
+        Just(ends("aa")),
+        Just(starts("^>")),
+        Just(starts("a+b|>")),
+        Just(between("\n", ">")),
+        Just(between("", "a")),
+        (1_usize..5).prop_map(Unit::Bytes),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn pieces_make_no_difference(
+        text in prop::collection::vec(prop::sample::select(&b"ab>\n\n"[..]), 0..60),
+        sizes in prop::collection::vec(1_usize..9, 1..6),
+        most in 1_usize..20,
+        unit in unit(),
+        per_record in 1_usize..4,
+        block in prop::option::of((1_usize..20, prop_oneof![Just(usize::MAX), 1_usize..5])),
+        whole: bool,
+    ) {
+        let block = block.map(|(bytes, records)| Block { bytes, records });
+        let rule = rule(unit, per_record, block);
+        let records = cut(&rule, &text, &sizes, most, whole);
+        prop_assert_eq!(&records, &cut(&rule, &text, &[1000], 1000, whole));
+        let mut all = records.concat();
+        if whole {
+            if all.len() > text.len() {
+                prop_assert!(all.as_bytes().ends_with(rule.ending()));
+                all.truncate(text.len());
+            }
+            prop_assert_eq!(all.as_bytes(), text);
+        } else {
+            prop_assert!(text.starts_with(all.as_bytes()));
+        }
+    }
+}
