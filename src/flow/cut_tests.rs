@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use regex::bytes::RegexBuilder;
 
 use super::cut::*;
+use super::span::*;
 
 fn rule(unit: Unit, per_record: usize, block: Option<Block>) -> Rule {
     Rule { unit, per_record, block }

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::cut::*;
 use super::queue::*;
+use super::span::*;
 
 const READ: usize = 16;
 const ROOM: usize = 12;

@@ -3,7 +3,6 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::queues::Queues;
@@ -17,6 +16,9 @@ use crate::os::poller::{Interest, Poller};
 use crate::plan::argv::Fitter;
 use crate::plan::items::{self, ItemIter};
 use crate::plan::{Batch, Input, Item, Items, Job, Plan, QueueId, What};
+
+mod paths;
+use paths::Paths;
 
 /// The answer to a pull.
 pub enum Pulled {
@@ -152,12 +154,6 @@ enum Kind {
     },
 }
 
-struct Paths {
-    paths: glob::Paths,
-    /// What relative patterns were put after, and is taken off again.
-    base: PathBuf,
-}
-
 struct Stream {
     input: SharedInput,
     /// For messages.
@@ -272,41 +268,6 @@ fn record(queues: &mut Queues, queue: QueueId, job: usize, separator: Option<u8>
         None => vec![bytes.to_vec()],
     };
     Next::Item(Some(Item { columns }))
-}
-
-impl Paths {
-    fn open(pattern: &str, base: &Path) -> Result<Paths, String> {
-        let options = glob::MatchOptions {
-            case_sensitive: true,
-            require_literal_separator: true,
-            require_literal_leading_dot: true,
-        };
-        let base_pattern = glob::Pattern::escape(&base.to_string_lossy());
-        let (full, base) = if Path::new(pattern).is_absolute() || base.as_os_str().is_empty() {
-            (pattern.to_owned(), PathBuf::new())
-        } else {
-            (format!("{base_pattern}/{pattern}"), base.to_owned())
-        };
-        match glob::glob_with(&full, options) {
-            Ok(paths) => Ok(Paths { paths, base }),
-            Err(error) => Err(format!("the glob `{pattern}` is no pattern: {}", error.msg)),
-        }
-    }
-
-    fn next(&mut self) -> Result<Next, String> {
-        use std::os::unix::ffi::OsStrExt;
-        match self.paths.next() {
-            None => Ok(Next::End),
-            Some(Ok(path)) => {
-                let path = path.strip_prefix(&self.base).unwrap_or(&path);
-                Ok(Next::Item(Some(Item { columns: vec![path.as_os_str().as_bytes().to_vec()] })))
-            }
-            Some(Err(error)) => {
-                let why = os::own::reason(error.error());
-                Err(format!("could not read the folder `{}`: {why}", error.path().display()))
-            }
-        }
-    }
 }
 
 impl Stream {
