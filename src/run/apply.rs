@@ -195,6 +195,12 @@ impl Run {
 
     fn end(&mut self, task: TaskId, outcome: Outcome, attempts: u32) {
         let place = task.place as usize;
+        if outcome == Outcome::Ok
+            && self.local.get(task).is_none()
+            && let Some(work) = self.works[place].take_if(|work| self.plan.jobs[work.job].worker.is_some())
+        {
+            return self.end_good(task, work);
+        }
         let (local, mut shared) = self.local();
         let ended = local.end(task, &mut shared);
         let waiting = self.works[place].take();
@@ -205,9 +211,6 @@ impl Run {
         };
         let plan = Arc::clone(&self.plan);
         let job = &plan.jobs[work.job];
-        if active.is_none() && job.worker.is_some() && outcome == Outcome::Ok {
-            return self.end_good(task, &work);
-        }
         if active.is_some() || self.outputs.is_open(place) {
             self.outputs.close(place);
         } else if job.keep_order {

@@ -124,6 +124,8 @@ struct Run {
     workers: workers::Workers,
     /// Actions that were done: room for others.
     spare_actions: Vec<Action>,
+    /// Workers answered in this turn.
+    answered: bool,
     /// For each job: how many items were asked for last.
     wanted: Vec<usize>,
     /// Jobs whose number of tasks was told before their items were used up.
@@ -158,6 +160,7 @@ impl Run {
             hooks: hook::Awaited::new(),
             workers: workers::Workers::new(&plan),
             spare_actions: Vec::new(),
+            answered: false,
             wanted: vec![1; plan.jobs.len()],
             totals_known: HashSet::new(),
             held: false,
@@ -200,12 +203,12 @@ impl Run {
             for event in &ready {
                 self.dispatch(event);
             }
-            self.take_answers();
+            self.answered = self.take_answers();
             self.handle_events();
             if !self.finished {
                 self.look_after_sinks();
                 self.screen.draw(self.now, &mut self.sinks);
-                let busy = self.starts > 0 || !ready.is_empty();
+                let busy = self.starts > 0 || !ready.is_empty() || self.answered;
                 self.sinks.hand_over(self.now, busy, &mut self.outputs.spare);
             }
         }
@@ -217,8 +220,9 @@ impl Run {
         if !self.events.is_empty() {
             return Some(Duration::ZERO);
         }
-        // Output is staged while more comes at once, or is about to come of what was just started.
-        if self.sinks.due().is_some() && self.starts == 0 {
+        // Output is staged while more comes at once, or is about to come of what was just started, or of workers that
+        // were just given more.
+        if self.sinks.due().is_some() && self.starts == 0 && !self.answered {
             return Some(Duration::ZERO);
         }
         let at = [

@@ -34,6 +34,9 @@ pub enum Pulled {
 const CHUNK: usize = 64 << 10;
 /// So much is read before it is wanted.
 const AHEAD: usize = 256 << 10;
+/// So many items of ended tasks are used again, and none that takes more memory.
+const SPARE: usize = 1024;
+const SPARE_VALUE: usize = 1024;
 /// What `PRUN_…` variables take of the room for arguments, at most.
 const OWN_VARIABLES: usize = 4096;
 
@@ -52,12 +55,14 @@ pub struct Sources {
     sources: Vec<Option<Source>>,
     /// Bytes that arguments and environment of one command may take.
     room: usize,
+    /// What tasks worked on that are over: room for the next ones.
+    spare: Vec<Vec<Item>>,
 }
 
 impl Sources {
     pub fn new(plan: Arc<Plan>, room: usize) -> Sources {
         let sources = plan.jobs.iter().map(|_| None).collect();
-        Sources { plan, sources, room }
+        Sources { plan, sources, room, spare: Vec::new() }
     }
 
     /// What the next task of the job works on.
@@ -72,7 +77,28 @@ impl Sources {
         if let Some(why) = source.failed.take() {
             return Pulled::Failed(why);
         }
-        source.next(self.plan.jobs[job].batch, queues)
+        let batch = self.plan.jobs[job].batch;
+        if batch == Batch::One
+            && let Some(mut items) = self.spare.pop()
+        {
+            if source.refill(&mut items[0].columns[0]) {
+                return Pulled::Items(items, Arc::clone(&source.names));
+            }
+            self.spare.push(items);
+        }
+        source.next(batch, queues)
+    }
+
+    /// A task that worked on these is over. Where tasks are many and short, getting fresh memory for each would cost
+    /// more than all else.
+    pub fn give_back(&mut self, items: Vec<Item>) {
+        if let [Item { columns }] = &items[..]
+            && let [value] = &columns[..]
+            && value.capacity() <= SPARE_VALUE
+            && self.spare.len() < SPARE
+        {
+            self.spare.push(items);
+        }
     }
 
     /// Why there was no next one, told before that mattered: to be told again. What comes again by itself need not
@@ -237,6 +263,14 @@ impl Source {
         }
     }
 
+    /// Puts the next item in the place of one that was, if it is a record that was read.
+    fn refill(&mut self, value: &mut Vec<u8>) -> bool {
+        match &mut self.kind {
+            Kind::Stream(stream) if self.fit.is_none() && self.left_over.is_none() => stream.refill(value),
+            _ => false,
+        }
+    }
+
     fn full(&mut self) -> Pulled {
         if let Some(fit) = &mut self.fit {
             fit.fitter.clear();
@@ -292,9 +326,22 @@ impl Stream {
         }))
     }
 
-    fn next(&mut self, names: &mut Arc<[String]>) -> Result<Next, String> {
-        // More than the next item, as far as it is there: so the end, and with it the total, is known early.
+    fn refill(&mut self, value: &mut Vec<u8>) -> bool {
+        self.read_ahead();
+        let Form::Records(splitter) = &mut self.form else { return false };
+        let Some(record) = splitter.next_record() else { return false };
+        value.clear();
+        value.extend_from_slice(record);
+        true
+    }
+
+    /// More than the next item, as far as it is there: so the end, and with it the total, is known early.
+    fn read_ahead(&mut self) {
         while !self.ended && self.form.pending() < AHEAD && self.read() {}
+    }
+
+    fn next(&mut self, names: &mut Arc<[String]>) -> Result<Next, String> {
+        self.read_ahead();
         loop {
             if let Some(columns) = self.form.next() {
                 if let Form::Table { header, .. } = &mut self.form

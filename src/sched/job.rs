@@ -69,8 +69,8 @@ pub struct JobState {
     pub closing: bool,
     /// Of a pipeline's last attempt: how each stage ended, unless the attempt was stopped as a whole.
     pub stages: Option<Vec<Outcome>>,
-    /// Some items were skipped, because of a failure in the job that they come from.
-    pub missed: bool,
+    /// Items were skipped, or never came, because the job that they come from was not ok: whether it failed.
+    pub missed: Option<bool>,
     dependents: Vec<(JobId, After)>,
 }
 
@@ -106,8 +106,8 @@ impl JobState {
         let ok = self.verdict == Some(Outcome::Ok);
         if self.tally.failed > 0 && !ok {
             End::Failed
-        } else if self.missed && !ok {
-            End::Skipped { failure: true }
+        } else if let Some(failure) = self.missed.filter(|_| !ok) {
+            End::Skipped { failure }
         } else if self.tally.cancelled + self.tally.skipped > 0 && !ok {
             End::Cancelled
         } else {
@@ -166,7 +166,7 @@ impl Jobs {
             verdict: None,
             closing: false,
             stages: None,
-            missed: false,
+            missed: None,
             dependents: Vec::new(),
         };
         let mut states: Vec<JobState> = plan.jobs.iter().map(state).collect();
@@ -290,6 +290,11 @@ impl Supervisor {
         if state.phase != Phase::Open || state.source != Source::Ended || state.active > 0 {
             return;
         }
+        if let Some((failure, why)) = self.never_had_a_source(job) {
+            self.skip(job, failure, why, actions);
+            self.settle(job, actions);
+            return;
+        }
         let outcome = match (state.end(), &state.first_failure) {
             (End::Failed, Some((_, failure))) => failure.clone(),
             (End::Cancelled, _) => Outcome::Cancelled,
@@ -328,7 +333,7 @@ impl Supervisor {
         // Of the stages of one job, `build:2`, the file knows only the job.
         let name = stage.split(':').next().unwrap_or(stage);
         match (end, after.when) {
-            (End::Skipped { .. }, _) if self.jobs.get(job).missed => {
+            (End::Skipped { .. }, _) if self.jobs.get(job).missed.is_some() => {
                 format!("items of `{name}` were skipped")
             }
             (End::Skipped { .. }, _) => format!("`{name}` was skipped"),
@@ -344,13 +349,25 @@ impl Supervisor {
         actions.push(Action::Tell(RunEvent::JobSkipped { job, why }));
     }
 
+    /// Why a job had no task, if that is because the one that its items come from never had any.
+    fn never_had_a_source(&self, job: JobId) -> Option<(bool, String)> {
+        let Items::Of(before) = self.plan.jobs[job].items else { return None };
+        let name = &self.plan.jobs[before].name;
+        match self.jobs.get(before).phase {
+            _ if self.jobs.get(job).tasks > 0 => None,
+            Phase::Ended(End::Skipped { failure }) => Some((failure, format!("`{name}` was skipped"))),
+            Phase::Ended(End::Failed) => Some((true, format!("`{name}` failed"))),
+            _ => None,
+        }
+    }
+
     /// Whether something that failed is why an item of this job's source is missing.
     pub(super) fn source_failed(&self, job: JobId) -> bool {
         match self.plan.jobs[job].items {
             Items::Of(before) => {
                 let state = self.jobs.get(before);
                 state.tally.failed > 0
-                    || state.missed
+                    || state.missed == Some(true)
                     || state.phase == Phase::Ended(End::Skipped { failure: true })
             }
             _ => false,

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use super::job::Source;
+use super::job::{End, Phase, Source};
 use super::slots::Slots;
 use super::task::{Role, Slot, State, TaskId};
 use super::{Action, JobId, Mode, Supervisor};
 use crate::event::{Outcome, RunEvent, StartFailure, Time};
+use crate::plan::Items;
 
 impl Supervisor {
     /// The answer to [`Action::Pull`]: an item is there, and becomes a task; once for each item, then
@@ -42,7 +43,7 @@ impl Supervisor {
         let state = self.jobs.get_mut(job);
         state.seq = state.seq.max(seq);
         state.tasks += 1;
-        state.missed |= because_of_failure;
+        state.missed = Some(because_of_failure || state.missed == Some(true));
         self.count(job, seq, &Outcome::Skipped);
     }
 
@@ -53,6 +54,12 @@ impl Supervisor {
         }
         let (seq, total) = (state.seq, state.tasks);
         self.jobs.set_source(job, Source::Ended);
+        if let Items::Of(before) = self.plan.jobs[job].items
+            && let Phase::Ended(End::Skipped { failure }) = self.jobs.get(before).phase
+        {
+            let missed = &mut self.jobs.get_mut(job).missed;
+            *missed = missed.or(Some(failure));
+        }
         if let Some(why) = why {
             // The items are a part of the job: a job that can't read them has failed, without a task to show.
             // The end of the job tells it.
@@ -60,6 +67,9 @@ impl Supervisor {
             self.count(job, seq + 1, &outcome);
         } else {
             actions.push(Action::Tell(RunEvent::JobTotal { job, total }));
+            // Of the job before, some items may never have been read.
+            let failed = total > 0 && self.source_failed(job);
+            self.jobs.get_mut(job).missed |= failed;
         }
         self.end_job_if_done(job, actions);
     }

@@ -138,7 +138,9 @@ fn a_skipped_job_has_nothing_to_pass_on() {
         after = ["b"]
         command = "echo c"
     "#;
-    space.file(toml).run().code(3).stdout("");
+    let ended = space.file(toml).run();
+    ended.code(3).stdout("").stderr_has("skipped: b: `a` was skipped\n");
+    ended.stderr_has("skipped: c: `b` was skipped\n").stderr_lacks("had no items");
 }
 
 #[test]
@@ -170,4 +172,51 @@ fn a_dry_run_shows_the_whole_chain() {
     space.write("prun.toml", toml);
     let ended = space.prun("--dry-run").run();
     ended.ok().stdout_sorted(&["echo a x", "echo a y", "echo b x", "echo b y"]);
+}
+
+#[test]
+fn a_sheet_that_cannot_be_read_fails_what_follows_it() {
+    let space = Space::new();
+    let toml = r#"
+        [jobs.a]
+        each.csv = "absent.csv"
+        command = "echo a"
+        [jobs.b]
+        each.job = "a"
+        command = "echo b"
+        [jobs.c]
+        after = ["b"]
+        command = "echo c"
+    "#;
+    let ended = space.file(toml).run();
+    ended.code(126).stdout("").stderr_has("absent.csv").stderr_has("skipped: b: `a` failed\n");
+}
+
+#[test]
+fn an_answer_of_a_worker_passes_its_item_on_and_is_what_its_hook_reads() {
+    let space = Space::new();
+    let toml = r#"
+        [jobs.square]
+        each.seq = [1, 4]
+        pool = 2
+        worker.fail = "^bad"
+        script = 'while read -r n; do if test $n = 3; then echo bad $n; else echo $((n * n)); fi; done'
+        stdout = "null"
+        on_success = { script = 'echo "$PRUN_OUTCOME {}: $(cat)"' }
+        on_failure = { script = 'echo "$PRUN_OUTCOME [$PRUN_EXIT] {}: $(cat)"' }
+        [jobs.next]
+        each.job = "square"
+        command = "echo next {#} {}"
+    "#;
+    let ended = space.file(toml).run();
+    ended.code(1).stdout_sorted(&[
+        "ok 1: 1",
+        "ok 2: 4",
+        "failed [] 3: bad 3",
+        "ok 4: 16",
+        "next 1 1",
+        "next 2 2",
+        "next 4 4",
+    ]);
+    ended.stderr_has("skipped: next[3]: `square[3]` failed");
 }

@@ -116,7 +116,8 @@ fn circles_are_errors() {
     let space = Space::new();
     let toml = "[jobs.a]\ncommand = 'true'\nafter = ['b']\n[jobs.b]\ncommand = 'true'\nafter = ['a']\n";
     space.file(toml).run().code(125).stdout("").stderr_has("a").stderr_has("b").within(60);
-    let toml = "[jobs.a]\ncommand = 'cat'\nstdin.pipe = 'b'\n[jobs.b]\ncommand = 'cat'\nstdin.pipe = 'a'\n";
+    let toml = "[jobs.a]\ncommand = 'cat'\nstdin.pipe = 'c'\n[jobs.b]\ncommand = 'cat'\nstdin.pipe = 'a'\n\
+                [jobs.c]\ncommand = 'cat'\nstdin.pipe = 'b'\n";
     space.file(toml).run().code(125).stderr_has("pipe").within(60);
 }
 

@@ -339,8 +339,8 @@ fn dialogue() {
 
 #[test]
 fn pipe_duplex() {
-    let ended = lines_of("pipe_duplex.toml");
+    let ended = example(&Space::new(), "pipe_duplex.toml").run();
     let said: Vec<&str> = ended.stderr.lines().collect();
     let wanted = ["2 times 2 is 4.", "3 times 3 is 9.", "4 times 4 is 16.", "No more questions."];
-    ended.stdout("").check(said == wanted, "they took turns");
+    ended.code(0).stdout("").check(said == wanted, "they took turns");
 }

@@ -27,3 +27,4 @@ mod status;
 mod stop;
 mod terminal;
 mod time;
+mod workers;

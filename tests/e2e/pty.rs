@@ -108,3 +108,10 @@ fn a_timeout_ends_a_task_on_a_terminal() {
         "[jobs.a]\npty = true\ntimeout = \"300ms\"\ngrace = \"100ms\"\nstdin = \"open\"\ncommand = 'cat'";
     Space::new().file(file).run().code(124).within(30);
 }
+
+/// Without a terminal it would keep its answers until a buffer is full.
+#[test]
+fn a_worker_on_a_terminal_writes_each_answer_at_once() {
+    let file = "[jobs.a]\neach = [\"x\", \"y\"]\npool = 1\nworker = true\npty = true\ncommand = \"sed 's/^/got /'\"\n";
+    Space::new().file(file).run().ok().within(30).stdout("got x\ngot y\n");
+}

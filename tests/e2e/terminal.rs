@@ -259,7 +259,7 @@ fn ctrl_c_is_left_to_a_command_that_has_the_terminal() {
 #[test]
 fn a_terminal_of_a_task_has_the_size_of_ours_and_follows_it() {
     let space = Space::new();
-    let script = r#"trap "stty size; exit 0" WINCH; stty size; read -r forever & wait; wait"#;
+    let script = r#"sleep 90 & trap "stty size; kill $!; exit 0" WINCH; stty size; wait"#;
     let file = format!("[jobs.a]\npty = true\noutput = \"line\"\nstdin = \"open\"\nscript = '''{script}'''");
     let mut terminal = Terminal::run(space.file(&file));
     terminal.shows("24 80");

@@ -101,10 +101,10 @@ impl Local {
             let group = group(active, stage, wires.terminal.as_ref());
             let mut stdio = [self.stdin(&attempt, stage, active, wires)?, -1, -1];
             for (stream, at) in [(Stream::Stdout, 1), (Stream::Stderr, 2)] {
-                if let Some(terminal) =
-                    wires.terminal.as_ref().filter(|_| Terminal::takes(job, stage, stream))
+                if Terminal::takes(job, stage, stream)
+                    && let Some(fd) = wires.terminal_for_stderr(active)
                 {
-                    stdio[at] = terminal.child;
+                    stdio[at] = fd;
                     continue;
                 }
                 let (job, tag) = ((work.job, job), tag.as_ref());

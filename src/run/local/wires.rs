@@ -44,6 +44,16 @@ impl Wires {
         Ok(self.ends.keep(writer))
     }
 
+    /// The terminal of the stage that is to start, for its stderr too: what it shows is then all that may tell why
+    /// a task failed.
+    pub fn terminal_for_stderr(&self, active: &mut Active) -> Option<RawFd> {
+        let terminal = self.terminal.as_ref()?;
+        if let Some(Some(reader)) = self.stdout.and_then(|at| active.readers.get_mut(at)) {
+            reader.is_stderr = true;
+        }
+        Some(terminal.child)
+    }
+
     /// As [`Wires::capture`], by the stage that is to start alone: a terminal, if it has one.
     pub fn keep_capture(
         &mut self,
@@ -92,8 +102,7 @@ impl Wires {
         if stream == Stream::Stdout {
             self.stdout = Some(active.readers.len());
         }
-        // What a terminal shows is all that may tell why a task failed.
-        let is_stderr = stream == Stream::Stderr || is_terminal;
+        let is_stderr = stream == Stream::Stderr;
         active.readers.push(Some(Reader { fd, lanes, tap, is_stderr, full: 0, is_terminal }));
     }
 }

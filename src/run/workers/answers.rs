@@ -48,10 +48,10 @@ pub fn answer_ends(worker: &Worker) -> Ends {
 }
 
 impl Run {
-    /// Takes what workers wrote. What was good is told in one go.
-    pub(in crate::run) fn take_answers(&mut self) {
+    /// Takes what workers wrote; says whether they did. What was good is told in one go.
+    pub(in crate::run) fn take_answers(&mut self) -> bool {
         if self.local.wrote.is_empty() {
-            return;
+            return false;
         }
         let mut wrote = std::mem::take(&mut self.local.wrote);
         for worker in wrote.drain(..) {
@@ -61,6 +61,7 @@ impl Run {
         self.local.wrote = wrote;
         self.tell_good();
         self.events.push_back(Event::Answers);
+        true
     }
 
     fn take_answers_of(&mut self, worker: TaskId) {
@@ -151,7 +152,7 @@ impl Run {
     }
 
     /// A worker's answer was good, and the task is over.
-    pub(in crate::run) fn end_good(&mut self, task: TaskId, work: &Work) {
+    pub(in crate::run) fn end_good(&mut self, task: TaskId, work: Work) {
         let place = task.place as usize;
         if self.outputs.is_open(place) {
             self.outputs.close(place);
@@ -164,7 +165,8 @@ impl Run {
             self.tell_good();
             self.workers.good = Some((work.job, 1));
         }
-        self.pass_on(work, &Outcome::Ok);
+        self.pass_on(&work, &Outcome::Ok);
+        self.sources.give_back(work.items);
     }
 
     pub(super) fn tell_good(&mut self) {

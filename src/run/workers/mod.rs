@@ -35,6 +35,8 @@ pub struct Workers {
     silent: Vec<(TaskId, Time)>,
     /// Jobs whose workers were pointed out as silent.
     hinted: Vec<bool>,
+    /// For each job: its items are fed as they are, without a newline.
+    whole: Vec<bool>,
     /// For each job with workers: where answers go.
     ways: Vec<Option<Way>>,
     /// Answers that were good, and not told yet: of one job, how many.
@@ -58,6 +60,7 @@ impl Workers {
             fed: Vec::new(),
             silent: Vec::new(),
             hinted: vec![false; plan.jobs.len()],
+            whole: plan.jobs.iter().map(|job| takes_whole_records(plan, job)).collect(),
             ways: (0..plan.jobs.len()).map(way).collect(),
             good: None,
             counted: vec![0; plan.jobs.len()],
@@ -118,7 +121,7 @@ impl Run {
             taker.asked = true;
             self.workers.silent.push((worker, self.now));
         }
-        let whole = takes_whole_records(&self.plan, job);
+        let whole = self.workers.whole[work.job];
         if matches!(job.stages[0].stdin, Stdin::Item) && !whole && work.items.iter().any(holds_newline) {
             let why = "its item holds a newline, which would make it two lines to the worker; \
                        use `stdin = { text = \"…\" }`";

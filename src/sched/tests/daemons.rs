@@ -176,3 +176,16 @@ fn skipped_items_keep_their_number_and_say_why() {
     assert_eq!(world.started.last(), Some(&(2, 1)), "skipped because of a failure");
     assert_eq!(world.supervisor.tally.skipped, 1);
 }
+
+#[test]
+fn who_follows_a_skipped_job_is_skipped_too() {
+    let (mut first, mut second, mut after) = (job("first"), job("second"), job("after"));
+    first.after = vec![After { job: 0, stage: 0, when: When::Success }];
+    second.items = Items::Of(1);
+    after.after = vec![After { job: 2, stage: 0, when: When::Success }];
+    let mut world = World::new(vec![job("bad"), first, second, after], 2, &[1, 2, 0, 1]);
+    world.code(0, 1, 3);
+    assert!(world.finished);
+    assert_eq!(world.started, [(0, 1)]);
+    assert_eq!(world.skipped(), [1, 3]);
+}
