@@ -184,13 +184,16 @@ pub fn start(asked: Exec) -> Result<Verdict, Instead> {
     let plan = plan.map_err(|instead| instead.under(both.status))?;
     // Somebody who forgot the items would wait for prun, which waits for them.
     if !both.quiet && show::items_are_typed(&plan) {
-        _ = writeln!(io::stderr(), "{TYPED}");
+        _ = writeln!(io::stderr(), "{}", if plan.queues.is_empty() { TYPED } else { TYPED_INPUT });
     }
     run_plan(plan, both, true).map_err(|instead| instead.under(both.status))
 }
 
 const TYPED: &str = "prun: reading items from the terminal, one a line; Ctrl-D ends them (or give them with `:::` or \
                      `-a FILE`; `--once` takes none)";
+
+const TYPED_INPUT: &str =
+    "prun: reading from the terminal; Ctrl-D ends the input (or name it with `-a FILE`)";
 
 /// A missing file of items is a mistake on the command line, not one of the command: it is told before anything
 /// is opened, because opening a pipe would wait for its writer.

@@ -63,13 +63,15 @@ fn suits_a_bar(plan: &Plan) -> bool {
     foreground && !dumb && !busy
 }
 
-/// Items are read from a terminal.
+/// Items, or what is cut into blocks, are read from a terminal.
 pub fn items_are_typed(plan: &Plan) -> bool {
     let from_stdin = |job: &Job| {
         let (Items::Lines { from, .. } | Items::Csv { from, .. }) = &job.items else { return false };
         *from == Input::Stdin
     };
-    plan.jobs.iter().any(from_stdin) && io::stdin().is_terminal()
+    let from_stdin =
+        plan.jobs.iter().any(from_stdin) || plan.queues.iter().any(|queue| queue.input == Some(Input::Stdin));
+    from_stdin && io::stdin().is_terminal()
 }
 
 /// Children of this job write to the terminal, or read from it, without prun between.

@@ -1,6 +1,7 @@
 //! Bytes: which go where, and in which order. Pure.
 //!
 //! - [`answers`]: what a worker writes, cut into answers
+//! - [`blocks`]: where a stream is cut into blocks of whole records
 //! - [`dialogue`]: what is said to a child that speaks first
 //! - [`output`]: what tasks write: grouping, order, tags, whole lines; says what to write, spill and copy
 //! - [`cut`], [`span`], [`queue`]: the records of a queue, and who gets them
@@ -8,6 +9,7 @@
 //! - [`table`]: rows of a CSV file
 
 pub mod answers;
+pub mod blocks;
 pub mod cut;
 #[cfg(test)]
 mod cut_tests;

@@ -52,6 +52,11 @@ impl SharedInput {
         self.file.as_fd()
     }
 
+    /// Reading may find nothing now; what can be waited for.
+    pub fn may_wait(&self) -> bool {
+        self.way != Way::Plain
+    }
+
     /// Reads what is there. `None`: nothing now; `Some(0)`: the end.
     pub fn read_nowait(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         let result = match self.way {

@@ -6,12 +6,13 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, fcntl};
+use nix::fcntl::{FcntlArg, PosixFadviseAdvice, SpliceFFlags, fcntl, posix_fadvise, splice};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::sendfile::sendfile64;
 use nix::sys::stat::fstat;
-use nix::sys::uio::writev;
+use nix::sys::uio::{pread, writev};
+use nix::unistd::write;
 
 /// Whether both descriptors refer to the same file, pipe or terminal.
 pub fn same_file(a: BorrowedFd, b: BorrowedFd) -> bool {
@@ -77,6 +78,35 @@ pub fn copy_file(from: &File, start: u64, length: u64, to: BorrowedFd) -> io::Re
         }
     }
     Ok(())
+}
+
+/// Moves bytes of a file into a pipe that doesn't block, within the kernel: at most `most` of them, and no more
+/// than the pipe has room for. 0: the file has ended. What is not in memory yet is waited for.
+pub fn splice_file(from: &File, start: u64, most: usize, to: BorrowedFd) -> nix::Result<usize> {
+    let flags = SpliceFFlags::SPLICE_F_NONBLOCK | SpliceFFlags::SPLICE_F_MOVE;
+    let mut at = start as i64;
+    match splice(from, Some(&mut at), to, None, most, flags) {
+        // The file's system does not know how.
+        Err(Errno::EINVAL) => {
+            let mut buffer = vec![0; most.min(64 << 10)];
+            let count = pread(from, &mut buffer, start as i64)?;
+            if count == 0 { Ok(0) } else { write(to, &buffer[..count]) }
+        }
+        result => result,
+    }
+}
+
+/// Moves bytes from pipe to pipe, within the kernel, without waiting for either: at most `most` of them. 0: the
+/// first one has ended.
+pub fn splice_pipe(from: BorrowedFd, most: usize, to: BorrowedFd) -> nix::Result<usize> {
+    let flags = SpliceFFlags::SPLICE_F_NONBLOCK | SpliceFFlags::SPLICE_F_MOVE;
+    splice(from, None, to, None, most, flags)
+}
+
+/// Lets the system read a part of a file while prun does something else.
+pub fn read_ahead(file: &File, start: u64, length: u64) {
+    // Only a hint.
+    let _ = posix_fadvise(file, start as i64, length as i64, PosixFadviseAdvice::POSIX_FADV_WILLNEED);
 }
 
 fn copy_by_hand(from: &File, mut at: i64, end: i64, to: BorrowedFd) -> io::Result<()> {
@@ -185,6 +215,24 @@ mod tests {
         assert!(read == bytes[5..]);
         let error = copy.join().unwrap().unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "one byte more was asked for than there is");
+    }
+
+    #[test]
+    fn a_file_goes_into_a_pipe_as_far_as_there_is_room() {
+        let mut from = temporary().unwrap();
+        let bytes: Vec<u8> = (0..100_000u32).map(|i| (i % 251) as u8).collect();
+        from.write_all(&bytes).unwrap();
+        let (mut reader, writer) = io::pipe().unwrap();
+        fcntl(&writer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+        let moved = splice_file(&from, 10, 1 << 20, writer.as_fd()).unwrap();
+        assert!((1..=65536).contains(&moved), "{moved}");
+        assert_eq!(unread(writer.as_fd()), moved);
+        assert_eq!(splice_file(&from, 10 + moved as u64, 1 << 20, writer.as_fd()), Err(Errno::EAGAIN));
+        let mut read = vec![0; moved];
+        reader.read_exact(&mut read).unwrap();
+        assert!(read == bytes[10..10 + moved]);
+        assert_eq!(splice_file(&from, 100_000, 1 << 20, writer.as_fd()), Ok(0));
+        assert_eq!(splice_file(&from, 99_000, 10, writer.as_fd()), Ok(10));
     }
 
     #[test]

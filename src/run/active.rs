@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use nix::unistd::Pid;
 
+use super::block::Block;
 use super::dialogue::Talk;
 use super::duplex::Duplex;
 use super::feed::Feed;
@@ -25,6 +26,8 @@ pub struct Work {
     pub seq: u64,
     pub items: Vec<Item>,
     pub names: Arc<[String]>,
+    /// What it reads, in place of an item.
+    pub block: Option<Block>,
 }
 
 /// One process of the task.

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use super::Run;
 use super::active::{Active, Work};
+use super::block::Block;
+use super::blocks::input_of;
 use super::local::Start;
 use super::source::Pulled;
 use super::tell;
@@ -44,6 +46,7 @@ impl Run {
             Action::Live(task) => self.outputs.let_flow(task.place as usize),
             Action::Tell(event) => {
                 if let RunEvent::JobEnded { job, .. } | RunEvent::JobSkipped { job, .. } = event {
+                    self.look_for_left_over(job);
                     if self.options.dry_run {
                         self.print_worker(job);
                     }
@@ -61,8 +64,19 @@ impl Run {
         }
     }
 
+    /// The tasks that live on for all of an input may have ended before it did.
+    fn look_for_left_over(&mut self, job: usize) {
+        let left_over = self.sources.blocks(job).is_some_and(|blocks| blocks.has_left_over());
+        if left_over && !self.supervisor.is_stopping() && !self.options.dry_run {
+            let name = &self.plan.jobs[job].name;
+            let why = format!("the rest of the input was not read, because every `{name}` had ended");
+            self.tell(&RunEvent::Warning(why));
+        }
+    }
+
     pub(super) fn pull(&mut self, job: usize) {
-        if self.options.dry_run && matches!(self.plan.jobs[job].items, Items::Queue { .. }) {
+        let nothing_wired = self.options.dry_run && input_of(&self.plan, &self.plan.jobs[job]).is_none();
+        if nothing_wired && matches!(self.plan.jobs[job].items, Items::Queue { .. }) {
             self.print_reader(job);
             self.events.push_back(Event::NoMoreItems(job));
             return;
@@ -73,14 +87,14 @@ impl Run {
         let mut last = None;
         let mut left = self.wanted[job];
         let pulled = loop {
-            match self.sources.next(job, &mut self.local.queues) {
-                Pulled::Items(items, names) => {
-                    let Some(task) = self.supervisor.add_item(job) else { return };
-                    self.keep_work(task, items, names);
-                    last = Some(task);
-                }
+            let (items, names, block) = match self.sources.next(job, &mut self.local.queues) {
+                Pulled::Items(items, names) => (items, names, None),
+                Pulled::Block(block) => (Vec::new(), Arc::default(), Some(block)),
                 other => break other,
-            }
+            };
+            let Some(task) = self.supervisor.add_item(job) else { return };
+            self.keep_work(task, items, names, block);
+            last = Some(task);
             left -= 1;
             if left == 0 {
                 break Pulled::Wait;
@@ -93,7 +107,7 @@ impl Run {
             return self.sources.put_back(job, pulled);
         }
         match pulled {
-            Pulled::Items(..) => {}
+            Pulled::Items(..) | Pulled::Block(_) => {}
             Pulled::Wait => {
                 self.events.push_back(Event::ItemsLater(job));
                 if let Err(errno) = self.sources.watch(job, &self.poller) {
@@ -118,13 +132,19 @@ impl Run {
         }
     }
 
-    pub(super) fn keep_work(&mut self, task: TaskId, items: Vec<Item>, names: Arc<[String]>) {
+    pub(super) fn keep_work(
+        &mut self,
+        task: TaskId,
+        items: Vec<Item>,
+        names: Arc<[String]>,
+        block: Option<Block>,
+    ) {
         let (job, seq) = self.supervisor.task(task);
         let place = task.place as usize;
         if self.works.len() <= place {
             self.works.resize_with(place + 1, || None);
         }
-        self.works[place] = Some(Work { job, seq, items, names });
+        self.works[place] = Some(Work { job, seq, items, names, block });
     }
 
     fn start(&mut self, task: TaskId, attempt: u32, slot: usize, last_attempt: bool) {
@@ -165,7 +185,7 @@ impl Run {
     fn print_reader(&mut self, job: usize) {
         let Items::Queue { queue, .. } = self.plan.jobs[job].items else { return };
         let (job, queue) = (&self.plan.jobs[job], &self.plan.queues[queue]);
-        let none = Work { job: 0, seq: 1, items: Vec::new(), names: Vec::new().into() };
+        let none = Work { job: 0, seq: 1, items: Vec::new(), names: Vec::new().into(), block: None };
         let command = tell::line(job, &none, 1, tell::Values::Told);
         let line = format!("# {}: a task for each record of queue `{}`\n{command}\n", job.name, queue.name);
         self.outputs.ops.push(Op::Write { dest: Dest::Stdout, bytes: line.into_bytes() });

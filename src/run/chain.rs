@@ -122,7 +122,7 @@ impl Run {
             match passed {
                 Passed::Ok(work) => {
                     if let Some(task) = self.supervisor.add_item_as(job, work.seq) {
-                        self.keep_work(task, work.items, work.names);
+                        self.keep_work(task, work.items, work.names, None);
                         given += 1;
                     }
                 }

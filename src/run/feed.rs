@@ -1,10 +1,12 @@
 //! Input for a child that prun writes: all at once (`text`, `item`), or as it comes (a dialogue, a worker's tasks).
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 
+use super::block::{Block, Sending};
 use crate::os;
 
 /// What was written is taken off the buffer when it is this much, or all.
@@ -15,6 +17,10 @@ pub struct Feed {
     bytes: Vec<u8>,
     /// So many of them were written.
     written: usize,
+    /// What follows them.
+    blocks: VecDeque<Sending>,
+    /// Why it ended early, if that was not the child's doing.
+    failure: Option<Errno>,
     ended: bool,
     /// The poller tells when it can be written.
     pub watched: bool,
@@ -41,7 +47,8 @@ impl Feed {
 
     /// Into a descriptor that doesn't block.
     pub fn into(to: OwnedFd) -> Feed {
-        Feed { to, bytes: Vec::new(), written: 0, ended: false, watched: false }
+        let (blocks, failure) = (VecDeque::new(), None);
+        Feed { to, bytes: Vec::new(), written: 0, blocks, failure, ended: false, watched: false }
     }
 
     pub fn fd(&self) -> BorrowedFd<'_> {
@@ -55,6 +62,26 @@ impl Feed {
     /// What is to be written, for more to be appended.
     pub fn buffer(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
+    }
+
+    /// `whole`: not a piece of a block of which others were pushed.
+    pub fn push_block(&mut self, block: Block, whole: bool) {
+        self.blocks.push_back(Sending::new(block, whole));
+    }
+
+    /// Everything was written, as far as it is known.
+    pub fn is_dry(&self) -> bool {
+        self.bytes.is_empty() && self.blocks.is_empty()
+    }
+
+    /// The block of which nothing was written, where others may take it.
+    pub fn unsent(&mut self) -> Option<Block> {
+        if self.ended { None } else { self.blocks.pop_back()?.untouched() }
+    }
+
+    /// Why a block could not be read that had to be written.
+    pub fn failure(&self) -> Option<Errno> {
+        self.failure
     }
 
     /// Nothing more will be pushed.
@@ -72,11 +99,24 @@ impl Feed {
                 Err(_) => return Fed::Over,
             }
         }
+        if self.bytes.is_empty()
+            && let Some(sending) = self.blocks.front_mut()
+        {
+            match sending.send(self.to.as_fd()) {
+                Ok(()) if sending.is_over() => drop(self.blocks.pop_front()),
+                Ok(()) => {}
+                Err(Errno::EAGAIN | Errno::EINTR) => return Fed::Waits,
+                Err(errno) => {
+                    self.failure = (errno != Errno::EPIPE).then_some(errno);
+                    return Fed::Over;
+                }
+            }
+        }
         if self.written == self.bytes.len() || self.written >= TAKE_OFF {
             self.bytes.drain(..self.written);
             self.written = 0;
         }
-        match (self.bytes.is_empty(), self.ended) {
+        match (self.is_dry(), self.ended) {
             (false, _) => Fed::Waits,
             (true, false) => Fed::Dry,
             (true, true) => Fed::Over,

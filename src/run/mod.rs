@@ -6,7 +6,7 @@
 //! - [`feed`]: what prun writes to a child's stdin
 //! - [`dialogue`], [`duplex`]: what is looked after while a task runs
 //! - [`queues`]: records that tasks write for others
-//! - [`source`]: items, read when they are wanted
+//! - [`source`]: items, read when they are wanted ([`stream`], [`paths`]), and blocks of an input ([`blocks`], [`block`])
 //! - [`hook`]: commands after tasks
 //! - `workers`: processes that take tasks one after another
 //! - [`sinks`]: what is written, by threads of their own ([`writer`], [`disk`])
@@ -35,6 +35,8 @@ use crate::sched::{Action, Event, Supervisor};
 
 pub mod active;
 mod apply;
+pub mod block;
+pub mod blocks;
 mod chain;
 pub mod dialogue;
 pub mod disk;
@@ -43,10 +45,12 @@ pub mod feed;
 pub mod hook;
 pub mod launch;
 pub mod local;
+pub mod paths;
 pub mod queues;
 pub mod screen;
 pub mod sinks;
 pub mod source;
+pub mod stream;
 pub mod tell;
 pub mod token;
 pub mod wiring;
@@ -248,7 +252,11 @@ impl Run {
             }
             Token::Items(job) => {
                 self.sources.pause(job, &self.poller);
-                self.pull(job);
+                if self.sources.is_asked(job) {
+                    self.pull(job);
+                }
+                let (local, mut shared) = self.local();
+                local.feed_hungry(job, &mut shared);
             }
             token => {
                 let (local, mut shared) = self.local();
@@ -277,6 +285,7 @@ impl Run {
             outputs: &mut self.outputs,
             sinks: &mut self.sinks,
             events: &mut self.events,
+            sources: &mut self.sources,
         };
         (&mut self.local, shared)
     }

@@ -2,38 +2,36 @@
 //! line is there.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
+use super::block::Block;
+use super::blocks::{self, Blocks};
+use super::paths::Paths;
 use super::queues::Queues;
+use super::stream::{Form, Next, Stream};
 use super::token::Token;
 use crate::flow::queue::Taken;
 use crate::flow::records::Splitter;
 use crate::flow::table::Table;
 use crate::os;
-use crate::os::input::SharedInput;
 use crate::os::poller::{Interest, Poller};
 use crate::plan::argv::Fitter;
 use crate::plan::items::{self, ItemIter};
 use crate::plan::{Batch, Input, Item, Items, Job, Plan, QueueId, What};
 
-mod paths;
-use paths::Paths;
-
 /// The answer to a pull.
 pub enum Pulled {
     /// What one task works on, and the names of its columns.
     Items(Vec<Item>, Arc<[String]>),
+    /// What one task reads.
+    Block(Block),
     /// Nothing is there now; see [`Sources::watch`].
     Wait,
     End,
     Failed(String),
 }
 
-/// One chunk of a file or a pipe.
-const CHUNK: usize = 64 << 10;
-/// So much is read before it is wanted.
-const AHEAD: usize = 256 << 10;
 /// So many items of ended tasks are used again, and none that takes more memory.
 const SPARE: usize = 1024;
 const SPARE_VALUE: usize = 1024;
@@ -68,7 +66,7 @@ impl Sources {
     /// What the next task of the job works on.
     pub fn next(&mut self, job: usize, queues: &mut Queues) -> Pulled {
         if self.sources[job].is_none() {
-            match Source::open(job, &self.plan.jobs[job], self.room) {
+            match Source::open(&self.plan, job, self.room) {
                 Ok(source) => self.sources[job] = Some(source),
                 Err(why) => return Pulled::Failed(why),
             }
@@ -81,12 +79,15 @@ impl Sources {
         if batch == Batch::One
             && let Some(mut items) = self.spare.pop()
         {
+            source.asked = false;
             if source.refill(&mut items[0].columns[0]) {
                 return Pulled::Items(items, Arc::clone(&source.names));
             }
             self.spare.push(items);
         }
-        source.next(batch, queues)
+        let pulled = source.next(batch, queues);
+        source.asked = matches!(pulled, Pulled::Wait);
+        pulled
     }
 
     /// A task that worked on these is over. Where tasks are many and short, getting fresh memory for each would cost
@@ -98,6 +99,19 @@ impl Sources {
             && self.spare.len() < SPARE
         {
             self.spare.push(items);
+        }
+    }
+
+    /// The last pull was told to wait.
+    pub fn is_asked(&self, job: usize) -> bool {
+        self.sources[job].as_ref().is_some_and(|source| source.asked)
+    }
+
+    /// What tasks of the job are given block by block.
+    pub fn blocks(&mut self, job: usize) -> Option<&mut Blocks> {
+        match &mut self.sources[job] {
+            Some(Source { kind: Kind::Blocks(blocks), .. }) => Some(blocks),
+            _ => None,
         }
     }
 
@@ -123,22 +137,24 @@ impl Sources {
 
     /// Asks the poller to tell when items can be read.
     pub fn watch(&mut self, job: usize, poller: &Poller) -> nix::Result<()> {
-        if let Some(Source { kind: Kind::Stream(stream), .. }) = &mut self.sources[job]
-            && !stream.watched
+        if let Some(source) = &mut self.sources[job]
+            && !source.watched
+            && let Some(fd) = source.fd()
         {
-            poller.add(stream.input.fd(), Token::Items(job).pack(), Interest::Read)?;
-            stream.watched = true;
+            poller.add(fd, Token::Items(job).pack(), Interest::Read)?;
+            source.watched = true;
         }
         Ok(())
     }
 
     /// Asks it no longer. Level-triggered, it would tell again and again while no item is wanted.
     pub fn pause(&mut self, job: usize, poller: &Poller) {
-        if let Some(Source { kind: Kind::Stream(stream), .. }) = &mut self.sources[job]
-            && stream.watched
+        if let Some(source) = &mut self.sources[job]
+            && source.watched
+            && let Some(fd) = source.fd()
         {
-            let _ = poller.remove(stream.input.fd());
-            stream.watched = false;
+            let _ = poller.remove(fd);
+            source.watched = false;
         }
     }
 
@@ -159,6 +175,10 @@ struct Source {
     /// It was found that it can't be read on.
     failed: Option<String>,
     fit: Option<Fit>,
+    /// The poller tells when more can be read.
+    watched: bool,
+    /// The scheduler waits for an item.
+    asked: bool,
 }
 
 /// As many items as the system takes for one command.
@@ -172,6 +192,8 @@ enum Kind {
     Memory(ItemIter),
     Glob(Paths),
     Stream(Box<Stream>),
+    /// What tasks read.
+    Blocks(Box<Blocks>),
     /// Records for this job.
     Queue {
         job: usize,
@@ -180,33 +202,11 @@ enum Kind {
     },
 }
 
-struct Stream {
-    input: SharedInput,
-    /// For messages.
-    name: String,
-    form: Form,
-    chunk: Vec<u8>,
-    /// Why it ended early; told after what was read before.
-    failure: Option<String>,
-    ended: bool,
-    watched: bool,
-}
-
-enum Form {
-    Records(Splitter),
-    Table { table: Box<Table>, header: bool },
-}
-
-/// One item, or why there is none.
-enum Next {
-    Item(Option<Item>),
-    Wait,
-    End,
-}
-
 impl Source {
-    fn open(index: usize, job: &Job, room: usize) -> Result<Source, String> {
+    fn open(plan: &Plan, index: usize, room: usize) -> Result<Source, String> {
+        let job = &plan.jobs[index];
         let kind = match &job.items {
+            _ if blocks::input_of(plan, job).is_some() => Kind::Blocks(Box::new(Blocks::open(plan, job)?)),
             Items::Glob { pattern, base } => Kind::Glob(Paths::open(pattern, base)?),
             Items::Queue { queue, separator } => {
                 Kind::Queue { job: index, queue: *queue, separator: *separator }
@@ -230,10 +230,23 @@ impl Source {
             Fit { fitter: Fitter::new(&what, &job.name, fixed, room), what }
         });
         let names = items::column_names(&job.items).into();
-        Ok(Source { kind, names, batch: Vec::new(), left_over: None, failed: None, fit })
+        let (batch, left_over) = (Vec::new(), None);
+        Ok(Source { kind, names, batch, left_over, failed: None, fit, watched: false, asked: false })
+    }
+
+    /// What more items can be read from.
+    fn fd(&self) -> Option<BorrowedFd<'_>> {
+        match &self.kind {
+            Kind::Stream(stream) => Some(stream.input.fd()),
+            Kind::Blocks(blocks) => blocks.fd(),
+            Kind::Memory(_) | Kind::Glob(_) | Kind::Queue { .. } => None,
+        }
     }
 
     fn next(&mut self, batch: Batch, queues: &mut Queues) -> Pulled {
+        if let Kind::Blocks(blocks) = &mut self.kind {
+            return blocks.pull();
+        }
         loop {
             let next = match self.left_over.take() {
                 Some(item) => Ok(Next::Item(Some(item))),
@@ -281,8 +294,12 @@ impl Source {
     fn one(&mut self, queues: &mut Queues) -> Result<Next, String> {
         match &mut self.kind {
             Kind::Memory(iter) => Ok(iter.next().map_or(Next::End, Next::Item)),
-            Kind::Glob(paths) => paths.next(),
+            Kind::Glob(paths) => match paths.next()? {
+                Some(item) => Ok(Next::Item(Some(item))),
+                None => Ok(Next::End),
+            },
             Kind::Stream(stream) => stream.next(&mut self.names),
+            Kind::Blocks(_) => Ok(Next::End),
             Kind::Queue { job, queue, separator } => Ok(record(queues, *queue, *job, *separator)),
         }
     }
@@ -304,121 +321,11 @@ fn record(queues: &mut Queues, queue: QueueId, job: usize, separator: Option<u8>
     Next::Item(Some(Item { columns }))
 }
 
-impl Stream {
-    fn open(from: &Input, form: Form) -> Result<Box<Stream>, String> {
-        let (name, opened) = match from {
-            Input::Stdin => ("stdin".to_owned(), own_stdin()),
-            Input::File(path) => {
-                (format!("`{}`", path.display()), os::own::open_input(path).map(OwnedFd::from))
-            }
-        };
-        let input = opened.and_then(SharedInput::new);
-        let input = input
-            .map_err(|error| format!("could not read items from {name}: {}", os::own::reason(&error)))?;
-        Ok(Box::new(Stream {
-            input,
-            name,
-            form,
-            chunk: Vec::new(),
-            failure: None,
-            ended: false,
-            watched: false,
-        }))
-    }
-
-    fn refill(&mut self, value: &mut Vec<u8>) -> bool {
-        self.read_ahead();
-        let Form::Records(splitter) = &mut self.form else { return false };
-        let Some(record) = splitter.next_record() else { return false };
-        value.clear();
-        value.extend_from_slice(record);
-        true
-    }
-
-    /// More than the next item, as far as it is there: so the end, and with it the total, is known early.
-    fn read_ahead(&mut self) {
-        while !self.ended && self.form.pending() < AHEAD && self.read() {}
-    }
-
-    fn next(&mut self, names: &mut Arc<[String]>) -> Result<Next, String> {
-        self.read_ahead();
-        loop {
-            if let Some(columns) = self.form.next() {
-                if let Form::Table { header, .. } = &mut self.form
-                    && std::mem::take(header)
-                {
-                    let name = |column: Vec<u8>| String::from_utf8_lossy(&column).trim().to_owned();
-                    *names = columns.into_iter().map(name).collect();
-                    continue;
-                }
-                return Ok(Next::Item(Some(Item { columns })));
-            }
-            if self.ended {
-                return self.failure.take().map_or(Ok(Next::End), Err);
-            }
-            if !self.read() {
-                return Ok(Next::Wait);
-            }
-        }
-    }
-
-    /// Reads a chunk; says whether there was one, or an end.
-    fn read(&mut self) -> bool {
-        self.chunk.resize(CHUNK, 0);
-        match self.input.read_nowait(&mut self.chunk) {
-            Ok(None) => return false,
-            Ok(Some(count)) if count > 0 => {
-                self.form.push(&self.chunk[..count]);
-                return true;
-            }
-            Ok(_) => {}
-            Err(error) => {
-                let why = os::own::reason(&error);
-                self.failure = Some(format!("could not read items from {}: {why}", self.name));
-            }
-        }
-        self.ended = true;
-        self.form.finish();
-        true
-    }
-}
-
-impl Form {
-    fn push(&mut self, bytes: &[u8]) {
-        match self {
-            Form::Records(splitter) => splitter.push(bytes),
-            Form::Table { table, .. } => table.push(bytes),
-        }
-    }
-
-    /// Bytes that were read and not used.
-    fn pending(&self) -> usize {
-        match self {
-            Form::Records(splitter) => splitter.pending(),
-            Form::Table { table, .. } => table.pending(),
-        }
-    }
-
-    /// Items that are left, once the end was read.
-    fn left(&self) -> Option<u64> {
-        match self {
-            Form::Records(splitter) => splitter.left(),
-            Form::Table { .. } => None,
-        }
-    }
-
-    fn finish(&mut self) {
-        match self {
-            Form::Records(splitter) => splitter.end(),
-            Form::Table { table, .. } => table.end(),
-        }
-    }
-
-    fn next(&mut self) -> Option<Vec<Vec<u8>>> {
-        match self {
-            Form::Records(splitter) => splitter.next_record().map(|record| vec![record.to_vec()]),
-            Form::Table { table, .. } => table.next_row(),
-        }
+/// What people call it, and a descriptor to read it.
+pub fn open(input: &Input) -> (String, io::Result<OwnedFd>) {
+    match input {
+        Input::Stdin => ("stdin".to_owned(), own_stdin()),
+        Input::File(path) => (format!("`{}`", path.display()), os::own::open_input(path).map(OwnedFd::from)),
     }
 }
 

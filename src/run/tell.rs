@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::active::{Active, Work};
+use super::block::Block;
 use crate::event::{Detail, Time};
 use crate::plan::template::{Scope, Template};
 use crate::plan::words::{quote, quote_in_line};
@@ -70,9 +71,28 @@ impl Values {
 /// The task as a line that a shell can run: its directory, what it reads and where its output goes as well.
 pub fn line(job: &Job, work: &Work, slot: usize, values: Values) -> String {
     let scope = scope(work, slot);
+    if let (Some(block), Items::Queue { .. }) = (&work.block, &job.items) {
+        let line = StageLine { stage: &job.stages[0], scope: &scope, values }.of(&job.name);
+        return block_line(block, values) + &line;
+    }
     let stages: Vec<_> =
         job.stages.iter().map(|stage| StageLine { stage, scope: &scope, values }.of(&job.name)).collect();
     stages.join(" | ")
+}
+
+/// What writes a block into a pipe: of a file, or the next bytes of stdin.
+fn block_line(block: &Block, values: Values) -> String {
+    let head = format!("head -c {} | ", block.length());
+    match block {
+        Block::Bytes(..) => head,
+        Block::Part { of, start, .. } => match &of.path {
+            Some(path) => {
+                let path = values.quote(path.as_os_str().as_bytes());
+                format!("tail -c +{} {path} | {head}", start + 1)
+            }
+            None => head,
+        },
+    }
 }
 
 fn scope(work: &Work, slot: usize) -> Scope<'_> {
@@ -101,8 +121,11 @@ impl StageLine<'_> {
         // The paths of files start at the folder of the job file, wherever the command runs.
         let at_base = folder.as_ref() == Some(&self.stage.base);
         self.redirect(&mut line, at_base);
-        // A worker itself has number 0: it will be fed.
-        if let (Stdin::Item | Stdin::Text(_), 1..) = (&self.stage.stdin, self.scope.seq) {
+        // A worker itself has number 0, and will be fed; what is fed block by block has no item.
+        let has_item = self.scope.seq > 0 && !self.scope.items.is_empty();
+        if matches!(self.stage.stdin, Stdin::Text(_) if self.scope.seq > 0)
+            || matches!(self.stage.stdin, Stdin::Item if has_item)
+        {
             line = format!("printf %s {} | {line}", self.values.quote(&self.fed()));
         }
         match folder {
@@ -198,8 +221,14 @@ pub fn detail(plan: &Plan, work: &Work, active: Option<&Active>, attempts: u32, 
         (Some(prun), Items::None) => format!("{prun} {}", job.name),
         _ => line(job, work, slot, Values::Hidden),
     };
+    // What was read is gone, or was not all that the task read.
+    let again = match &work.block {
+        Some(Block::Part { of, .. }) => of.path.is_some() && matches!(job.items, Items::Queue { .. }),
+        Some(Block::Bytes(..)) => false,
+        None => true,
+    };
     Detail {
-        rerun: (rerun.len() <= LONGEST_RERUN).then_some(rerun),
+        rerun: (again && rerun.len() <= LONGEST_RERUN).then_some(rerun),
         command: command(job, work, slot),
         attempts,
         elapsed: active.map_or(Time::ZERO, |active| now.saturating_sub(active.started)),

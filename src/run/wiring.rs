@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::active::PIPE;
+use super::block::Block;
 use super::disk;
 use super::feed::{Fed, Feed};
 use super::hook::has_hooks;
@@ -75,6 +76,9 @@ pub enum Source {
 
 /// Where much flows, a pipe gets more room than a new one has: fewer rounds through the loop.
 pub const BIG_PIPE: usize = 256 << 10;
+
+/// The usual limit of the system.
+const MOST_ROOM: usize = 1 << 20;
 
 impl Wiring {
     pub fn new() -> io::Result<Wiring> {
@@ -262,6 +266,25 @@ pub fn feed(bytes: Vec<u8>) -> Result<(OwnedFd, Option<Feed>), StartFailure> {
     // Most feeds fit into the pipe and cost the loop nothing more.
     let rest = (feed.write() != Fed::Over).then_some(feed);
     Ok((reader, rest))
+}
+
+/// `more`: other blocks may follow.
+pub fn feed_block(block: Block, more: bool) -> Result<Source, StartFailure> {
+    let (reader, mut feed) = Feed::new().map_err(|error| no_pipe(&error))?;
+    if more || block.length() > PIPE as u64 {
+        // A block that is passed on as it comes should fit.
+        let size = if more { (block.length() as usize).clamp(BIG_PIPE, MOST_ROOM) } else { BIG_PIPE };
+        if os::io::set_pipe_size(feed.fd(), size) < size {
+            os::io::set_pipe_size(feed.fd(), BIG_PIPE);
+        }
+    }
+    feed.push_block(block, true);
+    if !more {
+        feed.end();
+    }
+    // What fits into the pipe costs the loop nothing more. A failure is told when it is met again.
+    let rest = (feed.write() != Fed::Over || feed.failure().is_some()).then_some(feed);
+    Ok(Source::Fed(reader, rest))
 }
 
 /// A path of a job, seen from its folder.

@@ -290,11 +290,6 @@ impl Supervisor {
         if state.phase != Phase::Open || state.source != Source::Ended || state.active > 0 {
             return;
         }
-        if let Some((failure, why)) = self.never_had_a_source(job) {
-            self.skip(job, failure, why, actions);
-            self.settle(job, actions);
-            return;
-        }
         let outcome = match (state.end(), &state.first_failure) {
             (End::Failed, Some((_, failure))) => failure.clone(),
             (End::Cancelled, _) => Outcome::Cancelled,
@@ -347,18 +342,6 @@ impl Supervisor {
         self.tally.add(&Outcome::Skipped);
         self.jobs.set_ended(job, End::Skipped { failure });
         actions.push(Action::Tell(RunEvent::JobSkipped { job, why }));
-    }
-
-    /// Why a job had no task, if that is because the one that its items come from never had any.
-    fn never_had_a_source(&self, job: JobId) -> Option<(bool, String)> {
-        let Items::Of(before) = self.plan.jobs[job].items else { return None };
-        let name = &self.plan.jobs[before].name;
-        match self.jobs.get(before).phase {
-            _ if self.jobs.get(job).tasks > 0 => None,
-            Phase::Ended(End::Skipped { failure }) => Some((failure, format!("`{name}` was skipped"))),
-            Phase::Ended(End::Failed) => Some((true, format!("`{name}` failed"))),
-            _ => None,
-        }
     }
 
     /// Whether something that failed is why an item of this job's source is missing.

@@ -67,9 +67,6 @@ impl Supervisor {
             self.count(job, seq + 1, &outcome);
         } else {
             actions.push(Action::Tell(RunEvent::JobTotal { job, total }));
-            // Of the job before, some items may never have been read.
-            let failed = total > 0 && self.source_failed(job);
-            self.jobs.get_mut(job).missed |= failed;
         }
         self.end_job_if_done(job, actions);
     }

@@ -11,6 +11,8 @@ mod data;
 mod dialogue;
 mod duplex;
 mod exec;
+mod exec_pipe;
+mod exec_worker;
 mod files;
 mod halt;
 mod hooks;

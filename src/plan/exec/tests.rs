@@ -2,6 +2,7 @@ use super::*;
 use crate::plan::items::{ItemIter, known_total};
 use crate::plan::template::Scope;
 use crate::plan::words::quote;
+use crate::plan::{Block, Unit};
 
 fn bytes(words: &[&str]) -> Vec<Vec<u8>> {
     words.iter().map(|word| word.as_bytes().to_vec()).collect()
@@ -180,4 +181,82 @@ fn sources_are_split_off() {
         let told = split_sources(bytes(&["cp", ":::", "a", word, "b"])).unwrap_err().to_string();
         assert!(told.contains(&format!("`{word}` is not supported by this version")), "{told}");
     }
+}
+
+fn piped(command: &[&str], pipe: PipeArgs) -> ExecArgs {
+    ExecArgs { pipe: Some(pipe), ..args(command, &[]) }
+}
+
+#[test]
+fn blocks_are_records_of_a_queue() {
+    let planned = plan(piped(&["wc", "{}"], PipeArgs::default())).unwrap();
+    let (job, queue) = (&planned.jobs[0], &planned.queues[0]);
+    assert!(matches!(job.items, Items::Queue { queue: 0, separator: None }));
+    assert!(matches!(job.stages[0].stdin, Stdin::Item));
+    assert_eq!((queue.input.as_ref(), queue.readers.as_slice()), (Some(&Input::Stdin), &[0][..]));
+    assert_eq!(queue.records.block, Some(Block { bytes: 1 << 20, records: usize::MAX }));
+    assert!(matches!(&queue.records.unit, Unit::Ends(end) if end == b"\n"));
+    let What::Command { words, append_item } = &job.stages[0].what else { panic!("a command") };
+    assert!(!append_item && words.iter().all(|word| !word.0.uses_task()), "there is no item");
+
+    let robin = plan(piped(&["wc"], PipeArgs { round_robin: true, ..PipeArgs::default() })).unwrap();
+    assert!(matches!(robin.jobs[0].items, Items::Repeat(2)));
+    assert!(matches!(robin.jobs[0].stages[0].stdin, Stdin::Queue { queue: 0, ahead: false }));
+}
+
+#[test]
+fn what_a_block_is() {
+    let records = |max_args, pipe| {
+        let args = ExecArgs { max_args, arg_file: Some("x".into()), ..piped(&["wc"], pipe) };
+        let queue = plan(args).unwrap().queues.remove(0);
+        assert_eq!(queue.input, Some(Input::File("/base/x".into())));
+        queue.records
+    };
+    let block = |bytes, records| Some(Block { bytes, records });
+    let (usual, most) = (PipeArgs::default(), usize::MAX);
+    assert_eq!(records(Some(5), usual.clone()).block, block(most, 5));
+    assert_eq!(records(Some(5), PipeArgs { block: Some(9), ..usual.clone() }).block, block(9, 5));
+    let lines = records(None, PipeArgs { lines: Some(4), ..usual.clone() });
+    assert_eq!((lines.per_record, lines.block), (4, block(1 << 20, most)));
+    let mark = |text: &str| Some(text.as_bytes().to_vec());
+    let unit = |start: Option<Vec<u8>>, end: Option<Vec<u8>>| {
+        records(None, PipeArgs { record_start: start, record_end: end, ..PipeArgs::default() }).unit
+    };
+    assert!(matches!(unit(None, mark(";")), Unit::Ends(end) if end == b";"));
+    assert!(matches!(unit(mark(">"), None), Unit::Between { end, start } if end.is_empty() && start == b">"));
+    assert!(
+        matches!(unit(mark(">"), mark("\n")), Unit::Between { end, start } if end == b"\n" && start == b">")
+    );
+}
+
+fn with_worker(command: &[&str]) -> ExecArgs {
+    ExecArgs { worker: Some(parse_worker("ahead=3").unwrap()), ..args(command, &[&["a", "b"]]) }
+}
+
+#[test]
+fn workers_take_items_on_their_stdin() {
+    let job = plan(with_worker(&["bc", "{%}"])).unwrap().jobs.remove(0);
+    assert_eq!((job.worker.map(|worker| worker.ahead), job.retries.count), (Some(3), 2));
+    assert!(matches!(job.stages[0].stdin, Stdin::Item));
+    assert!(matches!(job.stages[0].what, What::Command { append_item: false, .. }));
+    let job = plan(ExecArgs { retries: Some(0), ..with_worker(&["bc"]) }).unwrap().jobs.remove(0);
+    assert_eq!(job.retries.count, 0);
+}
+
+#[test]
+fn workers_know_no_item() {
+    let wrong = |args| plan(args).unwrap_err().message;
+    for word in ["{}", "{#}", "{1/.}"] {
+        assert!(wrong(with_worker(&["bc", word])).contains("placeholders of the item"), "{word}");
+    }
+    let script = ExecArgs { script: true, ..with_worker(&["echo", "{}"]) };
+    assert!(wrong(script).contains("placeholders of the item"));
+    assert!(wrong(ExecArgs { cwd: Some(b"{}".to_vec()), ..with_worker(&["bc"]) }).contains("placeholders"));
+    assert!(
+        wrong(ExecArgs { once: true, sources: Vec::new(), ..with_worker(&["bc"]) }).contains("needs items")
+    );
+    assert!(wrong(ExecArgs { max_args: Some(2), ..with_worker(&["bc"]) }).contains("one by one"));
+    assert!(wrong(with_worker(&[])).contains("needs a command"));
+    let pipe = Some(PipeArgs { record_start: Some(Vec::new()), ..PipeArgs::default() });
+    assert!(wrong(ExecArgs { pipe, ..args(&["wc"], &[]) }).contains("empty"));
 }

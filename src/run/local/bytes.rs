@@ -164,13 +164,27 @@ impl Local {
             self.queues.writable(id);
             return;
         };
-        let fed = feed.write();
-        if fed != Fed::Waits {
-            feed.watched = false;
-            let _ = shared.poller.remove(feed.fd());
-        }
-        if fed == Fed::Over {
-            active.feed = None;
+        let job = active.work.job;
+        match feed.write() {
+            Fed::Waits => {}
+            // Only one that lives on can be dry while its feed has not ended.
+            Fed::Dry if active.work.block.is_some() => _ = self.next_block(job, shared),
+            Fed::Dry => {
+                feed.watched = false;
+                let _ = shared.poller.remove(feed.fd());
+            }
+            Fed::Over => {
+                let _ = shared.poller.remove(feed.fd());
+                if let Some(errno) = feed.failure() {
+                    let why = format!("its input could not be read: {}", os::own::reason(&errno.into()));
+                    shared.events.push_back(Event::Fault { task: id, why: why.into() });
+                }
+                let unsent = feed.unsent();
+                active.feed = None;
+                if let Some(block) = unsent {
+                    self.give_back(job, block, shared);
+                }
+            }
         }
     }
 

@@ -57,6 +57,7 @@ impl Local {
         if matches!(active.group, Group::Own) {
             os::signals::leave_keys_to_child(false);
         }
+        self.hungry.retain(|hungry| *hungry != id);
         self.paused.retain(|paused| paused.task != id);
         let mut left = false;
         for at in 0..active.readers.len() {

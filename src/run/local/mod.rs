@@ -3,6 +3,7 @@
 //!
 //! - `start`: attempts begin
 //! - `bytes`: their pipes
+//! - `blocks`: tasks that live on and take block after block
 //! - `end`: processes exit, attempts are forgotten
 //! - `watch`: dialogues, circles of pipes, the size of terminals
 //! - `hook`: hooks start in the place of their task
@@ -18,6 +19,7 @@ use super::active::{Active, PIPE, Work};
 use super::launch::Launch;
 use super::queues::Queues;
 use super::sinks::Sinks;
+use super::source::Sources;
 use super::token::Token;
 use super::wiring::Wiring;
 use crate::event::Time;
@@ -27,6 +29,7 @@ use crate::os::process;
 use crate::plan::Plan;
 use crate::sched::{Event, TaskId};
 
+mod blocks;
 mod bytes;
 mod end;
 mod hook;
@@ -50,6 +53,7 @@ pub struct Shared<'a> {
     pub outputs: &'a mut Outputs,
     pub sinks: &'a mut Sinks,
     pub events: &'a mut VecDeque<Event>,
+    pub sources: &'a mut Sources,
 }
 
 impl Shared<'_> {
@@ -77,6 +81,8 @@ pub struct Local {
     next_stray: u32,
     /// Readers that wait until less is queued.
     paused: Vec<Paused>,
+    /// Tasks that ask for another block of their input, of which nothing can be read now.
+    hungry: Vec<TaskId>,
     /// Workers that wrote something that was not looked at.
     pub wrote: Vec<TaskId>,
     /// Tasks that have to be looked after while they run.
@@ -117,6 +123,7 @@ impl Local {
             strays: HashMap::new(),
             next_stray: 0,
             paused: Vec::new(),
+            hungry: Vec::new(),
             wrote: Vec::new(),
             watched: Vec::new(),
             buffer: vec![0; BUFFER],

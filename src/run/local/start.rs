@@ -20,7 +20,7 @@ use crate::run::feed::Feed;
 use crate::run::launch::{Attempt, ChildEnds};
 use crate::run::queues::{Inlet, takes_whole_records};
 use crate::run::token::Token;
-use crate::run::wiring::{Source, Stream, Target, no_pipe, policy};
+use crate::run::wiring::{Source, Stream, Target, feed_block, no_pipe, policy};
 use crate::run::workers::answer_ends;
 use crate::sched::Event;
 
@@ -154,8 +154,11 @@ impl Local {
             active.feed = feed;
             return Ok(terminal.child);
         }
-        let whole = takes_whole_records(&self.plan, attempt.job);
-        Ok(match self.wiring.stdin(stage, &attempt.scope, whole)? {
+        let source = match &active.work.block {
+            Some(block) => feed_block(block.clone(), matches!(stage.stdin, Stdin::Queue { .. }))?,
+            None => self.wiring.stdin(stage, &attempt.scope, takes_whole_records(&self.plan, attempt.job))?,
+        };
+        Ok(match source {
             Source::Kept(fd) => fd,
             Source::Owned(fd) => wires.ends.keep(fd),
             Source::Fed(fd, feed) => {

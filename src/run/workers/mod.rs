@@ -268,7 +268,7 @@ impl Run {
 
 /// What a worker itself works on.
 fn no_task(job: usize) -> Work {
-    Work { job, seq: 0, items: Vec::new(), names: Arc::new([]) }
+    Work { job, seq: 0, items: Vec::new(), names: Arc::new([]), block: None }
 }
 
 fn holds_newline(item: &Item) -> bool {

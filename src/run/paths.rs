@@ -1,8 +1,7 @@
-//! Names of files as items.
+//! Items that are the paths of a glob.
 
 use std::path::{Path, PathBuf};
 
-use super::Next;
 use crate::os;
 use crate::plan::Item;
 
@@ -31,13 +30,14 @@ impl Paths {
         }
     }
 
-    pub fn next(&mut self) -> Result<Next, String> {
+    /// The next path; `None` after the last.
+    pub fn next(&mut self) -> Result<Option<Item>, String> {
         use std::os::unix::ffi::OsStrExt;
         match self.paths.next() {
-            None => Ok(Next::End),
+            None => Ok(None),
             Some(Ok(path)) => {
                 let path = path.strip_prefix(&self.base).unwrap_or(&path);
-                Ok(Next::Item(Some(Item { columns: vec![path.as_os_str().as_bytes().to_vec()] })))
+                Ok(Some(Item { columns: vec![path.as_os_str().as_bytes().to_vec()] }))
             }
             Some(Err(error)) => {
                 let why = os::own::reason(error.error());

@@ -1,0 +1,182 @@
+//! Where a stream is cut into blocks of whole records. Pure: it is shown the bytes of a block, and says where
+//! the block ends.
+//!
+//! A block ends with the first record with which it has enough bytes or enough records. Where only bytes
+//! count, nothing is looked at but what follows the last byte that a block must have; so a block of a file is
+//! found by reading a few of its bytes.
+
+use memchr::memmem::Finder;
+
+/// What a block is made of.
+#[derive(Debug, Clone)]
+pub struct Shape {
+    /// A unit ends so many bytes behind the beginning of each place where this is found.
+    mark: Finder<'static>,
+    after: usize,
+    /// Units of a record.
+    per_record: usize,
+    /// It is enough if a block has so many bytes, or so many records.
+    bytes: usize,
+    records: usize,
+}
+
+impl Shape {
+    /// Units end with `end`, where `start` follows. One of them may be empty.
+    pub fn new(end: &[u8], start: &[u8], per_record: usize, bytes: usize, records: usize) -> Shape {
+        let mark = Finder::new(&[end, start].concat()).into_owned();
+        Shape { mark, after: end.len(), per_record, bytes, records }
+    }
+
+    /// Every unit must be seen, because they are counted.
+    pub fn counts(&self) -> bool {
+        self.per_record > 1 || self.records < usize::MAX
+    }
+
+    /// Where looking begins in a block, if units need not be counted.
+    pub fn skipped(&self) -> usize {
+        if self.counts() { 0 } else { self.bytes.saturating_sub(self.after) }
+    }
+}
+
+/// Looks for the end of one block after another.
+#[derive(Debug)]
+pub struct Cutter {
+    shape: Shape,
+    /// Bytes of the block that need not be looked at again.
+    seen: usize,
+    /// Units of the block that end within them.
+    units: usize,
+}
+
+impl Cutter {
+    pub fn new(shape: Shape) -> Cutter {
+        Cutter { seen: shape.skipped(), shape, units: 0 }
+    }
+
+    /// From which byte of the block on it wants to see the bytes.
+    pub fn seen(&self) -> usize {
+        self.seen
+    }
+
+    /// Looks at bytes of the block, which stand `at` bytes behind its beginning (not behind [`Cutter::seen`]).
+    /// Returns the block's length if its end is among them; the next call is about the next block then.
+    pub fn look(&mut self, at: usize, bytes: &[u8]) -> Option<usize> {
+        debug_assert!(at <= self.seen);
+        while self.seen < at + bytes.len() {
+            let Some(found) = self.shape.mark.find(&bytes[self.seen - at..]) else { break };
+            let end = self.seen + found + self.shape.after;
+            // A mark at the very beginning of a block ends nothing.
+            if end > 0 && self.ends_with_unit(end) {
+                *self = Cutter::new(self.shape.clone());
+                return Some(end);
+            }
+            self.seen = (self.seen + found + 1).max(end);
+        }
+        // The last bytes may be the first ones of a mark.
+        let partial = self.shape.mark.needle().len() - 1;
+        self.seen = self.seen.max((at + bytes.len()).saturating_sub(partial));
+        None
+    }
+
+    /// Counts a unit; says whether the block has enough with it.
+    fn ends_with_unit(&mut self, end: usize) -> bool {
+        self.units += 1;
+        self.units.is_multiple_of(self.shape.per_record)
+            && (end >= self.shape.bytes || self.units / self.shape.per_record >= self.shape.records)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MAX: usize = usize::MAX;
+
+    /// The blocks of a text that comes in pieces of this size.
+    fn blocks(shape: &Shape, text: &[u8], piece: usize) -> Vec<Vec<u8>> {
+        let (mut blocks, mut start, mut cutter) = (Vec::new(), 0, Cutter::new(shape.clone()));
+        let mut there = 0;
+        while start < text.len() {
+            let from = cutter.seen().min(there - start);
+            match cutter.look(from, &text[start + from..there]) {
+                Some(length) => {
+                    blocks.push(text[start..start + length].to_vec());
+                    start += length;
+                }
+                None if there >= text.len() => {
+                    blocks.push(text[start..].to_vec());
+                    start = text.len();
+                }
+                None => there = (there + piece).min(text.len()),
+            }
+        }
+        blocks
+    }
+
+    fn cut(end: &str, start: &str, [per_record, bytes, records]: [usize; 3], text: &str) -> String {
+        let shape = Shape::new(end.as_bytes(), start.as_bytes(), per_record, bytes, records);
+        let all = blocks(&shape, text.as_bytes(), MAX / 2);
+        for piece in 1..=text.len() {
+            assert_eq!(blocks(&shape, text.as_bytes(), piece), all, "in pieces of {piece}");
+        }
+        all.iter().map(|block| String::from_utf8_lossy(block)).collect::<Vec<_>>().join("|")
+    }
+
+    #[test]
+    fn enough_bytes_end_a_block_with_their_record() {
+        assert_eq!(cut("\n", "", [1, 4, MAX], "a\nb\nccc\nd\n"), "a\nb\n|ccc\n|d\n");
+        assert_eq!(cut("\n", "", [1, 3, MAX], "aaaaaaaaaa\nb\nc"), "aaaaaaaaaa\n|b\nc");
+        assert_eq!(cut("\n", "", [1, 1, MAX], "\n\n\n"), "\n|\n|\n");
+        assert_eq!(cut("\n", "", [1, 100, MAX], "a\nb"), "a\nb");
+        assert_eq!(cut("\n", "", [1, 1, MAX], ""), "");
+    }
+
+    #[test]
+    fn records_and_their_units_are_counted() {
+        assert_eq!(cut("\n", "", [1, MAX, 2], "a\nb\nc\nd\ne"), "a\nb\n|c\nd\n|e");
+        assert_eq!(cut("\n", "", [2, 1, MAX], "a\nb\nc\nd\ne\n"), "a\nb\n|c\nd\n|e\n");
+        assert_eq!(cut("\n", "", [2, 5, MAX], "a\nb\nc\nd\ne\n"), "a\nb\nc\nd\n|e\n");
+        assert_eq!(cut("\n", "", [2, MAX, 2], "a\nb\nc\nd\ne\nf\n"), "a\nb\nc\nd\n|e\nf\n");
+        assert_eq!(cut("\n", "", [1, 4, 1], "aaaaa\nb\n"), "aaaaa\n|b\n", "what comes first counts");
+    }
+
+    #[test]
+    fn marks_of_several_bytes() {
+        assert_eq!(cut("ab", "", [1, 1, MAX], "xabaab"), "xab|aab");
+        assert_eq!(cut("ab", "", [1, MAX, 1], "xabaab"), "xab|aab");
+        assert_eq!(cut("aa", "", [1, MAX, 1], "aaaaa"), "aa|aa|a");
+        assert_eq!(cut("", ">", [1, 1, MAX], ">a\n>b>c"), ">a\n|>b|>c");
+        assert_eq!(cut("", ">", [1, MAX, 2], ">a>b>c"), ">a>b|>c");
+        assert_eq!(cut("", "ab", [1, MAX, 1], "ababxab"), "ab|abx|ab");
+        assert_eq!(cut("\n", ">", [1, 1, MAX], ">a\nb>\n>c\n"), ">a\nb>\n|>c\n");
+        assert_eq!(cut("\n", ">", [1, MAX, 1], "x\n>\n>y"), "x\n|>\n|>y");
+    }
+
+    proptest! {
+        #[test]
+        fn every_byte_once_and_as_the_simple_way(
+            text in "[ab\n]{0,60}", bytes in 1usize..12, records in 1usize..5, per_record in 1usize..4,
+            piece in 1usize..20, counted in any::<bool>(),
+        ) {
+            let records = if counted { records } else { MAX };
+            let shape = Shape::new(b"\n", b"", per_record, bytes, records);
+            let found = blocks(&shape, text.as_bytes(), piece);
+            prop_assert_eq!(found.concat(), text.as_bytes());
+            let mut simple: Vec<Vec<u8>> = Vec::new();
+            let (mut block, mut lines) = (Vec::new(), 0);
+            for line in text.as_bytes().split_inclusive(|byte| *byte == b'\n') {
+                block.extend_from_slice(line);
+                lines += 1;
+                let enough = block.len() >= bytes || lines / per_record >= records;
+                if line.ends_with(b"\n") && lines % per_record == 0 && enough {
+                    simple.push(std::mem::take(&mut block));
+                    lines = 0;
+                }
+            }
+            simple.extend((!block.is_empty()).then_some(block));
+            prop_assert_eq!(found, simple);
+        }
+    }
+}
