@@ -237,7 +237,7 @@ impl Cutter {
         let mut start = 0;
         out.extend(ends.iter().map(|&(end, records)| {
             let range = std::mem::replace(&mut start, end)..end;
-            Batch { span: Span::Bytes { chunk: Rc::clone(&chunk), range }, records }
+            Batch { span: Span::new(&chunk, range), records }
         }));
     }
 

@@ -145,11 +145,6 @@ impl Queue {
         self.add(vec![Batch::one(record)]);
     }
 
-    /// Puts in what was cut already: a part of a file.
-    pub fn put_batch(&mut self, batch: Batch) {
-        self.add(vec![batch]);
-    }
-
     /// Nothing more is put in but by the inlets that are there.
     pub fn close(&mut self) {
         self.open = false;
