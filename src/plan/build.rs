@@ -12,6 +12,7 @@ use super::{Items, Plan, UNLIMITED, words};
 use crate::jobfile::values::{Halt, OutputMode, PoolSize, StatusMode};
 use crate::jobfile::{JobFile, Mistake, Mistakes, nearest};
 
+mod circles;
 mod daemon;
 mod items;
 mod job;
@@ -72,7 +73,7 @@ pub fn build(file: &JobFile, how: &BuildOptions) -> Result<Plan, Mistakes> {
     let chains = pipes::chains(file, &index, &mut mistakes);
     let places = pipes::places(file, &chains);
     let uses = queues::collect(file, &mut mistakes);
-    queues::find_circles(file, &uses, &places, &chains, &mut mistakes);
+    queues::find_circles(file, &uses, &places, chains.len(), &mut mistakes);
     let sources = queues::sources(file, &index, &mut mistakes);
     let joined = Joined::new(queues::groups(&uses, &places, chains.len()), &sources, &places);
     let waits = order::waits(file, &index, &chains, &places, &joined, &mut mistakes);

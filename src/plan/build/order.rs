@@ -1,5 +1,6 @@
 //! `after`: who waits for whom, and which jobs a selection takes.
 
+use super::circles::circles;
 use super::pipes::{Chain, Place};
 use super::{BuildOptions, Index, Joined, unknown_job};
 use crate::jobfile::{Each, JobFile, Mistake, Mistakes, Span, When};
@@ -95,52 +96,16 @@ pub(super) fn with_sources(
     waits
 }
 
-/// How far the search has come with a chain.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Search {
-    Before,
-    /// On the path that is being followed.
-    Within,
-    After,
-}
-
-/// Complains about jobs that wait for each other. The path is kept on the heap: it can be as long as the file.
+/// Complains about jobs that wait for each other.
 pub(super) fn find_circles(file: &JobFile, waits: &[Vec<Wait>], mistakes: &mut Mistakes) {
-    let mut search = vec![Search::Before; waits.len()];
-    for start in 0..waits.len() {
-        if search[start] != Search::Before {
-            continue;
-        }
-        // A chain, and how many of its conditions have been followed.
-        let mut path = vec![(start, 0)];
-        search[start] = Search::Within;
-        while let Some((chain, followed)) = path.last_mut() {
-            let Some(wait) = waits[*chain].get(*followed) else {
-                search[*chain] = Search::After;
-                path.pop();
-                continue;
-            };
-            *followed += 1;
-            match search[wait.to_chain] {
-                Search::Before => {
-                    search[wait.to_chain] = Search::Within;
-                    path.push((wait.to_chain, 0));
-                }
-                Search::Within => mistakes.push(circle(file, waits, &path, wait)),
-                Search::After => {}
-            }
-        }
-    }
+    circles(waits, |wait| wait.to_chain, |steps| mistakes.push(circle(file, &steps)));
 }
 
 /// No more jobs of a circle are named.
 const SHOWN: usize = 10;
 
-/// The end of the path, from where `last` leads back to.
-fn circle(file: &JobFile, waits: &[Vec<Wait>], path: &[(usize, usize)], last: &Wait) -> Mistake {
-    let begin = path.iter().rposition(|(chain, _)| *chain == last.to_chain).unwrap_or(0);
-    let steps: Vec<&Wait> =
-        path[begin..].iter().map(|(chain, followed)| &waits[*chain][followed - 1]).collect();
+/// The last step leads back to the first.
+fn circle(file: &JobFile, steps: &[&Wait]) -> Mistake {
     let name = |job: usize| file.jobs[job].name.value.as_str();
     let mut shown = name(steps[0].from).to_owned();
     for (number, step) in steps.iter().enumerate() {
@@ -158,6 +123,7 @@ fn circle(file: &JobFile, waits: &[Vec<Wait>], path: &[(usize, usize)], last: &W
             shown += name(next);
         }
     }
+    let last = steps[steps.len() - 1];
     let label = format!("`{}` waits for `{}`", name(last.from), name(last.to));
     Mistake::at(last.span.clone(), format!("jobs wait for each other: {shown}")).label(label)
 }

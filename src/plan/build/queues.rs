@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::pipes::{Chain, Place};
+use super::circles::circles;
+use super::pipes::Place;
 use super::{Index, unknown_job};
 use crate::jobfile::{self, Each, Job, JobFile, Mistake, Mistakes, Output, Stdin, Text, What, nearest};
 use crate::plan::{Block, Queue, QueueId, Records, Unit};
@@ -132,18 +133,27 @@ pub(super) fn groups(uses: &[Use], places: &[Place], chains: usize) -> Vec<usize
         let mut members = queue.writers.iter().chain(&queue.readers).map(|end| places[end.job].chain);
         let Some(first) = members.next().filter(|first| *first < chains) else { continue };
         for member in members.filter(|member| *member < chains) {
-            let (from, to) = (root(&group, member), root(&group, first));
+            let (from, to) = (root(&mut group, member), root(&mut group, first));
             group[from] = to;
         }
     }
-    (0..chains).map(|chain| root(&group, chain)).collect()
+    (0..chains).map(|chain| root(&mut group, chain)).collect()
 }
 
-fn root(group: &[usize], mut chain: usize) -> usize {
+fn root(group: &mut [usize], mut chain: usize) -> usize {
     while group[chain] != chain {
+        // The next time the way is shorter.
+        group[chain] = group[group[chain]];
         chain = group[chain];
     }
     chain
+}
+
+/// Records go from one node to another: nodes are the chains, and behind them the queues.
+struct Flow<'a> {
+    to: usize,
+    /// The job that writes them or reads them, and where it says so.
+    end: &'a End<'a>,
 }
 
 /// A job that in the end reads what it writes itself never comes to the end of its input.
@@ -151,65 +161,57 @@ pub(super) fn find_circles(
     file: &JobFile,
     uses: &[Use],
     places: &[Place],
-    chains: &[Chain],
+    chains: usize,
     mistakes: &mut Mistakes,
 ) {
-    // For each chain the queues that it writes to.
-    let mut writes: Vec<Vec<usize>> = vec![Vec::new(); chains.len()];
+    let mut flows: Vec<Vec<Flow>> = Vec::new();
+    flows.resize_with(chains + uses.len(), Vec::new);
+    // What is in a circle of pipes is in no chain.
+    let chain = |end: &End| Some(places[end.job].chain).filter(|chain| *chain < chains);
     for (number, queue) in uses.iter().enumerate() {
-        for writer in &queue.writers {
-            if let Some(queues) = writes.get_mut(places[writer.job].chain) {
-                queues.push(number);
-            }
+        let node = chains + number;
+        for end in &queue.writers {
+            let Some(from) = chain(end) else { continue };
+            flows[from].push(Flow { to: node, end });
+        }
+        for end in &queue.readers {
+            let Some(to) = chain(end) else { continue };
+            flows[node].push(Flow { to, end });
         }
     }
-    let mut done = vec![false; chains.len()];
-    for start in 0..chains.len() {
-        let mut path = Vec::new();
-        follow(start, uses, places, &writes, &mut done, &mut path, &mut |path: &[(usize, usize)]| {
-            let name = |chain: usize| file.jobs[chains[chain].last()].name.value.as_str();
-            let mut shown = name(path[0].0).to_owned();
-            for (at, (_, queue)) in path.iter().enumerate() {
-                let next = path.get(at + 1).map_or(path[0].0, |(chain, _)| *chain);
-                shown += &format!(" → {} → {}", uses[*queue].name, name(next));
-            }
-            let place = uses[path[0].1].writers.iter().find(|end| places[end.job].chain == path[0].0);
-            let span = place.map(|end| end.place.span.clone()).unwrap_or_default();
-            let mistake = Mistake::at(span, format!("a circle of queues, which never runs dry: {shown}"));
-            mistakes.push(mistake.help(
-                "a queue ends when all its writers have ended, and these wait for their own input to end",
-            ));
-        });
-    }
+    circles(&flows, |flow| flow.to, |circle| mistakes.push(circle_of(file, uses, chains, circle)));
 }
 
-/// Depth first from a chain, through the queues that it writes to, to their readers. The path is as deep as
-/// queues follow each other.
-fn follow(
-    chain: usize,
-    uses: &[Use],
-    places: &[Place],
-    writes: &[Vec<usize>],
-    done: &mut [bool],
-    path: &mut Vec<(usize, usize)>,
-    tell: &mut impl FnMut(&[(usize, usize)]),
-) {
-    if let Some(begin) = path.iter().position(|(before, _)| *before == chain) {
-        tell(&path[begin..]);
-        return;
+/// No more of a circle is named.
+const SHOWN: usize = 20;
+
+fn circle_of(file: &JobFile, uses: &[Use], chains: usize, mut circle: Vec<&Flow>) -> Mistake {
+    // From a job, which writes, to that job, which reads.
+    if circle[0].to < chains {
+        circle.rotate_left(1);
     }
-    if std::mem::replace(&mut done[chain], true) {
-        return;
-    }
-    for &queue in &writes[chain] {
-        let mut next: Vec<usize> = uses[queue].readers.iter().map(|end| places[end.job].chain).collect();
-        next.dedup();
-        path.push((chain, queue));
-        for reader in next.into_iter().filter(|reader| *reader < writes.len()) {
-            follow(reader, uses, places, writes, done, path, tell);
+    let job = |flow: &Flow| file.jobs[flow.end.job].name.value.as_str();
+    let mut shown = job(circle[circle.len() - 1]).to_owned();
+    for (number, flow) in circle.iter().enumerate() {
+        // Of a long circle its beginning and its end are shown.
+        if number >= SHOWN && number + 1 < circle.len() {
+            shown += if number == SHOWN { " → …" } else { "" };
+            continue;
         }
-        path.pop();
+        if flow.to < chains {
+            shown += &format!(" → {}", job(flow));
+            continue;
+        }
+        // What comes in through one job may go out through another one of the same pipe.
+        let reader = circle[(number + circle.len() - 1) % circle.len()];
+        if reader.end.job != flow.end.job {
+            shown += &format!(" | {}", job(flow));
+        }
+        shown += &format!(" → {}", uses[flow.to - chains].name);
     }
+    let message = format!("a circle of queues, which never runs dry: {shown}");
+    Mistake::at(circle[0].end.place.span.clone(), message)
+        .help("a queue ends when all its writers have ended, and these wait for their own input to end")
 }
 
 /// The queues of the wanted jobs as the plan has them; and their numbers, by name.

@@ -150,3 +150,16 @@ fn hooks_are_commands_of_their_job() {
     assert!(matches!((&hook.stdout, hook.env.len()), (Output::Show, 1)));
     assert!(matches!(job.on_failure.unwrap().stage.what, What::Script { .. }));
 }
+
+#[test]
+fn a_long_row_of_queues_is_no_deep_stack() {
+    let mut text = "[jobs.a0]\ncommand = \"a\"\nstdout.queue = \"q0\"\n".to_owned();
+    for n in 1..20_000 {
+        let before = n - 1;
+        text +=
+            &format!("[jobs.a{n}]\ncommand = \"a\"\nstdin.queue = \"q{before}\"\nstdout.queue = \"q{n}\"\n");
+    }
+    text += "[jobs.end]\ncommand = \"a\"\nstdin.queue = \"q19999\"\n";
+    let plan = plan(&text);
+    assert_eq!((plan.jobs.len(), plan.queues.len()), (20_001, 20_000));
+}
