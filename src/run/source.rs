@@ -294,7 +294,7 @@ impl Source {
     fn one(&mut self, queues: &mut Queues) -> Result<Next, String> {
         match &mut self.kind {
             Kind::Memory(iter) => Ok(iter.next().map_or(Next::End, Next::Item)),
-            Kind::Glob(paths) => match paths.next()? {
+            Kind::Glob(paths) => match paths.next_path()? {
                 Some(item) => Ok(Next::Item(Some(item))),
                 None => Ok(Next::End),
             },
