@@ -53,8 +53,11 @@ impl Local {
         let carries_much = reader.tap.is_none() && count == PIPE;
         // No writer is left, and the pipe is empty now: that was the end.
         if count == 0 || (ready.hup && !more && !reader.is_terminal) {
+            // To close it is not enough: a child that is just being executed has all of prun's descriptors for a
+            // moment yet (vfork's parent goes on before the kernel closes them), and the poller would tell of
+            // this one for so long. The task's next attempt or its hook would be taken for it.
+            let _ = shared.poller.remove(reader.fd.as_fd());
             if reader.is_terminal {
-                let _ = shared.poller.remove(reader.fd.as_fd());
                 active.terminal = active.readers[at].take().map(|reader| reader.fd);
             }
             active.readers[at] = None;
