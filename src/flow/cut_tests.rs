@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use regex::bytes::RegexBuilder;
 
 use super::cut::*;
+use super::span::*;
 
 fn rule(unit: Unit, per_record: usize, block: Option<Block>) -> Rule {
     Rule { unit, per_record, block }
@@ -41,7 +42,7 @@ fn cut(rule: &Rule, text: &[u8], sizes: &[usize], most: usize, whole: bool) -> V
         while batch.records > 0 {
             let one = batch.split_off_front(1, rule.separator());
             assert_eq!(one.records, 1);
-            records.push(String::from_utf8_lossy(one.span.bytes().expect("bytes")).into_owned());
+            records.push(String::from_utf8_lossy(&one.span).into_owned());
         }
     }
     records

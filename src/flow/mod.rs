@@ -4,7 +4,7 @@
 //! - [`blocks`]: where a stream is cut into blocks of whole records
 //! - [`dialogue`]: what is said to a child that speaks first
 //! - [`output`]: what tasks write: grouping, order, tags, whole lines; says what to write, spill and copy
-//! - [`cut`], [`queue`]: the records of a queue, and who gets them
+//! - [`cut`], [`span`], [`queue`]: the records of a queue, and who gets them
 //! - [`records`]: a stream cut into items
 //! - [`table`]: rows of a CSV file
 
@@ -21,4 +21,5 @@ pub mod queue;
 #[cfg(test)]
 mod queue_tests;
 pub mod records;
+pub mod span;
 pub mod table;

@@ -12,7 +12,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
-use super::cut::{Batch, Cutter, Rule, Span};
+use super::cut::{Cutter, Rule};
+use super::span::{Batch, Span};
 
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -62,7 +63,7 @@ struct Waiting {
 }
 
 /// One reading process.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Outlet {
     /// What its pipe holds.
     room: usize,
@@ -144,11 +145,6 @@ impl Queue {
         self.add(vec![Batch::one(record)]);
     }
 
-    /// Puts in what was cut already: a part of a file.
-    pub fn put_batch(&mut self, batch: Batch) {
-        self.add(vec![batch]);
-    }
-
     /// Nothing more is put in but by the inlets that are there.
     pub fn close(&mut self) {
         self.open = false;
@@ -187,16 +183,7 @@ impl Queue {
     /// A process of the job `reader` reads from a pipe that holds `room`. `one`: one record at a time.
     pub fn open_outlet(&mut self, key: Key, reader: usize, room: usize, one: bool) {
         if let Some(lane) = self.lanes.iter_mut().find(|lane| lane.readers.contains(&reader)) {
-            let outlet = Outlet {
-                room: room.max(1),
-                one,
-                given: VecDeque::new(),
-                written: 0,
-                pending: 0,
-                unread: 0,
-                last: 0,
-            };
-            lane.outlets.insert(key, outlet);
+            lane.outlets.insert(key, Outlet { room: room.max(1), one, ..Outlet::default() });
         }
     }
 

@@ -28,6 +28,8 @@ impl Run {
     fn apply(&mut self, action: Action) {
         match action {
             Action::Pull { job, most } => {
+                // Workers begin while the next items are read.
+                self.feed_workers();
                 self.wanted[job] = most;
                 self.pull(job);
             }

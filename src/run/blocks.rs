@@ -92,7 +92,7 @@ impl Blocks {
         if self.tasks == 0 {
             return Pulled::End;
         }
-        match self.next() {
+        match self.next_block() {
             Ok(Next::Block(block)) => {
                 self.tasks -= 1;
                 Pulled::Block(block)
@@ -105,7 +105,7 @@ impl Blocks {
 
     /// # Errors
     /// Once, if reading fails; then it has ended.
-    pub fn next(&mut self) -> Result<Next, String> {
+    pub fn next_block(&mut self) -> Result<Next, String> {
         if let Some(block) = self.returned.pop() {
             return Ok(Next::Block(block));
         }
@@ -122,7 +122,7 @@ impl Blocks {
 }
 
 impl Blocks {
-    /// As [`Blocks::next`]; but a block may be passed on to this pipe while it comes.
+    /// As [`Blocks::next_block`]; but a block may be passed on to this pipe while it comes.
     pub fn next_or_pass(&mut self, to: BorrowedFd) -> Result<Next, String> {
         if let From::Stream(stream) = &mut self.from
             && self.tasks == 0
@@ -133,7 +133,7 @@ impl Blocks {
             self.ended = matches!(next, Next::End);
             return Ok(next);
         }
-        self.next()
+        self.next_block()
     }
 
     /// Who was passed a part of the next block, and must be given its rest.

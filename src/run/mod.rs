@@ -204,10 +204,15 @@ impl Run {
                 self.events.push_back(Event::Broken(format!("could not wait for events: {errno}")));
             }
             self.now = self.start.elapsed();
+            self.answered = false;
             for event in &ready {
                 self.dispatch(event);
+                // A worker that answered goes on while the next one is looked at.
+                if self.take_answers() {
+                    self.answered = true;
+                    self.work_off();
+                }
             }
-            self.answered = self.take_answers();
             self.handle_events();
             if !self.finished {
                 self.look_after_sinks();
@@ -304,6 +309,12 @@ impl Run {
         }
         self.look_for_silent_workers();
         self.starts = 0;
+        self.work_off();
+        self.write_out();
+    }
+
+    /// Handles what happened.
+    fn work_off(&mut self) {
         self.answer_followers();
         while self.starts < BURST
             && let Some(event) = self.events.pop_front()
@@ -312,7 +323,6 @@ impl Run {
             self.answer_followers();
         }
         self.feed_workers();
-        self.write_out();
     }
 
     fn handle(&mut self, event: Event) {

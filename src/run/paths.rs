@@ -31,7 +31,7 @@ impl Paths {
     }
 
     /// The next path; `None` after the last.
-    pub fn next(&mut self) -> Result<Option<Item>, String> {
+    pub fn next_path(&mut self) -> Result<Option<Item>, String> {
         use std::os::unix::ffi::OsStrExt;
         match self.paths.next() {
             None => Ok(None),

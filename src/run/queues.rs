@@ -16,8 +16,9 @@ use nix::sys::uio::writev;
 use super::active::PIPE;
 use super::token::Token;
 use super::wiring::BIG_PIPE;
-use crate::flow::cut::{self, Rule, Span};
+use crate::flow::cut::{self, Rule};
 use crate::flow::queue::{Config, Key, Queue, Taken};
+use crate::flow::span::Span;
 use crate::os;
 use crate::os::poller::{Interest, Poller};
 use crate::plan::{self, Items, Job, Plan, QueueId, Unit};
@@ -223,12 +224,8 @@ impl Open {
             to_all: queue.to_all,
             read: if queue.exact { PAGE } else { BIG_PIPE },
         };
-        let mut pure = Queue::new(config, &queue.readers);
-        if queue.writers.is_empty() && queue.input.is_none() {
-            pure.close();
-        }
         Open {
-            queue: pure,
+            queue: Queue::new(config, &queue.readers),
             exact: queue.exact,
             writers: queue.writers.clone(),
             inlets: Vec::new(),
@@ -294,7 +291,7 @@ impl Outlet {
         if spans.is_empty() {
             return true;
         }
-        let slices: Vec<IoSlice> = spans.iter().filter_map(Span::bytes).map(IoSlice::new).collect();
+        let slices: Vec<IoSlice> = spans.iter().map(|span| IoSlice::new(span)).collect();
         match writev(&self.fd, &slices) {
             Ok(count) => queue.written(key(self.task), count),
             Err(Errno::EAGAIN | Errno::EINTR) => {}

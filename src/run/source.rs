@@ -294,7 +294,7 @@ impl Source {
     fn one(&mut self, queues: &mut Queues) -> Result<Next, String> {
         match &mut self.kind {
             Kind::Memory(iter) => Ok(iter.next().map_or(Next::End, Next::Item)),
-            Kind::Glob(paths) => match paths.next()? {
+            Kind::Glob(paths) => match paths.next_path()? {
                 Some(item) => Ok(Next::Item(Some(item))),
                 None => Ok(Next::End),
             },
@@ -312,8 +312,7 @@ fn record(queues: &mut Queues, queue: QueueId, job: usize, separator: Option<u8>
         Taken::Wait => return Next::Wait,
         Taken::End => return Next::End,
     };
-    let Some(bytes) = span.bytes() else { return Next::End };
-    let bytes = bytes.strip_suffix(queues.ending(queue)).unwrap_or(bytes);
+    let bytes = span.strip_suffix(queues.ending(queue)).unwrap_or(&span);
     let columns = match separator {
         Some(separator) => bytes.split(|&byte| byte == separator).map(<[u8]>::to_vec).collect(),
         None => vec![bytes.to_vec()],

@@ -24,8 +24,8 @@ fn keys_of_a_worker() {
     let mut pids = counted.ok().lines();
     pids.dedup();
     counted.check(pids.len() == 3, "three processes, an answer each");
-    let greeted = r#"-k --worker=init=hi,\ you\n,ahead=2 -c 'read -r hi; while read x; do echo "$hi $x"; done' ::: a b"#;
-    space.exec(&greeted.replace(r"=hi,\ ", "=hi,")).run().ok().stdout("hi,you a\nhi,you b\n");
+    let greeted = r#"-k '--worker=init=hi,you\n,ahead=2' -c 'read -r hi; while read x; do echo "$hi $x"; done' ::: a b"#;
+    space.exec(greeted).run().ok().stdout("hi,you a\nhi,you b\n");
     let lines = r#"-k --worker=reply=until:^end$ -c 'while read x; do echo "$x 1"; echo "$x 2"; echo end; done' ::: a b"#;
     space.exec(lines).run().ok().stdout("a 1\na 2\nb 1\nb 2\n");
     let failing = r#"-k --worker=fail=^no -c 'while read x; do case $x in b) echo no;; *) echo "$x";; esac; done' ::: a b c"#;

@@ -109,7 +109,11 @@ fn writers_end_when_the_last_reader_has_gone() {
         stdin.queue = "q"
     "#;
     space.file(toml).run().ok().stdout("y\n");
-    space.file(&toml.replace("head -1", "sh -c 'exit 4'")).run().code(4);
+    space
+        .file(&toml.replace("head -1", "sh -c 'exit 4'"))
+        .run()
+        .code(141)
+        .stderr_has("read `sh -c 'exit 4'`: exit 4");
 }
 
 #[test]
@@ -151,14 +155,14 @@ fn a_task_for_each_record() {
     let space = Space::new();
     let toml = r#"
         [jobs.write]
-        script = 'printf "a 1\nb 2\n\nc 3"'
+        script = 'printf "a 1\nb 2\nc 3"'
         stdout.queue = "q"
         [jobs.each]
         each = { queue = "q", separator = " " }
         command = "echo {1}={2}"
         keep_order = true
     "#;
-    space.file(toml).run().ok().stdout("a=1\nb=2\n=\nc=3\n");
+    space.file(toml).run().ok().stdout("a=1\nb=2\nc=3\n");
     let toml = r#"
         [queues.q]
         records = { start = "^>" }
@@ -261,5 +265,5 @@ fn a_dry_run_tells_of_the_records() {
     let toml =
         "[jobs.w]\ncommand = 'seq 3'\nstdout.queue = 'q'\n[jobs.r]\neach.queue = 'q'\ncommand = 'wc {}'\n";
     let ended = space.write("prun.toml", toml).prun("--dry-run").run();
-    ended.ok().stdout_has("seq 3\n").stdout_has("# r: a task for each record of queue `q`\nwc {}\n");
+    ended.ok().stdout_has("seq 3\n").stdout_has("# r: a task for each record of queue `q`\nwc '{}'\n");
 }

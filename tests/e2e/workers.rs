@@ -231,7 +231,8 @@ fn workers_are_killed_all_the_time_and_each_task_is_answered_once() {
     let mut kills = 0;
     for round in 1..=40 {
         running.shows_lines(round * 200);
-        let workers = space.survivors().into_iter().filter(|(_, command)| command.contains("./echoer"));
+        let workers =
+            space.survivors().into_iter().filter(|(_, command)| command.starts_with("/bin/sh ./echoer"));
         let workers: Vec<i32> = workers.map(|(pid, _)| pid).collect();
         if let Some(&pid) = workers.get(round * 7 % workers.len().max(1)) {
             // It may have ended since it was seen.

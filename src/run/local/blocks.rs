@@ -53,7 +53,7 @@ impl Local {
         let next = match self.feed(to) {
             // What was pushed comes first.
             Some(feed) if feed.is_dry() => blocks.next_or_pass(feed.fd()),
-            _ => blocks.next(),
+            _ => blocks.next_block(),
         };
         match next {
             Ok(Next::Block(block)) => self.push(to, block, taker.is_none(), shared),

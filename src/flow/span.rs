@@ -1,0 +1,71 @@
+//! Ranges of chunks: records that are handed on without being copied. Pure.
+
+use std::ops::{Deref, Range};
+use std::rc::Rc;
+
+use memchr::{memchr, memchr_iter};
+
+/// A range of a chunk, which lives as long as one of its ranges does.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Span {
+    chunk: Rc<Vec<u8>>,
+    range: Range<usize>,
+}
+
+impl Span {
+    pub fn new(chunk: &Rc<Vec<u8>>, range: Range<usize>) -> Span {
+        Span { chunk: Rc::clone(chunk), range }
+    }
+
+    /// The same without its first bytes.
+    pub fn after(&self, count: usize) -> Span {
+        Span::new(&self.chunk, self.range.start + count..self.range.end)
+    }
+
+    /// Takes its first bytes off.
+    fn split_front(&mut self, count: usize) -> Span {
+        let front = Span::new(&self.chunk, self.range.start..self.range.start + count);
+        self.range.start += count;
+        front
+    }
+}
+
+impl Deref for Span {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.chunk[self.range.clone()]
+    }
+}
+
+/// Whole records that follow one another; never none, but where all were taken.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Batch {
+    pub span: Span,
+    pub records: usize,
+}
+
+impl Batch {
+    pub fn one(record: Vec<u8>) -> Batch {
+        let length = record.len();
+        Batch { span: Span::new(&Rc::new(record), 0..length), records: 1 }
+    }
+
+    /// Takes whole records off its front: those in which its first `bytes` bytes are, at least one. Without a
+    /// `separator` it is one record.
+    pub fn split_off_front(&mut self, bytes: usize, separator: Option<u8>) -> Batch {
+        let from = bytes.saturating_sub(1);
+        let Some(separator) = separator.filter(|_| self.records > 1 && from < self.span.len()) else {
+            return std::mem::take(self);
+        };
+        match memchr(separator, &self.span[from..]).map(|at| from + at + 1) {
+            Some(length) if length < self.span.len() => {
+                let span = self.span.split_front(length);
+                let records = memchr_iter(separator, &span).count();
+                self.records -= records;
+                Batch { span, records }
+            }
+            _ => std::mem::take(self),
+        }
+    }
+}
