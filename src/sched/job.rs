@@ -290,6 +290,14 @@ impl Supervisor {
         if state.phase != Phase::Open || state.source != Source::Ended || state.active > 0 {
             return;
         }
+        if let (End::Skipped { failure }, Items::Of(before), 0) =
+            (state.end(), &self.plan.jobs[job].items, state.tasks)
+        {
+            let why = self.why_no_items(*before);
+            self.skip(job, failure, why, actions);
+            self.settle(job, actions);
+            return;
+        }
         let outcome = match (state.end(), &state.first_failure) {
             (End::Failed, Some((_, failure))) => failure.clone(),
             (End::Cancelled, _) => Outcome::Cancelled,
@@ -328,7 +336,7 @@ impl Supervisor {
         // Of the stages of one job, `build:2`, the file knows only the job.
         let name = stage.split(':').next().unwrap_or(stage);
         match (end, after.when) {
-            (End::Skipped { .. }, _) if self.jobs.get(job).missed.is_some() => {
+            (End::Skipped { .. }, _) if self.jobs.get(job).tasks > 0 => {
                 format!("items of `{name}` were skipped")
             }
             (End::Skipped { .. }, _) => format!("`{name}` was skipped"),
@@ -336,6 +344,13 @@ impl Supervisor {
             (_, When::Failure) => format!("`{name}` did not fail"),
             _ => format!("`{name}` failed"),
         }
+    }
+
+    /// Why none of a job's items ever came: as if those who take them waited for it.
+    fn why_no_items(&self, job: JobId) -> String {
+        let after = After { job, stage: self.plan.jobs[job].stages.len() - 1, when: When::Success };
+        let Phase::Ended(end) = self.jobs.get(job).phase else { unreachable!("{job} has ended") };
+        self.reason(job, end, after)
     }
 
     fn skip(&mut self, job: JobId, failure: bool, why: String, actions: &mut Vec<Action>) {

@@ -54,11 +54,15 @@ impl Supervisor {
         }
         let (seq, total) = (state.seq, state.tasks);
         self.jobs.set_source(job, Source::Ended);
-        if let Items::Of(before) = self.plan.jobs[job].items
-            && let Phase::Ended(End::Skipped { failure }) = self.jobs.get(before).phase
-        {
+        if let Items::Of(before) = self.plan.jobs[job].items {
+            let failure = match self.jobs.get(before).phase {
+                Phase::Ended(End::Skipped { failure }) => Some(failure),
+                // Perhaps without a task that failed: its own items could not be read.
+                Phase::Ended(End::Failed) => Some(true),
+                _ => None,
+            };
             let missed = &mut self.jobs.get_mut(job).missed;
-            *missed = missed.or(Some(failure));
+            *missed = missed.or(failure);
         }
         if let Some(why) = why {
             // The items are a part of the job: a job that can't read them has failed, without a task to show.
