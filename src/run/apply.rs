@@ -41,6 +41,10 @@ impl Run {
             Action::EndInput { worker } => self.end_input(worker),
             Action::WorkerEnded { worker, .. } => self.worker_ended(worker),
             Action::Hook { task, outcome } => self.hook(task, outcome),
+            // What was only printed has no process that could be stopped.
+            Action::Signal { task, .. } | Action::Kill { task } if self.options.dry_run => {
+                self.events.push_back(Event::GroupGone(task));
+            }
             Action::Signal { task, signal } => self.local.stop(task, signal),
             Action::Kill { task } => self.local.stop(task, nix::libc::SIGKILL),
             Action::Retry { task, outcome, delay } => self.retry(task, outcome, delay),

@@ -152,6 +152,16 @@ fn grandchildren_are_killed_after_the_grace() {
     running.end().died_of(Signal::SIGTERM);
 }
 
+/// What is only printed has no processes whose end could be waited for.
+#[test]
+fn a_closed_stdout_ends_a_dry_run() {
+    let space = Space::new();
+    let jobs: String = (0..6000).map(|job| format!("[jobs.j{job}]\ncommand = 'echo {job}'\n")).collect();
+    space.write("prun.toml", jobs);
+    let script = "{ prun --dry-run; echo $? >&2; } | head -1";
+    space.sh(script).run().ok().stdout("echo 0\n").stderr_has("141\n");
+}
+
 #[test]
 fn a_closed_stdout_ends_it_silently() {
     let space = Space::new();
