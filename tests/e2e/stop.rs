@@ -159,7 +159,7 @@ fn a_closed_stdout_ends_a_dry_run() {
     let jobs: String = (0..6000).map(|job| format!("[jobs.j{job}]\ncommand = 'echo {job}'\n")).collect();
     space.write("prun.toml", jobs);
     let script = "{ prun --dry-run; echo $? >&2; } | head -1";
-    space.sh(script).run().ok().stdout("echo 0\n").stderr_has("141\n");
+    space.sh(script).run().code(0).stdout("echo 0\n").stderr_has("141\n");
 }
 
 #[test]
