@@ -11,6 +11,7 @@
 //! - `workers`: processes that take tasks one after another
 //! - [`sinks`]: what is written, by threads of their own ([`writer`], [`disk`])
 //! - `apply`: what each action does
+//! - `last`: the end of a run
 //! - [`screen`]: the terminal that the bar and the output share
 //! - [`tell`]: what happened, put together for the listener
 //!
@@ -43,6 +44,7 @@ pub mod disk;
 pub mod duplex;
 pub mod feed;
 pub mod hook;
+mod last;
 pub mod launch;
 pub mod local;
 pub mod paths;
@@ -60,7 +62,7 @@ pub mod writer;
 use active::Work;
 use local::{Local, Shared};
 use screen::Screen;
-use sinks::{Failure, Sinks};
+use sinks::Sinks;
 use source::Sources;
 use token::Token;
 
@@ -82,7 +84,6 @@ const REMNANTS: Duration = Duration::from_millis(20);
 /// Descriptors that prun needs beside those of tasks, and for each task: two outputs and a feed.
 const OWN_DESCRIPTORS: u64 = 24;
 const DESCRIPTORS_PER_TASK: u64 = 3;
-const SIGPIPE: i32 = 13;
 
 /// Runs a plan to its end.
 ///
@@ -349,7 +350,7 @@ impl Run {
             && let Some(failure) = self.sinks.take_failure()
         {
             self.failed_to_write = true;
-            self.events.push_back(event_of(failure));
+            self.events.push_back(last::event_of(failure));
         }
         let crowded = self.sinks.crowded();
         let hold = crowded || self.outputs.kept() > KEPT;
@@ -363,59 +364,6 @@ impl Run {
             let (local, mut shared) = self.local();
             local.resume(&mut shared);
         }
-    }
-
-    /// Everything has ended but what waits to be written. A signal ends that wait.
-    fn flush(mut self, ready: &mut Vec<Ready>) -> Verdict {
-        self.screen.erase(&mut self.sinks);
-        if let Some(signal) = self.wait_for_sinks(ready) {
-            return Verdict::Signal(signal);
-        }
-        self.sinks.finish_files();
-        let failure = if self.failed_to_write { None } else { self.sinks.take_failure() };
-        match (self.supervisor.verdict(), failure.map(event_of)) {
-            (verdict, None) | (verdict @ Verdict::Signal(_), _) => verdict,
-            (_, Some(Event::Broken(why))) => {
-                self.tell(&RunEvent::Broken(why));
-                self.wait_for_sinks(ready).map_or(Verdict::Code(125), Verdict::Signal)
-            }
-            (_, Some(_)) => Verdict::Signal(SIGPIPE),
-        }
-    }
-
-    /// Waits until everything was written, or until a signal comes.
-    fn wait_for_sinks(&mut self, ready: &mut Vec<Ready>) -> Option<i32> {
-        self.sinks.hand_over(self.now, false, &mut self.outputs.spare);
-        while !self.sinks.is_done() {
-            let _ = self.poller.wait(ready, None);
-            for event in ready.iter() {
-                match Token::unpack(event.token) {
-                    Token::Sinks => self.sinks.waker().drain(),
-                    Token::Signals => {
-                        if let Some(&signal) = self.signals.take().stop.first() {
-                            return Some(signal);
-                        }
-                    }
-                    Token::Stdout => drop(self.poller.remove(os::own::stdout())),
-                    token => {
-                        let (local, mut shared) = self.local();
-                        local.ready(token, event, &mut shared);
-                    }
-                }
-            }
-        }
-        None
-    }
-}
-
-/// A closed stdout ends prun as it ends any filter, unless it was started with SIGPIPE ignored.
-fn event_of(failure: Failure) -> Event {
-    match failure {
-        Failure::Closed if os::given::given().ignored.contains(SIGPIPE) => {
-            Event::Broken("could not write to stdout: broken pipe".into())
-        }
-        Failure::Closed => Event::OutputClosed,
-        Failure::Other(why) => Event::Broken(why),
     }
 }
 

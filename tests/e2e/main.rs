@@ -29,4 +29,5 @@ mod status;
 mod stop;
 mod terminal;
 mod time;
+mod worker_ends;
 mod workers;

@@ -1,0 +1,66 @@
+//! The end of a run: what waits to be written is written, and how it went is told.
+
+use super::sinks::Failure;
+use super::token::Token;
+use super::{Run, Verdict};
+use crate::event::RunEvent;
+use crate::os;
+use crate::os::poller::Ready;
+use crate::sched::Event;
+
+const SIGPIPE: i32 = 13;
+
+impl Run {
+    /// Everything has ended but what waits to be written. A signal ends that wait.
+    pub(super) fn flush(mut self, ready: &mut Vec<Ready>) -> Verdict {
+        self.screen.erase(&mut self.sinks);
+        if let Some(signal) = self.wait_for_sinks(ready) {
+            return Verdict::Signal(signal);
+        }
+        self.sinks.finish_files();
+        let failure = if self.failed_to_write { None } else { self.sinks.take_failure() };
+        match (self.supervisor.verdict(), failure.map(event_of)) {
+            (verdict, None) | (verdict @ Verdict::Signal(_), _) => verdict,
+            (_, Some(Event::Broken(why))) => {
+                self.tell(&RunEvent::Broken(why));
+                self.wait_for_sinks(ready).map_or(Verdict::Code(125), Verdict::Signal)
+            }
+            (_, Some(_)) => Verdict::Signal(SIGPIPE),
+        }
+    }
+
+    /// Waits until everything was written, or until a signal comes.
+    fn wait_for_sinks(&mut self, ready: &mut Vec<Ready>) -> Option<i32> {
+        self.sinks.hand_over(self.now, false, &mut self.outputs.spare);
+        while !self.sinks.is_done() {
+            let _ = self.poller.wait(ready, None);
+            for event in ready.iter() {
+                match Token::unpack(event.token) {
+                    Token::Sinks => self.sinks.waker().drain(),
+                    Token::Signals => {
+                        if let Some(&signal) = self.signals.take().stop.first() {
+                            return Some(signal);
+                        }
+                    }
+                    Token::Stdout => drop(self.poller.remove(os::own::stdout())),
+                    token => {
+                        let (local, mut shared) = self.local();
+                        local.ready(token, event, &mut shared);
+                    }
+                }
+            }
+        }
+        None
+    }
+}
+
+/// A closed stdout ends prun as it ends any filter, unless it was started with SIGPIPE ignored.
+pub(super) fn event_of(failure: Failure) -> Event {
+    match failure {
+        Failure::Closed if os::given::given().ignored.contains(SIGPIPE) => {
+            Event::Broken("could not write to stdout: broken pipe".into())
+        }
+        Failure::Closed => Event::OutputClosed,
+        Failure::Other(why) => Event::Broken(why),
+    }
+}
