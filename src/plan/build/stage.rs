@@ -67,9 +67,10 @@ impl<'a> Writer<'a> {
             None => Vec::new(),
             Some(jobfile::What::Command(command)) => {
                 let takes_item = match &stdin {
+                    _ if job.worker.is_some() => true,
                     Stdin::Item => true,
                     Stdin::Text(template) | Stdin::File(template) => template.uses_item(),
-                    _ => job.worker.is_some(),
+                    _ => false,
                 };
                 let what = self.what(command, job.each.is_some() && !takes_item);
                 vec![self.stage(job.name.value.clone(), what, stdin, None)]

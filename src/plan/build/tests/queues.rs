@@ -79,6 +79,8 @@ fn workers() {
     assert!(matches!(job.stages[0].stdin, Stdin::Item));
     assert!(matches!(job.stages[0].what, What::Command { append_item: false, .. }));
     assert_eq!((job.retries.count, job.slotless), (2, false));
+    let text = super::job("command = \"x\"\neach.seq = [1, 3]\nworker = true\nstdin.text = \"go\\n\"");
+    assert!(matches!(text.stages[0].what, What::Command { append_item: false, .. }));
     let other = super::job("command = \"x\"\neach.seq = [1, 3]\nworker = true\nretries = 0");
     assert_eq!(other.retries.count, 0);
     assert!(super::job("command = \"x\"\neach.seq = [1, 3]\nworker = false").worker.is_none());
