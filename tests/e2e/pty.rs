@@ -115,3 +115,19 @@ fn a_worker_on_a_terminal_writes_each_answer_at_once() {
     let file = "[jobs.a]\neach = [\"x\", \"y\"]\npool = 1\nworker = true\npty = true\ncommand = \"sed 's/^/got /'\"\n";
     Space::new().file(file).run().ok().within(30).stdout("got x\ngot y\n");
 }
+
+/// Programs that keep what they write to a pipe answer at once on a terminal. Their errors are no answers.
+#[test]
+fn a_worker_answers_on_its_terminal() {
+    let space = Space::new();
+    let toml = r#"
+        [jobs.a]
+        script = 'while read -r n; do echo "err $n" >&2; test -t 1 && ! test -t 2 && echo "$n is answered"; done'
+        each = ["x", "y"]
+        worker = true
+        pty = true
+        pool = 1
+    "#;
+    let ended = space.file(toml).run();
+    ended.code(0).stdout("x is answered\ny is answered\n").stderr_has("err x").stderr_has("err y");
+}
