@@ -96,7 +96,7 @@ pub struct Exec {
     /// As many as run at once are started. Keys, joined by commas: `reply=line`, `reply=nul` or
     /// `reply=until:REGEX` (what an answer ends with), `fail=REGEX` (an answer that matches is a failure),
     /// `ahead=N` (items given to one before its answers come), `max_tasks=N` (answers after which it is
-    /// replaced), `init=TEXT` (what each gets first). A comma belongs to a value unless a key and `=` follow
+    /// replaced), `init=TEXT` (what each gets first, such as `good day\n`). A comma belongs to a value unless a key and `=` follow
     /// it. COMMAND must flush its output after each answer; `--retries` is 2 here.
     #[arg(long, value_name = "KEY=VALUE,...", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "", value_parser = parse_worker)]

@@ -273,6 +273,9 @@ impl Run {
 
     fn take_signals(&mut self) {
         let arrivals = self.signals.take();
+        if !arrivals.stop.is_empty() {
+            self.point_out_endless_readers();
+        }
         self.events.extend(arrivals.stop.into_iter().map(Event::Signal));
         if arrivals.child {
             let (local, mut shared) = self.local();
@@ -280,6 +283,17 @@ impl Run {
         }
         if arrivals.resized {
             self.local.resize_terminals();
+        }
+    }
+
+    /// Whoever stops prun may have waited in vain.
+    fn point_out_endless_readers(&mut self) {
+        for job in self.local.readers_at_the_end() {
+            let name = &self.plan.jobs[job].name;
+            let why = format!(
+                "`{name}` was given all of its queue and still runs; if it never ends by itself, it needs `daemon = true`"
+            );
+            self.tell(&RunEvent::Warning(why));
         }
     }
 

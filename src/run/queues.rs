@@ -145,6 +145,14 @@ impl Queues {
         }
     }
 
+    /// Whether the task, which reads the queue, was given all of it and then the end.
+    pub fn was_read(&self, queue: QueueId, task: TaskId) -> bool {
+        let open = &self.queues[queue];
+        self.plan.queues[queue].input.is_none()
+            && open.writers.is_empty()
+            && open.outlets.iter().all(|outlet| outlet.task != task)
+    }
+
     /// The bytes of the next item of the job.
     pub fn take(&mut self, queue: QueueId, job: JobId) -> Taken {
         let open = &mut self.queues[queue];

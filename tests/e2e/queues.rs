@@ -98,6 +98,29 @@ fn an_endless_reader_ends_when_the_queue_is_dry() {
 }
 
 #[test]
+fn a_reader_that_runs_on_behind_the_end_is_pointed_out_when_prun_is_stopped() {
+    let space = Space::new();
+    let file = space.file(
+        r#"
+        [jobs.write]
+        command = "seq 3"
+        stdout.queue = "q"
+        [jobs.read]
+        stdin.queue = "q"
+        output = "line"
+        script = "cat; echo end; exec sleep 1000"
+    "#,
+    );
+    let running = file.start();
+    running.shows_lines(4);
+    running.signal(Signal::SIGINT);
+    let ended = running.end();
+    ended.died_of(Signal::SIGINT).stderr_has(
+        "`read` was given all of its queue and still runs; if it never ends by itself, it needs `daemon = true`",
+    );
+}
+
+#[test]
 fn writers_end_when_the_last_reader_has_gone() {
     let space = Space::new();
     let toml = r#"

@@ -154,7 +154,13 @@ pub const WORKER: &[Key] = &[
         "`\"line\"`",
         "What an answer is: a line, what ends with a NUL byte, or all lines up to one that matches, which is dropped.",
     ),
-    key("fail", "string", "none", "An answer that this regular expression matches is a failure, and final."),
+    key(
+        "fail",
+        "string",
+        "none",
+        "An answer that this regular expression matches is a failure, and final. It is shown, or goes into its queue, \
+         like any other.",
+    ),
     key(
         "ahead",
         "number",
@@ -172,7 +178,7 @@ pub const WORKER: &[Key] = &[
         "init",
         "string",
         "none",
-        "What each new process is given first. It is not answered (Python's initializer).",
+        "What each new process is given first. It is not answered (Python's initializer). A line needs its `\\n`.",
     ),
 ];
 
@@ -188,7 +194,12 @@ pub const STEP: &[Key] = &[
         "",
         "A regular expression, looked for in what the child has written since the last step.",
     ),
-    key("send", "string", "", "What it is given then; may have placeholders. A line needs its `\\n`."),
+    key(
+        "send",
+        "string",
+        "",
+        "What it is given then; may have placeholders. A line needs its `\\n`; with `\"\"` a step only waits.",
+    ),
 ];
 
 /// `[queues.NAME]`.
@@ -205,7 +216,7 @@ pub const QUEUE: &[Key] = &[
         "string or table",
         "`\"lines\"`",
         "What a record is: `\"lines\"`; `\"nul\"`, ended by NUL bytes; or a table: `{ separator = \"--\\n\" }` ends \
-         each, `{ start = \"^>\" }` is a regular expression that matches where each begins, `{ bytes = \"1MiB\" }` so \
+         each, `{ start = \"^>\" }` is a regular expression that matches where each begins (it keeps its newlines), `{ bytes = \"1MiB\" }` so \
          many bytes each, `{ block = \"10MiB\" }` whole lines, about this much together.",
     ),
     key(

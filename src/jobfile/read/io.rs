@@ -150,7 +150,12 @@ fn step<'a>(walk: &mut Walk<'a>, node: Node<'a>, help: &str) -> Option<Step> {
     let expect = walk.pattern(&table, "expect");
     let send = table.get("send").and_then(|found| walk.any_string("send", found.node));
     if walk.wrong() == before
-        && let Some(missing) = ["expect", "send"].into_iter().find(|key| table.get(key).is_none())
+        && let Some((missing, help)) = [
+            ("expect", "what does not speak first can be given all at once: `stdin = { text = \"…\" }`"),
+            ("send", "with `send = \"\"` a step only waits"),
+        ]
+        .into_iter()
+        .find(|(key, _)| table.get(key).is_none())
     {
         let mistake = Mistake::at(node.span(), format!("a step of `dialogue` without `{missing}`"));
         walk.mistake(mistake.help(help));

@@ -52,14 +52,14 @@ pub(super) fn waits(
                         span,
                         format!("job `{this}` waits for `{name}`, with which it is joined by a pipe"),
                     );
-                    mistakes.push(mistake.help("jobs that are joined by a pipe start together"));
+                    let help = format!("they start together: leave `{name}` out of `after`");
+                    mistakes.push(mistake.help(help));
                 } else if joined.groups.get(to_chain) == Some(&joined.groups[number]) {
                     let this = &file.jobs[from].name.value;
                     let message =
                         format!("job `{this}` waits for `{name}`, with which it is joined by a queue");
-                    mistakes.push(
-                        Mistake::at(span, message).help("jobs that are joined by a queue start together"),
-                    );
+                    let help = format!("they start together: leave `{name}` out of `after`");
+                    mistakes.push(Mistake::at(span, message).help(help));
                 } else {
                     waits[number].push(Wait { from, to, to_chain, when: after.when, span });
                 }

@@ -1,5 +1,6 @@
 //! What is looked after while tasks run: dialogues, circles of pipes, the size of terminals.
 
+use std::collections::BTreeSet;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use super::{LAST_LOOK, Local, Shared};
 use crate::event::{Exit, Time};
 use crate::os;
 use crate::os::poller::Interest;
-use crate::plan::status;
+use crate::plan::{Stdin, status};
 use crate::run::duplex::JAMMED;
 use crate::run::feed::Fed;
 use crate::run::queues::Inlet;
@@ -104,6 +105,18 @@ impl Local {
                 )
                 .inspect(|(count, _)| seen += count)
         {}
+    }
+
+    /// Jobs of which a process runs on although it was given all of its queue; those that are stopped anyway are
+    /// left out.
+    pub fn readers_at_the_end(&self) -> BTreeSet<usize> {
+        let actives = self.actives.iter().flatten();
+        let running = actives.filter(|active| !active.stopping && active.hook.is_none());
+        let at_the_end = running.filter(|active| match self.plan.jobs[active.work.job].stages[0].stdin {
+            Stdin::Queue { queue, .. } => self.queues.was_read(queue, active.id),
+            _ => false,
+        });
+        at_the_end.map(|active| active.work.job).collect()
     }
 
     /// prun's terminal has another size, and so have those of its tasks.

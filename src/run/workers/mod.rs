@@ -188,9 +188,11 @@ impl Run {
             }
             let (slot, name) = (active.slot, &self.plan.jobs[job].name);
             let seconds = SILENCE.as_secs();
+            // Only a job file can give it a terminal.
+            let cure = if self.plan.rerun.is_some() { "pty = true" } else { "stdbuf -oL COMMAND" };
             let why = format!(
                 "worker {slot} of `{name}` was given a task {seconds} s ago and has written nothing: \
-                 does it flush its output? `pty = true` helps"
+                 does it flush its output? `{cure}` may help"
             );
             self.tell(&RunEvent::Warning(why));
         }
