@@ -1,5 +1,7 @@
 //! `prun exec --worker`: processes that live on answer the items.
 
+use nix::sys::signal::Signal;
+
 use crate::space::Space;
 
 #[test]
@@ -30,6 +32,16 @@ fn keys_of_a_worker() {
     space.exec(lines).run().ok().stdout("a 1\na 2\nb 1\nb 2\n");
     let failing = r#"-k --worker=fail=^no -c 'while read x; do case $x in b) echo no;; *) echo "$x";; esac; done' ::: a b c"#;
     space.exec(failing).run().code(1).stdout_has("a\n").stdout_has("c\n");
+}
+
+#[test]
+fn a_silent_worker_is_told_what_may_help() {
+    let space = Space::new();
+    let running = space.exec("--worker sleep 1000 ::: a").start();
+    // There is no terminal for workers here.
+    running.says("does it flush its output? `stdbuf -oL COMMAND` may help");
+    running.signal(Signal::SIGTERM);
+    running.end().died_of(Signal::SIGTERM);
 }
 
 #[test]

@@ -159,7 +159,7 @@ fn a_silent_worker_is_pointed_out_once() {
     "#;
     let running = space.file(toml).start();
     let guests = meeting.guests(2);
-    running.says("of `w` was given a task 5 s ago and has written nothing: does it flush its output?");
+    running.says("of `w` was given a task 5 s ago and has written nothing: does it flush its output? `pty = true` may help");
     drop(guests);
     let ended = running.end();
     ended.code(0).stdout_sorted(&["a", "b"]);
