@@ -77,7 +77,7 @@ pub const RUN: &[Key] = &[
     key(
         "output",
         "`\"group\"`, `\"line\"` or `\"raw\"`",
-        "`\"group\"` for jobs with `each` or `repeat`, else `\"line\"`",
+        "`\"group\"` for jobs with `each` or `repeat`, else, and for daemons, `\"line\"`",
         "How the output of tasks is printed: `\"group\"` prints a task's output in one piece when it has ended, \
          `\"line\"` prints whole lines as they come, and with `\"raw\"` children write straight to prun's own \
          stdout and stderr.",

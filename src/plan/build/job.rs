@@ -52,7 +52,9 @@ pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) ->
         command.as_ref().map(|command| stage::hook(context, job, command, mistakes))
     };
     let (on_success, on_failure) = (hook(&job.on_success), hook(&job.on_failure));
-    let natural = if matches!(items, Items::None) { OutputMode::Line } else { OutputMode::Group };
+    // Nobody waits for the end of what would never end.
+    let lines = matches!(items, Items::None) || job.daemon;
+    let natural = if lines { OutputMode::Line } else { OutputMode::Group };
     let output = job.output.or(how.run.output).or(file.run.output).unwrap_or(natural);
     let raw = output == OutputMode::Raw;
     let keep_order = job.keep_order.or(how.run.keep_order).or(file.run.keep_order).unwrap_or(false);

@@ -26,6 +26,13 @@ fn a_queue_joins_its_writers_and_readers() {
 }
 
 #[test]
+fn a_daemon_is_printed_by_lines() {
+    let output = |text: &str| plan(&format!("{PAIR}\nrepeat = 2\n{text}")).jobs[1].output;
+    assert_eq!(output(""), crate::plan::OutputMode::Group);
+    assert_eq!(output("daemon = true"), crate::plan::OutputMode::Line);
+}
+
+#[test]
 fn what_a_queue_says_for_itself() {
     let text = |queue: &str| plan(&format!("[queues.q]\n{queue}\n{PAIR}")).queues.remove(0);
     let queue = text("capacity = 3\ndeliver = \"all\"");
