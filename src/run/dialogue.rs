@@ -86,7 +86,7 @@ impl Talk {
     fn written(&self) -> String {
         match self.dialogue.last_written() {
             [] => "it had written nothing more".into(),
-            bytes => format!("it had written: {}", String::from_utf8_lossy(bytes).trim_end()),
+            bytes => format!("it had written: `{}`", String::from_utf8_lossy(bytes).trim()),
         }
     }
 }
@@ -116,7 +116,7 @@ mod tests {
         assert_eq!(talk.due, Some(Time::from_secs(8)));
         talk.hear(b"\x1bno");
         let why = talk.timed_out().unwrap();
-        assert_eq!((&*why, talk.due), ("waited 5s for `> `; it had written: \x1bno", None));
+        assert_eq!((&*why, talk.due), ("waited 5s for `> `; it had written: `\x1bno`", None));
         assert_eq!(talk.ended(), None, "it is told once");
     }
 

@@ -83,7 +83,10 @@ fn an_end_before_the_last_step_is_a_failure() {
         format!("[jobs.a]\nscript = '''{script}'''\nstdin.dialogue = [{{ expect = \"> \", send = \"\" }}]")
     };
     let ended = space.file(&job("echo goodbye")).run();
-    ended.code(1).stdout("goodbye\n").stderr_has("ended while `> ` was waited for; it had written: goodbye");
+    ended
+        .code(1)
+        .stdout("goodbye\n")
+        .stderr_has("ended while `> ` was waited for; it had written: `goodbye`");
     // A failure of its own stays what it is.
     space.file(&job("echo goodbye; exit 7")).run().code(7).stderr_lacks("was waited for");
     // What it wrote just before its end counts.
