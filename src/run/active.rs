@@ -169,8 +169,11 @@ impl Active {
         self.processes.iter().filter(|process| process.exit.is_none()).count()
     }
 
+    /// All that it can write was read. Of a worker these are its answers: without them it is of no use, whatever
+    /// it still has to say.
     pub fn is_drained(&self) -> bool {
-        self.readers.iter().all(Option::is_none)
+        let counts = |reader: &Reader| !self.is_worker() || reader.tap == Some(Tap::Answers);
+        !self.readers.iter().flatten().any(counts)
     }
 
     /// Sends a signal to everything in the task's group.

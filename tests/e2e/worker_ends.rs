@@ -282,3 +282,12 @@ fn a_million_tasks_take_no_memory() {
     let most: u64 = space.read("most").trim().parse().expect("a number of KiB");
     assert!(most < 30_000, "{most} KiB");
 }
+
+/// What can't answer any more is of no use, though it lives on and could still write to stderr.
+#[test]
+fn a_worker_that_closes_its_stdout_is_replaced() {
+    let space = Space::new();
+    let script = "mkdir once 2>/dev/null && { read -r x; exec >&-; exec sleep 600; }; while read -r x; do echo $x; done";
+    let ended = space.exec(&format!("-j1 -k --worker -c \"{script}\" ::: a b")).run();
+    ended.code(0).within(30).stdout("a\nb\n");
+}
