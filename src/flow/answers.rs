@@ -103,18 +103,13 @@ impl Answers {
 
     /// Takes out all answers that [`Answers::count`] counted: they stand side by side.
     pub fn take_all(&mut self) -> Range<usize> {
-        let all = match self.ends {
-            Ends::Byte(byte) => {
-                let last = memrchr(byte, &self.buffer[self.searched..]);
-                self.searched + last.map_or(0, |at| at + 1)
-            }
-            Ends::Until(_) => self.searched,
-        };
-        if all == self.searched {
-            return self.start..self.start;
-        }
-        let taken = self.start..all;
-        (self.start, self.line, self.searched) = (all, all, all);
+        let Ends::Byte(byte) = self.ends else { return self.start..self.start };
+        let end = memrchr(byte, &self.buffer[self.searched..]).map(|at| self.searched + at + 1);
+        // Not even of a long answer is anything looked at twice.
+        self.searched = self.buffer.len();
+        let Some(end) = end else { return self.start..self.start };
+        let taken = self.start..end;
+        (self.start, self.line) = (end, end);
         taken
     }
 }
@@ -189,10 +184,14 @@ mod tests {
         let chunk = vec![b'x'; 1 << 10];
         for _ in 0..20_000 {
             answers.push(&chunk);
-            assert_eq!(answers.next_answer(), None);
+            assert_eq!((answers.count(), answers.take_all()), (Some(0), 0..0));
+            assert_eq!(answers.searched, answers.buffer.len(), "nothing is looked at twice");
         }
         answers.push(b"\n");
-        assert_eq!(answers.next_answer().unwrap().text.len(), 20_000 << 10);
+        assert_eq!(answers.take_all().len(), (20_000 << 10) + 1);
+        answers.push(&chunk);
+        assert_eq!(answers.next_answer(), None);
+        assert_eq!(answers.searched, answers.buffer.len());
     }
 
     proptest! {
