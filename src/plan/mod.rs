@@ -96,6 +96,15 @@ pub struct Worker {
     pub init: Vec<u8>,
 }
 
+impl Worker {
+    /// Where items are given as lines, what comes before them is lines, too.
+    pub(crate) fn end_init_line(&mut self) {
+        if self.init.last().is_some_and(|last| *last != b'\n') {
+            self.init.push(b'\n');
+        }
+    }
+}
+
 /// What an answer is.
 #[derive(Debug, Clone)]
 pub enum Reply {

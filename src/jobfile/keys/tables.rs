@@ -178,7 +178,7 @@ pub const WORKER: &[Key] = &[
         "init",
         "string",
         "none",
-        "What each new process is given first. It is not answered (Python's initializer). A line needs its `\\n`.",
+        "What each new process is given first. It is not answered (Python's initializer). Where tasks are given as items, it ends with a newline, which is added if it is missing.",
     ),
 ];
 

@@ -13,7 +13,7 @@ pub(super) fn plan(job: &Job, texts: &Texts, mistakes: &mut Mistakes) -> Option<
     let worker = job.worker.as_ref()?;
     check(job, worker, mistakes);
     check_texts(job, texts, mistakes);
-    Some(Worker {
+    let mut plan = Worker {
         reply: match &worker.reply {
             jobfile::Reply::Line => Reply::Line,
             jobfile::Reply::Nul => Reply::Nul,
@@ -23,7 +23,11 @@ pub(super) fn plan(job: &Job, texts: &Texts, mistakes: &mut Mistakes) -> Option<
         ahead: worker.ahead,
         max_tasks: worker.max_tasks,
         init: worker.init.as_ref().map(|text| text.value.clone().into_bytes()).unwrap_or_default(),
-    })
+    };
+    if !matches!(job.stdin.value, Stdin::Text(_)) {
+        plan.end_init_line();
+    }
+    Some(plan)
 }
 
 fn check(job: &Job, worker: &jobfile::Worker, mistakes: &mut Mistakes) {

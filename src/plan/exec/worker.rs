@@ -24,6 +24,7 @@ pub fn parse_worker(text: &str) -> Result<Worker, String> {
         set(&mut worker, key, value)?;
         rest = next;
     }
+    worker.end_init_line();
     Ok(worker)
 }
 
@@ -113,6 +114,11 @@ mod tests {
         assert_eq!(worker.fail.unwrap().as_str(), "^no, never");
         assert!(matches!(worker.reply, Reply::Until(regex) if regex.as_str() == "^(ok|end),$"));
         assert!(matches!(parse_worker("reply=nul").unwrap().reply, Reply::Nul));
+    }
+
+    #[test]
+    fn what_comes_first_is_a_line() {
+        assert_eq!(parse_worker("init=hello").unwrap().init, b"hello\n");
     }
 
     #[test]

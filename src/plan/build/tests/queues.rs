@@ -86,6 +86,11 @@ fn workers() {
     assert!(matches!(job.stages[0].stdin, Stdin::Item));
     assert!(matches!(job.stages[0].what, What::Command { append_item: false, .. }));
     assert_eq!((job.retries.count, job.slotless), (2, false));
+    let init = |more: &str| {
+        let text = format!("command = \"x\"\neach.seq = [1, 3]\nworker.init = \"hi\"\n{more}");
+        super::job(&text).worker.unwrap().init
+    };
+    assert_eq!((&init("")[..], &init("stdin.text = \"{}\"")[..]), (&b"hi\n"[..], &b"hi"[..]));
     let text = super::job("command = \"x\"\neach.seq = [1, 3]\nworker = true\nstdin.text = \"go\\n\"");
     assert!(matches!(text.stages[0].what, What::Command { append_item: false, .. }));
     let other = super::job("command = \"x\"\neach.seq = [1, 3]\nworker = true\nretries = 0");
