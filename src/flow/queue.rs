@@ -169,6 +169,7 @@ impl Queue {
     }
 
     /// Records that wait to be given to a reader: the most of them in a lane.
+    #[cfg(test)]
     pub fn held(&self) -> usize {
         self.lanes.iter().map(|lane| lane.waiting.records).max().unwrap_or(0)
     }

@@ -215,8 +215,6 @@ fn is_told_to_end(done: &[Action]) -> bool {
 fn drive(world: &mut World, step: Step) {
     let pick =
         |world: &World, which: usize| world.running.keys().nth(which % world.running.len().max(1)).copied();
-    let worker =
-        |world: &World, which: usize| world.workers.keys().nth(which % world.workers.len().max(1)).copied();
     let exit = |world: &mut World, which, exit| {
         if let Some(task) = pick(world, which) {
             world.send(Event::Drained(task));
@@ -224,7 +222,6 @@ fn drive(world: &mut World, step: Step) {
             world.send(Event::GroupGone(task));
         }
     };
-    let failure = || Arc::new(crate::event::StartFailure { code: 127, why: String::new() });
     match step {
         Step::Exit { which, code } => exit(world, which, Exit::Code(code)),
         Step::Die { which } => exit(world, which, Exit::Signal(9)),
@@ -256,6 +253,34 @@ fn drive(world: &mut World, step: Step) {
                 world.send(Event::Blocked { task, blocked });
             }
         }
+        Step::Hold(held) => {
+            let mut actions = Vec::new();
+            world.supervisor.hold(world.now, held, &mut actions);
+            let mut events = VecDeque::new();
+            world.apply_all(actions, &mut events);
+            events.into_iter().for_each(|event| world.send(event));
+        }
+        Step::Wait(time) => {
+            world.now += ms(time);
+            world.send(Event::Tick(world.now));
+        }
+        Step::Signal(0) => {}
+        Step::Signal(signal) => world.send(Event::Signal(signal)),
+        of_worker => drive_worker(world, of_worker),
+    }
+}
+
+fn worker(world: &World, which: usize) -> Option<TaskId> {
+    world.workers.keys().nth(which % world.workers.len().max(1)).copied()
+}
+
+fn failure() -> Arc<crate::event::StartFailure> {
+    Arc::new(crate::event::StartFailure { code: 127, why: String::new() })
+}
+
+/// What happens to workers alone.
+fn drive_worker(world: &mut World, step: Step) {
+    match step {
         Step::Answer { which, count, fails } => {
             if let Some(id) = worker(world, which) {
                 world.answer(id, count, fails.then_some("no"));
@@ -284,18 +309,6 @@ fn drive(world: &mut World, step: Step) {
                 world.send(Event::NotStarted { task, started: 0, failure: failure() });
             }
         }
-        Step::Hold(held) => {
-            let mut actions = Vec::new();
-            world.supervisor.hold(world.now, held, &mut actions);
-            let mut events = VecDeque::new();
-            world.apply_all(actions, &mut events);
-            events.into_iter().for_each(|event| world.send(event));
-        }
-        Step::Wait(time) => {
-            world.now += ms(time);
-            world.send(Event::Tick(world.now));
-        }
-        Step::Signal(0) => {}
-        Step::Signal(signal) => world.send(Event::Signal(signal)),
+        other => unreachable!("{other:?} is no worker's"),
     }
 }
