@@ -19,8 +19,8 @@ use super::args::{self, Both, STOPPING};
 use super::run::run_plan;
 use super::{Instead, reason, show};
 use crate::os::limits;
-use crate::plan::Worker;
 use crate::plan::exec::{ExecArgs, ExecError, Tag, parse_worker, plan, split_sources};
+use crate::plan::{Brakes, Logs, Timeout, Worker};
 use crate::run::Verdict;
 use crate::ui::phrases::escape;
 
@@ -241,12 +241,14 @@ fn meaning(asked: &Exec) -> Result<ExecArgs, Instead> {
         stdout: bytes(&asked.stdout),
         stderr: bytes(&asked.stderr),
         start: asked.start.unwrap_or_default(),
-        timeout: asked.timeout,
+        timeout: asked.timeout.map(Timeout::After),
         retries: asked.retries,
         retry_delay: asked.retry_delay,
         retry_on: asked.retry_on.clone(),
         ok: asked.ok.clone(),
         stop_signal: asked.stop_signal,
+        brakes: Brakes::default(),
+        logs: Logs::default(),
         pool: both.jobs.map_or_else(limits::cpus, |size| size.resolve(limits::cpus())),
         halt: both.halt().flatten(),
         output: both.output().or_else(|| uses_terminal(asked).then_some(OutputMode::Raw)),

@@ -43,6 +43,18 @@ impl Outcome {
     }
 }
 
+/// What a task is, as far as that can be told from what it does: a hash. Equal tasks have equal keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key(pub u128);
+
+/// A task, as the journal knows it over several runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Known {
+    pub key: Key,
+    /// Which of the equal ones, in the order of the items, from 1.
+    pub nth: u32,
+}
+
 /// Why a command could not be executed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StartFailure {

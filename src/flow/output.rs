@@ -18,6 +18,16 @@ pub enum Dest {
     Hook,
 }
 
+/// Files that get their lines only when what they tell of was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Log {
+    Journal,
+    /// GNU parallel's `--joblog`.
+    Joblog,
+    /// One file with the output of all tasks (`--results FILE.csv`).
+    Table,
+}
+
 /// A temporary file for what is held beyond the limit.
 pub type SpillId = u64;
 
@@ -47,6 +57,11 @@ pub enum Op {
     /// Remove the temporary file.
     Drop {
         spill: SpillId,
+    },
+    /// Append to a log of ended tasks, once everything that stands before this was written.
+    Log {
+        log: Log,
+        bytes: Vec<u8>,
     },
     /// Nothing more will go there.
     Close {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use regex::bytes::Regex;
 
 use super::mistakes::Mistakes;
-use super::values::{Halt, Outcomes, OutputMode, PoolSize, RetryDelay, StartMode};
+use super::values::{Halt, Outcomes, OutputMode, PoolSize, RetryDelay, StartMode, Timeout};
 
 /// Bytes of the file.
 pub type Span = Range<usize>;
@@ -162,7 +162,7 @@ pub struct Job {
     pub start: StartMode,
     pub env: Vec<(String, Text)>,
     pub cwd: Option<Text>,
-    pub timeout: Option<Duration>,
+    pub timeout: Option<Timeout>,
     pub stop_signal: Option<i32>,
     pub grace: Option<Duration>,
     pub ok: Option<Outcomes>,

@@ -78,6 +78,14 @@ pub struct RetryDelay {
     pub jitter: bool,
 }
 
+/// `timeout`, of one attempt.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Timeout {
+    After(Duration),
+    /// So many per cent of the median of the tasks that ended ok; none before three of them have.
+    OfMedian(f64),
+}
+
 /// `--status` (DESIGN.md, 5.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum StatusMode {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use self::text::Texts;
-use super::{Items, Plan, UNLIMITED, words};
+use super::{Brakes, Items, Logs, Plan, UNLIMITED, words};
 use crate::jobfile::values::{Halt, OutputMode, PoolSize, StatusMode};
 use crate::jobfile::{JobFile, Mistake, Mistakes, nearest};
 
@@ -121,7 +121,16 @@ pub fn build(file: &JobFile, how: &BuildOptions) -> Result<Plan, Mistakes> {
         job.pool = pool;
     }
     let halt = how.run.halt.or(file.run.halt).flatten();
-    Ok(Plan { jobs, queues, pool, halt, status: how.run.status.unwrap_or_default(), rerun: rerun(how) })
+    Ok(Plan {
+        jobs,
+        queues,
+        pool,
+        halt,
+        status: how.run.status.unwrap_or_default(),
+        rerun: rerun(how),
+        brakes: Brakes::default(),
+        logs: Logs::default(),
+    })
 }
 
 /// What joins chains beside pipes.

@@ -11,9 +11,10 @@ use std::time::Duration;
 use super::script::{ScriptText, is_posix};
 use super::template::{Names, Template, TextError, Word};
 use super::{
-    Batch, Input, Item, ItemList, Items, Job, Output, Plan, Retries, Stage, Stdin, UNLIMITED, What, Worker,
+    Batch, Brakes, Input, Item, ItemList, Items, Job, Logs, Output, Plan, Retries, Stage, Stdin, UNLIMITED,
+    What, Worker,
 };
-use crate::jobfile::values::{Halt, Outcomes, OutputMode, RetryDelay, StartMode, StatusMode};
+use crate::jobfile::values::{Halt, Outcomes, OutputMode, RetryDelay, StartMode, StatusMode, Timeout};
 
 pub mod escapes;
 mod pipe;
@@ -54,7 +55,7 @@ pub struct ExecArgs {
     pub stdout: Option<Vec<u8>>,
     pub stderr: Option<Vec<u8>>,
     pub start: StartMode,
-    pub timeout: Option<Duration>,
+    pub timeout: Option<Timeout>,
     /// `None`: as usual.
     pub retries: Option<u32>,
     pub retry_delay: Option<RetryDelay>,
@@ -63,6 +64,8 @@ pub struct ExecArgs {
     pub stop_signal: Option<i32>,
     /// Tasks at once.
     pub pool: usize,
+    pub brakes: Brakes,
+    pub logs: Logs,
     pub halt: Option<Halt>,
     pub output: Option<OutputMode>,
     pub keep_order: bool,
@@ -127,9 +130,10 @@ pub fn split_sources(words: Vec<Vec<u8>>) -> Result<CommandAndSources, ExecError
 pub fn plan(args: ExecArgs) -> Result<Plan, ExecError> {
     check(&args)?;
     let (pool, halt, status) = (args.pool, args.halt, args.status);
+    let (brakes, logs) = (args.brakes.clone(), args.logs.clone());
     let queues = args.pipe.iter().map(|pipe| pipe::queue(&args, pipe)).collect();
     let job = Planner { vars: BTreeMap::new(), args }.job()?;
-    Ok(Plan { jobs: vec![job], queues, pool, halt, status, rerun: None })
+    Ok(Plan { jobs: vec![job], queues, pool, brakes, halt, status, logs, rerun: None })
 }
 
 fn check(args: &ExecArgs) -> Result<(), ExecError> {
@@ -215,6 +219,7 @@ impl Planner {
             grace: args.grace.unwrap_or(Duration::from_secs(10)),
             stop_signal: args.stop_signal.unwrap_or(SIGTERM),
             timeout: args.timeout,
+            rate: None,
             retries: Retries {
                 count: args.retries.unwrap_or(if args.worker.is_some() { worker::RETRIES } else { 0 }),
                 delay: args.retry_delay.unwrap_or_default(),

@@ -8,7 +8,7 @@ use regex::bytes::Regex;
 
 pub use crate::jobfile::When;
 pub use crate::jobfile::values::{
-    Halt, HaltLimit, HaltOn, Outcomes, OutputMode, RetryDelay, StartMode, StatusMode,
+    Halt, HaltLimit, HaltOn, Outcomes, OutputMode, RetryDelay, StartMode, StatusMode, Timeout,
 };
 
 pub mod argv;
@@ -34,10 +34,70 @@ pub struct Plan {
     pub queues: Vec<Queue>,
     /// Tasks at once, over all jobs.
     pub pool: usize,
+    pub brakes: Brakes,
     pub halt: Option<Halt>,
     pub status: StatusMode,
+    pub logs: Logs,
     /// What `{args}`-free reruns begin with: `prun FILE`; `None` for exec.
     pub rerun: Option<String>,
+}
+
+/// What holds starts back, beside the pool.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Brakes {
+    /// The pool's size was read from this file (absolute), and is read again when it changes.
+    pub pool_file: Option<PathBuf>,
+    /// Starts of the whole run; every attempt counts.
+    pub rate: Option<Rate>,
+    /// Nothing new starts above this load average.
+    pub load: Option<f64>,
+    /// Nothing new starts while fewer bytes are free; below half of it the youngest task is stopped and put back.
+    pub memory_free: Option<u64>,
+}
+
+/// Starts per time, without bursts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// From one start to the next.
+    pub interval: Duration,
+}
+
+/// Files that tell of tasks as they end.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Logs {
+    pub journal: Option<Journal>,
+    /// GNU parallel's format.
+    pub joblog: Option<Joblog>,
+}
+
+/// The file of finished tasks (DESIGN.md, 5.7).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Journal {
+    /// Absolute.
+    pub path: PathBuf,
+    pub resume: Resume,
+    /// It also survives a loss of power.
+    pub sync: bool,
+}
+
+/// What is not run again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Resume {
+    /// Everything runs.
+    #[default]
+    No,
+    /// Tasks that ended ok.
+    Finished,
+    /// All but those whose last line is a failure.
+    AllButFailed,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Joblog {
+    /// Absolute.
+    pub path: PathBuf,
+    /// Lines are added to what is there.
+    pub append: bool,
 }
 
 /// What the scheduler sees as one job: one pipeline, run for each item.
@@ -58,7 +118,9 @@ pub struct Job {
     pub halt: Option<Halt>,
     pub grace: Duration,
     pub stop_signal: i32,
-    pub timeout: Option<Duration>,
+    pub timeout: Option<Timeout>,
+    /// Starts of this job, within the run's rate.
+    pub rate: Option<Rate>,
     pub retries: Retries,
     /// Jobs that queues join have the same conditions: they start together, or not at all.
     pub after: Vec<After>,

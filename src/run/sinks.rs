@@ -85,7 +85,8 @@ impl Sinks {
             }
             Op::Drop { spill } => self.disk.drop_spill(spill),
             Op::Close { dest: Dest::File(file) } => self.disk.close(file),
-            Op::Close { .. } => {}
+            // LOGS: through the writers, then to the disk thread.
+            Op::Log { .. } | Op::Close { .. } => {}
         }
     }
 

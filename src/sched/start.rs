@@ -7,7 +7,7 @@ use super::slots::Slots;
 use super::task::{Role, Slot, State, TaskId};
 use super::{Action, JobId, Mode, Supervisor};
 use crate::event::{Outcome, RunEvent, StartFailure, Time};
-use crate::plan::Items;
+use crate::plan::{Items, Timeout};
 
 impl Supervisor {
     /// The answer to [`Action::Pull`]: an item is there, and becomes a task; once for each item, then
@@ -132,13 +132,21 @@ impl Supervisor {
         task.exits.clear();
         task.exits.resize(plan.stages.len(), None);
         let attempt = task.attempt;
-        let deadline = plan.timeout.map(|timeout| now + timeout);
+        let deadline = self.time_limit(job).map(|limit| now + limit);
         let live = plan.stages.len();
         self.tasks.set(id, State::Running { live, drained: false, deadline });
         let last_attempt = attempt > plan.retries.count;
         actions.push(Action::Start { task: id, attempt, slot: slot.number(), last_attempt });
         self.pull(job, actions);
         self.note_startable(job);
+    }
+
+    /// How long one attempt of the job may take.
+    pub(super) fn time_limit(&self, job: JobId) -> Option<Time> {
+        match self.plan.jobs[job].timeout? {
+            Timeout::After(limit) => Some(limit),
+            Timeout::OfMedian(_) => None,
+        }
     }
 
     /// Asks for the next item unless one waits already.

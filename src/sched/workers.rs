@@ -118,7 +118,7 @@ impl Supervisor {
         }
         actions.push(Action::Give { worker, task, attempt });
         if let (State::Running { live, drained, deadline: None }, Some(timeout)) =
-            (self.tasks.state(worker).clone(), self.plan.jobs[job].timeout)
+            (self.tasks.state(worker).clone(), self.time_limit(job))
         {
             self.tasks.set(worker, State::Running { live, drained, deadline: Some(now + timeout) });
         }
@@ -261,7 +261,7 @@ impl Supervisor {
         if drained {
             return Some(Reason::Mute);
         }
-        let timeout = self.plan.jobs[self.tasks.get(worker).job].timeout;
+        let timeout = self.time_limit(self.tasks.get(worker).job);
         let deadline = match timeout {
             Some(timeout) if !crew.given.is_empty() => Some(crew.since + timeout),
             _ => None,

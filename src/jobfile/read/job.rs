@@ -10,7 +10,7 @@ use crate::jobfile::keys::{JOB, Table};
 use crate::jobfile::mistakes::Mistake;
 use crate::jobfile::model::{After, Command, Job, PipelineStage, Span, Spanned, What, When};
 use crate::jobfile::near::nearest;
-use crate::jobfile::values::{self, RetryDelay};
+use crate::jobfile::values::{self, RetryDelay, Timeout};
 
 /// Finds what is wrong with `[defaults]`, also where every job says otherwise.
 pub(super) fn check_defaults<'a>(walk: &mut Walk<'a>, defaults: &Section<'a>) {
@@ -112,7 +112,7 @@ fn settings<'a>(walk: &mut Walk<'a>, section: &Section<'a>, name: Spanned<String
         start: walk.value(section, "start", "a string", values::parse_start).unwrap_or_default(),
         env: io::env(walk, section),
         cwd: section.get("cwd").and_then(|found| walk.string("cwd", found.node)),
-        timeout: walk.duration(section, "timeout"),
+        timeout: walk.duration(section, "timeout").map(Timeout::After),
         stop_signal: walk.value(section, "stop_signal", "a signal", values::parse_signal),
         grace: walk.duration(section, "grace"),
         ok: walk.outcomes(section, "ok"),

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::jobfile;
-use crate::jobfile::values::{HaltLimit, HaltOn, Outcomes, RetryDelay, StartMode};
+use crate::jobfile::values::{HaltLimit, HaltOn, Outcomes, RetryDelay, StartMode, Timeout};
 use crate::plan::Items;
 use crate::plan::template::{Scope, Template};
 use crate::plan::{After, Input, Item, Job, Output, Stage, Stdin, UNLIMITED, What, When};
@@ -246,7 +246,7 @@ env = "none"
         RetryDelay { first: Duration::from_secs(2), factor: 3.0, max: Duration::from_secs(8), jitter: false };
     assert_eq!(a.retries.delay, delay);
     assert!(matches!(a.stages[0].stdin, Stdin::File(_)));
-    assert_eq!((a.timeout, b.timeout), (Some(Duration::from_secs(5)), None));
+    assert_eq!((a.timeout, b.timeout), (Some(Timeout::After(Duration::from_secs(5))), None));
     assert!(b.stages[0].env.is_empty() && matches!(b.stages[0].stdout, Output::Show));
 }
 
@@ -288,7 +288,7 @@ after = { filter = "exit", count = "success" }
     assert_eq!(stages[1].ok, Outcomes { codes: vec![3], timeout: true, signal: false });
     assert_eq!(stages[2].ok, Outcomes { codes: vec![0, 1], timeout: true, signal: false });
     assert_eq!((stages[2].env.len(), stages[3].env.len()), (0, 1));
-    assert_eq!(made.jobs[0].timeout, Some(Duration::from_secs(5)));
+    assert_eq!(made.jobs[0].timeout, Some(Timeout::After(Duration::from_secs(5))));
     // What is joined starts together: one waits for all that any of them waits for.
     assert_eq!(made.jobs[0].after, [After { job: 1, stage: 0, when: When::Success }]);
     let ends =

@@ -31,6 +31,8 @@ fn args(command: &[&str], sources: &[&[&str]]) -> ExecArgs {
         stderr: None,
         start: StartMode::Spawn,
         timeout: None,
+        brakes: Brakes::default(),
+        logs: Logs::default(),
         retries: None,
         retry_delay: None,
         retry_on: None,

@@ -86,7 +86,19 @@ fn writer(name: &str) -> plan::Job {
 fn queued(jobs: Vec<plan::Job>, items: &[u64]) -> World {
     let readers = [1];
     let queues = vec![queue("q", &[0], &readers)];
-    World::of(Plan { jobs, queues, pool: 1, halt: None, status: StatusMode::First, rerun: None }, items)
+    World::of(
+        Plan {
+            jobs,
+            queues,
+            pool: 1,
+            halt: None,
+            status: StatusMode::First,
+            rerun: None,
+            brakes: Brakes::default(),
+            logs: Logs::default(),
+        },
+        items,
+    )
 }
 
 #[test]

@@ -69,7 +69,7 @@ fn a_stop_stops_hooks_and_begins_none() {
 #[test]
 fn a_hook_has_no_timeout() {
     let mut a = hooked("a");
-    a.timeout = Some(ms(100));
+    a.timeout = Some(Timeout::After(ms(100)));
     let mut world = World::new(vec![a], 1, &[1]);
     world.code(0, 1, 0);
     assert_eq!(world.supervisor.due(), None);

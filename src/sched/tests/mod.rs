@@ -14,8 +14,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::plan::template::Template;
-use crate::plan::{self, After, Batch, Items, Output, Retries, Stage, Stdin, UNLIMITED, What, When};
-use crate::plan::{Halt, HaltLimit, HaltOn, Outcomes, OutputMode, RetryDelay, StatusMode};
+use crate::plan::{
+    self, After, Batch, Brakes, Items, Logs, Output, Retries, Stage, Stdin, UNLIMITED, What, When,
+};
+use crate::plan::{Halt, HaltLimit, HaltOn, Outcomes, OutputMode, RetryDelay, StatusMode, Timeout};
 
 const TERM: i32 = 15;
 const INT: i32 = 2;
@@ -54,6 +56,7 @@ fn job(name: &str) -> plan::Job {
         grace: ms(10_000),
         stop_signal: TERM,
         timeout: None,
+        rate: None,
         retries: Retries {
             count: 0,
             delay: RetryDelay { first: ms(0), factor: 1.0, max: ms(60_000), jitter: false },
@@ -123,7 +126,19 @@ impl World {
         halt: Option<Halt>,
         status: StatusMode,
     ) -> World {
-        World::of(Plan { jobs, queues: Vec::new(), pool, halt, status, rerun: None }, items)
+        World::of(
+            Plan {
+                jobs,
+                queues: Vec::new(),
+                pool,
+                halt,
+                status,
+                rerun: None,
+                brakes: Brakes::default(),
+                logs: Logs::default(),
+            },
+            items,
+        )
     }
 
     fn of(plan: Plan, items: &[u64]) -> World {

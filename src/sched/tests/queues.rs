@@ -11,7 +11,16 @@ fn circle(third: bool) -> World {
     }
     let queues = vec![queue("q", &[0], &[1]), queue("p", &[1], &[0])];
     let jobs = vec![a, b, job("c")];
-    let plan = Plan { jobs, queues, pool: 2, halt: None, status: StatusMode::First, rerun: None };
+    let plan = Plan {
+        jobs,
+        queues,
+        pool: 2,
+        halt: None,
+        status: StatusMode::First,
+        rerun: None,
+        brakes: Brakes::default(),
+        logs: Logs::default(),
+    };
     World::of(plan, &[1, 1, u64::from(third)])
 }
 
@@ -77,7 +86,16 @@ fn a_reader_that_waits_for_a_slot_of_its_writer_is_a_stall() {
     reader.items = Items::Of(1);
     let jobs = vec![writer, job("names"), reader];
     let queues = vec![queue("q", &[0], &[2])];
-    let plan = Plan { jobs, queues, pool: 1, halt: None, status: StatusMode::First, rerun: None };
+    let plan = Plan {
+        jobs,
+        queues,
+        pool: 1,
+        halt: None,
+        status: StatusMode::First,
+        rerun: None,
+        brakes: Brakes::default(),
+        logs: Logs::default(),
+    };
     let mut world = World::of(plan.clone(), &[1, 1, 0]);
     block(&mut world, 0, true);
     assert_eq!(world.supervisor.due(), Some(ms(1_000)));
@@ -101,6 +119,8 @@ fn readers_of_the_full_queue_are_waited_for() {
         halt: None,
         status: StatusMode::First,
         rerun: None,
+        brakes: Brakes::default(),
+        logs: Logs::default(),
     };
     let mut world = World::of(plan, &[1, 1]);
     block(&mut world, 0, true);
@@ -116,6 +136,8 @@ fn readers_of_the_full_queue_are_waited_for() {
         halt: None,
         status: StatusMode::First,
         rerun: None,
+        brakes: Brakes::default(),
+        logs: Logs::default(),
     };
     let mut world = World::of(plan, &[1, 0]);
     block(&mut world, 0, true);

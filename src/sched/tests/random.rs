@@ -90,7 +90,7 @@ prop_compose! {
     ) -> plan::Job {
         let mut job = job("j");
         job.pool = pool;
-        job.timeout = timeout.map(ms);
+        job.timeout = timeout.map(|limit| Timeout::After(ms(limit)));
         job.retries.count = retries;
         job.retries.delay.first = ms(grace);
         job.grace = ms(grace);
@@ -135,7 +135,7 @@ proptest! {
         steps in prop::collection::vec(step(), 0..80),
     ) {
         let queues = vec![queue("q", &[0, 1], &[3])];
-        let plan = Plan { jobs, queues, pool, halt: None, status: StatusMode::First, rerun: None };
+        let plan = Plan { jobs, queues, pool, halt: None, status: StatusMode::First, rerun: None, brakes: Brakes::default(), logs: Logs::default() };
         let mut world = World::of(plan.clone(), &items);
         for step in steps {
             drive(&mut world, step);

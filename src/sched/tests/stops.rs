@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn a_timeout_walks_the_ladder() {
     let mut a = job("a");
-    a.timeout = Some(ms(1000));
+    a.timeout = Some(Timeout::After(ms(1000)));
     a.grace = ms(1000);
     let mut world = World::new(vec![a], 1, &[1]);
     world.at(999);
@@ -25,7 +25,7 @@ fn a_timeout_walks_the_ladder() {
 #[test]
 fn the_end_of_the_first_process_does_not_end_the_ladder() {
     let mut a = job("a");
-    a.timeout = Some(ms(10));
+    a.timeout = Some(Timeout::After(ms(10)));
     a.grace = ms(100);
     let mut world = World::new(vec![a], 1, &[1]);
     world.at(10);
@@ -42,7 +42,7 @@ fn the_end_of_the_first_process_does_not_end_the_ladder() {
 #[test]
 fn an_exit_at_the_deadline_has_one_outcome() {
     let mut a = job("a");
-    a.timeout = Some(ms(10));
+    a.timeout = Some(Timeout::After(ms(10)));
     let mut world = World::new(vec![a], 1, &[1]);
     world.now = ms(10);
     world.code(0, 1, 0);
@@ -140,7 +140,7 @@ fn a_jobs_halt_may_make_the_run_halt() {
 #[test]
 fn only_what_was_due_when_the_clock_was_read_is_over() {
     let mut a = job("a");
-    a.timeout = Some(ms(100));
+    a.timeout = Some(Timeout::After(ms(100)));
     let mut world = World::new(vec![a], 2, &[2]);
     // Read at 99 ms, handled later: what is known of the time between stands behind it.
     world.now = ms(150);

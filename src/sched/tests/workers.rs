@@ -150,7 +150,7 @@ fn an_answer_that_fails_is_final() {
 #[test]
 fn the_timeout_is_that_of_the_oldest_task() {
     let mut job = crew(2);
-    job.timeout = Some(ms(100));
+    job.timeout = Some(Timeout::After(ms(100)));
     job.retries.count = 0;
     let mut world = World::new(vec![job], 1, &[3]);
     let worker = world.worker(0);
@@ -171,7 +171,7 @@ fn the_timeout_is_that_of_the_oldest_task() {
 #[test]
 fn an_idle_worker_has_no_timeout() {
     let mut job = crew(1);
-    job.timeout = Some(ms(100));
+    job.timeout = Some(Timeout::After(ms(100)));
     job.items = Items::Queue { queue: 0, separator: None };
     let mut world = World::new(vec![job], 1, &[1]);
     let worker = world.worker(0);

@@ -142,7 +142,7 @@ fn two_jobs_may_pipe_into_each_other() {
     );
     let job = &plan.jobs[0];
     assert_eq!((plan.jobs.len(), &*job.name, job.duplex), (1, "pong", true));
-    assert_eq!(job.timeout, Some(Duration::from_secs(5)));
+    assert_eq!(job.timeout, Some(crate::plan::Timeout::After(Duration::from_secs(5))));
     for stage in &job.stages {
         assert!(matches!((&stage.stdin, &stage.stdout), (Stdin::Pipe, Output::Pipe)));
     }
