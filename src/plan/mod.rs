@@ -15,6 +15,7 @@ pub mod argv;
 pub mod build;
 mod context;
 pub mod exec;
+pub mod identity;
 pub mod items;
 mod place;
 pub mod script;

@@ -95,6 +95,8 @@ pub struct Active {
     pub terminal: Option<OwnedFd>,
     /// The last of what it wrote to stderr, for the report.
     pub stderr_tail: Vec<u8>,
+    /// Bytes that it wrote to stdout, as far as they came through prun.
+    pub received: u64,
     /// A signal was sent to it by prun.
     pub stopping: bool,
     /// The task itself is over: this is its hook.
@@ -153,6 +155,7 @@ impl Active {
             duplex: None,
             terminal: None,
             stderr_tail: Vec::new(),
+            received: 0,
             stopping: false,
             hook: None,
             taker: None,

@@ -238,9 +238,9 @@ impl Run {
         let plan = Arc::clone(&self.plan);
         let job = &plan.jobs[work.job];
         if active.is_some() || self.outputs.is_open(place) {
-            self.outputs.close(place);
+            self.outputs.close(place, Vec::new());
         } else if job.keep_order {
-            self.outputs.ended((work.job, work.seq));
+            self.outputs.ended((work.job, work.seq), Vec::new());
         }
         let name = TaskName { job: work.job, seq: work.seq };
         let detail = outcome.is_failure().then(|| match (active, &job.worker) {

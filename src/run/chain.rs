@@ -144,7 +144,7 @@ impl Run {
         self.supervisor.skip_item(job, seq);
         self.tell(&RunEvent::TaskSkipped { task: TaskName { job, seq }, why: Arc::clone(why) });
         if self.plan.jobs[job].keep_order {
-            self.outputs.ended((job, seq));
+            self.outputs.ended((job, seq), Vec::new());
             self.write_out();
         }
         self.pass(job, &Passed::Not { seq, why: Arc::clone(why) });

@@ -155,7 +155,7 @@ impl Run {
     pub(in crate::run) fn end_good(&mut self, task: TaskId, work: Work) {
         let place = task.place as usize;
         if self.outputs.is_open(place) {
-            self.outputs.close(place);
+            self.outputs.close(place, Vec::new());
         }
         if let Some((job, count)) = &mut self.workers.good
             && *job == work.job

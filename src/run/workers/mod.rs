@@ -163,7 +163,7 @@ impl Run {
         let (local, mut shared) = self.local();
         let Some((active, left)) = local.end(worker, &mut shared) else { return };
         self.workers.silent.retain(|(silent, _)| *silent != worker);
-        self.outputs.close(worker.place as usize);
+        self.outputs.close(worker.place as usize, Vec::new());
         self.write_out();
         if left {
             let name = &self.plan.jobs[active.work.job].name;
