@@ -11,7 +11,7 @@ use super::duplex::Duplex;
 use super::feed::Feed;
 use super::hook::Hooked;
 use super::queues::{Inlet, Queues};
-use crate::event::{Exit, Time};
+use crate::event::{Exit, Known, Time};
 use crate::flow::answers::Answers;
 use crate::flow::output::Outputs;
 use crate::os::group::GroupHandle;
@@ -28,6 +28,8 @@ pub struct Work {
     pub names: Arc<[String]>,
     /// What it reads, in place of an item.
     pub block: Option<Block>,
+    /// What the journal knows it by; empty without one.
+    pub known: Vec<Known>,
 }
 
 /// One process of the task.

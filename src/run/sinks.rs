@@ -9,6 +9,8 @@ use std::sync::mpsc::Receiver;
 use super::disk::{self, Disk, Keeper};
 use super::writer::{Own, Writer};
 use crate::event::Time;
+use crate::journal::joblog::Joblog;
+use crate::journal::Journal;
 use crate::flow::output::{Dest, Log, Op, SpillId};
 use crate::os;
 
@@ -177,6 +179,18 @@ impl Sinks {
     /// Waits until all files of jobs are written.
     pub fn finish_files(&mut self) {
         self.disk.finish();
+    }
+}
+
+impl Keeper for Journal {
+    fn append(&mut self, lines: &[u8]) -> Result<(), String> {
+        Journal::append(self, lines)
+    }
+}
+
+impl Keeper for Joblog {
+    fn append(&mut self, lines: &[u8]) -> Result<(), String> {
+        Joblog::append(self, lines)
     }
 }
 
