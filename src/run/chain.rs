@@ -115,7 +115,7 @@ impl Run {
 
     /// Answers a pull: up to `most` items.
     pub(super) fn pull_passed(&mut self, job: usize, most: usize) {
-        let (mut given, mut passed) = (0, 0);
+        let (mut given, mut over) = (0, 0);
         while given < most
             && let Some(passed) = self.chains.links[job].waiting.pop_front()
         {
@@ -125,7 +125,7 @@ impl Run {
                     if self.is_done(job, &known) {
                         let seq = work.seq;
                         self.pass_over(Work { job, known, ..work }, Some(seq));
-                        passed += 1;
+                        over += 1;
                     } else if let Some(task) = self.supervisor.add_item_as(job, work.seq) {
                         self.keep_work(task, work.items, work.names, None, known);
                         given += 1;
@@ -134,7 +134,7 @@ impl Run {
                 Passed::Not { seq, why } => self.skip(job, seq, &why),
             }
         }
-        self.tell_passed(job, passed);
+        self.tell_passed(job, over);
         let link = &mut self.chains.links[job];
         if given > 0 {
             self.events.push_back(Event::Item);

@@ -1,8 +1,8 @@
 //! Tasks over several runs: those that need not run are passed over, and those that end are told to the logs.
 
+use super::Run;
 use super::active::{Active, Work};
 use super::ledger::{Ledger, Told};
-use super::Run;
 use crate::event::{Known, Outcome, RunEvent};
 use crate::flow::output::Op;
 use crate::plan::{Item, Logs};

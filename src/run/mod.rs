@@ -44,10 +44,10 @@ pub mod disk;
 pub mod duplex;
 pub mod feed;
 pub mod hook;
+mod known;
 mod last;
 pub mod launch;
 mod ledger;
-mod known;
 pub mod local;
 pub mod paths;
 pub mod queues;
@@ -93,8 +93,7 @@ const DESCRIPTORS_PER_TASK: u64 = 3;
 /// # Errors
 /// When prun can't get what it needs for itself: a poller, signal handlers, a stack for children, its logs. For people.
 pub fn run(plan: Plan, options: Options, listener: Box<dyn Listener>) -> Result<Verdict, String> {
-    let cannot_begin =
-        |why: io::Error| format!("the run could not begin: {}", crate::os::own::reason(&why));
+    let cannot_begin = |why: io::Error| format!("the run could not begin: {}", crate::os::own::reason(&why));
     let signals = Signals::install().map_err(cannot_begin)?;
     let at_once = plan
         .pool

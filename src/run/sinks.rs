@@ -9,9 +9,9 @@ use std::sync::mpsc::Receiver;
 use super::disk::{self, Disk, Keeper};
 use super::writer::{Own, Writer};
 use crate::event::Time;
-use crate::journal::joblog::Joblog;
-use crate::journal::Journal;
 use crate::flow::output::{Dest, Log, Op, SpillId};
+use crate::journal::Journal;
+use crate::journal::joblog::Joblog;
 use crate::os;
 
 /// The loop stops reading what tasks write while more than this waits to be written, and goes on below half.
