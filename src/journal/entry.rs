@@ -35,9 +35,9 @@ pub struct Entry {
     pub outcome: Outcome,
     /// How often it was started.
     pub attempts: u32,
-    /// Since 1970, to the microsecond.
+    /// The last attempt: since 1970, to the microsecond.
     pub started: Duration,
-    /// From the first start to the end, to the microsecond.
+    /// How long it took, to the microsecond.
     pub elapsed: Duration,
     /// Bytes that it wrote.
     pub received: u64,

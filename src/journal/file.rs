@@ -34,32 +34,53 @@ pub struct Journal {
 /// Opens a journal, or makes it; with what it says of earlier runs, and what people should know of its state.
 /// With `sync` what is appended also survives a loss of power.
 pub fn open(path: &Path, sync: bool) -> Result<(Journal, Past, Vec<String>), String> {
-    let file = lock(open_regular(path)?, path)?;
+    let file = lock(open_regular(path, true)?, path)?;
     let mut journal = Journal { path: path.to_owned(), file, len: 0, sync };
-    let found = Found::read(BufReader::with_capacity(1 << 20, &*journal.file));
-    let found = found.map_err(|error| journal.failed("read", &error))?;
-    if !found.is_journal {
-        return Err(format!("`{}` is no journal, and stays as it is: name another file", path.display()));
-    }
-    journal.repair(&found.scanned).map_err(|error| journal.failed("repair", &error))?;
-    let tell = |what: String| format!("the journal `{}`: {what}, and counts as not there", path.display());
-    let warnings = found.wounds().into_iter().map(tell).collect();
+    let found = read_all(&journal.file, path)?;
+    journal.repair(&found.scanned).map_err(|error| failed("repair", path, &error))?;
+    let warnings = warnings(&found, path);
     Ok((journal, found.past, warnings))
 }
 
+/// Reads what a journal says, and changes nothing. One that does not exist says nothing.
+pub fn read(path: &Path) -> Result<(Past, Vec<String>), String> {
+    if fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+        return Ok((Past::default(), Vec::new()));
+    }
+    let found = read_all(&open_regular(path, false)?, path)?;
+    let warnings = warnings(&found, path);
+    Ok((found.past, warnings))
+}
+
+/// Somebody's data is no journal, and stays as it is.
+fn read_all(file: &File, path: &Path) -> Result<Found, String> {
+    let found = Found::read(BufReader::with_capacity(1 << 20, file));
+    let found = found.map_err(|error| failed("read", path, &error))?;
+    if !found.is_journal {
+        return Err(format!("`{}` is no journal, and stays as it is: name another file", path.display()));
+    }
+    Ok(found)
+}
+
+fn warnings(found: &Found, path: &Path) -> Vec<String> {
+    let tell = |what: String| format!("the journal `{}`: {what}, and counts as not there", path.display());
+    found.wounds().into_iter().map(tell).collect()
+}
+
+fn failed(what: &str, path: &Path, error: &io::Error) -> String {
+    format!("could not {what} the journal `{}`: {}", path.display(), reason(error))
+}
+
 impl Journal {
-    /// Appends whole lines, as few calls as possible. After an error the file ends with a whole line.
+    /// Appends whole lines, in as few calls as possible. After an error the file ends with a whole line.
     pub fn append(&mut self, lines: &[u8]) -> Result<(), String> {
-        let written = (&*self.file).write_all(lines);
-        let written = written.map(|()| lines.len()).or_else(|error| {
-            self.cut_back(lines);
-            Err(error)
-        });
-        let synced = written.and_then(|count| {
-            self.len += count as u64;
-            if self.sync { self.file.sync_data() } else { Ok(()) }
-        });
-        synced.map_err(|error| self.failed("write", &error))
+        self.put(lines).map_err(|error| failed("write", &self.path, &error))
+    }
+
+    fn put(&mut self, lines: &[u8]) -> io::Result<()> {
+        (&*self.file).write_all(lines).inspect_err(|_| self.cut_back(lines))?;
+        self.len += lines.len() as u64;
+        if self.sync { self.file.sync_data() } else { Ok(()) }
     }
 
     /// Not all of these lines could be written: takes away a beginning of one.
@@ -83,22 +104,17 @@ impl Journal {
         }
         Ok(())
     }
-
-    fn failed(&self, what: &str, error: &io::Error) -> String {
-        format!("could not {what} the journal `{}`: {}", self.path.display(), reason(error))
-    }
 }
 
 /// Never follows a link, never waits for the other end of a FIFO, and never opens a device.
-fn open_regular(path: &Path) -> Result<File, String> {
+fn open_regular(path: &Path, write: bool) -> Result<File, String> {
     if let Ok(data) = fs::symlink_metadata(path) {
         regular(path, data.file_type())?;
     }
-    let failed =
-        |error: io::Error| format!("could not open the journal `{}`: {}", path.display(), reason(&error));
+    let failed = |error: io::Error| failed("open", path, &error);
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
     let mut options = OpenOptions::new();
-    options.read(true).append(true).create(true).mode(0o600).custom_flags(flags);
+    options.read(true).append(write).create(write).mode(0o600).custom_flags(flags);
     let file = options.open(path).map_err(failed)?;
     // It may have been exchanged since.
     regular(path, file.metadata().map_err(failed)?.file_type())?;

@@ -1,16 +1,48 @@
 //! The same in the format of GNU parallel's `--joblog`, for tools that read it.
 
-use std::io::Write;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Entry;
 use crate::event::Outcome;
+use crate::os::own::reason;
 
 /// The first line.
 pub const HEADER: &[u8] = b"Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n";
 
 /// What stopped a task that ran too long.
 const SIGTERM: i32 = 15;
+
+/// A file of such lines that this run writes.
+#[derive(Debug)]
+pub struct Joblog {
+    path: PathBuf,
+    file: File,
+}
+
+/// Opens the file. Unless lines are to be added to it, what it held is gone.
+pub fn open(path: &Path, append: bool) -> Result<Joblog, String> {
+    let mut options = OpenOptions::new();
+    options.create(true).write(true).append(append).truncate(!append);
+    let failed = |error: io::Error| format!("could not open `{}`: {}", path.display(), reason(&error));
+    let file = options.open(path).map_err(failed)?;
+    let is_new = !append || file.metadata().map_err(failed)?.len() == 0;
+    let mut joblog = Joblog { path: path.to_owned(), file };
+    if is_new {
+        joblog.append(HEADER)?;
+    }
+    Ok(joblog)
+}
+
+impl Joblog {
+    /// Appends whole lines.
+    pub fn append(&mut self, lines: &[u8]) -> Result<(), String> {
+        let written = self.file.write_all(lines);
+        written.map_err(|error| format!("could not write `{}`: {}", self.path.display(), reason(&error)))
+    }
+}
 
 /// Appends the line of a task. Those that prun stopped or skipped have none, as there.
 pub fn line(entry: &Entry, out: &mut Vec<u8>) {

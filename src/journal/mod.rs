@@ -15,7 +15,7 @@
 //! | `outcome` | `ok`, `failed`, `killed`, `timeout`, `not started`, `cancelled`, `skipped` |
 //! | `exit`, `signal`, `why` | more about it: an exit code, a number of a signal, words |
 //! | `attempts` | how often it was started |
-//! | `started`, `elapsed` | seconds, since 1970 and from the first start to the end |
+//! | `started`, `elapsed` | seconds, of the last attempt: since 1970, and how long it took |
 //! | `received` | bytes that it wrote |
 //! | `command` | what was run, as a line for a shell; never with values of the environment |
 //! | `run` | tells runs apart that share the file: the `PRUN_RUN_ID` of its tasks |
@@ -37,7 +37,7 @@ pub mod past;
 pub mod scan;
 
 pub use entry::{Damage, Entry};
-pub use file::{Journal, open};
+pub use file::{Journal, open, read};
 pub use past::Past;
 
 #[cfg(test)]
