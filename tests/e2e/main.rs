@@ -18,6 +18,7 @@ mod halt;
 mod hooks;
 mod hostile;
 mod jobfiles;
+mod journal;
 mod output;
 mod pipelines;
 mod pty;
