@@ -19,6 +19,7 @@ mod hooks;
 mod hostile;
 mod jobfiles;
 mod journal;
+mod journal_kills;
 mod output;
 mod pipelines;
 mod pty;
