@@ -21,6 +21,7 @@ pub mod docs;
 pub mod exec;
 pub mod run;
 pub mod show;
+pub mod theirs;
 pub mod usage;
 
 /// prun itself failed, as timeout(1) and env(1) say it.

@@ -2,6 +2,8 @@
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
+use super::theirs;
+
 /// Options of xargs, GNU parallel and make that hands know and that mean something else here, or nothing.
 const RESERVED: &[(&str, &str)] = &[
     ("-e", "an end-of-file string has no counterpart: end the items before it"),
@@ -82,6 +84,9 @@ fn given(option: &str, value: &str) -> String {
 
 fn unknown(option: &str, near: Option<&str>, help: &str) -> String {
     if let Some((_, instead)) = RESERVED.iter().find(|(name, _)| *name == option) {
+        return format!("`{option}` is not an option of prun: {instead}");
+    }
+    if let Some(instead) = theirs::advice(option) {
         return format!("`{option}` is not an option of prun: {instead}");
     }
     if !option.starts_with('-') {
