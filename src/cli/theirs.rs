@@ -50,10 +50,17 @@ impl Flag {
     pub fn text(&self) -> String {
         match (self.ours, self.word) {
             ("", word) => format!("None: {word}."),
+            (ours, "") if self.spellings().any(|spelling| names(ours, spelling)) => "The same.".to_owned(),
             (ours, "") => format!("{ours}."),
             (ours, word) => format!("{ours}: {word}."),
         }
     }
+}
+
+/// Whether our option is spelt so.
+fn names(ours: &str, spelling: &str) -> bool {
+    let ours = ours.trim_matches('`');
+    &ours[..end_of_name(ours)] == spelling
 }
 
 fn end_of_name(spelling: &str) -> usize {
@@ -124,6 +131,7 @@ mod tests {
                 "{}",
                 flag.theirs
             );
+            assert!(flag.head().len() < 70, "{} is more than a line of the manual", flag.theirs);
             assert!(!(flag.word.is_empty() && flag.ours.is_empty()), "{}", flag.theirs);
         }
     }

@@ -2,6 +2,18 @@
 
 use super::{Flag, flag};
 
+const A_CPU: &str = "a CPU is a thread of the hardware that prun may use";
+const UNCOMPRESSED: &str = "large output waits in a temporary file as it is; `--stdout` with `-c 'CMD | gzip'` keeps \
+                            it small";
+const NO_DATABASE: &str = "and load that; there is no database";
+const NO_SEM: &str = "there is no `sem`; write the commands into `prun exec -jN -c`, a line each, or use `flock FILE \
+                      CMD`";
+const THIS_MACHINE: &str = "prun runs on this machine only; `prun exec ssh {} CMD ::: HOST...` runs a command on \
+                            several";
+const NO_TRANSFER: &str = "prun runs on this machine only; `-c 'scp ... && ssh ... && scp ...'` copies files there \
+                           and back";
+const NO_SSH: &str = "prun runs on this machine only; `~/.ssh/config` is for how ssh connects";
+
 pub const PARALLEL: &[Flag] = &[
     // Items.
     flag(
@@ -37,11 +49,9 @@ pub const PARALLEL: &[Flag] = &[
     ),
     // Placeholders.
     flag("--extensionreplace STR, --er STR", "`{.}`", "these names are fixed"),
-    flag(
-        "--basenamereplace STR, --bnr STR, --dirnamereplace STR, --dnr STR, --basenameextensionreplace STR, --bner STR",
-        "`{/}`, `{//}`, `{/.}`",
-        "these names are fixed",
-    ),
+    flag("--basenamereplace STR, --bnr STR", "`{/}`", "these names are fixed"),
+    flag("--dirnamereplace STR, --dnr STR", "`{//}`", "these names are fixed"),
+    flag("--basenameextensionreplace STR, --bner STR", "`{/.}`", "these names are fixed"),
     flag("--seqreplace STR, --slotreplace STR", "`{#}`, `{%}`", "these names are fixed"),
     flag(
         "--plus",
@@ -63,7 +73,7 @@ pub const PARALLEL: &[Flag] = &[
     flag(
         "-q, --quote",
         "",
-        "leave it out: without `-c` no shell reads the command, so nothing needs quoting. `-q` is `--quiet` here",
+        "without `-c` no shell reads the command, so nothing needs quoting; leave it out. `-q` is `--quiet` here",
     ),
     flag("--shellquote, --shell-quote", "`--dry-run`", "its lines are quoted for a shell; or `printf %q`"),
     // How many, how fast.
@@ -73,16 +83,11 @@ pub const PARALLEL: &[Flag] = &[
         "also `N%`, `+N`, `-N` and a file that is read again when it changes. The default counts the CPUs that prun \
          may use",
     ),
-    flag(
-        "--use-cores-instead-of-threads, --use-sockets-instead-of-threads, --use-cpus-instead-of-cores",
-        "`-j 50%`",
-        "a CPU is a thread of the hardware that prun may use",
-    ),
-    flag(
-        "--number-of-cpus, --number-of-cores, --number-of-sockets, --number-of-threads",
-        "",
-        "`nproc` tells it",
-    ),
+    flag("--use-cores-instead-of-threads", "`-j 50%`", A_CPU),
+    flag("--use-sockets-instead-of-threads", "`-j 50%`", A_CPU),
+    flag("--use-cpus-instead-of-cores", "`-j N`", A_CPU),
+    flag("--number-of-cpus, --number-of-threads", "", "`nproc` tells it"),
+    flag("--number-of-cores, --number-of-sockets", "", "`lscpu` tells it"),
     flag(
         "--delay DURATION",
         "`--rate 10/s`",
@@ -149,11 +154,8 @@ pub const PARALLEL: &[Flag] = &[
         "`--stdout FILE`",
         "with a placeholder in FILE: `--stdout part.{#}`",
     ),
-    flag(
-        "--compress, --compress-program PRG, --decompress-program PRG",
-        "",
-        "large output waits in a temporary file as it is; `--stdout` with `-c 'CMD | gzip'` keeps it small",
-    ),
+    flag("--compress", "", UNCOMPRESSED),
+    flag("--compress-program PRG, --decompress-program PRG", "", UNCOMPRESSED),
     flag("--tmpdir DIR", "", "set `TMPDIR`"),
     // The log.
     flag(
@@ -172,11 +174,9 @@ pub const PARALLEL: &[Flag] = &[
         "`--journal FILE --retry-failed`",
         "with the same command and items; runs only what failed last time",
     ),
-    flag(
-        "--sql DBURL, --sqlmaster DBURL, --sql-master DBURL, --sqlandworker DBURL, --sql-and-worker DBURL, --sqlworker DBURL, --sql-worker DBURL",
-        "`--results FILE.csv`",
-        "and load that; there is no database",
-    ),
+    flag("--sqlandworker DBURL, --sql-and-worker DBURL", "`--results FILE.csv`", NO_DATABASE),
+    flag("--sqlmaster DBURL, --sql-master DBURL", "`--results FILE.csv`", NO_DATABASE),
+    flag("--sqlworker DBURL, --sql-worker DBURL, --sql DBURL", "`--results FILE.csv`", NO_DATABASE),
     // Blocks.
     flag("--pipe, --spreadstdin", "`--pipe`", "of a regular file as fast as `--pipepart`"),
     flag("--pipepart, --pipe-part", "`--pipe`", "with `-a FILE` or `<FILE`; `--pipepart` is known, too"),
@@ -241,32 +241,21 @@ pub const PARALLEL: &[Flag] = &[
     ),
     flag("--embed", "", "prun is one file; put it beside the script"),
     flag("--shell-completion SHELL", "`prun completions SHELL`", ""),
-    flag(
-        "--semaphore, --fg, --bg, --id NAME, --semaphorename NAME, --semaphore-name NAME, --semaphoretimeout S, \
-         --semaphore-timeout S, --st S, --wait",
-        "",
-        "there is no `sem`; write the commands into `prun exec -jN -c`, a line each, or use `flock FILE CMD`",
-    ),
+    flag("--semaphore, --fg, --bg, --wait", "", NO_SEM),
+    flag("--id NAME, --semaphorename NAME, --semaphore-name NAME", "", NO_SEM),
+    flag("--st S, --semaphoretimeout S, --semaphore-timeout S", "", NO_SEM),
     // Other machines.
-    flag(
-        "-S HOST, --sshlogin HOST, --sshloginfile FILE, --slf FILE",
-        "",
-        "prun runs on this machine only; `prun exec ssh {} CMD ::: HOST...` runs a command on several",
-    ),
+    flag("-S HOST, --sshlogin HOST", "", THIS_MACHINE),
+    flag("--slf FILE, --sshloginfile FILE", "", THIS_MACHINE),
     flag("--onall, --nonall", "`prun exec --tag ssh {} CMD ::: HOST...`", ""),
-    flag(
-        "--transferfile FILE, --transfer, --tf FILE, --return FILE, --cleanup, --trc FILE, --basefile FILE, --bf FILE",
-        "",
-        "prun runs on this machine only; `-c 'scp ... && ssh ... && scp ...'` copies files there and back",
-    ),
-    flag(
-        "--controlmaster, -M, --ssh CMD, --ssh-delay S, --sshdelay S, --rsync-opts OPTS, --hostgroups, --hgrp, \
-         --filter-hosts",
-        "",
-        "prun runs on this machine only; `~/.ssh/config` is for how ssh connects",
-    ),
-    flag("--citation, --will-cite", "", "leave it out; nobody asks for a citation"),
-    flag("--gnu, --minversion N", "", "leave it out"),
+    flag("--trc FILE, --cleanup, --return FILE", "", NO_TRANSFER),
+    flag("--transfer, --transferfile FILE, --tf FILE", "", NO_TRANSFER),
+    flag("--basefile FILE, --bf FILE", "", NO_TRANSFER),
+    flag("--controlmaster, -M, --ssh CMD, --rsync-opts OPTS", "", NO_SSH),
+    flag("--ssh-delay S, --sshdelay S, --filter-hosts", "", NO_SSH),
+    flag("--hostgroups, --hgrp", "", NO_SSH),
+    flag("--citation, --will-cite", "", "nobody asks for a citation; leave it out"),
+    flag("--gnu, --minversion N", "", "there is one mode and one version; leave it out"),
     flag(
         "--max-line-length-allowed",
         "",

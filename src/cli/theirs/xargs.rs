@@ -20,7 +20,7 @@ pub const XARGS: &[Flag] = &[
         "-I STR, -i[STR], --replace[=STR]",
         "`-I STR`",
         "`{}` is the placeholder without it. With `-I` all other placeholders are off. Blanks at the beginning of a \
-         line are kept, and STR is replaced as often as it stands there, whatever the length",
+         line are kept",
     ),
     flag(
         "-L N, -l[N], --max-lines[=N]",
