@@ -19,6 +19,7 @@ pub mod args;
 pub mod completions;
 pub mod docs;
 pub mod exec;
+pub mod logs;
 pub mod run;
 pub mod show;
 pub mod theirs;

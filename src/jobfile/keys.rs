@@ -102,6 +102,21 @@ pub const RUN: &[Key] = &[
         "`\"10s\"`",
         "How long a task that is being stopped may take to end by itself, from the stop signal to SIGKILL.",
     ),
+    key(
+        "journal",
+        "string",
+        "",
+        "A file that gets a line for each finished task, once the task's output has been handed on. A task is known by \
+         what it does, not by its place: jobs and items may be inserted, removed or put in another order between two \
+         runs. See JOURNAL in prun(1).",
+    ),
+    key(
+        "resume",
+        "`true`, `false` or `\"failed\"`",
+        "`false`",
+        "With `true`, tasks that ended ok according to the journal are not run again and count as ok; with \
+         `\"failed\"` only those run whose last line in the journal is a failure.",
+    ),
 ];
 
 /// The tables whose keys are known.
@@ -147,17 +162,7 @@ impl Table {
     pub fn planned(self) -> &'static [&'static str] {
         match self {
             Table::Top => &["locks", "values"],
-            Table::Run => &[
-                "journal",
-                "resume",
-                "load",
-                "memory_free",
-                "rate",
-                "on_success",
-                "on_failure",
-                "on_exit",
-                "backend",
-            ],
+            Table::Run => &["load", "memory_free", "rate", "on_success", "on_failure", "on_exit", "backend"],
             Table::Defaults | Table::Job => &[
                 "batch",
                 "slots",

@@ -6,7 +6,7 @@ use std::time::Duration;
 use regex::bytes::Regex;
 
 use super::mistakes::Mistakes;
-use super::values::{Halt, Outcomes, OutputMode, PoolSize, RetryDelay, StartMode, Timeout};
+use super::values::{Halt, Outcomes, OutputMode, PoolSize, Resume, RetryDelay, StartMode, Timeout};
 
 /// Bytes of the file.
 pub type Span = Range<usize>;
@@ -62,6 +62,8 @@ pub struct Run {
     pub keep_order: Option<bool>,
     pub tag: Option<Tag>,
     pub grace: Option<Duration>,
+    pub journal: Option<Text>,
+    pub resume: Option<Spanned<Resume>>,
 }
 
 /// A regular expression that compiles.

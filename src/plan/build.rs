@@ -4,12 +4,13 @@
 //! joined by `stdin = { pipe = … }` become one job here, a *chain*, which stands where its last job stands.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use self::text::Texts;
-use super::{Brakes, Items, Logs, Plan, UNLIMITED, words};
-use crate::jobfile::values::{Halt, OutputMode, PoolSize, StatusMode};
+use super::{Brakes, Items, Journal, Logs, Plan, UNLIMITED, words};
+use crate::jobfile::values::{Halt, OutputMode, PoolSize, Resume, StatusMode};
 use crate::jobfile::{JobFile, Mistake, Mistakes, nearest};
 
 mod circles;
@@ -55,6 +56,12 @@ pub struct RunOverrides {
     pub tag: Option<TagFlag>,
     pub grace: Option<Duration>,
     pub status: Option<StatusMode>,
+    /// Absolute.
+    pub journal: Option<PathBuf>,
+    /// `--resume` or `--retry-failed`.
+    pub resume: Option<Resume>,
+    /// `--sync`
+    pub sync: bool,
 }
 
 /// `--tag[=TEMPLATE]`.
@@ -97,6 +104,7 @@ pub fn build(file: &JobFile, how: &BuildOptions) -> Result<Plan, Mistakes> {
         places: &places,
         numbers: &numbers,
     };
+    let journal = journal(file, how, &texts, &mut mistakes);
     let mut jobs: Vec<_> = chains.iter().map(|chain| job::plan(&context, chain, &mut mistakes)).collect();
     if !mistakes.is_empty() {
         return Err(mistakes);
@@ -121,6 +129,7 @@ pub fn build(file: &JobFile, how: &BuildOptions) -> Result<Plan, Mistakes> {
         job.pool = pool;
     }
     let halt = how.run.halt.or(file.run.halt).flatten();
+    let logs = Logs { journal, joblog: None };
     Ok(Plan {
         jobs,
         queues,
@@ -129,8 +138,25 @@ pub fn build(file: &JobFile, how: &BuildOptions) -> Result<Plan, Mistakes> {
         status: how.run.status.unwrap_or_default(),
         rerun: rerun(how),
         brakes: Brakes::default(),
-        logs: Logs::default(),
+        logs,
     })
+}
+
+/// The file of finished tasks: what the command line says replaces what `[run]` says.
+fn journal(file: &JobFile, how: &BuildOptions, texts: &Texts, mistakes: &mut Mistakes) -> Option<Journal> {
+    let named = file.run.journal.as_ref().map(|text| {
+        use std::os::unix::ffi::OsStringExt;
+        how.base.join(OsString::from_vec(texts.of_run(text, mistakes)))
+    });
+    let path = how.run.journal.clone().or(named);
+    let resume = file.run.resume.as_ref();
+    if let (None, Some(resume)) = (&path, resume.filter(|resume| resume.value != Resume::No)) {
+        let mistake = Mistake::at(resume.span.clone(), "`resume` without a journal");
+        mistakes
+            .push(mistake.help("name one: `journal = \"FILE\"`, or `--journal FILE` on the command line"));
+    }
+    let resume = how.run.resume.or(resume.map(|resume| resume.value)).unwrap_or_default();
+    path.map(|path| Journal { path, resume, sync: how.run.sync })
 }
 
 /// What joins chains beside pipes.

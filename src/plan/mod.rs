@@ -8,13 +8,14 @@ use regex::bytes::Regex;
 
 pub use crate::jobfile::When;
 pub use crate::jobfile::values::{
-    Halt, HaltLimit, HaltOn, Outcomes, OutputMode, RetryDelay, StartMode, StatusMode, Timeout,
+    Halt, HaltLimit, HaltOn, Outcomes, OutputMode, Resume, RetryDelay, StartMode, StatusMode, Timeout,
 };
 
 pub mod argv;
 pub mod build;
 mod context;
 pub mod exec;
+pub mod identity;
 pub mod items;
 mod place;
 pub mod script;
@@ -78,18 +79,6 @@ pub struct Journal {
     pub resume: Resume,
     /// It also survives a loss of power.
     pub sync: bool,
-}
-
-/// What is not run again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Resume {
-    /// Everything runs.
-    #[default]
-    No,
-    /// Tasks that ended ok.
-    Finished,
-    /// All but those whose last line is a failure.
-    AllButFailed,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -47,6 +47,27 @@ impl Supervisor {
         self.count(job, seq, &Outcome::Skipped);
     }
 
+    /// The task of this item ended ok in an earlier run, and is not run: it is counted as one that ended ok, and
+    /// triggers no halt. Its number; `None`: the job was closed meanwhile. No answer to [`Action::Pull`]; that
+    /// follows, and so does the item for jobs that take it from this one.
+    pub fn known_item(&mut self, job: JobId) -> Option<u64> {
+        self.known_item_as(job, self.jobs.get(job).seq + 1)
+    }
+
+    /// For [`Items::Of`](crate::plan::Items::Of): as [`Supervisor::known_item`], with the number of the task that
+    /// the item comes from.
+    pub fn known_item_as(&mut self, job: JobId, seq: u64) -> Option<u64> {
+        if self.jobs.get(job).source == Source::Ended {
+            return None;
+        }
+        let state = self.jobs.get_mut(job);
+        state.seq = state.seq.max(seq);
+        state.tasks += 1;
+        self.count(job, seq, &Outcome::Ok);
+        self.jobs.expect_item_of(job);
+        Some(seq)
+    }
+
     pub(super) fn source_ended(&mut self, job: JobId, why: Option<String>, actions: &mut Vec<Action>) {
         let state = self.jobs.get(job);
         if !state.is_asking() {

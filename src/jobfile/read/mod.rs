@@ -193,6 +193,8 @@ fn run(walk: &mut Walk, section: &Section) -> Run {
         keep_order: walk.flag(section, "keep_order"),
         tag: walk.tag(section),
         grace: walk.duration(section, "grace"),
+        journal: section.get("journal").and_then(|found| walk.path("journal", found.node)),
+        resume: walk.resume(section),
     }
 }
 

@@ -112,6 +112,10 @@ struct World {
     answered: BTreeSet<(JobId, u64)>,
     /// Which job and number a task has; it is asked for when the task has gone.
     names: BTreeMap<TaskId, (JobId, u64)>,
+    /// Items whose tasks ended ok in an earlier run, by job and number.
+    known: BTreeSet<(JobId, u64)>,
+    /// Those of them that were met.
+    met: Vec<(JobId, u64)>,
 }
 
 impl World {
@@ -142,6 +146,11 @@ impl World {
     }
 
     fn of(plan: Plan, items: &[u64]) -> World {
+        World::resumed(plan, items, &[])
+    }
+
+    /// After an earlier run, in which the tasks of these items ended ok.
+    fn resumed(plan: Plan, items: &[u64], known: &[(JobId, u64)]) -> World {
         let mut world = World {
             supervisor: Supervisor::new(Arc::new(plan)),
             now: Time::ZERO,
@@ -160,6 +169,8 @@ impl World {
             asked: BTreeSet::new(),
             answered: BTreeSet::new(),
             names: BTreeMap::new(),
+            known: known.iter().copied().collect(),
+            met: Vec::new(),
         };
         world.send(Event::Begin);
         world
@@ -204,16 +215,25 @@ impl World {
             _ if self.items[job] == 0 => return Event::NoMoreItems(job),
             _ => {}
         }
-        let mut most = most as u64;
-        while most > 0
-            && self.items[job] > 0
-            && let Some(id) = self.supervisor.add_item(job)
-        {
-            most -= 1;
+        let mut given = 0;
+        while given < most && self.items[job] > 0 {
             self.items[job] -= 1;
-            self.names.insert(id, self.supervisor.task(id));
+            let seq = self.supervisor.jobs.get(job).seq + 1;
+            if self.known.contains(&(job, seq)) {
+                self.known_item(job, seq);
+            } else if let Some(id) = self.supervisor.add_item(job) {
+                given += 1;
+                self.names.insert(id, (job, seq));
+            }
         }
-        Event::Item
+        if given > 0 { Event::Item } else { Event::NoMoreItems(job) }
+    }
+
+    fn known_item(&mut self, job: JobId, seq: u64) {
+        if self.supervisor.known_item_as(job, seq).is_some() {
+            self.met.push((job, seq));
+            self.pass_on(job, seq, true);
+        }
     }
 
     /// As run answers for a job that takes another's items.
@@ -225,6 +245,8 @@ impl World {
             if !ok {
                 self.supervisor.skip_item(job, seq);
                 self.pass_on(job, seq, false);
+            } else if self.known.contains(&(job, seq)) {
+                self.known_item(job, seq);
             } else if let Some(id) = self.supervisor.add_item_as(job, seq) {
                 self.names.insert(id, (job, seq));
                 given += 1;

@@ -150,3 +150,37 @@ fn nothing_starts_while_output_is_held() {
     world.supervisor.hold(world.now, false, &mut actions);
     assert!(actions.iter().any(|action| matches!(action, Action::Start { .. })));
 }
+
+fn plan(jobs: Vec<plan::Job>, pool: usize) -> Plan {
+    World::new(jobs, pool, &[0; 9]).supervisor.plan.as_ref().clone()
+}
+
+#[test]
+fn what_ended_ok_in_an_earlier_run_counts_and_is_not_run() {
+    let plan = plan(vec![job("a")], 2);
+    let mut world = World::resumed(plan.clone(), &[5], &[(0, 1), (0, 2), (0, 4)]);
+    assert_eq!(world.started, [(0, 3), (0, 5)], "numbers go on");
+    world.code(0, 3, 7);
+    world.code(0, 5, 0);
+    assert_eq!((world.supervisor.tally.ok, world.supervisor.tally.failed), (4, 1));
+    assert!(world.told.contains(&RunEvent::JobTotal { job: 0, total: 5 }), "{:?}", world.told);
+
+    let all: Vec<_> = (1..=5).map(|seq| (0, seq)).collect();
+    let world = World::resumed(plan, &[5], &all);
+    assert!(world.finished && world.started.is_empty());
+    assert!(world.told.contains(&RunEvent::JobEnded { job: 0, outcome: Outcome::Ok, tasks: 5 }));
+    assert_eq!(world.supervisor.verdict(), Verdict::Code(0));
+}
+
+#[test]
+fn what_ended_ok_in_an_earlier_run_triggers_no_halt_and_lets_others_begin() {
+    let (mut taker, mut after) = (job("b"), job("c"));
+    taker.items = Items::Of(0);
+    after.after = vec![After { job: 0, stage: 0, when: When::Success }];
+    let mut plan = plan(vec![job("a"), taker, after], 1);
+    plan.halt = Some(Halt { now: true, on: HaltOn::Success, limit: HaltLimit::Count(1) });
+    let mut world = World::resumed(plan, &[2, 0, 1], &[(0, 1), (0, 2), (1, 1)]);
+    assert_eq!(world.started, [(1, 2)], "of the taker's items the first is known, too");
+    world.code(1, 2, 1);
+    assert_eq!(world.started.last(), Some(&(2, 1)));
+}

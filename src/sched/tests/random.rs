@@ -132,11 +132,12 @@ proptest! {
         jobs in any_jobs(),
         pool in 1..4usize,
         items in prop::collection::vec(0..6u64, 4),
+        known in prop::collection::vec((0..4usize, 1..6u64), 0..6),
         steps in prop::collection::vec(step(), 0..80),
     ) {
         let queues = vec![queue("q", &[0, 1], &[3])];
         let plan = Plan { jobs, queues, pool, halt: None, status: StatusMode::First, rerun: None, brakes: Brakes::default(), logs: Logs::default() };
-        let mut world = World::of(plan.clone(), &items);
+        let mut world = World::resumed(plan.clone(), &items, &known);
         for step in steps {
             drive(&mut world, step);
             check(&world, &plan);
@@ -161,6 +162,9 @@ proptest! {
         let failed = world.ended.iter().filter(|(.., outcome)| outcome.is_failure()).count();
         let whole = world.told.iter().filter(|event| matches!(event, RunEvent::JobFailed { .. })).count();
         prop_assert_eq!(world.supervisor.tally.failed, (failed + whole) as u64);
+        let ok = world.ended.iter().filter(|(.., outcome)| *outcome == Outcome::Ok).count();
+        prop_assert_eq!(world.supervisor.tally.ok, (ok + world.met.len()) as u64);
+        world.met.iter().for_each(|name| assert!(!ended.contains(name), "{name:?} was known, and run"));
     }
 }
 
