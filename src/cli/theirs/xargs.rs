@@ -19,8 +19,7 @@ pub const XARGS: &[Flag] = &[
     flag(
         "-I STR, -i[STR], --replace[=STR]",
         "`-I STR`",
-        "`{}` is the placeholder without it. With `-I` all other placeholders are off. Blanks at the beginning of a \
-         line are kept",
+        "`{}` is the placeholder without it; with it all others are off",
     ),
     flag(
         "-L N, -l[N], --max-lines[=N]",
