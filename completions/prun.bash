@@ -32,7 +32,7 @@ _prun() {
 
     case "${cmd}" in
         prun)
-            opts="-j -k -u -v -q -D -h -V --jobs --keep-order --ungroup --output --line-buffer --group --tag --tagstring --halt --fail-fast --grace --status --dry-run --verbose --quiet --progress --bar --color --define --list --help --version run exec completions"
+            opts="-j -k -u -v -q -D -h -V --jobs --keep-order --ungroup --output --line-buffer --group --tag --tagstring --halt --fail-fast --grace --status --journal --resume --retry-failed --sync --dry-run --verbose --quiet --progress --bar --color --define --list --help --version run exec completions"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -68,6 +68,10 @@ _prun() {
                     ;;
                 --status)
                     COMPREPLY=($(compgen -W "first any count xargs" -- "${cur}"))
+                    return 0
+                    ;;
+                --journal)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --progress)
@@ -108,7 +112,7 @@ _prun() {
             return 0
             ;;
         prun__subcmd__exec)
-            opts="-j -k -u -v -q -a -0 -d -n -X -I -r -L -c -C -h --jobs --keep-order --ungroup --output --line-buffer --group --tag --tagstring --halt --fail-fast --grace --status --dry-run --verbose --quiet --progress --bar --color --arg-file --null --delimiter --max-args --replace --no-run-if-empty --repeat --once --pipe --block --recstart --recend --round-robin --worker --script --shell --cwd --env --stdin --stdout --stderr --start --timeout --retries --retry-delay --retry-on --ok --stop-signal --help"
+            opts="-j -k -u -v -q -a -0 -d -n -X -I -r -L -c -C -h --jobs --keep-order --ungroup --output --line-buffer --group --tag --tagstring --halt --fail-fast --grace --status --journal --resume --retry-failed --sync --dry-run --verbose --quiet --progress --bar --color --arg-file --null --delimiter --max-args --replace --no-run-if-empty --repeat --once --pipe --block --recstart --recend --round-robin --worker --script --shell --cwd --env --stdin --stdout --stderr --joblog --start --timeout --retries --retry-delay --retry-on --ok --stop-signal --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -144,6 +148,10 @@ _prun() {
                     ;;
                 --status)
                     COMPREPLY=($(compgen -W "first any count xargs" -- "${cur}"))
+                    return 0
+                    ;;
+                --journal)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --progress)
@@ -238,6 +246,10 @@ _prun() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --joblog)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --start)
                     COMPREPLY=($(compgen -W "spawn fork" -- "${cur}"))
                     return 0
@@ -274,7 +286,7 @@ _prun() {
             return 0
             ;;
         prun__subcmd__run)
-            opts="-j -k -u -v -q -D -h -V --jobs --keep-order --ungroup --output --line-buffer --group --tag --tagstring --halt --fail-fast --grace --status --dry-run --verbose --quiet --progress --bar --color --define --list --help --version"
+            opts="-j -k -u -v -q -D -h -V --jobs --keep-order --ungroup --output --line-buffer --group --tag --tagstring --halt --fail-fast --grace --status --journal --resume --retry-failed --sync --dry-run --verbose --quiet --progress --bar --color --define --list --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -310,6 +322,10 @@ _prun() {
                     ;;
                 --status)
                     COMPREPLY=($(compgen -W "first any count xargs" -- "${cur}"))
+                    return 0
+                    ;;
+                --journal)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --progress)

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_prun_global_optspecs
-    string join \n j/jobs= k/keep-order u/ungroup output= line-buffer group tag= tagstring= halt= fail-fast grace= status= dry-run v/verbose q/quiet progress= bar color= D/define= list h/help V/version
+    string join \n j/jobs= k/keep-order u/ungroup output= line-buffer group tag= tagstring= halt= fail-fast grace= status= journal= resume retry-failed sync dry-run v/verbose q/quiet progress= bar color= D/define= list h/help V/version
 end
 
 function __fish_prun_needs_command
@@ -36,6 +36,7 @@ complete -c prun -n "__fish_prun_needs_command" -l status -d 'Make the exit stat
 any\t''
 count\t''
 xargs\t''"
+complete -c prun -n "__fish_prun_needs_command" -l journal -d 'Write a line for each finished task to FILE, for --resume' -r -F
 complete -c prun -n "__fish_prun_needs_command" -l progress -d 'Show progress: auto, bar, plain or none [default: auto; without WHEN: bar]' -r -f -a "auto\t''
 bar\t''
 plain\t''
@@ -49,6 +50,9 @@ complete -c prun -n "__fish_prun_needs_command" -s u -l ungroup -d 'Let children
 complete -c prun -n "__fish_prun_needs_command" -l line-buffer
 complete -c prun -n "__fish_prun_needs_command" -l group
 complete -c prun -n "__fish_prun_needs_command" -l fail-fast -d 'Stop everything at the first failure'
+complete -c prun -n "__fish_prun_needs_command" -l resume -d 'Skip what the journal says ended ok'
+complete -c prun -n "__fish_prun_needs_command" -l retry-failed -d 'Run only what the journal says failed last'
+complete -c prun -n "__fish_prun_needs_command" -l sync -d 'Have each line on the disk before going on: the journal survives a loss of power'
 complete -c prun -n "__fish_prun_needs_command" -l dry-run -d 'Print the commands and run nothing'
 complete -c prun -n "__fish_prun_needs_command" -s v -l verbose -d 'Tell each command as it starts; twice: also process IDs and what ends well'
 complete -c prun -n "__fish_prun_needs_command" -s q -l quiet -d 'Tell failures only'
@@ -71,6 +75,7 @@ complete -c prun -n "__fish_prun_using_subcommand run" -l status -d 'Make the ex
 any\t''
 count\t''
 xargs\t''"
+complete -c prun -n "__fish_prun_using_subcommand run" -l journal -d 'Write a line for each finished task to FILE, for --resume' -r -F
 complete -c prun -n "__fish_prun_using_subcommand run" -l progress -d 'Show progress: auto, bar, plain or none [default: auto; without WHEN: bar]' -r -f -a "auto\t''
 bar\t''
 plain\t''
@@ -84,6 +89,9 @@ complete -c prun -n "__fish_prun_using_subcommand run" -s u -l ungroup -d 'Let c
 complete -c prun -n "__fish_prun_using_subcommand run" -l line-buffer
 complete -c prun -n "__fish_prun_using_subcommand run" -l group
 complete -c prun -n "__fish_prun_using_subcommand run" -l fail-fast -d 'Stop everything at the first failure'
+complete -c prun -n "__fish_prun_using_subcommand run" -l resume -d 'Skip what the journal says ended ok'
+complete -c prun -n "__fish_prun_using_subcommand run" -l retry-failed -d 'Run only what the journal says failed last'
+complete -c prun -n "__fish_prun_using_subcommand run" -l sync -d 'Have each line on the disk before going on: the journal survives a loss of power'
 complete -c prun -n "__fish_prun_using_subcommand run" -l dry-run -d 'Print the commands and run nothing'
 complete -c prun -n "__fish_prun_using_subcommand run" -s v -l verbose -d 'Tell each command as it starts; twice: also process IDs and what ends well'
 complete -c prun -n "__fish_prun_using_subcommand run" -s q -l quiet -d 'Tell failures only'
@@ -103,6 +111,7 @@ complete -c prun -n "__fish_prun_using_subcommand exec" -l status -d 'Make the e
 any\t''
 count\t''
 xargs\t''"
+complete -c prun -n "__fish_prun_using_subcommand exec" -l journal -d 'Write a line for each finished task to FILE, for --resume' -r -F
 complete -c prun -n "__fish_prun_using_subcommand exec" -l progress -d 'Show progress: auto, bar, plain or none [default: auto; without WHEN: bar]' -r -f -a "auto\t''
 bar\t''
 plain\t''
@@ -126,6 +135,7 @@ complete -c prun -n "__fish_prun_using_subcommand exec" -l env -d 'Set a variabl
 complete -c prun -n "__fish_prun_using_subcommand exec" -l stdin -d 'Read each task\'s input from FILE (with placeholders)' -r
 complete -c prun -n "__fish_prun_using_subcommand exec" -l stdout -d 'Write each task\'s output to FILE: --stdout {%.gz}.txt' -r
 complete -c prun -n "__fish_prun_using_subcommand exec" -l stderr -d 'Write each task\'s error output to FILE (with placeholders)' -r
+complete -c prun -n "__fish_prun_using_subcommand exec" -l joblog -d 'Write a line for each ended task to FILE, in GNU parallel\'s format' -r
 complete -c prun -n "__fish_prun_using_subcommand exec" -l start -d 'Make processes by spawn or fork [default: spawn]' -r -f -a "spawn\t''
 fork\t''"
 complete -c prun -n "__fish_prun_using_subcommand exec" -l timeout -d 'Stop an attempt that takes longer: 30s, 1h30m' -r
@@ -139,6 +149,9 @@ complete -c prun -n "__fish_prun_using_subcommand exec" -s u -l ungroup -d 'Let 
 complete -c prun -n "__fish_prun_using_subcommand exec" -l line-buffer
 complete -c prun -n "__fish_prun_using_subcommand exec" -l group
 complete -c prun -n "__fish_prun_using_subcommand exec" -l fail-fast -d 'Stop everything at the first failure'
+complete -c prun -n "__fish_prun_using_subcommand exec" -l resume -d 'Skip what the journal says ended ok'
+complete -c prun -n "__fish_prun_using_subcommand exec" -l retry-failed -d 'Run only what the journal says failed last'
+complete -c prun -n "__fish_prun_using_subcommand exec" -l sync -d 'Have each line on the disk before going on: the journal survives a loss of power'
 complete -c prun -n "__fish_prun_using_subcommand exec" -l dry-run -d 'Print the commands and run nothing'
 complete -c prun -n "__fish_prun_using_subcommand exec" -s v -l verbose -d 'Tell each command as it starts; twice: also process IDs and what ends well'
 complete -c prun -n "__fish_prun_using_subcommand exec" -s q -l quiet -d 'Tell failures only'

@@ -18,7 +18,8 @@
 //! 4. [`run`] does. One thread waits for the kernel, turns what happened into events, and applies the actions.
 //! 5. [`flow`] says which bytes go where and in which order: records, grouping, order, tags.
 //! 6. [`os`] is the only place that speaks to the kernel with `unsafe`.
-//! 7. [`event`] is what happened, for people and programs; [`ui`] puts it into words and bars.
+//! 7. [`event`] is what happened, for people and programs; [`ui`] puts it into words and bars; [`journal`] keeps
+//!    what has finished, and knows it again in the next run.
 //! 8. [`cli`] is clap's definitions and the way from them to a plan.
 //!
 //! # Arrows
@@ -32,7 +33,8 @@
 //! | `plan` | `jobfile`, `event` |
 //! | `sched` | `plan`, `event` |
 //! | `ui` | `event` |
-//! | `run` | `plan`, `sched`, `flow`, `os`, `event` |
+//! | `journal` | `os`, `event` |
+//! | `run` | `plan`, `sched`, `flow`, `os`, `journal`, `event` |
 //! | `cli` | all |
 
 #![deny(unsafe_code)]
@@ -41,6 +43,7 @@ pub mod cli;
 pub mod event;
 pub mod flow;
 pub mod jobfile;
+pub mod journal;
 pub mod os;
 pub mod plan;
 pub mod run;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args};
 
+use super::logs::JournalArgs;
 use crate::jobfile::values::{
     Halt, HaltLimit, HaltOn, OutputMode, StatusMode, parse_duration, parse_halt, parse_output, parse_status,
 };
@@ -94,6 +95,9 @@ pub struct Both {
     #[arg(long, value_name = "HOW", value_parser = status_parser(), hide_possible_values = true)]
     #[arg(help_heading = STOPPING, hide_short_help = true)]
     pub status: Option<StatusMode>,
+
+    #[command(flatten)]
+    pub journal: JournalArgs,
 
     /// Print the commands and run nothing
     ///

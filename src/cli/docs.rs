@@ -8,6 +8,7 @@ use clap_mangen::Man;
 use super::completions;
 use super::exec::Exec;
 use super::run::Run;
+use super::theirs::{Flag, PARALLEL, XARGS};
 use crate::jobfile::keys::{self, Key};
 
 /// When the prose was last changed, as manual pages say it.
@@ -25,6 +26,7 @@ pub fn files() -> Vec<(&'static str, String)> {
             "man/prun-exec.1",
             command_page("PRUN-EXEC", Exec::command(), include_str!("../../man/parts/prun-exec.1")),
         ),
+        ("man/prun-migrating.7", migrating_page(include_str!("../../man/parts/prun-migrating.7"))),
         ("man/prun.toml.5", job_file_page(include_str!("../../man/parts/prun.toml.5"))),
         ("completions/prun.bash", shell(Shell::Bash)),
         ("completions/prun.fish", shell(Shell::Fish)),
@@ -79,6 +81,16 @@ fn job_file_page(prose: &str) -> String {
     title("PRUN.TOML", 5) + &fold(&page)
 }
 
+/// The page for people who know other tools, with the tables of their options.
+fn migrating_page(prose: &str) -> String {
+    let list = |flags: &[Flag]| -> String {
+        let entry = |flag: &Flag| format!(".TP 26n\n{}\n{}\n", roff(&flag.head()), roff(&flag.text()));
+        flags.iter().map(entry).collect()
+    };
+    let page = prose.replace(".\\\" FLAGS XARGS\n", &list(XARGS));
+    title("PRUN-MIGRATING", 7) + &fold(&page.replace(".\\\" FLAGS PARALLEL\n", &list(PARALLEL)))
+}
+
 /// One key: name and form as the head, then what it does, then its default.
 fn key(key: &Key) -> String {
     let default = match key.default {
@@ -91,7 +103,7 @@ fn key(key: &Key) -> String {
 /// Plain text with `backquotes` around code, as roff.
 fn roff(text: &str) -> String {
     let text = text.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq").replace('"', "\\(dq");
-    let text = text.replace('…', "...");
+    let text = text.replace('…', "...").replace('^', "\\(ha").replace('~', "\\(ti");
     let text = bold_code(&text);
     if text.starts_with(['.', '\'']) { format!("\\&{text}") } else { text }
 }

@@ -1,6 +1,6 @@
 //! `prun exec`: one command over many items.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -15,11 +15,12 @@ use crate::jobfile::values::{
 };
 
 use super::args::{self, Both, Jobs, STOPPING};
+use super::logs::{JOURNAL, absolute};
 use super::run::run_plan;
 use super::{Instead, reason, show};
 use crate::os::limits;
 use crate::plan::exec::{ExecArgs, ExecError, Tag, parse_worker, plan, split_sources};
-use crate::plan::{Logs, Timeout, Worker};
+use crate::plan::{Joblog, Journal, Logs, Timeout, Worker};
 use crate::run::Verdict;
 use crate::ui::phrases::escape;
 
@@ -134,6 +135,12 @@ pub struct Exec {
     /// Write each task's error output to FILE (with placeholders)
     #[arg(long, value_name = "FILE", help_heading = COMMAND, hide_short_help = true)]
     stderr: Option<OsString>,
+
+    /// Write a line for each ended task to FILE, in GNU parallel's format
+    ///
+    /// What FILE held is gone, unless it is written as `+FILE`. For going on after an interruption see `--journal`.
+    #[arg(long, value_name = "FILE", help_heading = JOURNAL, hide_short_help = true)]
+    joblog: Option<OsString>,
 
     /// Make processes by spawn or fork [default: spawn]
     ///
@@ -255,7 +262,7 @@ fn meaning(asked: &Exec) -> Result<ExecArgs, Instead> {
         ok: asked.ok.clone(),
         stop_signal: asked.stop_signal,
         brakes: both.throttle.brakes(cpus, pool_file),
-        logs: Logs::default(),
+        logs: logs(asked)?,
         pool: pool.map_or(cpus, |size| size.resolve(cpus)),
         halt: both.halt().flatten(),
         output: both.output().or_else(|| uses_terminal(asked).then_some(OutputMode::Raw)),
@@ -270,6 +277,28 @@ fn meaning(asked: &Exec) -> Result<ExecArgs, Instead> {
             Instead::fail(format_args!("the working directory can't be found: {}", reason(&why)))
         })?,
     })
+}
+
+/// What is told of ended tasks, and where.
+fn logs(asked: &Exec) -> Result<Logs, Instead> {
+    let journal = &asked.both.journal;
+    let resume = journal.resume().unwrap_or_default();
+    Ok(Logs {
+        journal: journal.path()?.map(|path| Journal { path, resume, sync: journal.sync }),
+        joblog: asked.joblog.as_deref().map(joblog).transpose()?,
+    })
+}
+
+/// `+FILE` is added to, as with GNU parallel.
+fn joblog(typed: &OsStr) -> Result<Joblog, Instead> {
+    let (file, append) = match typed.as_bytes().strip_prefix(b"+") {
+        Some(file) => (OsStr::from_bytes(file), true),
+        None => (typed, false),
+    };
+    if file.is_empty() {
+        return Err(Instead::fail("`--joblog` names no file; write `--joblog FILE`"));
+    }
+    Ok(Joblog { path: absolute(Path::new(file))?, append })
 }
 
 /// `prun exec --once vi`: a program that talks with a person needs the terminal on both sides.

@@ -85,10 +85,10 @@ pub fn start(asked: Run) -> Result<Verdict, Instead> {
 
 /// Runs what was planned, shown as the options and the terminal ask for. `exec`: for `prun exec`.
 pub fn run_plan(plan: Plan, both: &Both, exec: bool) -> Result<Verdict, Instead> {
+    both.journal.check(plan.logs.journal.as_ref())?;
     let listener = crate::ui::listener(show::options(both, &plan, exec));
     let options = crate::run::Options { verbose: both.verbose > 0, dry_run: both.dry_run };
-    crate::run::run(plan, options, listener)
-        .map_err(|why| Instead::fail(format_args!("the run could not begin: {}", reason(&why))))
+    crate::run::run(plan, options, listener).map_err(Instead::fail)
 }
 
 /// The job file, and the jobs of it.
@@ -179,6 +179,9 @@ fn meaning(asked: &Run, name: &OsStr, jobs: Vec<String>) -> Result<BuildOptions,
             tag: both.tag().map(tag).transpose()?,
             grace: both.grace,
             status: both.status,
+            journal: both.journal.path()?,
+            resume: both.journal.resume(),
+            sync: both.journal.sync,
         },
     })
 }

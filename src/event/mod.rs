@@ -125,6 +125,11 @@ pub enum RunEvent {
         job: usize,
         count: u64,
     },
+    /// Tasks that need not run, because the journal knows them; they count as ok. Of these nothing else is told.
+    TasksBefore {
+        job: usize,
+        count: u64,
+    },
     /// A process that takes tasks one after another.
     WorkerStarted {
         job: usize,

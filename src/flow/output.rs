@@ -4,7 +4,7 @@
 //! (`group`, or another task is first in order), or lets it *flow*. What is held beyond a limit is spilled to a
 //! temporary file. Nothing is written here: the [`Op`]s say what to write, in order.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Where bytes end up.
@@ -123,8 +123,8 @@ struct Sheaf {
 struct Gate {
     /// Number of the task whose turn it is.
     next: u64,
-    /// Tasks that ended before their turn.
-    ended: BTreeSet<u64>,
+    /// Tasks that ended before their turn, and what follows their output.
+    ended: BTreeMap<u64, Vec<Op>>,
     /// What those left, and what earlier attempts of others left.
     waiting: BTreeMap<u64, Vec<Lane>>,
     /// Tasks that have not ended: number to key.
@@ -267,31 +267,35 @@ impl Outputs {
         self.hand_on(sheaf.order, sheaf.lanes);
     }
 
-    /// The task has ended: its output goes on, now or when its turn comes.
-    pub fn close(&mut self, key: usize) {
+    /// The task has ended: its output goes on, now or when its turn comes, and `then` what is to follow it.
+    pub fn close(&mut self, key: usize, then: Vec<Op>) {
         let Some(sheaf) = self.sheaves[key].take() else { return };
         self.hand_on(sheaf.order, sheaf.lanes);
-        if let Some(order) = sheaf.order {
-            self.ended(order);
+        match sheaf.order {
+            Some(order) => self.ended(order, then),
+            None => self.ops.extend(then),
         }
     }
 
     /// A task of an ordered job has ended, with or without an attempt being open.
-    pub fn ended(&mut self, (job, seq): Order) {
+    pub fn ended(&mut self, (job, seq): Order, then: Vec<Op>) {
         let gate = self.gate(job);
         if gate.next == seq {
+            self.ops.extend(then);
             self.advance(job);
         } else {
-            gate.ended.insert(seq);
+            gate.ended.insert(seq, then);
         }
     }
 
     /// The job has ended: nothing is left whose turn could come first, also if tasks before never were.
     pub fn job_ended(&mut self, job: usize) {
-        let Some(gate) = self.gates.remove(&job) else { return };
-        for mut lanes in gate.waiting.into_values() {
+        let Some(mut gate) = self.gates.remove(&job) else { return };
+        for (seq, mut lanes) in std::mem::take(&mut gate.waiting) {
             self.release(&mut lanes);
+            self.ops.extend(gate.ended.remove(&seq).into_iter().flatten());
         }
+        self.ops.extend(gate.ended.into_values().flatten());
     }
 
     /// What an attempt left goes on, now or when it is the task's turn.
@@ -329,9 +333,8 @@ impl Outputs {
             if let Some(key) = key {
                 self.let_flow(key);
             }
-            if !ended {
-                return;
-            }
+            let Some(then) = ended else { return };
+            self.ops.extend(then);
         }
     }
 

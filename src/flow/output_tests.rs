@@ -26,8 +26,8 @@ fn a_group_comes_in_one_piece_at_the_end() {
     outputs.push(1, 0, b"b\n");
     outputs.push(0, 0, b"c\n");
     assert!(written(&mut outputs).is_empty());
-    outputs.close(1);
-    outputs.close(0);
+    outputs.close(1, vec![]);
+    outputs.close(0, vec![]);
     assert_eq!(written(&mut outputs), ["b\n", "ac\n"]);
 }
 
@@ -40,7 +40,7 @@ fn lines_flow_whole() {
     assert_eq!(written(&mut outputs), ["one\n"]);
     outputs.push(0, 0, b"\nthree");
     assert_eq!(written(&mut outputs), ["two\n"]);
-    outputs.close(0);
+    outputs.close(0, vec![]);
     assert_eq!(written(&mut outputs), ["three"]);
 }
 
@@ -52,7 +52,7 @@ fn a_line_without_end_is_handed_on_in_pieces() {
     for _ in 0..100 {
         outputs.push(0, 0, &piece);
     }
-    outputs.close(0);
+    outputs.close(0, vec![]);
     let pieces = written(&mut outputs);
     assert!(pieces.len() > 2);
     assert_eq!(pieces.concat().len(), 100 * piece.len());
@@ -65,15 +65,15 @@ fn order_is_that_of_the_items_and_the_first_flows() {
         outputs.open(seq as usize, vec![lane(Dest::Stdout)], Policy::Hold, Some((0, seq)));
     }
     outputs.push(3, 0, b"3");
-    outputs.close(3);
+    outputs.close(3, vec![]);
     outputs.push(2, 0, b"2");
     assert!(written(&mut outputs).is_empty());
     outputs.push(1, 0, b"1");
     assert_eq!(written(&mut outputs), ["1"], "the first unfinished task flows live");
-    outputs.close(1);
+    outputs.close(1, vec![]);
     assert_eq!(written(&mut outputs), ["2"], "the second has become the first");
     outputs.push(2, 0, b"2");
-    outputs.close(2);
+    outputs.close(2, vec![]);
     assert_eq!(written(&mut outputs), ["2", "3"]);
 }
 
@@ -82,9 +82,9 @@ fn a_task_that_never_ran_does_not_stop_the_order() {
     let mut outputs = Outputs::new(Framing::Chunks);
     outputs.open(0, vec![lane(Dest::Stdout)], Policy::Hold, Some((0, 3)));
     outputs.push(0, 0, b"3");
-    outputs.ended((0, 2));
+    outputs.ended((0, 2), vec![]);
     assert!(written(&mut outputs).is_empty());
-    outputs.ended((0, 1));
+    outputs.ended((0, 1), vec![]);
     assert_eq!(written(&mut outputs), ["3"]);
 }
 
@@ -116,7 +116,7 @@ fn what_is_held_beyond_the_limit_is_spilled_and_comes_back_in_order() {
     outputs.open(0, vec![lane(Dest::Stdout)], Policy::Hold, None);
     outputs.push(0, 0, &vec![b'x'; 3 << 20]);
     outputs.push(0, 0, b"tail");
-    outputs.close(0);
+    outputs.close(0, vec![]);
     let ops = std::mem::take(&mut outputs.ops);
     assert!(matches!(&ops[0], Op::Spill { spill: 1, bytes } if bytes.len() == 3 << 20));
     assert_eq!(ops[1], Op::Replay { dest: Dest::Stdout, spill: 1, len: 3 << 20 });
@@ -140,7 +140,7 @@ fn each_line_has_its_tag_once_however_it_is_cut() {
     for piece in ["a\nb", "c", "\n", "d"] {
         outputs.push(0, 0, piece.as_bytes());
     }
-    outputs.close(0);
+    outputs.close(0, vec![]);
     assert_eq!(written(&mut outputs).concat(), "t\ta\nt\tbc\nt\td");
 }
 
@@ -166,10 +166,10 @@ fn lines_of_earlier_attempts_wait_for_their_turn_too() {
     outputs.open(2, vec![lane(Dest::Stdout)], Policy::Flow, Some((0, 2)));
     outputs.push(2, 0, b"2, second\n");
     outputs.push(1, 0, b"1\n");
-    outputs.close(1);
+    outputs.close(1, vec![]);
     assert_eq!(written(&mut outputs), ["1\n", "2, first attempt\n", "2, second\n"]);
     outputs.retry(2);
-    outputs.ended((0, 2));
+    outputs.ended((0, 2), vec![]);
     outputs.open(3, vec![lane(Dest::Stdout)], Policy::Flow, Some((0, 3)));
     outputs.push(3, 0, b"3\n");
     assert_eq!(written(&mut outputs), ["3\n"], "nobody is waited for any more");
@@ -184,8 +184,8 @@ fn a_group_shows_only_the_last_attempt_also_in_order() {
     outputs.retry(2);
     outputs.open(2, vec![lane(Dest::Stdout)], Policy::Hold, Some((0, 2)));
     outputs.push(2, 0, b"last");
-    outputs.close(2);
-    outputs.close(1);
+    outputs.close(2, vec![]);
+    outputs.close(1, vec![]);
     assert_eq!(written(&mut outputs), ["last"]);
 }
 
@@ -200,10 +200,10 @@ fn a_line_stays_whole_when_it_begins_to_flow() {
         outputs.push(2, 0, &b"whole\n".repeat(len / 6));
         outputs.push(2, 0, b"not ");
         written(&mut outputs);
-        outputs.close(1);
+        outputs.close(1, vec![]);
         outputs.push(0, 0, b"another's\n");
         outputs.push(2, 0, b"mixed\n");
-        outputs.close(2);
+        outputs.close(2, vec![]);
         let (mut spilled, mut seen) = (0, Vec::new());
         for op in std::mem::take(&mut outputs.ops) {
             match op {
@@ -225,7 +225,7 @@ fn a_file_of_ones_own_need_not_wait() {
     outputs.open(2, vec![lane(Dest::Stdout), own], Policy::Hold, Some((0, 2)));
     outputs.push(2, 1, b"no line");
     assert_eq!(written(&mut outputs), ["no line"]);
-    outputs.close(2);
+    outputs.close(2, vec![]);
     assert_eq!(written(&mut outputs), ["Close { dest: File(7) }"], "nor stays it open");
 }
 
@@ -244,7 +244,7 @@ fn a_hook_gets_what_its_task_wrote_and_stands_behind_it() {
     assert_eq!((kept, first), (Kept::Memory(b"task".to_vec()), 1));
     assert!(written(&mut outputs).is_empty(), "a group stays together");
     outputs.push(0, first, b" and hook\n");
-    outputs.close(0);
+    outputs.close(0, vec![]);
     assert_eq!(written(&mut outputs), ["task", " and hook\n"]);
     assert_eq!(outputs.kept(), 0);
 }
@@ -274,7 +274,7 @@ fn without_a_hook_nothing_is_left_of_what_was_kept_for_it() {
         if retried {
             outputs.retry(0)
         } else {
-            outputs.close(0)
+            outputs.close(0, vec![])
         }
         let ops = std::mem::take(&mut outputs.ops);
         assert!(matches!(ops[..], [Op::Spill { .. }, Op::Drop { .. }]), "{}", ops.len());
@@ -304,8 +304,8 @@ fn at_a_jobs_end_nobody_waits_for_tasks_that_never_were() {
         outputs.open(key, vec![lane(Dest::Stdout)], Policy::Hold, Some((7, seq)));
         outputs.push(key, 0, format!("{seq}\n").as_bytes());
     }
-    outputs.close(1);
-    outputs.close(0);
+    outputs.close(1, vec![]);
+    outputs.close(0, vec![]);
     assert!(written(&mut outputs).is_empty());
     outputs.job_ended(7);
     assert_eq!(written(&mut outputs), ["3\n", "5\n"]);

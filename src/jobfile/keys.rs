@@ -125,6 +125,21 @@ pub const RUN: &[Key] = &[
          stopped and put back, to be started again when there is more: that is no attempt. One task is left \
          running, and workers, daemons and readers of a queue are.",
     ),
+    key(
+        "journal",
+        "string",
+        "",
+        "A file that gets a line for each finished task, once the task's output has been handed on. A task is known by \
+         what it does, not by its place: jobs and items may be inserted, removed or put in another order between two \
+         runs. See JOURNAL in prun(1).",
+    ),
+    key(
+        "resume",
+        "`true`, `false` or `\"failed\"`",
+        "`false`",
+        "With `true`, tasks that ended ok according to the journal are not run again and count as ok; with \
+         `\"failed\"` only those run whose last line in the journal is a failure.",
+    ),
 ];
 
 /// The tables whose keys are known.
@@ -170,7 +185,7 @@ impl Table {
     pub fn planned(self) -> &'static [&'static str] {
         match self {
             Table::Top => &["locks", "values"],
-            Table::Run => &["journal", "resume", "on_success", "on_failure", "on_exit", "backend"],
+            Table::Run => &["on_success", "on_failure", "on_exit", "backend"],
             Table::Defaults | Table::Job => &[
                 "batch",
                 "slots",

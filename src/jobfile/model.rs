@@ -6,7 +6,9 @@ use std::time::Duration;
 use regex::bytes::Regex;
 
 use super::mistakes::Mistakes;
-use super::values::{Halt, Load, Outcomes, OutputMode, PoolSize, Rate, RetryDelay, StartMode, Timeout};
+use super::values::{
+    Halt, Load, Outcomes, OutputMode, PoolSize, Rate, Resume, RetryDelay, StartMode, Timeout,
+};
 
 /// Bytes of the file.
 pub type Span = Range<usize>;
@@ -66,6 +68,8 @@ pub struct Run {
     pub load: Option<Load>,
     /// Bytes.
     pub memory_free: Option<usize>,
+    pub journal: Option<Text>,
+    pub resume: Option<Spanned<Resume>>,
 }
 
 /// A regular expression that compiles.

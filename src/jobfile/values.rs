@@ -84,6 +84,18 @@ pub struct RetryDelay {
     pub jitter: bool,
 }
 
+/// `resume`: what the journal knows and is not run again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Resume {
+    /// Everything runs.
+    #[default]
+    No,
+    /// Tasks that ended ok.
+    Finished,
+    /// All but those whose last line is a failure.
+    AllButFailed,
+}
+
 /// `timeout`, of one attempt.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Timeout {

@@ -4,12 +4,13 @@
 //! joined by `stdin = { pipe = … }` become one job here, a *chain*, which stands where its last job stands.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use self::text::Texts;
-use super::{Brakes, Items, Logs, Plan, UNLIMITED, words};
-use crate::jobfile::values::{Halt, Load, OutputMode, PoolSize, Rate, StatusMode};
+use super::{Brakes, Items, Journal, Logs, Plan, UNLIMITED, words};
+use crate::jobfile::values::{Halt, Load, OutputMode, PoolSize, Rate, Resume, StatusMode};
 use crate::jobfile::{self, JobFile, Mistake, Mistakes, nearest};
 
 mod circles;
@@ -61,6 +62,12 @@ pub struct RunOverrides {
     pub tag: Option<TagFlag>,
     pub grace: Option<Duration>,
     pub status: Option<StatusMode>,
+    /// Absolute.
+    pub journal: Option<PathBuf>,
+    /// `--resume` or `--retry-failed`.
+    pub resume: Option<Resume>,
+    /// `--sync`
+    pub sync: bool,
 }
 
 /// `--tag[=TEMPLATE]`.
@@ -103,6 +110,7 @@ pub fn build(file: &JobFile, how: &BuildOptions) -> Result<Plan, Mistakes> {
         places: &places,
         numbers: &numbers,
     };
+    let journal = journal(file, how, &texts, &mut mistakes);
     let mut jobs: Vec<_> = chains.iter().map(|chain| job::plan(&context, chain, &mut mistakes)).collect();
     if !mistakes.is_empty() {
         return Err(mistakes);
@@ -127,6 +135,7 @@ pub fn build(file: &JobFile, how: &BuildOptions) -> Result<Plan, Mistakes> {
         job.pool = pool;
     }
     let halt = how.run.halt.or(file.run.halt).flatten();
+    let logs = Logs { journal, joblog: None };
     Ok(Plan {
         jobs,
         queues,
@@ -135,7 +144,7 @@ pub fn build(file: &JobFile, how: &BuildOptions) -> Result<Plan, Mistakes> {
         status: how.run.status.unwrap_or_default(),
         rerun: rerun(how),
         brakes: brakes(&file.run, how),
-        logs: Logs::default(),
+        logs,
     })
 }
 
@@ -146,6 +155,23 @@ fn brakes(run: &jobfile::Run, how: &BuildOptions) -> Brakes {
         load: how.run.load.or(run.load).map(|load| load.resolve(how.cpus)),
         memory_free: how.run.memory_free.or(run.memory_free).map(|bytes| bytes as u64),
     }
+}
+
+/// The file of finished tasks: what the command line says replaces what `[run]` says.
+fn journal(file: &JobFile, how: &BuildOptions, texts: &Texts, mistakes: &mut Mistakes) -> Option<Journal> {
+    let named = file.run.journal.as_ref().map(|text| {
+        use std::os::unix::ffi::OsStringExt;
+        how.base.join(OsString::from_vec(texts.of_run(text, mistakes)))
+    });
+    let path = how.run.journal.clone().or(named);
+    let resume = file.run.resume.as_ref();
+    if let (None, Some(resume)) = (&path, resume.filter(|resume| resume.value != Resume::No)) {
+        let mistake = Mistake::at(resume.span.clone(), "`resume` without a journal");
+        mistakes
+            .push(mistake.help("name one: `journal = \"FILE\"`, or `--journal FILE` on the command line"));
+    }
+    let resume = how.run.resume.or(resume.map(|resume| resume.value)).unwrap_or_default();
+    path.map(|path| Journal { path, resume, sync: how.run.sync })
 }
 
 /// What joins chains beside pipes.

@@ -8,7 +8,7 @@ use regex::bytes::Regex;
 
 pub use crate::jobfile::When;
 pub use crate::jobfile::values::{
-    Halt, HaltLimit, HaltOn, Outcomes, OutputMode, PoolSize, Rate, RetryDelay, StartMode, StatusMode,
+    Halt, HaltLimit, HaltOn, Outcomes, OutputMode, PoolSize, Rate, Resume, RetryDelay, StartMode, StatusMode,
     Timeout, parse_pool,
 };
 
@@ -16,6 +16,7 @@ pub mod argv;
 pub mod build;
 mod context;
 pub mod exec;
+pub mod identity;
 pub mod items;
 mod place;
 pub mod script;
@@ -72,18 +73,6 @@ pub struct Journal {
     pub resume: Resume,
     /// It also survives a loss of power.
     pub sync: bool,
-}
-
-/// What is not run again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Resume {
-    /// Everything runs.
-    #[default]
-    No,
-    /// Tasks that ended ok.
-    Finished,
-    /// All but those whose last line is a failure.
-    AllButFailed,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

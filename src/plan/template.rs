@@ -176,6 +176,15 @@ impl Template {
         self.pieces.iter().map(text).sum()
     }
 
+    /// Makes `{#}` and `{%}` text: as they are written.
+    pub(super) fn unnumber(&mut self) {
+        for piece in &mut self.pieces {
+            if let Piece::Place(Place { what: Source::Seq | Source::Slot, spelling, .. }) = piece {
+                *piece = Piece::Text(std::mem::take(spelling));
+            }
+        }
+    }
+
     /// Makes `{1}` … `{columns}` empty, not their spelling, where a task has fewer items.
     pub(super) fn blank_columns(&mut self, columns: usize) {
         for piece in &mut self.pieces {

@@ -11,7 +11,7 @@ use super::duplex::Duplex;
 use super::feed::Feed;
 use super::hook::Hooked;
 use super::queues::{Inlet, Queues};
-use crate::event::{Exit, Time};
+use crate::event::{Exit, Known, Time};
 use crate::flow::answers::Answers;
 use crate::flow::output::Outputs;
 use crate::os::group::GroupHandle;
@@ -28,6 +28,8 @@ pub struct Work {
     pub names: Arc<[String]>,
     /// What it reads, in place of an item.
     pub block: Option<Block>,
+    /// What the journal knows it by; empty without one.
+    pub known: Vec<Known>,
 }
 
 /// One process of the task.
@@ -95,6 +97,8 @@ pub struct Active {
     pub terminal: Option<OwnedFd>,
     /// The last of what it wrote to stderr, for the report.
     pub stderr_tail: Vec<u8>,
+    /// Bytes that it wrote to stdout, as far as they came through prun.
+    pub received: u64,
     /// A signal was sent to it by prun.
     pub stopping: bool,
     /// The task itself is over: this is its hook.
@@ -153,6 +157,7 @@ impl Active {
             duplex: None,
             terminal: None,
             stderr_tail: Vec::new(),
+            received: 0,
             stopping: false,
             hook: None,
             taker: None,

@@ -10,10 +10,13 @@ use super::blocks::input_of;
 use super::local::Start;
 use super::source::Pulled;
 use super::tell;
-use crate::event::{Detail, Exit, Outcome, RunEvent, TaskName};
+use crate::event::{Detail, Exit, Known, Outcome, RunEvent, TaskName};
 use crate::flow::output::{Dest, Op};
 use crate::plan::{Item, Items};
 use crate::sched::{Action, Event, TaskId};
+
+/// So many tasks that need not run are passed over in one turn of the loop.
+const MOST_PASSED: u64 = 1000;
 
 impl Run {
     pub(super) fn apply_all(&mut self, mut actions: Vec<Action>) {
@@ -91,22 +94,38 @@ impl Run {
         if let Items::Of(_) = self.plan.jobs[job].items {
             return self.pull_passed(job, self.wanted[job]);
         }
-        let mut last = None;
+        let (mut last, mut passed) = (None, 0);
         let mut left = self.wanted[job];
         let pulled = loop {
-            let (items, names, block) = match self.sources.next(job, &mut self.local.queues) {
-                Pulled::Items(items, names) => (items, names, None),
-                Pulled::Block(block) => (Vec::new(), Arc::default(), Some(block)),
+            let (queues, ledger) = (&mut self.local.queues, self.ledger.as_mut());
+            let (items, names, block, known) = match self.sources.next(job, queues, ledger) {
+                Pulled::Items(items, names, known) => (items, names, None, known),
+                Pulled::Block(block) => (Vec::new(), Arc::default(), Some(block), Vec::new()),
                 other => break other,
             };
+            if self.is_done(job, &known) {
+                let work = Work { job, seq: 0, items, names, block, known };
+                if !self.pass_over(work, None) {
+                    return;
+                }
+                passed += 1;
+                if passed == MOST_PASSED {
+                    // Signals are looked at in between.
+                    self.asking.push(job);
+                    break Pulled::Wait;
+                }
+                continue;
+            }
             let Some(task) = self.supervisor.add_item(job) else { return };
-            self.keep_work(task, items, names, block);
+            self.keep_work(task, items, names, block, known);
             last = Some(task);
             left -= 1;
             if left == 0 {
                 break Pulled::Wait;
             }
         };
+        let passed = passed + self.sources.passed(job);
+        self.tell_passed(job, passed);
         if let Some(task) = last {
             self.events.push_back(Event::Item);
             self.tell_total(job, task);
@@ -115,6 +134,7 @@ impl Run {
         }
         match pulled {
             Pulled::Items(..) | Pulled::Block(_) => {}
+            Pulled::Wait if self.asking.contains(&job) => {}
             Pulled::Wait => {
                 self.events.push_back(Event::ItemsLater(job));
                 if let Err(errno) = self.sources.watch(job, &self.poller) {
@@ -145,13 +165,14 @@ impl Run {
         items: Vec<Item>,
         names: Arc<[String]>,
         block: Option<Block>,
+        known: Vec<Known>,
     ) {
         let (job, seq) = self.supervisor.task(task);
         let place = task.place as usize;
         if self.works.len() <= place {
             self.works.resize_with(place + 1, || None);
         }
-        self.works[place] = Some(Work { job, seq, items, names, block });
+        self.works[place] = Some(Work { job, seq, items, names, block, known });
     }
 
     fn start(&mut self, task: TaskId, attempt: u32, slot: usize, last_attempt: bool) {
@@ -192,7 +213,7 @@ impl Run {
     fn print_reader(&mut self, job: usize) {
         let Items::Queue { queue, .. } = self.plan.jobs[job].items else { return };
         let (job, queue) = (&self.plan.jobs[job], &self.plan.queues[queue]);
-        let none = Work { job: 0, seq: 1, items: Vec::new(), names: Vec::new().into(), block: None };
+        let none = Work { seq: 1, ..super::workers::no_task(0) };
         let command = tell::line(job, &none, 1, tell::Values::Told);
         let line = format!("# {}: a task for each record of queue `{}`\n{command}\n", job.name, queue.name);
         self.outputs.ops.push(Op::Write { dest: Dest::Stdout, bytes: line.into_bytes() });
@@ -250,10 +271,13 @@ impl Run {
         };
         let plan = Arc::clone(&self.plan);
         let job = &plan.jobs[work.job];
+        let lines = self.lines_of(task, &work, active.as_ref(), &outcome, attempts);
         if active.is_some() || self.outputs.is_open(place) {
-            self.outputs.close(place);
+            self.outputs.close(place, lines);
         } else if job.keep_order {
-            self.outputs.ended((work.job, work.seq));
+            self.outputs.ended((work.job, work.seq), lines);
+        } else {
+            self.outputs.ops.extend(lines);
         }
         let name = TaskName { job: work.job, seq: work.seq };
         let detail = outcome.is_failure().then(|| match (active, &job.worker) {

@@ -115,20 +115,26 @@ impl Run {
 
     /// Answers a pull: up to `most` items.
     pub(super) fn pull_passed(&mut self, job: usize, most: usize) {
-        let mut given = 0;
+        let (mut given, mut over) = (0, 0);
         while given < most
             && let Some(passed) = self.chains.links[job].waiting.pop_front()
         {
             match passed {
                 Passed::Ok(work) => {
-                    if let Some(task) = self.supervisor.add_item_as(job, work.seq) {
-                        self.keep_work(task, work.items, work.names, None);
+                    let known = self.know(job, &work.items, &work.names);
+                    if self.is_done(job, &known) {
+                        let seq = work.seq;
+                        self.pass_over(Work { job, known, ..work }, Some(seq));
+                        over += 1;
+                    } else if let Some(task) = self.supervisor.add_item_as(job, work.seq) {
+                        self.keep_work(task, work.items, work.names, None, known);
                         given += 1;
                     }
                 }
                 Passed::Not { seq, why } => self.skip(job, seq, &why),
             }
         }
+        self.tell_passed(job, over);
         let link = &mut self.chains.links[job];
         if given > 0 {
             self.events.push_back(Event::Item);
@@ -144,7 +150,7 @@ impl Run {
         self.supervisor.skip_item(job, seq);
         self.tell(&RunEvent::TaskSkipped { task: TaskName { job, seq }, why: Arc::clone(why) });
         if self.plan.jobs[job].keep_order {
-            self.outputs.ended((job, seq));
+            self.outputs.ended((job, seq), Vec::new());
             self.write_out();
         }
         self.pass(job, &Passed::Not { seq, why: Arc::clone(why) });

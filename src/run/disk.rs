@@ -13,10 +13,12 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use crate::flow::output::SpillId;
+use super::writer::Line;
+use crate::flow::output::{Log, SpillId};
 use crate::os;
 
-enum Command {
+/// What the thread is told.
+pub enum Command {
     Spill(SpillId, Vec<u8>),
     /// Hands the spilled file to a writer, or to the loop.
     Take(SpillId, Sender<io::Result<File>>),
@@ -30,6 +32,20 @@ enum Command {
     },
     Write(u32, Vec<u8>),
     Close(u32),
+    /// Lines of this log go there.
+    Keep(Log, Box<dyn Keeper>),
+    /// What they tell of was written.
+    Lines(Vec<Line>),
+    Finish,
+}
+
+/// A log of ended tasks.
+pub trait Keeper: Send {
+    /// Appends whole lines.
+    ///
+    /// # Errors
+    /// Says for people what could not be done, with the file.
+    fn append(&mut self, lines: &[u8]) -> Result<(), String>;
 }
 
 #[derive(Default)]
@@ -92,10 +108,21 @@ impl Disk {
     /// Waits until everything is on disk.
     pub fn finish(&mut self) {
         if let Some((sender, thread)) = self.thread.take() {
-            drop(sender);
+            // A writer whose output failed holds a sender to the end.
+            let _ = sender.send(Command::Finish);
             // A panic there has ended the process already.
             let _ = thread.join();
         }
+    }
+
+    /// Lines of this log go there from now on.
+    pub fn keep(&mut self, log: Log, keeper: Box<dyn Keeper>) {
+        self.send(Command::Keep(log, keeper));
+    }
+
+    /// For lines that come by way of the writers; `None` if no log is kept.
+    pub fn lines(&self) -> Option<&Sender<Command>> {
+        self.thread.as_ref().map(|(sender, _)| sender)
     }
 
     fn send(&mut self, command: Command) {
@@ -114,7 +141,7 @@ impl Disk {
             }
         }
         if let Some((sender, _)) = &self.thread {
-            // The thread ends only when the sender is dropped.
+            // The thread ends only when it is told to.
             let _ = sender.send(command);
         }
     }
@@ -133,27 +160,63 @@ struct Worker {
     waker: Arc<os::waker::Waker>,
     spills: HashMap<SpillId, File>,
     files: HashMap<u32, (PathBuf, File)>,
+    logs: HashMap<Log, (Box<dyn Keeper>, Vec<u8>)>,
+    /// Something could not be written: whatever was to follow it must not claim that it was.
+    failed: bool,
 }
 
 impl Worker {
     fn new(progress: Arc<Progress>, waker: Arc<os::waker::Waker>) -> Worker {
-        Worker { progress, waker, spills: HashMap::new(), files: HashMap::new() }
+        Worker {
+            progress,
+            waker,
+            spills: HashMap::new(),
+            files: HashMap::new(),
+            logs: HashMap::new(),
+            failed: false,
+        }
     }
 
     fn run(&mut self, commands: &Receiver<Command>) {
-        for command in commands {
-            let len = match &command {
-                Command::Spill(_, bytes) | Command::Write(_, bytes) => bytes.len(),
-                _ => 0,
-            };
-            if let Err(why) = self.obey(command) {
-                fail(&self.progress, &self.waker, why);
+        while let Ok(command) = commands.recv() {
+            let mut next = Some(command);
+            while let Some(command) = next {
+                if let Command::Finish = command {
+                    return self.flush();
+                }
+                let len = match &command {
+                    Command::Spill(_, bytes) | Command::Write(_, bytes) => bytes.len(),
+                    _ => 0,
+                };
+                let result = self.obey(command);
+                self.note(result);
+                let before = self.progress.queued.fetch_sub(len, Ordering::Relaxed);
+                if before > RELAXED && before - len <= RELAXED {
+                    self.waker.wake();
+                }
+                next = commands.try_recv().ok();
             }
-            let before = self.progress.queued.fetch_sub(len, Ordering::Relaxed);
-            if before > RELAXED && before - len <= RELAXED {
-                self.waker.wake();
-            }
+            self.flush();
         }
+    }
+
+    fn note(&mut self, result: Result<(), String>) {
+        if let Err(why) = result {
+            self.failed = true;
+            fail(&self.progress, &self.waker, why);
+        }
+    }
+
+    /// Lines that came together are written together.
+    fn flush(&mut self) {
+        let mut result = Ok(());
+        for (keeper, lines) in self.logs.values_mut().filter(|(_, lines)| !lines.is_empty()) {
+            if !self.failed && result.is_ok() {
+                result = keeper.append(lines);
+            }
+            lines.clear();
+        }
+        self.note(result);
     }
 
     fn obey(&mut self, command: Command) -> Result<(), String> {
@@ -206,6 +269,19 @@ impl Worker {
                 self.files.remove(&file);
                 Ok(())
             }
+            Command::Keep(log, keeper) => {
+                self.logs.insert(log, (keeper, Vec::new()));
+                Ok(())
+            }
+            Command::Lines(lines) => {
+                for (log, bytes) in lines {
+                    if let Some((_, waiting)) = self.logs.get_mut(&log) {
+                        waiting.extend_from_slice(&bytes);
+                    }
+                }
+                Ok(())
+            }
+            Command::Finish => Ok(()),
         }
     }
 

@@ -158,7 +158,7 @@ mod tests {
     fn a_file_says_the_size_in_its_first_word() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pool");
-        let mut gauges = |text: &str| {
+        let gauges = |text: &str| {
             std::fs::write(&path, text).unwrap();
             pool_in(&path)
         };

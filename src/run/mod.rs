@@ -46,8 +46,10 @@ pub mod duplex;
 pub mod feed;
 pub mod gauges;
 pub mod hook;
+mod known;
 mod last;
 pub mod launch;
+mod ledger;
 pub mod local;
 pub mod paths;
 pub mod queues;
@@ -63,6 +65,7 @@ pub mod writer;
 
 use active::Work;
 use gauges::Gauges;
+use ledger::Ledger;
 use local::{Local, Shared};
 use screen::Screen;
 use sinks::Sinks;
@@ -91,9 +94,10 @@ const DESCRIPTORS_PER_TASK: u64 = 3;
 /// Runs a plan to its end.
 ///
 /// # Errors
-/// When prun can't get what it needs for itself: a poller, signal handlers, a stack for children.
-pub fn run(mut plan: Plan, options: Options, listener: Box<dyn Listener>) -> io::Result<Verdict> {
-    let signals = Signals::install()?;
+/// When prun can't get what it needs for itself: a poller, signal handlers, a stack for children, its logs. For people.
+pub fn run(mut plan: Plan, options: Options, listener: Box<dyn Listener>) -> Result<Verdict, String> {
+    let cannot_begin = |why: io::Error| format!("the run could not begin: {}", crate::os::own::reason(&why));
+    let signals = Signals::install().map_err(cannot_begin)?;
     if options.dry_run {
         // What is only printed is not held back.
         plan.brakes = Brakes::default();
@@ -106,7 +110,8 @@ pub fn run(mut plan: Plan, options: Options, listener: Box<dyn Listener>) -> io:
     os::limits::raise_nofile(
         (at_once as u64).saturating_mul(DESCRIPTORS_PER_TASK).saturating_add(OWN_DESCRIPTORS),
     );
-    let run = Run::new(plan, options, listener, signals)?;
+    let mut run = Run::new(plan, options, listener, signals).map_err(cannot_begin)?;
+    run.warnings = run.open_logs()?;
     Ok(run.go())
 }
 
@@ -118,6 +123,7 @@ fn most_tasks(plan: &Plan, job: &crate::plan::Job) -> u64 {
 struct Run {
     plan: Arc<Plan>,
     options: Options,
+    run_id: String,
     start: Instant,
     now: Time,
     poller: Poller,
@@ -143,6 +149,12 @@ struct Run {
     answered: bool,
     /// For each job: how many items were asked for last.
     wanted: Vec<usize>,
+    /// Jobs that go on asking for items in the next turn.
+    asking: Vec<usize>,
+    /// What is told to logs, if there are any.
+    ledger: Option<Ledger>,
+    /// To be told when the run has begun.
+    warnings: Vec<String>,
     /// Jobs whose number of tasks was told before their items were used up.
     totals_known: HashSet<usize>,
     /// Nothing starts, because too much waits to be written or to have its turn.
@@ -158,11 +170,13 @@ impl Run {
         let sinks = Sinks::new()?;
         poller.add(signals.fd(), Token::Signals.pack(), Interest::Read)?;
         poller.add(sinks.waker().fd(), Token::Sinks.pack(), Interest::Read)?;
+        let run_id = tell::run_id();
         // Where tasks of several jobs may flow at the same time, lines must not mix.
         let mixing = plan.jobs.len() > 1 && plan.jobs.iter().any(|job| job.keep_order);
         let run = Run {
             supervisor: Supervisor::new(Arc::clone(&plan)),
-            local: Local::new(Arc::clone(&plan), tell::run_id())?,
+            local: Local::new(Arc::clone(&plan), run_id.clone())?,
+            run_id,
             sources: Sources::new(Arc::clone(&plan), os::limits::argument_room()),
             outputs: Outputs::new(if mixing { Framing::Lines } else { Framing::Chunks }),
             start: Instant::now(),
@@ -178,6 +192,9 @@ impl Run {
             spare_actions: Vec::new(),
             answered: false,
             wanted: vec![1; plan.jobs.len()],
+            asking: Vec::new(),
+            ledger: None,
+            warnings: Vec::new(),
             totals_known: HashSet::new(),
             held: false,
             finished: false,
@@ -207,6 +224,9 @@ impl Run {
         self.tell(&RunEvent::RunStarted {
             jobs: self.plan.jobs.iter().map(|job| job_info(&self.plan, job)).collect(),
         });
+        for why in std::mem::take(&mut self.warnings) {
+            self.tell(&RunEvent::Warning(why));
+        }
         self.events.push_back(Event::Begin);
         let mut ready = Vec::new();
         self.handle_events();
@@ -238,7 +258,7 @@ impl Run {
 
     /// How long nothing has to be done by itself.
     fn patience(&self) -> Option<Duration> {
-        if !self.events.is_empty() {
+        if !self.events.is_empty() || !self.asking.is_empty() {
             return Some(Duration::ZERO);
         }
         // Output is staged while more comes at once, or is about to come of what was just started, or of workers that
@@ -326,7 +346,8 @@ impl Run {
     fn handle_events(&mut self) {
         let (local, mut shared) = self.local();
         local.look_after(&mut shared);
-        local.turn_queues(&mut shared).into_iter().for_each(|job| self.pull(job));
+        let asking = local.turn_queues(&mut shared).into_iter().chain(std::mem::take(&mut self.asking));
+        asking.collect::<Vec<_>>().into_iter().for_each(|job| self.pull(job));
         if self.local.has_remnants() {
             let (local, mut shared) = self.local();
             local.look_at_remnants(&mut shared);

@@ -6,10 +6,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
-use super::disk::{self, Disk};
+use super::disk::{self, Disk, Keeper};
 use super::writer::{Own, Writer};
 use crate::event::Time;
-use crate::flow::output::{Dest, Op, SpillId};
+use crate::flow::output::{Dest, Log, Op, SpillId};
+use crate::journal::Journal;
+use crate::journal::joblog::Joblog;
 use crate::os;
 
 /// The loop stops reading what tasks write while more than this waits to be written, and goes on below half.
@@ -43,9 +45,10 @@ impl Sinks {
     pub fn new() -> io::Result<Sinks> {
         let waker = Arc::new(os::waker::Waker::new()?);
         let same = os::io::same_file(os::own::stdout(), os::own::stderr());
+        let stderr = (!same).then(|| Writer::new(Arc::clone(&waker), None));
         Ok(Sinks {
-            stdout: Writer::new(Arc::clone(&waker)),
-            stderr: (!same).then(|| Writer::new(Arc::clone(&waker))),
+            stdout: Writer::new(Arc::clone(&waker), stderr.as_ref()),
+            stderr,
             disk: Disk::new(Arc::clone(&waker)),
             files: 0,
             waker,
@@ -85,14 +88,23 @@ impl Sinks {
             }
             Op::Drop { spill } => self.disk.drop_spill(spill),
             Op::Close { dest: Dest::File(file) } => self.disk.close(file),
-            // LOGS: through the writers, then to the disk thread.
-            Op::Log { .. } | Op::Close { .. } => {}
+            Op::Close { .. } => {}
+            Op::Log { log, bytes } => {
+                if let Some(disk) = self.disk.lines() {
+                    self.stdout.line((log, bytes), disk);
+                }
+            }
         }
     }
 
     /// What was spilled, for another use than output. The loop is woken when it is there.
     pub fn take_spilled(&mut self, spill: SpillId) -> Receiver<io::Result<File>> {
         self.disk.take(spill)
+    }
+
+    /// Lines of this log go there from now on.
+    pub fn keep(&mut self, log: Log, keeper: Box<dyn Keeper>) {
+        self.disk.keep(log, keeper);
     }
 
     /// A file that output goes to through prun.
@@ -105,7 +117,8 @@ impl Sinks {
     /// Gives the writers what was staged. `busy`: more comes just now, and it may wait a little for it. Big
     /// buffers that were written come back.
     pub fn hand_over(&mut self, now: Time, busy: bool, spare: &mut Vec<Vec<u8>>) {
-        let writers = [Some(&mut self.stdout), self.stderr.as_mut()];
+        // A line that passes from stdout's thread to stderr's finds there what stood before it.
+        let writers = [self.stderr.as_mut(), Some(&mut self.stdout)];
         if writers.iter().flatten().all(|writer| writer.staged().is_none()) {
             return;
         }
@@ -166,6 +179,18 @@ impl Sinks {
     /// Waits until all files of jobs are written.
     pub fn finish_files(&mut self) {
         self.disk.finish();
+    }
+}
+
+impl Keeper for Journal {
+    fn append(&mut self, lines: &[u8]) -> Result<(), String> {
+        Journal::append(self, lines)
+    }
+}
+
+impl Keeper for Joblog {
+    fn append(&mut self, lines: &[u8]) -> Result<(), String> {
+        Joblog::append(self, lines)
     }
 }
 

@@ -7,11 +7,12 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
-use std::sync::mpsc::Receiver;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::mpsc::{Receiver, Sender};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
-use crate::flow::output::BIG;
+use super::disk::Command;
+use crate::flow::output::{BIG, Log};
 use crate::os;
 
 /// Which of prun's own descriptors.
@@ -28,7 +29,12 @@ enum Job {
     Bytes(Own, Vec<u8>),
     /// What was spilled: the file comes when the I/O thread has written all of it.
     File(Own, Receiver<io::Result<File>>, u64),
+    /// What was written up to here may be told.
+    Lines(Vec<Line>),
 }
+
+/// A piece of a log, on its way to the I/O thread.
+pub type Line = (Log, Vec<u8>);
 
 #[derive(Default)]
 struct State {
@@ -45,16 +51,51 @@ struct State {
     wake_below: Option<usize>,
 }
 
+impl State {
+    fn is_idle(&self) -> bool {
+        self.jobs.is_empty() && !self.busy
+    }
+}
+
 struct Shared {
     state: Mutex<State>,
     work: Condvar,
     waker: Arc<os::waker::Waker>,
+    /// Where lines of logs go from here: through the other writer, if there is one, so that they come after what
+    /// stands before them in both.
+    next: Option<Arc<Shared>>,
+    /// And then.
+    disk: OnceLock<Sender<Command>>,
 }
 
 impl Shared {
     /// A panic in the thread ends the process (`panic = "abort"`), so the lock is never left poisoned there.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Everything that stood before these lines in this writer was written.
+    fn pass_on(&self, lines: Vec<Line>) {
+        if let Some(next) = &self.next {
+            next.pass(lines);
+        } else if let Some(disk) = self.disk.get() {
+            // It ends only after the last line.
+            let _ = disk.send(Command::Lines(lines));
+        }
+    }
+
+    /// Lines come behind what the thread has in hand.
+    fn pass(&self, lines: Vec<Line>) {
+        let mut state = self.lock();
+        if state.failure.is_some() {
+            return;
+        }
+        if state.is_idle() {
+            drop(state);
+            self.pass_on(lines);
+        } else {
+            state.jobs.push_back(Job::Lines(lines));
+        }
     }
 }
 
@@ -69,8 +110,11 @@ pub struct Writer {
 }
 
 impl Writer {
-    pub fn new(waker: Arc<os::waker::Waker>) -> Writer {
-        let shared = Shared { state: Mutex::default(), work: Condvar::new(), waker };
+    /// `next`: the other writer, which lines of logs pass as well.
+    pub fn new(waker: Arc<os::waker::Waker>, next: Option<&Writer>) -> Writer {
+        let next = next.map(|next| Arc::clone(&next.shared));
+        let (state, work, disk) = (Mutex::default(), Condvar::new(), OnceLock::new());
+        let shared = Shared { state, work, waker, next, disk };
         Writer { shared: Arc::new(shared), staged: VecDeque::new(), staged_bytes: 0, started: false }
     }
 
@@ -85,6 +129,18 @@ impl Writer {
         self.staged.push_back(Job::File(own, file, len));
     }
 
+    /// Stages a piece of a log, which waits for what stands before it and is then sent to `disk`.
+    pub fn line(&mut self, line: Line, disk: &Sender<Command>) {
+        self.shared.disk.get_or_init(|| disk.clone());
+        if let Some(next) = &self.shared.next {
+            next.disk.get_or_init(|| disk.clone());
+        }
+        match self.staged.back_mut() {
+            Some(Job::Lines(lines)) => lines.push(line),
+            _ => self.staged.push_back(Job::Lines(vec![line])),
+        }
+    }
+
     /// Bytes that the thread does not know of yet; files count as none.
     pub fn staged(&self) -> Option<usize> {
         (!self.staged.is_empty()).then_some(self.staged_bytes)
@@ -95,15 +151,30 @@ impl Writer {
         if self.staged.is_empty() {
             return;
         }
-        if !self.started {
-            self.started = true;
-            self.start_thread();
-        }
-        let mut state = self.shared.lock();
         let mut jobs = std::mem::take(&mut self.staged);
         let len = std::mem::take(&mut self.staged_bytes);
+        let mut state = self.shared.lock();
         if state.failure.is_some() {
             return;
+        }
+        // Lines with nothing before them need not wait for the thread.
+        while state.is_idle()
+            && let Some(Job::Lines(lines)) = jobs.front_mut()
+        {
+            let lines = std::mem::take(lines);
+            jobs.pop_front();
+            drop(state);
+            self.shared.pass_on(lines);
+            state = self.shared.lock();
+        }
+        if jobs.is_empty() {
+            return;
+        }
+        if !self.started {
+            self.started = true;
+            drop(state);
+            self.start_thread();
+            state = self.shared.lock();
         }
         state.queued += len;
         state.jobs.append(&mut jobs);
@@ -133,7 +204,7 @@ impl Writer {
     /// Everything was written, or never will be. If not, the loop is woken when it is.
     pub fn is_done(&self) -> bool {
         let mut state = self.shared.lock();
-        let done = state.failure.is_some() || (state.jobs.is_empty() && !state.busy);
+        let done = state.failure.is_some() || state.is_idle();
         if !done {
             state.wake_below = Some(0);
         }
@@ -174,7 +245,7 @@ fn work(shared: &Shared) {
         let taken = state.queued;
         drop(state);
         let mut written = Vec::new();
-        let result = write(jobs, &mut written);
+        let result = write(jobs, &mut written, shared);
         state = shared.lock();
         let room = SPARE.saturating_sub(state.spare.len());
         state.spare.extend(written.into_iter().take(room));
@@ -189,7 +260,7 @@ fn work(shared: &Shared) {
 }
 
 fn report(state: &mut State, shared: &Shared) {
-    let idle = state.jobs.is_empty() && !state.busy;
+    let idle = state.is_idle();
     if state.wake_below.is_some_and(|below| state.queued <= below && (below > 0 || idle)) {
         state.wake_below = None;
         shared.waker.wake();
@@ -197,27 +268,37 @@ fn report(state: &mut State, shared: &Shared) {
 }
 
 /// Writes pieces for the same descriptor together: tasks that end at the same time cost one call.
-fn write(mut jobs: VecDeque<Job>, written: &mut Vec<Vec<u8>>) -> Result<(), (Own, io::Error)> {
+fn write(
+    mut jobs: VecDeque<Job>,
+    written: &mut Vec<Vec<u8>>,
+    shared: &Shared,
+) -> Result<(), (Own, io::Error)> {
     while let Some(job) = jobs.pop_front() {
         match job {
             Job::Bytes(own, bytes) => {
-                let mut together = vec![bytes];
-                while let Some(Job::Bytes(next, more)) = jobs.front_mut()
-                    && *next == own
-                {
-                    together.push(std::mem::take(more));
+                let (mut together, mut lines) = (vec![bytes], Vec::new());
+                loop {
+                    match jobs.front_mut() {
+                        Some(Job::Bytes(next, more)) if *next == own => together.push(std::mem::take(more)),
+                        Some(Job::Lines(more)) => lines.append(more),
+                        _ => break,
+                    }
                     jobs.pop_front();
                 }
                 check_open(own).map_err(|error| (own, error))?;
                 let mut parts: Vec<_> = together.iter().map(|bytes| IoSlice::new(bytes)).collect();
                 os::io::write_all(fd(own), &mut parts).map_err(|error| (own, error))?;
                 written.extend(together.into_iter().filter(|bytes| bytes.capacity() >= BIG));
+                if !lines.is_empty() {
+                    shared.pass_on(lines);
+                }
             }
             Job::File(own, file, len) => {
                 let file = file.recv().unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()));
                 file.and_then(|file| os::io::copy_file(&file, 0, len, fd(own)))
                     .map_err(|error| (own, error))?;
             }
+            Job::Lines(lines) => shared.pass_on(lines),
         }
     }
     Ok(())

@@ -134,9 +134,10 @@ pub fn tasks(count: u64) -> String {
     format!("{count} {}", if count == 1 { "task" } else { "tasks" })
 }
 
-/// The last line of a run: `38 ok, 2 failed, 1 skipped (12.3 s)`.
-pub fn counts(summary: &Summary) -> String {
-    let mut parts = vec![format!("{} ok", summary.ok)];
+/// The last line of a run: `38 ok, 2 failed, 1 skipped (12.3 s)`. Of those that are ok, so many were so `before`.
+pub fn counts(summary: &Summary, before: u64) -> String {
+    let known = if before > 0 { format!(" ({before} before)") } else { String::new() };
+    let mut parts = vec![format!("{} ok{known}", summary.ok)];
     for (count, what) in
         [(summary.failed, "failed"), (summary.cancelled, "cancelled"), (summary.skipped, "skipped")]
     {

@@ -83,6 +83,7 @@ impl Lines {
             }
             RunEvent::Broken(text) => self.say(Voice::Quiet, FAILURE, &phrases::escape(text.as_bytes()), out),
             RunEvent::Stopping { why, kill } => self.stopping(why, *kill, out),
+            RunEvent::TasksBefore { count, .. } => self.report.before(*count),
             RunEvent::RunEnded(summary) => self.run_ended(summary, shown, out),
             RunEvent::JobTotal { .. }
             | RunEvent::TaskStarted { .. }

@@ -19,6 +19,8 @@ pub struct Report {
     skipped: Some20,
     /// Jobs that had no items.
     empty: Some20,
+    /// Tasks that ended ok in an earlier run.
+    before: u64,
 }
 
 /// The first failure in time: what prun cancelled or skipped because of it is none, so it is the root cause.
@@ -70,6 +72,10 @@ impl Report {
         self.skipped.push(|| format!("{name}: {}", phrases::escape(why.as_bytes())));
     }
 
+    pub fn before(&mut self, count: u64) {
+        self.before += count;
+    }
+
     pub fn without_items(&mut self, name: String) {
         self.empty.push(|| name);
     }
@@ -88,7 +94,7 @@ impl Report {
         self.others.tell("also failed", &mut out);
         self.skipped.tell("skipped", &mut out);
         self.empty.tell("had no items", &mut out);
-        let counts = phrases::counts(summary);
+        let counts = phrases::counts(summary, self.before);
         out.push(match summary.signal {
             Some(signal) => format!("stopped by {}: {counts}", phrases::signal_name(signal)),
             None => counts,
@@ -100,7 +106,7 @@ impl Report {
     pub fn success(&self, summary: &Summary) -> Vec<String> {
         let mut out = Vec::new();
         self.empty.tell("had no items", &mut out);
-        out.push(phrases::counts(summary));
+        out.push(phrases::counts(summary, self.before));
         out
     }
 }

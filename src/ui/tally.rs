@@ -46,7 +46,7 @@ impl Tally {
                 self.failed += u64::from(outcome.is_failure());
             }
             RunEvent::TaskSkipped { .. } => self.done += 1,
-            RunEvent::TasksOk { count, .. } => self.done += count,
+            RunEvent::TasksOk { count, .. } | RunEvent::TasksBefore { count, .. } => self.done += count,
             RunEvent::JobEnded { job, tasks, .. } => self.set_total(*job, *tasks),
             RunEvent::JobSkipped { job, .. } => self.set_total(*job, 0),
             RunEvent::WorkerStarted { .. }

@@ -7,9 +7,9 @@ use toml::de::{DeTable, DeValue};
 use super::section::{Node, Section};
 use crate::jobfile::keys::{JOB, NOT_IN_DEFAULTS, Table};
 use crate::jobfile::mistakes::{Mistake, Mistakes};
-use crate::jobfile::model::{Span, Tag, Text};
+use crate::jobfile::model::{Span, Spanned, Tag, Text};
 use crate::jobfile::near::nearest;
-use crate::jobfile::values::{self, Halt, Outcomes, OutputMode, PoolSize, Rate};
+use crate::jobfile::values::{self, Halt, Outcomes, OutputMode, PoolSize, Rate, Resume};
 
 /// The walk over the tree: the source, and what was found to be wrong.
 pub(super) struct Walk<'a> {
@@ -230,6 +230,24 @@ impl<'a> Walk<'a> {
                 None
             }
         }
+    }
+
+    pub fn resume(&mut self, section: &Section) -> Option<Spanned<Resume>> {
+        let found = section.get("resume")?;
+        let value = match found.node.get_ref() {
+            DeValue::Boolean(false) => Resume::No,
+            DeValue::Boolean(true) => Resume::Finished,
+            DeValue::String(word) if word == "failed" => Resume::AllButFailed,
+            DeValue::String(_) => {
+                self.wrong_value("resume", found.node, "expected `true`, `false` or `\"failed\"`");
+                return None;
+            }
+            _ => {
+                self.wrong_type("resume", found.node, "`true`, `false` or `\"failed\"`", None);
+                return None;
+            }
+        };
+        Some(Spanned { value, span: found.node.span() })
     }
 
     /// What children write to prun's own stdout can't be put in order, nor prefixed.

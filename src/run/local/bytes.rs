@@ -50,6 +50,9 @@ impl Local {
             (false, _) => Some((0, false)),
         };
         let Some((count, more)) = read else { return };
+        if !reader.is_stderr {
+            active.received += count as u64;
+        }
         let carries_much = reader.tap.is_none() && count == PIPE;
         // No writer is left, and the pipe is empty now: that was the end.
         if count == 0 || (ready.hup && !more && !reader.is_terminal) {

@@ -86,7 +86,10 @@ impl Local {
             let tail = &mut active.stderr_tail;
             match reader.take_in(inlet, &mut self.buffer, tail, None, &mut self.queues, shared.outputs) {
                 Some((0, _)) => return false,
-                Some((count, _)) => seen += count,
+                Some((count, _)) => {
+                    seen += count;
+                    active.received += if reader.is_stderr { 0 } else { count as u64 };
+                }
                 None => break,
             }
         }

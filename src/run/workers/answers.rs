@@ -154,8 +154,11 @@ impl Run {
     /// A worker's answer was good, and the task is over.
     pub(in crate::run) fn end_good(&mut self, task: TaskId, work: Work) {
         let place = task.place as usize;
+        let lines = self.lines_of(task, &work, None, &Outcome::Ok, 0);
         if self.outputs.is_open(place) {
-            self.outputs.close(place);
+            self.outputs.close(place, lines);
+        } else {
+            self.outputs.ops.extend(lines);
         }
         if let Some((job, count)) = &mut self.workers.good
             && *job == work.job

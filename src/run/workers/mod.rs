@@ -46,10 +46,10 @@ pub struct Workers {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Given {
-    worker: TaskId,
+pub(super) struct Given {
+    pub worker: TaskId,
     attempt: u32,
-    at: Time,
+    pub at: Time,
 }
 
 impl Workers {
@@ -72,7 +72,7 @@ impl Workers {
         self.silent.first().map(|(_, since)| *since + SILENCE)
     }
 
-    fn given(&self, task: TaskId) -> Option<Given> {
+    pub(super) fn given(&self, task: TaskId) -> Option<Given> {
         self.given.get(task.place as usize).copied().flatten()
     }
 
@@ -163,7 +163,7 @@ impl Run {
         let (local, mut shared) = self.local();
         let Some((active, left)) = local.end(worker, &mut shared) else { return };
         self.workers.silent.retain(|(silent, _)| *silent != worker);
-        self.outputs.close(worker.place as usize);
+        self.outputs.close(worker.place as usize, Vec::new());
         self.write_out();
         if left {
             let name = &self.plan.jobs[active.work.job].name;
@@ -269,8 +269,8 @@ impl Run {
 }
 
 /// What a worker itself works on.
-fn no_task(job: usize) -> Work {
-    Work { job, seq: 0, items: Vec::new(), names: Arc::new([]), block: None }
+pub(super) fn no_task(job: usize) -> Work {
+    Work { job, seq: 0, items: Vec::new(), names: Arc::new([]), block: None, known: Vec::new() }
 }
 
 fn holds_newline(item: &Item) -> bool {

@@ -1,0 +1,68 @@
+//! The options of the journal, for both commands.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::Instead;
+use crate::plan::{Journal, Resume};
+
+/// Heading of `--help`.
+pub const JOURNAL: &str = "Journal";
+
+#[derive(Args, Debug, Default)]
+pub struct JournalArgs {
+    /// Write a line for each finished task to FILE, for --resume
+    ///
+    /// A task is known by what it does (its arguments, working directory, own environment and stdin), not by its
+    /// number: items may be inserted, removed or put in another order between two runs. A line is written when the
+    /// task's output has been handed on. Without `--resume` everything runs, and lines are added.
+    #[arg(long, value_name = "FILE", help_heading = JOURNAL, hide_short_help = true)]
+    journal: Option<PathBuf>,
+
+    /// Skip what the journal says ended ok
+    #[arg(long, alias = "resume-failed", overrides_with_all = ["resume", "retry_failed"])]
+    #[arg(help_heading = JOURNAL, hide_short_help = true)]
+    resume: bool,
+
+    /// Run only what the journal says failed last
+    #[arg(long, overrides_with_all = ["resume", "retry_failed"], help_heading = JOURNAL, hide_short_help = true)]
+    retry_failed: bool,
+
+    /// Have each line on the disk before going on: the journal survives a loss of power
+    #[arg(long, help_heading = JOURNAL, hide_short_help = true)]
+    pub sync: bool,
+}
+
+impl JournalArgs {
+    pub fn resume(&self) -> Option<Resume> {
+        match self {
+            JournalArgs { retry_failed: true, .. } => Some(Resume::AllButFailed),
+            JournalArgs { resume: true, .. } => Some(Resume::Finished),
+            _ => None,
+        }
+    }
+
+    /// Absolute.
+    pub fn path(&self) -> Result<Option<PathBuf>, Instead> {
+        self.journal.as_deref().map(absolute).transpose()
+    }
+
+    /// Says what makes no sense without a journal.
+    pub fn check(&self, journal: Option<&Journal>) -> Result<(), Instead> {
+        let asked = [("--retry-failed", self.retry_failed), ("--resume", self.resume), ("--sync", self.sync)];
+        match asked.into_iter().find(|(_, asked)| *asked && journal.is_none()) {
+            Some((flag, _)) => Err(Instead::fail(format_args!(
+                "`{flag}` is about a journal, and none is named; add `--journal FILE`"
+            ))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Seen from where prun was started.
+pub fn absolute(path: &Path) -> Result<PathBuf, Instead> {
+    std::path::absolute(path).map_err(|why| {
+        Instead::fail(format_args!("the working directory can't be found: {}", super::reason(&why)))
+    })
+}

@@ -1,0 +1,154 @@
+//! The file itself: opened, locked, read, repaired, appended to.
+
+use std::fs::{self, File, FileType, OpenOptions};
+use std::io::{self, BufReader, Write};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use nix::libc;
+
+use super::found::Found;
+use super::past::Past;
+use super::scan::Scanned;
+use crate::os::own::reason;
+
+/// A child that a killed prun was just starting holds the lock until it executes. So often it is asked for again,
+/// after this time.
+const TRIES: u32 = 30;
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// A journal that this run writes, and no other.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    file: Flock<File>,
+    /// Where its last whole line ends.
+    len: u64,
+    sync: bool,
+}
+
+/// Opens a journal, or makes it; with what it says of earlier runs, and what people should know of its state.
+/// With `sync` what is appended also survives a loss of power.
+pub fn open(path: &Path, sync: bool) -> Result<(Journal, Past, Vec<String>), String> {
+    let file = lock(open_regular(path, true)?, path)?;
+    let mut journal = Journal { path: path.to_owned(), file, len: 0, sync };
+    let found = read_all(&journal.file, path)?;
+    journal.repair(&found.scanned).map_err(|error| failed("repair", path, &error))?;
+    let warnings = warnings(&found, path);
+    Ok((journal, found.past, warnings))
+}
+
+/// Reads what a journal says, and changes nothing. One that does not exist says nothing.
+pub fn read(path: &Path) -> Result<(Past, Vec<String>), String> {
+    if fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+        return Ok((Past::default(), Vec::new()));
+    }
+    let found = read_all(&open_regular(path, false)?, path)?;
+    let warnings = warnings(&found, path);
+    Ok((found.past, warnings))
+}
+
+/// Somebody's data is no journal, and stays as it is.
+fn read_all(file: &File, path: &Path) -> Result<Found, String> {
+    let found = Found::read(BufReader::with_capacity(1 << 20, file));
+    let found = found.map_err(|error| failed("read", path, &error))?;
+    if !found.is_journal {
+        return Err(format!("`{}` is no journal, and stays as it is: name another file", path.display()));
+    }
+    Ok(found)
+}
+
+fn warnings(found: &Found, path: &Path) -> Vec<String> {
+    let tell = |what: String| format!("the journal `{}`: {what}, and counts as not there", path.display());
+    found.wounds().into_iter().map(tell).collect()
+}
+
+fn failed(what: &str, path: &Path, error: &io::Error) -> String {
+    format!("could not {what} the journal `{}`: {}", path.display(), reason(error))
+}
+
+impl Journal {
+    /// Appends whole lines, in as few calls as possible. After an error the file ends with a whole line.
+    pub fn append(&mut self, lines: &[u8]) -> Result<(), String> {
+        self.put(lines).map_err(|error| failed("write", &self.path, &error))
+    }
+
+    fn put(&mut self, lines: &[u8]) -> io::Result<()> {
+        (&*self.file).write_all(lines).inspect_err(|_| self.cut_back(lines))?;
+        self.len += lines.len() as u64;
+        if self.sync { self.file.sync_data() } else { Ok(()) }
+    }
+
+    /// Not all of these lines could be written: takes away a beginning of one.
+    fn cut_back(&mut self, lines: &[u8]) {
+        let written = self.file.metadata().map_or(0, |data| data.len().saturating_sub(self.len)) as usize;
+        let written = &lines[..written.min(lines.len())];
+        self.len += memchr::memrchr(b'\n', written).map_or(0, |at| at + 1) as u64;
+        // If even that fails, the next run finds half a line, and drops it.
+        let _ = self.file.set_len(self.len);
+    }
+
+    fn repair(&mut self, scanned: &Scanned) -> io::Result<()> {
+        self.len = scanned.whole;
+        if scanned.torn > 0 {
+            self.file.set_len(scanned.whole)?;
+        }
+        if self.sync && scanned.whole == 0 {
+            // It may be new, and its name is only safe with its folder.
+            let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+        }
+        Ok(())
+    }
+}
+
+/// Never follows a link, never waits for the other end of a FIFO, and never opens a device.
+fn open_regular(path: &Path, write: bool) -> Result<File, String> {
+    if let Ok(data) = fs::symlink_metadata(path) {
+        regular(path, data.file_type())?;
+    }
+    let failed = |error: io::Error| failed("open", path, &error);
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
+    let mut options = OpenOptions::new();
+    options.read(true).append(write).create(write).mode(0o600).custom_flags(flags);
+    let file = options.open(path).map_err(failed)?;
+    // It may have been exchanged since.
+    regular(path, file.metadata().map_err(failed)?.file_type())?;
+    Ok(file)
+}
+
+fn regular(path: &Path, kind: FileType) -> Result<(), String> {
+    let (what, advice) = match kind {
+        kind if kind.is_file() => return Ok(()),
+        kind if kind.is_symlink() => ("a symbolic link", "name the file itself"),
+        kind if kind.is_dir() => ("a directory", "name a file in it"),
+        kind if kind.is_fifo() => ("a FIFO, which can't be read again", "name a file"),
+        _ => ("a device or socket, which can't be read again", "name a file"),
+    };
+    Err(format!("the journal `{}` is {what}: {advice}", path.display()))
+}
+
+fn lock(mut file: File, path: &Path) -> Result<Flock<File>, String> {
+    for _ in 0..TRIES {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(locked) => return Ok(locked),
+            Err((unlocked, Errno::EWOULDBLOCK | Errno::EINTR)) => file = unlocked,
+            Err((_, errno)) => {
+                return Err(format!(
+                    "could not lock the journal `{}`: {}",
+                    path.display(),
+                    reason(&errno.into())
+                ));
+            }
+        }
+        thread::sleep(PAUSE);
+    }
+    Err(format!(
+        "the journal `{}` is in use by another run: wait for its end, or name another file",
+        path.display()
+    ))
+}

@@ -1,0 +1,177 @@
+//! What a task is, over several runs: a hash of what it does. Pure.
+//!
+//! The hash is taken of the job's name and, for each stage, of the arguments, the working directory, the stage's own
+//! environment and its stdin (DESIGN.md, 5.7). What only says where a task stands among others, `{#}` and `{%}`, is
+//! hashed as it is written, so that inserting an item makes no other task a new one.
+
+use sha2::{Digest, Sha256};
+
+use super::template::{Scope, Template, Word};
+use super::{Batch, Item, Job, Stage, Stdin, What};
+use crate::event::Key;
+
+/// Tells the tasks of one job apart.
+#[derive(Debug)]
+pub struct Identity {
+    name: String,
+    stages: Vec<Stage>,
+    /// Several items may be one task: then the items are what is known, however they are put together.
+    batched: bool,
+    scratch: Vec<u8>,
+}
+
+impl Identity {
+    pub fn new(job: &Job) -> Identity {
+        let mut stages = job.stages.clone();
+        stages.iter_mut().for_each(unnumber);
+        Identity { name: job.name.to_string(), stages, batched: job.batch != Batch::One, scratch: Vec::new() }
+    }
+
+    /// The key of the task that works on these: all of one task's, or one of a batch.
+    pub fn key(&mut self, items: &[Item], names: &[String]) -> Key {
+        let scope = Scope { items, names, seq: 0, slot: 0 };
+        let mut hash = Hash(Sha256::new());
+        hash.put(b"job", self.name.as_bytes());
+        if self.batched {
+            items.iter().flat_map(|item| &item.columns).for_each(|column| hash.put(b"item", column));
+        }
+        for stage in &self.stages {
+            hash_stage(stage, &self.name, &scope, &mut self.scratch, &mut hash);
+        }
+        hash.key()
+    }
+}
+
+fn hash_stage(stage: &Stage, job: &str, scope: &Scope, scratch: &mut Vec<u8>, hash: &mut Hash) {
+    hash.put(b"stage", &[]);
+    stage.what.for_each_word(job, scope, scratch, &mut |word| hash.put(b"word", word));
+    let mut text = |label: &[u8], template: &Template, hash: &mut Hash| {
+        scratch.clear();
+        template.render(scope, scratch);
+        hash.put(label, scratch);
+    };
+    for (name, value) in &stage.env {
+        hash.put(b"variable", name.as_bytes());
+        text(b"value", value, hash);
+    }
+    if let Some(cwd) = &stage.cwd {
+        text(b"cwd", cwd, hash);
+    }
+    use std::os::unix::ffi::OsStrExt;
+    hash.put(b"base", stage.base.as_os_str().as_bytes());
+    match &stage.stdin {
+        Stdin::Text(fed) => text(b"text", fed, hash),
+        Stdin::File(path) => text(b"file", path, hash),
+        Stdin::Item => {
+            scope.items.iter().flat_map(|item| &item.columns).for_each(|column| hash.put(b"fed", column));
+        }
+        Stdin::Dialogue(dialogue) => {
+            for step in &dialogue.steps {
+                hash.put(b"expect", step.expect.as_str().as_bytes());
+                text(b"send", &step.send, hash);
+            }
+        }
+        Stdin::Null | Stdin::Open | Stdin::Inherit | Stdin::Pipe | Stdin::Queue { .. } => {}
+    }
+}
+
+/// Numbers of tasks and slots are left as they are written.
+fn unnumber(stage: &mut Stage) {
+    match &mut stage.what {
+        What::Command { words, .. } => words.iter_mut().for_each(|Word(word)| word.unnumber()),
+        What::Script { text, .. } => text.0.unnumber(),
+    }
+    stage.env.iter_mut().for_each(|(_, value)| value.unnumber());
+    stage.cwd.iter_mut().for_each(Template::unnumber);
+    if let Stdin::Text(text) | Stdin::File(text) = &mut stage.stdin {
+        text.unnumber();
+    }
+}
+
+/// A hash of labelled values, none of which can be taken for another.
+struct Hash(Sha256);
+
+impl Hash {
+    fn put(&mut self, label: &[u8], value: &[u8]) {
+        self.0.update((label.len() as u64).to_le_bytes());
+        self.0.update(label);
+        self.0.update((value.len() as u64).to_le_bytes());
+        self.0.update(value);
+    }
+
+    fn key(self) -> Key {
+        let all = self.0.finalize();
+        let mut half = [0; 16];
+        half.copy_from_slice(&all[..16]);
+        Key(u128::from_be_bytes(half))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jobfile;
+    use crate::plan::build::{BuildOptions, build};
+
+    fn job_at(base: &str, keys: &str) -> Job {
+        let text = format!("[jobs.j]\neach = [\"a\"]\n{keys}\n");
+        let how = BuildOptions { base: base.into(), cpus: 2, ..BuildOptions::default() };
+        build(&jobfile::parse("x", text.as_bytes()).unwrap(), &how).unwrap().jobs.remove(0)
+    }
+
+    fn key_of(job: &Job, item: &str) -> Key {
+        let item = Item { columns: vec![item.as_bytes().to_vec()] };
+        Identity::new(job).key(&[item], &[])
+    }
+
+    fn key(command: &str, item: &str) -> Key {
+        key_of(&job_at("/base", &format!("command = '{command}'")), item)
+    }
+
+    #[test]
+    fn what_a_task_does_is_what_it_is() {
+        assert_eq!(key("echo {}", "a"), key("echo {}", "a"));
+        assert_eq!(key("echo", "a"), key("echo {}", "a"), "appended or put in: the same arguments");
+        assert_ne!(key("echo {}", "a"), key("echo {}", "b"));
+        assert_ne!(key("echo {}", "a"), key("echo x{}", "a"));
+        assert_ne!(key("echo {} a b", ""), key("echo {} a", "b"), "words are words");
+    }
+
+    #[test]
+    fn where_it_stands_among_others_is_not() {
+        let numbered = job_at("/base", "command = 'echo {#} {%} {}'\nenv.N = '{#}'");
+        let key = key_of(&numbered, "a");
+        assert_eq!(key, key_of(&numbered, "a"));
+        assert_ne!(key, key_of(&numbered, "b"));
+        for other in ["echo 1 1 {}", "echo {%} {#} {}", "echo {#} {}"] {
+            assert_ne!(key, self::key(other, "a"), "{other}");
+        }
+    }
+
+    #[test]
+    fn directory_environment_stdin_and_the_jobs_name_count() {
+        let keys = [
+            "",
+            "cwd = '/x'",
+            "env.A = '1'",
+            "env.A = '2'",
+            "stdin.text = 'in'",
+            "stdin.file = 'in'",
+            "stdin = 'item'",
+        ];
+        let of = |more: &str| key_of(&job_at("/base", &format!("command = 'cat {{}}'\n{more}")), "a");
+        let mut all: Vec<Key> = keys.iter().map(|more| of(more)).collect();
+        all.push(key_of(&job_at("/elsewhere", "command = 'cat {}'"), "a"));
+        all.push(key_of(&Job { name: "k".into(), ..job_at("/base", "command = 'cat {}'") }, "a"));
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), keys.len() + 2);
+    }
+
+    #[test]
+    fn in_a_batch_the_item_is_known() {
+        let of = |most| Job { batch: Batch::UpTo(most), ..job_at("/base", "command = 'echo {2}'") };
+        assert_ne!(key_of(&of(2), "a"), key_of(&of(2), "b"), "although neither is put in");
+        assert_eq!(key_of(&of(2), "a"), key_of(&of(3), "a"), "however many go together");
+    }
+}

@@ -1,0 +1,86 @@
+//! Tasks over several runs: those that need not run are passed over, and those that end are told to the logs.
+
+use super::Run;
+use super::active::{Active, Work};
+use super::ledger::{Ledger, Told};
+use crate::event::{Known, Outcome, RunEvent};
+use crate::flow::output::Op;
+use crate::plan::{Item, Logs};
+use crate::sched::TaskId;
+
+impl Run {
+    /// Opens the plan's logs; returns what people should know.
+    pub(super) fn open_logs(&mut self) -> Result<Vec<String>, String> {
+        if self.plan.logs == Logs::default() {
+            return Ok(Vec::new());
+        }
+        let (ledger, warnings) =
+            Ledger::open(&self.plan, &self.run_id, self.options.dry_run, &mut self.sinks)?;
+        self.ledger = Some(ledger);
+        Ok(warnings)
+    }
+
+    /// What the journal knows the task of these items by.
+    pub(super) fn know(&mut self, job: usize, items: &[Item], names: &[String]) -> Vec<Known> {
+        self.ledger.as_mut().map_or_else(Vec::new, |ledger| ledger.know(job, items, names))
+    }
+
+    /// Whether it ended ok in an earlier run, and is not run again.
+    pub(super) fn is_done(&self, job: usize, known: &[Known]) -> bool {
+        self.ledger.as_ref().is_some_and(|ledger| ledger.is_done(job, known))
+    }
+
+    /// Instead of a task: it counts as ok. `seq`: its number, if that of another job's task is its own. Says whether
+    /// the job still wants items.
+    pub(super) fn pass_over(&mut self, work: Work, seq: Option<u64>) -> bool {
+        let number = match seq {
+            Some(seq) => self.supervisor.known_item_as(work.job, seq),
+            None => self.supervisor.known_item(work.job),
+        };
+        let Some(seq) = number else { return false };
+        if self.plan.jobs[work.job].keep_order {
+            self.outputs.ended((work.job, seq), Vec::new());
+        }
+        let work = Work { seq, ..work };
+        self.pass_on(&work, &Outcome::Ok);
+        self.sources.give_back(work.items);
+        true
+    }
+
+    /// Says how many were passed over.
+    pub(super) fn tell_passed(&mut self, job: usize, count: u64) {
+        if count > 0 {
+            self.tell(&RunEvent::TasksBefore { job, count });
+        }
+    }
+
+    /// What the logs are told of an ended task.
+    pub(super) fn lines_of(
+        &self,
+        task: TaskId,
+        work: &Work,
+        active: Option<&Active>,
+        outcome: &Outcome,
+        attempts: u32,
+    ) -> Vec<Op> {
+        let Some(ledger) = &self.ledger else { return Vec::new() };
+        let with_worker = self.plan.jobs[work.job].worker.is_some();
+        let given = self.workers.given(task).filter(|_| with_worker);
+        let worker = given.and_then(|given| self.local.get(given.worker));
+        let started = match (active, given) {
+            (Some(active), _) => active.started,
+            (None, Some(given)) => given.at,
+            (None, None) => self.now,
+        };
+        let told = Told {
+            work,
+            outcome,
+            attempts: attempts.max(1),
+            slot: active.or(worker).map_or(0, |active| active.slot),
+            started,
+            elapsed: self.now.saturating_sub(started),
+            received: active.map_or(0, |active| active.received),
+        };
+        ledger.lines(&told)
+    }
+}
