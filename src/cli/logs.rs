@@ -45,12 +45,7 @@ impl JournalArgs {
 
     /// Absolute.
     pub fn path(&self) -> Result<Option<PathBuf>, Instead> {
-        match &self.journal {
-            Some(path) if path == Path::new("") => {
-                Err(Instead::fail("`--journal` names no file; write `--journal FILE`"))
-            }
-            path => path.as_deref().map(absolute).transpose(),
-        }
+        self.journal.as_deref().map(absolute).transpose()
     }
 
     /// Says what makes no sense without a journal.

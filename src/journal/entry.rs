@@ -112,7 +112,7 @@ fn confirm(line: &[u8]) -> Result<(), Damage> {
     if digits == hex(sum(body)) { Ok(()) } else { Err(Damage::Sum) }
 }
 
-fn sum(bytes: &[u8]) -> u64 {
+pub(super) fn sum(bytes: &[u8]) -> u64 {
     let mut digest = crc64fast::Digest::new();
     digest.write(bytes);
     digest.sum64()

@@ -24,13 +24,14 @@
 //!
 //! Where several lines know the same task, the last one counts. A line without its newline is not there.
 //!
-//! - [`entry`] is one line; [`scan`] finds the lines of a file;
+//! - [`entry`] is one line; [`scan`] finds the lines of a file, [`found`] which of them count;
 //! - [`past`] keeps, of each task, how it ended last;
 //! - [`file`](mod@file) opens, locks, repairs and appends;
 //! - [`joblog`] writes the same in GNU parallel's format.
 
 pub mod entry;
 pub mod file;
+pub mod found;
 pub mod joblog;
 pub mod past;
 pub mod scan;
@@ -38,3 +39,6 @@ pub mod scan;
 pub use entry::{Damage, Entry};
 pub use file::{Journal, open, read};
 pub use past::Past;
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, Read};
 
 /// No journal has a longer line; another file may, and is not to fill the memory.
-const LONGEST: u64 = 256 << 20;
+const LONGEST: u64 = 64 << 20;
 
 /// What there was beside lines.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -138,6 +138,12 @@ pub fn plan(args: ExecArgs) -> Result<Plan, ExecError> {
 }
 
 fn check(args: &ExecArgs) -> Result<(), ExecError> {
+    if args.pipe.is_some() && args.logs.journal.is_some() {
+        return error(
+            "`--journal` can't tell the blocks of `--pipe` apart",
+            "leave out one of them; `--joblog` takes blocks",
+        );
+    }
     perl::check(args)?;
     if let Some(pipe) = &args.pipe {
         return pipe::check(args, pipe);

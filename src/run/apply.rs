@@ -96,12 +96,12 @@ impl Run {
         let (mut last, mut passed) = (None, 0);
         let mut left = self.wanted[job];
         let pulled = loop {
-            let (items, names, block) = match self.sources.next(job, &mut self.local.queues) {
-                Pulled::Items(items, names) => (items, names, None),
-                Pulled::Block(block) => (Vec::new(), Arc::default(), Some(block)),
+            let (queues, ledger) = (&mut self.local.queues, self.ledger.as_mut());
+            let (items, names, block, known) = match self.sources.next(job, queues, ledger) {
+                Pulled::Items(items, names, known) => (items, names, None, known),
+                Pulled::Block(block) => (Vec::new(), Arc::default(), Some(block), Vec::new()),
                 other => break other,
             };
-            let known = self.know(job, &items, &names);
             if self.is_done(job, &known) {
                 let work = Work { job, seq: 0, items, names, block, known };
                 if !self.pass_over(work, None) {
@@ -123,6 +123,7 @@ impl Run {
                 break Pulled::Wait;
             }
         };
+        let passed = passed + self.sources.passed(job);
         self.tell_passed(job, passed);
         if let Some(task) = last {
             self.events.push_back(Event::Item);

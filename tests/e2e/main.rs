@@ -19,6 +19,8 @@ mod hooks;
 mod hostile;
 mod idioms;
 mod jobfiles;
+mod journal;
+mod journal_kills;
 mod output;
 mod pipelines;
 mod pty;
