@@ -1,8 +1,15 @@
 use super::*;
+use crate::jobfile::parse_config;
+use crate::plan::exec::Tag;
 
 fn typed(line: &str) -> ExecArgs {
     let words = line.split_whitespace().map(|word| if word == "EMPTY" { "" } else { word });
-    meaning(&Exec::try_parse_from(std::iter::once("prun exec").chain(words)).unwrap()).unwrap()
+    below("", &Exec::try_parse_from(std::iter::once("prun exec").chain(words)).unwrap())
+}
+
+/// What was typed, over a configuration.
+fn below(config: &str, asked: &Exec) -> ExecArgs {
+    meaning(asked, &parse_config("config.toml", config.as_bytes()).unwrap()).unwrap()
 }
 
 fn command(line: &str) -> String {
@@ -83,5 +90,5 @@ fn a_file_of_items_that_can_not_be_read_is_told_first() {
 fn any_bytes_are_an_argument() {
     let words = [OsString::from("exec"), OsString::from_vec(b"\xff".to_vec())];
     let asked = Exec::try_parse_from(words).unwrap();
-    assert_eq!(meaning(&asked).unwrap().command, [b"\xff"]);
+    assert_eq!(below("", &asked).command, [b"\xff"]);
 }

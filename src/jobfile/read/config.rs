@@ -83,6 +83,9 @@ pub(super) fn run_over(upper: Run, lower: Run) -> Run {
         keep_order: upper.keep_order.or(lower.keep_order),
         tag: upper.tag.or(lower.tag),
         grace: upper.grace.or(lower.grace),
+        rate: upper.rate.or(lower.rate),
+        load: upper.load.or(lower.load),
+        memory_free: upper.memory_free.or(lower.memory_free),
         journal: upper.journal.or(lower.journal),
         resume: upper.resume.or(lower.resume),
     }
