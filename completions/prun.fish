@@ -62,6 +62,7 @@ complete -c prun -n "__fish_prun_needs_command" -s h -l help -d 'Print help (see
 complete -c prun -n "__fish_prun_needs_command" -s V -l version -d 'Print version'
 complete -c prun -n "__fish_prun_needs_command" -a "run" -d 'Run a job file, or these jobs of it and what they need'
 complete -c prun -n "__fish_prun_needs_command" -a "exec" -d 'Run COMMAND for each item: a line of stdin or of FILE, or a word after `:::`'
+complete -c prun -n "__fish_prun_needs_command" -a "report" -d 'Tell what a journal says: what ended how, how long it took, what failed'
 complete -c prun -n "__fish_prun_needs_command" -a "completions" -d 'Print completions for a shell'
 complete -c prun -n "__fish_prun_using_subcommand run" -s j -l jobs -d 'Run N tasks at once [default: CPUs]' -r
 complete -c prun -n "__fish_prun_using_subcommand run" -l output -d 'Print a task\'s output in one piece (group), by whole lines (line) or untouched (raw)' -r -f -a "group\t''
@@ -164,4 +165,8 @@ complete -c prun -n "__fish_prun_using_subcommand exec" -l pipe -d 'Cut stdin (o
 complete -c prun -n "__fish_prun_using_subcommand exec" -l round-robin -d 'Give the blocks to tasks that live on, each to the one that has least to read'
 complete -c prun -n "__fish_prun_using_subcommand exec" -s c -l script -d 'COMMAND is a script for the shell'
 complete -c prun -n "__fish_prun_using_subcommand exec" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c prun -n "__fish_prun_using_subcommand report" -l format -d 'Write it for other programs: joblog, junit or trace' -r -f -a "joblog\t''
+junit\t''
+trace\t''"
+complete -c prun -n "__fish_prun_using_subcommand report" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c prun -n "__fish_prun_using_subcommand completions" -s h -l help -d 'Print help'

@@ -9,6 +9,8 @@ use std::process::{Command, Output};
 use prun::jobfile;
 use prun::plan::build::{BuildOptions, build};
 
+const PAGES: [&str; 4] = ["man/prun.1", "man/prun-exec.1", "man/prun-report.1", "man/prun.toml.5"];
+
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
@@ -43,7 +45,7 @@ fn what_is_checked_in_is_up_to_date() {
 
 #[test]
 fn mandoc_has_nothing_to_say_about_the_manual() {
-    for page in ["man/prun.1", "man/prun-exec.1", "man/prun.toml.5"] {
+    for page in PAGES {
         let output = tool("mandoc", &["-T", "lint", "-W", "style"], &root().join(page));
         assert!(output.status.success() && said(&output).is_empty(), "{page}:\n{}", said(&output));
     }
@@ -51,7 +53,7 @@ fn mandoc_has_nothing_to_say_about_the_manual() {
 
 #[test]
 fn the_manual_can_be_read_in_80_columns() {
-    for page in ["man/prun.1", "man/prun-exec.1", "man/prun.toml.5"] {
+    for page in PAGES {
         let output = tool("mandoc", &["-T", "ascii", "-O", "width=78"], &root().join(page));
         let text = String::from_utf8_lossy(&output.stdout);
         assert!(text.contains("D\u{8}DE\u{8}ES\u{8}SC\u{8}CR"), "no description in {page}:\n{text}");

@@ -7,6 +7,7 @@ use clap_mangen::Man;
 
 use super::completions;
 use super::exec::Exec;
+use super::report::Report;
 use super::run::Run;
 use crate::jobfile::keys::{self, Key};
 
@@ -24,6 +25,10 @@ pub fn files() -> Vec<(&'static str, String)> {
         (
             "man/prun-exec.1",
             command_page("PRUN-EXEC", Exec::command(), include_str!("../../man/parts/prun-exec.1")),
+        ),
+        (
+            "man/prun-report.1",
+            command_page("PRUN-REPORT", Report::command(), include_str!("../../man/parts/prun-report.1")),
         ),
         ("man/prun.toml.5", job_file_page(include_str!("../../man/parts/prun.toml.5"))),
         ("completions/prun.bash", shell(Shell::Bash)),
