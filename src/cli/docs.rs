@@ -9,6 +9,7 @@ use super::completions;
 use super::exec::Exec;
 use super::report::Report;
 use super::run::Run;
+use super::theirs::{Flag, PARALLEL, XARGS};
 use crate::jobfile::keys::{self, Key};
 
 /// When the prose was last changed, as manual pages say it.
@@ -30,6 +31,7 @@ pub fn files() -> Vec<(&'static str, String)> {
             "man/prun-report.1",
             command_page("PRUN-REPORT", Report::command(), include_str!("../../man/parts/prun-report.1")),
         ),
+        ("man/prun-migrating.7", migrating_page(include_str!("../../man/parts/prun-migrating.7"))),
         ("man/prun.toml.5", job_file_page(include_str!("../../man/parts/prun.toml.5"))),
         ("completions/prun.bash", shell(Shell::Bash)),
         ("completions/prun.fish", shell(Shell::Fish)),
@@ -84,6 +86,16 @@ fn job_file_page(prose: &str) -> String {
     title("PRUN.TOML", 5) + &fold(&page)
 }
 
+/// The page for people who know other tools, with the tables of their options.
+fn migrating_page(prose: &str) -> String {
+    let list = |flags: &[Flag]| -> String {
+        let entry = |flag: &Flag| format!(".TP 26n\n{}\n{}\n", roff(&flag.head()), roff(&flag.text()));
+        flags.iter().map(entry).collect()
+    };
+    let page = prose.replace(".\\\" FLAGS XARGS\n", &list(XARGS));
+    title("PRUN-MIGRATING", 7) + &fold(&page.replace(".\\\" FLAGS PARALLEL\n", &list(PARALLEL)))
+}
+
 /// One key: name and form as the head, then what it does, then its default.
 fn key(key: &Key) -> String {
     let default = match key.default {
@@ -96,7 +108,7 @@ fn key(key: &Key) -> String {
 /// Plain text with `backquotes` around code, as roff.
 fn roff(text: &str) -> String {
     let text = text.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq").replace('"', "\\(dq");
-    let text = text.replace('…', "...");
+    let text = text.replace('…', "...").replace('^', "\\(ha").replace('~', "\\(ti");
     let text = bold_code(&text);
     if text.starts_with(['.', '\'']) { format!("\\&{text}") } else { text }
 }

@@ -23,6 +23,7 @@ pub mod logs;
 pub mod report;
 pub mod run;
 pub mod show;
+pub mod theirs;
 pub mod usage;
 
 /// prun itself failed, as timeout(1) and env(1) say it.
@@ -162,7 +163,7 @@ mod tests {
             ("exec --nonsense", "prun: unknown option `--nonsense`; `prun exec --help` lists all options\n"),
             (
                 "exec -i echo",
-                "prun: `-i` is not an option of prun: use `-I{}`, or just `{}`, which is the placeholder by default\n",
+                "prun: `-i` is not an option of prun: use `-I STR`; `{}` is the placeholder without it; with it all others are off\n",
             ),
             ("exec --shuf echo", "prun: `--shuf` is not an option of prun: put `shuf` before prun\n"),
             (
@@ -188,8 +189,8 @@ mod tests {
                 "prun: `tcsh`: expected `bash`, `elvish`, `fish`, `powershell` or `zsh`; did you mean `zsh`?\n",
             ),
             (
-                "exec --joblog x true",
-                "prun: `--joblog` is not an option of prun: the report names what failed; `-vv` tells how each task ends\n",
+                "exec --tmux true",
+                "prun: `--tmux` is not an option of prun: `--lb --tag` shows what all tasks write\n",
             ),
             (
                 "exec --once=3 true",

@@ -2,36 +2,18 @@
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
+use super::theirs;
+
 /// Options of xargs, GNU parallel and make that hands know and that mean something else here, or nothing.
 const RESERVED: &[(&str, &str)] = &[
-    ("-e", "an end-of-file string has no counterpart: end the items before it"),
-    ("-E", "an end-of-file string has no counterpart: end the items before it"),
-    ("-i", "use `-I{}`, or just `{}`, which is the placeholder by default"),
-    ("-l", "use `-n N` for items to one task"),
-    ("-m", "use `-X` for as many items as fit"),
-    ("-p", "there is no asking before each command: `--dry-run` prints them"),
-    ("-s", "use `-n N` to limit a command line, or `-X` for as many items as fit"),
-    ("-x", "a command line that is too long always fails"),
-    ("-S", "prun runs on this machine only"),
-    ("--sshlogin", "prun runs on this machine only"),
-    ("--shuf", "put `shuf` before prun"),
-    ("--nice", "put `nice` before the command"),
     ("--results", "`--stdout {#}.out --stderr {#}.err` writes files for each task"),
-    ("--joblog", "the report names what failed; `-vv` tells how each task ends"),
-    ("--resume", "the report names what failed, and how to run just that again"),
-    ("--resume-failed", "the report names what failed, and how to run just that again"),
     ("--colsep", "columns are for job files: `each.csv`, with `separator`"),
     ("--csv", "columns are for job files: `each.csv`"),
     ("--header", "named columns are for job files: `each.csv`"),
     ("--link", "items in step are rows of a job file: `each = [[\"a\", 1], [\"b\", 2]]`"),
     ("--xapply", "items in step are rows of a job file: `each = [[\"a\", 1], [\"b\", 2]]`"),
     ("--words", "items are lines: put `tr -s '[:blank:]' '\\n'` before prun"),
-    ("--delay", "starts are not spread over time; `-j` says how many tasks run at once"),
-    ("--load", "the load is not looked at; `-j` says how many tasks run at once"),
-    ("--memfree", "free memory is not looked at; `-j` says how many tasks run at once"),
-    ("--max-procs", "use `-j N`"),
     ("--max-lines", "use `-n N` for lines to one task"),
-    ("--interactive", "there is no asking before each command: `--dry-run` prints them"),
 ];
 
 /// What was wrong, to what, why, what to do; without `prun: `.
@@ -82,6 +64,9 @@ fn given(option: &str, value: &str) -> String {
 
 fn unknown(option: &str, near: Option<&str>, help: &str) -> String {
     if let Some((_, instead)) = RESERVED.iter().find(|(name, _)| *name == option) {
+        return format!("`{option}` is not an option of prun: {instead}");
+    }
+    if let Some(instead) = theirs::advice(option) {
         return format!("`{option}` is not an option of prun: {instead}");
     }
     if !option.starts_with('-') {

@@ -17,6 +17,7 @@ use super::{
 use crate::jobfile::values::{Halt, Outcomes, OutputMode, RetryDelay, StartMode, StatusMode, Timeout};
 
 pub mod escapes;
+mod perl;
 mod pipe;
 mod worker;
 
@@ -143,6 +144,7 @@ fn check(args: &ExecArgs) -> Result<(), ExecError> {
             "leave out one of them; `--joblog` takes blocks",
         );
     }
+    perl::check(args)?;
     if let Some(pipe) = &args.pipe {
         return pipe::check(args, pipe);
     }

@@ -7,10 +7,12 @@ use std::sync::Arc;
 
 use super::block::Block;
 use super::blocks::{self, Blocks};
+use super::ledger::Ledger;
 use super::paths::Paths;
 use super::queues::Queues;
 use super::stream::{Form, Next, Stream};
 use super::token::Token;
+use crate::event::Known;
 use crate::flow::queue::Taken;
 use crate::flow::records::Splitter;
 use crate::flow::table::Table;
@@ -22,8 +24,8 @@ use crate::plan::{Batch, Input, Item, Items, Job, Plan, QueueId, What};
 
 /// The answer to a pull.
 pub enum Pulled {
-    /// What one task works on, and the names of its columns.
-    Items(Vec<Item>, Arc<[String]>),
+    /// What one task works on, the names of its columns, and what the journal knows it by.
+    Items(Vec<Item>, Arc<[String]>, Vec<Known>),
     /// What one task reads.
     Block(Block),
     /// Nothing is there now; see [`Sources::watch`].
@@ -64,7 +66,7 @@ impl Sources {
     }
 
     /// What the next task of the job works on.
-    pub fn next(&mut self, job: usize, queues: &mut Queues) -> Pulled {
+    pub fn next(&mut self, job: usize, queues: &mut Queues, ledger: Option<&mut Ledger>) -> Pulled {
         if self.sources[job].is_none() {
             match Source::open(&self.plan, job, self.room) {
                 Ok(source) => self.sources[job] = Some(source),
@@ -81,11 +83,13 @@ impl Sources {
         {
             source.asked = false;
             if source.refill(&mut items[0].columns[0]) {
-                return Pulled::Items(items, Arc::clone(&source.names));
+                let names = Arc::clone(&source.names);
+                let known = ledger.map(|ledger| ledger.know(job, &items, &names)).unwrap_or_default();
+                return Pulled::Items(items, names, known);
             }
             self.spare.push(items);
         }
-        let pulled = source.next(batch, queues);
+        let pulled = source.next(job, batch, queues, ledger);
         source.asked = matches!(pulled, Pulled::Wait);
         pulled
     }
@@ -135,6 +139,11 @@ impl Sources {
         }
     }
 
+    /// How many items were left out of batches since the last call, because the journal knows them.
+    pub fn passed(&mut self, job: usize) -> u64 {
+        self.sources[job].as_mut().map_or(0, |source| std::mem::take(&mut source.passed))
+    }
+
     /// Asks the poller to tell when items can be read.
     pub fn watch(&mut self, job: usize, poller: &Poller) -> nix::Result<()> {
         if let Some(source) = &mut self.sources[job]
@@ -168,10 +177,13 @@ impl Sources {
 struct Source {
     kind: Kind,
     names: Arc<[String]>,
-    /// Items of a batch that is not full yet.
+    /// Items of a batch that is not full yet, and what the journal knows them by.
     batch: Vec<Item>,
+    known: Vec<Known>,
     /// The item that did not fit into the last batch.
-    left_over: Option<Item>,
+    left_over: Option<(Item, Vec<Known>)>,
+    /// Items that need not be in any batch, because the journal knows them.
+    passed: u64,
     /// It was found that it can't be read on.
     failed: Option<String>,
     fit: Option<Fit>,
@@ -230,8 +242,18 @@ impl Source {
             Fit { fitter: Fitter::new(&what, &job.name, fixed, room), what }
         });
         let names = items::column_names(&job.items).into();
-        let (batch, left_over) = (Vec::new(), None);
-        Ok(Source { kind, names, batch, left_over, failed: None, fit, watched: false, asked: false })
+        Ok(Source {
+            kind,
+            names,
+            batch: Vec::new(),
+            known: Vec::new(),
+            left_over: None,
+            passed: 0,
+            failed: None,
+            fit,
+            watched: false,
+            asked: false,
+        })
     }
 
     /// What more items can be read from.
@@ -243,34 +265,52 @@ impl Source {
         }
     }
 
-    fn next(&mut self, batch: Batch, queues: &mut Queues) -> Pulled {
+    fn next(
+        &mut self,
+        job: usize,
+        batch: Batch,
+        queues: &mut Queues,
+        mut ledger: Option<&mut Ledger>,
+    ) -> Pulled {
         if let Kind::Blocks(blocks) = &mut self.kind {
             return blocks.pull();
         }
         loop {
             let next = match self.left_over.take() {
-                Some(item) => Ok(Next::Item(Some(item))),
-                None => self.one(queues),
+                Some((item, known)) => Ok((Next::Item(Some(item)), known)),
+                None => self.one(queues).map(|next| {
+                    let known = self.know(job, &next, ledger.as_deref_mut());
+                    (next, known)
+                }),
             };
             match next {
-                Ok(Next::Item(None)) => return Pulled::Items(Vec::new(), Arc::clone(&self.names)),
-                Ok(Next::Item(Some(item))) => {
+                Ok((Next::Item(None), known)) => {
+                    return Pulled::Items(Vec::new(), Arc::clone(&self.names), known);
+                }
+                Ok((Next::Item(Some(_)), known))
+                    if batch != Batch::One
+                        && ledger.as_ref().is_some_and(|ledger| ledger.is_done(job, &known)) =>
+                {
+                    self.passed += 1;
+                }
+                Ok((Next::Item(Some(item)), known)) => {
                     if let Some(Fit { fitter, what }) = &mut self.fit
                         && !fitter.take(what, &self.names, &item)
                     {
-                        self.left_over = Some(item);
+                        self.left_over = Some((item, known));
                         return self.full();
                     }
                     self.batch.push(item);
+                    self.known.extend(known);
                     match batch {
                         Batch::One => return self.full(),
                         Batch::UpTo(most) if self.batch.len() >= most => return self.full(),
                         Batch::UpTo(_) | Batch::Fit => {}
                     }
                 }
-                Ok(Next::Wait) => return Pulled::Wait,
-                Ok(Next::End) if self.batch.is_empty() => return Pulled::End,
-                Ok(Next::End) => return self.full(),
+                Ok((Next::Wait, _)) => return Pulled::Wait,
+                Ok((Next::End, _)) if self.batch.is_empty() => return Pulled::End,
+                Ok((Next::End, _)) => return self.full(),
                 Err(why) => return Pulled::Failed(why),
             }
         }
@@ -288,7 +328,15 @@ impl Source {
         if let Some(fit) = &mut self.fit {
             fit.fitter.clear();
         }
-        Pulled::Items(std::mem::take(&mut self.batch), Arc::clone(&self.names))
+        let known = std::mem::take(&mut self.known);
+        Pulled::Items(std::mem::take(&mut self.batch), Arc::clone(&self.names), known)
+    }
+
+    fn know(&self, job: usize, next: &Next, ledger: Option<&mut Ledger>) -> Vec<Known> {
+        match (next, ledger) {
+            (Next::Item(item), Some(ledger)) => ledger.know(job, item.as_slice(), &self.names),
+            _ => Vec::new(),
+        }
     }
 
     fn one(&mut self, queues: &mut Queues) -> Result<Next, String> {

@@ -246,6 +246,15 @@ fn wrong_flags_say_what_to_do() {
 }
 
 #[test]
+fn perl_is_refused_before_anything_runs() {
+    let space = Space::new();
+    space.exec("echo {} '{= s/a/b/ =}' ::: a").run().code(125).stdout("").stderr_has("Perl");
+    space.exec("-c 'echo x{=$_++=}' ::: a").run().code(125).stdout("").stderr_has("`-I STR`");
+    space.exec("-I@ echo '{= @ =}' ::: a").run().ok().stdout("{= a =}\n");
+    space.exec("echo '{{= x =}}' '{=' '{a==}' ::: a").run().ok().stdout("{{= x =}} {= {a==} a\n");
+}
+
+#[test]
 fn a_nul_in_an_argument_is_an_error_of_that_task() {
     let space = Space::new();
     let ended = space.exec("-k -d, -- echo {}").stdin(b"a,b\0c,d\n".to_vec()).run();

@@ -17,6 +17,7 @@ mod files;
 mod halt;
 mod hooks;
 mod hostile;
+mod idioms;
 mod jobfiles;
 mod journal;
 mod journal_kills;

@@ -1,0 +1,120 @@
+//! The flags of xargs and GNU parallel, and what prun has for them: for people who type them, and for
+//! prun-migrating(7), which shows these tables as they are.
+
+mod parallel;
+mod xargs;
+
+pub use parallel::PARALLEL;
+pub use xargs::XARGS;
+
+/// One flag of another tool, with all its spellings.
+pub struct Flag {
+    /// As its own manual has it: `-n N, --max-args=N`.
+    pub theirs: &'static str,
+    /// prun's, with backquotes; empty if there is none.
+    pub ours: &'static str,
+    /// What differs; what to do where there is nothing; empty if nothing differs. No sentence: no capital at its
+    /// beginning, no full stop at its end.
+    pub word: &'static str,
+}
+
+const fn flag(theirs: &'static str, ours: &'static str, word: &'static str) -> Flag {
+    Flag { theirs, ours, word }
+}
+
+impl Flag {
+    /// `-n`, `--max-args`
+    pub fn spellings(&self) -> impl Iterator<Item = &'static str> {
+        self.theirs.split(", ").map(|spelling| &spelling[..end_of_name(spelling)])
+    }
+
+    /// What to do instead of typing it.
+    fn advice(&self) -> String {
+        match (self.ours, self.word) {
+            ("", word) => word.to_owned(),
+            (ours, "") => format!("use {ours}"),
+            (ours, word) => format!("use {ours}; {word}"),
+        }
+    }
+
+    /// As the manual shows it, with backquotes around names.
+    pub fn head(&self) -> String {
+        let marked = self.theirs.split(", ").map(|spelling| {
+            let (name, rest) = spelling.split_at(end_of_name(spelling));
+            format!("`{name}`{rest}")
+        });
+        marked.collect::<Vec<_>>().join(", ")
+    }
+
+    /// The text of the manual.
+    pub fn text(&self) -> String {
+        match (self.ours, self.word) {
+            ("", word) => format!("None: {word}."),
+            (ours, "") if self.spellings().any(|spelling| names(ours, spelling)) => "The same.".to_owned(),
+            (ours, "") => format!("{ours}."),
+            (ours, word) => format!("{ours}: {word}."),
+        }
+    }
+}
+
+/// Whether our option is spelt so.
+fn names(ours: &str, spelling: &str) -> bool {
+    let ours = ours.trim_matches('`');
+    &ours[..end_of_name(ours)] == spelling
+}
+
+fn end_of_name(spelling: &str) -> usize {
+    spelling.find([' ', '=', '[']).unwrap_or(spelling.len())
+}
+
+/// What to do instead of `option`, if another tool has it and prun does not.
+pub fn advice(option: &str) -> Option<String> {
+    let flags = XARGS.iter().chain(PARALLEL);
+    let mut known = flags.filter(|flag| flag.spellings().any(|spelling| spelling == option));
+    known.next().map(Flag::advice)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use clap::error::ErrorKind;
+
+    use super::*;
+    use crate::cli::exec::Exec;
+    use crate::cli::usage;
+
+    fn flags() -> impl Iterator<Item = &'static Flag> {
+        XARGS.iter().chain(PARALLEL)
+    }
+
+    /// What is said to an option that `prun exec` does not have.
+    fn refusal(option: &str) -> Option<String> {
+        let mistake = Exec::try_parse_from(["prun exec", option]).err()?;
+        let unknown = mistake.kind() == ErrorKind::UnknownArgument;
+        unknown.then(|| usage::explain(&mistake, "prun exec"))
+    }
+
+    #[test]
+    fn every_flag_is_known_or_refused_with_advice() {
+        for flag in flags() {
+            for option in flag.spellings().filter(|spelling| spelling.starts_with('-')) {
+                let said = refusal(option);
+                let own = format!("`{option}` is not an option of prun: ");
+                assert!(said.as_ref().is_none_or(|said| said.starts_with(&own)), "{option}: {said:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_word_is_no_sentence() {
+        for flag in flags() {
+            assert!(
+                !flag.word.ends_with('.') && !flag.word.starts_with(char::is_uppercase),
+                "{}",
+                flag.theirs
+            );
+            assert!(flag.head().len() < 70, "{} is more than a line of the manual", flag.theirs);
+            assert!(!(flag.word.is_empty() && flag.ours.is_empty()), "{}", flag.theirs);
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! xargs of the GNU findutils 4.9. What GNU parallel has taken over from it stands here alone.
+
+use super::{Flag, flag};
+
+pub const XARGS: &[Flag] = &[
+    flag("-0, --null", "`-0`", ""),
+    flag(
+        "-a FILE, --arg-file=FILE",
+        "`-a FILE`",
+        "may be given more than once; each file is a source, as after `::::`. The tasks' standard input is empty all \
+         the same",
+    ),
+    flag("-d C, --delimiter=C", "`-d C`", "with the same escapes; the default is a newline, see `--words`"),
+    flag(
+        "-E STR, -e[STR], --eof[=STR]",
+        "",
+        "there is no end-of-file string; end the items before prun: `sed '/^STR$/Q' | prun exec ...`",
+    ),
+    flag(
+        "-I STR, -i[STR], --replace[=STR]",
+        "`-I STR`",
+        "`{}` is the placeholder without it; with it all others are off",
+    ),
+    flag(
+        "-L N, -l[N], --max-lines[=N]",
+        "`-n N`",
+        "a line is one item, whatever it holds, also when it is empty or ends with a blank",
+    ),
+    flag(
+        "-n N, --max-args=N",
+        "`-n N`",
+        "the default is one item to one task. What xargs does without `-n`, as many items as fit, is `-X`",
+    ),
+    flag(
+        "-o, --open-tty",
+        "`--once`",
+        "gives one program the terminal; many at once can't share it. Of items there are none then: `prun exec --once \
+         vi $(...)`",
+    ),
+    flag(
+        "-P N, --max-procs=N",
+        "`-j N`",
+        "`-P N` is known, too. The default is a task for each CPU, not one alone; `-j1` is one after another. 0 is no \
+         limit",
+    ),
+    flag(
+        "-p, --interactive",
+        "`--dry-run`",
+        "nobody is asked before each command; look first, or keep what you want",
+    ),
+    flag(
+        "--process-slot-var=NAME",
+        "`--env NAME={%}`",
+        "`PRUN_SLOT` is always set. Slots count from 1, not from 0",
+    ),
+    flag("-r, --no-run-if-empty", "`-r`", "without items nothing ever runs; `-r` leaves out empty items"),
+    flag(
+        "-s N, --max-chars=N",
+        "`-n N`",
+        "the length of a command line is not limited but by the system; `-X` knows its limit",
+    ),
+    flag("--show-limits", "", "`-X` knows the limits of the system; `getconf ARG_MAX` tells them"),
+    flag("-t, --verbose", "`-v`", "`-t` is known, too"),
+    flag("-x, --exit", "", "a command line that is too long always fails, that task alone"),
+    flag("--help, -h", "`-h`", "the most used options on one screen; `--help` has all of them"),
+    flag("--version, -V", "`prun --version`", ""),
+];
