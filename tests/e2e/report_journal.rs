@@ -249,9 +249,7 @@ fn a_run_may_be_writing_it() {
     let mut first = meeting.guest();
     first.tell("exit=0");
     let mut second = meeting.guest();
-    while space.read("journal").is_empty() {
-        std::thread::yield_now();
-    }
+    space.has_lines("journal", 1);
     space
         .sh("prun report journal; cat journal | prun report /dev/stdin")
         .run()
