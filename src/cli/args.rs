@@ -9,9 +9,12 @@ use clap::{ArgAction, Args};
 
 use super::logs::JournalArgs;
 use crate::jobfile::values::{
-    Halt, HaltLimit, HaltOn, OutputMode, PoolSize, StatusMode, parse_duration, parse_halt, parse_output,
-    parse_pool, parse_status,
+    Halt, HaltLimit, HaltOn, OutputMode, StatusMode, parse_duration, parse_halt, parse_output, parse_status,
 };
+
+mod throttle;
+
+pub use throttle::{Jobs, Throttle};
 
 /// Each of these says how output is printed; the last one typed counts.
 const OUTPUTS: [&str; 4] = ["output", "ungroup", "line_buffer", "group"];
@@ -26,10 +29,14 @@ pub type MaybeHalt = Option<Halt>;
 pub struct Both {
     /// Run N tasks at once [default: CPUs]
     ///
-    /// N is a number, or `50%`, `+2` or `-2` of the CPUs that prun may use; 0 is no limit.
-    #[arg(short, long, alias = "pool", short_alias = 'P', value_name = "N")]
-    #[arg(allow_hyphen_values = true, value_parser = parse_pool)]
-    pub jobs: Option<PoolSize>,
+    /// N is a number, or `50%`, `+2` or `-2` of the CPUs that prun may use; 0 is no limit. Or it is the name of a
+    /// file that holds one of these, and is read again when it changes: with fewer, what runs goes on.
+    #[arg(short, long, aliases = ["pool", "max-procs"], short_alias = 'P', value_name = "N")]
+    #[arg(allow_hyphen_values = true, value_parser = throttle::jobs_parser())]
+    pub jobs: Option<Jobs>,
+
+    #[command(flatten)]
+    pub throttle: Throttle,
 
     /// Print output in the order of the items
     #[arg(short, long)]
@@ -64,8 +71,9 @@ pub struct Both {
     /// Stop the run early: never, or now or soon with a limit, such as now,fail=1 or soon,fail=20%
     ///
     /// `now` stops the tasks that run, `soon` lets them end and starts nothing new. The limit is `fail=N`,
-    /// `success=N` or `done=N`, or a percentage of the tasks that ended, counted from the third on.
-    #[arg(long, value_name = "WHEN", overrides_with_all = HALTS, value_parser = parse_halt)]
+    /// `success=N` or `done=N`; or, from the third task that ended on, a percentage of those that ended, with `done`
+    /// of all tasks, once their number is known. A task counts when it has ended, after its last attempt.
+    #[arg(long, value_name = "WHEN", allow_hyphen_values = true, overrides_with_all = HALTS, value_parser = parse_halt)]
     #[arg(help_heading = STOPPING, hide_short_help = true)]
     halt: Option<MaybeHalt>,
 
@@ -126,6 +134,7 @@ pub struct Both {
 
 /// Headings of `--help`.
 pub const OUTPUT: &str = "Output";
+pub const STARTING: &str = "Starting";
 pub const STOPPING: &str = "Stopping and status";
 
 /// `--progress`.

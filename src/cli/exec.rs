@@ -4,24 +4,23 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use clap::Parser;
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
 
 use crate::jobfile::values::{
-    Outcomes, OutputMode, RetryDelay, StartMode, parse_duration, parse_outcomes, parse_retry_delay,
-    parse_signal,
+    Outcomes, OutputMode, RetryDelay, StartMode, parse_outcomes, parse_retry_rule, parse_signal,
+    parse_timeout,
 };
 
-use super::args::{self, Both, STOPPING};
+use super::args::{self, Both, Jobs, STOPPING};
 use super::logs::{JOURNAL, absolute};
 use super::run::run_plan;
 use super::{Instead, reason, show};
 use crate::os::limits;
 use crate::plan::exec::{ExecArgs, ExecError, Tag, parse_worker, plan, split_sources};
-use crate::plan::{Brakes, Joblog, Journal, Logs, Timeout, Worker};
+use crate::plan::{Joblog, Journal, Logs, Timeout, Worker};
 use crate::run::Verdict;
 use crate::ui::phrases::escape;
 
@@ -152,15 +151,20 @@ pub struct Exec {
     start: Option<StartMode>,
 
     /// Stop an attempt that takes longer: 30s, 1h30m
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
-    timeout: Option<Duration>,
+    ///
+    /// Or, from the third task that ended ok on, longer than so much of the median of what these took: `300%`.
+    #[arg(long, value_name = "DURATION", value_parser = parse_timeout)]
+    timeout: Option<Timeout>,
 
     /// Try again up to N times after a failure
     #[arg(long, value_name = "N")]
     retries: Option<u32>,
 
     /// Wait this long before each further attempt [default: 0]
-    #[arg(long, value_name = "DURATION", value_parser = parse_retry_delay)]
+    ///
+    /// A delay that grows has keys, joined by commas: `1s,factor=2,max=1m,jitter` is multiplied by 2 after each
+    /// attempt, up to a minute (these two hold unless they are given), and with `jitter` a random part is taken off.
+    #[arg(long, value_name = "DURATION", value_parser = parse_retry_rule)]
     #[arg(help_heading = ATTEMPTS, hide_short_help = true)]
     retry_delay: Option<RetryDelay>,
 
@@ -227,6 +231,9 @@ fn meaning(asked: &Exec) -> Result<ExecArgs, Instead> {
     let (command, sources) = split_sources(words).map_err(refused)?;
     asked.arg_file.iter().filter(|file| *file != "-").try_for_each(|file| check_arg_file(file))?;
     let base = std::env::current_dir();
+    let cpus = limits::cpus();
+    let (pool, pool_file) = both.jobs.as_ref().map(Jobs::size).transpose()?.unzip();
+    let pool_file = pool_file.flatten();
     Ok(ExecArgs {
         command,
         sources,
@@ -248,15 +255,15 @@ fn meaning(asked: &Exec) -> Result<ExecArgs, Instead> {
         stdout: bytes(&asked.stdout),
         stderr: bytes(&asked.stderr),
         start: asked.start.unwrap_or_default(),
-        timeout: asked.timeout.map(Timeout::After),
+        timeout: asked.timeout,
         retries: asked.retries,
         retry_delay: asked.retry_delay,
         retry_on: asked.retry_on.clone(),
         ok: asked.ok.clone(),
         stop_signal: asked.stop_signal,
-        brakes: Brakes::default(),
+        brakes: both.throttle.brakes(cpus, pool_file),
         logs: logs(asked)?,
-        pool: both.jobs.map_or_else(limits::cpus, |size| size.resolve(limits::cpus())),
+        pool: pool.map_or(cpus, |size| size.resolve(cpus)),
         halt: both.halt().flatten(),
         output: both.output().or_else(|| uses_terminal(asked).then_some(OutputMode::Raw)),
         keep_order: both.keep_order,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 
-use super::args::{Both, Tag};
+use super::args::{Both, Jobs, Tag};
 use super::{Instead, reason, show};
 use crate::jobfile::{self, JobFile, Mistakes, nearest};
 use crate::os::limits;
@@ -159,6 +159,7 @@ fn wrong(mistakes: &Mistakes, color: bool) -> Instead {
 /// What was typed, as the planner wants it.
 fn meaning(asked: &Run, name: &OsStr, jobs: Vec<String>) -> Result<BuildOptions, Instead> {
     let both = &asked.both;
+    let (pool, pool_file) = both.jobs.as_ref().map(Jobs::size).transpose()?.unzip();
     Ok(BuildOptions {
         file_name: name.to_string_lossy().into_owned(),
         base: folder(name)?,
@@ -167,7 +168,11 @@ fn meaning(asked: &Run, name: &OsStr, jobs: Vec<String>) -> Result<BuildOptions,
         args: asked.args.iter().cloned().map(OsString::into_vec).collect(),
         jobs,
         run: RunOverrides {
-            pool: both.jobs,
+            pool,
+            pool_file: pool_file.flatten(),
+            rate: both.throttle.rate(),
+            load: both.throttle.load,
+            memory_free: both.throttle.memory_free,
             halt: both.halt(),
             output: both.output(),
             keep_order: both.keep_order.then_some(true),

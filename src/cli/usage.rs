@@ -13,10 +13,6 @@ const RESERVED: &[(&str, &str)] = &[
     ("--link", "items in step are rows of a job file: `each = [[\"a\", 1], [\"b\", 2]]`"),
     ("--xapply", "items in step are rows of a job file: `each = [[\"a\", 1], [\"b\", 2]]`"),
     ("--words", "items are lines: put `tr -s '[:blank:]' '\\n'` before prun"),
-    ("--delay", "starts are not spread over time; `-j` says how many tasks run at once"),
-    ("--load", "the load is not looked at; `-j` says how many tasks run at once"),
-    ("--memfree", "free memory is not looked at; `-j` says how many tasks run at once"),
-    ("--max-procs", "use `-j N`"),
     ("--max-lines", "use `-n N` for lines to one task"),
 ];
 

@@ -110,6 +110,10 @@ pub enum RunEvent {
         outcome: Outcome,
         delay: Duration,
     },
+    /// An attempt was stopped because memory is short; it counts for nothing, and another will follow.
+    PutBack {
+        task: TaskName,
+    },
     TaskEnded {
         task: TaskName,
         outcome: Outcome,

@@ -71,7 +71,8 @@ pub const RUN: &[Key] = &[
         "`\"never\"`",
         "When to stop the run before everything is done, in GNU parallel's grammar: `\"soon,fail=1\"` starts nothing \
          new after the first failure, `\"now,fail=1\"` also stops what runs; `success=N` and `done=N` count other \
-         ends, and `fail=20%` is a share of the tasks that ended, from the third on. With `\"never\"` independent \
+         ends, and `fail=20%` is a share of the tasks that ended, from the third on (`done=20%` of all tasks, once their \
+         number is known). What counts is how a task ended, after its last attempt. With `\"never\"` independent \
          work goes on after a failure, and only what depends on the failed job is skipped.",
     ),
     key(
@@ -101,6 +102,28 @@ pub const RUN: &[Key] = &[
         "duration",
         "`\"10s\"`",
         "How long a task that is being stopped may take to end by itself, from the stop signal to SIGKILL.",
+    ),
+    key(
+        "rate",
+        "string",
+        "none",
+        "How many attempts start per time, over all jobs: `\"10/s\"`, `\"100/m\"`, `\"5/h\"`, `\"1/2s\"`. They are evenly \
+         spread, without bursts, also after a pause. Retries count, and so do tasks that workers are given.",
+    ),
+    key(
+        "load",
+        "number or string",
+        "none",
+        "Nothing new starts unless the load average of the last minute is below this: a number, or `\"80%\"` of the \
+         CPUs. It is looked at once a second, while something could start.",
+    ),
+    key(
+        "memory_free",
+        "size",
+        "none",
+        "Nothing new starts while less memory is free than this. Below half of it the task that started last is \
+         stopped and put back, to be started again when there is more: that is no attempt. One task is left \
+         running, and workers, daemons and readers of a queue are.",
     ),
     key(
         "journal",
@@ -162,7 +185,7 @@ impl Table {
     pub fn planned(self) -> &'static [&'static str] {
         match self {
             Table::Top => &["locks", "values"],
-            Table::Run => &["load", "memory_free", "rate", "on_success", "on_failure", "on_exit", "backend"],
+            Table::Run => &["on_success", "on_failure", "on_exit", "backend"],
             Table::Defaults | Table::Job => &[
                 "batch",
                 "slots",
@@ -179,7 +202,6 @@ impl Table {
                 "on_exit",
                 "writes",
                 "reads",
-                "rate",
             ],
             Table::Each => &["command", "matrix", "zip"],
             Table::Stdin

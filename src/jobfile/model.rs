@@ -6,7 +6,9 @@ use std::time::Duration;
 use regex::bytes::Regex;
 
 use super::mistakes::Mistakes;
-use super::values::{Halt, Outcomes, OutputMode, PoolSize, Resume, RetryDelay, StartMode, Timeout};
+use super::values::{
+    Halt, Load, Outcomes, OutputMode, PoolSize, Rate, Resume, RetryDelay, StartMode, Timeout,
+};
 
 /// Bytes of the file.
 pub type Span = Range<usize>;
@@ -62,6 +64,10 @@ pub struct Run {
     pub keep_order: Option<bool>,
     pub tag: Option<Tag>,
     pub grace: Option<Duration>,
+    pub rate: Option<Rate>,
+    pub load: Option<Load>,
+    /// Bytes.
+    pub memory_free: Option<usize>,
     pub journal: Option<Text>,
     pub resume: Option<Spanned<Resume>>,
 }
@@ -165,6 +171,7 @@ pub struct Job {
     pub env: Vec<(String, Text)>,
     pub cwd: Option<Text>,
     pub timeout: Option<Timeout>,
+    pub rate: Option<Rate>,
     pub stop_signal: Option<i32>,
     pub grace: Option<Duration>,
     pub ok: Option<Outcomes>,

@@ -6,6 +6,12 @@ use nix::sys::signal::Signal;
 
 use super::near::{alternatives, near_word};
 
+mod brakes;
+mod delay;
+
+pub use brakes::{Load, Rate, parse_load, parse_rate};
+pub use delay::{parse_factor, parse_retry_delay, parse_retry_rule};
+
 /// How many tasks at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PoolSize {
@@ -54,7 +60,7 @@ pub enum HaltOn {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum HaltLimit {
     Count(u64),
-    /// Of the tasks that ended, from 3 on.
+    /// Of the tasks that ended, with `done` of all that there are; from 3 on.
     Percent(f64),
 }
 
@@ -167,9 +173,20 @@ const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 /// `10MB`, `64KiB`; a bare number is bytes, and a bare letter a power of 1024, as for GNU parallel. At least 1.
 pub fn parse_size(text: &str) -> Result<usize, String> {
     let bad = || "expected a size from 1 byte, such as `64KiB` or `10MB`".to_owned();
-    let binary = text.ends_with(['K', 'M', 'G', 'k', 'm', 'g']).then(|| format!("{text}iB"));
+    let binary = text.ends_with(['K', 'M', 'G', 'T', 'k', 'm', 'g', 't']).then(|| format!("{text}iB"));
     let size: bytesize::ByteSize = binary.as_deref().unwrap_or(text).parse().map_err(|_| bad())?;
     usize::try_from(size.as_u64()).ok().filter(|size| *size > 0).ok_or_else(bad)
+}
+
+/// `timeout`: a duration, or a percentage of the median.
+pub fn parse_timeout(text: &str) -> Result<Timeout, String> {
+    let Some(percent) = text.trim().strip_suffix('%') else {
+        return parse_duration(text).map(Timeout::After).map_err(|why| why + ", or `200%` of the median");
+    };
+    let percent = percent.parse().ok().filter(|percent: &f64| percent.is_finite() && *percent > 100.0);
+    percent.map(Timeout::OfMedian).ok_or_else(|| {
+        "expected more than `100%` of the median, which half of the tasks need, such as `300%`".to_owned()
+    })
 }
 
 /// `"250ms"`, `"30s"`, `"1h30m"`; a bare number, also a decimal one, is seconds.
@@ -223,7 +240,8 @@ pub fn parse_pool(text: &str) -> Result<PoolSize, String> {
 }
 
 /// GNU parallel's grammar: `never`, `soon,fail=1`, `now,fail=20%`, `now,success=1`, `now,done=10`; `now` and
-/// `soon` alone mean `fail=1`; `0`, `1`, `2` are `never`, `soon,fail=1`, `now,fail=1`. `None` is `never`.
+/// `soon` alone mean `fail=1`. Its older forms: `0`, `1`, `2` are `never`, `soon,fail=1`, `now,fail=1`; `-1` and
+/// `-2` the same of successes; `20%` is `soon,fail=20%`. `None` is `never`.
 pub fn parse_halt(text: &str) -> Result<Option<Halt>, String> {
     let bad = || {
         "expected `never`, or `now` or `soon` with a limit, such as `now,fail=1`, `soon,fail=20%`, `now,success=1`, `now,done=10`"
@@ -233,6 +251,9 @@ pub fn parse_halt(text: &str) -> Result<Option<Halt>, String> {
         "never" | "0" => return Ok(None),
         "1" => "soon,fail=1",
         "2" => "now,fail=1",
+        "-1" => "soon,success=1",
+        "-2" => "now,success=1",
+        text if text.ends_with('%') && !text.contains(',') => &format!("soon,fail={text}"),
         text => text,
     };
     let (when, limit) = text.split_once(',').unwrap_or((text, "fail=1"));
@@ -315,11 +336,6 @@ pub fn parse_status(text: &str) -> Result<StatusMode, String> {
             ("xargs", StatusMode::Xargs),
         ],
     )
-}
-
-/// One duration: the same delay before each further attempt.
-pub fn parse_retry_delay(text: &str) -> Result<RetryDelay, String> {
-    parse_duration(text).map(RetryDelay::constant)
 }
 
 /// The value of the word that `text` is, or an error that lists the words.

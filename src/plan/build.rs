@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use self::text::Texts;
 use super::{Brakes, Items, Journal, Logs, Plan, UNLIMITED, words};
-use crate::jobfile::values::{Halt, OutputMode, PoolSize, Resume, StatusMode};
-use crate::jobfile::{JobFile, Mistake, Mistakes, nearest};
+use crate::jobfile::values::{Halt, Load, OutputMode, PoolSize, Rate, Resume, StatusMode};
+use crate::jobfile::{self, JobFile, Mistake, Mistakes, nearest};
 
 mod circles;
 mod daemon;
@@ -49,6 +49,12 @@ pub struct BuildOptions {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RunOverrides {
     pub pool: Option<PoolSize>,
+    /// Where the pool's size was read from.
+    pub pool_file: Option<PathBuf>,
+    pub rate: Option<Rate>,
+    pub load: Option<Load>,
+    /// Bytes.
+    pub memory_free: Option<usize>,
     /// `Some(None)` is "never".
     pub halt: Option<Option<Halt>>,
     pub output: Option<OutputMode>,
@@ -137,9 +143,18 @@ pub fn build(file: &JobFile, how: &BuildOptions) -> Result<Plan, Mistakes> {
         halt,
         status: how.run.status.unwrap_or_default(),
         rerun: rerun(how),
-        brakes: Brakes::default(),
+        brakes: brakes(&file.run, how),
         logs,
     })
+}
+
+fn brakes(run: &jobfile::Run, how: &BuildOptions) -> Brakes {
+    Brakes {
+        pool_file: how.run.pool_file.clone(),
+        rate: how.run.rate.or(run.rate),
+        load: how.run.load.or(run.load).map(|load| load.resolve(how.cpus)),
+        memory_free: how.run.memory_free.or(run.memory_free).map(|bytes| bytes as u64),
+    }
 }
 
 /// The file of finished tasks: what the command line says replaces what `[run]` says.

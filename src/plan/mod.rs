@@ -8,7 +8,8 @@ use regex::bytes::Regex;
 
 pub use crate::jobfile::When;
 pub use crate::jobfile::values::{
-    Halt, HaltLimit, HaltOn, Outcomes, OutputMode, Resume, RetryDelay, StartMode, StatusMode, Timeout,
+    Halt, HaltLimit, HaltOn, Outcomes, OutputMode, PoolSize, Rate, Resume, RetryDelay, StartMode, StatusMode,
+    Timeout, parse_pool,
 };
 
 pub mod argv;
@@ -50,17 +51,10 @@ pub struct Brakes {
     pub pool_file: Option<PathBuf>,
     /// Starts of the whole run; every attempt counts.
     pub rate: Option<Rate>,
-    /// Nothing new starts above this load average.
+    /// Nothing new starts unless the load average is below this.
     pub load: Option<f64>,
     /// Nothing new starts while fewer bytes are free; below half of it the youngest task is stopped and put back.
     pub memory_free: Option<u64>,
-}
-
-/// Starts per time, without bursts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rate {
-    /// From one start to the next.
-    pub interval: Duration,
 }
 
 /// Files that tell of tasks as they end.

@@ -51,6 +51,7 @@ impl Run {
             Action::Signal { task, signal } => self.local.stop(task, signal),
             Action::Kill { task } => self.local.stop(task, nix::libc::SIGKILL),
             Action::Retry { task, outcome, delay } => self.retry(task, outcome, delay),
+            Action::PutBack { task } => self.put_back(task),
             Action::End { task, outcome, attempts } => self.end(task, outcome, attempts),
             Action::Live(task) => self.outputs.let_flow(task.place as usize),
             Action::Tell(event) => {
@@ -219,10 +220,22 @@ impl Run {
     }
 
     fn retry(&mut self, task: TaskId, outcome: Outcome, delay: Duration) {
+        match self.take_back(task) {
+            Some((name, attempt)) => self.tell(&RunEvent::Retrying { task: name, attempt, outcome, delay }),
+            None => self.retry_given(task, outcome, delay),
+        }
+    }
+
+    fn put_back(&mut self, task: TaskId) {
+        if let Some((task, _)) = self.take_back(task) {
+            self.tell(&RunEvent::PutBack { task });
+        }
+    }
+
+    /// An attempt is over, and another will follow: its name, and which one it was. `None` if a worker had it.
+    fn take_back(&mut self, task: TaskId) -> Option<(TaskName, u32)> {
         let (local, mut shared) = self.local();
-        let Some((active, _)) = local.end(task, &mut shared) else {
-            return self.retry_given(task, outcome, delay);
-        };
+        let (active, _) = local.end(task, &mut shared)?;
         self.outputs.retry(task.place as usize);
         // The next attempt opens its files anew.
         self.write_out();
@@ -230,7 +243,7 @@ impl Run {
         self.events.retain(|event| *event != Event::Drained(task));
         let name = TaskName { job: active.work.job, seq: active.work.seq };
         self.works[task.place as usize] = Some(active.work);
-        self.tell(&RunEvent::Retrying { task: name, attempt: active.attempt, outcome, delay });
+        Some((name, active.attempt))
     }
 
     fn detail(&self, work: &Work, mut active: Option<Active>, attempts: u32) -> Box<Detail> {

@@ -6,6 +6,7 @@
 //! - [`feed`]: what prun writes to a child's stdin
 //! - [`dialogue`], [`duplex`]: what is looked after while a task runs
 //! - [`queues`]: records that tasks write for others
+//! - [`gauges`]: the load, free memory, and the file that says how many tasks run at once
 //! - [`source`]: items, read when they are wanted ([`stream`], [`paths`]), and blocks of an input ([`blocks`], [`block`])
 //! - [`hook`]: commands after tasks
 //! - `workers`: processes that take tasks one after another
@@ -30,7 +31,7 @@ use crate::os;
 use crate::os::poller::{Interest, Poller, Ready};
 use crate::os::signals::Signals;
 use crate::plan::OutputMode;
-use crate::plan::{Items, Plan};
+use crate::plan::{Brakes, Items, Plan, UNLIMITED};
 pub use crate::sched::Verdict;
 use crate::sched::{Action, Event, Supervisor};
 
@@ -43,6 +44,7 @@ pub mod dialogue;
 pub mod disk;
 pub mod duplex;
 pub mod feed;
+pub mod gauges;
 pub mod hook;
 mod known;
 mod last;
@@ -62,6 +64,7 @@ mod workers;
 pub mod writer;
 
 use active::Work;
+use gauges::Gauges;
 use ledger::Ledger;
 use local::{Local, Shared};
 use screen::Screen;
@@ -92,12 +95,18 @@ const DESCRIPTORS_PER_TASK: u64 = 3;
 ///
 /// # Errors
 /// When prun can't get what it needs for itself: a poller, signal handlers, a stack for children, its logs. For people.
-pub fn run(plan: Plan, options: Options, listener: Box<dyn Listener>) -> Result<Verdict, String> {
+pub fn run(mut plan: Plan, options: Options, listener: Box<dyn Listener>) -> Result<Verdict, String> {
     let cannot_begin = |why: io::Error| format!("the run could not begin: {}", crate::os::own::reason(&why));
     let signals = Signals::install().map_err(cannot_begin)?;
-    let at_once = plan
-        .pool
-        .min(plan.jobs.iter().map(|job| most_tasks(&plan, job)).fold(0, u64::saturating_add) as usize);
+    if options.dry_run {
+        // What is only printed is not held back.
+        plan.brakes = Brakes::default();
+        plan.jobs.iter_mut().for_each(|job| job.rate = None);
+    }
+    // What a file says may grow.
+    let pool = if plan.brakes.pool_file.is_some() { UNLIMITED } else { plan.pool };
+    let at_once =
+        pool.min(plan.jobs.iter().map(|job| most_tasks(&plan, job)).fold(0, u64::saturating_add) as usize);
     os::limits::raise_nofile(
         (at_once as u64).saturating_mul(DESCRIPTORS_PER_TASK).saturating_add(OWN_DESCRIPTORS),
     );
@@ -133,6 +142,7 @@ struct Run {
     chains: chain::Chains,
     hooks: hook::Awaited,
     workers: workers::Workers,
+    gauges: Gauges,
     /// Actions that were done: room for others.
     spare_actions: Vec<Action>,
     /// Workers answered in this turn.
@@ -178,6 +188,7 @@ impl Run {
             chains: chain::Chains::new(&plan),
             hooks: hook::Awaited::new(),
             workers: workers::Workers::new(&plan),
+            gauges: Gauges::new(&plan),
             spare_actions: Vec::new(),
             answered: false,
             wanted: vec![1; plan.jobs.len()],
@@ -257,6 +268,8 @@ impl Run {
         }
         let at = [
             self.supervisor.due(),
+            self.supervisor.reading_due(),
+            self.gauges.due(),
             self.screen.due(),
             self.sinks.due(),
             self.workers.due(),
@@ -344,6 +357,7 @@ impl Run {
             self.events.push_back(Event::Tick(self.now));
         }
         self.look_for_silent_workers();
+        self.look_at_gauges();
         self.starts = 0;
         self.work_off();
         self.write_out();

@@ -155,8 +155,16 @@ impl Supervisor {
                 let outcome = outcome.clone();
                 self.hook_ended(now, id, outcome, reason, actions);
             }
+            Role::Attempt if reason == Some(Reason::PutBack) && self.goes_on(id) => {
+                self.put_back(id, actions)
+            }
             Role::Attempt | Role::Dry => {
+                let by_itself = reason.is_none();
                 let outcome = self.outcome(id, reason);
+                if by_itself && outcome == Outcome::Ok {
+                    let task = self.tasks.get(id);
+                    self.note_time(task.job, now.saturating_sub(task.started));
+                }
                 self.attempt_ended(now, id, outcome, actions);
             }
         }
@@ -172,8 +180,7 @@ impl Supervisor {
     ) {
         let task = self.tasks.get(id);
         let retries = &self.plan.jobs[task.job].retries;
-        let again = self.mode == Mode::Going
-            && !self.jobs.get(task.job).closing
+        let again = self.goes_on(id)
             && task.attempt <= retries.count
             && stop::may_retry(&outcome, retries.on.as_ref());
         if !again {
@@ -187,7 +194,12 @@ impl Supervisor {
         self.tasks.set(id, State::Backoff { until: now + delay, outcome });
     }
 
-    fn forget_live(&mut self, id: TaskId) {
+    /// Its job starts attempts.
+    fn goes_on(&self, id: TaskId) -> bool {
+        self.mode == Mode::Going && !self.jobs.get(self.tasks.get(id).job).closing
+    }
+
+    pub(super) fn forget_live(&mut self, id: TaskId) {
         if self.live == Some(id) {
             self.live = None;
         }

@@ -3,6 +3,8 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::halt::Tally;
+use super::limits;
+use super::median::Median;
 use super::order::Order;
 use super::slots::Slots;
 use super::task::TaskId;
@@ -61,6 +63,8 @@ pub struct JobState {
     /// Only of a job with workers.
     pub crew: Workers,
     pub tally: Tally,
+    /// What tasks that were ok took; only if its time limit is made of that.
+    pub times: Option<Median>,
     /// The failure of least number.
     pub first_failure: Option<(u64, Outcome)>,
     /// A halt of its own decided how it ended.
@@ -162,6 +166,7 @@ impl Jobs {
             slots: (job.pool != UNLIMITED || job.slotless).then(|| Slots::new(job.pool)),
             crew: Workers::default(),
             tally: Tally::default(),
+            times: limits::times(job.timeout),
             first_failure: None,
             verdict: None,
             closing: false,

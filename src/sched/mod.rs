@@ -15,6 +15,8 @@
 //!                 Backoff ◄──────┴─ failed; or its worker ended while at it
 //! ```
 //!
+//! A task that was stopped because memory is short is Ready again.
+//!
 //! Exited is not drained: a task has ended when its processes have exited *and* its output is at its end, or
 //! 200 ms later if something that it left behind holds the output open. A stopped task has ended only when
 //! its whole process group is gone. Tasks exist here only while they are active; a million items cost nothing.
@@ -35,6 +37,8 @@
 //! - [`halt`]: when the run stops by itself
 //! - [`stall`]: when nothing can go on
 //! - [`slots`]: the lowest free number
+//! - [`brakes`]: what holds starts back beside the pools: rates, the load, free memory
+//! - [`limits`]: how long an attempt may take, also by the [`median`] of those before
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -42,11 +46,14 @@ use std::sync::Arc;
 use crate::event::{Exit, Outcome, RunEvent, StartFailure, Summary, Time};
 use crate::plan::{Plan, status};
 
+pub mod brakes;
 mod end;
 pub mod halt;
 mod hooks;
 pub mod job;
+mod limits;
 mod lost;
+pub mod median;
 pub mod order;
 pub mod slots;
 mod stall;
@@ -57,6 +64,8 @@ pub mod task;
 mod tests;
 mod workers;
 
+use brakes::Brakes;
+pub use brakes::Reading;
 use halt::Tally;
 use job::{Jobs, Source};
 use order::Startable;
@@ -103,6 +112,10 @@ pub enum Event {
     Blocked { task: TaskId, blocked: bool },
     /// Answers were counted ([`Supervisor::answered`]): more can be given out.
     Answers,
+    /// So many tasks may run at once from now on. What runs goes on.
+    Pool(usize),
+    /// What was asked for by [`Supervisor::reading_due`].
+    Reading(Reading),
     /// prun was told to stop.
     Signal(i32),
     /// Nobody reads prun's stdout any more.
@@ -173,6 +186,10 @@ pub enum Action {
         outcome: Outcome,
         delay: Time,
     },
+    /// The attempt was stopped because memory is short. It counts for nothing, and another will follow.
+    PutBack {
+        task: TaskId,
+    },
     /// The task is over: hand on its output and forget it.
     End {
         task: TaskId,
@@ -210,6 +227,7 @@ pub struct Supervisor {
     jobs: Jobs,
     tasks: Tasks,
     slots: Slots,
+    brakes: Brakes,
     mode: Mode,
     tally: Tally,
     /// The outcome that triggered a halt.
@@ -237,6 +255,7 @@ impl Supervisor {
             jobs: Jobs::new(&plan),
             tasks: Tasks::default(),
             slots: Slots::new(plan.pool),
+            brakes: Brakes::new(&plan),
             mode: Mode::Going,
             tally: Tally::default(),
             trigger: None,
@@ -244,6 +263,7 @@ impl Supervisor {
             broken: false,
             startable: Startable::default(),
             one_at_a_time: plan.pool == 1
+                && plan.brakes.pool_file.is_none()
                 && plan.jobs.iter().all(|job| !job.slotless && job.worker.is_none()),
             blocked: BTreeSet::new(),
             stall_at: None,
@@ -255,7 +275,7 @@ impl Supervisor {
 
     /// When [`Event::Tick`] is due.
     pub fn due(&self) -> Option<Time> {
-        [self.tasks.due(), self.stall_at].into_iter().flatten().min()
+        [self.tasks.due(), self.stall_at, self.brakes.due()].into_iter().flatten().min()
     }
 
     /// The job and the number of an active task; of a worker its own number, from 1.
@@ -305,6 +325,8 @@ impl Supervisor {
             Event::InputEnded(task) => self.input_ended(now, task),
             Event::Blocked { task, blocked } => self.blocked(task, blocked),
             Event::Answers => {}
+            Event::Pool(size) => self.resize_pool(size),
+            Event::Reading(reading) => self.read_gauges(now, &reading, actions),
             Event::Signal(signal) => self.stop_all(now, Stop::signal(signal), actions),
             Event::OutputClosed => self.stop_all(now, Stop::output_closed(), actions),
             Event::Broken(why) => {

@@ -17,6 +17,16 @@ impl Slots {
         Slots { size, taken: 0, given_back: BinaryHeap::new(), highest: 0 }
     }
 
+    /// More, or fewer: then nothing is taken until so many have been given back.
+    pub fn resize(&mut self, size: usize) {
+        self.size = size;
+    }
+
+    /// How many more are taken than there are.
+    pub fn surplus(&self) -> usize {
+        self.taken.saturating_sub(self.size)
+    }
+
     pub fn free(&self) -> bool {
         self.taken < self.size
     }

@@ -70,7 +70,7 @@ impl Supervisor {
         if self.blocked.is_empty()
             || self.held
             || !matches!(self.mode, Mode::Going | Mode::Closing)
-            || (self.mode == Mode::Going && (self.next_to_start().is_some() || self.jobs.is_pulling()))
+            || (self.mode == Mode::Going && (self.could_start() || self.jobs.is_pulling()))
         {
             return false;
         }

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use super::job::{End, Phase, Source};
+use super::job::{End, Jobs, Phase, Source};
+use super::order::Startable;
 use super::slots::Slots;
 use super::task::{Role, Slot, State, TaskId};
 use super::{Action, JobId, Mode, Supervisor};
 use crate::event::{Outcome, RunEvent, StartFailure, Time};
-use crate::plan::{Items, Timeout};
+use crate::plan::{Items, Plan};
 
 impl Supervisor {
     /// The answer to [`Action::Pull`]: an item is there, and becomes a task; once for each item, then
@@ -112,28 +113,30 @@ impl Supervisor {
     /// Starts what may start, in the order of the jobs, gives workers their tasks, and keeps one item of each
     /// open job at hand.
     pub(super) fn fill(&mut self, now: Time, actions: &mut Vec<Action>) {
+        self.brakes.release();
         if self.mode == Mode::Going && !self.held {
             self.offer_to_idle(now, actions);
-            while let Some(job) = self.next_to_start() {
+            while let Some(job) = self.next_to_start(now) {
                 self.start_next(now, job, actions);
             }
             self.offer_ahead(now, actions);
             self.retire_idle(now, actions);
+            self.tell_of_brakes(actions);
         }
         self.retire_done(now, actions);
     }
 
-    /// The first job that may start something. Slots are for the item of an earlier job, if that is about to
-    /// come; who needs none does not wait for them.
-    pub(super) fn next_to_start(&self) -> Option<JobId> {
-        let slotless = self.startable.slotless.first();
-        let slotted = self
-            .startable
-            .slotted
-            .first()
-            .filter(|rank| self.slots.free() && !self.jobs.earlier_is_pulling(**rank, &self.plan));
-        let rank = slotless.into_iter().chain(slotted).min()?;
-        Some(self.jobs.order.job(*rank))
+    /// The first job that may start something, and is not held back.
+    fn next_to_start(&mut self, now: Time) -> Option<JobId> {
+        let Supervisor { startable, slots, jobs, brakes, plan, .. } = self;
+        let mut candidates = candidates(startable, slots, jobs, plan).peekable();
+        candidates.peek()?;
+        brakes.allow_any(now).then(|| candidates.find(|job| brakes.allow_job(now, *job)))?
+    }
+
+    /// Whether something could start, if it were not held back.
+    pub(super) fn could_start(&self) -> bool {
+        candidates(&self.startable, &self.slots, &self.jobs, &self.plan).next().is_some()
     }
 
     fn start_next(&mut self, now: Time, job: JobId, actions: &mut Vec<Action>) {
@@ -149,25 +152,18 @@ impl Supervisor {
         let task = self.tasks.get_mut(id);
         task.slot = Some(slot);
         task.attempt += 1;
+        task.started = now;
         task.role = Role::Attempt;
         task.exits.clear();
         task.exits.resize(plan.stages.len(), None);
         let attempt = task.attempt;
-        let deadline = self.time_limit(job).map(|limit| now + limit);
-        let live = plan.stages.len();
+        let (live, last_attempt) = (plan.stages.len(), attempt > plan.retries.count);
+        let deadline = self.deadline(id);
         self.tasks.set(id, State::Running { live, drained: false, deadline });
-        let last_attempt = attempt > plan.retries.count;
+        self.brakes.started(now, job);
         actions.push(Action::Start { task: id, attempt, slot: slot.number(), last_attempt });
         self.pull(job, actions);
         self.note_startable(job);
-    }
-
-    /// How long one attempt of the job may take.
-    pub(super) fn time_limit(&self, job: JobId) -> Option<Time> {
-        match self.plan.jobs[job].timeout? {
-            Timeout::After(limit) => Some(limit),
-            Timeout::OfMedian(_) => None,
-        }
     }
 
     /// Asks for the next item unless one waits already.
@@ -220,4 +216,23 @@ impl Supervisor {
             actions.push(Action::Live(id));
         }
     }
+}
+
+/// The jobs that may start something, first to last. Slots are for the item of an earlier job, if that is about to
+/// come; who needs none does not wait for them.
+fn candidates<'a>(
+    startable: &'a Startable,
+    slots: &Slots,
+    jobs: &'a Jobs,
+    plan: &'a Plan,
+) -> impl Iterator<Item = JobId> + 'a {
+    let slotted = slots.free().then_some(&startable.slotted).into_iter().flatten();
+    let mut slotted = slotted.take_while(|rank| !jobs.earlier_is_pulling(**rank, plan)).peekable();
+    let mut slotless = startable.slotless.iter().peekable();
+    let ranks = std::iter::from_fn(move || match (slotless.peek(), slotted.peek()) {
+        (Some(one), Some(other)) if other < one => slotted.next(),
+        (Some(_), _) => slotless.next(),
+        (None, _) => slotted.next(),
+    });
+    ranks.map(|rank| jobs.order.job(*rank))
 }

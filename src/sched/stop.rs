@@ -22,6 +22,8 @@ pub enum Reason {
     NotStarted(Arc<StartFailure>),
     /// A halt, a signal, a closed stdout.
     Cancelled,
+    /// Memory is short; it will be started again, unless prun stops.
+    PutBack,
 }
 
 impl Reason {
@@ -32,7 +34,7 @@ impl Reason {
             Reason::Mute => Outcome::Fault("its worker closed its output without an answer".into()),
             Reason::Finished => Outcome::Ok,
             Reason::NotStarted(failure) => Outcome::NotStarted(failure),
-            Reason::Cancelled => Outcome::Cancelled,
+            Reason::Cancelled | Reason::PutBack => Outcome::Cancelled,
         }
     }
 }
@@ -199,7 +201,8 @@ impl Supervisor {
         self.stop_task(now, id, Reason::Cancelled, signal, actions);
     }
 
-    /// A task that waits for its slot is skipped; one that waits for its next attempt ends as the last one did.
+    /// A task that waits for its slot is skipped; one that waits for its next attempt ends as the last one did (one
+    /// that was put back is cancelled).
     pub(super) fn drop_if_waiting(&mut self, now: Time, id: TaskId, actions: &mut Vec<Action>) -> bool {
         let outcome = match self.tasks.state(id) {
             State::Ready(before) => before.clone().unwrap_or(Outcome::Skipped),
@@ -277,7 +280,7 @@ impl Supervisor {
     /// Why what is due is to be stopped, if it is.
     fn why_due(&mut self, now: Time, until: Time, id: TaskId) -> Option<Reason> {
         match self.tasks.get(id).role {
-            Role::Attempt | Role::Hook(_) => Some(Reason::Timeout),
+            Role::Attempt | Role::Hook(_) => self.why_overdue(now, until, id),
             Role::Dry => Some(Reason::Finished),
             Role::Worker(_) => self.why_worker_due(now, until, id),
         }
@@ -287,7 +290,7 @@ impl Supervisor {
         self.plan.jobs[self.tasks.get(id).job].stop_signal
     }
 
-    fn ready_again(&mut self, id: TaskId, outcome: Outcome) {
+    pub(super) fn ready_again(&mut self, id: TaskId, outcome: Outcome) {
         self.tasks.set(id, State::Ready(Some(outcome)));
         let job = self.tasks.get(id).job;
         self.jobs.get_mut(job).ready.push_front(id);

@@ -63,6 +63,8 @@ pub struct Task {
     pub seq: u64,
     /// The attempt that runs or ran last, from 1; 0 before the first.
     pub attempt: u32,
+    /// When that began.
+    pub started: Time,
     /// Held from its start to its end, and not between attempts. Never by a task that a worker answers.
     pub slot: Option<Slot>,
     /// Of the current attempt, one for each stage.
@@ -112,6 +114,8 @@ pub struct Crew {
     pub answers: u64,
     /// It gets no more: the end of its input was sent.
     pub retired: bool,
+    /// It gets no more than it has: the run's pool has become smaller.
+    pub surplus: bool,
 }
 
 /// A slab: places are used again, so that run's per-task data can live in a `Vec` beside it.
@@ -126,7 +130,8 @@ pub struct Tasks {
 impl Tasks {
     pub fn add(&mut self, job: JobId, seq: u64, role: Role) -> TaskId {
         let state = State::Ready(None);
-        let task = Task { job, seq, attempt: 0, slot: None, exits: Vec::new(), role, state };
+        let task =
+            Task { job, seq, attempt: 0, started: Time::ZERO, slot: None, exits: Vec::new(), role, state };
         self.len += 1;
         let place = self.free.pop().unwrap_or_else(|| {
             self.places.push((0, None));
@@ -211,6 +216,10 @@ impl Tasks {
             let id = TaskId { place: place as u32, generation: *generation };
             task.as_ref().map(|task| (id, task, &task.state))
         })
+    }
+
+    pub fn any_running(&self) -> bool {
+        self.iter().any(|(.., state)| matches!(state, State::Running { .. }))
     }
 
     /// The one whose processes run, if there is just one such.

@@ -41,8 +41,11 @@ impl Supervisor {
         let crew = self.tasks.crew_mut(worker)?;
         crew.given.pop_front();
         crew.answers += 1;
-        crew.since = now;
+        let took = now.saturating_sub(std::mem::replace(&mut crew.since, now));
         let job = self.tasks.get(worker).job;
+        if failure.is_none() {
+            self.note_time(job, took);
+        }
         let workers = &mut self.jobs.get_mut(job).crew;
         workers.answered = true;
         self.jobs.stir(job);
@@ -63,7 +66,9 @@ impl Supervisor {
     /// So many tasks the worker can be given beside those that it has.
     fn room(&self, worker: TaskId) -> usize {
         let State::Running { drained: false, .. } = self.tasks.state(worker) else { return 0 };
-        let Some(crew) = self.tasks.crew(worker).filter(|crew| !crew.retired) else { return 0 };
+        let Some(crew) = self.tasks.crew(worker).filter(|crew| !crew.retired && !crew.surplus) else {
+            return 0;
+        };
         let plan = self.worker_plan(self.tasks.get(worker).job);
         let left = plan.max_tasks.map_or(u64::MAX, |most| most.saturating_sub(crew.taken));
         plan.ahead.saturating_sub(crew.given.len()).min(usize::try_from(left).unwrap_or(usize::MAX))
@@ -82,12 +87,17 @@ impl Supervisor {
             for at in 0..self.jobs.get(job).crew.ids.len() {
                 let worker = self.jobs.get(job).crew.ids[at];
                 let idle = self.tasks.crew(worker).is_some_and(|crew| crew.given.is_empty());
-                if idle && self.may_give(job) && self.room(worker) > 0 {
+                if idle && self.may_give(job) && self.room(worker) > 0 && self.is_allowed(now, job) {
                     self.give(now, worker, actions);
                 }
             }
             self.note_worker_wanted(job);
         }
+    }
+
+    /// Whether the job's next task may be given out now.
+    fn is_allowed(&mut self, now: Time, job: JobId) -> bool {
+        !self.jobs.get(job).ready.is_empty() && self.brakes.allow(now, job)
     }
 
     fn note_worker_wanted(&mut self, job: JobId) {
@@ -116,11 +126,28 @@ impl Supervisor {
             crew.given.push_back(task);
             crew.taken += 1;
         }
+        self.brakes.started(now, job);
         actions.push(Action::Give { worker, task, attempt });
-        if let (State::Running { live, drained, deadline: None }, Some(timeout)) =
-            (self.tasks.state(worker).clone(), self.time_limit(job))
-        {
-            self.tasks.set(worker, State::Running { live, drained, deadline: Some(now + timeout) });
+        if let State::Running { live, drained, deadline: None } = *self.tasks.state(worker) {
+            let deadline = self.deadline(worker);
+            self.tasks.set(worker, State::Running { live, drained, deadline });
+        }
+    }
+
+    /// The size of the run's pool has changed. If more workers run than that, those that started last, of the last
+    /// jobs, get no more than they have.
+    pub(super) fn resize_pool(&mut self, size: usize) {
+        self.slots.resize(size);
+        let mut left = self.slots.surplus();
+        for job in (0..self.plan.jobs.len()).rev() {
+            for at in (0..self.jobs.get(job).crew.ids.len()).rev() {
+                let worker = self.jobs.get(job).crew.ids[at];
+                if let Some(crew) = self.tasks.crew_mut(worker) {
+                    crew.surplus = left > 0 && !self.plan.jobs[job].slotless;
+                    left -= usize::from(crew.surplus);
+                }
+            }
+            self.jobs.stir(job);
         }
     }
 
@@ -147,12 +174,14 @@ impl Supervisor {
     pub(super) fn offer_ahead(&mut self, now: Time, actions: &mut Vec<Action>) {
         for at in 0..self.jobs.stirred.len() {
             let job = self.jobs.stirred[at];
-            while !self.jobs.get(job).ready.is_empty()
-                && self.may_give(job)
+            while self.may_give(job)
                 && let Some((worker, most)) = self.least_busy(job)
+                && self.is_allowed(now, job)
             {
                 for _ in 0..most {
-                    self.give(now, worker, actions);
+                    if self.is_allowed(now, job) {
+                        self.give(now, worker, actions);
+                    }
                 }
             }
             let state = self.jobs.get(job);
@@ -199,12 +228,12 @@ impl Supervisor {
             for at in 0..state.crew.ids.len() {
                 let worker = self.jobs.get(job).crew.ids[at];
                 let Some(crew) = self.tasks.crew(worker) else { continue };
-                if crew.given.is_empty() && (all || crew.taken >= most) {
+                if crew.given.is_empty() && (all || crew.surplus || crew.taken >= most) {
                     self.retire(now, worker, actions);
                 }
             }
         }
-        if self.held && self.mode == Mode::Going {
+        if (self.held || self.brakes.hold()) && self.mode == Mode::Going {
             return; // Their tasks are given out later.
         }
         while let Some(job) = self.jobs.stirred.pop() {
@@ -250,10 +279,9 @@ impl Supervisor {
         }
     }
 
-    /// What to do with a worker whose deadline is over. That was set for a task which may have been answered long
-    /// ago: then it is set anew.
+    /// What to do with a worker whose deadline is over.
     pub(super) fn why_worker_due(&mut self, now: Time, until: Time, worker: TaskId) -> Option<Reason> {
-        let State::Running { live, drained, .. } = *self.tasks.state(worker) else { return None };
+        let State::Running { drained, .. } = *self.tasks.state(worker) else { return None };
         let crew = self.tasks.crew(worker)?;
         if crew.retired {
             return Some(Reason::Finished);
@@ -261,16 +289,7 @@ impl Supervisor {
         if drained {
             return Some(Reason::Mute);
         }
-        let timeout = self.time_limit(self.tasks.get(worker).job);
-        let deadline = match timeout {
-            Some(timeout) if !crew.given.is_empty() => Some(crew.since + timeout),
-            _ => None,
-        };
-        if deadline.is_some_and(|deadline| deadline <= until.min(now)) {
-            return Some(Reason::Timeout);
-        }
-        self.tasks.set(worker, State::Running { live, drained, deadline });
-        None
+        self.why_overdue(now, until, worker)
     }
 
     /// It can't answer any more; its exit should follow at once.

@@ -74,6 +74,10 @@ impl Lines {
                 let text = format!("{}: {}", self.task(task), phrases::retrying(outcome, *attempt, *delay));
                 self.say(Voice::Verbose, NOTE, &text, out);
             }
+            RunEvent::PutBack { task } => {
+                let text = format!("{}: stopped because memory is short, and put back", self.task(task));
+                self.say(Voice::Verbose, NOTE, &text, out);
+            }
             RunEvent::Warning(text) => {
                 self.say(Voice::Normal, WARNING, &phrases::escape(text.as_bytes()), out);
             }

@@ -37,7 +37,9 @@ impl Tally {
                 let running = Running { task: task.clone(), item: item.clone(), since: now };
                 self.running.insert(key(task), running);
             }
-            RunEvent::Retrying { task, .. } => _ = self.running.remove(&key(task)),
+            RunEvent::Retrying { task, .. } | RunEvent::PutBack { task } => {
+                _ = self.running.remove(&key(task))
+            }
             RunEvent::TaskEnded { task, outcome, .. } => {
                 self.running.remove(&key(task));
                 self.done += 1;

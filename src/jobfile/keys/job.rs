@@ -153,10 +153,11 @@ pub const JOB: &[Key] = &[
     ),
     key(
         "timeout",
-        "duration",
+        "duration or percentage",
         "none",
         "How long one attempt may take. Then it is stopped, and its outcome is `timeout`. It does not run while prun \
-         is suspended.",
+         is suspended. `\"300%\"` is so much of the median of what the job's tasks that ended ok took, to within one \
+         per cent, once there are three of them.",
     ),
     key(
         "stop_signal",
@@ -204,6 +205,7 @@ pub const JOB: &[Key] = &[
         "the run's `output`",
         "As in `[run]`, for this job.",
     ),
+    key("rate", "string", "none", "As in `[run]`, for the attempts of this job, within the run's rate."),
     key("keep_order", "`true` or `false`", "the run's `keep_order`", "As in `[run]`, for this job."),
     key("tag", "`true`, `false` or string", "the run's `tag`", "As in `[run]`, for this job."),
 ];

@@ -10,7 +10,7 @@ use crate::jobfile::keys::{JOB, Table};
 use crate::jobfile::mistakes::Mistake;
 use crate::jobfile::model::{After, Command, Job, PipelineStage, Span, Spanned, What, When};
 use crate::jobfile::near::nearest;
-use crate::jobfile::values::{self, RetryDelay, Timeout};
+use crate::jobfile::values::{self, RetryDelay};
 
 /// Finds what is wrong with `[defaults]`, also where every job says otherwise.
 pub(super) fn check_defaults<'a>(walk: &mut Walk<'a>, defaults: &Section<'a>) {
@@ -112,7 +112,8 @@ fn settings<'a>(walk: &mut Walk<'a>, section: &Section<'a>, name: Spanned<String
         start: walk.value(section, "start", "a string", values::parse_start).unwrap_or_default(),
         env: io::env(walk, section),
         cwd: section.get("cwd").and_then(|found| walk.string("cwd", found.node)),
-        timeout: walk.duration(section, "timeout").map(Timeout::After),
+        timeout: walk.value(section, "timeout", "a duration", values::parse_timeout),
+        rate: walk.rate(section),
         stop_signal: walk.value(section, "stop_signal", "a signal", values::parse_signal),
         grace: walk.duration(section, "grace"),
         ok: walk.outcomes(section, "ok"),
@@ -254,14 +255,12 @@ fn retry_delay<'a>(walk: &mut Walk<'a>, section: &Section<'a>) -> Option<RetryDe
         return walk.parsed("retry_delay", found.node, wanted, values::parse_retry_delay);
     };
     walk.check_keys(&table, Table::RetryDelay);
-    let first = walk.duration(&table, "first").unwrap_or(std::time::Duration::from_secs(1));
-    let max = walk.duration(&table, "max").unwrap_or(std::time::Duration::from_secs(60));
-    let factor = walk.value(&table, "factor", "a number", |text| {
-        let factor = text.parse::<f64>().ok().filter(|factor| factor.is_finite() && *factor >= 1.0);
-        factor.ok_or_else(|| "expected a number from 1".to_owned())
-    });
-    let jitter = walk.flag(&table, "jitter").unwrap_or(false);
-    Some(RetryDelay { first: first.min(max), factor: factor.unwrap_or(2.0), max, jitter })
+    let usual = RetryDelay::GROWING;
+    let first = walk.duration(&table, "first").unwrap_or(usual.first);
+    let max = walk.duration(&table, "max").unwrap_or(usual.max);
+    let factor = walk.value(&table, "factor", "a number", values::parse_factor).unwrap_or(usual.factor);
+    let jitter = walk.flag(&table, "jitter").unwrap_or(usual.jitter);
+    Some(RetryDelay { first: first.min(max), factor, max, jitter })
 }
 
 fn after<'a>(walk: &mut Walk<'a>, section: &Section<'a>) -> Vec<After> {

@@ -10,6 +10,7 @@ use self::walk::Walk;
 use super::keys::Table;
 use super::mistakes::{Mistake, Mistakes};
 use super::model::{Job, JobFile, Queue, Run, Spanned};
+use super::values;
 
 mod checks;
 mod each;
@@ -193,6 +194,9 @@ fn run(walk: &mut Walk, section: &Section) -> Run {
         keep_order: walk.flag(section, "keep_order"),
         tag: walk.tag(section),
         grace: walk.duration(section, "grace"),
+        rate: walk.rate(section),
+        load: walk.value(section, "load", "a number or a string", values::parse_load),
+        memory_free: walk.value(section, "memory_free", "a size", values::parse_size),
         journal: section.get("journal").and_then(|found| walk.path("journal", found.node)),
         resume: walk.resume(section),
     }

@@ -9,7 +9,7 @@ use crate::jobfile::keys::{JOB, NOT_IN_DEFAULTS, Table};
 use crate::jobfile::mistakes::{Mistake, Mistakes};
 use crate::jobfile::model::{Span, Spanned, Tag, Text};
 use crate::jobfile::near::nearest;
-use crate::jobfile::values::{self, Halt, Outcomes, OutputMode, PoolSize, Resume};
+use crate::jobfile::values::{self, Halt, Outcomes, OutputMode, PoolSize, Rate, Resume};
 
 /// The walk over the tree: the source, and what was found to be wrong.
 pub(super) struct Walk<'a> {
@@ -188,6 +188,10 @@ impl<'a> Walk<'a> {
 
     pub fn halt(&mut self, section: &Section) -> Option<Option<Halt>> {
         self.value(section, "halt", "a string", values::parse_halt)
+    }
+
+    pub fn rate(&mut self, section: &Section) -> Option<Rate> {
+        self.value(section, "rate", "a string", values::parse_rate)
     }
 
     pub fn output_mode(&mut self, section: &Section) -> Option<OutputMode> {

@@ -73,7 +73,7 @@ pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) ->
         grace: job.grace.or(how.run.grace).or(file.run.grace).unwrap_or(GRACE),
         stop_signal: job.stop_signal.unwrap_or(TERM),
         timeout: job.timeout,
-        rate: None,
+        rate: job.rate,
         retries: Retries {
             count: job.retries.unwrap_or(if worker.is_some() { worker::RETRIES } else { 0 }),
             delay: job.retry_delay,

@@ -306,7 +306,7 @@ impl World {
                     done.push(action);
                 }
             }
-            Action::Retry { task, .. } => drop(self.running.remove(&task)),
+            Action::Retry { task, .. } | Action::PutBack { task } => drop(self.running.remove(&task)),
             Action::End { task, outcome, .. } => {
                 self.running.remove(&task);
                 let (job, seq) = self.names[&task];

@@ -1,0 +1,98 @@
+//! Options that say how much runs at once, and what holds starts back.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use clap::builder::{OsStringValueParser, TypedValueParser};
+
+use super::STARTING;
+use crate::cli::{Instead, reason};
+use crate::jobfile::values::{
+    Load, PoolSize, Rate, parse_duration, parse_load, parse_pool, parse_rate, parse_size,
+};
+use crate::plan::Brakes;
+use crate::run::gauges;
+use crate::ui::phrases::escape;
+
+/// `--jobs`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Jobs {
+    Size(PoolSize),
+    /// It is in this file.
+    In(PathBuf),
+}
+
+#[derive(Args, Debug, Default)]
+pub struct Throttle {
+    /// Start no more than so many attempts per time: 10/s, 100/m, 5/h, 1/2s
+    ///
+    /// They are evenly spread, without bursts, also after a pause. Every attempt counts, and every item that a worker
+    /// is given.
+    #[arg(long, value_name = "N/TIME", value_parser = parse_rate, overrides_with = "delay")]
+    #[arg(help_heading = STARTING, hide_short_help = true)]
+    rate: Option<Rate>,
+
+    /// GNU parallel's: the time from one start to the next.
+    #[arg(long, hide = true, value_parser = parse_duration, overrides_with = "rate")]
+    delay: Option<Duration>,
+
+    /// Start nothing new unless the load average is below this: 4, or 80% of the CPUs
+    ///
+    /// It is that of the last minute, looked at once a second while something could start.
+    #[arg(long, value_name = "N", value_parser = parse_load)]
+    #[arg(help_heading = STARTING, hide_short_help = true)]
+    pub load: Option<Load>,
+
+    /// Start nothing new while less memory is free: 2GB
+    ///
+    /// Below half of it the task that started last is stopped, and started again when there is more; that is no
+    /// attempt. One task is left running, and workers are.
+    #[arg(long, alias = "memfree", value_name = "SIZE", value_parser = parse_size)]
+    #[arg(help_heading = STARTING, hide_short_help = true)]
+    pub memory_free: Option<usize>,
+}
+
+impl Throttle {
+    pub fn rate(&self) -> Option<Rate> {
+        let delay = self.delay.filter(|delay| !delay.is_zero());
+        self.rate.or(delay.map(|interval| Rate { interval }))
+    }
+
+    pub fn brakes(&self, cpus: usize, pool_file: Option<PathBuf>) -> Brakes {
+        Brakes {
+            pool_file,
+            rate: self.rate(),
+            load: self.load.map(|load| load.resolve(cpus)),
+            memory_free: self.memory_free.map(|bytes| bytes as u64),
+        }
+    }
+}
+
+impl Jobs {
+    /// The size, and the file that it was read from.
+    pub fn size(&self) -> Result<(PoolSize, Option<PathBuf>), Instead> {
+        let file = match self {
+            Jobs::Size(size) => return Ok((*size, None)),
+            Jobs::In(file) => file,
+        };
+        let wrong = |why: &str| {
+            let (shown, why) = (escape(file.as_os_str().as_bytes()), escape(why.as_bytes()));
+            Instead::fail(format_args!("`--jobs {shown}`: the file {why}"))
+        };
+        let path = std::path::absolute(file).map_err(|why| wrong(&reason(&why)))?;
+        let size = gauges::pool_in(&path).map_err(|why| wrong(&why))?;
+        Ok((size, Some(path)))
+    }
+}
+
+/// A file is a word that is nothing else.
+pub fn jobs_parser() -> impl TypedValueParser<Value = Jobs> {
+    OsStringValueParser::new().try_map(|word: OsString| match parse_pool(&word.to_string_lossy()) {
+        Ok(size) => Ok(Jobs::Size(size)),
+        Err(_) if Path::new(&word).is_file() => Ok(Jobs::In(word.into())),
+        Err(why) => Err(why + ", or the name of a file that holds one of these"),
+    })
+}

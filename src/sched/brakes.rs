@@ -1,0 +1,240 @@
+//! What holds starts back beside the pools: rates, the load, free memory. Pure.
+//!
+//! A start is an attempt of a task, also one that a worker is given. What is held back is looked at again when
+//! [`Brakes::due`] has come, or a [`Reading`] that was asked for.
+
+use super::stop::Reason;
+use super::task::{Role, State, TaskId};
+use super::{Action, JobId, Mode, Supervisor};
+use crate::event::{RunEvent, Time};
+use crate::plan::{self, Plan, Rate, Stdin};
+
+/// So long a reading is good for.
+const FRESH: Time = Time::from_secs(1);
+
+/// What the machine's gauges show; of those that are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Reading {
+    /// The load average of the last minute.
+    pub load: Option<f64>,
+    /// Free memory, in bytes.
+    pub memory: Option<u64>,
+}
+
+/// Spreads starts evenly.
+#[derive(Debug)]
+struct Pace {
+    interval: Time,
+    /// No start before this.
+    next: Time,
+    /// A start that is late by no more than this does not shift those after it. It is less than an interval where
+    /// that can be told by a clock of milliseconds, so that no pause is made up for.
+    leeway: Time,
+}
+
+impl Pace {
+    fn new(rate: Rate) -> Pace {
+        let interval = rate.interval;
+        let leeway = (interval / 10).max(interval.min(Time::from_millis(10))).max(Time::from_millis(2));
+        Pace { interval, next: Time::ZERO, leeway }
+    }
+
+    fn start(&mut self, now: Time) {
+        self.next = self.next.max(now.saturating_sub(self.leeway)) + self.interval;
+    }
+}
+
+/// The load and the memory.
+#[derive(Debug)]
+struct Gauges {
+    load: Option<f64>,
+    memory_free: Option<u64>,
+    /// When they were read last.
+    read: Option<Time>,
+    /// Why nothing may start, as they were read last.
+    why: Option<String>,
+    told: bool,
+}
+
+impl Gauges {
+    fn is_fresh(&self, now: Time) -> bool {
+        self.read.is_some_and(|read| now < read + FRESH)
+    }
+}
+
+/// Why nothing may start.
+fn why_wait(load: Option<f64>, memory_free: Option<u64>, reading: &Reading) -> Option<String> {
+    match (load, reading.load) {
+        (Some(0.0), _) => return Some("no load average is below 0, so nothing ever starts".into()),
+        (Some(most), Some(load)) if load >= most => {
+            return Some(format!("starts wait: the load average is {load}, and has to be below {most}"));
+        }
+        _ => {}
+    }
+    match (memory_free, reading.memory) {
+        (Some(least), Some(free)) if free < least => {
+            let (free, least) = (mebibytes(free), mebibytes(least));
+            Some(format!("starts wait: {free} of memory are free, and {least} are wanted (`memory_free`)"))
+        }
+        _ => None,
+    }
+}
+
+fn mebibytes(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+}
+
+/// Memory is so short that a task has to go.
+fn is_short(memory_free: Option<u64>, reading: &Reading) -> bool {
+    matches!((memory_free, reading.memory), (Some(least), Some(free)) if free < least / 2)
+}
+
+#[derive(Debug, Default)]
+pub struct Brakes {
+    run: Option<Pace>,
+    /// By job; empty if no job has a rate.
+    jobs: Vec<Option<Pace>>,
+    gauges: Option<Gauges>,
+    /// Of what was held back since [`Brakes::release`]: when its pace lets it go.
+    due: Option<Time>,
+    /// Something was held back by the gauges, or because they were to be read first.
+    waits: bool,
+}
+
+impl Brakes {
+    pub fn new(plan: &Plan) -> Brakes {
+        let plan::Brakes { rate, load, memory_free, .. } = plan.brakes;
+        let gauges = Gauges { load, memory_free, read: None, why: None, told: false };
+        let paces = || plan.jobs.iter().map(|job| job.rate.map(Pace::new)).collect();
+        Brakes {
+            run: rate.map(Pace::new),
+            jobs: if plan.jobs.iter().any(|job| job.rate.is_some()) { paces() } else { Vec::new() },
+            gauges: (load.is_some() || memory_free.is_some()).then_some(gauges),
+            due: None,
+            waits: false,
+        }
+    }
+
+    /// Forgets what was held back: it is tried again.
+    pub fn release(&mut self) {
+        (self.due, self.waits) = (None, false);
+    }
+
+    /// Whether the job may start something now. If not, that is held back.
+    pub fn allow(&mut self, now: Time, job: JobId) -> bool {
+        self.allow_any(now) && self.allow_job(now, job)
+    }
+
+    /// The same, as far as it concerns all jobs.
+    pub fn allow_any(&mut self, now: Time) -> bool {
+        if let Some(pace) = self.run.as_ref().filter(|pace| pace.next > now) {
+            self.due = Some(pace.next);
+            return false;
+        }
+        let stop = |gauges: &Gauges| !gauges.is_fresh(now) || gauges.why.is_some();
+        self.waits |= self.gauges.as_ref().is_some_and(stop);
+        !self.waits
+    }
+
+    /// The same, as far as it concerns this job alone.
+    pub fn allow_job(&mut self, now: Time, job: JobId) -> bool {
+        let Some(Some(pace)) = self.jobs.get(job) else { return true };
+        if pace.next > now {
+            self.due = Some(self.due.map_or(pace.next, |due| due.min(pace.next)));
+        }
+        pace.next <= now
+    }
+
+    pub fn started(&mut self, now: Time, job: JobId) {
+        let own = self.jobs.get_mut(job).and_then(Option::as_mut);
+        self.run.iter_mut().chain(own).for_each(|pace| pace.start(now));
+    }
+
+    /// Something is held back.
+    pub fn hold(&self) -> bool {
+        self.waits || self.due.is_some()
+    }
+
+    /// When something that is held back may start.
+    pub fn due(&self) -> Option<Time> {
+        self.due
+    }
+
+    /// Takes what the gauges show; whether memory is so short that a task has to go.
+    fn read(&mut self, now: Time, reading: &Reading) -> bool {
+        let Some(gauges) = &mut self.gauges else { return false };
+        gauges.read = Some(now);
+        gauges.why = why_wait(gauges.load, gauges.memory_free, reading);
+        is_short(gauges.memory_free, reading)
+    }
+
+    /// Why starts wait, the first time that they do.
+    fn news(&mut self) -> Option<String> {
+        let gauges = self.gauges.as_mut().filter(|gauges| self.waits && !gauges.told)?;
+        let why = gauges.why.clone()?;
+        gauges.told = true;
+        Some(why)
+    }
+}
+
+impl Supervisor {
+    /// When [`Event::Reading`](super::Event::Reading) is wanted next.
+    pub fn reading_due(&self) -> Option<Time> {
+        let gauges = self.brakes.gauges.as_ref().filter(|_| self.mode == Mode::Going)?;
+        let may_get_short = gauges.memory_free.is_some() && self.tasks.any_running();
+        let wanted = self.brakes.waits || may_get_short;
+        wanted.then(|| gauges.read.map_or(Time::ZERO, |read| read + FRESH))
+    }
+
+    pub(super) fn read_gauges(&mut self, now: Time, reading: &Reading, actions: &mut Vec<Action>) {
+        if self.brakes.read(now, reading) && self.mode == Mode::Going {
+            self.put_youngest_back(now, actions);
+        }
+    }
+
+    /// To be called when everything that may start has started.
+    pub(super) fn tell_of_brakes(&mut self, actions: &mut Vec<Action>) {
+        if let Some(why) = self.brakes.news() {
+            actions.push(Action::Tell(RunEvent::Warning(why)));
+        }
+    }
+
+    /// Stops the task that started last, to be started again. One is left running, so that the run comes to its end
+    /// even if that one alone needs so much; and while one is on its way out, no other follows.
+    fn put_youngest_back(&mut self, now: Time, actions: &mut Vec<Action>) {
+        let mut running = 0;
+        let mut youngest: Option<((Time, JobId, u64), TaskId)> = None;
+        for (id, task, state) in self.tasks.iter() {
+            match state {
+                State::Running { .. } => running += 1,
+                State::Stopping(stopping) if stopping.reason == Reason::PutBack => return,
+                _ => continue,
+            }
+            let age = (task.started, task.job, task.seq);
+            if matches!(task.role, Role::Attempt)
+                && self.can_be_put_back(task.job)
+                && youngest.is_none_or(|(youngest, _)| age > youngest)
+            {
+                youngest = Some((age, id));
+            }
+        }
+        if let Some((_, id)) = youngest.filter(|_| running > 1) {
+            self.stop_task(now, id, Reason::PutBack, self.stop_signal(id), actions);
+        }
+    }
+
+    /// What a stream has been read from is not there a second time.
+    fn can_be_put_back(&self, job: JobId) -> bool {
+        let job = &self.plan.jobs[job];
+        !job.daemon && !job.stages.iter().any(|stage| matches!(stage.stdin, Stdin::Queue { .. }))
+    }
+
+    /// The attempt was stopped to be put back, and is over. It counts for nothing.
+    pub(super) fn put_back(&mut self, id: TaskId, actions: &mut Vec<Action>) {
+        self.give_back_slot(id);
+        self.forget_live(id);
+        self.tasks.get_mut(id).attempt -= 1;
+        actions.push(Action::PutBack { task: id });
+        self.ready_again(id, crate::event::Outcome::Cancelled);
+    }
+}

@@ -1,0 +1,75 @@
+//! How long an attempt may take. Pure.
+
+use super::job::JobState;
+use super::median::Median;
+use super::stop::Reason;
+use super::task::{Role, State};
+use super::{JobId, Supervisor, TaskId};
+use crate::event::Time;
+use crate::plan::Timeout;
+
+/// No median says much of fewer times.
+const ENOUGH: u64 = 3;
+
+impl Supervisor {
+    /// How long one attempt of the job may take, as far as is known now.
+    pub(super) fn time_limit(&self, job: JobId) -> Option<Time> {
+        match self.plan.jobs[job].timeout? {
+            Timeout::After(limit) => Some(limit),
+            Timeout::OfMedian(percent) => {
+                let times = self.jobs.get(job).times.as_ref().filter(|times| times.count() >= ENOUGH)?;
+                Some(times.get().mul_f64(percent / 100.0))
+            }
+        }
+    }
+
+    /// A task of the job was ok after this time. It counts where limits are made of it.
+    pub(super) fn note_time(&mut self, job: JobId, took: Time) {
+        let JobState { times: Some(times), .. } = self.jobs.get_mut(job) else { return };
+        times.add(took);
+        if times.count() == ENOUGH {
+            self.limit_running(job);
+        }
+    }
+
+    /// What runs already gets the limit that has just become known.
+    fn limit_running(&mut self, job: JobId) {
+        for id in self.tasks.ids() {
+            let task = self.tasks.get(id);
+            if task.job == job
+                && let State::Running { live, drained, deadline: None } = *self.tasks.state(id)
+            {
+                let deadline = self.deadline(id);
+                self.tasks.set(id, State::Running { live, drained, deadline });
+            }
+        }
+    }
+
+    /// Its deadline is over. That may have been set for another task of the worker, or by another median: then it is
+    /// set anew.
+    pub(super) fn why_overdue(&mut self, now: Time, until: Time, id: TaskId) -> Option<Reason> {
+        let State::Running { live, drained, .. } = *self.tasks.state(id) else { return None };
+        let deadline = self.deadline(id);
+        if deadline.is_some_and(|deadline| deadline <= until.min(now)) {
+            return Some(Reason::Timeout);
+        }
+        self.tasks.set(id, State::Running { live, drained, deadline });
+        None
+    }
+
+    /// When what runs has taken too long.
+    pub(super) fn deadline(&self, id: TaskId) -> Option<Time> {
+        let task = self.tasks.get(id);
+        let since = match &task.role {
+            Role::Attempt => task.started,
+            Role::Worker(crew) if !crew.given.is_empty() => crew.since,
+            Role::Worker(_) | Role::Dry | Role::Hook(_) => return None,
+        };
+        Some(since + self.time_limit(task.job)?)
+    }
+}
+
+/// Where times are kept for a job, if its limit is made of them.
+pub(super) fn times(timeout: Option<Timeout>) -> Option<Median> {
+    matches!(timeout, Some(Timeout::OfMedian(_))).then(Median::default)
+}
