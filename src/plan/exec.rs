@@ -367,7 +367,7 @@ impl Planner {
                 let pair = String::from_utf8_lossy(pair);
                 error(
                     &format!("`--env {pair}` is not NAME=VALUE"),
-                    "write `--env LANG=C`, for example; what is in the environment is inherited",
+                    "write `--env LANG=C`; the environment is inherited",
                 )
             }
         }

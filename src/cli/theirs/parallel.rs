@@ -184,7 +184,7 @@ pub const PARALLEL: &[Flag] = &[
     flag(
         "--block SIZE, --block-size SIZE",
         "`--block SIZE`",
-        "not `-1`, a share for each task: give the size",
+        "not `-1`, a share for each task, which is `--round-robin`",
     ),
     flag(
         "--block-timeout DURATION, --bt DURATION",
