@@ -170,13 +170,17 @@ mod tests {
             ("exec --shuf echo", "prun: `--shuf` is not an option of prun: put `shuf` before prun\n"),
             (
                 "exec -j 4x true",
-                "prun: `--jobs 4x`: expected a number, `0` for no limit, `50%` of the CPUs, or `+2` more than CPUs\n",
+                "prun: `--jobs 4x`: expected a number, `0` for no limit, `50%` of the CPUs, `+2` more than CPUs, or a file that says one of these\n",
             ),
             (
                 "exec --output gruop true",
                 "prun: `--output gruop`: expected `group`, `line` or `raw`; did you mean `group`?\n",
             ),
             ("exec --timeout", "prun: `--timeout` needs a value; `prun exec --help` lists all options\n"),
+            (
+                "exec --pipe --block -1 true",
+                "prun: `--block -1`: expected a size such as 10MB; `--round-robin` gives each task its share\n",
+            ),
             ("exec -n 0 true", "prun: `--max-args 0`: expected a number from 1\n"),
             (
                 "exec -q -v true",
