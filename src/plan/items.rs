@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use super::{Batch, Item, ItemList, Items, Join, Seq};
+use super::{Batch, Item, ItemList, Items, Job, Join, Plan, Seq};
 
 mod join;
 mod seq;
@@ -95,6 +95,15 @@ impl Iterator for ItemIter {
             }
         }
     }
+}
+
+/// The number of a job's tasks, if it is known before anything is read.
+pub fn known_tasks(plan: &Plan, job: &Job) -> Option<u64> {
+    let mut job = job;
+    while let Items::Of(before) = job.items {
+        job = &plan.jobs[before];
+    }
+    known_total(&job.items, &job.batch)
 }
 
 /// The number of tasks, if it is known before anything is read.
