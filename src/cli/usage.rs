@@ -6,7 +6,6 @@ use super::theirs;
 
 /// Options of xargs, GNU parallel and make that hands know and that mean something else here, or nothing.
 const RESERVED: &[(&str, &str)] = &[
-    ("--results", "`--stdout {#}.out --stderr {#}.err` writes files for each task"),
     ("--colsep", "columns are for job files: `each.csv`, with `separator`"),
     ("--csv", "columns are for job files: `each.csv`"),
     ("--header", "named columns are for job files: `each.csv`"),

@@ -63,6 +63,8 @@ pub struct Logs {
     pub journal: Option<Journal>,
     /// GNU parallel's format.
     pub joblog: Option<Joblog>,
+    /// What tasks write to [`Output::Table`] goes there.
+    pub table: Option<Table>,
 }
 
 /// The file of finished tasks (DESIGN.md, 5.7).
@@ -81,6 +83,24 @@ pub struct Joblog {
     pub path: PathBuf,
     /// Lines are added to what is there.
     pub append: bool,
+}
+
+/// One file with a row for each ended task, its output included; GNU parallel's format.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// Absolute; `None`: prun's own stdout.
+    pub path: Option<PathBuf>,
+    pub form: Form,
+    /// Rows are added to what is there.
+    pub append: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    Csv,
+    Tsv,
+    /// An object a line.
+    Json,
 }
 
 /// What the scheduler sees as one job: one pipeline, run for each item.
@@ -313,6 +333,8 @@ pub struct Stage {
     pub stdin: Stdin,
     pub stdout: Output,
     pub stderr: Output,
+    /// A file that each attempt writes its task's number to.
+    pub seq_file: Option<Template>,
     /// Set in addition to what prun was given.
     pub env: Vec<(String, Template)>,
     /// Absolute when rendered, or relative to `base`.
@@ -396,6 +418,8 @@ pub enum Output {
         queue: QueueId,
         show: bool,
     },
+    /// A column of the task's row in [`Logs::table`].
+    Table,
     /// The next stage, through a kernel pipe. On the stdout of every stage but the last.
     Pipe,
     /// stderr only: where stdout goes.
