@@ -148,6 +148,7 @@ complete -c prun -n "__fish_prun_using_subcommand exec" -l env -d 'Set a variabl
 complete -c prun -n "__fish_prun_using_subcommand exec" -l stdin -d 'Read each task\'s input from FILE (with placeholders)' -r
 complete -c prun -n "__fish_prun_using_subcommand exec" -l stdout -d 'Write each task\'s output to FILE: --stdout {%.gz}.txt' -r
 complete -c prun -n "__fish_prun_using_subcommand exec" -l stderr -d 'Write each task\'s error output to FILE (with placeholders)' -r
+complete -c prun -n "__fish_prun_using_subcommand exec" -l results -d 'Write each task\'s output to files in DIR, or all to a table: FILE.csv, FILE.tsv or FILE.json' -r
 complete -c prun -n "__fish_prun_using_subcommand exec" -l joblog -d 'Write a line for each ended task to FILE, in GNU parallel\'s format' -r
 complete -c prun -n "__fish_prun_using_subcommand exec" -l start -d 'Make processes by spawn or fork [default: spawn]' -r -f -a "spawn\t''
 fork\t''"

@@ -25,10 +25,12 @@ use crate::ui::phrases::escape;
 
 mod items;
 mod pipe;
+mod results;
 mod values;
 
 use items::ItemOptions;
 use pipe::Pipe;
+use results::Results;
 use values::start_parser;
 
 const COMMAND: &str = "Command";
@@ -93,6 +95,9 @@ pub struct Exec {
     /// Write each task's error output to FILE (with placeholders)
     #[arg(long, value_name = "FILE", help_heading = COMMAND, hide_short_help = true)]
     stderr: Option<OsString>,
+
+    #[command(flatten)]
+    results: Results,
 
     /// Write a line for each ended task to FILE, in GNU parallel's format
     ///
@@ -210,6 +215,7 @@ fn meaning(asked: &Exec) -> Result<ExecArgs, Instead> {
         stdin: bytes(&asked.stdin),
         stdout: bytes(&asked.stdout),
         stderr: bytes(&asked.stderr),
+        results: asked.results.text(both)?,
         start: asked.start.unwrap_or_default(),
         timeout: asked.timeout,
         retries: asked.retries,
@@ -242,6 +248,8 @@ fn logs(asked: &Exec) -> Result<Logs, Instead> {
     Ok(Logs {
         journal: journal.path()?.map(|path| Journal { path, resume, sync: journal.sync }),
         joblog: asked.joblog.as_deref().map(joblog).transpose()?,
+        // What was typed depends on placeholders.
+        table: None,
     })
 }
 

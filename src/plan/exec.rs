@@ -19,6 +19,7 @@ pub mod escapes;
 mod items;
 mod perl;
 mod pipe;
+mod results;
 mod worker;
 
 pub use items::{From, ItemArgs, Source, split_sources};
@@ -53,6 +54,8 @@ pub struct ExecArgs {
     pub stdin: Option<Vec<u8>>,
     pub stdout: Option<Vec<u8>>,
     pub stderr: Option<Vec<u8>>,
+    /// `--results`: a folder, a file with placeholders, or a table.
+    pub results: Option<Vec<u8>>,
     pub start: StartMode,
     pub timeout: Option<Timeout>,
     /// `None`: as usual.
@@ -107,9 +110,11 @@ fn error<T>(message: &str, help: &str) -> Result<T, ExecError> {
 pub fn plan(args: ExecArgs) -> Result<Plan, ExecError> {
     check(&args)?;
     let (pool, halt, status) = (args.pool, args.halt, args.status);
-    let (brakes, logs) = (args.brakes.clone(), args.logs.clone());
+    let (brakes, mut logs) = (args.brakes.clone(), args.logs.clone());
     let queues = args.pipe.iter().map(|pipe| pipe::queue(&args, pipe)).collect();
-    let job = Planner::new(args)?.job()?;
+    let planner = Planner::new(args)?;
+    logs.table = planner.table()?;
+    let job = planner.job()?;
     Ok(Plan { jobs: vec![job], queues, pool, brakes, halt, status, logs, rerun: None })
 }
 
@@ -121,6 +126,7 @@ fn check(args: &ExecArgs) -> Result<(), ExecError> {
         );
     }
     perl::check(args)?;
+    results::check(args)?;
     if let Some(pipe) = &args.pipe {
         return pipe::check(args, pipe);
     }
@@ -244,12 +250,14 @@ impl Planner {
             (None, None) => Stdin::Null,
         };
         let (name, what) = self.what(&stdin)?;
+        let (stdout, stderr, seq_file) = self.outputs()?;
         Ok(Stage {
             name,
             what,
             stdin,
-            stdout: self.output(args.stdout.as_deref(), "--stdout")?,
-            stderr: self.output(args.stderr.as_deref(), "--stderr")?,
+            stdout,
+            stderr,
+            seq_file,
             env: args.env.iter().map(|pair| self.env(pair)).collect::<Result<_, _>>()?,
             cwd: args.cwd.as_ref().map(|cwd| self.template(cwd, "--cwd")).transpose()?,
             base: args.base.clone(),
