@@ -45,8 +45,8 @@ pub struct ExecArgs {
     pub worker: Option<Worker>,
     /// COMMAND is a script.
     pub script: bool,
-    /// As typed, `bash -eu`; implies `script`.
-    pub shell: Option<String>,
+    /// What runs scripts, with the flag that makes it take a text; `None`: /bin/sh.
+    pub shell: Option<Vec<String>>,
     pub cwd: Option<Vec<u8>>,
     /// `NAME=VALUE`
     pub env: Vec<Vec<u8>>,
@@ -145,7 +145,7 @@ fn check(args: &ExecArgs) -> Result<(), ExecError> {
     if !args.command.is_empty() {
         return Ok(());
     }
-    if !args.is_script() {
+    if !args.script {
         return error(
             "no command",
             "write `prun exec COMMAND [ARG...]`, or `-c` to run each item as a script",
@@ -161,10 +161,6 @@ fn check(args: &ExecArgs) -> Result<(), ExecError> {
 }
 
 impl ExecArgs {
-    fn is_script(&self) -> bool {
-        self.script || self.shell.is_some()
-    }
-
     fn has_items(&self) -> bool {
         !self.once && self.repeat.is_none() && self.pipe.is_none()
     }
@@ -270,7 +266,7 @@ impl Planner {
     /// The job's name and what it runs.
     fn what(&self, stdin: &Stdin) -> Result<(String, What), ExecError> {
         let args = &self.args;
-        if !args.is_script() {
+        if !args.script {
             let given = args.command.iter().map(|word| self.template(word, "the command").map(Word));
             let words = self.bash().map(|word| Ok(Word(word))).chain(given).collect::<Result<Vec<_>, _>>()?;
             let mentioned = words.iter().any(|word| word.0.uses_task())
@@ -279,7 +275,7 @@ impl Planner {
             let append_item = args.has_items() && args.replace.is_none() && !taken;
             return Ok((base_name(&args.command[0]), What::Command { words, append_item }));
         }
-        let shell = self.shell()?;
+        let shell = args.shell.clone().unwrap_or_else(|| ["/bin/sh", "-c"].map(str::to_owned).into());
         let name = base_name(shell[0].as_bytes());
         if args.command.is_empty() {
             // The item is the script, so it is no parameter of it as well.
@@ -300,16 +296,6 @@ impl Planner {
             let call = quote(name) + " \"$@\"";
             ["bash", "-c", &call].map(|word| Template::literal(word.as_bytes()))
         })
-    }
-
-    fn shell(&self) -> Result<Vec<String>, ExecError> {
-        let typed = self.args.shell.as_deref().unwrap_or("/bin/sh");
-        let mut words = shlex::split(typed).unwrap_or_default();
-        if words.is_empty() {
-            return error("`--shell` names no shell", "write `--shell bash`, for example");
-        }
-        words.push("-c".to_owned());
-        Ok(words)
     }
 
     fn script(&self, text: &[u8], posix: bool) -> Result<ScriptText, ExecError> {

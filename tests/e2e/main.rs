@@ -7,6 +7,7 @@ mod space;
 
 mod after;
 mod chains;
+mod config;
 mod data;
 mod dialogue;
 mod duplex;
