@@ -136,6 +136,7 @@ always\t''
 never\t''"
 complete -c prun -n "__fish_prun_using_subcommand exec" -s a -l arg-file -d 'Read items from FILE instead of stdin (-: stdin)' -r -F
 complete -c prun -n "__fish_prun_using_subcommand exec" -s d -l delimiter -d 'Items end with this character: one byte, or \\n, \\t, \\0, \\xHH' -r
+complete -c prun -n "__fish_prun_using_subcommand exec" -l colsep -d 'Items have columns, {1}, {2} and so on, with REGEX between them' -r
 complete -c prun -n "__fish_prun_using_subcommand exec" -s n -l max-args -d 'Give up to N items to one task, also as {1} to {N}' -r
 complete -c prun -n "__fish_prun_using_subcommand exec" -s I -l replace -d 'Put items in place of STR instead of {}' -r
 complete -c prun -n "__fish_prun_using_subcommand exec" -l repeat -d 'Run COMMAND N times, without items' -r
@@ -150,6 +151,7 @@ complete -c prun -n "__fish_prun_using_subcommand exec" -l env -d 'Set a variabl
 complete -c prun -n "__fish_prun_using_subcommand exec" -l stdin -d 'Read each task\'s input from FILE (with placeholders)' -r
 complete -c prun -n "__fish_prun_using_subcommand exec" -l stdout -d 'Write each task\'s output to FILE: --stdout {%.gz}.txt' -r
 complete -c prun -n "__fish_prun_using_subcommand exec" -l stderr -d 'Write each task\'s error output to FILE (with placeholders)' -r
+complete -c prun -n "__fish_prun_using_subcommand exec" -l results -d 'Write each task\'s output to files in DIR, or all to a table: FILE.csv, FILE.tsv or FILE.json' -r
 complete -c prun -n "__fish_prun_using_subcommand exec" -l joblog -d 'Write a line for each ended task to FILE, in GNU parallel\'s format' -r
 complete -c prun -n "__fish_prun_using_subcommand exec" -l start -d 'Make processes by spawn or fork [default: spawn]' -r -f -a "spawn\t''
 fork\t''"
@@ -173,6 +175,10 @@ complete -c prun -n "__fish_prun_using_subcommand exec" -s q -l quiet -d 'Tell f
 complete -c prun -n "__fish_prun_using_subcommand exec" -l bar
 complete -c prun -n "__fish_prun_using_subcommand exec" -l no-config -d 'Leave out the configuration file'
 complete -c prun -n "__fish_prun_using_subcommand exec" -s 0 -l null -d 'Items end with NUL, not newline: for find -print0'
+complete -c prun -n "__fish_prun_using_subcommand exec" -l words -d 'Items are words: blanks and newlines separate them, quotes and backslashes are as in xargs'
+complete -c prun -n "__fish_prun_using_subcommand exec" -l csv -d 'Items are rows of comma-separated values'
+complete -c prun -n "__fish_prun_using_subcommand exec" -l header -d 'The first item of each source names its columns, as {NAME}'
+complete -c prun -n "__fish_prun_using_subcommand exec" -l link -d 'Take items of all sources in step, not in all combinations; shorter ones begin again'
 complete -c prun -n "__fish_prun_using_subcommand exec" -s X -d 'Give as many items to one task as fit; a word with {} is repeated'
 complete -c prun -n "__fish_prun_using_subcommand exec" -s r -l no-run-if-empty -d 'Skip empty items; without any item nothing ever runs'
 complete -c prun -n "__fish_prun_using_subcommand exec" -l once -d 'Run COMMAND once, without items, with prun\'s own stdin'

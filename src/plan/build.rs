@@ -136,7 +136,7 @@ pub fn build(file: &JobFile, how: &BuildOptions) -> Result<Plan, Mistakes> {
         job.pool = pool;
     }
     let halt = how.run.halt.or(file.run.halt).flatten();
-    let logs = Logs { journal, joblog: None };
+    let logs = Logs { journal, joblog: None, table: None };
     Ok(Plan {
         jobs,
         queues,

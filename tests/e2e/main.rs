@@ -28,6 +28,7 @@ mod pty;
 mod queues;
 mod report;
 mod report_journal;
+mod results;
 mod retries;
 mod starting;
 mod status;

@@ -83,11 +83,11 @@ pub fn parse_jobs(word: OsString) -> Result<Jobs, String> {
     match parse_pool(&word.to_string_lossy()) {
         Ok(size) => Ok(Jobs::Size(size)),
         Err(_) if Path::new(&word).is_file() => Ok(Jobs::In(word.into())),
-        Err(_) => Err(WANTED.to_owned()),
+        Err(_) => Err("expected a number, `0` for no limit, `50%` of the CPUs, `+2` more than CPUs, or a file that says \
+                       one of these"
+            .into()),
     }
 }
-
-const WANTED: &str = "expected a number, `0` for no limit, `50%` of the CPUs, `+2` more than CPUs, or a file that says one of these";
 
 pub fn jobs_parser() -> impl TypedValueParser<Value = Jobs> {
     OsStringValueParser::new().try_map(parse_jobs)
