@@ -158,6 +158,7 @@ fn columns() {
         ("--words --colsep = echo {2} ::: a=1", "1\n"),
         ("-n2 --colsep , echo {2} {1} ::: a,1 b,2 c,3", "1 2 a b\n3 c\n"),
         ("-X -j1 --colsep , echo {2} ::: a,1 b,2 c,3", "1 2 3\n"),
+        ("-n2 --colsep , echo {1} ::: a b,2", "a b\n"),
         ("--colsep , echo {1}+{2}+{3} ::: a,b ::: x y", "a+b+x\na+b+y\n"),
         ("-I@ --colsep , echo @ {1} ::: a,b", "a b {1}\n"),
     ] {
