@@ -52,7 +52,7 @@ pub struct Both {
     #[arg(hide_short_help = true, hide_possible_values = true, help_heading = OUTPUT)]
     output: Option<OutputMode>,
 
-    #[arg(long, alias = "lb", hide = true, overrides_with_all = OUTPUTS)]
+    #[arg(long, aliases = ["lb", "linebuffer"], hide = true, overrides_with_all = OUTPUTS)]
     line_buffer: bool,
 
     #[arg(long, hide = true, overrides_with_all = OUTPUTS)]
@@ -102,7 +102,7 @@ pub struct Both {
     /// Print the commands and run nothing
     ///
     /// They go to stdout, as lines that a shell can run.
-    #[arg(long)]
+    #[arg(long, alias = "dryrun")]
     pub dry_run: bool,
 
     /// Tell each command as it starts; twice: also process IDs and what ends well

@@ -175,6 +175,10 @@ mod tests {
                 "prun: `--output gruop`: expected `group`, `line` or `raw`; did you mean `group`?\n",
             ),
             ("exec --timeout", "prun: `--timeout` needs a value; `prun exec --help` lists all options\n"),
+            (
+                "exec --pipe --block -1 true",
+                "prun: `--block -1`: expected a size such as 10MB; `--round-robin` gives each task its share\n",
+            ),
             ("exec -n 0 true", "prun: `--max-args 0`: expected a number from 1\n"),
             (
                 "exec -q -v true",

@@ -343,7 +343,10 @@ impl Planner {
             }
             _ => {
                 let pair = String::from_utf8_lossy(pair);
-                error(&format!("`--env {pair}` is not NAME=VALUE"), "write `--env LANG=C`, for example")
+                error(
+                    &format!("`--env {pair}` is not NAME=VALUE"),
+                    "write `--env LANG=C`; the environment is inherited",
+                )
             }
         }
     }

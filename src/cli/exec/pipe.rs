@@ -41,7 +41,8 @@ pub struct Pipe {
     pipe: bool,
 
     /// Make blocks of about this size: 64KiB, 10MB [default: 1MiB]
-    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = PIPE, hide_short_help = true)]
+    #[arg(long, value_name = "SIZE", value_parser = parse_block, allow_negative_numbers = true)]
+    #[arg(help_heading = PIPE, hide_short_help = true)]
     block: Option<usize>,
 
     /// A record is N lines, not one
@@ -93,6 +94,14 @@ impl Pipe {
         .into_iter()
         .find_map(|(given, option, instead)| given.then_some((option, instead)))
     }
+}
+
+/// A size, but not GNU parallel's `-1`.
+fn parse_block(text: &str) -> Result<usize, String> {
+    if text.starts_with('-') {
+        return Err("expected a size such as 10MB; `--round-robin` gives each task its share".into());
+    }
+    parse_size(text)
 }
 
 fn mark(option: &str, text: &Option<OsString>) -> Result<Option<Vec<u8>>, Instead> {
