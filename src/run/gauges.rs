@@ -116,7 +116,10 @@ impl Run {
     /// Looks at what is due.
     pub(super) fn look_at_gauges(&mut self) {
         match self.gauges.look(self.now) {
-            Some(News::Pool(size)) => self.events.push_back(Event::Pool(size)),
+            Some(News::Pool(size)) => {
+                self.tell(&RunEvent::Pool(size));
+                self.events.push_back(Event::Pool(size));
+            }
             Some(News::Warning(why)) => self.tell(&RunEvent::Warning(why)),
             None => {}
         }
