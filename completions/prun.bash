@@ -22,6 +22,9 @@ _prun() {
             prun,exec)
                 cmd="prun__subcmd__exec"
                 ;;
+            prun,report)
+                cmd="prun__subcmd__report"
+                ;;
             prun,run)
                 cmd="prun__subcmd__run"
                 ;;
@@ -32,7 +35,7 @@ _prun() {
 
     case "${cmd}" in
         prun)
-            opts="-j -k -u -v -q -D -h -V --jobs --keep-order --ungroup --output --line-buffer --group --tag --tagstring --halt --fail-fast --grace --status --journal --resume --retry-failed --sync --dry-run --verbose --quiet --progress --bar --color --define --list --help --version run exec completions"
+            opts="-j -k -u -v -q -D -h -V --jobs --rate --delay --load --memory-free --keep-order --ungroup --output --line-buffer --group --tag --tagstring --halt --fail-fast --grace --status --journal --resume --retry-failed --sync --dry-run --verbose --quiet --progress --bar --color --define --list --help --version run exec report completions"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -43,6 +46,22 @@ _prun() {
                     return 0
                     ;;
                 -j)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rate)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --delay)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --load)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --memory-free)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -112,7 +131,7 @@ _prun() {
             return 0
             ;;
         prun__subcmd__exec)
-            opts="-j -k -u -v -q -a -0 -d -n -X -I -r -L -c -C -h --jobs --keep-order --ungroup --output --line-buffer --group --tag --tagstring --halt --fail-fast --grace --status --journal --resume --retry-failed --sync --dry-run --verbose --quiet --progress --bar --color --arg-file --null --delimiter --max-args --replace --no-run-if-empty --repeat --once --pipe --block --recstart --recend --round-robin --worker --script --shell --cwd --env --stdin --stdout --stderr --joblog --start --timeout --retries --retry-delay --retry-on --ok --stop-signal --help"
+            opts="-j -k -u -v -q -a -0 -d -n -X -I -r -L -c -C -h --jobs --rate --delay --load --memory-free --keep-order --ungroup --output --line-buffer --group --tag --tagstring --halt --fail-fast --grace --status --journal --resume --retry-failed --sync --dry-run --verbose --quiet --progress --bar --color --arg-file --null --delimiter --max-args --replace --no-run-if-empty --repeat --once --pipe --block --recstart --recend --round-robin --worker --script --shell --cwd --env --stdin --stdout --stderr --joblog --start --timeout --retries --retry-delay --retry-on --ok --stop-signal --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -123,6 +142,22 @@ _prun() {
                     return 0
                     ;;
                 -j)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rate)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --delay)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --load)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --memory-free)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -285,8 +320,26 @@ _prun() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        prun__subcmd__report)
+            opts="-h --format --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "joblog junit trace" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         prun__subcmd__run)
-            opts="-j -k -u -v -q -D -h -V --jobs --keep-order --ungroup --output --line-buffer --group --tag --tagstring --halt --fail-fast --grace --status --journal --resume --retry-failed --sync --dry-run --verbose --quiet --progress --bar --color --define --list --help --version"
+            opts="-j -k -u -v -q -D -h -V --jobs --rate --delay --load --memory-free --keep-order --ungroup --output --line-buffer --group --tag --tagstring --halt --fail-fast --grace --status --journal --resume --retry-failed --sync --dry-run --verbose --quiet --progress --bar --color --define --list --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -297,6 +350,22 @@ _prun() {
                     return 0
                     ;;
                 -j)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rate)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --delay)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --load)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --memory-free)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

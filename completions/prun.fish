@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_prun_global_optspecs
-    string join \n j/jobs= k/keep-order u/ungroup output= line-buffer group tag= tagstring= halt= fail-fast grace= status= journal= resume retry-failed sync dry-run v/verbose q/quiet progress= bar color= D/define= list h/help V/version
+    string join \n j/jobs= rate= delay= load= memory-free= k/keep-order u/ungroup output= line-buffer group tag= tagstring= halt= fail-fast grace= status= journal= resume retry-failed sync dry-run v/verbose q/quiet progress= bar color= D/define= list h/help V/version
 end
 
 function __fish_prun_needs_command
@@ -25,6 +25,10 @@ function __fish_prun_using_subcommand
 end
 
 complete -c prun -n "__fish_prun_needs_command" -s j -l jobs -d 'Run N tasks at once [default: CPUs]' -r
+complete -c prun -n "__fish_prun_needs_command" -l rate -d 'Start no more than so many attempts per time: 10/s, 100/m, 5/h, 1/2s' -r
+complete -c prun -n "__fish_prun_needs_command" -l delay -d 'GNU parallel\'s: the time from one start to the next' -r
+complete -c prun -n "__fish_prun_needs_command" -l load -d 'Start nothing new unless the load average is below this: 4, or 80% of the CPUs' -r
+complete -c prun -n "__fish_prun_needs_command" -l memory-free -d 'Start nothing new while less memory is free: 2GB' -r
 complete -c prun -n "__fish_prun_needs_command" -l output -d 'Print a task\'s output in one piece (group), by whole lines (line) or untouched (raw)' -r -f -a "group\t''
 line\t''
 raw\t''"
@@ -62,8 +66,13 @@ complete -c prun -n "__fish_prun_needs_command" -s h -l help -d 'Print help (see
 complete -c prun -n "__fish_prun_needs_command" -s V -l version -d 'Print version'
 complete -c prun -n "__fish_prun_needs_command" -a "run" -d 'Run a job file, or these jobs of it and what they need'
 complete -c prun -n "__fish_prun_needs_command" -a "exec" -d 'Run COMMAND for each item: a line of stdin or of FILE, or a word after `:::`'
+complete -c prun -n "__fish_prun_needs_command" -a "report" -d 'Tell what a journal says: what ended how, how long it took, what failed'
 complete -c prun -n "__fish_prun_needs_command" -a "completions" -d 'Print completions for a shell'
 complete -c prun -n "__fish_prun_using_subcommand run" -s j -l jobs -d 'Run N tasks at once [default: CPUs]' -r
+complete -c prun -n "__fish_prun_using_subcommand run" -l rate -d 'Start no more than so many attempts per time: 10/s, 100/m, 5/h, 1/2s' -r
+complete -c prun -n "__fish_prun_using_subcommand run" -l delay -d 'GNU parallel\'s: the time from one start to the next' -r
+complete -c prun -n "__fish_prun_using_subcommand run" -l load -d 'Start nothing new unless the load average is below this: 4, or 80% of the CPUs' -r
+complete -c prun -n "__fish_prun_using_subcommand run" -l memory-free -d 'Start nothing new while less memory is free: 2GB' -r
 complete -c prun -n "__fish_prun_using_subcommand run" -l output -d 'Print a task\'s output in one piece (group), by whole lines (line) or untouched (raw)' -r -f -a "group\t''
 line\t''
 raw\t''"
@@ -100,6 +109,10 @@ complete -c prun -n "__fish_prun_using_subcommand run" -l list -d 'List the jobs
 complete -c prun -n "__fish_prun_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c prun -n "__fish_prun_using_subcommand run" -s V -l version -d 'Print version'
 complete -c prun -n "__fish_prun_using_subcommand exec" -s j -l jobs -d 'Run N tasks at once [default: CPUs]' -r
+complete -c prun -n "__fish_prun_using_subcommand exec" -l rate -d 'Start no more than so many attempts per time: 10/s, 100/m, 5/h, 1/2s' -r
+complete -c prun -n "__fish_prun_using_subcommand exec" -l delay -d 'GNU parallel\'s: the time from one start to the next' -r
+complete -c prun -n "__fish_prun_using_subcommand exec" -l load -d 'Start nothing new unless the load average is below this: 4, or 80% of the CPUs' -r
+complete -c prun -n "__fish_prun_using_subcommand exec" -l memory-free -d 'Start nothing new while less memory is free: 2GB' -r
 complete -c prun -n "__fish_prun_using_subcommand exec" -l output -d 'Print a task\'s output in one piece (group), by whole lines (line) or untouched (raw)' -r -f -a "group\t''
 line\t''
 raw\t''"
@@ -164,4 +177,8 @@ complete -c prun -n "__fish_prun_using_subcommand exec" -l pipe -d 'Cut stdin (o
 complete -c prun -n "__fish_prun_using_subcommand exec" -l round-robin -d 'Give the blocks to tasks that live on, each to the one that has least to read'
 complete -c prun -n "__fish_prun_using_subcommand exec" -s c -l script -d 'COMMAND is a script for the shell'
 complete -c prun -n "__fish_prun_using_subcommand exec" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c prun -n "__fish_prun_using_subcommand report" -l format -d 'Write it for other programs: joblog, junit or trace' -r -f -a "joblog\t''
+junit\t''
+trace\t''"
+complete -c prun -n "__fish_prun_using_subcommand report" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c prun -n "__fish_prun_using_subcommand completions" -s h -l help -d 'Print help'

@@ -4,6 +4,7 @@ use clap::{Command, CommandFactory, Parser};
 use clap_complete::{Shell, generate};
 
 use super::exec::Exec;
+use super::report::Report;
 use super::run::Run;
 
 /// Print completions for a shell
@@ -30,6 +31,7 @@ pub fn tree() -> Command {
     Run::command()
         .subcommand(long_form)
         .subcommand(Exec::command())
+        .subcommand(Report::command())
         .subcommand(Completions::command())
         .disable_help_subcommand(true)
 }

@@ -20,6 +20,7 @@ pub mod completions;
 pub mod docs;
 pub mod exec;
 pub mod logs;
+pub mod report;
 pub mod run;
 pub mod show;
 pub mod theirs;
@@ -78,6 +79,7 @@ fn go(words: &[OsString]) -> Result<Verdict, Instead> {
             let asked: completions::Completions = parse("prun completions", &words[1..])?;
             Err(Instead::Say(completions::script(asked.shell)))
         }
+        Some("report") => report::start(parse("prun report", &words[1..])?),
         Some("run") => run::start(parse("prun run", &words[1..])?),
         _ => run::start(parse("prun", words)?),
     }
@@ -95,10 +97,14 @@ fn parse<T: Parser>(command: &str, words: &[OsString]) -> Result<T, Instead> {
     })
 }
 
-/// Writes to stdout; a reader that has seen enough ends prun as it would end any filter.
 fn print(text: &[u8]) -> Verdict {
     let mut stdout = io::stdout().lock();
-    match stdout.write_all(text).and_then(|()| stdout.flush()) {
+    printed(stdout.write_all(text).and_then(|()| stdout.flush()))
+}
+
+/// What became of writing to stdout; a reader that has seen enough ends prun as it would end any filter.
+fn printed(written: io::Result<()>) -> Verdict {
+    match written {
         Ok(()) => Verdict::Code(0),
         Err(why) if why.kind() == io::ErrorKind::BrokenPipe => Verdict::Signal(SIGPIPE),
         Err(why) => {

@@ -42,11 +42,16 @@ impl Found {
 
     /// What counts as not there, for people.
     pub fn wounds(&self) -> Vec<String> {
-        let damaged = self.damaged.told("damaged");
-        let foreign = self.foreign.told("of another version of prun");
         let torn = self.scanned.torn;
         let torn = (torn > 0).then(|| format!("its last line was cut short after {torn} bytes"));
-        [damaged, foreign, torn].into_iter().flatten().collect()
+        self.damaged_lines().into_iter().chain(torn).collect()
+    }
+
+    /// The same, but for a last line that may be about to be written.
+    pub fn damaged_lines(&self) -> Vec<String> {
+        let damaged = self.damaged.told("damaged");
+        let foreign = self.foreign.told("of another version of prun");
+        damaged.into_iter().chain(foreign).collect()
     }
 }
 

@@ -26,12 +26,13 @@
 //!
 //! - [`entry`] is one line; [`scan`] finds the lines of a file, [`found`] which of them count;
 //! - [`past`] keeps, of each task, how it ended last;
-//! - [`file`](mod@file) opens, locks, repairs and appends;
+//! - [`file`](mod@file) opens, locks, repairs and appends; [`history`] only reads;
 //! - [`joblog`] writes the same in GNU parallel's format.
 
 pub mod entry;
 pub mod file;
 pub mod found;
+pub mod history;
 pub mod joblog;
 pub mod past;
 pub mod scan;

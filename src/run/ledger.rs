@@ -1,14 +1,13 @@
 //! What ended, told to the logs; and what ended ok in an earlier run and need not run again (DESIGN.md, 5.7).
 
 use std::collections::HashMap;
-use std::collections::hash_map::RandomState;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::active::Work;
 use super::sinks::Sinks;
 use super::tell;
-use crate::event::{Key, Known, Outcome, Time};
+use crate::event::{Known, Outcome, Time};
 use crate::flow::output::{Log, Op};
 use crate::journal::{self, Entry, Past};
 use crate::plan::identity::Identity;
@@ -18,8 +17,9 @@ pub struct Ledger {
     plan: Arc<Plan>,
     /// For each job whose tasks are known over several runs; empty without a journal.
     identities: Vec<Option<Identity>>,
-    /// How many equal tasks came so far.
-    counts: HashMap<Key, u32, RandomState>,
+    /// How many equal tasks came so far. Half a key is enough: two tasks that share one by chance would only be
+    /// counted together.
+    counts: HashMap<u64, u32>,
     past: Past,
     /// Jobs that run again although the journal knows their tasks: what they wrote to queues is gone.
     again: Vec<bool>,
@@ -57,7 +57,7 @@ impl Ledger {
         let mut ledger = Ledger {
             plan: Arc::clone(plan),
             identities: Vec::new(),
-            counts: HashMap::default(),
+            counts: HashMap::new(),
             past: Past::default(),
             again: vec![false; plan.jobs.len()],
             journal: logs.journal.is_some(),
@@ -92,7 +92,7 @@ impl Ledger {
     pub fn know(&mut self, job: usize, items: &[Item], names: &[String]) -> Vec<Known> {
         let Some(Some(identity)) = self.identities.get_mut(job) else { return Vec::new() };
         let key = identity.key(items, names);
-        let nth = self.counts.entry(key).or_default();
+        let nth = self.counts.entry(key.0 as u64).or_default();
         *nth += 1;
         vec![Known { key, nth: *nth }]
     }

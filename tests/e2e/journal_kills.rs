@@ -1,12 +1,13 @@
 //! `kill -9` of prun at random moments, and on again with `--resume` until everything is done.
 //!
-//! The tasks themselves write down that they started and ended. After each kill their notes, prun's output and the
+//! The tasks themselves write down that they started and ended, and for which prun. Their notes, prun's output and the
 //! journal are compared: what is in the journal had ended, was printed, and is never started again; and in the end
 //! nothing is missing. `scripts/kill-loop` runs the same with more kills.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
@@ -25,7 +26,8 @@ const TASKS: u64 = 200;
 const ITEMS: u64 = 180;
 
 /// Each does its work in a few milliseconds. The slot, another one each time, does not make it another task.
-const TASK: &str = "echo start {} >>notes; sleep 0.00{%}; echo out {}; echo end {} >>notes";
+const TASK: &str =
+    "echo start $PRUN_PID {} >>notes; sleep 0.00{%}; echo out {}; echo end $PRUN_PID {} >>notes";
 
 /// Every way to the journal: behind output that is held back, kept in order, or not prun's at all.
 const WAYS: [&str; 5] = ["", "-k", "--sync", "--output line", "-u"];
@@ -57,13 +59,10 @@ struct Round {
 /// How often something was seen of each item.
 type Count = BTreeMap<u64, u64>;
 
-/// What there is to see while no prun runs.
-#[derive(Default)]
-struct Seen {
-    started: Count,
-    ended: Count,
-    printed: Count,
-    journaled: Count,
+/// One prun, by its pid, and what the journal held when it was started.
+struct Session {
+    pid: u32,
+    before: Count,
 }
 
 impl Round {
@@ -77,23 +76,28 @@ impl Round {
 
     /// Kills it at most so often; says how often, and how many tasks ran again because of that.
     fn run(&self, most: u64, random: &mut Random) -> (u64, u64) {
-        let (mut kills, mut in_flight) = (0, 0);
-        let mut before = Seen::default();
-        loop {
-            let ended =
-                if kills < most { self.start_and_kill(random.below(LATEST)) } else { self.start().wait_ok() };
-            assert!(self.space.becomes_empty(LIMIT), "survived prun: {:?}", self.space.survivors());
-            let now = self.look();
-            self.check(&before, &now);
-            if ended {
-                self.check_end(&now, in_flight);
-                return (kills, total(&now.started) - TASKS);
+        let mut sessions = Vec::new();
+        let mut ended = false;
+        while !ended {
+            let before = self.journaled();
+            let mut child = self.start();
+            sessions.push(Session { pid: child.id(), before });
+            if (sessions.len() as u64) <= most {
+                std::thread::sleep(Duration::from_micros(random.below(LATEST)));
+                child.kill().expect("it was not reaped yet");
             }
-            kills += 1;
-            in_flight += total(&now.started) - total(&before.started) + total(&before.journaled);
-            in_flight -= total(&now.journaled);
-            before = now;
+            let status = child.wait().expect("a child can be waited for");
+            assert!(status.success() || status.signal() == Some(9), "{status}: {}", self.space.read("said"));
+            ended = status.success();
+            self.check_journal(&sessions[sessions.len() - 1].before);
         }
+        // What a killed prun had just started may still make its note.
+        assert!(self.space.becomes_empty(LIMIT), "survived prun: {:?}", self.space.survivors());
+        sessions.iter().for_each(|session| self.check_starts(session));
+        let journaled = self.journaled();
+        let missing = |item: &u64| journaled.get(item) != Some(&wanted(*item));
+        assert_eq!((0..ITEMS).find(missing), None, "not in the journal: {}", self.case());
+        (sessions.len() as u64 - 1, total(&self.notes("start ")) - TASKS)
     }
 
     fn start(&self) -> Child {
@@ -106,57 +110,57 @@ impl Round {
         command.stdin(Stdio::null()).stdout(printed).stderr(said).spawn().expect("prun starts")
     }
 
-    /// Whether it ended before it could be killed.
-    fn start_and_kill(&self, after_micros: u64) -> bool {
-        let mut child = self.start();
-        std::thread::sleep(Duration::from_micros(after_micros));
-        child.kill().expect("it was not reaped yet");
-        let status = child.wait().expect("a child can be waited for");
-        assert!(status.code().is_none_or(|code| code == 0), "{status}: {}", self.space.read("said"));
-        status.success()
-    }
-
-    fn look(&self) -> Seen {
-        let notes = self.space.read("notes");
-        let (mut journaled, journal) = (Count::new(), self.space.read("journal"));
+    /// What the journal holds, which is never anything but tasks that ended ok.
+    fn journaled(&self) -> Count {
+        let mut count = Count::new();
         // Half a line at the end is not there.
-        for line in journal.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')) {
+        for line in
+            self.space.read("journal").split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'))
+        {
             let entry = Entry::parse(line.as_bytes()).unwrap_or_else(|why| panic!("{why:?}: {line}"));
             assert_eq!((&entry.outcome, entry.attempts), (&Outcome::Ok, 1), "{line}");
-            *journaled.entry(entry.item.parse().expect("items are numbers")).or_default() += 1;
+            *count.entry(entry.item.parse().expect("items are numbers")).or_default() += 1;
         }
-        Seen {
-            started: count(&notes, "start "),
-            ended: count(&notes, "end "),
-            printed: count(&self.space.read("printed"), "out "),
-            journaled,
-        }
+        count
     }
 
-    /// Everything that must hold at each moment at which no prun runs.
-    fn check(&self, before: &Seen, now: &Seen) {
+    /// How often each item stands in notes that begin with these words.
+    fn notes(&self, words: &str) -> Count {
+        items(&self.space.read("notes"), words)
+    }
+
+    /// Nothing left the journal, and what is in it had ended and was printed.
+    fn check_journal(&self, before: &Count) {
+        let (journaled, ended) = (self.journaled(), self.notes("end "));
+        let printed = items(&self.space.read("printed"), "out ");
         for item in 0..ITEMS {
             let of = |count: &Count| count.get(&item).copied().unwrap_or_default();
-            let case = || format!("item {item} with `{}`: {}", self.way, self.space.read("notes"));
-            assert!(of(&now.journaled) >= of(&before.journaled), "it left the journal: {}", case());
-            assert!(of(&now.journaled) <= of(&now.ended), "in the journal, but never ended: {}", case());
-            assert!(of(&now.journaled) <= of(&now.printed), "in the journal, but not printed: {}", case());
-            let to_do = wanted(item) - of(&before.journaled);
-            let started = of(&now.started) - of(&before.started);
-            assert!(started <= to_do, "in the journal, but run again: {}", case());
+            assert!(of(&journaled) >= of(before), "{item} left the journal: {}", self.case());
+            assert!(of(&journaled) <= of(&ended), "{item} in the journal, but never ended: {}", self.case());
+            assert!(
+                of(&journaled) <= of(&printed),
+                "{item} in the journal, but not printed: {}",
+                self.case()
+            );
         }
         let said = self.space.read("said");
         let expected =
-            |line: &str| line.contains("its last line was cut short") || line.contains("in an earlier run");
+            |line: &str| line.contains("its last line was cut short") || line.contains("earlier run");
         assert!(said.lines().all(expected), "{said}");
     }
 
-    fn check_end(&self, now: &Seen, in_flight: u64) {
+    /// What was in the journal was not started again.
+    fn check_starts(&self, session: &Session) {
+        let started = self.notes(&format!("start {} ", session.pid));
         for item in 0..ITEMS {
-            assert_eq!(now.journaled.get(&item), Some(&wanted(item)), "item {item} with `{}`", self.way);
+            let of = |count: &Count| count.get(&item).copied().unwrap_or_default();
+            let to_do = wanted(item) - of(&session.before);
+            assert!(of(&started) <= to_do, "{item} in the journal, but run again: {}", self.case());
         }
-        let again = total(&now.started) - TASKS;
-        assert!(again <= in_flight, "{again} ran again, but only {in_flight} had been interrupted");
+    }
+
+    fn case(&self) -> String {
+        format!("with `{}`\n{}", self.way, self.space.read("notes"))
     }
 }
 
@@ -169,26 +173,14 @@ fn total(count: &Count) -> u64 {
     count.values().sum()
 }
 
-/// How often each item stands behind these words.
-fn count(text: &str, words: &str) -> Count {
+/// How often each item ends a line that begins with these words.
+fn items(text: &str, words: &str) -> Count {
     let mut count = Count::new();
-    for item in text.lines().filter_map(|line| line.strip_prefix(words)?.parse().ok()) {
+    for line in text.lines().filter(|line| line.starts_with(words)) {
+        let item = line.rsplit(' ').next().and_then(|item| item.parse().ok()).expect("an item ends a line");
         *count.entry(item).or_default() += 1;
     }
     count
-}
-
-trait WaitOk {
-    fn wait_ok(self) -> bool;
-}
-
-impl WaitOk for Child {
-    /// Its end, which is a good one.
-    fn wait_ok(mut self) -> bool {
-        let status = self.wait().expect("a child can be waited for");
-        assert!(status.success(), "{status}");
-        true
-    }
 }
 
 /// Numbers that differ from run to run (splitmix64).

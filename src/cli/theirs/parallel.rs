@@ -40,6 +40,7 @@ pub const PARALLEL: &[Flag] = &[
     flag("--skip-first-line", "", "put `tail -n+2` before prun"),
     flag("--filter EXPR", "", "put `grep` or `awk` before prun"),
     flag("--max-replace-args N, -N N", "`-n N`", "`{1}` to `{N}` are known with it"),
+    flag("-N0, -n0", "`--repeat N`", "for items of which nothing but their number counts"),
     flag("-m, --xargs", "`-X`", "a word with `{}` is repeated for each item"),
     flag(
         "-X",
@@ -124,7 +125,7 @@ pub const PARALLEL: &[Flag] = &[
     flag("--group", "`--output group`", "it is the default here, too"),
     flag("--ungroup, -u", "`-u`", ""),
     flag("--keep-order, -k", "`-k`", "the first task that runs shows its output as it comes"),
-    flag("--line-buffer, --lb", "`--output line`", "`--lb` is known, too"),
+    flag("--line-buffer, --linebuffer, --lb", "`--output line`", "`--lb` is known, too"),
     flag("--latest-line, --ll", "`--output line`", "the bar has a line for each of the tasks that run"),
     flag("--no-keep-order", "", "it is the default; leave out `-k`"),
     flag("--tag", "`--tag`", ""),

@@ -4,7 +4,8 @@ use super::{ExecArgs, ExecError, error};
 
 /// Left as it is, `mv {} '{= s/x/y/ =}'` would move all files onto one.
 pub fn check(args: &ExecArgs) -> Result<(), ExecError> {
-    if args.replace.is_none() && args.command.iter().any(|word| has_perl(word)) {
+    // GNU parallel looks at the whole line, so that `echo {= s/x/y/ =}` needs no quotes there.
+    if args.replace.is_none() && has_perl(&args.command.join(&b' ')) {
         return error(
             "`{= ... =}` is Perl for GNU parallel, and prun has none",
             "use `-c` and what the shell makes of `$1`, or `-I STR`, which leaves all braces alone",
@@ -13,11 +14,11 @@ pub fn check(args: &ExecArgs) -> Result<(), ExecError> {
     Ok(())
 }
 
-fn has_perl(word: &[u8]) -> bool {
+fn has_perl(line: &[u8]) -> bool {
     let find = |text: &[u8], mark: &[u8]| text.windows(mark.len()).position(|part| part == mark);
-    find(word, b"{=").is_some_and(|begin| {
-        let bare = begin == 0 || !b"${%".contains(&word[begin - 1]);
-        bare && find(&word[begin + 2..], b"=}").is_some()
+    find(line, b"{=").is_some_and(|begin| {
+        let bare = begin == 0 || !b"${%".contains(&line[begin - 1]);
+        bare && find(&line[begin + 2..], b"=}").is_some()
     })
 }
 
@@ -27,7 +28,7 @@ mod tests {
 
     #[test]
     fn perl_has_a_beginning_and_an_end() {
-        for word in ["{= s/a/b/ =}", "x{=$_++=}y", "{=1 uc() =}"] {
+        for word in ["{= s/a/b/ =}", "mv {} {= $_ =} x", "x{=$_++=}y", "{=1 uc() =}"] {
             assert!(has_perl(word.as_bytes()), "{word}");
         }
         for word in ["{{= x =}}", "${=x}=}", "{=", "=}{=", "{a==}", "%{= =}", ""] {

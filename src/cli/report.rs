@@ -1,0 +1,103 @@
+//! `prun report JOURNAL`.
+
+use std::io::{self, BufWriter, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+
+use super::{Instead, printed, reason, show};
+use crate::journal::history::History;
+use crate::journal::{Entry, joblog};
+use crate::run::Verdict;
+use crate::ui::phrases::escape;
+
+mod junit;
+mod summary;
+mod trace;
+
+use junit::Suites;
+use summary::Summary;
+use trace::Trace;
+
+/// Tell what a journal says: what ended how, how long it took, what failed
+#[derive(Parser, Debug)]
+#[command(name = "report", bin_name = "prun report", max_term_width = 100)]
+pub struct Report {
+    /// Write it for other programs: joblog, junit or trace
+    ///
+    /// `joblog`: every line as GNU parallel's `--joblog` has it. `junit`: how each task ended last, as XML for CI.
+    /// `trace`: when each task ran, as Perfetto and Chrome draw it.
+    #[arg(long, value_name = "FORMAT", hide_possible_values = true)]
+    format: Option<Format>,
+
+    /// What a run wrote with --journal; a run may be writing it still
+    #[arg(value_name = "JOURNAL")]
+    journal: PathBuf,
+}
+
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Joblog,
+    Junit,
+    Trace,
+}
+
+/// Puts a journal into another form.
+trait Teller {
+    fn begin(&mut self, _out: &mut dyn Write) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Each line, in order; `last`: nothing was said later about one of its tasks.
+    fn entry(&mut self, entry: &Entry, last: bool, out: &mut dyn Write) -> io::Result<()>;
+
+    fn end(&mut self, _out: &mut dyn Write) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The status is 1 if the last word about any task is a failure.
+pub fn start(asked: Report) -> Result<Verdict, Instead> {
+    let history = History::open(&asked.journal).map_err(|why| Instead::fail(escape(why.as_bytes())))?;
+    let name = escape(asked.journal.as_os_str().as_bytes());
+    for wound in &history.wounds {
+        // Without stderr there is nobody to tell.
+        _ = writeln!(io::stderr(), "prun: the journal `{name}`: {wound}, and counts as not there");
+    }
+    let mut teller: Box<dyn Teller> = match asked.format {
+        None => Box::new(Summary::new(history.repaired, show::stdout_has_colors())),
+        Some(Format::Joblog) => Box::new(Joblog),
+        Some(Format::Junit) => Box::new(Suites::default()),
+        Some(Format::Trace) => Box::new(Trace::default()),
+    };
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut written = teller.begin(&mut out);
+    let mut failures = false;
+    let read = history.entries(|entry, last| {
+        failures |= last && entry.outcome.is_failure();
+        if written.is_ok() {
+            written = teller.entry(&entry, last, &mut out);
+        }
+    });
+    read.map_err(|why| Instead::fail(format_args!("could not read `{name}`: {}", reason(&why))))?;
+    match printed(written.and_then(|()| teller.end(&mut out)).and_then(|()| out.flush())) {
+        Verdict::Code(0) if failures => Ok(Verdict::Code(1)),
+        verdict => Ok(verdict),
+    }
+}
+
+/// GNU parallel's format.
+struct Joblog;
+
+impl Teller for Joblog {
+    fn begin(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        out.write_all(joblog::HEADER)
+    }
+
+    fn entry(&mut self, entry: &Entry, _last: bool, out: &mut dyn Write) -> io::Result<()> {
+        let mut line = Vec::new();
+        joblog::line(entry, &mut line);
+        out.write_all(&line)
+    }
+}

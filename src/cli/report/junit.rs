@@ -1,0 +1,131 @@
+//! How each task ended, as JUnit's XML, which CI services read: a suite for each job.
+
+use std::fmt::{self, Display, Write as _};
+use std::io::{self, Write};
+use std::time::Duration;
+
+use super::Teller;
+use super::summary::{how, moment, name};
+use crate::event::Outcome;
+use crate::journal::Entry;
+use crate::ui::phrases::escape;
+
+/// In the order in which they came.
+#[derive(Default)]
+pub struct Suites(Vec<Suite>);
+
+struct Suite {
+    job: String,
+    counts: Counts,
+    began: Duration,
+    cases: String,
+}
+
+#[derive(Default)]
+struct Counts {
+    tests: u64,
+    failures: u64,
+    skipped: u64,
+    time: Duration,
+}
+
+impl Suites {
+    fn add(&mut self, entry: &Entry) {
+        let known = self.0.iter().position(|suite| suite.job == entry.job);
+        let at = known.unwrap_or_else(|| {
+            let counts = Counts::default();
+            self.0.push(Suite { job: entry.job.clone(), counts, began: entry.started, cases: String::new() });
+            self.0.len() - 1
+        });
+        self.0[at].add(entry);
+    }
+}
+
+impl Suite {
+    fn add(&mut self, entry: &Entry) {
+        let skipped = matches!(entry.outcome, Outcome::Cancelled | Outcome::Skipped);
+        self.began = self.began.min(entry.started);
+        self.counts.add(&Counts {
+            tests: 1,
+            failures: u64::from(entry.outcome.is_failure()),
+            skipped: u64::from(skipped),
+            time: entry.elapsed,
+        });
+        let (job, name) = (Text(&entry.job), name(entry));
+        let time = entry.elapsed.as_secs_f64();
+        let open = format!("    <testcase name=\"{}\" classname=\"{job}\" time=\"{time:.3}\"", Text(&name));
+        let written = if entry.outcome.is_failure() {
+            let (message, command) = (how(entry), Text(&entry.command));
+            let failure = format!("<failure message=\"{}\">{command}</failure>", Text(&message));
+            writeln!(self.cases, "{open}>\n      {failure}\n    </testcase>")
+        } else if skipped {
+            writeln!(self.cases, "{open}>\n      <skipped/>\n    </testcase>")
+        } else {
+            writeln!(self.cases, "{open}/>")
+        };
+        written.expect("a String takes all that is written");
+    }
+}
+
+impl Counts {
+    fn add(&mut self, other: &Counts) {
+        self.tests += other.tests;
+        self.failures += other.failures;
+        self.skipped += other.skipped;
+        self.time += other.time;
+    }
+}
+
+impl Display for Counts {
+    fn fmt(&self, to: &mut fmt::Formatter) -> fmt::Result {
+        let Counts { tests, failures, skipped, time } = self;
+        let time = time.as_secs_f64();
+        write!(
+            to,
+            "tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" skipped=\"{skipped}\" time=\"{time:.3}\""
+        )
+    }
+}
+
+impl Teller for Suites {
+    fn entry(&mut self, entry: &Entry, last: bool, _out: &mut dyn Write) -> io::Result<()> {
+        if last {
+            self.add(entry);
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        let mut all = Counts::default();
+        self.0.iter().for_each(|suite| all.add(&suite.counts));
+        writeln!(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"prun\" {all}>")?;
+        for Suite { job, counts, began, cases } in &self.0 {
+            let (job, began) = (Text(job), moment(*began));
+            writeln!(
+                out,
+                "  <testsuite name=\"{job}\" {counts} timestamp=\"{began}\">\n{cases}  </testsuite>"
+            )?;
+        }
+        writeln!(out, "</testsuites>")
+    }
+}
+
+/// Text of any origin, as it may stand in XML, also as an attribute.
+struct Text<'a>(&'a str);
+
+impl Display for Text<'_> {
+    fn fmt(&self, to: &mut fmt::Formatter) -> fmt::Result {
+        for letter in escape(self.0.as_bytes()).chars() {
+            match letter {
+                '<' => to.write_str("&lt;")?,
+                '>' => to.write_str("&gt;")?,
+                '&' => to.write_str("&amp;")?,
+                '"' => to.write_str("&quot;")?,
+                // No characters of XML.
+                '\u{fffe}' | '\u{ffff}' => to.write_char('\u{fffd}')?,
+                other => to.write_char(other)?,
+            }
+        }
+        Ok(())
+    }
+}

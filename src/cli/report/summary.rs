@@ -1,0 +1,196 @@
+//! A journal in a few lines for people.
+
+use std::fmt::Write as _;
+use std::io;
+use std::time::{Duration, UNIX_EPOCH};
+
+use anstyle::{AnsiColor, Style};
+
+use super::Teller;
+use crate::event::{Detail, JobInfo, Outcome, TaskName};
+use crate::journal::Entry;
+use crate::ui::phrases::{self, escape};
+
+/// Tasks that are shown as the slowest.
+const SLOWEST: usize = 5;
+
+/// Nobody copies a longer command from a terminal.
+const LONGEST_COMMAND: usize = 2000;
+
+const LABEL: Style = Style::new().bold();
+const FAILURE: Style = AnsiColor::Red.on_default().bold();
+
+/// In the order in which they are told.
+const OUTCOMES: [&str; 7] = ["ok", "failed", "killed", "timeout", "not started", "cancelled", "skipped"];
+
+pub struct Summary {
+    color: bool,
+    repaired: u64,
+    /// As [`OUTCOMES`].
+    counts: [u64; OUTCOMES.len()],
+    runs: Vec<Run>,
+    /// How long each task took.
+    times: Vec<Duration>,
+    /// Slowest first.
+    slowest: Vec<(Duration, String)>,
+    /// Told by now.
+    failures: Vec<String>,
+}
+
+/// One run: all of its lines stand together, because only one can have the journal.
+struct Run {
+    id: String,
+    first: Duration,
+    last: Duration,
+}
+
+impl Summary {
+    pub fn new(repaired: u64, color: bool) -> Summary {
+        Summary {
+            color,
+            repaired,
+            counts: [0; OUTCOMES.len()],
+            runs: Vec::new(),
+            times: Vec::new(),
+            slowest: Vec::new(),
+            failures: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, entry: &Entry, last: bool) {
+        self.add_to_run(entry);
+        if !last {
+            return;
+        }
+        self.counts[kind(&entry.outcome)] += 1;
+        self.times.push(entry.elapsed);
+        let at = self.slowest.partition_point(|(elapsed, _)| *elapsed >= entry.elapsed);
+        if at < SLOWEST {
+            self.slowest.insert(at, (entry.elapsed, name(entry)));
+            self.slowest.truncate(SLOWEST);
+        }
+        if entry.outcome.is_failure() {
+            self.failures.push(failure(entry));
+        }
+    }
+
+    fn add_to_run(&mut self, entry: &Entry) {
+        let (first, last) = (entry.started, entry.started + entry.elapsed);
+        match self.runs.last_mut().filter(|run| run.id == entry.run) {
+            Some(run) => {
+                run.first = run.first.min(first);
+                run.last = run.last.max(last);
+            }
+            None => self.runs.push(Run { id: entry.run.clone(), first, last }),
+        }
+    }
+
+    fn text(&mut self) -> String {
+        let mut out = String::new();
+        if self.times.is_empty() {
+            return "no task has finished\n".into();
+        }
+        self.times.sort_unstable();
+        let counts = OUTCOMES.iter().zip(self.counts).filter(|(word, count)| *count > 0 || **word == "ok");
+        let counts: Vec<String> = counts.map(|(word, count)| format!("{count} {word}")).collect();
+        self.row(&mut out, "tasks", LABEL, [format!("{}: {}", self.times.len(), counts.join(", "))]);
+        if self.repaired > 0 {
+            let text = format!("{}: failed at first, ended ok later", self.repaired);
+            self.row(&mut out, "repaired", LABEL, [text]);
+        }
+        self.row(&mut out, "runs", LABEL, [self.runs()]);
+        let sum = phrases::duration(self.times.iter().sum());
+        let (median, most) = (phrases::duration(self.quantile(50)), phrases::duration(self.quantile(95)));
+        self.row(
+            &mut out,
+            "time",
+            LABEL,
+            [format!("{sum} of all tasks; median {median}, 95 % within {most}")],
+        );
+        let slowest =
+            self.slowest.iter().map(|(time, name)| format!("{:>9}  {name}", phrases::duration(*time)));
+        self.row(&mut out, "slowest", LABEL, slowest);
+        self.row(&mut out, "failures", FAILURE, self.failures.iter().cloned());
+        out
+    }
+
+    fn runs(&self) -> String {
+        let first = self.runs.iter().map(|run| run.first).min().unwrap_or_default();
+        let last = self.runs.iter().map(|run| run.last).max().unwrap_or_default();
+        let took = phrases::duration(self.runs.iter().map(|run| run.last - run.first).sum());
+        let together = if self.runs.len() > 1 { "together " } else { "" };
+        format!("{}, from {} to {}, {together}{took}", self.runs.len(), moment(first), moment(last))
+    }
+
+    /// That many of 100 tasks took no longer.
+    fn quantile(&self, percent: usize) -> Duration {
+        self.times[(self.times.len() * percent).div_ceil(100) - 1]
+    }
+
+    /// Lines with a label before the first one.
+    fn row(&self, out: &mut String, label: &str, style: Style, lines: impl IntoIterator<Item = String>) {
+        let style = if self.color { style } else { Style::new() };
+        for (at, line) in lines.into_iter().enumerate() {
+            let label = if at == 0 { label } else { "" };
+            _ = writeln!(out, "{style}{label:<10}{style:#}{line}");
+        }
+    }
+}
+
+impl Teller for Summary {
+    fn entry(&mut self, entry: &Entry, last: bool, _out: &mut dyn io::Write) -> io::Result<()> {
+        self.add(entry, last);
+        Ok(())
+    }
+
+    fn end(&mut self, out: &mut dyn io::Write) -> io::Result<()> {
+        out.write_all(self.text().as_bytes())
+    }
+}
+
+/// Its place in [`OUTCOMES`].
+fn kind(outcome: &Outcome) -> usize {
+    match outcome {
+        Outcome::Ok => 0,
+        Outcome::Failed(_) | Outcome::Fault(_) => 1,
+        Outcome::Killed(_) => 2,
+        Outcome::Timeout => 3,
+        Outcome::NotStarted(_) => 4,
+        Outcome::Cancelled => 5,
+        Outcome::Skipped => 6,
+    }
+}
+
+/// `fetch[3] the item`; `build` for a job that is one task.
+pub fn name(entry: &Entry) -> String {
+    let many = entry.seq > 1 || !entry.item.is_empty();
+    let job = JobInfo { name: entry.job.as_str().into(), many, total: None };
+    let task = phrases::task(&job, &TaskName { job: 0, seq: entry.seq });
+    if entry.item.is_empty() { task } else { format!("{task} {}", escape(entry.item.as_bytes())) }
+}
+
+/// How it failed: `exit 22 after 3 attempts (1.2 s)`.
+pub fn how(entry: &Entry) -> String {
+    let detail = Detail { attempts: entry.attempts, elapsed: entry.elapsed, ..Detail::default() };
+    phrases::failure(&entry.outcome, &detail)
+}
+
+/// Two lines.
+fn failure(entry: &Entry) -> String {
+    let command = escape(entry.command.as_bytes());
+    let command = phrases::cut(&command, LONGEST_COMMAND);
+    format!("{}: {}, {}\n{:12}{command}", name(entry), how(entry), moment(entry.started), "")
+}
+
+/// `2026-11-21T14:34:29Z`.
+pub fn moment(since_1970: Duration) -> String {
+    match UNIX_EPOCH.checked_add(since_1970) {
+        Some(time) if since_1970.as_secs() < FAR_FUTURE => {
+            humantime::format_rfc3339_seconds(time).to_string()
+        }
+        _ => "?".into(),
+    }
+}
+
+/// The year 9999 ends; what is written with four digits ends there, too.
+const FAR_FUTURE: u64 = 253_402_300_800;
