@@ -95,6 +95,53 @@ fn memory_that_is_never_there() {
     stop(running).stdout("");
 }
 
+/// What the kernel says of memory, in a file that prun finds in the kernel's place; a test can change it.
+struct Memory<'a>(&'a Space);
+
+impl Memory<'_> {
+    /// Of the same length whatever it is, and never empty: prun may read it at any time.
+    fn set(&self, kib: u32) {
+        let text = format!("MemTotal: 1000 kB\nMemAvailable: {kib:8} kB\n");
+        let path = self.0.path("meminfo");
+        if !path.exists() {
+            self.0.write("meminfo", &text);
+        }
+        let file = std::fs::File::options().write(true).open(path).expect("a file in the space");
+        std::os::unix::fs::FileExt::write_all_at(&file, text.as_bytes(), 0).expect("files can be written");
+    }
+
+    /// `None` where nobody may put one file in another's place.
+    fn exec(&self, line: &str) -> Option<crate::running::Prun> {
+        let mount = "mount --bind meminfo /proc/meminfo";
+        let may = self.0.sh(&format!("unshare -rm {mount}")).run().status.success();
+        may.then(|| self.0.sh(&format!("exec unshare -rm sh -c '{mount} && exec prun exec {line}'")))
+    }
+}
+
+#[test]
+fn when_memory_gets_short_the_youngest_is_put_back() {
+    let space = Space::new();
+    let meeting = Meeting::open(&space);
+    let memory = Memory(&space);
+    memory.set(1000);
+    let line = "-v -j2 -k --memory-free 900k -- puppet meet={} line={} hold ::: a b";
+    let Some(prun) = memory.exec(line) else {
+        return eprintln!("not tested: no mounts in a namespace of its own are allowed here");
+    };
+    let running = prun.start();
+    let mut guests = meeting.guests(2);
+    memory.set(400);
+    guests[1].is_gone();
+    running.says("stopped because memory is short, and put back");
+    running.says("starts wait: ");
+    memory.set(1000);
+    guests[1] = meeting.guest();
+    guests.iter_mut().for_each(|guest| guest.tell("exit=0"));
+    let ended = running.end();
+    // What it had written is forgotten with it, and it was no attempt.
+    ended.code(0).stdout("a\nb\n").stderr_lacks("attempt");
+}
+
 #[test]
 fn the_pools_size_is_read_from_a_file_and_read_again() {
     let space = Space::new();
