@@ -17,6 +17,7 @@ use crate::run::Verdict;
 
 pub mod args;
 pub mod completions;
+pub mod config;
 pub mod docs;
 pub mod exec;
 pub mod logs;
@@ -25,6 +26,7 @@ pub mod run;
 pub mod show;
 pub mod theirs;
 pub mod usage;
+pub mod variables;
 
 /// prun itself failed, as timeout(1) and env(1) say it.
 const OWN_FAILURE: u8 = 125;
@@ -74,7 +76,7 @@ pub fn main() -> ExitCode {
 /// The subcommand is found by hand: clap would build all of them at every start, and one is enough.
 fn go(words: &[OsString]) -> Result<Verdict, Instead> {
     match words.first().and_then(|word| word.to_str()) {
-        Some("exec") => exec::start(parse("prun exec", &words[1..])?),
+        Some("exec") => exec::start(exec::typed(&words[1..])?),
         Some("completions") => {
             let asked: completions::Completions = parse("prun completions", &words[1..])?;
             Err(Instead::Say(completions::script(asked.shell)))
@@ -175,6 +177,10 @@ mod tests {
                 "prun: `--output gruop`: expected `group`, `line` or `raw`; did you mean `group`?\n",
             ),
             ("exec --timeout", "prun: `--timeout` needs a value; `prun exec --help` lists all options\n"),
+            (
+                "exec --pipe --block -1 true",
+                "prun: `--block -1`: expected a size such as 10MB; `--round-robin` gives each task its share\n",
+            ),
             ("exec -n 0 true", "prun: `--max-args 0`: expected a number from 1\n"),
             (
                 "exec -q -v true",

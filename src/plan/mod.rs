@@ -18,12 +18,16 @@ mod context;
 pub mod exec;
 pub mod identity;
 pub mod items;
+mod logs;
 mod place;
 pub mod script;
+mod sources;
 pub mod status;
 pub mod template;
 pub mod words;
 
+pub use logs::{Form, Joblog, Journal, Logs, Table};
+pub use sources::{Between, Cut, Header, Input, Item, ItemList, Items, Join, Reading, Seq};
 use template::{ScriptText, Template, Word};
 
 /// No limit, for pools.
@@ -55,32 +59,6 @@ pub struct Brakes {
     pub load: Option<f64>,
     /// Nothing new starts while fewer bytes are free; below half of it the youngest task is stopped and put back.
     pub memory_free: Option<u64>,
-}
-
-/// Files that tell of tasks as they end.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Logs {
-    pub journal: Option<Journal>,
-    /// GNU parallel's format.
-    pub joblog: Option<Joblog>,
-}
-
-/// The file of finished tasks (DESIGN.md, 5.7).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Journal {
-    /// Absolute.
-    pub path: PathBuf,
-    pub resume: Resume,
-    /// It also survives a loss of power.
-    pub sync: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Joblog {
-    /// Absolute.
-    pub path: PathBuf,
-    /// Lines are added to what is there.
-    pub append: bool,
 }
 
 /// What the scheduler sees as one job: one pipeline, run for each item.
@@ -239,71 +217,6 @@ pub enum Batch {
     Fit,
 }
 
-/// Where the items come from. What needs a file is read by `run`, when the job's `after` holds.
-#[derive(Debug, Clone)]
-pub enum Items {
-    /// A job without items: one task.
-    None,
-    Repeat(u64),
-    List(Arc<ItemList>),
-    Seq(Seq),
-    /// Records of a file, without their separator.
-    Lines {
-        from: Input,
-        separator: u8,
-        skip_empty: bool,
-    },
-    Glob {
-        pattern: String,
-        base: PathBuf,
-    },
-    Csv {
-        from: Input,
-        separator: u8,
-        header: bool,
-    },
-    /// The records of a queue; with `separator` each is a row of columns.
-    Queue {
-        queue: QueueId,
-        separator: Option<u8>,
-    },
-    /// The items of that job (index into [`Plan::jobs`]), each when its task there was ok; skipped if it was not.
-    Of(usize),
-    /// All combinations of the sources, the last one changing fastest (`::: a b ::: c d`).
-    Product(Vec<Items>),
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ItemList {
-    pub items: Vec<Item>,
-    /// Names of the columns; empty if they have none.
-    pub names: Vec<String>,
-}
-
-/// `{ seq = [first, last] }` or `[first, step, last]`: decimal numbers, as seq(1) prints them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seq {
-    /// All three as integers in units of 10^-scale.
-    pub first: i128,
-    pub step: i128,
-    pub last: i128,
-    /// Digits after the point.
-    pub scale: u32,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Input {
-    /// prun's own stdin.
-    Stdin,
-    File(PathBuf),
-}
-
-/// The value or values that one task works on: one column, or a row of several.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Item {
-    pub columns: Vec<Vec<u8>>,
-}
-
 /// One command of a pipeline.
 #[derive(Debug, Clone)]
 pub struct Stage {
@@ -313,6 +226,8 @@ pub struct Stage {
     pub stdin: Stdin,
     pub stdout: Output,
     pub stderr: Output,
+    /// A file that each attempt writes its task's number to.
+    pub seq_file: Option<Template>,
     /// Set in addition to what prun was given.
     pub env: Vec<(String, Template)>,
     /// Absolute when rendered, or relative to `base`.
@@ -396,6 +311,8 @@ pub enum Output {
         queue: QueueId,
         show: bool,
     },
+    /// A column of the task's row in [`Logs::table`].
+    Table,
     /// The next stage, through a kernel pipe. On the stdout of every stage but the last.
     Pipe,
     /// stderr only: where stdout goes.

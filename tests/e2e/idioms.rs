@@ -152,3 +152,14 @@ fn lint_stops_at_the_first_failure() {
     running.end().code(3).stdout("b.sh: a mistake\n").stderr_has("b.sh");
     assert!(!meeting.has_guest(), "c.sh was never looked at");
 }
+
+#[test]
+fn blocks_sorted_beside_each_other_and_merged() {
+    let space = Space::new();
+    let script = "seq 20000 | awk '{ print ($1 * 7919) % 20011 }' >big
+        prun exec --pipe --block 10k --stdout part.{#} sort <big; sort -m part.* >merged; ls part.* | wc -l; rm part.*
+        sort big | cmp - merged && ls";
+    let ended = line(&space, script).run();
+    let parts: usize = ended.ok().lines()[0].parse().expect("a number of parts");
+    ended.check(parts > 2, "several filters").stdout_has("\nbig\nmerged\n");
+}

@@ -14,8 +14,22 @@ use crate::ui::phrases::escape;
 const PIPE: &str = "Blocks of a stream";
 
 /// What belongs to items, of which there are none.
-const NOT_WITH: [&str; 9] =
-    ["null", "delimiter", "fit", "replace", "no_run_if_empty", "repeat", "once", "stdin", "worker"];
+const NOT_WITH: [&str; 14] = [
+    "null",
+    "delimiter",
+    "words",
+    "colsep",
+    "csv",
+    "header",
+    "link",
+    "fit",
+    "replace",
+    "no_run_if_empty",
+    "repeat",
+    "once",
+    "stdin",
+    "worker",
+];
 
 #[derive(Args, Debug)]
 pub struct Pipe {
@@ -27,7 +41,8 @@ pub struct Pipe {
     pipe: bool,
 
     /// Make blocks of about this size: 64KiB, 10MB [default: 1MiB]
-    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = PIPE, hide_short_help = true)]
+    #[arg(long, value_name = "SIZE", value_parser = parse_block, allow_negative_numbers = true)]
+    #[arg(help_heading = PIPE, hide_short_help = true)]
     block: Option<usize>,
 
     /// A record is N lines, not one
@@ -66,7 +81,7 @@ impl Pipe {
 
     /// An option that means nothing without `--pipe`, and what to do.
     fn stray(&self) -> Option<(&'static str, &'static str)> {
-        let items = "use `-n N` for N lines to one task";
+        let items = "use `-n N` for N lines to one task, and `--colsep '\\s+'` for the words of each";
         let mark = "use `-d C` for what items end with";
         let add = "add that, or leave it out";
         [
@@ -79,6 +94,14 @@ impl Pipe {
         .into_iter()
         .find_map(|(given, option, instead)| given.then_some((option, instead)))
     }
+}
+
+/// A size, but not GNU parallel's `-1`.
+fn parse_block(text: &str) -> Result<usize, String> {
+    if text.starts_with('-') {
+        return Err("expected a size such as 10MB; `--round-robin` gives each task its share".into());
+    }
+    parse_size(text)
 }
 
 fn mark(option: &str, text: &Option<OsString>) -> Result<Option<Vec<u8>>, Instead> {

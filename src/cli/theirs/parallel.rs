@@ -125,7 +125,7 @@ pub const PARALLEL: &[Flag] = &[
     flag("--group", "`--output group`", "it is the default here, too"),
     flag("--ungroup, -u", "`-u`", ""),
     flag("--keep-order, -k", "`-k`", "the first task that runs shows its output as it comes"),
-    flag("--line-buffer, --linebuffer, --lb", "`--output line`", "`--lb` is known, too"),
+    flag("--line-buffer, --linebuffer, --lb", "`--output line`", "these are known, too"),
     flag("--latest-line, --ll", "`--output line`", "the bar has a line for each of the tasks that run"),
     flag("--no-keep-order", "", "it is the default; leave out `-k`"),
     flag("--tag", "`--tag`", ""),
@@ -148,7 +148,7 @@ pub const PARALLEL: &[Flag] = &[
     flag(
         "--results DIR, --res DIR",
         "`--results DIR`",
-        "the same folders and files, also `FILE.csv`, `.tsv` and `.json`",
+        "the same files and tables, but that no item leads out of DIR, and long ones are not cut",
     ),
     flag(
         "--files, --output-as-files, --outputasfiles",
@@ -184,7 +184,7 @@ pub const PARALLEL: &[Flag] = &[
     flag(
         "--block SIZE, --block-size SIZE",
         "`--block SIZE`",
-        "not `-1`, a share for each task: give the size",
+        "not `-1`, a share for each task, which is `--round-robin`",
     ),
     flag(
         "--block-timeout DURATION, --bt DURATION",
