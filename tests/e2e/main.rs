@@ -6,6 +6,7 @@ mod running;
 mod space;
 
 mod after;
+mod brakes;
 mod chains;
 mod config;
 mod data;
