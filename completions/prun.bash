@@ -328,7 +328,7 @@ _prun() {
             fi
             case "${prev}" in
                 --format)
-                    COMPREPLY=($(compgen -W "joblog junit" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "joblog junit trace" -- "${cur}"))
                     return 0
                     ;;
                 *)

@@ -177,7 +177,8 @@ complete -c prun -n "__fish_prun_using_subcommand exec" -l pipe -d 'Cut stdin (o
 complete -c prun -n "__fish_prun_using_subcommand exec" -l round-robin -d 'Give the blocks to tasks that live on, each to the one that has least to read'
 complete -c prun -n "__fish_prun_using_subcommand exec" -s c -l script -d 'COMMAND is a script for the shell'
 complete -c prun -n "__fish_prun_using_subcommand exec" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c prun -n "__fish_prun_using_subcommand report" -l format -d 'Write it for a program instead' -r -f -a "joblog\t''
-junit\t''"
+complete -c prun -n "__fish_prun_using_subcommand report" -l format -d 'Write it for other programs: joblog, junit or trace' -r -f -a "joblog\t''
+junit\t''
+trace\t''"
 complete -c prun -n "__fish_prun_using_subcommand report" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c prun -n "__fish_prun_using_subcommand completions" -s h -l help -d 'Print help'

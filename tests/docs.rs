@@ -9,7 +9,8 @@ use std::process::{Command, Output};
 use prun::jobfile;
 use prun::plan::build::{BuildOptions, build};
 
-const PAGES: [&str; 4] = ["man/prun.1", "man/prun-exec.1", "man/prun-migrating.7", "man/prun.toml.5"];
+const PAGES: [&str; 5] =
+    ["man/prun.1", "man/prun-exec.1", "man/prun-report.1", "man/prun-migrating.7", "man/prun.toml.5"];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))

@@ -7,6 +7,7 @@ use clap_mangen::Man;
 
 use super::completions;
 use super::exec::Exec;
+use super::report::Report;
 use super::run::Run;
 use super::theirs::{Flag, PARALLEL, XARGS};
 use crate::jobfile::keys::{self, Key};
@@ -25,6 +26,10 @@ pub fn files() -> Vec<(&'static str, String)> {
         (
             "man/prun-exec.1",
             command_page("PRUN-EXEC", Exec::command(), include_str!("../../man/parts/prun-exec.1")),
+        ),
+        (
+            "man/prun-report.1",
+            command_page("PRUN-REPORT", Report::command(), include_str!("../../man/parts/prun-report.1")),
         ),
         ("man/prun-migrating.7", migrating_page(include_str!("../../man/parts/prun-migrating.7"))),
         ("man/prun.toml.5", job_file_page(include_str!("../../man/parts/prun.toml.5"))),

@@ -14,17 +14,20 @@ use crate::ui::phrases::escape;
 
 mod junit;
 mod summary;
+mod trace;
 
 use junit::Suites;
 use summary::Summary;
+use trace::Trace;
 
 /// Tell what a journal says: what ended how, how long it took, what failed
 #[derive(Parser, Debug)]
 #[command(name = "report", bin_name = "prun report", max_term_width = 100)]
 pub struct Report {
-    /// Write it for a program instead
+    /// Write it for other programs: joblog, junit or trace
     ///
     /// `joblog`: every line as GNU parallel's `--joblog` has it. `junit`: how each task ended last, as XML for CI.
+    /// `trace`: when each task ran, as Perfetto and Chrome draw it.
     #[arg(long, value_name = "FORMAT", hide_possible_values = true)]
     format: Option<Format>,
 
@@ -37,6 +40,7 @@ pub struct Report {
 enum Format {
     Joblog,
     Junit,
+    Trace,
 }
 
 /// Puts a journal into another form.
@@ -65,6 +69,7 @@ pub fn start(asked: Report) -> Result<Verdict, Instead> {
         None => Box::new(Summary::new(history.repaired, show::stdout_has_colors())),
         Some(Format::Joblog) => Box::new(Joblog),
         Some(Format::Junit) => Box::new(Suites::default()),
+        Some(Format::Trace) => Box::new(Trace::default()),
     };
     let mut out = BufWriter::new(io::stdout().lock());
     let mut written = teller.begin(&mut out);

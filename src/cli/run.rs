@@ -46,6 +46,7 @@ pub struct Run {
 
 const USAGE: &str = "prun [OPTIONS] [FILE] [JOB...] [-- ARG...]
        prun exec [OPTIONS] COMMAND [ARG...] [::: ITEM...]...
+       prun report [OPTIONS] JOURNAL
        prun completions SHELL";
 
 const EXAMPLES: &str = "\
@@ -131,7 +132,7 @@ fn read(name: &OsStr, first_job: Option<&String>) -> Result<Vec<u8>, Instead> {
     }
 }
 
-const COMMANDS: [&str; 3] = ["exec", "run", "completions"];
+const COMMANDS: [&str; 4] = ["exec", "run", "report", "completions"];
 
 fn no_usual_file(first_job: Option<&String>) -> Instead {
     match first_job {

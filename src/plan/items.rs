@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Batch, Item, ItemList, Items, Seq};
+use super::{Batch, Item, ItemList, Items, Job, Plan, Seq};
 
 /// The items of a job, one for each task (before they are put into batches); `None` for a task without one.
 #[derive(Debug, Clone)]
@@ -112,6 +112,15 @@ fn started(source: &ItemIter) -> Option<(ItemIter, Item)> {
     let mut iter = source.clone();
     let item = iter.next()?.unwrap_or_default();
     Some((iter, item))
+}
+
+/// The number of a job's tasks, if it is known before anything is read.
+pub fn known_tasks(plan: &Plan, job: &Job) -> Option<u64> {
+    let mut job = job;
+    while let Items::Of(before) = job.items {
+        job = &plan.jobs[before];
+    }
+    known_total(&job.items, &job.batch)
 }
 
 /// The number of tasks, if it is known before anything is read.

@@ -31,6 +31,7 @@ use crate::os;
 use crate::os::poller::{Interest, Poller, Ready};
 use crate::os::signals::Signals;
 use crate::plan::OutputMode;
+use crate::plan::items;
 use crate::plan::{Brakes, Items, Plan, UNLIMITED};
 pub use crate::sched::Verdict;
 use crate::sched::{Action, Event, Supervisor};
@@ -117,7 +118,7 @@ pub fn run(mut plan: Plan, options: Options, listener: Box<dyn Listener>) -> Res
 
 /// How many tasks a job can have at once, as far as that is known before its items are read.
 fn most_tasks(plan: &Plan, job: &crate::plan::Job) -> u64 {
-    source::known_total(plan, job).unwrap_or(u64::MAX).min(job.pool as u64)
+    items::known_tasks(plan, job).unwrap_or(u64::MAX).min(job.pool as u64)
 }
 
 struct Run {
@@ -420,6 +421,6 @@ fn job_info(plan: &Plan, job: &crate::plan::Job) -> JobInfo {
     JobInfo {
         name: Arc::clone(&job.name),
         many: !matches!(job.items, Items::None),
-        total: source::known_total(plan, job),
+        total: items::known_tasks(plan, job),
     }
 }

@@ -20,7 +20,7 @@ use crate::os;
 use crate::os::poller::{Interest, Poller};
 use crate::plan::argv::Fitter;
 use crate::plan::items::{self, ItemIter};
-use crate::plan::{Batch, Input, Item, Items, Job, Plan, QueueId, What};
+use crate::plan::{Batch, Input, Item, Items, Plan, QueueId, What};
 
 /// The answer to a pull.
 pub enum Pulled {
@@ -39,15 +39,6 @@ const SPARE: usize = 1024;
 const SPARE_VALUE: usize = 1024;
 /// What `PRUN_…` variables take of the room for arguments, at most.
 const OWN_VARIABLES: usize = 4096;
-
-/// Tasks of a job, if that is known before any item is read.
-pub fn known_total(plan: &Plan, job: &Job) -> Option<u64> {
-    let mut job = job;
-    while let Items::Of(before) = job.items {
-        job = &plan.jobs[before];
-    }
-    items::known_total(&job.items, &job.batch)
-}
 
 /// The sources of all jobs, opened when they are first asked.
 pub struct Sources {

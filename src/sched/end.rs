@@ -284,7 +284,7 @@ impl Supervisor {
         }
         if let Some(halt) = self.plan.halt
             && self.mode == Mode::Going
-            && self.tally.reached(&halt, outcome)
+            && self.tally.reached(&halt, outcome, || self.total())
         {
             self.trigger = halt::trigger(&halt, outcome);
             let why = halt::phrase(&halt, &self.tally);
@@ -299,7 +299,7 @@ impl Supervisor {
         if let Some(halt) = own
             && self.mode == Mode::Going
             && !self.jobs.get(job).closing
-            && self.jobs.get(job).tally.reached(&halt, outcome)
+            && self.jobs.get(job).tally.reached(&halt, outcome, || self.total_of(job))
         {
             self.jobs.get_mut(job).verdict = halt::trigger(&halt, outcome);
             self.close_job(now, job, halt.now, actions);

@@ -1,7 +1,9 @@
 //! When the run, or a job, stops by itself. Pure.
 
+use super::job::{Phase, Source};
+use super::{JobId, Supervisor};
 use crate::event::Outcome;
-use crate::plan::{Halt, HaltLimit, HaltOn, StatusMode};
+use crate::plan::{Halt, HaltLimit, HaltOn, StatusMode, items};
 
 /// Tasks that ended, by how.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,8 +37,9 @@ impl Tally {
         }
     }
 
-    /// Whether the end of a task with this outcome, already counted, is what the halt waits for.
-    pub fn reached(&self, halt: &Halt, outcome: &Outcome) -> bool {
+    /// Whether the end of a task with this outcome, already counted, is what the halt waits for. `total`: of how many
+    /// tasks, if that is known.
+    pub fn reached(&self, halt: &Halt, outcome: &Outcome, total: impl FnOnce() -> Option<u64>) -> bool {
         let concerns = match halt.on {
             HaltOn::Fail => outcome.is_failure(),
             HaltOn::Success => *outcome == Outcome::Ok,
@@ -47,7 +50,10 @@ impl Tally {
             && match halt.limit {
                 HaltLimit::Count(limit) => count >= limit,
                 HaltLimit::Percent(percent) => {
-                    self.done() >= 3 && count as f64 * 100.0 >= percent * self.done() as f64
+                    // Of those that ended, all have.
+                    let of = if halt.on == HaltOn::Done { total() } else { Some(self.done()) };
+                    let reached = |of| count as f64 * 100.0 >= percent * of as f64;
+                    self.done() >= 3 && of.is_some_and(reached)
                 }
             }
     }
@@ -78,4 +84,19 @@ pub fn phrase(halt: &Halt, tally: &Tally) -> String {
 /// xargs starts nothing more after an exit of 255 or a death by signal; so does prun when asked for its status.
 pub fn xargs_stops(mode: StatusMode, outcome: &Outcome) -> bool {
     mode == StatusMode::Xargs && matches!(outcome, Outcome::Failed(255) | Outcome::Killed(_))
+}
+
+impl Supervisor {
+    /// How many tasks the run has, if that is known by now.
+    pub(super) fn total(&self) -> Option<u64> {
+        (0..self.plan.jobs.len()).map(|job| self.total_of(job)).sum()
+    }
+
+    pub(super) fn total_of(&self, job: JobId) -> Option<u64> {
+        let state = self.jobs.get(job);
+        if state.source == Source::Ended || matches!(state.phase, Phase::Ended(_)) {
+            return Some(state.tasks);
+        }
+        items::known_tasks(&self.plan, &self.plan.jobs[job])
+    }
 }

@@ -147,7 +147,9 @@ impl Supervisor {
                     left -= usize::from(crew.surplus);
                 }
             }
-            self.jobs.stir(job);
+            if !self.jobs.get(job).crew.ids.is_empty() {
+                self.jobs.stir(job);
+            }
         }
     }
 

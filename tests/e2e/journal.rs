@@ -22,7 +22,7 @@ impl Space {
 
     /// Waits until a file has so many lines.
     #[track_caller]
-    fn has_lines(&self, name: &str, count: usize) {
+    pub fn has_lines(&self, name: &str, count: usize) {
         let begin = Instant::now();
         while !self.exists(name) || self.read(name).lines().count() < count {
             assert!(begin.elapsed() < LIMIT, "`{name}` has not {count} lines");

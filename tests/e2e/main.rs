@@ -26,6 +26,7 @@ mod pipelines;
 mod pty;
 mod queues;
 mod report;
+mod report_journal;
 mod retries;
 mod starting;
 mod status;

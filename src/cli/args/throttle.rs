@@ -93,6 +93,7 @@ pub fn jobs_parser() -> impl TypedValueParser<Value = Jobs> {
     OsStringValueParser::new().try_map(|word: OsString| match parse_pool(&word.to_string_lossy()) {
         Ok(size) => Ok(Jobs::Size(size)),
         Err(_) if Path::new(&word).is_file() => Ok(Jobs::In(word.into())),
-        Err(why) => Err(why + ", or the name of a file that holds one of these"),
+        Err(_) => Err("expected a number, `0` for no limit, `50%` of the CPUs, `+2` more than CPUs, or a file that says \
+                       one of these"),
     })
 }

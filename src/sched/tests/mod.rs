@@ -1,7 +1,9 @@
 //! The scheduler with made-up events and a made-up clock.
 
+mod brakes;
 mod daemons;
 mod hooks;
+mod limits;
 mod order;
 mod queues;
 mod random;
@@ -85,6 +87,19 @@ fn queue(name: &str, writers: &[JobId], readers: &[JobId]) -> plan::Queue {
     }
 }
 
+fn plan(jobs: Vec<plan::Job>, pool: usize) -> Plan {
+    Plan {
+        jobs,
+        queues: Vec::new(),
+        pool,
+        halt: None,
+        status: StatusMode::First,
+        rerun: None,
+        brakes: Brakes::default(),
+        logs: Logs::default(),
+    }
+}
+
 /// A run with made-up processes: how many tasks each job has, and what was asked for.
 struct World {
     supervisor: Supervisor,
@@ -130,19 +145,7 @@ impl World {
         halt: Option<Halt>,
         status: StatusMode,
     ) -> World {
-        World::of(
-            Plan {
-                jobs,
-                queues: Vec::new(),
-                pool,
-                halt,
-                status,
-                rerun: None,
-                brakes: Brakes::default(),
-                logs: Logs::default(),
-            },
-            items,
-        )
+        World::of(Plan { halt, status, ..plan(jobs, pool) }, items)
     }
 
     fn of(plan: Plan, items: &[u64]) -> World {

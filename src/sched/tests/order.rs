@@ -151,10 +151,6 @@ fn nothing_starts_while_output_is_held() {
     assert!(actions.iter().any(|action| matches!(action, Action::Start { .. })));
 }
 
-fn plan(jobs: Vec<plan::Job>, pool: usize) -> Plan {
-    World::new(jobs, pool, &[0; 9]).supervisor.plan.as_ref().clone()
-}
-
 #[test]
 fn what_ended_ok_in_an_earlier_run_counts_and_is_not_run() {
     let plan = plan(vec![job("a")], 2);

@@ -20,6 +20,8 @@ enum Step {
     WorkerCloses { which: usize },
     NotGiven { which: usize },
     Hold(bool),
+    Pool(usize),
+    Reading { load: u64, memory: u64 },
     Wait(u64),
     Signal(i32),
 }
@@ -45,6 +47,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => which().prop_map(|which| Step::WorkerCloses { which }),
         1 => which().prop_map(|which| Step::NotGiven { which }),
         1 => any::<bool>().prop_map(Step::Hold),
+        1 => (1..4usize).prop_map(Step::Pool),
+        2 => (0..4u64, 0..150u64).prop_map(|(load, memory)| Step::Reading { load, memory }),
         3 => (1..400u64).prop_map(Step::Wait),
         1 => prop_oneof![6 => Just(0), 1 => Just(INT), 1 => Just(TERM)].prop_map(Step::Signal),
     ]
@@ -87,10 +91,15 @@ prop_compose! {
         (on_success, on_failure) in any::<(bool, bool)>(),
         halt in prop::option::weighted(0.1, (any::<bool>(), 1..3u64)),
         writes in any::<bool>(),
+        rate in any_rate(),
     ) -> plan::Job {
         let mut job = job("j");
         job.pool = pool;
-        job.timeout = timeout.map(|limit| Timeout::After(ms(limit)));
+        job.timeout = timeout.map(|limit| match limit {
+            400.. => Timeout::OfMedian(limit as f64),
+            limit => Timeout::After(ms(limit)),
+        });
+        job.rate = rate;
         job.retries.count = retries;
         job.retries.delay.first = ms(grace);
         job.grace = ms(grace);
@@ -118,6 +127,20 @@ prop_compose! {
     }
 }
 
+fn any_rate() -> impl Strategy<Value = Option<plan::Rate>> {
+    prop::option::weighted(0.2, (1..200u64).prop_map(|interval| plan::Rate { interval: ms(interval) }))
+}
+
+fn any_brakes() -> impl Strategy<Value = Brakes> {
+    let gauge = || prop::option::weighted(0.2, Just(()));
+    (any_rate(), gauge(), gauge()).prop_map(|(rate, load, memory)| Brakes {
+        pool_file: None,
+        rate,
+        load: load.map(|()| 2.0),
+        memory_free: memory.map(|()| 100),
+    })
+}
+
 fn any_jobs() -> impl Strategy<Value = Vec<plan::Job>> {
     (any_job(0), any_job(1), any_job(2), any_job(3)).prop_map(|(a, b, c, d)| vec![a, b, c, d])
 }
@@ -132,15 +155,17 @@ proptest! {
         jobs in any_jobs(),
         pool in 1..4usize,
         items in prop::collection::vec(0..6u64, 4),
+        brakes in any_brakes(),
         known in prop::collection::vec((0..4usize, 1..6u64), 0..6),
         steps in prop::collection::vec(step(), 0..80),
     ) {
         let queues = vec![queue("q", &[0, 1], &[3])];
-        let plan = Plan { jobs, queues, pool, halt: None, status: StatusMode::First, rerun: None, brakes: Brakes::default(), logs: Logs::default() };
+        let plan = Plan { queues, brakes, ..plan(jobs, pool) };
         let mut world = World::resumed(plan.clone(), &items, &known);
         for step in steps {
+            let before = world.supervisor.slots.taken();
             drive(&mut world, step);
-            check(&world, &plan);
+            check(&world, &plan, before);
         }
         drive(&mut world, Step::Hold(false));
         for _ in 0..10_000 {
@@ -168,8 +193,13 @@ proptest! {
     }
 }
 
-/// What holds at any time.
-fn check(world: &World, plan: &Plan) {
+/// What holds at any time. `before`: slots that were taken when less had happened.
+fn check(world: &World, plan: &Plan, before: usize) {
+    if let Some(rate) = plan.brakes.rate {
+        let starts = world.started.len() + world.given.len();
+        let time = world.now.div_duration_f64(rate.interval);
+        assert!(starts as f64 <= 3.0 + time, "{starts} starts in {time} intervals");
+    }
     let mut slotted = 0;
     let mut processes = vec![0; plan.jobs.len()];
     let mut given: Vec<TaskId> = Vec::new();
@@ -187,7 +217,7 @@ fn check(world: &World, plan: &Plan) {
             given.extend(&crew.given);
         }
     }
-    assert!(slotted <= plan.pool);
+    assert!(slotted <= before || world.supervisor.slots.surplus() == 0);
     assert_eq!(slotted, world.supervisor.slots.taken());
     for (job, count) in processes.iter().enumerate() {
         assert!(*count <= plan.jobs[job].pool);
@@ -202,6 +232,9 @@ fn check(world: &World, plan: &Plan) {
 /// Brings everything on towards its end.
 fn settle(world: &mut World) {
     drive(world, Step::Wait(400));
+    if world.supervisor.reading_due().is_some_and(|due| due <= world.now) {
+        drive(world, Step::Reading { load: 0, memory: 100 });
+    }
     drive(world, Step::Exit { which: 0, code: 0 });
     for worker in world.workers.keys().copied().collect::<Vec<_>>() {
         if world.supervisor.oldest(worker).is_some() {
@@ -263,6 +296,11 @@ fn drive(world: &mut World, step: Step) {
             let mut events = VecDeque::new();
             world.apply_all(actions, &mut events);
             events.into_iter().for_each(|event| world.send(event));
+        }
+        Step::Pool(size) => world.send(Event::Pool(size)),
+        Step::Reading { load, memory } => {
+            let reading = Reading { load: Some(load as f64), memory: Some(memory) };
+            world.send(Event::Reading(reading));
         }
         Step::Wait(time) => {
             world.now += ms(time);
