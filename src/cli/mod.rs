@@ -74,7 +74,7 @@ pub fn main() -> ExitCode {
 /// The subcommand is found by hand: clap would build all of them at every start, and one is enough.
 fn go(words: &[OsString]) -> Result<Verdict, Instead> {
     match words.first().and_then(|word| word.to_str()) {
-        Some("exec") => exec::start(parse("prun exec", &words[1..])?),
+        Some("exec") => exec::start(exec::typed(&words[1..])?),
         Some("completions") => {
             let asked: completions::Completions = parse("prun completions", &words[1..])?;
             Err(Instead::Say(completions::script(asked.shell)))

@@ -65,13 +65,17 @@ fn suits_a_bar(plan: &Plan) -> bool {
 
 /// Items, or what is cut into blocks, are read from a terminal.
 pub fn items_are_typed(plan: &Plan) -> bool {
-    let from_stdin = |job: &Job| {
-        let (Items::Lines { from, .. } | Items::Csv { from, .. }) = &job.items else { return false };
-        *from == Input::Stdin
-    };
-    let from_stdin =
-        plan.jobs.iter().any(from_stdin) || plan.queues.iter().any(|queue| queue.input == Some(Input::Stdin));
+    let from_stdin = plan.jobs.iter().any(|job| are_on_stdin(&job.items))
+        || plan.queues.iter().any(|queue| queue.input == Some(Input::Stdin));
     from_stdin && io::stdin().is_terminal()
+}
+
+fn are_on_stdin(items: &Items) -> bool {
+    match items {
+        Items::Read(reading) => reading.from == Input::Stdin,
+        Items::Join { sources, .. } => sources.iter().any(are_on_stdin),
+        _ => false,
+    }
 }
 
 /// Children of this job write to the terminal, or read from it, without prun between.

@@ -7,13 +7,7 @@ use super::theirs;
 /// Options of xargs, GNU parallel and make that hands know and that mean something else here, or nothing.
 const RESERVED: &[(&str, &str)] = &[
     ("--results", "`--stdout {#}.out --stderr {#}.err` writes files for each task"),
-    ("--colsep", "columns are for job files: `each.csv`, with `separator`"),
-    ("--csv", "columns are for job files: `each.csv`"),
-    ("--header", "named columns are for job files: `each.csv`"),
-    ("--link", "items in step are rows of a job file: `each = [[\"a\", 1], [\"b\", 2]]`"),
-    ("--xapply", "items in step are rows of a job file: `each = [[\"a\", 1], [\"b\", 2]]`"),
-    ("--words", "items are lines: put `tr -s '[:blank:]' '\\n'` before prun"),
-    ("--max-lines", "use `-n N` for lines to one task"),
+    ("--max-lines", "use `-n N` for N lines to one task, and `--colsep '\\s+'` for the words of each"),
 ];
 
 /// What was wrong, to what, why, what to do; without `prun: `.

@@ -232,9 +232,11 @@ pub enum Each {
         last: Spanned<String>,
         span: Span,
     },
+    /// With `separator` a line is a row.
     Lines {
         file: Text,
         nul: bool,
+        separator: Option<u8>,
     },
     Glob(Text),
     Csv {
