@@ -134,6 +134,7 @@ always\t''
 never\t''"
 complete -c prun -n "__fish_prun_using_subcommand exec" -s a -l arg-file -d 'Read items from FILE instead of stdin (-: stdin)' -r -F
 complete -c prun -n "__fish_prun_using_subcommand exec" -s d -l delimiter -d 'Items end with this character: one byte, or \\n, \\t, \\0, \\xHH' -r
+complete -c prun -n "__fish_prun_using_subcommand exec" -l colsep -d 'Items have columns, {1}, {2} and so on, with REGEX between them' -r
 complete -c prun -n "__fish_prun_using_subcommand exec" -s n -l max-args -d 'Give up to N items to one task, also as {1} to {N}' -r
 complete -c prun -n "__fish_prun_using_subcommand exec" -s I -l replace -d 'Put items in place of STR instead of {}' -r
 complete -c prun -n "__fish_prun_using_subcommand exec" -l repeat -d 'Run COMMAND N times, without items' -r
@@ -170,6 +171,10 @@ complete -c prun -n "__fish_prun_using_subcommand exec" -s v -l verbose -d 'Tell
 complete -c prun -n "__fish_prun_using_subcommand exec" -s q -l quiet -d 'Tell failures only'
 complete -c prun -n "__fish_prun_using_subcommand exec" -l bar
 complete -c prun -n "__fish_prun_using_subcommand exec" -s 0 -l null -d 'Items end with NUL, not newline: for find -print0'
+complete -c prun -n "__fish_prun_using_subcommand exec" -l words -d 'Items are words: blanks and newlines separate them, quotes and backslashes are as in xargs'
+complete -c prun -n "__fish_prun_using_subcommand exec" -l csv -d 'Items are rows of comma-separated values'
+complete -c prun -n "__fish_prun_using_subcommand exec" -l header -d 'The first item of each source names its columns, as {NAME}'
+complete -c prun -n "__fish_prun_using_subcommand exec" -l link -d 'Take items of all sources in step, not in all combinations; shorter ones begin again'
 complete -c prun -n "__fish_prun_using_subcommand exec" -s X -d 'Give as many items to one task as fit; a word with {} is repeated'
 complete -c prun -n "__fish_prun_using_subcommand exec" -s r -l no-run-if-empty -d 'Skip empty items; without any item nothing ever runs'
 complete -c prun -n "__fish_prun_using_subcommand exec" -l once -d 'Run COMMAND once, without items, with prun\'s own stdin'

@@ -5,10 +5,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use super::theirs;
 
 /// Options of xargs, GNU parallel and make that hands know and that mean something else here, or nothing.
-const RESERVED: &[(&str, &str)] = &[
-    ("--results", "`--stdout {#}.out --stderr {#}.err` writes files for each task"),
-    ("--max-lines", "use `-n N` for N lines to one task, and `--colsep '\\s+'` for the words of each"),
-];
+const RESERVED: &[(&str, &str)] =
+    &[("--results", "`--stdout {#}.out --stderr {#}.err` writes files for each task")];
 
 /// What was wrong, to what, why, what to do; without `prun: `.
 pub fn explain(mistake: &clap::Error, command: &str) -> String {
