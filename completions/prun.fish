@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_prun_global_optspecs
-    string join \n j/jobs= rate= delay= load= memory-free= k/keep-order u/ungroup output= line-buffer group tag= tagstring= halt= fail-fast grace= status= journal= resume retry-failed sync dry-run v/verbose q/quiet progress= bar color= D/define= list h/help V/version
+    string join \n j/jobs= rate= delay= load= memory-free= k/keep-order u/ungroup output= line-buffer group tag= tagstring= halt= fail-fast grace= status= journal= resume retry-failed sync dry-run v/verbose q/quiet progress= bar color= no-config D/define= list h/help V/version
 end
 
 function __fish_prun_needs_command
@@ -61,6 +61,7 @@ complete -c prun -n "__fish_prun_needs_command" -l dry-run -d 'Print the command
 complete -c prun -n "__fish_prun_needs_command" -s v -l verbose -d 'Tell each command as it starts; twice: also process IDs and what ends well'
 complete -c prun -n "__fish_prun_needs_command" -s q -l quiet -d 'Tell failures only'
 complete -c prun -n "__fish_prun_needs_command" -l bar
+complete -c prun -n "__fish_prun_needs_command" -l no-config -d 'Leave out the configuration file'
 complete -c prun -n "__fish_prun_needs_command" -l list -d 'List the jobs and the comment above each'
 complete -c prun -n "__fish_prun_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c prun -n "__fish_prun_needs_command" -s V -l version -d 'Print version'
@@ -105,6 +106,7 @@ complete -c prun -n "__fish_prun_using_subcommand run" -l dry-run -d 'Print the 
 complete -c prun -n "__fish_prun_using_subcommand run" -s v -l verbose -d 'Tell each command as it starts; twice: also process IDs and what ends well'
 complete -c prun -n "__fish_prun_using_subcommand run" -s q -l quiet -d 'Tell failures only'
 complete -c prun -n "__fish_prun_using_subcommand run" -l bar
+complete -c prun -n "__fish_prun_using_subcommand run" -l no-config -d 'Leave out the configuration file'
 complete -c prun -n "__fish_prun_using_subcommand run" -l list -d 'List the jobs and the comment above each'
 complete -c prun -n "__fish_prun_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c prun -n "__fish_prun_using_subcommand run" -s V -l version -d 'Print version'
@@ -149,6 +151,7 @@ complete -c prun -n "__fish_prun_using_subcommand exec" -l env -d 'Set a variabl
 complete -c prun -n "__fish_prun_using_subcommand exec" -l stdin -d 'Read each task\'s input from FILE (with placeholders)' -r
 complete -c prun -n "__fish_prun_using_subcommand exec" -l stdout -d 'Write each task\'s output to FILE: --stdout {%.gz}.txt' -r
 complete -c prun -n "__fish_prun_using_subcommand exec" -l stderr -d 'Write each task\'s error output to FILE (with placeholders)' -r
+complete -c prun -n "__fish_prun_using_subcommand exec" -l results -d 'Write each task\'s output to files in DIR, or all to a table: FILE.csv, FILE.tsv or FILE.json' -r
 complete -c prun -n "__fish_prun_using_subcommand exec" -l joblog -d 'Write a line for each ended task to FILE, in GNU parallel\'s format' -r
 complete -c prun -n "__fish_prun_using_subcommand exec" -l start -d 'Make processes by spawn or fork [default: spawn]' -r -f -a "spawn\t''
 fork\t''"
@@ -170,6 +173,7 @@ complete -c prun -n "__fish_prun_using_subcommand exec" -l dry-run -d 'Print the
 complete -c prun -n "__fish_prun_using_subcommand exec" -s v -l verbose -d 'Tell each command as it starts; twice: also process IDs and what ends well'
 complete -c prun -n "__fish_prun_using_subcommand exec" -s q -l quiet -d 'Tell failures only'
 complete -c prun -n "__fish_prun_using_subcommand exec" -l bar
+complete -c prun -n "__fish_prun_using_subcommand exec" -l no-config -d 'Leave out the configuration file'
 complete -c prun -n "__fish_prun_using_subcommand exec" -s 0 -l null -d 'Items end with NUL, not newline: for find -print0'
 complete -c prun -n "__fish_prun_using_subcommand exec" -l words -d 'Items are words: blanks and newlines separate them, quotes and backslashes are as in xargs'
 complete -c prun -n "__fish_prun_using_subcommand exec" -l csv -d 'Items are rows of comma-separated values'

@@ -12,23 +12,30 @@ use crate::jobfile::values::{
     parse_timeout,
 };
 
-use super::args::{self, Both, Jobs, STOPPING};
+use super::args::{Both, STOPPING};
 use super::logs::{JOURNAL, absolute};
 use super::run::run_plan;
-use super::{Instead, reason, show};
+use super::variables::variables;
+use super::{Instead, config, reason, show};
+use crate::jobfile::{self, Config};
 use crate::os::find::resolve;
 use crate::os::limits;
-use crate::plan::exec::{ExecArgs, ExecError, Tag, parse_worker, plan, split_sources};
-use crate::plan::{Joblog, Journal, Logs, Timeout, Worker};
+use crate::plan::build::brakes;
+use crate::plan::exec::{ExecArgs, ExecError, parse_worker, plan, split_sources};
+use crate::plan::{Joblog, Logs, Timeout, Worker};
 use crate::run::Verdict;
 use crate::ui::phrases::escape;
 
+mod below;
 mod items;
 mod pipe;
+mod results;
 mod values;
 
 use items::ItemOptions;
 use pipe::Pipe;
+use results::Results;
+pub use values::Shell;
 use values::start_parser;
 
 const COMMAND: &str = "Command";
@@ -69,8 +76,8 @@ pub struct Exec {
     script: bool,
 
     /// The shell of scripts [default: /bin/sh]; implies -c
-    #[arg(long, value_name = "SHELL", help_heading = COMMAND, hide_short_help = true)]
-    shell: Option<String>,
+    #[arg(long, value_name = "SHELL", value_parser = Shell::parse, help_heading = COMMAND, hide_short_help = true)]
+    shell: Option<Shell>,
 
     /// Run in this folder
     #[arg(short = 'C', long, alias = "wd", value_name = "DIR", help_heading = COMMAND, hide_short_help = true)]
@@ -93,6 +100,9 @@ pub struct Exec {
     /// Write each task's error output to FILE (with placeholders)
     #[arg(long, value_name = "FILE", help_heading = COMMAND, hide_short_help = true)]
     stderr: Option<OsString>,
+
+    #[command(flatten)]
+    results: Results,
 
     /// Write a line for each ended task to FILE, in GNU parallel's format
     ///
@@ -160,14 +170,20 @@ pub fn typed(words: &[OsString]) -> Result<Exec, Instead> {
 
 /// Runs the command over its items.
 pub fn start(asked: Exec) -> Result<Verdict, Instead> {
+    let status = asked.both.status;
+    go(asked).map_err(|instead| instead.under(status))
+}
+
+fn go(mut asked: Exec) -> Result<Verdict, Instead> {
+    asked.both.variables = variables()?;
     let both = &asked.both;
-    let plan = meaning(&asked).and_then(|args| plan(args).map_err(refused));
-    let plan = plan.map_err(|instead| instead.under(both.status))?;
+    let config = config::read(both)?;
+    let plan = plan(meaning(&asked, &config)?).map_err(refused)?;
     // Somebody who forgot the items would wait for prun, which waits for them.
     if !both.quiet && show::items_are_typed(&plan) {
         _ = writeln!(io::stderr(), "{}", if plan.queues.is_empty() { TYPED } else { TYPED_INPUT });
     }
-    run_plan(plan, both, true).map_err(|instead| instead.under(both.status))
+    run_plan(plan, both, true)
 }
 
 const TYPED: &str = "prun: reading items from the terminal, one a line; Ctrl-D ends them (or give them with `:::` or \
@@ -180,8 +196,8 @@ fn refused(why: ExecError) -> Instead {
     Instead::fail(escape(why.to_string().as_bytes()))
 }
 
-/// What was typed, as the planner wants it.
-fn meaning(asked: &Exec) -> Result<ExecArgs, Instead> {
+/// What was typed, and what holds without it, as the planner wants it.
+pub(super) fn meaning(asked: &Exec, config: &Config) -> Result<ExecArgs, Instead> {
     let both = &asked.both;
     let bytes = |word: &Option<OsString>| word.clone().map(OsString::into_vec);
     let words = asked.command.iter().cloned().map(OsString::into_vec).collect();
@@ -190,8 +206,17 @@ fn meaning(asked: &Exec) -> Result<ExecArgs, Instead> {
     let function = !scripted && command.first().is_some_and(|name| is_function(name));
     let base = std::env::current_dir();
     let cpus = limits::cpus();
-    let (pool, pool_file) = both.jobs.as_ref().map(Jobs::size).transpose()?.unzip();
-    let pool_file = pool_file.flatten();
+    let flags = both.overrides()?;
+    let given = &config.defaults;
+    // There is one job, so that what holds for each holds for all.
+    let run = jobfile::Run {
+        rate: given.rate.or(config.run.rate),
+        halt: given.halt.or(config.run.halt),
+        ..config.run.clone()
+    };
+    let output = both.output().or_else(|| uses_terminal(asked).then_some(OutputMode::Raw));
+    let output = output.or(flags.output).or(run.output);
+    let raw = output == Some(OutputMode::Raw);
     Ok(ExecArgs {
         command,
         function,
@@ -203,45 +228,39 @@ fn meaning(asked: &Exec) -> Result<ExecArgs, Instead> {
         repeat: asked.items.repeat,
         pipe: asked.pipe.meaning()?,
         worker: asked.worker.clone(),
-        script: asked.script,
-        shell: asked.shell.clone(),
-        cwd: bytes(&asked.cwd),
-        env: asked.env.iter().cloned().map(OsString::into_vec).collect(),
+        script: asked.script || asked.shell.is_some(),
+        shell: below::shell(asked, config),
+        cwd: bytes(&asked.cwd).or_else(|| given.cwd.as_ref().map(|cwd| cwd.value.clone().into_bytes())),
+        env: below::env(asked, config),
         stdin: bytes(&asked.stdin),
         stdout: bytes(&asked.stdout),
         stderr: bytes(&asked.stderr),
-        start: asked.start.unwrap_or_default(),
-        timeout: asked.timeout,
-        retries: asked.retries,
-        retry_delay: asked.retry_delay,
-        retry_on: asked.retry_on.clone(),
-        ok: asked.ok.clone(),
-        stop_signal: asked.stop_signal,
-        brakes: both.throttle.brakes(cpus, pool_file),
-        logs: logs(asked)?,
-        pool: pool.map_or(cpus, |size| size.resolve(cpus)),
-        halt: both.halt().flatten(),
-        output: both.output().or_else(|| uses_terminal(asked).then_some(OutputMode::Raw)),
-        keep_order: both.keep_order,
-        tag: both.tag().map(|tag| match tag {
-            args::Tag::Item => Tag::Item,
-            args::Tag::Template(text) => Tag::Template(text.into_vec()),
-        }),
-        grace: both.grace,
+        results: asked.results.text(both)?,
+        start: asked.start.unwrap_or(given.start),
+        timeout: asked.timeout.or(given.timeout),
+        retries: asked.retries.or(given.retries),
+        retry_delay: asked.retry_delay.or(Some(given.retry_delay)),
+        retry_on: asked.retry_on.clone().or_else(|| given.retry_on.clone()),
+        ok: asked.ok.clone().or_else(|| given.ok.clone()),
+        stop_signal: asked.stop_signal.or(given.stop_signal),
+        brakes: brakes(&run, &flags, cpus),
+        logs: Logs {
+            journal: below::journal(&flags, config)?,
+            joblog: asked.joblog.as_deref().map(joblog).transpose()?,
+            // What was typed depends on placeholders.
+            table: None,
+        },
+        pool: flags.pool.or(run.pool).map_or(cpus, |size| size.resolve(cpus)),
+        halt: flags.halt.or(run.halt).flatten(),
+        output,
+        // What children write themselves can't be put in order; only the option insists on it.
+        keep_order: both.keep_order || !raw && flags.keep_order.or(run.keep_order).unwrap_or(false),
+        tag: below::tag(asked, config, raw),
+        grace: flags.grace.or(run.grace),
         status: both.status.unwrap_or_default(),
         base: base.map_err(|why| {
             Instead::fail(format_args!("the working directory can't be found: {}", reason(&why)))
         })?,
-    })
-}
-
-/// What is told of ended tasks, and where.
-fn logs(asked: &Exec) -> Result<Logs, Instead> {
-    let journal = &asked.both.journal;
-    let resume = journal.resume().unwrap_or_default();
-    Ok(Logs {
-        journal: journal.path()?.map(|path| Journal { path, resume, sync: journal.sync }),
-        joblog: asked.joblog.as_deref().map(joblog).transpose()?,
     })
 }
 

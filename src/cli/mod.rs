@@ -17,6 +17,7 @@ use crate::run::Verdict;
 
 pub mod args;
 pub mod completions;
+pub mod config;
 pub mod docs;
 pub mod exec;
 pub mod logs;
@@ -25,6 +26,7 @@ pub mod run;
 pub mod show;
 pub mod theirs;
 pub mod usage;
+pub mod variables;
 
 /// prun itself failed, as timeout(1) and env(1) say it.
 const OWN_FAILURE: u8 = 125;

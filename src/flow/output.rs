@@ -24,16 +24,19 @@ pub enum Log {
     Journal,
     /// GNU parallel's `--joblog`.
     Joblog,
-    /// One file with the output of all tasks (`--results FILE.csv`).
-    Table,
 }
 
 /// A temporary file for what is held beyond the limit.
 pub type SpillId = u64;
 
+mod escape;
 mod hook;
 mod lane;
+mod row;
+pub use escape::Escape;
 pub use hook::Kept;
+pub use row::Row;
+
 use lane::{Lane, tag_lines};
 
 /// What to do, in order.
@@ -83,6 +86,8 @@ pub struct LaneSpec {
     pub dest: Dest,
     /// Put before each line.
     pub tag: Option<Arc<[u8]>>,
+    /// It is held, and becomes a column of a table ([`Outputs::frame`]).
+    pub escape: Option<Escape>,
     /// Nobody else writes there: what comes flows at once, and it is closed at the lane's end.
     pub own: bool,
 }
@@ -192,6 +197,14 @@ impl Outputs {
             Some(tag) => {
                 tagged = tag_lines(tag, bytes, &mut lane.mid_line);
                 &tagged[..]
+            }
+            None => bytes,
+        };
+        let escaped;
+        let bytes = match lane.spec.escape {
+            Some(escape) => {
+                escaped = lane.escape(escape, bytes);
+                &escaped[..]
             }
             None => bytes,
         };

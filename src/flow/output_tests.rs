@@ -1,11 +1,11 @@
 use super::output::*;
 
 fn lane(dest: Dest) -> LaneSpec {
-    LaneSpec { dest, tag: None, own: false }
+    LaneSpec { dest, tag: None, escape: None, own: false }
 }
 
 fn tagged(tag: &str) -> LaneSpec {
-    LaneSpec { dest: Dest::Stdout, tag: Some(tag.as_bytes().into()), own: false }
+    LaneSpec { dest: Dest::Stdout, tag: Some(tag.as_bytes().into()), escape: None, own: false }
 }
 
 /// What was written so far, as text, one string a write.
@@ -220,7 +220,7 @@ fn a_line_stays_whole_when_it_begins_to_flow() {
 #[test]
 fn a_file_of_ones_own_need_not_wait() {
     let mut outputs = Outputs::new(Framing::Lines);
-    let own = LaneSpec { dest: Dest::File(7), tag: None, own: true };
+    let own = LaneSpec { dest: Dest::File(7), tag: None, escape: None, own: true };
     outputs.open(1, vec![lane(Dest::Stdout)], Policy::Hold, Some((0, 1)));
     outputs.open(2, vec![lane(Dest::Stdout), own], Policy::Hold, Some((0, 2)));
     outputs.push(2, 1, b"no line");
@@ -309,4 +309,94 @@ fn at_a_jobs_end_nobody_waits_for_tasks_that_never_were() {
     assert!(written(&mut outputs).is_empty());
     outputs.job_ended(7);
     assert_eq!(written(&mut outputs), ["3\n", "5\n"]);
+}
+
+fn column(escape: Escape) -> LaneSpec {
+    LaneSpec { dest: Dest::File(1), tag: None, escape: Some(escape), own: false }
+}
+
+fn row(before: &str) -> Row {
+    Row { dest: Dest::File(1), before: before.into(), between: b"\",\"".into(), behind: b"\"\n".into() }
+}
+
+#[test]
+fn what_a_task_wrote_becomes_columns_of_its_row() {
+    let mut outputs = Outputs::new(Framing::Lines);
+    let columns = || vec![column(Escape::Doubled), column(Escape::Doubled)];
+    outputs.open(0, columns(), Policy::HoldFast, None);
+    outputs.push(0, 1, b"e\n");
+    outputs.push(0, 0, b"a \"b\"\n");
+    outputs.let_flow(0);
+    outputs.frame(0, row("1,\""));
+    outputs.close(0, vec![]);
+    // One that could not be started has no lanes.
+    outputs.open(0, vec![], Policy::HoldFast, None);
+    outputs.frame(0, row("2,\""));
+    outputs.close(0, vec![]);
+    // One of the two.
+    outputs.open(0, vec![column(Escape::Json)], Policy::HoldFast, None);
+    outputs.push(0, 0, b"\xc3");
+    outputs.frame(0, row("3,\""));
+    outputs.close(0, vec![]);
+    // None is wanted.
+    outputs.open(0, columns(), Policy::HoldFast, None);
+    outputs.push(0, 0, b"x");
+    outputs.forget(0);
+    outputs.close(0, vec![]);
+    assert_eq!(
+        written(&mut outputs),
+        ["1,\"a \"\"b\"\"\n\",\"e\n\"\n", "2,\"\",\"\"\n", "3,\"\u{fffd}\",\"\"\n"]
+    );
+    assert_eq!(outputs.kept(), 0);
+}
+
+#[test]
+fn rows_come_in_order_and_without_earlier_attempts() {
+    let mut outputs = Outputs::new(Framing::Chunks);
+    for (key, seq) in [(0, 1), (1, 2)] {
+        outputs.open(key, vec![column(Escape::Doubled)], Policy::HoldFast, Some((0, seq)));
+    }
+    outputs.push(1, 0, b"two");
+    outputs.frame(1, row("2,\""));
+    outputs.close(1, vec![Op::Log { log: Log::Joblog, bytes: b"2".into() }]);
+    outputs.push(0, 0, b"first attempt");
+    outputs.retry(0);
+    outputs.open(0, vec![column(Escape::Doubled)], Policy::HoldFast, Some((0, 1)));
+    outputs.push(0, 0, b"one");
+    assert!(written(&mut outputs).is_empty());
+    outputs.frame(0, row("1,\""));
+    outputs.close(0, vec![]);
+    let all = written(&mut outputs);
+    assert_eq!(all[..2], ["1,\"one\",\"\"\n", "2,\"two\",\"\"\n"]);
+    assert!(all.len() == 3 && all[2].starts_with("Log"), "{all:?}");
+    assert_eq!(outputs.kept(), 0);
+}
+
+#[test]
+fn big_columns_are_spilled_escaped() {
+    let mut outputs = Outputs::new(Framing::Chunks);
+    outputs.open(0, vec![column(Escape::Doubled), column(Escape::Doubled)], Policy::HoldFast, None);
+    let piece = [b"\"".repeat(40_000), vec![b'\n']].concat();
+    for _ in 0..20 {
+        outputs.push(0, 0, &piece);
+        outputs.push(0, 1, &piece);
+    }
+    outputs.frame(0, row("1,\""));
+    outputs.close(0, vec![]);
+    let (mut spilled, mut file) = (std::collections::BTreeMap::<_, Vec<u8>>::new(), Vec::new());
+    for op in std::mem::take(&mut outputs.ops) {
+        match op {
+            Op::Spill { spill, bytes } => spilled.entry(spill).or_default().extend(bytes),
+            Op::Replay { spill, len, .. } => {
+                let bytes = spilled.remove(&spill).unwrap();
+                assert_eq!(bytes.len() as u64, len);
+                file.extend(bytes);
+            }
+            Op::Write { bytes, .. } => file.extend(bytes),
+            other => panic!("{other:?}"),
+        }
+    }
+    let doubled = [b"\"".repeat(80_000), vec![b'\n']].concat().repeat(20);
+    assert!(file == [b"1,\"", doubled.as_slice(), b"\",\"", doubled.as_slice(), b"\"\n"].concat());
+    assert_eq!((outputs.kept(), spilled.len()), (0, 0));
 }

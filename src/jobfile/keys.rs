@@ -56,6 +56,9 @@ pub const TOP: &[Key] = &[
     ),
 ];
 
+/// The sections of the configuration file: the first two of [`TOP`].
+pub const CONFIG: &[Key] = &[TOP[0], TOP[1]];
+
 /// `[run]`.
 pub const RUN: &[Key] = &[
     key(
@@ -146,6 +149,7 @@ pub const RUN: &[Key] = &[
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Table {
     Top,
+    Config,
     Run,
     Defaults,
     Job,
@@ -166,6 +170,7 @@ impl Table {
     pub fn keys(self) -> &'static [Key] {
         match self {
             Table::Top => TOP,
+            Table::Config => CONFIG,
             Table::Run => RUN,
             Table::Defaults | Table::Job => JOB,
             Table::Each => EACH,
@@ -204,7 +209,8 @@ impl Table {
                 "reads",
             ],
             Table::Each => &["command", "matrix", "zip"],
-            Table::Stdin
+            Table::Config
+            | Table::Stdin
             | Table::Output
             | Table::Stage
             | Table::RetryDelay

@@ -56,7 +56,7 @@ pub fn line(entry: &Entry, out: &mut Vec<u8>) {
 }
 
 /// Exit code and signal.
-fn status(outcome: &Outcome) -> Option<(i32, i32)> {
+pub fn status(outcome: &Outcome) -> Option<(i32, i32)> {
     match outcome {
         Outcome::Ok => Some((0, 0)),
         Outcome::Failed(code) => Some((i32::from(*code), 0)),
@@ -69,7 +69,7 @@ fn status(outcome: &Outcome) -> Option<(i32, i32)> {
 }
 
 /// Seconds with three digits after the point.
-fn milliseconds(time: Duration) -> String {
+pub fn milliseconds(time: Duration) -> String {
     format!("{}.{:03}", time.as_secs(), time.subsec_millis())
 }
 

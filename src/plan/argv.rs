@@ -78,7 +78,7 @@ impl Word {
     /// How often this word is there: for each item that it is about, or once.
     fn times(&self, scope: &Scope) -> usize {
         let about_each = |place: &Place| match place.what {
-            Source::Item | Source::Named(_) => true,
+            Source::Item | Source::Named(_) | Source::Tree => true,
             Source::Column(_) => !scope.columns_are_items(),
             Source::Seq | Source::Slot => false,
         };

@@ -19,6 +19,7 @@ pub mod escapes;
 mod items;
 mod perl;
 mod pipe;
+mod results;
 mod worker;
 
 pub use items::{From, ItemArgs, Source, split_sources};
@@ -44,8 +45,8 @@ pub struct ExecArgs {
     pub worker: Option<Worker>,
     /// COMMAND is a script.
     pub script: bool,
-    /// As typed, `bash -eu`; implies `script`.
-    pub shell: Option<String>,
+    /// What runs scripts, with the flag that makes it take a text; `None`: /bin/sh.
+    pub shell: Option<Vec<String>>,
     pub cwd: Option<Vec<u8>>,
     /// `NAME=VALUE`
     pub env: Vec<Vec<u8>>,
@@ -53,6 +54,8 @@ pub struct ExecArgs {
     pub stdin: Option<Vec<u8>>,
     pub stdout: Option<Vec<u8>>,
     pub stderr: Option<Vec<u8>>,
+    /// `--results`: a folder, a file with placeholders, or a table.
+    pub results: Option<Vec<u8>>,
     pub start: StartMode,
     pub timeout: Option<Timeout>,
     /// `None`: as usual.
@@ -107,9 +110,11 @@ fn error<T>(message: &str, help: &str) -> Result<T, ExecError> {
 pub fn plan(args: ExecArgs) -> Result<Plan, ExecError> {
     check(&args)?;
     let (pool, halt, status) = (args.pool, args.halt, args.status);
-    let (brakes, logs) = (args.brakes.clone(), args.logs.clone());
+    let (brakes, mut logs) = (args.brakes.clone(), args.logs.clone());
     let queues = args.pipe.iter().map(|pipe| pipe::queue(&args, pipe)).collect();
-    let job = Planner::new(args)?.job()?;
+    let planner = Planner::new(args)?;
+    logs.table = planner.table()?;
+    let job = planner.job()?;
     Ok(Plan { jobs: vec![job], queues, pool, brakes, halt, status, logs, rerun: None })
 }
 
@@ -121,6 +126,7 @@ fn check(args: &ExecArgs) -> Result<(), ExecError> {
         );
     }
     perl::check(args)?;
+    results::check(args)?;
     if let Some(pipe) = &args.pipe {
         return pipe::check(args, pipe);
     }
@@ -139,7 +145,7 @@ fn check(args: &ExecArgs) -> Result<(), ExecError> {
     if !args.command.is_empty() {
         return Ok(());
     }
-    if !args.is_script() {
+    if !args.script {
         return error(
             "no command",
             "write `prun exec COMMAND [ARG...]`, or `-c` to run each item as a script",
@@ -155,10 +161,6 @@ fn check(args: &ExecArgs) -> Result<(), ExecError> {
 }
 
 impl ExecArgs {
-    fn is_script(&self) -> bool {
-        self.script || self.shell.is_some()
-    }
-
     fn has_items(&self) -> bool {
         !self.once && self.repeat.is_none() && self.pipe.is_none()
     }
@@ -244,12 +246,14 @@ impl Planner {
             (None, None) => Stdin::Null,
         };
         let (name, what) = self.what(&stdin)?;
+        let (stdout, stderr, seq_file) = self.outputs()?;
         Ok(Stage {
             name,
             what,
             stdin,
-            stdout: self.output(args.stdout.as_deref(), "--stdout")?,
-            stderr: self.output(args.stderr.as_deref(), "--stderr")?,
+            stdout,
+            stderr,
+            seq_file,
             env: args.env.iter().map(|pair| self.env(pair)).collect::<Result<_, _>>()?,
             cwd: args.cwd.as_ref().map(|cwd| self.template(cwd, "--cwd")).transpose()?,
             base: args.base.clone(),
@@ -262,7 +266,7 @@ impl Planner {
     /// The job's name and what it runs.
     fn what(&self, stdin: &Stdin) -> Result<(String, What), ExecError> {
         let args = &self.args;
-        if !args.is_script() {
+        if !args.script {
             let given = args.command.iter().map(|word| self.template(word, "the command").map(Word));
             let words = self.bash().map(|word| Ok(Word(word))).chain(given).collect::<Result<Vec<_>, _>>()?;
             let mentioned = words.iter().any(|word| word.0.uses_task())
@@ -271,7 +275,7 @@ impl Planner {
             let append_item = args.has_items() && args.replace.is_none() && !taken;
             return Ok((base_name(&args.command[0]), What::Command { words, append_item }));
         }
-        let shell = self.shell()?;
+        let shell = args.shell.clone().unwrap_or_else(|| ["/bin/sh", "-c"].map(str::to_owned).into());
         let name = base_name(shell[0].as_bytes());
         if args.command.is_empty() {
             // The item is the script, so it is no parameter of it as well.
@@ -292,16 +296,6 @@ impl Planner {
             let call = quote(name) + " \"$@\"";
             ["bash", "-c", &call].map(|word| Template::literal(word.as_bytes()))
         })
-    }
-
-    fn shell(&self) -> Result<Vec<String>, ExecError> {
-        let typed = self.args.shell.as_deref().unwrap_or("/bin/sh");
-        let mut words = shlex::split(typed).unwrap_or_default();
-        if words.is_empty() {
-            return error("`--shell` names no shell", "write `--shell bash`, for example");
-        }
-        words.push("-c".to_owned());
-        Ok(words)
     }
 
     fn script(&self, text: &[u8], posix: bool) -> Result<ScriptText, ExecError> {

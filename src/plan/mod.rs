@@ -18,6 +18,7 @@ mod context;
 pub mod exec;
 pub mod identity;
 pub mod items;
+mod logs;
 mod place;
 pub mod script;
 mod sources;
@@ -25,6 +26,7 @@ pub mod status;
 pub mod template;
 pub mod words;
 
+pub use logs::{Form, Joblog, Journal, Logs, Table};
 pub use sources::{Between, Cut, Header, Input, Item, ItemList, Items, Join, Reading, Seq};
 use template::{ScriptText, Template, Word};
 
@@ -57,32 +59,6 @@ pub struct Brakes {
     pub load: Option<f64>,
     /// Nothing new starts while fewer bytes are free; below half of it the youngest task is stopped and put back.
     pub memory_free: Option<u64>,
-}
-
-/// Files that tell of tasks as they end.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Logs {
-    pub journal: Option<Journal>,
-    /// GNU parallel's format.
-    pub joblog: Option<Joblog>,
-}
-
-/// The file of finished tasks (DESIGN.md, 5.7).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Journal {
-    /// Absolute.
-    pub path: PathBuf,
-    pub resume: Resume,
-    /// It also survives a loss of power.
-    pub sync: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Joblog {
-    /// Absolute.
-    pub path: PathBuf,
-    /// Lines are added to what is there.
-    pub append: bool,
 }
 
 /// What the scheduler sees as one job: one pipeline, run for each item.
@@ -250,6 +226,8 @@ pub struct Stage {
     pub stdin: Stdin,
     pub stdout: Output,
     pub stderr: Output,
+    /// A file that each attempt writes its task's number to.
+    pub seq_file: Option<Template>,
     /// Set in addition to what prun was given.
     pub env: Vec<(String, Template)>,
     /// Absolute when rendered, or relative to `base`.
@@ -333,6 +311,8 @@ pub enum Output {
         queue: QueueId,
         show: bool,
     },
+    /// A column of the task's row in [`Logs::table`].
+    Table,
     /// The next stage, through a kernel pipe. On the stdout of every stage but the last.
     Pipe,
     /// stderr only: where stdout goes.

@@ -94,7 +94,7 @@ fn positional(fill: &Fill, columns: &[String]) -> Option<String> {
         Source::Item => Some("$1".to_owned()),
         Source::Column(n) if (1..10).contains(n) => Some(format!("${n}")),
         Source::Column(n) if *n > 0 => Some(format!("${{{n}}}")),
-        Source::Column(_) => None,
+        Source::Column(_) | Source::Tree => None,
         Source::Named(name) => columns.iter().position(|column| column == name).map(|i| match i + 1 {
             n @ 1..10 => format!("${n}"),
             n => format!("${{{n}}}"),

@@ -47,6 +47,8 @@ pub enum Source {
     Seq,
     /// `{%}`
     Slot,
+    /// All columns of the item as a path, `1/a/2/b` ([`results`](super::exec)); nobody writes it.
+    Tree,
 }
 
 /// What is taken of a value. Each does what GNU parallel's replacement string of that name does.
@@ -199,7 +201,7 @@ impl Template {
 
 impl Source {
     fn is_item(&self) -> bool {
-        matches!(self, Source::Item | Source::Column(_) | Source::Named(_))
+        matches!(self, Source::Item | Source::Column(_) | Source::Named(_) | Source::Tree)
     }
 }
 
@@ -215,6 +217,7 @@ impl Place {
         match &self.what {
             Source::Seq => put_number(scope.seq, out),
             Source::Slot => put_number(scope.slot as u64, out),
+            Source::Tree => tree::put(chosen, scope.names, out),
             Source::Column(n) if scope.columns_are_items() => match index(*n, scope.items.len()) {
                 Some(i) => self.put(&scope.items[i].columns, out),
                 None => out.extend_from_slice(&self.spelling),
@@ -362,6 +365,8 @@ impl Quote {
         }
     }
 }
+
+mod tree;
 
 #[cfg(test)]
 mod tests;

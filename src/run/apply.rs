@@ -276,7 +276,9 @@ impl Run {
         };
         let plan = Arc::clone(&self.plan);
         let job = &plan.jobs[work.job];
-        let lines = self.lines_of(task, &work, active.as_ref(), &outcome, attempts);
+        let told = self.told(task, &work, active.as_ref(), &outcome, attempts);
+        let lines = self.lines_of(&told);
+        self.add_row(task, &told);
         if active.is_some() || self.outputs.is_open(place) {
             self.outputs.close(place, lines);
         } else if job.keep_order {

@@ -198,7 +198,9 @@ fn lanes(job: &Job, scope: &Scope) -> Vec<LaneSpec> {
         tag.render(scope, &mut bytes);
         bytes.into()
     });
-    [Dest::Stdout, Dest::Stderr].map(|dest| LaneSpec { dest, tag: tag.clone(), own: false }).into()
+    [Dest::Stdout, Dest::Stderr]
+        .map(|dest| LaneSpec { dest, tag: tag.clone(), escape: None, own: false })
+        .into()
 }
 
 /// `PRUN_…` variables of a hook. What does not apply is empty, so that `set -u` is no trap.

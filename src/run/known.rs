@@ -55,15 +55,19 @@ impl Run {
     }
 
     /// What the logs are told of an ended task.
-    pub(super) fn lines_of(
+    pub(super) fn lines_of(&self, told: &Told) -> Vec<Op> {
+        self.ledger.as_ref().map_or_else(Vec::new, |ledger| ledger.lines(told))
+    }
+
+    /// An ended task, as logs tell it.
+    pub(super) fn told<'a>(
         &self,
         task: TaskId,
-        work: &Work,
+        work: &'a Work,
         active: Option<&Active>,
-        outcome: &Outcome,
+        outcome: &'a Outcome,
         attempts: u32,
-    ) -> Vec<Op> {
-        let Some(ledger) = &self.ledger else { return Vec::new() };
+    ) -> Told<'a> {
         let with_worker = self.plan.jobs[work.job].worker.is_some();
         let given = self.workers.given(task).filter(|_| with_worker);
         let worker = given.and_then(|given| self.local.get(given.worker));
@@ -72,7 +76,7 @@ impl Run {
             (None, Some(given)) => given.at,
             (None, None) => self.now,
         };
-        let told = Told {
+        Told {
             work,
             outcome,
             attempts: attempts.max(1),
@@ -80,7 +84,6 @@ impl Run {
             started,
             elapsed: self.now.saturating_sub(started),
             received: active.map_or(0, |active| active.received),
-        };
-        ledger.lines(&told)
+        }
     }
 }

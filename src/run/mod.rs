@@ -14,6 +14,7 @@
 //! - `apply`: what each action does
 //! - `last`: the end of a run
 //! - [`screen`]: the terminal that the bar and the output share
+//! - `ledger`, `known`: what logs are told of ended tasks; `table`: the file with all their output
 //! - [`tell`]: what happened, put together for the listener
 //!
 //! Control is never blocked by data. Bytes are bounded (a full output pauses its readers, and nothing new
@@ -59,6 +60,7 @@ pub mod screen;
 pub mod sinks;
 pub mod source;
 pub mod stream;
+mod table;
 pub mod tell;
 pub mod token;
 pub mod wiring;
@@ -114,6 +116,8 @@ pub fn run(mut plan: Plan, options: Options, listener: Box<dyn Listener>) -> Res
     );
     let mut run = Run::new(plan, options, listener, signals).map_err(cannot_begin)?;
     run.warnings = run.open_logs()?;
+    let warnings = run.open_table()?;
+    run.warnings.extend(warnings);
     Ok(run.go())
 }
 
@@ -155,6 +159,8 @@ struct Run {
     asking: Vec<usize>,
     /// What is told to logs, if there are any.
     ledger: Option<Ledger>,
+    /// Rows of ended tasks, if they are wanted.
+    table: Option<table::Rows>,
     /// To be told when the run has begun.
     warnings: Vec<String>,
     /// Jobs whose number of tasks was told before their items were used up.
@@ -196,6 +202,7 @@ impl Run {
             wanted: vec![1; plan.jobs.len()],
             asking: Vec::new(),
             ledger: None,
+            table: None,
             warnings: Vec::new(),
             totals_known: HashSet::new(),
             held: false,

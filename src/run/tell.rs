@@ -166,15 +166,22 @@ impl StageLine<'_> {
                         (false, true) => *line += &format!(" {fd}>>{}", file(path)),
                     }
                 }
-                Output::Show | Output::Inherit | Output::Pipe | Output::Queue { .. } => {}
+                Output::Show | Output::Inherit | Output::Pipe | Output::Table | Output::Queue { .. } => {}
             }
         }
         *line += &copy;
-        self.make_folders(line);
+        let seq =
+            self.stage.seq_file.as_ref().map(|path| format!("printf {} >{}", self.scope.seq, file(path)));
+        if self.values == Values::Told {
+            let first: Vec<_> = self.folders().into_iter().chain(seq).collect();
+            if !first.is_empty() {
+                *line = format!("{{ {} && {line}; }}", first.join(" && "));
+            }
+        }
     }
 
-    /// As prun does before it opens a file to write to.
-    fn make_folders(&self, line: &mut String) {
+    /// Makes folders, as prun does before it opens a file to write to.
+    fn folders(&self) -> Option<String> {
         let outputs = [&self.stage.stdout, &self.stage.stderr];
         let written = outputs.into_iter().filter_map(|output| match output {
             Output::File { path, .. } => Some(self.path(path)),
@@ -184,10 +191,8 @@ impl StageLine<'_> {
             .filter_map(|path| path.parent().filter(|parent| !parent.exists()).map(Path::to_owned))
             .collect();
         missing.dedup();
-        if self.values == Values::Told && !missing.is_empty() {
-            let folders: Vec<_> = missing.iter().map(|folder| self.shown(folder)).collect();
-            *line = format!("{{ mkdir -p {} && {line}; }}", folders.join(" "));
-        }
+        let folders: Vec<_> = missing.iter().map(|folder| self.shown(folder)).collect();
+        (!folders.is_empty()).then(|| format!("mkdir -p {}", folders.join(" ")))
     }
 
     fn path(&self, path: &Template) -> PathBuf {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io;
+use std::io::{self, Write as _};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::feed::{Fed, Feed};
 use super::hook::has_hooks;
 use super::sinks::Sinks;
 use crate::event::StartFailure;
-use crate::flow::output::{Dest, LaneSpec, Policy};
+use crate::flow::output::{Dest, Escape, LaneSpec, Policy};
 use crate::os;
 use crate::plan::OutputMode;
 use crate::plan::template::{Scope, Template};
@@ -57,6 +57,8 @@ pub struct Wiring {
     /// Never data, never an end: a pipe whose writing end nobody uses.
     open: Option<(os_pipe::PipeReader, os_pipe::PipeWriter)>,
     job_files: HashMap<(usize, usize, Stream), JobFile>,
+    /// Where columns of the table go, and how.
+    pub table: Option<(Dest, Escape)>,
 }
 
 /// A child's stdin.
@@ -82,7 +84,7 @@ const MOST_ROOM: usize = 1 << 20;
 
 impl Wiring {
     pub fn new() -> io::Result<Wiring> {
-        Ok(Wiring { null: os::files::dev_null()?, open: None, job_files: HashMap::new() })
+        Ok(Wiring { null: os::files::dev_null()?, open: None, job_files: HashMap::new(), table: None })
     }
 
     /// What the first stage reads. `whole`: items are fed as they are, without a newline.
@@ -146,12 +148,12 @@ impl Wiring {
             Stream::Stdout => (1, Dest::Stdout),
             Stream::Stderr => (2, Dest::Stderr),
         };
-        let shown = LaneSpec { dest: shown, tag: tag.cloned(), own: false };
+        let shown = LaneSpec { dest: shown, tag: tag.cloned(), escape: None, own: false };
         let output = match stream {
             Stream::Stdout => &job.stages[stage].stdout,
             Stream::Stderr => &job.stages[stage].stderr,
         };
-        let file = |dest, own| LaneSpec { dest, tag: None, own };
+        let file = |dest, own| LaneSpec { dest, tag: None, escape: None, own };
         // What the last stage writes to stdout is what the hook reads.
         let for_hook = has_hooks(job) && stage + 1 == job.stages.len() && stream == Stream::Stdout;
         // So does prun what it talks to, or what is written to a terminal.
@@ -171,6 +173,10 @@ impl Wiring {
             Output::Stdout => Target::Stdout,
             Output::Show if job.output == OutputMode::Raw && !heard => Target::Kept(own),
             Output::Show => Target::Lanes(vec![shown]),
+            Output::Table => {
+                let column = |(dest, escape)| LaneSpec { dest, escape: Some(escape), ..shown };
+                Target::Lanes(self.table.map(column).into_iter().collect())
+            }
             Output::File { path, append, show: false, per_task: true } if !through => {
                 let path = path_of(path, &job.stages[stage].base, scope);
                 let file = disk::create(&path, *append).map_err(|error| no_file(&path, &error))?;
@@ -200,6 +206,15 @@ impl Wiring {
         Ok(target)
     }
 
+    /// Writes the number of the task to the file that is to have it.
+    pub fn tell_seq(stage: &Stage, scope: &Scope) -> Result<(), StartFailure> {
+        let Some(path) = &stage.seq_file else { return Ok(()) };
+        let path = path_of(path, &stage.base, scope);
+        let written =
+            disk::create(&path, false).and_then(|mut file| file.write_all(scope.seq.to_string().as_bytes()));
+        written.map_err(|error| no_file(&path, &error))
+    }
+
     /// Where a worker's answer goes, but for queues.
     pub fn answer(
         &mut self,
@@ -209,7 +224,7 @@ impl Wiring {
         sinks: &mut Sinks,
     ) -> Vec<LaneSpec> {
         let stage = &job.stages[0];
-        let shown = LaneSpec { dest: Dest::Stdout, tag, own: false };
+        let shown = LaneSpec { dest: Dest::Stdout, tag, escape: None, own: false };
         match &stage.stdout {
             Output::Show | Output::Inherit | Output::Queue { show: true, .. } => vec![shown],
             Output::File { path, append, show, per_task } => {
@@ -223,10 +238,15 @@ impl Wiring {
                         Ok(JobFile::Direct(_)) | Err(_) => None,
                     },
                 };
-                let file = dest.map(|dest| LaneSpec { dest, tag: None, own: *per_task });
+                let file = dest.map(|dest| LaneSpec { dest, tag: None, escape: None, own: *per_task });
                 show.then_some(shown).into_iter().chain(file).collect()
             }
-            Output::Null | Output::Queue { show: false, .. } | Output::Pipe | Output::Stdout => Vec::new(),
+            // None of the last three is a worker's.
+            Output::Null
+            | Output::Queue { show: false, .. }
+            | Output::Pipe
+            | Output::Stdout
+            | Output::Table => Vec::new(),
         }
     }
 
@@ -295,9 +315,16 @@ pub fn path_of(path: &Template, base: &Path, scope: &Scope) -> PathBuf {
     base.join(PathBuf::from(std::ffi::OsString::from_vec(bytes)))
 }
 
+/// Whether what its tasks write are columns of a table.
+pub fn in_table(job: &Job) -> bool {
+    job.stages.iter().any(|stage| matches!(stage.stdout, Output::Table))
+}
+
 /// When what a task writes is shown.
 pub fn policy(job: &Job, last_attempt: bool) -> Policy {
     match (job.output, last_attempt) {
+        // A row needs all of it.
+        _ if in_table(job) => Policy::HoldFast,
         (OutputMode::Group, true) => Policy::Hold,
         (OutputMode::Group, false) => Policy::HoldFast,
         (OutputMode::Line | OutputMode::Raw, _) => Policy::Flow,

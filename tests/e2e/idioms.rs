@@ -220,3 +220,14 @@ fn calls_end_when_a_fifth_has_failed() {
     let asked = space.read("asked").lines().count();
     assert_eq!(asked, 9, "1 of 6 is less than a fifth, 2 of 9 are more");
 }
+
+#[test]
+fn all_combinations_by_name_and_what_each_wrote() {
+    let space = Space::new();
+    space.program("bin/sim", "#!/bin/sh\necho \"$1-$2\"\n");
+    let ended = line(&space, "prun exec --header : --results out sim {f} {g} ::: f A B ::: g 1 2").run();
+    ended.ok();
+    for (f, g) in [("A", 1), ("A", 2), ("B", 1), ("B", 2)] {
+        assert_eq!(space.read(&format!("out/f/{f}/g/{g}/stdout")), format!("{f}-{g}\n"));
+    }
+}

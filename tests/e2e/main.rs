@@ -7,6 +7,7 @@ mod space;
 
 mod after;
 mod chains;
+mod config;
 mod data;
 mod dialogue;
 mod duplex;
@@ -27,6 +28,7 @@ mod pty;
 mod queues;
 mod report;
 mod report_journal;
+mod results;
 mod retries;
 mod starting;
 mod status;

@@ -1,10 +1,16 @@
 use super::*;
-use crate::plan::exec::From;
+use crate::jobfile::parse_config;
+use crate::plan::exec::{From, Tag};
 
 fn typed(line: &str) -> ExecArgs {
     let words = line.split_whitespace().map(|word| if word == "EMPTY" { "" } else { word });
     let words: Vec<OsString> = words.map(OsString::from).collect();
-    meaning(&super::typed(&words).unwrap()).unwrap()
+    below("", &super::typed(&words).unwrap())
+}
+
+/// What was typed, over a configuration.
+fn below(config: &str, asked: &Exec) -> ExecArgs {
+    meaning(asked, &parse_config("config.toml", config.as_bytes()).unwrap()).unwrap()
 }
 
 fn command(line: &str) -> String {
@@ -54,7 +60,7 @@ fn the_last_of_options_that_exclude_each_other_counts() {
 fn any_bytes_are_an_argument() {
     let words = [OsString::from_vec(b"\xff".to_vec())];
     let asked = super::typed(&words).unwrap();
-    assert_eq!(meaning(&asked).unwrap().command, [b"\xff"]);
+    assert_eq!(below("", &asked).command, [b"\xff"]);
 }
 
 #[test]

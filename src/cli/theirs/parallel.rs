@@ -145,7 +145,7 @@ pub const PARALLEL: &[Flag] = &[
     flag(
         "--results DIR, --res DIR",
         "`--results DIR`",
-        "the same folders and files, also `FILE.csv`, `.tsv` and `.json`",
+        "the same files and tables, but that no item leads out of DIR, and long ones are not cut",
     ),
     flag(
         "--files, --output-as-files, --outputasfiles",

@@ -1,6 +1,6 @@
 //! One destination of a task's output: what it holds, and how it lets go of it.
 
-use super::{BIG, Dest, Framing, LONGEST_LINE, LaneSpec, Op, SpillId};
+use super::{BIG, Dest, Escape, Framing, LONGEST_LINE, LaneSpec, Op, SpillId};
 
 #[derive(Debug)]
 pub(super) struct Lane {
@@ -10,16 +10,33 @@ pub(super) struct Lane {
     /// Held, or the beginning of a line that is not complete.
     pub kept: Vec<u8>,
     pub spill: Option<(SpillId, u64)>,
+    /// The beginning of a character, where what comes is escaped.
+    pub cut: Vec<u8>,
 }
 
 impl Lane {
     pub fn new(spec: LaneSpec) -> Lane {
-        Lane { spec, mid_line: false, kept: Vec::new(), spill: None }
+        Lane { spec, mid_line: false, kept: Vec::new(), spill: None, cut: Vec::new() }
     }
 
     /// It is kept for the task's hook, and never flows.
     pub fn is_for_hook(&self) -> bool {
         self.spec.dest == Dest::Hook
+    }
+
+    pub fn escape(&mut self, escape: Escape, bytes: &[u8]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 8);
+        escape.put(bytes, &mut self.cut, &mut out);
+        out
+    }
+
+    /// Nothing more will come; returns how many more bytes it holds.
+    pub fn end_escape(&mut self) -> usize {
+        let before = self.kept.len();
+        if let Some(escape) = self.spec.escape {
+            escape.end(&mut self.cut, &mut self.kept);
+        }
+        self.kept.len() - before
     }
 
     /// Hands on what was held so far, but not the beginning of a line where lines stay whole.

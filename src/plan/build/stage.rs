@@ -106,6 +106,7 @@ impl<'a> Writer<'a> {
             stdin,
             stdout: self.output(&job.stdout),
             stderr: self.output(own.and_then(|stage| stage.stderr.as_ref()).unwrap_or(&job.stderr)),
+            seq_file: None,
             env,
             cwd: Some(cwd),
             base: self.context.how.base.clone(),

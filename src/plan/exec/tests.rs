@@ -1,7 +1,7 @@
 use super::*;
 use crate::plan::items::{ItemIter, column_names};
 use crate::plan::template::Scope;
-use crate::plan::{Block, Input, Item, Unit};
+use crate::plan::{Block, Form, Input, Item, Table, Unit};
 
 fn bytes(words: &[&str]) -> Vec<Vec<u8>> {
     words.iter().map(|word| word.as_bytes().to_vec()).collect()
@@ -41,6 +41,7 @@ fn args(command: &[&str], sources: &[&[&str]]) -> ExecArgs {
         stdin: None,
         stdout: None,
         stderr: None,
+        results: None,
         start: StartMode::Spawn,
         timeout: None,
         brakes: Brakes::default(),
@@ -131,10 +132,14 @@ fn scripts() {
     let script = |command| ExecArgs { script: true, ..args(command, &[&["a b"]]) };
     assert_eq!(lines(script(&["echo", "\"{}\"|cat"])), [r#"/bin/sh -c 'echo "a b"|cat' sh 'a b'"#]);
     assert_eq!(lines(script(&[])), ["/bin/sh -c 'a b'"]);
-    let bash = ExecArgs { shell: Some("bash -eu".to_owned()), ..args(&["echo {}"], &[&["a"]]) };
+    let shell = |words: &[&str], command| {
+        let shell = words.iter().map(|word| (*word).to_owned()).collect();
+        ExecArgs { script: true, shell: Some(shell), ..args(command, &[&["a"]]) }
+    };
+    let bash = shell(&["bash", "-eu", "-c"], &["echo {}"]);
     assert_eq!(plan(bash.clone()).unwrap().jobs[0].name.as_ref(), "bash");
     assert_eq!(lines(bash), [r#"bash -eu -c "echo 'a'" bash a"#]);
-    let python = ExecArgs { shell: Some("/usr/bin/python3".to_owned()), ..args(&["print({})"], &[&["a"]]) };
+    let python = shell(&["/usr/bin/python3", "-c"], &["print({})"]);
     assert_eq!(lines(python), ["/usr/bin/python3 -c 'print({})' a"]);
 }
 
@@ -176,7 +181,6 @@ fn mistakes() {
         (ExecArgs { replace: Some(Vec::new()), ..args(&["ls"], items) }, "is empty"),
         (ExecArgs { script: true, max_args: Some(2), ..args(&[], items) }, "each item is a script"),
         (ExecArgs { env: vec![b"X".to_vec()], ..args(&["ls"], items) }, "`--env X` is not NAME=VALUE"),
-        (ExecArgs { shell: Some(" ".to_owned()), ..args(&["ls"], items) }, "names no shell"),
         (ExecArgs { script: true, ..args(&["cat <<E\n{}\nE"], items) }, "in the script: `{}` stands in a"),
     ] {
         let told = refusal(args);
@@ -259,4 +263,58 @@ fn workers_know_no_item() {
     assert!(wrong(with_worker(&[])).contains("needs a command"));
     let pipe = Some(PipeArgs { record_start: Some(Vec::new()), ..PipeArgs::default() });
     assert!(wrong(ExecArgs { pipe, ..args(&["wc"], &[]) }).contains("empty"));
+}
+
+/// Where `--results` puts the output of the first task, and its number.
+fn files_of(args: ExecArgs, columns: &[&str]) -> [String; 3] {
+    let stage = plan(args).unwrap().jobs.remove(0).stages.remove(0);
+    let items = [Item { columns: bytes(columns) }];
+    let scope = Scope { items: &items, names: &[], seq: 7, slot: 1 };
+    let file = |output| match output {
+        Output::File { path, append: false, show: false, per_task: true } => path,
+        other => panic!("{other:?}"),
+    };
+    [file(stage.stdout), file(stage.stderr), stage.seq_file.unwrap()].map(|path| {
+        let mut out = Vec::new();
+        path.render(&scope, &mut out);
+        String::from_utf8(out).unwrap()
+    })
+}
+
+#[test]
+fn results_in_files() {
+    let with = |results: &str| ExecArgs { results: Some(results.into()), ..args(&["echo"], &[&["a/b.c"]]) };
+    let item = &["a/b.c"];
+    assert_eq!(files_of(with("d"), item), [r"d/1/a\_b.c/stdout", r"d/1/a\_b.c/stderr", r"d/1/a\_b.c/seq"]);
+    assert_eq!(files_of(with("d/{/.}"), item), ["d/b", "d/b.err", "d/b.seq"]);
+    assert_eq!(files_of(with("{#}/"), item), ["7/stdout", "7/stderr", "7/seq"]);
+    assert_eq!(files_of(with("{/.}.csv"), item)[0], "b.csv");
+    assert_eq!(files_of(with("d"), &["a", "b"])[2], "d/1/a/2/b/seq");
+    let replaced = ExecArgs { replace: Some(b"%".into()), ..with("d/%.{#}") };
+    assert_eq!(files_of(replaced, &["x"])[0], "d/x.{#}");
+}
+
+#[test]
+fn results_in_a_table() {
+    let table = |results: &str| {
+        let args = ExecArgs { results: Some(results.into()), ..args(&["echo"], &[&["a"]]) };
+        let plan = plan(args).unwrap();
+        assert!(matches!(plan.jobs[0].stages[0].stderr, Output::Table));
+        plan.logs.table.unwrap()
+    };
+    assert_eq!(table("x.csv"), Table { path: Some("/base/x.csv".into()), form: Form::Csv, append: false });
+    assert_eq!(table("/d/x.JSON"), Table { path: Some("/d/x.JSON".into()), form: Form::Json, append: false });
+    assert_eq!(table("-.tsv"), Table { path: None, form: Form::Tsv, append: false });
+    assert_eq!(table("-./x.tsv").path, Some("/base/-./x.tsv".into()));
+}
+
+#[test]
+fn results_that_are_refused() {
+    let with = |results: &str| ExecArgs { results: Some(results.into()), ..args(&["echo"], &[&["a"]]) };
+    assert!(refusal(with("")).contains("names no file"));
+    assert!(refusal(ExecArgs { tag: Some(Tag::Item), ..with("d") }).contains("`--tag`"));
+    assert!(plan(ExecArgs { tag: Some(Tag::Item), ..with("d.csv") }).is_ok());
+    let repeated = |results: &str| ExecArgs { repeat: Some(3), items: NOTHING, ..with(results) };
+    assert!(refusal(repeated("d/")).contains("`--results 'd/{#}/'`"));
+    assert!(plan(repeated("d/{#}")).is_ok() && plan(repeated("d.csv")).is_ok());
 }

@@ -20,7 +20,7 @@ use crate::run::feed::Feed;
 use crate::run::launch::{Attempt, ChildEnds};
 use crate::run::queues::{Inlet, takes_whole_records};
 use crate::run::token::Token;
-use crate::run::wiring::{Source, Stream, Target, feed_block, no_pipe, policy};
+use crate::run::wiring::{Source, Stream, Target, Wiring, feed_block, no_pipe, policy};
 use crate::run::workers::answer_ends;
 use crate::sched::Event;
 
@@ -115,6 +115,7 @@ impl Local {
                     target => self.output(target, stream, tag, active, wires)?,
                 };
             }
+            Wiring::tell_seq(stage, &attempt.scope)?;
             self.prepare_talk(stage, &attempt.scope, active, wires, shared.now);
             let pid = self.launch.stage(&attempt, index, stdio, group)?;
             if matches!(group, os::start::Group::Own) {
@@ -236,7 +237,7 @@ fn tasks_of(worker: &Worker, active: &mut Active) -> Result<OwnedFd, StartFailur
 
 /// The lane of a stderr that is shown.
 fn shown_stderr(tag: Option<&Arc<[u8]>>) -> LaneSpec {
-    LaneSpec { dest: Dest::Stderr, tag: tag.cloned(), own: false }
+    LaneSpec { dest: Dest::Stderr, tag: tag.cloned(), escape: None, own: false }
 }
 
 /// A task that has prun's own terminal as its stdin stays in prun's process group: in one of its own the

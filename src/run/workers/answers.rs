@@ -154,7 +154,7 @@ impl Run {
     /// A worker's answer was good, and the task is over.
     pub(in crate::run) fn end_good(&mut self, task: TaskId, work: Work) {
         let place = task.place as usize;
-        let lines = self.lines_of(task, &work, None, &Outcome::Ok, 0);
+        let lines = self.lines_of(&self.told(task, &work, None, &Outcome::Ok, 0));
         if self.outputs.is_open(place) {
             self.outputs.close(place, lines);
         } else {
@@ -194,7 +194,7 @@ fn answer_lanes(
     });
     let mut lanes = local.wiring.answer((work.job, job), &scope, tag, sinks);
     if has_hooks(job) {
-        lanes.push(LaneSpec { dest: Dest::Hook, tag: None, own: false });
+        lanes.push(LaneSpec { dest: Dest::Hook, tag: None, escape: None, own: false });
     }
     lanes
 }

@@ -35,6 +35,7 @@ fn stage(name: &str) -> Stage {
         stdin: Stdin::Null,
         stdout: Output::Show,
         stderr: Output::Show,
+        seq_file: None,
         env: Vec::new(),
         cwd: None::<Template>,
         base: Default::default(),

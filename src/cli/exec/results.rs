@@ -1,0 +1,40 @@
+//! `--results`.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+
+use clap::Args;
+
+use super::super::Instead;
+use super::super::args::{Both, OUTPUT};
+use crate::plan::OutputMode;
+
+/// Where output goes otherwise, and processes whose output is no task's.
+const NOT_WITH: [&str; 4] = ["stdout", "stderr", "once", "worker"];
+
+#[derive(Args, Debug)]
+pub struct Results {
+    /// Write each task's output to files in DIR, or all to a table: FILE.csv, FILE.tsv or FILE.json
+    ///
+    /// Nothing is shown then. As with GNU parallel the files are `DIR/1/ITEM/stdout`, `stderr` and `seq` (the
+    /// number of the task); with several columns `DIR/1/ITEM/2/ITEM/…`, with names those in place of numbers. With
+    /// a placeholder it is the file of each task's output itself, `FILE.err` and `FILE.seq` beside it:
+    /// `--results 'out/{/.}'`; or, if it ends with a slash, the folder of the three. A table has a row for each
+    /// task that ended; `-.csv` and `-.json` write it to stdout.
+    #[arg(long, value_name = "DIR", allow_hyphen_values = true, conflicts_with_all = NOT_WITH)]
+    #[arg(help_heading = OUTPUT, hide_short_help = true)]
+    results: Option<OsString>,
+}
+
+impl Results {
+    /// As typed.
+    pub fn text(&self, both: &Both) -> Result<Option<Vec<u8>>, Instead> {
+        if self.results.is_some() && both.output() == Some(OutputMode::Raw) {
+            return Err(Instead::fail(
+                "with `-u` (`--output raw`) children write to prun's own stdout, but `--results` is about files; \
+                 leave out one of them",
+            ));
+        }
+        Ok(self.results.clone().map(OsString::into_vec))
+    }
+}

@@ -1,0 +1,102 @@
+//! `--results`: files for what each task writes, or one table of all tasks. Pure.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use super::{ExecArgs, ExecError, Planner, error};
+use crate::plan::template::{Modifier, Piece, Place, Quote, Source, Template};
+use crate::plan::{Form, Output, Resume, Table};
+
+/// What is refused beside it, as far as that depends on what else was typed than flags.
+pub(super) fn check(args: &ExecArgs) -> Result<(), ExecError> {
+    match args.results.as_deref() {
+        Some(b"") => error("`--results` names no file", "write `--results DIR`, or `--results FILE.csv`"),
+        _ => Ok(()),
+    }
+}
+
+/// The endings that stand for a table.
+fn form(text: &[u8]) -> Option<Form> {
+    let ends = |end: &str| {
+        let start = text.len().checked_sub(end.len());
+        start.is_some_and(|start| text[start..].eq_ignore_ascii_case(end.as_bytes()))
+    };
+    let forms = [(".csv", Form::Csv), (".tsv", Form::Tsv), (".json", Form::Json)];
+    forms.into_iter().find_map(|(end, form)| ends(end).then_some(form))
+}
+
+impl Planner {
+    /// `--results FILE.csv`: the table.
+    pub(super) fn table(&self) -> Result<Option<Table>, ExecError> {
+        let args = &self.args;
+        let Some(text) = &args.results else { return Ok(None) };
+        let Some(form) = form(text) else { return Ok(None) };
+        if self.template(text, "--results")?.uses_task() {
+            return Ok(None);
+        }
+        let to_stdout = text[0] == b'-' && text[1..].first() == Some(&b'.') && !text.contains(&b'/');
+        let path = (!to_stdout).then(|| args.base.join(Path::new(OsStr::from_bytes(text))));
+        // Rows of tasks that do not run again are wanted as well.
+        let append = args.logs.journal.as_ref().is_some_and(|journal| journal.resume != Resume::No);
+        Ok(Some(Table { path, form, append }))
+    }
+
+    /// Where stdout and stderr go, and the number of the task.
+    pub(super) fn outputs(&self) -> Result<(Output, Output, Option<Template>), ExecError> {
+        let args = &self.args;
+        if self.table()?.is_some() {
+            return Ok((Output::Table, Output::Table, None));
+        }
+        let Some(text) = &args.results else {
+            let stdout = self.output(args.stdout.as_deref(), "--stdout")?;
+            let stderr = self.output(args.stderr.as_deref(), "--stderr")?;
+            return Ok((stdout, stderr, None));
+        };
+        if args.tag.is_some() {
+            return error(
+                "`--tag` prefixes what is shown, but `--results` writes files and shows nothing",
+                "leave out one of them; a table (`--results FILE.csv`) takes tags",
+            );
+        }
+        let path = self.template(text, "--results")?;
+        let [stdout, stderr, seq] = self.three_files(text, path)?;
+        let file = |path| Output::File { path, append: false, show: false, per_task: true };
+        Ok((file(stdout), file(stderr), Some(seq)))
+    }
+
+    /// For stdout, stderr and the number of the task.
+    fn three_files(&self, text: &[u8], path: Template) -> Result<[Template; 3], ExecError> {
+        const NAMES: [&str; 3] = ["stdout", "stderr", "seq"];
+        let with = |end: String| {
+            let mut path = path.clone();
+            path.pieces.push(Piece::Text(end.into_bytes()));
+            path
+        };
+        if !path.uses_task() {
+            if !self.args.has_items() {
+                let text = String::from_utf8_lossy(text);
+                return error(
+                    "without items all tasks would write to the same files",
+                    &format!("number them: `--results '{}/{{#}}/'`", text.trim_end_matches('/')),
+                );
+            }
+            let tree = Place {
+                what: Source::Tree,
+                modifier: Modifier::None,
+                quote: Quote::Plain,
+                spelling: Vec::new(),
+            };
+            return Ok(NAMES.map(|name| {
+                let mut path = with("/".into());
+                path.pieces
+                    .extend([Piece::Place(tree.clone()), Piece::Text(format!("/{name}").into_bytes())]);
+                path
+            }));
+        }
+        if text.ends_with(b"/") {
+            return Ok(NAMES.map(|name| with(name.into())));
+        }
+        Ok([path.clone(), with(".err".into()), with(".seq".into())])
+    }
+}
