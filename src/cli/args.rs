@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args};
 
+use super::Instead;
 use super::logs::JournalArgs;
 use crate::jobfile::values::{
     Halt, HaltLimit, HaltOn, OutputMode, StatusMode, parse_duration, parse_halt, parse_output, parse_status,
@@ -171,6 +172,18 @@ impl Both {
             Both { line_buffer: true, .. } => Some(OutputMode::Line),
             Both { group: true, .. } => Some(OutputMode::Group),
             Both { output, .. } => *output,
+        }
+    }
+
+    /// Says what can't be had where prun does not see the output.
+    pub fn check_output(&self) -> Result<(), Instead> {
+        let asked = [("--tag", self.tag().is_some()), ("--keep-order", self.keep_order)];
+        match asked.into_iter().find(|(_, asked)| *asked && self.output() == Some(OutputMode::Raw)) {
+            Some((flag, _)) => Err(Instead::fail(format_args!(
+                "`{flag}` can't be had with `-u` (`--output raw`): children write straight to prun's own stdout; with \
+                 `--output line` prun prints what they write, line by line"
+            ))),
+            None => Ok(()),
         }
     }
 
