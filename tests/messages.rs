@@ -62,6 +62,7 @@ files! {
     after_ready
     after_string
     after_unknown
+    bad_brakes
     bad_duration
     bad_halt
     bad_job_name
