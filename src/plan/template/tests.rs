@@ -110,7 +110,7 @@ fn a_job_without_items_leaves_what_is_of_items() {
 fn near_names_are_errors() {
     let vars = BTreeMap::from([("domain".to_owned(), String::new()), ("os".to_owned(), String::new())]);
     let columns = ["url".to_owned()];
-    let names = Names { args: Some(&[]), ..names(columns, &vars) };
+    let names = Names { args: Some(&[]), ..names(&columns, &vars) };
     for (text, known) in
         [("a {domian}", "domain"), ("{Domain/.}", "domain"), ("{ulr}", "url"), ("{arg}", "args")]
     {
