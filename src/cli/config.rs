@@ -17,7 +17,8 @@ pub fn read(both: &Both) -> Result<Config, Instead> {
     let path = if both.no_config { None } else { path(|name| std::env::var_os(name)) };
     let Some(path) = path else { return Ok(Config::default()) };
     let name = escape(path.as_os_str().as_bytes());
-    let mut bytes = Vec::new();
+    // Room for the whole of it: one read, and one that finds the end.
+    let mut bytes = Vec::with_capacity(8192);
     match File::open(&path).and_then(|file| file.take(MOST_BYTES).read_to_end(&mut bytes)) {
         Ok(_) => {
             parse_config(&name, &bytes).map_err(|mistakes| wrong(&mistakes, show::stderr_has_colors(both)))

@@ -33,6 +33,9 @@ pub struct Config {
 impl Config {
     /// Its text behind so many blanks: what stands in it then has its place behind that of another text.
     pub(super) fn padded(&self, blanks: usize) -> String {
+        if self.text.is_empty() {
+            return String::new();
+        }
         let text = self.text.trim_start_matches('\u{feff}');
         " ".repeat(blanks + self.text.len() - text.len()) + text
     }
