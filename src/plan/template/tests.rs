@@ -80,7 +80,11 @@ fn rows() {
 #[test]
 fn batches() {
     let batch = [item(&["a.c"]), item(&["b.c"])];
-    assert_eq!(filled("{}|{.}|{1}|{2.}|{-1}|{3}", &batch), "a.c b.c|a b|a.c|b|b.c|{3}");
+    let list = Template::parse(b"{}|{.}|{1}|{2.}|{-1}|{3}", &names(&[], &BTreeMap::new())).unwrap();
+    let mut out = Vec::new();
+    list.render(&Scope { items: &batch, names: &[], seq: 1, slot: 1 }, &mut out);
+    assert_eq!(out, b"a.c b.c|a b|a.c|b|b.c|{3}");
+    assert_eq!(filled("{1}|{n}", &batch), "a.c b.c| ", "short rows of a table");
     let rows = [item(&["a", "1"]), item(&["b", "2"])];
     assert_eq!(filled("{}|{2}|{n}", &rows), "a 1 b 2|1 2|1 2");
     let mut template = Template::parse(b"{1}{2}{3}", &names(&[], &BTreeMap::new())).unwrap();
