@@ -13,6 +13,7 @@ mod data;
 mod dialogue;
 mod duplex;
 mod exec;
+mod exec_items;
 mod exec_pipe;
 mod exec_worker;
 mod files;
