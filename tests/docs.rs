@@ -79,15 +79,23 @@ fn between<'a>(text: &'a str, from: &str, to: &str) -> Vec<&'a str> {
 }
 
 #[test]
-fn the_job_files_that_are_shown_can_be_planned() {
+fn the_files_that_are_shown_are_right() {
     let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
     let (readme, manual) = (read("README.md"), read("man/prun.toml.5"));
     let mut examples: Vec<String> =
         between(&readme, "```toml", "```").into_iter().map(String::from).collect();
     let unescaped = |text: &str| text.replace("\\-", "-").replace("\\e", "\\");
     examples.extend(between(&manual, ".EX", ".EE").into_iter().map(unescaped));
-    assert_eq!(examples.len(), 6);
-    for text in examples {
+    let page = read("man/prun.1");
+    examples.extend(
+        between(&page, ".EX", ".EE").into_iter().filter(|text| text.contains("[run]")).map(unescaped),
+    );
+    let (jobs, configs): (Vec<_>, Vec<_>) = examples.iter().partition(|text| text.contains("[jobs."));
+    assert_eq!((jobs.len(), configs.len()), (6, 2));
+    for text in configs {
+        assert!(jobfile::parse_config("config.toml", text.as_bytes()).is_ok(), "{text}");
+    }
+    for text in jobs {
         let options =
             BuildOptions { file_name: "example.toml".into(), base: root(), cpus: 2, ..Default::default() };
         let plan = jobfile::parse("example.toml", text.as_bytes()).and_then(|file| build(&file, &options));

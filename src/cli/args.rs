@@ -216,6 +216,18 @@ impl Both {
         }
     }
 
+    /// Says what can't be had where prun does not see the output.
+    pub fn check_output(&self) -> Result<(), Instead> {
+        let asked = [("--tag", self.tag().is_some()), ("--keep-order", self.keep_order)];
+        match asked.into_iter().find(|(_, asked)| *asked && self.output() == Some(OutputMode::Raw)) {
+            Some((flag, _)) => Err(Instead::fail(format_args!(
+                "`{flag}` can't be had with `-u` (`--output raw`): children write straight to prun's own stdout; with \
+                 `--output line` prun prints what they write, line by line"
+            ))),
+            None => Ok(()),
+        }
+    }
+
     pub fn halt(&self) -> Option<MaybeHalt> {
         let at_once = Halt { now: true, on: HaltOn::Fail, limit: HaltLimit::Count(1) };
         if self.fail_fast { Some(Some(at_once)) } else { self.halt }

@@ -91,6 +91,7 @@ pub fn start(mut asked: Run) -> Result<Verdict, Instead> {
 /// Runs what was planned, shown as the options and the terminal ask for. `exec`: for `prun exec`.
 pub fn run_plan(plan: Plan, both: &Both, exec: bool) -> Result<Verdict, Instead> {
     both.journal.check(plan.logs.journal.as_ref())?;
+    both.check_output()?;
     let listener = crate::ui::listener(show::options(both, &plan, exec));
     let options = crate::run::Options { verbose: both.verbose > 0, dry_run: both.dry_run };
     crate::run::run(plan, options, listener).map_err(Instead::fail)

@@ -25,14 +25,21 @@ const fn key(name: &'static str, form: &'static str, default: &'static str, doc:
 
 /// The sections of a job file.
 pub const TOP: &[Key] = &[
-    key("run", "table", "", "The whole run. Every key has a flag of the same name, which replaces it."),
+    key(
+        "run",
+        "table",
+        "",
+        "The whole run. Every key has a flag and a variable of the same name (`--keep-order`, `PRUN_KEEP_ORDER`), which \
+         replace it, and may stand in the configuration file, see prun(1).",
+    ),
     key(
         "defaults",
         "table",
         "",
         "What holds for every job that does not say otherwise. It takes the keys of a job, but not what runs \
          (`command`, `script`, `pipeline`), over what (`each`, `repeat`, `pool`, `worker`), or `after`. Tables such as `env` \
-         merge with the job's by key; `stdin` is taken whole. In a job, `\"none\"` undoes a default.",
+         merge with the job's by key; `stdin` is taken whole. In a job, `\"none\"` undoes a default; here, one of the \
+         configuration file.",
     ),
     key(
         "jobs",

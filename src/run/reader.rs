@@ -85,7 +85,7 @@ impl Joined {
     }
 
     fn next(&mut self, names: &mut Arc<[String]>) -> Result<Next, String> {
-        while let Some((place, source, items)) = self.unread.last_mut() {
+        if let Some((place, source, items)) = self.unread.last_mut() {
             for _ in 0..AT_ONCE {
                 match source.next()? {
                     Next::Item(item) => items.push(item.unwrap_or_default()),

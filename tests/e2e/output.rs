@@ -109,6 +109,59 @@ fn tags() {
 }
 
 #[test]
+fn lines_have_one_tag_each_whatever_is_in_them() {
+    let space = Space::new();
+    let tagged = |flags: &str, printed: &str| {
+        let script = format!("prun exec -k -j1 {flags} -c 'printf \"{printed}\"' ::: a b ::: y");
+        space.sh(&script).run().ok().stdout.clone()
+    };
+    for flags in ["--tag", "--tag --output line", "--tagstring '{1} {2}'"] {
+        let lines = "T\t\nT\t\nT\tx\nT\t\n";
+        let expected = lines.replace('T', "a y") + &lines.replace('T', "b y");
+        assert_eq!(tagged(flags, r"\n\nx\n\n"), expected, "{flags}");
+        assert_eq!(tagged(flags, r"1\0002\r\n3\n"), "a y\t1\02\r\na y\t3\nb y\t1\02\r\nb y\t3\n", "{flags}");
+        assert_eq!(tagged(flags, ""), "", "{flags}");
+    }
+    // A task's last line without end is not ended by prun; the next one begins behind it.
+    space.exec("-k --tag -c 'printf \"1\n2\"' ::: a b").run().ok().stdout("a\t1\na\t2b\t1\nb\t2");
+    space.exec("-k --output line -c 'printf \"1\n2\"' ::: a b").run().ok().stdout("1\n21\n2");
+}
+
+#[test]
+fn within_a_group_stderr_stands_behind_stdout() {
+    let space = Space::new();
+    let meeting = Meeting::open(&space);
+    let script = "prun exec -j2 --tag -c 'echo o1; echo e1 >&2; echo o2; test {} = a || exec puppet meet=b hold' \
+                  ::: a b 2>&1";
+    let running = space.sh(script).start();
+    let mut guest = meeting.guest();
+    running.shows("a\to1\na\to2\na\te1\n");
+    guest.tell("exit=0");
+    running.end().code(0);
+}
+
+#[test]
+fn what_prun_does_not_see_it_can_neither_tag_nor_put_in_order() {
+    let space = Space::new();
+    space.write("prun.toml", "jobs.a.command = 'touch ran'");
+    for command in ["", "exec touch ran ::: a"] {
+        let (verb, rest) = command.split_at(command.find(' ').unwrap_or(0));
+        for (flags, named) in
+            [("-u --tag", "`--tag`"), ("--output raw --tag=x", "`--tag`"), ("-k -u", "`--keep-order`")]
+        {
+            space
+                .prun(&format!("{verb} {flags} {rest}"))
+                .run()
+                .code(125)
+                .stderr_has(named)
+                .stderr_has("--output line");
+        }
+    }
+    assert!(!space.exists("ran"));
+    space.exec("-u --lb --tag echo ::: a").run().ok().stdout("a\ta\n");
+}
+
+#[test]
 fn stdout_and_stderr_stay_apart() {
     let space = Space::new();
     let ended = space.exec("-k -c 'echo o{}; echo e{} >&2' ::: 1 2").run();

@@ -5,7 +5,9 @@ use crate::jobfile;
 use crate::jobfile::values::{HaltLimit, HaltOn, Outcomes, RetryDelay, StartMode, Timeout};
 use crate::plan::Items;
 use crate::plan::template::{Scope, Template};
-use crate::plan::{After, Cut, Input, Item, Job, Output, Stage, Stdin, UNLIMITED, What, When};
+use crate::plan::{
+    After, Between, Cut, Input, Item, Job, Output, Reading, Stage, Stdin, UNLIMITED, What, When,
+};
 
 mod queues;
 
@@ -133,6 +135,8 @@ fn files_are_relative_to_the_job_file() {
     assert_eq!(from("each.lines = \"a.txt\""), (Input::File("/base/a.txt".into()), Cut::At(b'\n')));
     assert_eq!(from("each = { lines = \"/a.txt\", nul = true }"), (Input::File("/a.txt".into()), Cut::At(0)));
     assert_eq!(from("each = { csv = \"-\", separator = \"\\t\" }"), (Input::Stdin, Cut::Csv(b'\t')));
+    let lines = job("command = \"echo\"\neach = { lines = \"a\", separator = \":\" }").items;
+    assert!(matches!(lines, Items::Read(Reading { columns: Some(Between::Byte(b':')), .. })));
     let Items::Glob { pattern, base } = job("command = \"echo\"\neach.glob = \"*.{jpg}\"").items else {
         panic!()
     };
