@@ -131,7 +131,7 @@ _prun() {
             return 0
             ;;
         prun__subcmd__exec)
-            opts="-j -k -u -v -q -a -0 -d -n -X -I -r -L -c -C -h --jobs --rate --delay --load --memory-free --keep-order --ungroup --output --line-buffer --group --tag --tagstring --halt --fail-fast --grace --status --journal --resume --retry-failed --sync --dry-run --verbose --quiet --progress --bar --color --arg-file --null --delimiter --max-args --replace --no-run-if-empty --repeat --once --pipe --block --recstart --recend --round-robin --worker --script --shell --cwd --env --stdin --stdout --stderr --results --joblog --start --timeout --retries --retry-delay --retry-on --ok --stop-signal --help"
+            opts="-j -k -u -v -q -a -0 -d -n -X -I -r -L -c -C -h --jobs --rate --delay --load --memory-free --keep-order --ungroup --output --line-buffer --group --tag --tagstring --halt --fail-fast --grace --status --journal --resume --retry-failed --sync --dry-run --verbose --quiet --progress --bar --color --arg-file --null --delimiter --words --colsep --csv --header --link --max-args --replace --no-run-if-empty --repeat --once --pipe --block --recstart --recend --round-robin --worker --script --shell --cwd --env --stdin --stdout --stderr --joblog --start --timeout --retries --retry-delay --retry-on --ok --stop-signal --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -213,6 +213,10 @@ _prun() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --colsep)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --max-args)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -278,10 +282,6 @@ _prun() {
                     return 0
                     ;;
                 --stderr)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --results)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_prun_global_optspecs
-    string join \n j/jobs= rate= delay= load= memory-free= k/keep-order u/ungroup output= line-buffer group tag= tagstring= halt= fail-fast grace= status= journal= resume retry-failed sync dry-run v/verbose q/quiet progress= bar color= D/define= list h/help V/version
+    string join \n j/jobs= rate= delay= load= memory-free= k/keep-order u/ungroup output= line-buffer group tag= tagstring= halt= fail-fast grace= status= journal= resume retry-failed sync dry-run v/verbose q/quiet progress= bar color= no-config D/define= list h/help V/version
 end
 
 function __fish_prun_needs_command
@@ -61,6 +61,7 @@ complete -c prun -n "__fish_prun_needs_command" -l dry-run -d 'Print the command
 complete -c prun -n "__fish_prun_needs_command" -s v -l verbose -d 'Tell each command as it starts; twice: also process IDs and what ends well'
 complete -c prun -n "__fish_prun_needs_command" -s q -l quiet -d 'Tell failures only'
 complete -c prun -n "__fish_prun_needs_command" -l bar
+complete -c prun -n "__fish_prun_needs_command" -l no-config -d 'Leave out the configuration file'
 complete -c prun -n "__fish_prun_needs_command" -l list -d 'List the jobs and the comment above each'
 complete -c prun -n "__fish_prun_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c prun -n "__fish_prun_needs_command" -s V -l version -d 'Print version'
@@ -105,6 +106,7 @@ complete -c prun -n "__fish_prun_using_subcommand run" -l dry-run -d 'Print the 
 complete -c prun -n "__fish_prun_using_subcommand run" -s v -l verbose -d 'Tell each command as it starts; twice: also process IDs and what ends well'
 complete -c prun -n "__fish_prun_using_subcommand run" -s q -l quiet -d 'Tell failures only'
 complete -c prun -n "__fish_prun_using_subcommand run" -l bar
+complete -c prun -n "__fish_prun_using_subcommand run" -l no-config -d 'Leave out the configuration file'
 complete -c prun -n "__fish_prun_using_subcommand run" -l list -d 'List the jobs and the comment above each'
 complete -c prun -n "__fish_prun_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c prun -n "__fish_prun_using_subcommand run" -s V -l version -d 'Print version'
@@ -134,6 +136,7 @@ always\t''
 never\t''"
 complete -c prun -n "__fish_prun_using_subcommand exec" -s a -l arg-file -d 'Read items from FILE instead of stdin (-: stdin)' -r -F
 complete -c prun -n "__fish_prun_using_subcommand exec" -s d -l delimiter -d 'Items end with this character: one byte, or \\n, \\t, \\0, \\xHH' -r
+complete -c prun -n "__fish_prun_using_subcommand exec" -l colsep -d 'Items have columns, {1}, {2} and so on, with REGEX between them' -r
 complete -c prun -n "__fish_prun_using_subcommand exec" -s n -l max-args -d 'Give up to N items to one task, also as {1} to {N}' -r
 complete -c prun -n "__fish_prun_using_subcommand exec" -s I -l replace -d 'Put items in place of STR instead of {}' -r
 complete -c prun -n "__fish_prun_using_subcommand exec" -l repeat -d 'Run COMMAND N times, without items' -r
@@ -170,7 +173,12 @@ complete -c prun -n "__fish_prun_using_subcommand exec" -l dry-run -d 'Print the
 complete -c prun -n "__fish_prun_using_subcommand exec" -s v -l verbose -d 'Tell each command as it starts; twice: also process IDs and what ends well'
 complete -c prun -n "__fish_prun_using_subcommand exec" -s q -l quiet -d 'Tell failures only'
 complete -c prun -n "__fish_prun_using_subcommand exec" -l bar
+complete -c prun -n "__fish_prun_using_subcommand exec" -l no-config -d 'Leave out the configuration file'
 complete -c prun -n "__fish_prun_using_subcommand exec" -s 0 -l null -d 'Items end with NUL, not newline: for find -print0'
+complete -c prun -n "__fish_prun_using_subcommand exec" -l words -d 'Items are words: blanks and newlines separate them, quotes and backslashes are as in xargs'
+complete -c prun -n "__fish_prun_using_subcommand exec" -l csv -d 'Items are rows of comma-separated values'
+complete -c prun -n "__fish_prun_using_subcommand exec" -l header -d 'The first item of each source names its columns, as {NAME}'
+complete -c prun -n "__fish_prun_using_subcommand exec" -l link -d 'Take items of all sources in step, not in all combinations; shorter ones begin again'
 complete -c prun -n "__fish_prun_using_subcommand exec" -s X -d 'Give as many items to one task as fit; a word with {} is repeated'
 complete -c prun -n "__fish_prun_using_subcommand exec" -s r -l no-run-if-empty -d 'Skip empty items; without any item nothing ever runs'
 complete -c prun -n "__fish_prun_using_subcommand exec" -l once -d 'Run COMMAND once, without items, with prun\'s own stdin'

@@ -2,10 +2,12 @@
 //!
 //! `PRUN_WRITE_DOCS=1 cargo test --test docs` writes them anew.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use prun::cli::exec;
 use prun::jobfile;
 use prun::plan::build::{BuildOptions, build};
 
@@ -77,15 +79,23 @@ fn between<'a>(text: &'a str, from: &str, to: &str) -> Vec<&'a str> {
 }
 
 #[test]
-fn the_job_files_that_are_shown_can_be_planned() {
+fn the_files_that_are_shown_are_right() {
     let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
     let (readme, manual) = (read("README.md"), read("man/prun.toml.5"));
     let mut examples: Vec<String> =
         between(&readme, "```toml", "```").into_iter().map(String::from).collect();
     let unescaped = |text: &str| text.replace("\\-", "-").replace("\\e", "\\");
     examples.extend(between(&manual, ".EX", ".EE").into_iter().map(unescaped));
-    assert_eq!(examples.len(), 6);
-    for text in examples {
+    let page = read("man/prun.1");
+    examples.extend(
+        between(&page, ".EX", ".EE").into_iter().filter(|text| text.contains("[run]")).map(unescaped),
+    );
+    let (jobs, configs): (Vec<_>, Vec<_>) = examples.iter().partition(|text| text.contains("[jobs."));
+    assert_eq!((jobs.len(), configs.len()), (6, 2));
+    for text in configs {
+        assert!(jobfile::parse_config("config.toml", text.as_bytes()).is_ok(), "{text}");
+    }
+    for text in jobs {
         let options =
             BuildOptions { file_name: "example.toml".into(), base: root(), cpus: 2, ..Default::default() };
         let plan = jobfile::parse("example.toml", text.as_bytes()).and_then(|file| build(&file, &options));
@@ -100,5 +110,37 @@ fn what_the_readme_points_at_exists() {
         ["man/", "completions/", "jobfiles/", "src/lib.rs", "bench/", "scripts/test", "jobfiles/tour.toml"]
     {
         assert!(readme.contains(path) && root().join(path).exists(), "{path}");
+    }
+}
+
+/// The lines of `prun exec` among the examples: of the README in shell blocks, of manuals in `.EX`.
+fn example_lines() -> Vec<String> {
+    let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
+    let readme = read("README.md");
+    let mut blocks: Vec<String> = between(&readme, "```sh", "```").into_iter().map(String::from).collect();
+    for page in ["man/prun-exec.1", "man/prun-migrating.7"] {
+        let text = read(page);
+        let plain = |block: &str| {
+            let block = block.replace("\\-", "-").replace("\\(aq", "'").replace("\\(dq", "\"");
+            block.replace("\\e\n", "").replace("\\e", "\\")
+        };
+        blocks.extend(between(&text, ".EX", ".EE").into_iter().map(plain));
+    }
+    let lines = blocks.iter().flat_map(|block| block.lines());
+    lines.filter_map(|line| Some(line[line.find("prun exec ")?..].to_owned())).collect()
+}
+
+#[test]
+fn the_lines_that_are_shown_can_be_typed() {
+    let lines = example_lines();
+    assert!(lines.len() > 30, "{lines:#?}");
+    for line in lines {
+        let words = shlex::split(&line).expect("quotes are closed").into_iter().skip(1);
+        // Up to where the shell goes on; a sign of its own was quoted.
+        let shell =
+            |word: &String| word.starts_with(['<', '>']) && word.len() > 1 || word.starts_with(['|', '#']);
+        let ours = words.take_while(|word| !shell(word));
+        let ours: Vec<OsString> = ours.skip(1).map(OsString::from).collect();
+        assert!(exec::typed(&ours).is_ok(), "{line}: {:?}", exec::typed(&ours).err());
     }
 }

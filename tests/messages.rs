@@ -62,6 +62,7 @@ files! {
     after_ready
     after_string
     after_unknown
+    bad_brakes
     bad_duration
     bad_halt
     bad_job_name
@@ -238,4 +239,29 @@ fn no_arguments() {
 #[test]
 fn items_from_the_stdin_that_the_file_came_from() {
     same("items_from_stdin", complaint(b"[jobs.a]\ncommand = \"echo\"\neach.lines = \"-\"\n", &options("-")));
+}
+
+#[test]
+fn the_configuration_file() {
+    let config = b"[run]\npool = \"lots\"\nhalts = 3\n\n[jobs.a]\ncommand = \"true\"\n\n[defaults]\nenv = { A = \"none\", B = [] }\n";
+    same(
+        "config",
+        jobfile::parse_config("/home/user/.config/prun/config.toml", config).unwrap_err().render(false),
+    );
+    let config = b"\n[jobs\n";
+    same(
+        "config_syntax",
+        jobfile::parse_config("/home/user/.config/prun/config.toml", config).unwrap_err().render(false),
+    );
+}
+
+#[test]
+fn mistakes_that_two_files_make_together() {
+    let config = b"\xef\xbb\xbf[defaults]\nretries = 1\nstdin = \"item\"\nenv.HOST = \"{hsot}\"\n";
+    let config = jobfile::parse_config("/home/user/.config/prun/config.toml", config).unwrap();
+    let text = "[vars]\nhost = \"localhost\"\n[jobs.a]\ncommand = \"true\"\ntimeout = \"soon\"\n[jobs.b]\ncommand = \"true\"";
+    let file = jobfile::parse_over(&config, "jobs.toml", text.as_bytes()).unwrap();
+    same("two_files", build(&file, &options("jobs.toml")).unwrap_err().render(false));
+    let broken = jobfile::parse_over(&config, "jobs.toml", b"[jobs.a]\ncommand = \"true").unwrap_err();
+    same("broken_over_config", broken.render(false));
 }

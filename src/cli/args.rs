@@ -8,14 +8,16 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args};
 
 use super::Instead;
-use super::logs::JournalArgs;
+use super::logs::{JournalArgs, absolute};
+use super::variables::Variables;
 use crate::jobfile::values::{
     Halt, HaltLimit, HaltOn, OutputMode, StatusMode, parse_duration, parse_halt, parse_output, parse_status,
 };
+use crate::plan::build::RunOverrides;
 
 mod throttle;
 
-pub use throttle::{Jobs, Throttle};
+pub use throttle::{Jobs, Throttle, parse_jobs};
 
 /// Each of these says how output is printed; the last one typed counts.
 const OUTPUTS: [&str; 4] = ["output", "ungroup", "line_buffer", "group"];
@@ -87,7 +89,7 @@ pub struct Both {
     /// Give what is being stopped this long before SIGKILL [default: 10s]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     #[arg(help_heading = STOPPING, hide_short_help = true)]
-    pub grace: Option<Duration>,
+    grace: Option<Duration>,
 
     /// Make the exit status: first, any, count or xargs [default: first]
     ///
@@ -131,6 +133,14 @@ pub struct Both {
     #[arg(long, value_name = "WHEN", hide_possible_values = true)]
     #[arg(help_heading = OUTPUT, hide_short_help = true)]
     pub color: Option<When>,
+
+    /// Leave out the configuration file
+    #[arg(long, hide_short_help = true)]
+    pub no_config: bool,
+
+    /// What the environment says.
+    #[arg(skip)]
+    pub variables: Variables,
 }
 
 /// Headings of `--help`.
@@ -160,12 +170,43 @@ pub enum When {
 /// `--tag`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tag {
+    /// Only of the environment.
+    Off,
     /// The job's name and the item.
     Item,
     Template(OsString),
 }
 
 impl Both {
+    /// What is said of the whole run: by options, and else by variables.
+    pub fn overrides(&self) -> Result<RunOverrides, Instead> {
+        let said = &self.variables;
+        let pool = match (&self.jobs, &said.pool) {
+            (Some(typed), _) => Some(typed.size("--jobs ")?),
+            (None, Some(variable)) => Some(variable.size("PRUN_POOL=")?),
+            (None, None) => None,
+        };
+        let (pool, pool_file) = pool.unzip();
+        let journal = self.journal.file().or(said.journal.as_deref());
+        Ok(RunOverrides {
+            pool,
+            pool_file: pool_file.flatten(),
+            rate: self.throttle.rate().or(said.rate),
+            load: self.throttle.load.or(said.load),
+            memory_free: self.throttle.memory_free.or(said.memory_free),
+            halt: self.halt().or(said.halt),
+            output: self.output().or(said.output),
+            keep_order: self.keep_order.then_some(true).or(said.keep_order),
+            // `prun exec` takes any bytes.
+            tag: None,
+            grace: self.grace.or(said.grace),
+            status: self.status,
+            journal: journal.map(absolute).transpose()?,
+            resume: self.journal.resume().or(said.resume),
+            sync: self.journal.sync,
+        })
+    }
+
     pub fn output(&self) -> Option<OutputMode> {
         match self {
             Both { ungroup: true, .. } => Some(OutputMode::Raw),

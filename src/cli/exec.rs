@@ -3,92 +3,55 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Parser;
-use nix::errno::Errno;
-use nix::unistd::{AccessFlags, access};
 
 use crate::jobfile::values::{
     Outcomes, OutputMode, RetryDelay, StartMode, parse_outcomes, parse_retry_rule, parse_signal,
     parse_timeout,
 };
 
-use super::args::{self, Both, Jobs, STOPPING};
+use super::args::{Both, STOPPING};
 use super::logs::{JOURNAL, absolute};
 use super::run::run_plan;
-use super::{Instead, reason, show};
+use super::variables::variables;
+use super::{Instead, config, reason, show};
+use crate::jobfile::{self, Config};
+use crate::os::find::resolve;
 use crate::os::limits;
-use crate::plan::exec::{ExecArgs, ExecError, Tag, parse_worker, plan, split_sources};
-use crate::plan::{Joblog, Journal, Logs, Timeout, Worker};
+use crate::plan::build::brakes;
+use crate::plan::exec::{ExecArgs, ExecError, parse_worker, plan, split_sources};
+use crate::plan::{Joblog, Logs, Timeout, Worker};
 use crate::run::Verdict;
 use crate::ui::phrases::escape;
 
+mod below;
+mod items;
 mod pipe;
 mod results;
 mod values;
 
+use items::ItemOptions;
 use pipe::Pipe;
 use results::Results;
-use values::{parse_count, parse_delimiter, start_parser};
+pub use values::Shell;
+use values::start_parser;
 
-const ITEMS: &str = "Items";
 const COMMAND: &str = "Command";
 const ATTEMPTS: &str = "Attempts";
 
 /// Run COMMAND for each item: a line of stdin or of FILE, or a word after `:::`
 #[derive(Parser, Debug)]
 #[command(name = "exec", bin_name = "prun exec", args_override_self = true, max_term_width = 100)]
-#[command(override_usage = "prun exec [OPTIONS] COMMAND [ARG...] [::: ITEM...]...")]
+#[command(override_usage = "prun exec [OPTIONS] COMMAND [ARG...] [::: ITEM...]... [:::: FILE...]...")]
 #[command(after_help = EXAMPLES, after_long_help = LONG_EXAMPLES)]
 pub struct Exec {
     #[command(flatten)]
     pub both: Both,
 
-    /// Read items from FILE instead of stdin (-: stdin)
-    #[arg(short, long, value_name = "FILE")]
-    arg_file: Option<PathBuf>,
-
-    /// Items end with NUL, not newline: for find -print0
-    #[arg(short = '0', long)]
-    null: bool,
-
-    /// Items end with this character: one byte, or \n, \t, \0, \xHH
-    #[arg(short, long, value_name = "CHAR", conflicts_with = "null", value_parser = parse_delimiter)]
-    #[arg(help_heading = ITEMS, hide_short_help = true)]
-    delimiter: Option<u8>,
-
-    /// Give up to N items to one task, also as {1} to {N}
-    #[arg(short = 'n', long, short_alias = 'N', value_name = "N", value_parser = parse_count)]
-    max_args: Option<usize>,
-
-    /// Give as many items to one task as fit; a word with {} is repeated
-    #[arg(short = 'X', conflicts_with = "max_args")]
-    #[arg(help_heading = ITEMS, hide_short_help = true)]
-    fit: bool,
-
-    /// Put items in place of STR instead of {}
-    ///
-    /// All other placeholders are off then, and nothing is added at the end.
-    #[arg(short = 'I', long, value_name = "STR")]
-    replace: Option<OsString>,
-
-    /// Skip empty items; without any item nothing ever runs
-    #[arg(short = 'r', long, help_heading = ITEMS, hide_short_help = true)]
-    no_run_if_empty: bool,
-
-    /// Run COMMAND N times, without items
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64))]
-    #[arg(conflicts_with_all = ["arg_file", "null", "delimiter", "max_args", "fit", "replace"])]
-    #[arg(help_heading = ITEMS, hide_short_help = true)]
-    repeat: Option<u64>,
-
-    /// Run COMMAND once, without items, with prun's own stdin
-    ///
-    /// On a terminal its output is not touched either, so that editors and pagers work.
-    #[arg(long, conflicts_with_all = ["arg_file", "null", "delimiter", "max_args", "fit", "replace", "repeat"])]
-    #[arg(conflicts_with = "stdin", help_heading = ITEMS, hide_short_help = true)]
-    once: bool,
+    #[command(flatten)]
+    items: ItemOptions,
 
     #[command(flatten)]
     pipe: Pipe,
@@ -113,8 +76,8 @@ pub struct Exec {
     script: bool,
 
     /// The shell of scripts [default: /bin/sh]; implies -c
-    #[arg(long, value_name = "SHELL", help_heading = COMMAND, hide_short_help = true)]
-    shell: Option<String>,
+    #[arg(long, value_name = "SHELL", value_parser = Shell::parse, help_heading = COMMAND, hide_short_help = true)]
+    shell: Option<Shell>,
 
     /// Run in this folder
     #[arg(short = 'C', long, alias = "wd", value_name = "DIR", help_heading = COMMAND, hide_short_help = true)]
@@ -190,19 +153,37 @@ pub struct Exec {
 
     /// The command and its arguments, up to `:::`
     #[arg(value_name = "COMMAND", trailing_var_arg = true, hide = true)]
-    words: Vec<OsString>,
+    command: Vec<OsString>,
+}
+
+/// What was typed. GNU parallel's `--header` takes a `:`, which hands write: behind `--header` it is no command.
+pub fn typed(words: &[OsString]) -> Result<Exec, Instead> {
+    let asked: Exec = super::parse("prun exec", words)?;
+    let (options, command) = words.split_at(words.len() - asked.command.len());
+    match command {
+        [colon, rest @ ..] if colon == ":" && options.last().is_some_and(|option| option == "--header") => {
+            super::parse("prun exec", &[options, rest].concat())
+        }
+        _ => Ok(asked),
+    }
 }
 
 /// Runs the command over its items.
 pub fn start(asked: Exec) -> Result<Verdict, Instead> {
+    let status = asked.both.status;
+    go(asked).map_err(|instead| instead.under(status))
+}
+
+fn go(mut asked: Exec) -> Result<Verdict, Instead> {
+    asked.both.variables = variables()?;
     let both = &asked.both;
-    let plan = meaning(&asked).and_then(|args| plan(args).map_err(refused));
-    let plan = plan.map_err(|instead| instead.under(both.status))?;
+    let config = config::read(both)?;
+    let plan = plan(meaning(&asked, &config)?).map_err(refused)?;
     // Somebody who forgot the items would wait for prun, which waits for them.
     if !both.quiet && show::items_are_typed(&plan) {
         _ = writeln!(io::stderr(), "{}", if plan.queues.is_empty() { TYPED } else { TYPED_INPUT });
     }
-    run_plan(plan, both, true).map_err(|instead| instead.under(both.status))
+    run_plan(plan, both, true)
 }
 
 const TYPED: &str = "prun: reading items from the terminal, one a line; Ctrl-D ends them (or give them with `:::` or \
@@ -211,89 +192,75 @@ const TYPED: &str = "prun: reading items from the terminal, one a line; Ctrl-D e
 const TYPED_INPUT: &str =
     "prun: reading from the terminal; Ctrl-D ends the input (or name it with `-a FILE`)";
 
-/// A missing file of items is a mistake on the command line, not one of the command: it is told before anything
-/// is opened, because opening a pipe would wait for its writer.
-fn check_arg_file(file: &Path) -> Result<(), Instead> {
-    let readable = match access(file, AccessFlags::R_OK) {
-        Ok(()) if file.is_dir() => Err(Errno::EISDIR),
-        other => other,
-    };
-    readable.map_err(|why| {
-        let (name, why) = (escape(file.as_os_str().as_bytes()), reason(&why.into()));
-        Instead::fail(format_args!("`--arg-file {name}` can't be read: {why}"))
-    })
-}
-
 fn refused(why: ExecError) -> Instead {
     Instead::fail(escape(why.to_string().as_bytes()))
 }
 
-/// What was typed, as the planner wants it.
-fn meaning(asked: &Exec) -> Result<ExecArgs, Instead> {
+/// What was typed, and what holds without it, as the planner wants it.
+pub(super) fn meaning(asked: &Exec, config: &Config) -> Result<ExecArgs, Instead> {
     let both = &asked.both;
     let bytes = |word: &Option<OsString>| word.clone().map(OsString::into_vec);
-    let words = asked.words.iter().cloned().map(OsString::into_vec).collect();
+    let words = asked.command.iter().cloned().map(OsString::into_vec).collect();
     let (command, sources) = split_sources(words).map_err(refused)?;
-    asked.arg_file.iter().filter(|file| *file != "-").try_for_each(|file| check_arg_file(file))?;
+    let scripted = asked.script || asked.shell.is_some();
+    let function = !scripted && command.first().is_some_and(|name| is_function(name));
     let base = std::env::current_dir();
     let cpus = limits::cpus();
-    let (pool, pool_file) = both.jobs.as_ref().map(Jobs::size).transpose()?.unzip();
-    let pool_file = pool_file.flatten();
+    let flags = both.overrides()?;
+    let given = &config.defaults;
+    // There is one job, so that what holds for each holds for all.
+    let run = jobfile::Run {
+        rate: given.rate.or(config.run.rate),
+        halt: given.halt.or(config.run.halt),
+        ..config.run.clone()
+    };
+    let output = both.output().or_else(|| uses_terminal(asked).then_some(OutputMode::Raw));
+    let output = output.or(flags.output).or(run.output);
+    let raw = output == Some(OutputMode::Raw);
     Ok(ExecArgs {
         command,
-        sources,
-        arg_file: asked.arg_file.clone(),
-        separator: asked.delimiter.unwrap_or(if asked.null { b'\0' } else { b'\n' }),
-        skip_empty: asked.no_run_if_empty,
-        max_args: asked.max_args,
-        fit: asked.fit,
-        replace: bytes(&asked.replace),
-        once: asked.once,
-        repeat: asked.repeat,
+        function,
+        items: asked.items.meaning(sources)?,
+        max_args: asked.items.max_args,
+        fit: asked.items.fit,
+        replace: bytes(&asked.items.replace),
+        once: asked.items.once,
+        repeat: asked.items.repeat,
         pipe: asked.pipe.meaning()?,
         worker: asked.worker.clone(),
-        script: asked.script,
-        shell: asked.shell.clone(),
-        cwd: bytes(&asked.cwd),
-        env: asked.env.iter().cloned().map(OsString::into_vec).collect(),
+        script: asked.script || asked.shell.is_some(),
+        shell: below::shell(asked, config),
+        cwd: bytes(&asked.cwd).or_else(|| given.cwd.as_ref().map(|cwd| cwd.value.clone().into_bytes())),
+        env: below::env(asked, config),
         stdin: bytes(&asked.stdin),
         stdout: bytes(&asked.stdout),
         stderr: bytes(&asked.stderr),
         results: asked.results.text(both)?,
-        start: asked.start.unwrap_or_default(),
-        timeout: asked.timeout,
-        retries: asked.retries,
-        retry_delay: asked.retry_delay,
-        retry_on: asked.retry_on.clone(),
-        ok: asked.ok.clone(),
-        stop_signal: asked.stop_signal,
-        brakes: both.throttle.brakes(cpus, pool_file),
-        logs: logs(asked)?,
-        pool: pool.map_or(cpus, |size| size.resolve(cpus)),
-        halt: both.halt().flatten(),
-        output: both.output().or_else(|| uses_terminal(asked).then_some(OutputMode::Raw)),
-        keep_order: both.keep_order,
-        tag: both.tag().map(|tag| match tag {
-            args::Tag::Item => Tag::Item,
-            args::Tag::Template(text) => Tag::Template(text.into_vec()),
-        }),
-        grace: both.grace,
+        start: asked.start.unwrap_or(given.start),
+        timeout: asked.timeout.or(given.timeout),
+        retries: asked.retries.or(given.retries),
+        retry_delay: asked.retry_delay.or(Some(given.retry_delay)),
+        retry_on: asked.retry_on.clone().or_else(|| given.retry_on.clone()),
+        ok: asked.ok.clone().or_else(|| given.ok.clone()),
+        stop_signal: asked.stop_signal.or(given.stop_signal),
+        brakes: brakes(&run, &flags, cpus),
+        logs: Logs {
+            journal: below::journal(&flags, config)?,
+            joblog: asked.joblog.as_deref().map(joblog).transpose()?,
+            // What was typed depends on placeholders.
+            table: None,
+        },
+        pool: flags.pool.or(run.pool).map_or(cpus, |size| size.resolve(cpus)),
+        halt: flags.halt.or(run.halt).flatten(),
+        output,
+        // What children write themselves can't be put in order; only the option insists on it.
+        keep_order: both.keep_order || !raw && flags.keep_order.or(run.keep_order).unwrap_or(false),
+        tag: below::tag(asked, config, raw),
+        grace: flags.grace.or(run.grace),
         status: both.status.unwrap_or_default(),
         base: base.map_err(|why| {
             Instead::fail(format_args!("the working directory can't be found: {}", reason(&why)))
         })?,
-    })
-}
-
-/// What is told of ended tasks, and where.
-fn logs(asked: &Exec) -> Result<Logs, Instead> {
-    let journal = &asked.both.journal;
-    let resume = journal.resume().unwrap_or_default();
-    Ok(Logs {
-        journal: journal.path()?.map(|path| Journal { path, resume, sync: journal.sync }),
-        joblog: asked.joblog.as_deref().map(joblog).transpose()?,
-        // What was typed depends on placeholders.
-        table: None,
     })
 }
 
@@ -309,9 +276,18 @@ fn joblog(typed: &OsStr) -> Result<Joblog, Instead> {
     Ok(Joblog { path: absolute(Path::new(file))?, append })
 }
 
+/// It is no program, but a function that bash exported: only bash can run it.
+fn is_function(name: &[u8]) -> bool {
+    let variable = [b"BASH_FUNC_", name, b"%%"].concat();
+    let path = || std::env::var_os("PATH");
+    !name.contains(&b'/')
+        && std::env::var_os(OsStr::from_bytes(&variable)).is_some()
+        && resolve(name, path().as_ref().map(|path| path.as_bytes()), None).is_err()
+}
+
 /// `prun exec --once vi`: a program that talks with a person needs the terminal on both sides.
 fn uses_terminal(asked: &Exec) -> bool {
-    asked.once
+    asked.items.once
         && asked.stdin.is_none()
         && asked.both.tag().is_none()
         && io::stdin().is_terminal()

@@ -43,9 +43,8 @@ impl JournalArgs {
         }
     }
 
-    /// Absolute.
-    pub fn path(&self) -> Result<Option<PathBuf>, Instead> {
-        self.journal.as_deref().map(absolute).transpose()
+    pub fn file(&self) -> Option<&Path> {
+        self.journal.as_deref()
     }
 
     /// Says what makes no sense without a journal.

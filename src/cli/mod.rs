@@ -17,6 +17,7 @@ use crate::run::Verdict;
 
 pub mod args;
 pub mod completions;
+pub mod config;
 pub mod docs;
 pub mod exec;
 pub mod logs;
@@ -25,6 +26,7 @@ pub mod run;
 pub mod show;
 pub mod theirs;
 pub mod usage;
+pub mod variables;
 
 /// prun itself failed, as timeout(1) and env(1) say it.
 const OWN_FAILURE: u8 = 125;
@@ -74,7 +76,7 @@ pub fn main() -> ExitCode {
 /// The subcommand is found by hand: clap would build all of them at every start, and one is enough.
 fn go(words: &[OsString]) -> Result<Verdict, Instead> {
     match words.first().and_then(|word| word.to_str()) {
-        Some("exec") => exec::start(parse("prun exec", &words[1..])?),
+        Some("exec") => exec::start(exec::typed(&words[1..])?),
         Some("completions") => {
             let asked: completions::Completions = parse("prun completions", &words[1..])?;
             Err(Instead::Say(completions::script(asked.shell)))

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 
-use super::args::{Both, Jobs, Tag};
-use super::{Instead, reason, show};
+use super::args::{Both, Tag};
+use super::variables::variables;
+use super::{Instead, config, reason, show};
 use crate::jobfile::{self, JobFile, Mistakes, nearest};
 use crate::os::limits;
 use crate::plan::Plan;
@@ -68,14 +69,17 @@ The job file is described in prun.toml(5).";
 const USUAL_FILE: &str = "prun.toml";
 
 /// The largest job file is 32 MiB; one byte more tells that a file is larger, without reading all of it.
-const MOST_BYTES: u64 = (32 << 20) + 1;
+pub const MOST_BYTES: u64 = (32 << 20) + 1;
 
-pub fn start(asked: Run) -> Result<Verdict, Instead> {
+pub fn start(mut asked: Run) -> Result<Verdict, Instead> {
+    asked.both.variables = variables()?;
     let (name, jobs) = operands(&asked.operands)?;
     let name_shown = escape(name.as_bytes());
     let bytes = read(&name, jobs.first())?;
     let color = show::stderr_has_colors(&asked.both);
-    let file = jobfile::parse(&name_shown, &bytes).map_err(|mistakes| wrong(&mistakes, color))?;
+    let config = config::read(&asked.both)?;
+    let file =
+        jobfile::parse_over(&config, &name_shown, &bytes).map_err(|mistakes| wrong(&mistakes, color))?;
     if asked.list {
         return Err(Instead::Say(list(&file, &jobs)?.into_bytes()));
     }
@@ -154,14 +158,14 @@ fn no_usual_file(first_job: Option<&String>) -> Instead {
     }
 }
 
-fn wrong(mistakes: &Mistakes, color: bool) -> Instead {
+pub fn wrong(mistakes: &Mistakes, color: bool) -> Instead {
     Instead::Fail { lines: mistakes.render(color), status: super::OWN_FAILURE }
 }
 
 /// What was typed, as the planner wants it.
-fn meaning(asked: &Run, name: &OsStr, jobs: Vec<String>) -> Result<BuildOptions, Instead> {
+pub(super) fn meaning(asked: &Run, name: &OsStr, jobs: Vec<String>) -> Result<BuildOptions, Instead> {
     let both = &asked.both;
-    let (pool, pool_file) = both.jobs.as_ref().map(Jobs::size).transpose()?.unzip();
+    let tag = both.tag().or_else(|| both.variables.tag.clone());
     Ok(BuildOptions {
         file_name: name.to_string_lossy().into_owned(),
         base: folder(name)?,
@@ -169,22 +173,7 @@ fn meaning(asked: &Run, name: &OsStr, jobs: Vec<String>) -> Result<BuildOptions,
         vars: asked.define.iter().map(|word| variable(word)).collect::<Result<_, _>>()?,
         args: asked.args.iter().cloned().map(OsString::into_vec).collect(),
         jobs,
-        run: RunOverrides {
-            pool,
-            pool_file: pool_file.flatten(),
-            rate: both.throttle.rate(),
-            load: both.throttle.load,
-            memory_free: both.throttle.memory_free,
-            halt: both.halt(),
-            output: both.output(),
-            keep_order: both.keep_order.then_some(true),
-            tag: both.tag().map(tag).transpose()?,
-            grace: both.grace,
-            status: both.status,
-            journal: both.journal.path()?,
-            resume: both.journal.resume(),
-            sync: both.journal.sync,
-        },
+        run: RunOverrides { tag: tag.map(tag_flag).transpose()?, ..both.overrides()? },
     })
 }
 
@@ -207,8 +196,9 @@ fn variable(word: &OsStr) -> Result<(String, String), Instead> {
     Ok((name.into(), value.into()))
 }
 
-fn tag(tag: Tag) -> Result<TagFlag, Instead> {
+fn tag_flag(tag: Tag) -> Result<TagFlag, Instead> {
     match tag {
+        Tag::Off => Ok(TagFlag::Off),
         Tag::Item => Ok(TagFlag::On),
         Tag::Template(text) => {
             let text = text.into_string();

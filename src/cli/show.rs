@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::FileTypeExt;
 use std::time::Duration;
 
+use anstream::stream::RawStream;
 use anstream::{AutoStream, ColorChoice};
 use nix::unistd::{getpgrp, tcgetpgrp};
 
@@ -14,6 +15,7 @@ use crate::plan::{Input, Items, Job, Output, Plan, Stdin};
 use crate::ui::{Options, Progress, Voice};
 
 use super::args::{self, Both, When};
+use super::variables;
 
 /// Under `auto` nothing is drawn for runs that are shorter.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -65,13 +67,17 @@ fn suits_a_bar(plan: &Plan) -> bool {
 
 /// Items, or what is cut into blocks, are read from a terminal.
 pub fn items_are_typed(plan: &Plan) -> bool {
-    let from_stdin = |job: &Job| {
-        let (Items::Lines { from, .. } | Items::Csv { from, .. }) = &job.items else { return false };
-        *from == Input::Stdin
-    };
-    let from_stdin =
-        plan.jobs.iter().any(from_stdin) || plan.queues.iter().any(|queue| queue.input == Some(Input::Stdin));
+    let from_stdin = plan.jobs.iter().any(|job| are_on_stdin(&job.items))
+        || plan.queues.iter().any(|queue| queue.input == Some(Input::Stdin));
     from_stdin && io::stdin().is_terminal()
+}
+
+fn are_on_stdin(items: &Items) -> bool {
+    match items {
+        Items::Read(reading) => reading.from == Input::Stdin,
+        Items::Join { sources, .. } => sources.iter().any(are_on_stdin),
+        _ => false,
+    }
 }
 
 /// Children of this job write to the terminal, or read from it, without prun between.
@@ -93,17 +99,23 @@ fn size() -> (u16, u16) {
     size.filter(|(columns, lines)| *columns > 0 && *lines > 0).unwrap_or(USUAL_SIZE)
 }
 
-/// `NO_COLOR`, `CLICOLOR_FORCE` and `TERM` are asked only where the option leaves it open.
+/// Of what prun says in a run.
 pub fn stderr_has_colors(both: &Both) -> bool {
-    match both.color.unwrap_or_default() {
-        When::Always => true,
-        When::Never => false,
-        When::Auto => AutoStream::choice(&io::stderr()) != ColorChoice::Never,
-    }
+    has_colors(both.color.or(both.variables.color), &io::stderr())
 }
 
+/// Of help, which is shown before options are known.
 pub fn stdout_has_colors() -> bool {
-    AutoStream::choice(&io::stdout()) != ColorChoice::Never
+    has_colors(variables::color(), &io::stdout())
+}
+
+/// `NO_COLOR`, `CLICOLOR_FORCE` and `TERM` are asked only where prun's own option and variable leave it open.
+fn has_colors(wanted: Option<When>, stream: &impl RawStream) -> bool {
+    match wanted.unwrap_or_default() {
+        When::Always => true,
+        When::Never => false,
+        When::Auto => AutoStream::choice(stream) != ColorChoice::Never,
+    }
 }
 
 #[cfg(test)]

@@ -95,14 +95,32 @@ mod tests {
     }
 
     #[test]
-    fn every_flag_is_known_or_refused_with_advice() {
+    fn every_flag_is_known_or_refused_with_its_own_advice() {
+        let mut wrong = Vec::new();
         for flag in flags() {
             for option in flag.spellings().filter(|spelling| spelling.starts_with('-')) {
-                let said = refusal(option);
-                let own = format!("`{option}` is not an option of prun: ");
-                assert!(said.as_ref().is_none_or(|said| said.starts_with(&own)), "{option}: {said:?}");
+                let own = format!("`{option}` is not an option of prun: {}", flag.advice());
+                match refusal(option) {
+                    Some(said) if said != own => wrong.push(said),
+                    None if flag.ours.is_empty() => wrong.push(format!("{option} exists")),
+                    _ => {}
+                }
             }
         }
+        assert_eq!(wrong, Vec::<String>::new());
+    }
+
+    #[test]
+    fn no_advice_names_an_option_that_is_not_there() {
+        let mut wrong = Vec::new();
+        for flag in flags() {
+            let texts = [flag.ours, flag.word].map(|text| text.split('`').skip(1).step_by(2));
+            for code in texts.into_iter().flatten().filter(|code| code.starts_with('-')) {
+                let option = if code.starts_with("--") { &code[..end_of_name(code)] } else { &code[..2] };
+                wrong.extend(refusal(option));
+            }
+        }
+        assert_eq!(wrong, Vec::<String>::new());
     }
 
     #[test]

@@ -4,17 +4,6 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::theirs;
 
-/// Options of xargs, GNU parallel and make that hands know and that mean something else here, or nothing.
-const RESERVED: &[(&str, &str)] = &[
-    ("--colsep", "columns are for job files: `each.csv`, with `separator`"),
-    ("--csv", "columns are for job files: `each.csv`"),
-    ("--header", "named columns are for job files: `each.csv`"),
-    ("--link", "items in step are rows of a job file: `each = [[\"a\", 1], [\"b\", 2]]`"),
-    ("--xapply", "items in step are rows of a job file: `each = [[\"a\", 1], [\"b\", 2]]`"),
-    ("--words", "items are lines: put `tr -s '[:blank:]' '\\n'` before prun"),
-    ("--max-lines", "use `-n N` for lines to one task"),
-];
-
 /// What was wrong, to what, why, what to do; without `prun: `.
 pub fn explain(mistake: &clap::Error, command: &str) -> String {
     let get = |kind| match mistake.get(kind) {
@@ -62,9 +51,6 @@ fn given(option: &str, value: &str) -> String {
 }
 
 fn unknown(option: &str, near: Option<&str>, help: &str) -> String {
-    if let Some((_, instead)) = RESERVED.iter().find(|(name, _)| *name == option) {
-        return format!("`{option}` is not an option of prun: {instead}");
-    }
     if let Some(instead) = theirs::advice(option) {
         return format!("`{option}` is not an option of prun: {instead}");
     }

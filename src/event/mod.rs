@@ -143,6 +143,8 @@ pub enum RunEvent {
         task: TaskName,
         why: Arc<str>,
     },
+    /// So many tasks may run at once from now on, over all jobs; [`usize::MAX`]: any number.
+    Pool(usize),
     /// The job has failed without a task to show: none of its workers can be used.
     JobFailed {
         job: usize,

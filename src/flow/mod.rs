@@ -5,7 +5,7 @@
 //! - [`dialogue`]: what is said to a child that speaks first
 //! - [`output`]: what tasks write: grouping, order, tags, whole lines; says what to write, spill and copy
 //! - [`cut`], [`span`], [`queue`]: the records of a queue, and who gets them
-//! - [`records`]: a stream cut into items
+//! - [`records`], [`words`]: a stream cut into items
 //! - [`table`]: rows of a CSV file
 
 pub mod answers;
@@ -23,3 +23,4 @@ mod queue_tests;
 pub mod records;
 pub mod span;
 pub mod table;
+pub mod words;

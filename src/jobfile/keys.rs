@@ -25,14 +25,21 @@ const fn key(name: &'static str, form: &'static str, default: &'static str, doc:
 
 /// The sections of a job file.
 pub const TOP: &[Key] = &[
-    key("run", "table", "", "The whole run. Every key has a flag of the same name, which replaces it."),
+    key(
+        "run",
+        "table",
+        "",
+        "The whole run. Every key has a flag and a variable of the same name (`--keep-order`, `PRUN_KEEP_ORDER`), which \
+         replace it, and may stand in the configuration file, see prun(1).",
+    ),
     key(
         "defaults",
         "table",
         "",
         "What holds for every job that does not say otherwise. It takes the keys of a job, but not what runs \
          (`command`, `script`, `pipeline`), over what (`each`, `repeat`, `pool`, `worker`), or `after`. Tables such as `env` \
-         merge with the job's by key; `stdin` is taken whole. In a job, `\"none\"` undoes a default.",
+         merge with the job's by key; `stdin` is taken whole. In a job, `\"none\"` undoes a default; here, one of the \
+         configuration file.",
     ),
     key(
         "jobs",
@@ -55,6 +62,9 @@ pub const TOP: &[Key] = &[
          `-D domain=example.org` on the command line replaces the value.",
     ),
 ];
+
+/// The sections of the configuration file: the first two of [`TOP`].
+pub const CONFIG: &[Key] = &[TOP[0], TOP[1]];
 
 /// `[run]`.
 pub const RUN: &[Key] = &[
@@ -146,6 +156,7 @@ pub const RUN: &[Key] = &[
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Table {
     Top,
+    Config,
     Run,
     Defaults,
     Job,
@@ -166,6 +177,7 @@ impl Table {
     pub fn keys(self) -> &'static [Key] {
         match self {
             Table::Top => TOP,
+            Table::Config => CONFIG,
             Table::Run => RUN,
             Table::Defaults | Table::Job => JOB,
             Table::Each => EACH,
@@ -204,7 +216,8 @@ impl Table {
                 "reads",
             ],
             Table::Each => &["command", "matrix", "zip"],
-            Table::Stdin
+            Table::Config
+            | Table::Stdin
             | Table::Output
             | Table::Stage
             | Table::RetryDelay

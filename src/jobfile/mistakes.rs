@@ -61,12 +61,14 @@ impl Mistake {
     }
 }
 
-/// Every mistake of one file. Never empty when it is the error of a `Result`.
+/// Every mistake of one file, and of the configuration below it. Never empty when it is the error of a `Result`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Mistakes {
     /// The file, as people know it.
     name: Arc<str>,
     source: Arc<str>,
+    /// The configuration file, and where its text begins in `source`, behind that of the file.
+    config: Option<(Arc<str>, usize)>,
     list: Vec<Mistake>,
     /// Those that are not kept.
     more: usize,
@@ -74,7 +76,17 @@ pub struct Mistakes {
 
 impl Mistakes {
     pub(super) fn new(name: &str, source: Arc<str>) -> Mistakes {
-        Mistakes { name: name.into(), source, list: Vec::new(), more: 0 }
+        Mistakes { name: name.into(), source, config: None, list: Vec::new(), more: 0 }
+    }
+
+    /// The text of the configuration file `name` begins in the source at `start`.
+    pub(super) fn with_config(self, name: &str, start: usize) -> Mistakes {
+        Mistakes { config: Some((name.into(), start)), ..self }
+    }
+
+    /// Whether this stands in the configuration file.
+    pub(crate) fn in_config(&self, span: &Range<usize>) -> bool {
+        self.config.as_ref().is_some_and(|(_, start)| span.start >= *start)
     }
 
     /// Takes in one more. What holds for many jobs, such as a wrong default, is said once.
@@ -133,13 +145,18 @@ impl Mistakes {
             if let Some((span, label)) = &mistake.other {
                 notes.push((AnnotationKind::Context, span.clone(), label));
             }
-            if notes.len() == 2 && notes[0].1.start.abs_diff(notes[1].1.start) > NEAR {
+            if notes.len() == 2 && self.are_apart(&notes[0].1, &notes[1].1) {
                 group = group.elements(notes.into_iter().map(|note| self.snippet(&[note])));
             } else {
                 group = group.element(self.snippet(&notes));
             }
         }
         group.elements(mistake.help.as_ref().map(|help| Level::HELP.message(harmless(help))))
+    }
+
+    /// Two places that don't share a snippet.
+    fn are_apart(&self, one: &Range<usize>, other: &Range<usize>) -> bool {
+        self.in_config(one) != self.in_config(other) || one.start.abs_diff(other.start) > NEAR
     }
 
     /// Shows only the lines that are spoken of: a file can be long.
@@ -156,9 +173,13 @@ impl Mistakes {
         let to = spans.iter().map(|span| span.end).max().unwrap_or(0);
         let from = self.source[..from].rfind('\n').map_or(0, |newline| newline + 1);
         let to = self.source[to..].find('\n').map_or(self.source.len(), |length| to + length);
-        let line = 1 + memchr::memchr_iter(b'\n', &self.source.as_bytes()[..from]).count();
+        let (name, start) = match &self.config {
+            Some((name, start)) if from >= *start => (name, *start),
+            _ => (&self.name, 0),
+        };
+        let line = 1 + memchr::memchr_iter(b'\n', &self.source.as_bytes()[start..from]).count();
         let mut snippet =
-            Snippet::source(same_length(&self.source[from..to])).line_start(line).path(harmless(&self.name));
+            Snippet::source(same_length(&self.source[from..to])).line_start(line).path(harmless(name));
         for ((kind, _, label), span) in notes.iter().zip(spans) {
             let annotation = kind.span(span.start - from..span.end - from);
             let label = (!label.is_empty()).then(|| harmless(label));

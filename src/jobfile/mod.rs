@@ -17,4 +17,4 @@ pub mod values;
 pub use mistakes::{Mistake, Mistakes};
 pub use model::*;
 pub use near::{alternatives, nearest};
-pub use read::parse;
+pub use read::{Config, parse, parse_config, parse_over};

@@ -14,7 +14,7 @@ use super::values::{
 pub type Span = Range<usize>;
 
 /// A value, and where it stands in the file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Spanned<T> {
     pub value: T,
     pub span: Span,
@@ -142,7 +142,7 @@ pub enum Tag {
 }
 
 /// `[jobs.NAME]`, with what it takes from `[defaults]`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Job {
     pub name: Spanned<String>,
     /// The comment above it, without the signs.
@@ -232,9 +232,11 @@ pub enum Each {
         last: Spanned<String>,
         span: Span,
     },
+    /// With `separator` a line is a row.
     Lines {
         file: Text,
         nul: bool,
+        separator: Option<u8>,
     },
     Glob(Text),
     Csv {
@@ -267,8 +269,9 @@ pub enum When {
 }
 
 /// `stdin`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub enum Stdin {
+    #[default]
     Null,
     Open,
     Inherit,

@@ -45,7 +45,7 @@ pub struct BuildOptions {
     pub run: RunOverrides,
 }
 
-/// Flags that replace the keys of `[run]`. What a job says for itself beats both.
+/// Flags, and variables of the environment, that replace the keys of `[run]`. What a job says for itself beats both.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RunOverrides {
     pub pool: Option<PoolSize>,
@@ -73,6 +73,7 @@ pub struct RunOverrides {
 /// `--tag[=TEMPLATE]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TagFlag {
+    Off,
     /// The job's name and the item.
     On,
     Template(String),
@@ -143,17 +144,18 @@ pub fn build(file: &JobFile, how: &BuildOptions) -> Result<Plan, Mistakes> {
         halt,
         status: how.run.status.unwrap_or_default(),
         rerun: rerun(how),
-        brakes: brakes(&file.run, how),
+        brakes: brakes(&file.run, &how.run, how.cpus),
         logs,
     })
 }
 
-fn brakes(run: &jobfile::Run, how: &BuildOptions) -> Brakes {
+/// What holds starts back: what the command line says replaces what `[run]` says.
+pub fn brakes(run: &jobfile::Run, flags: &RunOverrides, cpus: usize) -> Brakes {
     Brakes {
-        pool_file: how.run.pool_file.clone(),
-        rate: how.run.rate.or(run.rate),
-        load: how.run.load.or(run.load).map(|load| load.resolve(how.cpus)),
-        memory_free: how.run.memory_free.or(run.memory_free).map(|bytes| bytes as u64),
+        pool_file: flags.pool_file.clone(),
+        rate: flags.rate.or(run.rate),
+        load: flags.load.or(run.load).map(|load| load.resolve(cpus)),
+        memory_free: flags.memory_free.or(run.memory_free).map(|bytes| bytes as u64),
     }
 }
 
@@ -165,7 +167,9 @@ fn journal(file: &JobFile, how: &BuildOptions, texts: &Texts, mistakes: &mut Mis
     });
     let path = how.run.journal.clone().or(named);
     let resume = file.run.resume.as_ref();
-    if let (None, Some(resume)) = (&path, resume.filter(|resume| resume.value != Resume::No)) {
+    // The configuration may say it for all runs that have a journal.
+    let meant = resume.filter(|resume| resume.value != Resume::No && !mistakes.in_config(&resume.span));
+    if let (None, Some(resume)) = (&path, meant) {
         let mistake = Mistake::at(resume.span.clone(), "`resume` without a journal");
         mistakes
             .push(mistake.help("name one: `journal = \"FILE\"`, or `--journal FILE` on the command line"));

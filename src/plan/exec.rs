@@ -5,37 +5,35 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::script::{ScriptText, is_posix};
 use super::template::{Names, Template, TextError, Word};
+use super::words::quote;
 use super::{
-    Batch, Brakes, Input, Item, ItemList, Items, Job, Logs, Output, Plan, Retries, Stage, Stdin, UNLIMITED,
-    What, Worker,
+    Batch, Brakes, Cut, Items, Job, Logs, Output, Plan, Retries, Stage, Stdin, UNLIMITED, What, Worker,
 };
 use crate::jobfile::values::{Halt, Outcomes, OutputMode, RetryDelay, StartMode, StatusMode, Timeout};
 
 pub mod escapes;
+mod items;
 mod perl;
 mod pipe;
 mod results;
 mod worker;
 
+pub use items::{From, ItemArgs, Source, split_sources};
 pub use pipe::PipeArgs;
 pub use worker::parse_worker;
 
 /// What was typed, and what it means by itself.
 #[derive(Debug, Clone)]
 pub struct ExecArgs {
-    /// COMMAND and its arguments, up to the first `:::`.
+    /// COMMAND and its arguments, up to the first source.
     pub command: Vec<Vec<u8>>,
-    /// The words after each `:::`; without any, items come from `arg_file` or stdin.
-    pub sources: Vec<Vec<Vec<u8>>>,
-    pub arg_file: Option<PathBuf>,
-    /// What items of a file or of stdin end with.
-    pub separator: u8,
-    pub skip_empty: bool,
+    /// COMMAND is a function that bash finds in its environment.
+    pub function: bool,
+    pub items: ItemArgs,
     pub max_args: Option<usize>,
     /// As many items to one task as fit.
     pub fit: bool,
@@ -47,8 +45,8 @@ pub struct ExecArgs {
     pub worker: Option<Worker>,
     /// COMMAND is a script.
     pub script: bool,
-    /// As typed, `bash -eu`; implies `script`.
-    pub shell: Option<String>,
+    /// What runs scripts, with the flag that makes it take a text; `None`: /bin/sh.
+    pub shell: Option<Vec<String>>,
     pub cwd: Option<Vec<u8>>,
     /// `NAME=VALUE`
     pub env: Vec<Vec<u8>>,
@@ -108,35 +106,13 @@ fn error<T>(message: &str, help: &str) -> Result<T, ExecError> {
     Err(ExecError { message: message.to_owned(), help: Some(help.to_owned()) })
 }
 
-/// A command, and the words after each `:::` that follows it.
-pub type CommandAndSources = (Vec<Vec<u8>>, Vec<Vec<Vec<u8>>>);
-
-/// Tells the command from the words after each `:::`.
-pub fn split_sources(words: Vec<Vec<u8>>) -> Result<CommandAndSources, ExecError> {
-    let (mut command, mut sources) = (Vec::new(), Vec::<Vec<_>>::new());
-    for word in words {
-        match word.as_slice() {
-            b":::" => sources.push(Vec::new()),
-            b":::+" | b"::::" | b"::::+" => {
-                let word = String::from_utf8_lossy(&word);
-                return error(
-                    &format!("`{word}` is not supported by this version of prun"),
-                    "use `:::`, or `-a FILE`",
-                );
-            }
-            _ => sources.last_mut().unwrap_or(&mut command).push(word),
-        }
-    }
-    Ok((command, sources))
-}
-
 /// Plans the run.
 pub fn plan(args: ExecArgs) -> Result<Plan, ExecError> {
     check(&args)?;
     let (pool, halt, status) = (args.pool, args.halt, args.status);
     let (brakes, mut logs) = (args.brakes.clone(), args.logs.clone());
     let queues = args.pipe.iter().map(|pipe| pipe::queue(&args, pipe)).collect();
-    let planner = Planner { vars: BTreeMap::new(), args };
+    let planner = Planner::new(args)?;
     logs.table = planner.table()?;
     let job = planner.job()?;
     Ok(Plan { jobs: vec![job], queues, pool, brakes, halt, status, logs, rerun: None })
@@ -159,19 +135,17 @@ fn check(args: &ExecArgs) -> Result<(), ExecError> {
     }
     let without_items = args.once || args.repeat.is_some();
     let several = args.fit || args.max_args.is_some_and(|most| most > 1);
-    if without_items && !args.sources.is_empty() {
-        return error("`--once` and `--repeat` take no items", "leave out `:::`");
+    if without_items && !args.items.sources.is_empty() {
+        return error("`--once` and `--repeat` take no items", "leave out `:::` and what follows it");
     }
-    if args.arg_file.is_some() && !args.sources.is_empty() {
-        return error("items come from `-a` or from `:::`, not from both", "leave out one of them");
-    }
+    items::check(&args.items)?;
     if args.replace.as_ref().is_some_and(Vec::is_empty) {
         return error("the replacement string of `-I` is empty", "write `-I {}`, or another string");
     }
     if !args.command.is_empty() {
         return Ok(());
     }
-    if !args.is_script() {
+    if !args.script {
         return error(
             "no command",
             "write `prun exec COMMAND [ARG...]`, or `-c` to run each item as a script",
@@ -187,10 +161,6 @@ fn check(args: &ExecArgs) -> Result<(), ExecError> {
 }
 
 impl ExecArgs {
-    fn is_script(&self) -> bool {
-        self.script || self.shell.is_some()
-    }
-
     fn has_items(&self) -> bool {
         !self.once && self.repeat.is_none() && self.pipe.is_none()
     }
@@ -205,10 +175,26 @@ impl ExecArgs {
 struct Planner {
     /// There are none, but templates ask for them.
     vars: BTreeMap<String, String>,
+    items: Items,
+    /// Names of the items' columns.
+    columns: Vec<String>,
+    /// Files name more of them.
+    open: bool,
     args: ExecArgs,
 }
 
 impl Planner {
+    fn new(args: ExecArgs) -> Result<Planner, ExecError> {
+        let items = match (args.repeat, &args.pipe) {
+            (_, Some(pipe)) => pipe::items(&args, pipe),
+            (Some(count), None) => Items::Repeat(count),
+            (None, None) if args.once => Items::None,
+            (None, None) => items::items(&args)?,
+        };
+        let (columns, open) = items::names(&items);
+        Ok(Planner { vars: BTreeMap::new(), items, columns, open, args })
+    }
+
     fn job(&self) -> Result<Job, ExecError> {
         let args = &self.args;
         let stage = self.stage()?;
@@ -217,7 +203,7 @@ impl Planner {
         }
         Ok(Job {
             name: stage.name.as_str().into(),
-            items: self.items(),
+            items: self.items.clone(),
             batch: match args.max_args {
                 _ if args.fit => Batch::Fit,
                 // There it counts records of a block.
@@ -280,16 +266,16 @@ impl Planner {
     /// The job's name and what it runs.
     fn what(&self, stdin: &Stdin) -> Result<(String, What), ExecError> {
         let args = &self.args;
-        if !args.is_script() {
-            let words = args.command.iter().map(|word| self.template(word, "the command").map(Word));
-            let words = words.collect::<Result<Vec<_>, _>>()?;
+        if !args.script {
+            let given = args.command.iter().map(|word| self.template(word, "the command").map(Word));
+            let words = self.bash().map(|word| Ok(Word(word))).chain(given).collect::<Result<Vec<_>, _>>()?;
             let mentioned = words.iter().any(|word| word.0.uses_task())
                 || matches!(stdin, Stdin::File(file) if file.uses_item());
             let taken = mentioned || args.worker.is_some();
             let append_item = args.has_items() && args.replace.is_none() && !taken;
             return Ok((base_name(&args.command[0]), What::Command { words, append_item }));
         }
-        let shell = self.shell()?;
+        let shell = args.shell.clone().unwrap_or_else(|| ["/bin/sh", "-c"].map(str::to_owned).into());
         let name = base_name(shell[0].as_bytes());
         if args.command.is_empty() {
             // The item is the script, so it is no parameter of it as well.
@@ -303,14 +289,13 @@ impl Planner {
         Ok((name, What::Script { text: self.script(&text, posix)?, shell, posix }))
     }
 
-    fn shell(&self) -> Result<Vec<String>, ExecError> {
-        let typed = self.args.shell.as_deref().unwrap_or("/bin/sh");
-        let mut words = shlex::split(typed).unwrap_or_default();
-        if words.is_empty() {
-            return error("`--shell` names no shell", "write `--shell bash`, for example");
-        }
-        words.push("-c".to_owned());
-        Ok(words)
+    /// What comes before the name of a function and its arguments.
+    fn bash(&self) -> impl Iterator<Item = Template> {
+        let name = self.args.command.first().filter(|_| self.args.function);
+        name.into_iter().flat_map(|name| {
+            let call = quote(name) + " \"$@\"";
+            ["bash", "-c", &call].map(|word| Template::literal(word.as_bytes()))
+        })
     }
 
     fn script(&self, text: &[u8], posix: bool) -> Result<ScriptText, ExecError> {
@@ -320,29 +305,8 @@ impl Planner {
             None => ScriptText::parse(text, &self.names()),
         }
         .map_err(|error| told(error, "the script"))?;
-        script.0.blank_columns(self.args.max_args.unwrap_or(1));
+        script.0.blank_columns(self.most_columns());
         Ok(script)
-    }
-
-    fn items(&self) -> Items {
-        let args = &self.args;
-        let list = |words: &Vec<Vec<u8>>| {
-            let words = words.iter().filter(|word| !args.skip_empty || !word.is_empty());
-            let items = words.map(|word| Item { columns: vec![word.clone()] }).collect();
-            Items::List(Arc::new(ItemList { items, names: Vec::new() }))
-        };
-        if let Some(pipe) = &args.pipe {
-            return pipe::items(args, pipe);
-        }
-        match (args.repeat, args.sources.as_slice()) {
-            _ if args.once => Items::None,
-            (Some(count), _) => Items::Repeat(count),
-            (None, []) => {
-                Items::Lines { from: input(args), separator: args.separator, skip_empty: args.skip_empty }
-            }
-            (None, [words]) => list(words),
-            (None, sources) => Items::Product(sources.iter().map(list).collect()),
-        }
     }
 
     fn tag(&self) -> Result<Option<Template>, ExecError> {
@@ -387,21 +351,21 @@ impl Planner {
             Some(replace) => Template::parse_replace(text, replace),
             None => Template::parse(text, &self.names()).map_err(|error| told(error, place))?,
         };
-        // The last task may have fewer items than the others.
-        template.blank_columns(self.args.max_args.unwrap_or(1));
+        template.blank_columns(self.most_columns());
         Ok(template)
     }
 
-    fn names(&self) -> Names<'_> {
-        Names { items: self.args.has_items(), columns: &[], vars: &self.vars, args: None, open: false }
+    /// Numbers up to this are columns, also where an item has fewer: the last task may have fewer items than the
+    /// others, and a row of a table fewer columns.
+    fn most_columns(&self) -> usize {
+        let items = &self.args.items;
+        let is_table = items.columns.is_some() || matches!(items.cut, Cut::Csv(_));
+        if is_table { usize::MAX } else { self.args.max_args.unwrap_or(1) }
     }
-}
 
-/// `-a FILE`, or stdin.
-fn input(args: &ExecArgs) -> Input {
-    match &args.arg_file {
-        Some(file) if file.as_os_str() != "-" => Input::File(args.base.join(file)),
-        _ => Input::Stdin,
+    fn names(&self) -> Names<'_> {
+        let Planner { columns, vars, open, .. } = self;
+        Names { items: self.args.has_items(), columns, vars, args: None, open: *open }
     }
 }
 

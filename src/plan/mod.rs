@@ -21,11 +21,13 @@ pub mod items;
 mod logs;
 mod place;
 pub mod script;
+mod sources;
 pub mod status;
 pub mod template;
 pub mod words;
 
 pub use logs::{Form, Joblog, Journal, Logs, Table};
+pub use sources::{Between, Cut, Header, Input, Item, ItemList, Items, Join, Reading, Seq};
 use template::{ScriptText, Template, Word};
 
 /// No limit, for pools.
@@ -213,71 +215,6 @@ pub enum Batch {
     UpTo(usize),
     /// As many as the system's argument limit takes.
     Fit,
-}
-
-/// Where the items come from. What needs a file is read by `run`, when the job's `after` holds.
-#[derive(Debug, Clone)]
-pub enum Items {
-    /// A job without items: one task.
-    None,
-    Repeat(u64),
-    List(Arc<ItemList>),
-    Seq(Seq),
-    /// Records of a file, without their separator.
-    Lines {
-        from: Input,
-        separator: u8,
-        skip_empty: bool,
-    },
-    Glob {
-        pattern: String,
-        base: PathBuf,
-    },
-    Csv {
-        from: Input,
-        separator: u8,
-        header: bool,
-    },
-    /// The records of a queue; with `separator` each is a row of columns.
-    Queue {
-        queue: QueueId,
-        separator: Option<u8>,
-    },
-    /// The items of that job (index into [`Plan::jobs`]), each when its task there was ok; skipped if it was not.
-    Of(usize),
-    /// All combinations of the sources, the last one changing fastest (`::: a b ::: c d`).
-    Product(Vec<Items>),
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ItemList {
-    pub items: Vec<Item>,
-    /// Names of the columns; empty if they have none.
-    pub names: Vec<String>,
-}
-
-/// `{ seq = [first, last] }` or `[first, step, last]`: decimal numbers, as seq(1) prints them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seq {
-    /// All three as integers in units of 10^-scale.
-    pub first: i128,
-    pub step: i128,
-    pub last: i128,
-    /// Digits after the point.
-    pub scale: u32,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Input {
-    /// prun's own stdin.
-    Stdin,
-    File(PathBuf),
-}
-
-/// The value or values that one task works on: one column, or a row of several.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Item {
-    pub columns: Vec<Vec<u8>>,
 }
 
 /// One command of a pipeline.

@@ -208,7 +208,8 @@ impl Source {
 impl Scope<'_> {
     /// Of a batch of single values `{2}` is the second item; of rows it is each one's second column.
     pub(super) fn columns_are_items(&self) -> bool {
-        self.items.len() > 1 && self.items[0].columns.len() == 1
+        // One short row makes no table a list.
+        self.items.len() > 1 && self.names.len() < 2 && self.items.iter().all(|item| item.columns.len() == 1)
     }
 }
 

@@ -63,6 +63,7 @@ impl Run {
                     self.local.forget_job(job);
                     self.outputs.job_ended(job);
                     self.sources.close(job, &self.poller);
+                    self.asking.retain(|asking| *asking != job);
                     self.local.queues.job_ended(job);
                 }
                 self.tell(&event);
@@ -96,11 +97,16 @@ impl Run {
         }
         let (mut last, mut passed) = (None, 0);
         let mut left = self.wanted[job];
+        self.sources.begin(job, &self.poller);
         let pulled = loop {
             let (queues, ledger) = (&mut self.local.queues, self.ledger.as_mut());
             let (items, names, block, known) = match self.sources.next(job, queues, ledger) {
                 Pulled::Items(items, names, known) => (items, names, None, known),
                 Pulled::Block(block) => (Vec::new(), Arc::default(), Some(block), Vec::new()),
+                Pulled::Again => {
+                    self.asking.push(job);
+                    break Pulled::Again;
+                }
                 other => break other,
             };
             if self.is_done(job, &known) {
@@ -112,7 +118,7 @@ impl Run {
                 if passed == MOST_PASSED {
                     // Signals are looked at in between.
                     self.asking.push(job);
-                    break Pulled::Wait;
+                    break Pulled::Again;
                 }
                 continue;
             }
@@ -133,8 +139,7 @@ impl Run {
             return self.sources.put_back(job, pulled);
         }
         match pulled {
-            Pulled::Items(..) | Pulled::Block(_) => {}
-            Pulled::Wait if self.asking.contains(&job) => {}
+            Pulled::Items(..) | Pulled::Block(_) | Pulled::Again => {}
             Pulled::Wait => {
                 self.events.push_back(Event::ItemsLater(job));
                 if let Err(errno) = self.sources.watch(job, &self.poller) {

@@ -103,10 +103,12 @@ impl Gauges {
         };
         let mut reading = Reading::default();
         if self.load {
-            reading.load = load_in(&text("/proc/loadavg")?);
+            let load = load_in(&text("/proc/loadavg")?);
+            reading.load = Some(load.ok_or("`/proc/loadavg` does not tell the load average")?);
         }
         if self.memory {
-            reading.memory = memory_in(&text("/proc/meminfo")?);
+            let memory = memory_in(&text("/proc/meminfo")?);
+            reading.memory = Some(memory.ok_or("`/proc/meminfo` does not tell how much memory is free")?);
         }
         Ok(reading)
     }
@@ -116,7 +118,10 @@ impl Run {
     /// Looks at what is due.
     pub(super) fn look_at_gauges(&mut self) {
         match self.gauges.look(self.now) {
-            Some(News::Pool(size)) => self.events.push_back(Event::Pool(size)),
+            Some(News::Pool(size)) => {
+                self.tell(&RunEvent::Pool(size));
+                self.events.push_back(Event::Pool(size));
+            }
             Some(News::Warning(why)) => self.tell(&RunEvent::Warning(why)),
             None => {}
         }

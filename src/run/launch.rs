@@ -117,6 +117,8 @@ impl Launch {
 
     fn prepare(&mut self, attempt: &Attempt, stage: &Stage) -> Result<Prepared, StartFailure> {
         let mut env = Env::inherited();
+        // They are about this run: a prun within a task has a journal of its own, or none.
+        ["PRUN_JOURNAL", "PRUN_RESUME"].iter().for_each(|name| env.remove(name.as_bytes()));
         let pid = std::process::id().to_string();
         let own =
             [("PRUN_RUN_ID", self.run_id.as_str()), ("PRUN_PID", &pid), ("PRUN_JOB", &attempt.job.name)];

@@ -55,6 +55,7 @@ mod ledger;
 pub mod local;
 pub mod paths;
 pub mod queues;
+mod reader;
 pub mod screen;
 pub mod sinks;
 pub mod source;

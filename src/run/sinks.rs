@@ -20,6 +20,8 @@ const CROWDED: usize = 8 << 20;
 /// of it, or when so much time has passed.
 const STAGED: usize = 128 << 10;
 const STAGED_FOR: Time = Time::from_millis(4);
+/// Lines of logs wait less: a task whose line is not in the journal when prun is killed runs again.
+const LINES_STAGED_FOR: Time = Time::from_millis(1);
 
 pub struct Sinks {
     stdout: Writer,
@@ -117,6 +119,7 @@ impl Sinks {
     /// Gives the writers what was staged. `busy`: more comes just now, and it may wait a little for it. Big
     /// buffers that were written come back.
     pub fn hand_over(&mut self, now: Time, busy: bool, spare: &mut Vec<Vec<u8>>) {
+        let patience = self.patience();
         // A line that passes from stdout's thread to stderr's finds there what stood before it.
         let writers = [self.stderr.as_mut(), Some(&mut self.stdout)];
         if writers.iter().flatten().all(|writer| writer.staged().is_none()) {
@@ -124,7 +127,7 @@ impl Sinks {
         }
         let staged: usize = writers.iter().flatten().filter_map(|writer| writer.staged()).sum();
         let since = *self.staged_at.get_or_insert(now);
-        if busy && staged < STAGED && now < since + STAGED_FOR {
+        if busy && staged < STAGED && now < since + patience {
             return;
         }
         self.staged_at = None;
@@ -135,7 +138,11 @@ impl Sinks {
 
     /// When what is staged has to be handed over.
     pub fn due(&self) -> Option<Time> {
-        self.staged_at.map(|at| at + STAGED_FOR)
+        self.staged_at.map(|at| at + self.patience())
+    }
+
+    fn patience(&self) -> Time {
+        if self.stdout.has_lines() { LINES_STAGED_FOR } else { STAGED_FOR }
     }
 
     /// Whether so much waits to be written that reading must stop. The loop is woken when it may go on.

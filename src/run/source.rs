@@ -8,18 +8,15 @@ use std::sync::Arc;
 use super::block::Block;
 use super::blocks::{self, Blocks};
 use super::ledger::Ledger;
-use super::paths::Paths;
 use super::queues::Queues;
-use super::stream::{Form, Next, Stream};
+use super::reader::Reader;
 use super::token::Token;
 use crate::event::Known;
 use crate::flow::queue::Taken;
-use crate::flow::records::Splitter;
-use crate::flow::table::Table;
 use crate::os;
 use crate::os::poller::{Interest, Poller};
 use crate::plan::argv::Fitter;
-use crate::plan::items::{self, ItemIter};
+use crate::plan::items::{self, Next};
 use crate::plan::{Batch, Input, Item, Items, Plan, QueueId, What};
 
 /// The answer to a pull.
@@ -30,6 +27,8 @@ pub enum Pulled {
     Block(Block),
     /// Nothing is there now; see [`Sources::watch`].
     Wait,
+    /// It is to be asked again in the next turn of the loop.
+    Again,
     End,
     Failed(String),
 }
@@ -54,6 +53,13 @@ impl Sources {
     pub fn new(plan: Arc<Plan>, room: usize) -> Sources {
         let sources = plan.jobs.iter().map(|_| None).collect();
         Sources { plan, sources, room, spare: Vec::new() }
+    }
+
+    /// Of several inputs that are read one after another, the next pull may end with another one than is watched.
+    pub fn begin(&mut self, job: usize, poller: &Poller) {
+        if let Some(Source { kind: Kind::Reader(Reader::Joined(_)), .. }) = &self.sources[job] {
+            self.pause(job, poller);
+        }
     }
 
     /// What the next task of the job works on.
@@ -121,8 +127,8 @@ impl Sources {
     /// How many more tasks the job will have, if the end of its items was read.
     pub fn tasks_left(&self, job: usize) -> Option<u64> {
         let source = self.sources[job].as_ref()?;
-        let Kind::Stream(stream) = &source.kind else { return None };
-        let items = stream.form.left()? + source.batch.len() as u64;
+        let Kind::Reader(Reader::Stream(stream)) = &source.kind else { return None };
+        let items = stream.left()? + source.batch.len() as u64;
         match self.plan.jobs[job].batch {
             Batch::One => Some(items),
             Batch::UpTo(most) => Some(items.div_ceil(most as u64)),
@@ -191,10 +197,7 @@ struct Fit {
 }
 
 enum Kind {
-    /// In memory, or counted out.
-    Memory(ItemIter),
-    Glob(Paths),
-    Stream(Box<Stream>),
+    Reader(Reader),
     /// What tasks read.
     Blocks(Box<Blocks>),
     /// Records for this job.
@@ -210,22 +213,10 @@ impl Source {
         let job = &plan.jobs[index];
         let kind = match &job.items {
             _ if blocks::input_of(plan, job).is_some() => Kind::Blocks(Box::new(Blocks::open(plan, job)?)),
-            Items::Glob { pattern, base } => Kind::Glob(Paths::open(pattern, base)?),
             Items::Queue { queue, separator } => {
                 Kind::Queue { job: index, queue: *queue, separator: *separator }
             }
-            Items::Lines { from, separator, skip_empty } => {
-                let form = Form::Records(Splitter::new(*separator, *skip_empty));
-                Kind::Stream(Stream::open(from, form)?)
-            }
-            Items::Csv { from, separator, header } => {
-                let form = Form::Table { table: Box::new(Table::new(*separator)), header: *header };
-                Kind::Stream(Stream::open(from, form)?)
-            }
-            items => match ItemIter::new(items) {
-                Some(iter) => Kind::Memory(iter),
-                None => return Err("combinations of sources that have to be read are not supported".into()),
-            },
+            items => Kind::Reader(Reader::open(items)?),
         };
         let fit = (job.batch == Batch::Fit).then(|| {
             let what = job.stages[0].what.clone();
@@ -250,9 +241,9 @@ impl Source {
     /// What more items can be read from.
     fn fd(&self) -> Option<BorrowedFd<'_>> {
         match &self.kind {
-            Kind::Stream(stream) => Some(stream.input.fd()),
+            Kind::Reader(reader) => reader.fd(),
             Kind::Blocks(blocks) => blocks.fd(),
-            Kind::Memory(_) | Kind::Glob(_) | Kind::Queue { .. } => None,
+            Kind::Queue { .. } => None,
         }
     }
 
@@ -300,6 +291,7 @@ impl Source {
                     }
                 }
                 Ok((Next::Wait, _)) => return Pulled::Wait,
+                Ok((Next::Again, _)) => return Pulled::Again,
                 Ok((Next::End, _)) if self.batch.is_empty() => return Pulled::End,
                 Ok((Next::End, _)) => return self.full(),
                 Err(why) => return Pulled::Failed(why),
@@ -310,7 +302,9 @@ impl Source {
     /// Puts the next item in the place of one that was, if it is a record that was read.
     fn refill(&mut self, value: &mut Vec<u8>) -> bool {
         match &mut self.kind {
-            Kind::Stream(stream) if self.fit.is_none() && self.left_over.is_none() => stream.refill(value),
+            Kind::Reader(Reader::Stream(stream)) if self.fit.is_none() && self.left_over.is_none() => {
+                stream.refill(value)
+            }
             _ => false,
         }
     }
@@ -332,12 +326,7 @@ impl Source {
 
     fn one(&mut self, queues: &mut Queues) -> Result<Next, String> {
         match &mut self.kind {
-            Kind::Memory(iter) => Ok(iter.next().map_or(Next::End, Next::Item)),
-            Kind::Glob(paths) => match paths.next_path()? {
-                Some(item) => Ok(Next::Item(Some(item))),
-                None => Ok(Next::End),
-            },
-            Kind::Stream(stream) => stream.next(&mut self.names),
+            Kind::Reader(reader) => reader.next(&mut self.names),
             Kind::Blocks(_) => Ok(Next::End),
             Kind::Queue { job, queue, separator } => Ok(record(queues, *queue, *job, *separator)),
         }

@@ -105,6 +105,7 @@ pub struct Writer {
     /// more than writing what it wrote.
     staged: VecDeque<Job>,
     staged_bytes: usize,
+    lines_staged: bool,
     /// The thread is started by the first write: many runs have nothing to say.
     started: bool,
 }
@@ -115,7 +116,13 @@ impl Writer {
         let next = next.map(|next| Arc::clone(&next.shared));
         let (state, work, disk) = (Mutex::default(), Condvar::new(), OnceLock::new());
         let shared = Shared { state, work, waker, next, disk };
-        Writer { shared: Arc::new(shared), staged: VecDeque::new(), staged_bytes: 0, started: false }
+        Writer {
+            shared: Arc::new(shared),
+            staged: VecDeque::new(),
+            staged_bytes: 0,
+            lines_staged: false,
+            started: false,
+        }
     }
 
     /// Stages bytes; see [`Writer::hand_over`].
@@ -135,10 +142,16 @@ impl Writer {
         if let Some(next) = &self.shared.next {
             next.disk.get_or_init(|| disk.clone());
         }
+        self.lines_staged = true;
         match self.staged.back_mut() {
             Some(Job::Lines(lines)) => lines.push(line),
             _ => self.staged.push_back(Job::Lines(vec![line])),
         }
+    }
+
+    /// Lines of logs are staged.
+    pub fn has_lines(&self) -> bool {
+        self.lines_staged
     }
 
     /// Bytes that the thread does not know of yet; files count as none.
@@ -153,6 +166,7 @@ impl Writer {
         }
         let mut jobs = std::mem::take(&mut self.staged);
         let len = std::mem::take(&mut self.staged_bytes);
+        self.lines_staged = false;
         let mut state = self.shared.lock();
         if state.failure.is_some() {
             return;

@@ -73,15 +73,15 @@ fn why_wait(load: Option<f64>, memory_free: Option<u64>, reading: &Reading) -> O
     }
     match (memory_free, reading.memory) {
         (Some(least), Some(free)) if free < least => {
-            let (free, least) = (mebibytes(free), mebibytes(least));
+            let (free, least) = (size(free), size(least));
             Some(format!("starts wait: {free} of memory are free, and {least} are wanted (`memory_free`)"))
         }
         _ => None,
     }
 }
 
-fn mebibytes(bytes: u64) -> String {
-    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+fn size(bytes: u64) -> impl std::fmt::Display {
+    bytesize::ByteSize(bytes).display().si()
 }
 
 /// Memory is so short that a task has to go.

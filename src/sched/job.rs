@@ -3,12 +3,11 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::halt::Tally;
-use super::limits;
 use super::median::Median;
 use super::order::Order;
 use super::slots::Slots;
 use super::task::TaskId;
-use super::{Action, JobId, Supervisor};
+use super::{Action, JobId, Supervisor, limits};
 use crate::event::{Outcome, RunEvent};
 use crate::plan::{After, Items, Plan, UNLIMITED, When};
 

@@ -78,6 +78,11 @@ impl Lines {
                 let text = format!("{}: stopped because memory is short, and put back", self.task(task));
                 self.say(Voice::Verbose, NOTE, &text, out);
             }
+            RunEvent::Pool(size) => {
+                let most = if *size == usize::MAX { "any number of".into() } else { format!("up to {size}") };
+                let tasks = if *size == 1 { "task" } else { "tasks" };
+                self.say(Voice::Verbose, NOTE, &format!("{most} {tasks} at once from now on"), out);
+            }
             RunEvent::Warning(text) => {
                 self.say(Voice::Normal, WARNING, &phrases::escape(text.as_bytes()), out);
             }

@@ -50,6 +50,7 @@ impl Tally {
             RunEvent::JobEnded { job, tasks, .. } => self.set_total(*job, *tasks),
             RunEvent::JobSkipped { job, .. } => self.set_total(*job, 0),
             RunEvent::WorkerStarted { .. }
+            | RunEvent::Pool(_)
             | RunEvent::JobFailed { .. }
             | RunEvent::Warning(_)
             | RunEvent::Broken(_)

@@ -167,3 +167,16 @@ fn closed_descriptors_are_not_taken_by_pipes() {
     space.sh(&format!("prun exec {task} <&- >&- 2>&-")).run().stdout("").quiet();
     space.sh("prun exec -k -- echo {} <&-").run().stdout("");
 }
+
+#[test]
+fn lines_may_have_columns() {
+    let space = Space::new();
+    space.write("users", "ann:1:/home/ann\nbob:2\n");
+    let toml = r#"
+        [jobs.users]
+        each = { lines = "users", separator = ":" }
+        command = ["echo", "{2}", "{1/}", "{}"]
+        keep_order = true
+    "#;
+    space.file(toml).run().ok().stdout("1 ann ann 1 /home/ann\n2 bob bob 2\n");
+}

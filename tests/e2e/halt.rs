@@ -50,6 +50,31 @@ fn after_a_share_of_those_that_ended_from_three_on() {
 }
 
 #[test]
+fn after_a_share_of_all_tasks() {
+    assert_eq!(halted("--halt soon,done=50%", "0 0 0 0 0 0 0 0"), ran(0, "0 0 0 0"));
+    assert_eq!(halted("--halt now,success=60%", "0 1 0 0 0"), ran(0, "0 1 0"));
+}
+
+#[test]
+fn older_forms() {
+    assert_eq!(halted("--halt 0", "0 3 0"), ran(3, "0 3 0"));
+    assert_eq!(halted("--halt 1", "0 3 0"), ran(3, "0 3"));
+    assert_eq!(halted("--halt 2", "0 3 0"), ran(3, "0 3"));
+    assert_eq!(halted("--halt -1", "3 0 4"), ran(0, "3 0"));
+    assert_eq!(halted("--halt -2", "3 0 4"), ran(0, "3 0"));
+    assert_eq!(halted("--halt 60%", "1 0 2 0 0"), ran(2, "1 0 2"));
+}
+
+#[test]
+fn what_is_tried_again_has_not_failed_yet() {
+    let space = Space::new();
+    let script = "echo {}$PRUN_ATTEMPT; test $PRUN_ATTEMPT = {}";
+    let ended = space.exec("-j1 -k --retries 1 --fail-fast --output line -c").arg(script);
+    let ended = ["2", "1", "3"].iter().fold(ended.arg(":::"), |line, item| line.arg(item)).run();
+    ended.code(1).stdout_sorted(&["11", "21", "22", "31", "32"]);
+}
+
+#[test]
 fn what_makes_no_sense_is_refused() {
     for halt in ["perhaps", "now,fail=x", "later,fail=1", "now,fail=200%", "now,win=1"] {
         Space::new()

@@ -163,3 +163,71 @@ fn blocks_sorted_beside_each_other_and_merged() {
     let parts: usize = ended.ok().lines()[0].parse().expect("a number of parts");
     ended.check(parts > 2, "several filters").stdout_has("\nbig\nmerged\n");
 }
+
+#[test]
+fn files_in_pairs() {
+    let space = Space::new();
+    for (name, text) in [("a.old", "1\n"), ("a.new", "1\n"), ("b c.old", "2\n"), ("b c.new", "3\n")] {
+        space.write(name, text);
+    }
+    let ended = line(&space, "prun exec -k diff -q {1} {2} ::: *.old :::+ *.new").run();
+    ended.code(1).stdout("Files b c.old and b c.new differ\n");
+    let ended = line(&space, "ls *.old *.new | sort | prun exec -k -n2 echo {2}={1}").run();
+    ended.ok().stdout("a.old=a.new\nb c.old=b c.new\n");
+}
+
+#[test]
+fn columns_of_a_table() {
+    let space = Space::new();
+    space.program("bin/convert", "#!/bin/sh\nprintf '<%s>' \"$@\"\n");
+    space.write("table", "a b.jpg\t100x50\n$c.jpg\t20%\n");
+    let ended = line(&space, "prun exec -k --colsep '\\t' convert {1} -resize {2} {1.}.png :::: table").run();
+    ended.ok().stdout("<a b.jpg><-resize><100x50><a b.png><$c.jpg><-resize><20%><$c.png>");
+}
+
+/// A curl that notes whom it was asked for, and fails for what is named in `down`.
+fn curl(space: &Space) {
+    space.program("bin/curl", "#!/bin/sh\necho \"$2\" >>asked\n! grep -qxF \"$2\" down\n");
+}
+
+const CALLS: &str = "prun exec -j1 --rate 1000/s --journal log --bar --halt soon,fail=20%";
+
+#[test]
+fn calls_with_a_rate_and_a_log_and_the_failed_ones_again() {
+    let space = Space::new();
+    curl(&space);
+    let urls: Vec<String> = (1..=10).map(|number| format!("http://x/{number}?a=b&c")).collect();
+    space.write("urls", urls.join("\n") + "\n").write("down", format!("{}\n{}\n", urls[8], urls[9]));
+    line(&space, &format!("{CALLS} curl -fsSO {{}} :::: urls")).run().code(1).stderr_has("8 ok");
+    assert_eq!(space.read("asked").lines().count(), 10, "2 of 10 is a fifth only at the last");
+    space.write("down", "").write("asked", "");
+    line(&space, "prun exec --journal log --retry-failed curl -fsSO {} :::: urls").run().code(0);
+    let mut asked: Vec<String> = space.read("asked").lines().map(String::from).collect();
+    asked.sort();
+    assert_eq!(asked, ["http://x/10?a=b&c", "http://x/9?a=b&c"]);
+    space.write("asked", "");
+    line(&space, "prun exec --journal log --retry-failed curl -fsSO {} :::: urls").run().code(0);
+    assert_eq!(space.read("asked"), "", "nothing failed the second time");
+}
+
+#[test]
+fn calls_end_when_a_fifth_has_failed() {
+    let space = Space::new();
+    curl(&space);
+    let urls: Vec<String> = (1..=50).map(|number| format!("http://x/{number}")).collect();
+    space.write("urls", urls.join("\n") + "\n").write("down", format!("{}\n{}\n", urls[5], urls[8]));
+    line(&space, &format!("{CALLS} curl -fsSO {{}} :::: urls")).run().code(1);
+    let asked = space.read("asked").lines().count();
+    assert_eq!(asked, 9, "1 of 6 is less than a fifth, 2 of 9 are more");
+}
+
+#[test]
+fn all_combinations_by_name_and_what_each_wrote() {
+    let space = Space::new();
+    space.program("bin/sim", "#!/bin/sh\necho \"$1-$2\"\n");
+    let ended = line(&space, "prun exec --header : --results out sim {f} {g} ::: f A B ::: g 1 2").run();
+    ended.ok();
+    for (f, g) in [("A", 1), ("A", 2), ("B", 1), ("B", 2)] {
+        assert_eq!(space.read(&format!("out/f/{f}/g/{g}/stdout")), format!("{f}-{g}\n"));
+    }
+}

@@ -6,11 +6,14 @@ mod running;
 mod space;
 
 mod after;
+mod brakes;
 mod chains;
+mod config;
 mod data;
 mod dialogue;
 mod duplex;
 mod exec;
+mod exec_items;
 mod exec_pipe;
 mod exec_worker;
 mod files;

@@ -74,6 +74,13 @@ fn delays_grow() {
 }
 
 #[test]
+fn delays_grow_by_flags() {
+    let ended = Space::new().exec("-v --retries 3 --retry-delay 10ms,factor=3,max=50ms -c false ::: a").run();
+    ended.code(1).stderr_has("attempt 2 in 10 ms").stderr_has("attempt 3 in 30 ms");
+    ended.stderr_has("attempt 4 in 50 ms");
+}
+
+#[test]
 fn the_slot_is_free_during_a_delay() {
     let space = Space::new();
     let toml = r#"

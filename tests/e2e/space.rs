@@ -99,8 +99,12 @@ impl Space {
         for (name, value) in self.environment() {
             command.env(name, value);
         }
-        for name in ["NO_COLOR", "CLICOLOR_FORCE", "PRUN_POOL", "PRUN_OUTPUT", "PRUN_SHELL", "PRUN_COLOR"] {
-            command.env_remove(name);
+        // Nothing of the people who run the tests.
+        for (name, _) in std::env::vars_os() {
+            let ours = name.as_bytes().starts_with(b"PRUN_") && name != MARK;
+            if ours || name == "NO_COLOR" || name == "CLICOLOR_FORCE" {
+                command.env_remove(name);
+            }
         }
         Prun::new(command, shown)
     }
@@ -115,6 +119,7 @@ impl Space {
             ("LC_ALL", "C.UTF-8".into()),
             ("TERM", "xterm".into()),
             (MARK, self.dir.path().display().to_string()),
+            ("XDG_CONFIG_HOME", self.path("config").display().to_string()),
             ("PUPPET_SOCKET", self.path("socket").display().to_string()),
         ];
         pairs.map(|(name, value)| (name.to_owned(), value)).into()

@@ -13,7 +13,6 @@ use crate::cli::{Instead, reason};
 use crate::jobfile::values::{
     Load, PoolSize, Rate, parse_duration, parse_load, parse_pool, parse_rate, parse_size,
 };
-use crate::plan::Brakes;
 use crate::run::gauges;
 use crate::ui::phrases::escape;
 
@@ -60,27 +59,18 @@ impl Throttle {
         let delay = self.delay.filter(|delay| !delay.is_zero());
         self.rate.or(delay.map(|interval| Rate { interval }))
     }
-
-    pub fn brakes(&self, cpus: usize, pool_file: Option<PathBuf>) -> Brakes {
-        Brakes {
-            pool_file,
-            rate: self.rate(),
-            load: self.load.map(|load| load.resolve(cpus)),
-            memory_free: self.memory_free.map(|bytes| bytes as u64),
-        }
-    }
 }
 
 impl Jobs {
-    /// The size, and the file that it was read from.
-    pub fn size(&self) -> Result<(PoolSize, Option<PathBuf>), Instead> {
+    /// The size, and the file that it was read from. `typed`: what stands before the file's name.
+    pub fn size(&self, typed: &str) -> Result<(PoolSize, Option<PathBuf>), Instead> {
         let file = match self {
             Jobs::Size(size) => return Ok((*size, None)),
             Jobs::In(file) => file,
         };
         let wrong = |why: &str| {
             let (shown, why) = (escape(file.as_os_str().as_bytes()), escape(why.as_bytes()));
-            Instead::fail(format_args!("`--jobs {shown}`: the file {why}"))
+            Instead::fail(format_args!("`{typed}{shown}`: the file {why}"))
         };
         let path = std::path::absolute(file).map_err(|why| wrong(&reason(&why)))?;
         let size = gauges::pool_in(&path).map_err(|why| wrong(&why))?;
@@ -89,11 +79,16 @@ impl Jobs {
 }
 
 /// A file is a word that is nothing else.
-pub fn jobs_parser() -> impl TypedValueParser<Value = Jobs> {
-    OsStringValueParser::new().try_map(|word: OsString| match parse_pool(&word.to_string_lossy()) {
+pub fn parse_jobs(word: OsString) -> Result<Jobs, String> {
+    match parse_pool(&word.to_string_lossy()) {
         Ok(size) => Ok(Jobs::Size(size)),
         Err(_) if Path::new(&word).is_file() => Ok(Jobs::In(word.into())),
         Err(_) => Err("expected a number, `0` for no limit, `50%` of the CPUs, `+2` more than CPUs, or a file that says \
-                       one of these"),
-    })
+                       one of these"
+            .into()),
+    }
+}
+
+pub fn jobs_parser() -> impl TypedValueParser<Value = Jobs> {
+    OsStringValueParser::new().try_map(parse_jobs)
 }

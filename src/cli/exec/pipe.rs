@@ -14,8 +14,22 @@ use crate::ui::phrases::escape;
 const PIPE: &str = "Blocks of a stream";
 
 /// What belongs to items, of which there are none.
-const NOT_WITH: [&str; 9] =
-    ["null", "delimiter", "fit", "replace", "no_run_if_empty", "repeat", "once", "stdin", "worker"];
+const NOT_WITH: [&str; 14] = [
+    "null",
+    "delimiter",
+    "words",
+    "colsep",
+    "csv",
+    "header",
+    "link",
+    "fit",
+    "replace",
+    "no_run_if_empty",
+    "repeat",
+    "once",
+    "stdin",
+    "worker",
+];
 
 #[derive(Args, Debug)]
 pub struct Pipe {
@@ -67,7 +81,7 @@ impl Pipe {
 
     /// An option that means nothing without `--pipe`, and what to do.
     fn stray(&self) -> Option<(&'static str, &'static str)> {
-        let items = "use `-n N` for N lines to one task";
+        let items = "use `-n N` for N lines to one task, and `--colsep '\\s+'` for the words of each";
         let mark = "use `-d C` for what items end with";
         let add = "add that, or leave it out";
         [

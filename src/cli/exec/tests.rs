@@ -1,8 +1,16 @@
 use super::*;
+use crate::jobfile::parse_config;
+use crate::plan::exec::{From, Tag};
 
 fn typed(line: &str) -> ExecArgs {
     let words = line.split_whitespace().map(|word| if word == "EMPTY" { "" } else { word });
-    meaning(&Exec::try_parse_from(std::iter::once("prun exec").chain(words)).unwrap()).unwrap()
+    let words: Vec<OsString> = words.map(OsString::from).collect();
+    below("", &super::typed(&words).unwrap())
+}
+
+/// What was typed, over a configuration.
+fn below(config: &str, asked: &Exec) -> ExecArgs {
+    meaning(asked, &parse_config("config.toml", config.as_bytes()).unwrap()).unwrap()
 }
 
 fn command(line: &str) -> String {
@@ -24,7 +32,9 @@ fn options_end_at_the_command() {
         assert_eq!(command(line), expected, "{line}");
     }
     let args = typed("echo ::: -a -- ::: b");
-    assert_eq!(args.sources, [vec![b"-a".to_vec(), b"--".to_vec()], vec![b"b".to_vec()]]);
+    let words = |words: &[&[u8]]| From::Words(words.iter().map(|word| word.to_vec()).collect());
+    let given: Vec<From> = args.items.sources.into_iter().map(|source| source.from).collect();
+    assert_eq!(given, [words(&[b"-a", b"--"]), words(&[b"b"])]);
 }
 
 #[test]
@@ -47,41 +57,20 @@ fn the_last_of_options_that_exclude_each_other_counts() {
 }
 
 #[test]
-fn delimiters_as_xargs_takes_them() {
-    let cases = [
-        ("x", b'x'),
-        ("\\n", b'\n'),
-        ("\\0", 0),
-        ("\\012", 10),
-        ("\\x2c", b','),
-        ("\\\\", b'\\'),
-        ("\\t", 9),
-    ];
-    for (text, byte) in cases {
-        assert_eq!(parse_delimiter(text), Ok(byte), "{text}");
-    }
-    for text in ["", "ab", "\\xzz", "\\400", "\\q", "ä"] {
-        assert!(parse_delimiter(text).is_err(), "{text}");
-    }
-    assert_eq!(typed("-0 x").separator, 0);
-    assert_eq!(typed("-d , x").separator, b',');
-    assert_eq!(typed("x").separator, b'\n');
-}
-
-#[test]
-fn a_file_of_items_that_can_not_be_read_is_told_first() {
-    let complaint = |file: &str| match check_arg_file(Path::new(file)) {
-        Err(Instead::Fail { lines, status: 125 }) => lines,
-        other => panic!("{other:?}"),
-    };
-    assert_eq!(complaint("/"), "prun: `--arg-file /` can't be read: is a directory\n");
-    assert_eq!(complaint("/no/x"), "prun: `--arg-file /no/x` can't be read: no such file or directory\n");
-    assert_eq!(check_arg_file(Path::new("/dev/null")), Ok(()));
-}
-
-#[test]
 fn any_bytes_are_an_argument() {
-    let words = [OsString::from("exec"), OsString::from_vec(b"\xff".to_vec())];
-    let asked = Exec::try_parse_from(words).unwrap();
-    assert_eq!(meaning(&asked).unwrap().command, [b"\xff"]);
+    let words = [OsString::from_vec(b"\xff".to_vec())];
+    let asked = super::typed(&words).unwrap();
+    assert_eq!(below("", &asked).command, [b"\xff"]);
+}
+
+#[test]
+fn the_colon_of_a_header_is_no_command() {
+    for line in ["--header : -k x -- :", "--header -k x -- :", "-k --header : -- x -- :"] {
+        let args = typed(line);
+        assert!(args.items.header && args.keep_order && args.command[0] == b"x", "{line}");
+    }
+    assert_eq!(command("--header -- : x"), ": x");
+    assert_eq!(command("--header -k : x"), ": x");
+    assert_eq!(command("x --header : y"), "x --header : y");
+    assert_eq!(command("-k : x"), ": x");
 }

@@ -10,6 +10,22 @@ pub fn start_parser() -> impl TypedValueParser<Value = StartMode> {
     PossibleValuesParser::new(["spawn", "fork"]).try_map(|word| parse_start(&word))
 }
 
+/// What runs scripts: its words, with the flag that makes it take a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shell(pub Vec<String>);
+
+impl Shell {
+    /// As people name it: `bash`, `bash -eu`.
+    pub fn parse(text: &str) -> Result<Shell, String> {
+        let mut words = shlex::split(text).unwrap_or_default();
+        if words.is_empty() {
+            return Err("it names no shell; write `bash`, for example".into());
+        }
+        words.push("-c".into());
+        Ok(Shell(words))
+    }
+}
+
 pub fn parse_count(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|&count| count > 0).ok_or_else(|| "expected a number from 1".into())
 }

@@ -71,11 +71,8 @@ pub const PARALLEL: &[Flag] = &[
         "",
         "make the file in a script: `-c 'sed ... >{#}.conf; CMD {#}.conf'`",
     ),
-    flag(
-        "-q, --quote",
-        "",
-        "without `-c` no shell reads the command, so nothing needs quoting; leave it out. `-q` is `--quiet` here",
-    ),
+    flag("--quote", "", "without `-c` no shell reads the command, so nothing needs quoting; leave it out"),
+    flag("-q", "`-q`", "is `--quiet` here; nothing needs quoting without `-c`"),
     flag("--shellquote, --shell-quote", "`--dry-run`", "its lines are quoted for a shell; or `printf %q`"),
     // How many, how fast.
     flag(
@@ -184,7 +181,7 @@ pub const PARALLEL: &[Flag] = &[
     flag(
         "--block SIZE, --block-size SIZE",
         "`--block SIZE`",
-        "not `-1`, a share for each task, which is `--round-robin`",
+        "not -1, a share for each task, which is `--round-robin`",
     ),
     flag(
         "--block-timeout DURATION, --bt DURATION",

@@ -24,7 +24,7 @@ pub const XARGS: &[Flag] = &[
     flag(
         "-L N, -l[N], --max-lines[=N]",
         "`-n N`",
-        "a line is one item, whatever it holds, also when it is empty or ends with a blank",
+        "a line is one item, whatever it holds; `--colsep '\\s+'` makes its words columns",
     ),
     flag(
         "-n N, --max-args=N",

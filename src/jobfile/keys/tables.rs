@@ -53,9 +53,9 @@ pub const EACH: &[Key] = &[
     key(
         "separator",
         "string",
-        "`\",\"`",
-        "With `csv` and `queue`: the one character between columns, such as `\"\\t\"`. Without it a record of a queue \
-         is one value.",
+        "`\",\"` for `csv`",
+        "With `csv`, `lines` and `queue`: the one character between columns, such as `\"\\t\"`. Without it a line or a \
+         record of a queue is one value.",
     ),
     key(
         "header",

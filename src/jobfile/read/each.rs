@@ -157,7 +157,8 @@ fn source<'a>(walk: &mut Walk<'a>, table: &Section<'a>) -> Option<Each> {
         "seq" => seq(walk, found.node),
         "lines" => {
             let nul = walk.flag(table, "nul").unwrap_or(false);
-            walk.path("lines", found.node).map(|file| Each::Lines { file, nul })
+            let separator = walk.value(table, "separator", "a string", separator);
+            walk.path("lines", found.node).map(|file| Each::Lines { file, nul, separator })
         }
         "glob" => walk.path("glob", found.node).map(Each::Glob),
         "queue" => {
@@ -176,20 +177,11 @@ fn source<'a>(walk: &mut Walk<'a>, table: &Section<'a>) -> Option<Each> {
 /// Each option belongs to one source.
 fn options_fit(walk: &mut Walk, table: &Section, source: &str) {
     let options: [(_, &[&str]); 3] =
-        [("nul", &["lines"]), ("separator", &["csv", "queue"]), ("header", &["csv"])];
+        [("nul", &["lines"]), ("separator", &["lines", "csv", "queue"]), ("header", &["csv"])];
     for (option, of) in options {
         let Some(found) = table.get(option).filter(|_| !of.contains(&source)) else { continue };
-        let mistake = if (option, source) == ("separator", "lines") {
-            // Columns of lines are planned.
-            Mistake::at(found.key_span, "`separator` of `lines` is not supported by this version of prun")
-                .help("`csv` has columns, and one without a header has `header = false`")
-        } else {
-            Mistake::at(
-                found.key_span,
-                format!("`{option}` goes with {}, not with `{source}`", alternatives(of)),
-            )
-        };
-        walk.mistake(mistake);
+        let goes = format!("`{option}` goes with {}, not with `{source}`", alternatives(of));
+        walk.mistake(Mistake::at(found.key_span, goes));
     }
 }
 

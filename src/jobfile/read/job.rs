@@ -12,12 +12,12 @@ use crate::jobfile::model::{After, Command, Job, PipelineStage, Span, Spanned, W
 use crate::jobfile::near::nearest;
 use crate::jobfile::values::{self, RetryDelay};
 
-/// Finds what is wrong with `[defaults]`, also where every job says otherwise.
-pub(super) fn check_defaults<'a>(walk: &mut Walk<'a>, defaults: &Section<'a>) {
+/// Reads `[defaults]`, whose mistakes are told also where every job says otherwise.
+pub(super) fn defaults<'a>(walk: &mut Walk<'a>, defaults: &Section<'a>) -> Job {
     walk.check_keys(defaults, Table::Defaults);
     walk.check_raw(defaults);
     let nameless = Spanned { value: String::new(), span: defaults.span.clone() };
-    settings(walk, defaults, nameless);
+    settings(walk, defaults, nameless)
 }
 
 /// Reads one job, laid over `[defaults]`.

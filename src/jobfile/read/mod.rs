@@ -13,6 +13,7 @@ use super::model::{Job, JobFile, Queue, Run, Spanned};
 use super::values;
 
 mod checks;
+mod config;
 mod each;
 mod io;
 mod job;
@@ -24,6 +25,8 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
+pub use config::{Config, parse_config};
+
 /// Larger files are no job files.
 const LARGEST: usize = 32 * 1024 * 1024;
 
@@ -32,14 +35,28 @@ const LARGEST: usize = 32 * 1024 * 1024;
 /// An error here means that nothing else can be said about the file; wrong values alone are kept in
 /// [`JobFile::mistakes`] and are reported with those that are found when the plan is made.
 pub fn parse(name: &str, bytes: &[u8]) -> Result<JobFile, Mistakes> {
-    let source: Arc<str> = as_text(name, bytes)?.into();
-    let (table, errors) = DeTable::parse_recoverable(&source);
-    let mut walk = Walk::new(&source, Mistakes::new(name, source.clone()), errors.is_empty());
-    let file = top(&mut walk, name, table.get_ref());
+    parse_over(&Config::default(), name, bytes)
+}
+
+/// Reads a job file; what it does not say, `config` says.
+pub fn parse_over(config: &Config, name: &str, bytes: &[u8]) -> Result<JobFile, Mistakes> {
+    let text = as_text(name, bytes)?;
+    // One source for both, so that every place tells by itself in which file it is.
+    let source: Arc<str> = [text, "\n", &config.text].concat().into();
+    let text = &source[..text.len()];
+    let behind = text.len() + 1;
+    let lower = config.padded(behind);
+    let (table, errors) = DeTable::parse_recoverable(text);
+    let (lower, _) = DeTable::parse_recoverable(&lower);
+    let defaults = config::defaults(table.get_ref(), lower.get_ref());
+    let mistakes = Mistakes::new(name, source.clone()).with_config(&config.name, behind);
+    let mut walk = Walk::new(&source, mistakes, errors.is_empty());
+    let (lower, _) = config::read(&mut walk, lower.get_ref());
+    let file = top(&mut walk, name, table.get_ref(), defaults.as_ref());
     let mut mistakes = walk.into_mistakes();
     if errors.is_empty() {
         return Ok(JobFile {
-            run: file.run,
+            run: config::run_over(file.run, lower),
             vars: file.vars,
             queues: file.queues,
             jobs: file.jobs,
@@ -47,11 +64,11 @@ pub fn parse(name: &str, bytes: &[u8]) -> Result<JobFile, Mistakes> {
         });
     }
     // What stands behind a syntax error may be a consequence of it.
-    let errors = syntax_errors(&source, &errors);
+    let errors = syntax_errors(text, &errors);
     let first = errors
         .iter()
         .filter_map(|error| error.place.as_ref())
-        .map(|(span, _)| line_start(&source, span.start))
+        .map(|(span, _)| line_start(text, span.start))
         .min();
     mistakes.retain(|mistake| mistake.place.as_ref().is_some_and(|(span, _)| Some(span.start) < first));
     errors.into_iter().for_each(|error| mistakes.push(error));
@@ -146,19 +163,24 @@ struct File {
     jobs: Vec<Job>,
 }
 
-/// Walks the whole file.
-fn top<'a>(walk: &mut Walk<'a>, name: &str, root: &'a DeTable<'a>) -> File {
+/// Walks the whole file. `defaults`: those of the file, laid over those of the configuration.
+fn top<'a>(
+    walk: &mut Walk<'a>,
+    name: &str,
+    root: &'a DeTable<'a>,
+    defaults: Option<&'a DeTable<'a>>,
+) -> File {
     let file = Section::new("a job file".to_owned(), 0..0, root);
     walk.check_keys(&file, Table::Top);
     let run = walk.table(&file, "run").map(|section| run(walk, &section)).unwrap_or_default();
     let vars = walk.table(&file, "vars").map(|section| vars(walk, &section)).unwrap_or_default();
     let queues = walk.table(&file, "queues").map(|section| queue::queues(walk, &section)).unwrap_or_default();
-    let defaults = walk.table(&file, "defaults");
-    if let Some(defaults) = &defaults {
-        job::check_defaults(walk, defaults);
+    if let Some(own) = walk.table(&file, "defaults") {
+        // "none" undoes what the configuration says.
+        job::defaults(walk, &Section::layered(own.title, own.span, own.own, None));
     }
     let jobs = match walk.table(&file, "jobs") {
-        Some(section) => jobs(walk, &section, defaults.map(|defaults| defaults.own)),
+        Some(section) => jobs(walk, &section, defaults),
         None => Vec::new(),
     };
     if jobs.is_empty() && walk.is_complete() && walk.wrong() == 0 {

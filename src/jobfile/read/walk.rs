@@ -5,7 +5,7 @@ use std::time::Duration;
 use toml::de::{DeTable, DeValue};
 
 use super::section::{Node, Section};
-use crate::jobfile::keys::{JOB, NOT_IN_DEFAULTS, Table};
+use crate::jobfile::keys::{JOB, NOT_IN_DEFAULTS, RUN, Table};
 use crate::jobfile::mistakes::{Mistake, Mistakes};
 use crate::jobfile::model::{Span, Spanned, Tag, Text};
 use crate::jobfile::near::nearest;
@@ -353,9 +353,13 @@ fn elsewhere(key: &str, table: Table, node: Node) -> Option<String> {
     }
     let of_job = JOB.iter().any(|job| job.name == key);
     match table {
+        Table::Config => Some("the configuration file holds `[run]` and `[defaults]`".to_owned()),
         Table::Top if of_job => Some(format!("`{key}` belongs to a job, below `[jobs.NAME]`")),
         Table::Run if of_job => {
             Some(format!("`{key}` belongs to a job, or below `[defaults]` for all of them"))
+        }
+        Table::Job | Table::Defaults if RUN.iter().any(|run| run.name == key) => {
+            Some(format!("`{key}` belongs to `[run]`"))
         }
         _ => None,
     }

@@ -8,7 +8,7 @@ use super::BuildOptions;
 use super::job::Context;
 use super::pipes::Chain;
 use crate::jobfile::{Each, JobFile, Mistake, Mistakes, Span, Spanned, Stdin, Text};
-use crate::plan::{Input, Item, ItemList, Items, Seq};
+use crate::plan::{Between, Cut, Header, Input, Item, ItemList, Items, Reading, Seq};
 
 /// Where the items of a job come from.
 pub(super) fn items(number: usize, context: &Context, mistakes: &mut Mistakes) -> Items {
@@ -21,12 +21,13 @@ pub(super) fn items(number: usize, context: &Context, mistakes: &mut Mistakes) -
         None => job.repeat.map_or(Items::None, Items::Repeat),
         Some(Each::Rows { rows, names }) => Items::List(Arc::new(list(rows, names))),
         Some(Each::Seq { first, step, last, span }) => seq(first, step.as_ref(), last, span, mistakes),
-        Some(Each::Lines { file, nul }) => {
-            let separator = if *nul { 0 } else { b'\n' };
-            Items::Lines { from: input(file, mistakes), separator, skip_empty: false }
+        Some(Each::Lines { file, nul, separator }) => {
+            let cut = Cut::At(if *nul { 0 } else { b'\n' });
+            read(input(file, mistakes), cut, separator.map(Between::Byte), Header::No)
         }
         Some(Each::Csv { file, separator, header }) => {
-            Items::Csv { from: input(file, mistakes), separator: *separator, header: *header }
+            let header = if *header { Header::Names } else { Header::No };
+            read(input(file, mistakes), Cut::Csv(*separator), None, header)
         }
         Some(Each::Queue { name, separator }) => {
             Items::Queue { queue: context.queue(name), separator: *separator }
@@ -40,6 +41,10 @@ pub(super) fn items(number: usize, context: &Context, mistakes: &mut Mistakes) -
             Items::Glob { pattern: glob(text, pattern, mistakes), base: base.to_owned() }
         }
     }
+}
+
+fn read(from: Input, cut: Cut, columns: Option<Between>, header: Header) -> Items {
+    Items::Read(Reading { from, cut, columns, header, skip_empty: false })
 }
 
 fn list(rows: &[Vec<String>], names: &[String]) -> ItemList {

@@ -101,7 +101,7 @@ fn tag(
     let mut written = |text: &jobfile::Text| Some(with_tab(text::template(text, &names, mistakes)));
     match (&job.tag, &how.run.tag, &file.run.tag) {
         (Some(Tag::Template(text)), _, _) => written(text),
-        (Some(Tag::Off), _, _) | (None, None, Some(Tag::Off) | None) => None,
+        (Some(Tag::Off), _, _) | (None, Some(TagFlag::Off), _) | (None, None, Some(Tag::Off) | None) => None,
         (Some(Tag::On), _, _) | (None, Some(TagFlag::On), _) | (None, None, Some(Tag::On)) => {
             Some(name_and_item(job, &names))
         }

@@ -5,7 +5,9 @@ use crate::jobfile;
 use crate::jobfile::values::{HaltLimit, HaltOn, Outcomes, RetryDelay, StartMode, Timeout};
 use crate::plan::Items;
 use crate::plan::template::{Scope, Template};
-use crate::plan::{After, Input, Item, Job, Output, Stage, Stdin, UNLIMITED, What, When};
+use crate::plan::{
+    After, Between, Cut, Input, Item, Job, Output, Reading, Stage, Stdin, UNLIMITED, What, When,
+};
 
 mod queues;
 
@@ -127,12 +129,14 @@ fn named_columns_keep_the_order_in_which_they_are_written() {
 #[test]
 fn files_are_relative_to_the_job_file() {
     let from = |text: &str| match job(&format!("command = \"echo\"\n{text}")).items {
-        Items::Lines { from, separator, .. } | Items::Csv { from, separator, .. } => (from, separator),
+        Items::Read(reading) => (reading.from, reading.cut),
         items => panic!("{items:?}"),
     };
-    assert_eq!(from("each.lines = \"a.txt\""), (Input::File("/base/a.txt".into()), b'\n'));
-    assert_eq!(from("each = { lines = \"/a.txt\", nul = true }"), (Input::File("/a.txt".into()), 0));
-    assert_eq!(from("each = { csv = \"-\", separator = \"\\t\" }"), (Input::Stdin, b'\t'));
+    assert_eq!(from("each.lines = \"a.txt\""), (Input::File("/base/a.txt".into()), Cut::At(b'\n')));
+    assert_eq!(from("each = { lines = \"/a.txt\", nul = true }"), (Input::File("/a.txt".into()), Cut::At(0)));
+    assert_eq!(from("each = { csv = \"-\", separator = \"\\t\" }"), (Input::Stdin, Cut::Csv(b'\t')));
+    let lines = job("command = \"echo\"\neach = { lines = \"a\", separator = \":\" }").items;
+    assert!(matches!(lines, Items::Read(Reading { columns: Some(Between::Byte(b':')), .. })));
     let Items::Glob { pattern, base } = job("command = \"echo\"\neach.glob = \"*.{jpg}\"").items else {
         panic!()
     };

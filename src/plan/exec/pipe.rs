@@ -1,6 +1,8 @@
 //! `prun exec --pipe`: what is cut into blocks becomes a queue with an input. Pure.
 
-use super::{ExecArgs, ExecError, error};
+use std::path::Path;
+
+use super::{ExecArgs, ExecError, error, items};
 use crate::plan::{Block, Items, Queue, Records, Stdin, UNLIMITED, Unit};
 
 /// Of a block, unless something else is said: as in GNU parallel.
@@ -23,8 +25,11 @@ pub struct PipeArgs {
 const QUEUE: usize = 0;
 
 pub(super) fn check(args: &ExecArgs, pipe: &PipeArgs) -> Result<(), ExecError> {
-    if !args.sources.is_empty() {
+    if !args.items.sources.is_empty() {
         return error("`--pipe` takes no items", "leave out `:::`, or `--pipe`");
+    }
+    if args.items.files.len() > 1 {
+        return error("`--pipe` reads one file", "name one with `-a`, or put `cat` before prun");
     }
     if args.command.is_empty() {
         return error(
@@ -78,7 +83,7 @@ pub(super) fn queue(args: &ExecArgs, pipe: &PipeArgs) -> Queue {
         exact: false,
         records: Records { unit, per_record: pipe.lines.unwrap_or(1), block: Some(block) },
         to_all: false,
-        input: Some(super::input(args)),
+        input: Some(items::input(args, args.items.files.first().map_or(Path::new("-"), |file| file))),
         writers: Vec::new(),
         readers: vec![0],
     }

@@ -1,20 +1,32 @@
 use super::*;
-use crate::plan::items::{ItemIter, known_total};
+use crate::plan::items::{ItemIter, column_names};
 use crate::plan::template::Scope;
-use crate::plan::words::quote;
-use crate::plan::{Block, Form, Table, Unit};
+use crate::plan::{Block, Form, Input, Item, Table, Unit};
 
 fn bytes(words: &[&str]) -> Vec<Vec<u8>> {
     words.iter().map(|word| word.as_bytes().to_vec()).collect()
 }
 
+/// Lines of stdin.
+const NOTHING: ItemArgs = ItemArgs {
+    files: Vec::new(),
+    sources: Vec::new(),
+    link: false,
+    cut: Cut::At(b'\n'),
+    columns: None,
+    header: false,
+    skip_empty: false,
+};
+
+fn of_words(words: &[&str]) -> Source {
+    Source { from: From::Words(bytes(words)), plus: false }
+}
+
 fn args(command: &[&str], sources: &[&[&str]]) -> ExecArgs {
     ExecArgs {
         command: bytes(command),
-        sources: sources.iter().map(|words| bytes(words)).collect(),
-        arg_file: None,
-        separator: b'\n',
-        skip_empty: false,
+        function: false,
+        items: ItemArgs { sources: sources.iter().map(|words| of_words(words)).collect(), ..NOTHING },
         max_args: None,
         fit: false,
         replace: None,
@@ -53,6 +65,7 @@ fn args(command: &[&str], sources: &[&[&str]]) -> ExecArgs {
 /// What all tasks of the only job would run, a line each.
 fn lines(args: ExecArgs) -> Vec<String> {
     let job = plan(args).unwrap().jobs.remove(0);
+    let names = column_names(&job.items);
     let size = match job.batch {
         Batch::One => 1,
         Batch::UpTo(most) => most,
@@ -62,7 +75,7 @@ fn lines(args: ExecArgs) -> Vec<String> {
     let batches = items.chunks(size.min(items.len().max(1)));
     let line = |(n, batch): (usize, &[Option<Item>])| {
         let items: Vec<Item> = batch.iter().flatten().cloned().collect();
-        let scope = Scope { items: &items, names: &[], seq: n as u64 + 1, slot: 1 };
+        let scope = Scope { items: &items, names: &names, seq: n as u64 + 1, slot: 1 };
         job.stages[0].what.show(&job.name, &scope, quote)
     };
     batches.enumerate().map(line).collect()
@@ -71,6 +84,8 @@ fn lines(args: ExecArgs) -> Vec<String> {
 fn refusal(args: ExecArgs) -> String {
     plan(args).expect_err("it is refused").to_string()
 }
+
+mod sources;
 
 #[test]
 fn the_item_is_added_where_nothing_mentions_the_task() {
@@ -117,25 +132,24 @@ fn scripts() {
     let script = |command| ExecArgs { script: true, ..args(command, &[&["a b"]]) };
     assert_eq!(lines(script(&["echo", "\"{}\"|cat"])), [r#"/bin/sh -c 'echo "a b"|cat' sh 'a b'"#]);
     assert_eq!(lines(script(&[])), ["/bin/sh -c 'a b'"]);
-    let bash = ExecArgs { shell: Some("bash -eu".to_owned()), ..args(&["echo {}"], &[&["a"]]) };
+    let shell = |words: &[&str], command| {
+        let shell = words.iter().map(|word| (*word).to_owned()).collect();
+        ExecArgs { script: true, shell: Some(shell), ..args(command, &[&["a"]]) }
+    };
+    let bash = shell(&["bash", "-eu", "-c"], &["echo {}"]);
     assert_eq!(plan(bash.clone()).unwrap().jobs[0].name.as_ref(), "bash");
     assert_eq!(lines(bash), [r#"bash -eu -c "echo 'a'" bash a"#]);
-    let python = ExecArgs { shell: Some("/usr/bin/python3".to_owned()), ..args(&["print({})"], &[&["a"]]) };
+    let python = shell(&["/usr/bin/python3", "-c"], &["print({})"]);
     assert_eq!(lines(python), ["/usr/bin/python3 -c 'print({})' a"]);
 }
 
 #[test]
-fn where_items_come_from() {
-    let items = |args| plan(args).unwrap().jobs.remove(0).items;
-    let file = ExecArgs { arg_file: Some("list".into()), separator: 0, ..args(&["echo"], &[]) };
-    let Items::Lines { from, separator: 0, skip_empty: false } = items(file) else { panic!("not lines") };
-    assert_eq!(from, Input::File("/base/list".into()));
-    let stdin = ExecArgs { arg_file: Some("-".into()), ..args(&["echo"], &[]) };
-    assert!(matches!(items(stdin), Items::Lines { from: Input::Stdin, .. }));
-    assert!(matches!(items(args(&["echo"], &[])), Items::Lines { from: Input::Stdin, .. }));
-    assert_eq!(known_total(&items(args(&["echo"], &[&[]])), &Batch::One), Some(0));
-    let skipping = ExecArgs { skip_empty: true, ..args(&["echo"], &[&["", "a"]]) };
-    assert_eq!(lines(skipping), ["echo a"]);
+fn functions_are_run_by_bash() {
+    let function = ExecArgs { function: true, ..args(&["f", "-x", "{.}"], &[&["a.b c"]]) };
+    assert_eq!(plan(function.clone()).unwrap().jobs[0].name.as_ref(), "f");
+    assert_eq!(lines(function), [r#"bash -c 'f "$@"' f -x a"#]);
+    let odd = ExecArgs { function: true, ..args(&["a;b"], &[&["x"]]) };
+    assert_eq!(shlex::split(&lines(odd)[0]).unwrap(), ["bash", "-c", r#"'a;b' "$@""#, "a;b", "x"]);
 }
 
 #[test]
@@ -164,25 +178,13 @@ fn mistakes() {
     for (args, part) in [
         (args(&[], items), "no command"),
         (ExecArgs { once: true, ..args(&["ls"], items) }, "take no items"),
-        (ExecArgs { arg_file: Some("x".into()), ..args(&["ls"], items) }, "not from both"),
         (ExecArgs { replace: Some(Vec::new()), ..args(&["ls"], items) }, "is empty"),
         (ExecArgs { script: true, max_args: Some(2), ..args(&[], items) }, "each item is a script"),
         (ExecArgs { env: vec![b"X".to_vec()], ..args(&["ls"], items) }, "`--env X` is not NAME=VALUE"),
-        (ExecArgs { shell: Some(" ".to_owned()), ..args(&["ls"], items) }, "names no shell"),
         (ExecArgs { script: true, ..args(&["cat <<E\n{}\nE"], items) }, "in the script: `{}` stands in a"),
     ] {
         let told = refusal(args);
         assert!(told.contains(part), "{told}");
-    }
-}
-
-#[test]
-fn sources_are_split_off() {
-    let split = split_sources(bytes(&["cp", "-v", ":::", "a", "b", ":::", ":::", "c"])).unwrap();
-    assert_eq!(split, (bytes(&["cp", "-v"]), vec![bytes(&["a", "b"]), bytes(&[]), bytes(&["c"])]));
-    for word in [":::+", "::::", "::::+"] {
-        let told = split_sources(bytes(&["cp", ":::", "a", word, "b"])).unwrap_err().to_string();
-        assert!(told.contains(&format!("`{word}` is not supported by this version")), "{told}");
     }
 }
 
@@ -210,7 +212,8 @@ fn blocks_are_records_of_a_queue() {
 #[test]
 fn what_a_block_is() {
     let records = |max_args, pipe| {
-        let args = ExecArgs { max_args, arg_file: Some("x".into()), ..piped(&["wc"], pipe) };
+        let items = ItemArgs { files: vec!["x".into()], ..NOTHING };
+        let args = ExecArgs { max_args, items, ..piped(&["wc"], pipe) };
         let queue = plan(args).unwrap().queues.remove(0);
         assert_eq!(queue.input, Some(Input::File("/base/x".into())));
         queue.records
@@ -255,9 +258,7 @@ fn workers_know_no_item() {
     let script = ExecArgs { script: true, ..with_worker(&["echo", "{}"]) };
     assert!(wrong(script).contains("placeholders of the item"));
     assert!(wrong(ExecArgs { cwd: Some(b"{}".to_vec()), ..with_worker(&["bc"]) }).contains("placeholders"));
-    assert!(
-        wrong(ExecArgs { once: true, sources: Vec::new(), ..with_worker(&["bc"]) }).contains("needs items")
-    );
+    assert!(wrong(ExecArgs { once: true, items: NOTHING, ..with_worker(&["bc"]) }).contains("needs items"));
     assert!(wrong(ExecArgs { max_args: Some(2), ..with_worker(&["bc"]) }).contains("one by one"));
     assert!(wrong(with_worker(&[])).contains("needs a command"));
     let pipe = Some(PipeArgs { record_start: Some(Vec::new()), ..PipeArgs::default() });
@@ -313,7 +314,7 @@ fn results_that_are_refused() {
     assert!(refusal(with("")).contains("names no file"));
     assert!(refusal(ExecArgs { tag: Some(Tag::Item), ..with("d") }).contains("`--tag`"));
     assert!(plan(ExecArgs { tag: Some(Tag::Item), ..with("d.csv") }).is_ok());
-    let repeated = |results: &str| ExecArgs { repeat: Some(3), sources: vec![], ..with(results) };
+    let repeated = |results: &str| ExecArgs { repeat: Some(3), items: NOTHING, ..with(results) };
     assert!(refusal(repeated("d/")).contains("`--results 'd/{#}/'`"));
     assert!(plan(repeated("d/{#}")).is_ok() && plan(repeated("d.csv")).is_ok());
 }

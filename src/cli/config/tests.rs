@@ -1,0 +1,119 @@
+use std::ffi::OsStr;
+use std::time::Duration;
+
+use clap::Parser;
+
+use super::*;
+use crate::cli::args::{Tag, parse_jobs};
+use crate::cli::variables::Variables;
+use crate::cli::{exec, run};
+use crate::jobfile::parse_over;
+use crate::jobfile::values::{HaltLimit, OutputMode, Rate, Resume, parse_halt, parse_load};
+use crate::plan::Plan;
+use crate::plan::build::build;
+use crate::plan::template::Piece;
+
+/// `[run]` with every key, told apart by a number.
+fn keys(level: u32) -> String {
+    format!(
+        "[run]\npool = {level}\nhalt = \"now,fail={level}\"\noutput = \"line\"\nkeep_order = true\n\
+         tag = \"{level}\"\ngrace = {level}\nrate = \"1/{level}s\"\nload = {level}\nmemory_free = {level}\n\
+         journal = \"/{level}\"\nresume = true\n"
+    )
+}
+
+/// Variables that say the same.
+fn variables(level: u32) -> Variables {
+    let word = level.to_string();
+    Variables {
+        pool: parse_jobs(word.clone().into()).ok(),
+        halt: parse_halt(&format!("now,fail={level}")).ok(),
+        output: Some(OutputMode::Line),
+        keep_order: Some(true),
+        tag: Some(Tag::Template(word.clone().into())),
+        grace: Some(Duration::from_secs(level.into())),
+        rate: Some(Rate { interval: Duration::from_secs(level.into()) }),
+        load: parse_load(&word).ok(),
+        memory_free: Some(level as usize),
+        journal: Some(PathBuf::from(format!("/{level}"))),
+        resume: Some(Resume::Finished),
+        ..Variables::default()
+    }
+}
+
+/// Options that say the same.
+fn options(level: u32) -> Vec<String> {
+    let line = format!(
+        "-j{level} --halt now,fail={level} --output line -k --tag={level} --grace {level} --rate 1/{level}s \
+         --load {level} --memory-free {level} --journal /{level} --resume"
+    );
+    line.split_whitespace().map(str::to_owned).collect()
+}
+
+fn text(piece: &Piece) -> Vec<u8> {
+    let Piece::Text(text) = piece else { panic!("{piece:?}") };
+    text.clone()
+}
+
+#[track_caller]
+fn says(plan: Plan, level: u32) {
+    let job = &plan.jobs[0];
+    let time = Duration::from_secs(level.into());
+    assert_eq!(
+        (plan.pool, plan.halt.map(|halt| halt.limit)),
+        (level as usize, Some(HaltLimit::Count(level.into())))
+    );
+    assert_eq!((job.output, job.keep_order, job.grace), (OutputMode::Line, true, time));
+    let prefix: Vec<u8> = job.tag.iter().flat_map(|tag| &tag.pieces).flat_map(text).collect();
+    assert_eq!(prefix, format!("{level}\t").as_bytes());
+    let brakes = plan.brakes;
+    assert_eq!(brakes.rate.map(|rate| rate.interval), Some(time));
+    assert_eq!((brakes.load, brakes.memory_free), (Some(level.into()), Some(level.into())));
+    let journal = plan.logs.journal.unwrap();
+    assert_eq!((journal.path, journal.resume), (PathBuf::from(format!("/{level}")), Resume::Finished));
+}
+
+#[test]
+fn every_key_has_its_place_under_a_command_line() {
+    let plan = |config: &str, variables: Variables, options: Vec<String>| {
+        let words = ["exec".to_owned()].into_iter().chain(options).chain(["true".to_owned()]);
+        let mut asked = exec::Exec::try_parse_from(words).unwrap();
+        asked.both.variables = variables;
+        let config = parse_config("config.toml", config.as_bytes()).unwrap();
+        crate::plan::exec::plan(exec::meaning(&asked, &config).unwrap()).unwrap()
+    };
+    says(plan(&keys(1), Variables::default(), Vec::new()), 1);
+    says(plan(&keys(1), variables(2), Vec::new()), 2);
+    says(plan(&keys(1), variables(2), options(3)), 3);
+    says(plan("", variables(2), Vec::new()), 2);
+}
+
+#[test]
+fn every_key_has_its_place_under_a_job_file() {
+    let plan = |config: &str, run: &str, variables: Variables, options: Vec<String>| {
+        let mut asked = run::Run::try_parse_from(["prun".to_owned()].into_iter().chain(options)).unwrap();
+        asked.both.variables = variables;
+        let config = parse_config("config.toml", config.as_bytes()).unwrap();
+        let text = format!("{run}\n[jobs.a]\ncommand = \"true\"\n");
+        let file = parse_over(&config, "a.toml", text.as_bytes()).unwrap();
+        build(&file, &run::meaning(&asked, OsStr::new("/a.toml"), Vec::new()).unwrap()).unwrap()
+    };
+    says(plan(&keys(1), "", Variables::default(), Vec::new()), 1);
+    says(plan(&keys(1), &keys(2), Variables::default(), Vec::new()), 2);
+    says(plan(&keys(1), &keys(2), variables(3), Vec::new()), 3);
+    says(plan(&keys(1), &keys(2), variables(3), options(4)), 4);
+}
+
+#[test]
+fn where_it_is() {
+    let with = |xdg: Option<&str>, home: Option<&str>| {
+        let value = |name: &str| if name == "HOME" { home } else { xdg };
+        path(|name| value(name).map(OsString::from)).map(|path| path.display().to_string())
+    };
+    assert_eq!(with(Some("/x"), Some("/h")).as_deref(), Some("/x/prun/config.toml"));
+    for xdg in [None, Some(""), Some("x")] {
+        assert_eq!(with(xdg, Some("/h")).as_deref(), Some("/h/.config/prun/config.toml"));
+    }
+    assert_eq!(with(None, None), None);
+    assert_eq!(with(None, Some("")), None);
+}

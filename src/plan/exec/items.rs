@@ -1,0 +1,211 @@
+//! The sources of `prun exec`: files and stdin, words after `:::`, and how they go together. Pure.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::iter::Peekable;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::vec::IntoIter;
+
+use csv_core::{ReadRecordResult, ReaderBuilder, Terminator};
+
+use super::{ExecArgs, ExecError, error};
+use crate::plan::items::fit;
+use crate::plan::{Between, Cut, Header, Input, Item, ItemList, Items, Join, Reading};
+
+/// Which items there are.
+#[derive(Debug, Clone)]
+pub struct ItemArgs {
+    /// `-a`; without these and `sources`, items come from stdin.
+    pub files: Vec<PathBuf>,
+    /// What follows COMMAND.
+    pub sources: Vec<Source>,
+    /// All sources in step, shorter ones again and again.
+    pub link: bool,
+    /// Of files, what their items end with; of words, only that they are rows of a table.
+    pub cut: Cut,
+    pub columns: Option<Between>,
+    /// The first item of each source names its columns.
+    pub header: bool,
+    pub skip_empty: bool,
+}
+
+/// The words after one `:::`, or one of the files after `::::`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    pub from: From,
+    /// In step with the source before: `:::+`, `::::+`.
+    pub plus: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum From {
+    Words(Vec<Vec<u8>>),
+    /// `-` is stdin.
+    File(PathBuf),
+}
+
+/// Tells the command from the sources that follow it.
+pub fn split_sources(words: Vec<Vec<u8>>) -> Result<(Vec<Vec<u8>>, Vec<Source>), ExecError> {
+    let mut words = words.into_iter().peekable();
+    let take = |words: &mut Peekable<IntoIter<Vec<u8>>>| {
+        std::iter::from_fn(|| words.next_if(|word| mark(word).is_none())).collect::<Vec<_>>()
+    };
+    let command = take(&mut words);
+    let mut sources = Vec::new();
+    while let Some(word) = words.next() {
+        let (is_file, plus) = mark(&word).unwrap_or_default();
+        let given = take(&mut words);
+        if is_file && given.is_empty() {
+            let word = String::from_utf8_lossy(&word);
+            return error(
+                &format!("`{word}` names no file"),
+                &format!("write `{word} FILE`, or leave it out"),
+            );
+        }
+        if is_file {
+            let path = |file| PathBuf::from(OsString::from_vec(file));
+            sources.extend(given.into_iter().map(|file| Source { from: From::File(path(file)), plus }));
+        } else {
+            sources.push(Source { from: From::Words(given), plus });
+        }
+    }
+    Ok((command, sources))
+}
+
+/// What a word says that begins a source: of files, in step.
+fn mark(word: &[u8]) -> Option<(bool, bool)> {
+    match word {
+        b":::" => Some((false, false)),
+        b":::+" => Some((false, true)),
+        b"::::" => Some((true, false)),
+        b"::::+" => Some((true, true)),
+        _ => None,
+    }
+}
+
+pub(super) fn check(args: &ItemArgs) -> Result<(), ExecError> {
+    if args.files.is_empty() && args.sources.first().is_some_and(|source| source.plus) {
+        return error(
+            "`:::+` and `::::+` go in step with the source before, and there is none",
+            "write `:::` or `::::` for the first one",
+        );
+    }
+    if all(args).filter(|source| source.from == From::File("-".into())).count() > 1 {
+        return error("stdin is named twice, and can be read only once", "name it once");
+    }
+    Ok(())
+}
+
+/// `-a` first. Nothing named: stdin.
+fn all(args: &ItemArgs) -> impl Iterator<Item = Source> {
+    let nothing = args.files.is_empty() && args.sources.is_empty();
+    let file = |file: &Path| Source { from: From::File(file.to_owned()), plus: false };
+    let files = args.files.iter().map(move |path| file(path));
+    let stdin = nothing.then(|| file(Path::new("-")));
+    files.chain(args.sources.iter().cloned()).chain(stdin)
+}
+
+/// Where the items come from.
+pub(super) fn items(args: &ExecArgs) -> Result<Items, ExecError> {
+    let given = &args.items;
+    let mut chains: Vec<Vec<Items>> = Vec::new();
+    let alone = all(given).count() == 1;
+    for Source { from, plus } in all(given) {
+        let source = match from {
+            From::Words(words) => Items::List(Arc::new(list(given, &words, alone)?)),
+            From::File(path) => Items::Read(reading(args, &path)),
+        };
+        match chains.last_mut() {
+            Some(chain) if plus => chain.push(source),
+            _ => chains.push(vec![source]),
+        }
+    }
+    let chains = chains.into_iter().map(|chain| join(Join::Zip, chain)).collect();
+    let items = join(if given.link { Join::Link } else { Join::Product }, chains);
+    check_names(&items)?;
+    Ok(items)
+}
+
+fn join(how: Join, mut sources: Vec<Items>) -> Items {
+    if sources.len() == 1 { sources.remove(0) } else { Items::Join { how, sources } }
+}
+
+pub(super) fn reading(args: &ExecArgs, path: &Path) -> Reading {
+    let ItemArgs { cut, columns, header, skip_empty, .. } = args.items.clone();
+    let header = if header { Header::Strict } else { Header::No };
+    Reading { from: input(args, path), cut, columns, header, skip_empty }
+}
+
+pub(super) fn input(args: &ExecArgs, path: &Path) -> Input {
+    if path.as_os_str() == "-" { Input::Stdin } else { Input::File(args.base.join(path)) }
+}
+
+/// Names of columns that are known now, and whether files will name more.
+pub(super) fn names(items: &Items) -> (Vec<String>, bool) {
+    match items {
+        Items::List(list) => (list.names.clone(), false),
+        Items::Read(reading) => (Vec::new(), reading.header != Header::No),
+        Items::Join { sources, .. } => {
+            let (names, open): (Vec<_>, Vec<_>) = sources.iter().map(names).unzip();
+            (names.concat(), open.contains(&true))
+        }
+        _ => (Vec::new(), false),
+    }
+}
+
+fn list(args: &ItemArgs, words: &[Vec<u8>], alone: bool) -> Result<ItemList, ExecError> {
+    let mut rows = words.iter().map(|word| row(args, word));
+    let mut names = Vec::new();
+    if args.header {
+        let Some(first) = rows.next() else {
+            return error(
+                "with `--header` the first word of each source names its column, and one has no words",
+                "write `::: NAME ITEM...`",
+            );
+        };
+        names = first.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
+    }
+    let is_wanted = |columns: &Vec<Vec<u8>>| !args.skip_empty || *columns != [b""];
+    let mut items: Vec<Item> = rows.filter(is_wanted).map(|columns| Item { columns }).collect();
+    if !alone {
+        let fitted = items.iter_mut().try_for_each(|item| fit(item, &names));
+        fitted.map_err(|message| ExecError { message, help: None })?;
+    }
+    Ok(ItemList { items, names })
+}
+
+/// The columns of a word.
+fn row(args: &ItemArgs, word: &[u8]) -> Vec<Vec<u8>> {
+    match (args.cut, &args.columns) {
+        (Cut::Csv(separator), _) => csv_row(word, separator),
+        (_, Some(between)) => between.split(word),
+        (_, None) => vec![word.to_vec()],
+    }
+}
+
+/// A word is one row, also if there is a newline in it.
+fn csv_row(word: &[u8], separator: u8) -> Vec<Vec<u8>> {
+    // No word of a command line has a NUL.
+    let mut reader = ReaderBuilder::new().delimiter(separator).terminator(Terminator::Any(0)).build();
+    let (mut output, mut ends) = (vec![0; word.len() + 1], vec![0; word.len() + 2]);
+    let (_, _, written, columns) = reader.read_record(word, &mut output, &mut ends);
+    let (result, _, _, last) = reader.read_record(&[], &mut output[written..], &mut ends[columns..]);
+    if result != ReadRecordResult::Record {
+        return vec![Vec::new()];
+    }
+    let mut start = 0;
+    let column = |&end: &usize| output[std::mem::replace(&mut start, end)..end].to_vec();
+    ends[..columns + last].iter().map(column).collect()
+}
+
+/// A name that stands for two columns stands for neither.
+fn check_names(items: &Items) -> Result<(), ExecError> {
+    let mut seen = BTreeSet::new();
+    let (names, _) = names(items);
+    match names.iter().filter(|name| !name.is_empty()).find(|name| !seen.insert(name.as_str())) {
+        None => Ok(()),
+        Some(name) => error(&format!("two columns are called `{name}`"), "give each a name of its own"),
+    }
+}

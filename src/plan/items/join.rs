@@ -1,0 +1,302 @@
+//! Items of several sources, joined to rows of all their columns. Pure.
+
+use super::{ItemIter, Next, count};
+use crate::plan::{Item, ItemList, Items, Join};
+
+/// Makes rows. The items of the first source come one by one, from wherever they come; the others are in memory.
+#[derive(Debug, Clone)]
+pub struct Joiner {
+    way: Way,
+    /// One of the others has no items: no row can ever be made.
+    barren: bool,
+}
+
+#[derive(Debug, Clone)]
+enum Way {
+    Product {
+        /// Combinations of the others.
+        others: Box<ItemIter>,
+        /// An item of the first source, and what it has still to be combined with.
+        turn: Option<(Item, Box<ItemIter>)>,
+    },
+    Zip {
+        others: Vec<ItemIter>,
+        /// What the next item of the first source goes with. It is known before that: where there is none, the
+        /// first source need not be waited for.
+        waiting: Option<Item>,
+    },
+    Link(Link),
+}
+
+/// In step, until all have ended.
+#[derive(Debug, Clone)]
+struct Link {
+    others: Vec<Wheel>,
+    /// How many items the longest of the others has.
+    longest: u64,
+    rows: u64,
+    /// Items of the first source, kept until it is known to be the longest.
+    seen: Vec<Item>,
+    first_ended: bool,
+}
+
+/// A source that begins again when it has ended.
+#[derive(Debug, Clone)]
+struct Wheel {
+    source: ItemIter,
+    now: ItemIter,
+}
+
+impl Joiner {
+    /// `None` if one of the others has to be read from somewhere.
+    pub fn new(how: Join, others: &[Items]) -> Option<Joiner> {
+        let iters = others.iter().map(ItemIter::new).collect::<Option<Vec<_>>>()?;
+        // What has no number has more than can be counted.
+        let counts = || others.iter().map(|items| count(items).unwrap_or(u64::MAX));
+        let way = match how {
+            Join::Product => {
+                let others = match others {
+                    [] => Items::List(ItemList { items: vec![Item::default()], names: Vec::new() }.into()),
+                    [one] => one.clone(),
+                    _ => Items::Join { how, sources: others.to_vec() },
+                };
+                Way::Product { others: Box::new(ItemIter::new(&others)?), turn: None }
+            }
+            Join::Zip => Way::Zip { others: iters, waiting: None },
+            Join::Link => Way::Link(Link {
+                others: iters.into_iter().map(|iter| Wheel { source: iter.clone(), now: iter }).collect(),
+                longest: counts().max().unwrap_or(0),
+                rows: 0,
+                seen: Vec::new(),
+                first_ended: false,
+            }),
+        };
+        Some(Joiner { way, barren: counts().any(|count| count == 0) })
+    }
+
+    /// The next row; `first` gives the next item of the first source.
+    pub fn next<E>(&mut self, first: &mut dyn FnMut() -> Result<Next, E>) -> Result<Next, E> {
+        if self.barren {
+            return Ok(Next::End);
+        }
+        match &mut self.way {
+            Way::Product { others, turn } => loop {
+                if let Some((item, turn)) = turn
+                    && let Some(others) = turn.next()
+                {
+                    return Ok(row(item.clone(), others));
+                }
+                match first()? {
+                    Next::Item(item) => *turn = Some((item.unwrap_or_default(), others.clone())),
+                    other => return Ok(other),
+                }
+            },
+            Way::Zip { others, waiting } => {
+                if waiting.is_none() {
+                    *waiting = others
+                        .iter_mut()
+                        .map(|iter| iter.next().flatten())
+                        .collect::<Option<Vec<_>>>()
+                        .map(flat);
+                }
+                if waiting.is_none() {
+                    return Ok(Next::End);
+                }
+                Ok(match first()? {
+                    Next::Item(item) => row(item.unwrap_or_default(), waiting.take()),
+                    other => other,
+                })
+            }
+            Way::Link(link) => link.next(first),
+        }
+    }
+}
+
+impl Link {
+    fn next<E>(&mut self, first: &mut dyn FnMut() -> Result<Next, E>) -> Result<Next, E> {
+        let item = match if self.first_ended { Next::End } else { first()? } {
+            Next::Item(item) => item.unwrap_or_default(),
+            Next::End => {
+                self.first_ended = true;
+                if self.seen.is_empty() || self.rows >= self.longest {
+                    return Ok(Next::End);
+                }
+                self.seen[(self.rows % self.seen.len() as u64) as usize].clone()
+            }
+            other => return Ok(other),
+        };
+        if self.rows >= self.longest {
+            self.seen = Vec::new();
+        } else if !self.first_ended {
+            self.seen.push(item.clone());
+        }
+        self.rows += 1;
+        Ok(row(item, Some(flat(self.others.iter_mut().filter_map(Wheel::next).collect()))))
+    }
+}
+
+impl Wheel {
+    fn next(&mut self) -> Option<Item> {
+        if let Some(item) = self.now.next() {
+            return item;
+        }
+        self.now = self.source.clone();
+        self.now.next().flatten()
+    }
+}
+
+fn row(mut first: Item, others: Option<Item>) -> Next {
+    first.columns.extend(others.into_iter().flat_map(|item| item.columns));
+    Next::Item(Some(first))
+}
+
+fn flat(items: Vec<Item>) -> Item {
+    Item { columns: items.into_iter().flat_map(|item| item.columns).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::plan::items::known_total;
+    use crate::plan::items::tests::{all, list};
+    use crate::plan::{Batch, Seq};
+
+    fn join(how: Join, sources: &[&[&str]]) -> Items {
+        Items::Join { how, sources: sources.iter().map(|words| list(words)).collect() }
+    }
+
+    fn rows(items: &Items) -> Vec<String> {
+        let rows = all(items);
+        assert_eq!(known_total(items, &Batch::One), Some(rows.len() as u64), "{rows:?}");
+        rows
+    }
+
+    #[test]
+    fn products_turn_the_last_source_fastest() {
+        let product = join(Join::Product, &[&["a", "b"], &["1", "2"], &["x", "y"]]);
+        let expected = ["a 1 x", "a 1 y", "a 2 x", "a 2 y", "b 1 x", "b 1 y", "b 2 x", "b 2 y"];
+        assert_eq!(rows(&product), expected);
+        assert_eq!(known_total(&product, &Batch::UpTo(3)), Some(3));
+        assert_eq!(rows(&join(Join::Product, &[&["a", "b"]])), ["a", "b"]);
+    }
+
+    #[test]
+    fn in_step_the_shorter_one_decides() {
+        assert_eq!(rows(&join(Join::Zip, &[&["a", "b", "c"], &["1", "2"]])), ["a 1", "b 2"]);
+        assert_eq!(rows(&join(Join::Zip, &[&["a"], &["1", "2"], &["x", "y"]])), ["a 1 x"]);
+    }
+
+    #[test]
+    fn linked_sources_begin_again() {
+        assert_eq!(rows(&join(Join::Link, &[&["a", "b", "c"], &["1", "2"]])), ["a 1", "b 2", "c 1"]);
+        let three = join(Join::Link, &[&["a", "b"], &["1", "2", "3", "4", "5"], &["x", "y", "z"]]);
+        assert_eq!(rows(&three), ["a 1 x", "b 2 y", "a 3 z", "b 4 x", "a 5 y"]);
+    }
+
+    #[test]
+    fn without_items_of_one_source_there_are_none() {
+        for how in [Join::Product, Join::Zip, Join::Link] {
+            for sources in [&[&["a"][..], &[]], &[&[][..], &["a"]], &[&[][..], &[]]] {
+                assert!(rows(&join(how, sources)).is_empty(), "{how:?} {sources:?}");
+            }
+            assert!(rows(&join(how, &[])).is_empty(), "{how:?}");
+        }
+    }
+
+    #[test]
+    fn joins_of_joins() {
+        let zipped = join(Join::Zip, &[&["a", "b"], &["1", "2"]]);
+        let sources = vec![zipped.clone(), list(&["x", "y"])];
+        let product = Items::Join { how: Join::Product, sources };
+        assert_eq!(rows(&product), ["a 1 x", "a 1 y", "b 2 x", "b 2 y"]);
+        let linked = Items::Join { how: Join::Link, sources: vec![list(&["x", "y", "z"]), zipped] };
+        assert_eq!(rows(&linked), ["x a 1", "y b 2", "z a 1"]);
+    }
+
+    #[test]
+    fn what_has_ended_stays_ended() {
+        for how in [Join::Product, Join::Zip, Join::Link] {
+            let mut iter = ItemIter::new(&join(how, &[&["a"], &["b"]])).unwrap();
+            assert!(iter.next().is_some() && iter.next().is_none() && iter.next().is_none());
+        }
+    }
+
+    /// A first source that gives what it is told to, and no more than that.
+    fn first(gives: Vec<Option<&str>>) -> impl FnMut() -> Result<Next, Infallible> {
+        let mut gives = gives.into_iter();
+        move || {
+            Ok(match gives.next().expect("it is asked no further") {
+                Some(word) => Next::Item(Some(Item { columns: vec![word.as_bytes().to_vec()] })),
+                None => Next::Wait,
+            })
+        }
+    }
+
+    #[test]
+    fn a_first_source_that_has_nothing_yet_is_waited_for() {
+        for how in [Join::Product, Join::Zip, Join::Link] {
+            let mut joiner = Joiner::new(how, &[list(&["1"])]).unwrap();
+            let mut first = first(vec![None, Some("a"), None]);
+            let mut next = || joiner.next(&mut first).unwrap_or_else(|never| match never {});
+            assert!(matches!(next(), Next::Wait));
+            assert!(matches!(next(), Next::Item(Some(item)) if item.columns == [b"a", b"1"]), "{how:?}");
+        }
+    }
+
+    #[test]
+    fn a_first_source_is_not_asked_for_what_no_row_can_have() {
+        let ends = |how, others: &[Items], gives| {
+            let (mut joiner, mut first) = (Joiner::new(how, others).unwrap(), first(gives));
+            loop {
+                match joiner.next(&mut first).unwrap_or_else(|never| match never {}) {
+                    Next::End => return,
+                    Next::Item(_) => {}
+                    _ => panic!("it waits"),
+                }
+            }
+        };
+        ends(Join::Zip, &[list(&["1", "2"])], vec![Some("a"), Some("b")]);
+        for how in [Join::Product, Join::Zip, Join::Link] {
+            ends(how, &[list(&["1"]), list(&[])], vec![]);
+        }
+    }
+
+    #[test]
+    fn a_million_million_rows_cost_nothing() {
+        let million = || Items::Seq(Seq::parse("1", "1", "1000000").unwrap());
+        let product = Items::Join { how: Join::Product, sources: vec![million(), million()] };
+        assert_eq!(known_total(&product, &Batch::One), Some(1_000_000_000_000));
+        assert_eq!(known_total(&product, &Batch::Fit), None);
+        assert_eq!(ItemIter::new(&product).unwrap().nth(1_000_000).unwrap().unwrap().columns[0], b"2");
+    }
+
+    proptest! {
+        #[test]
+        fn rows_are_what_their_numbers_say(lengths in prop::collection::vec(0_usize..5, 1..5)) {
+            let word = |source: usize, n: usize| format!("{source}.{n}");
+            let source = |(i, &length): (usize, &usize)| {
+                let words: Vec<String> = (0..length).map(|n| word(i, n)).collect();
+                list(&words.iter().map(String::as_str).collect::<Vec<_>>())
+            };
+            let sources: Vec<Items> = lengths.iter().enumerate().map(source).collect();
+            let rows = |how| rows(&Items::Join { how, sources: sources.clone() });
+            let line = |pick: &dyn Fn(usize) -> usize| {
+                (0..lengths.len()).map(|i| word(i, pick(i))).collect::<Vec<_>>().join(" ")
+            };
+            let (shortest, longest) = (*lengths.iter().min().unwrap(), *lengths.iter().max().unwrap());
+            let zip: Vec<String> = (0..shortest).map(|n| line(&|_| n)).collect();
+            prop_assert_eq!(rows(Join::Zip), zip);
+            let turns = if shortest == 0 { 0 } else { longest };
+            let link: Vec<String> = (0..turns).map(|n| line(&|i| n % lengths[i])).collect();
+            prop_assert_eq!(rows(Join::Link), link);
+            let behind = |i: usize| lengths[i + 1..].iter().product::<usize>();
+            let all = lengths.iter().product::<usize>();
+            let product: Vec<String> = (0..all).map(|n| line(&|i| n / behind(i) % lengths[i])).collect();
+            prop_assert_eq!(rows(Join::Product), product);
+        }
+    }
+}
