@@ -35,7 +35,7 @@ _prun() {
 
     case "${cmd}" in
         prun)
-            opts="-j -k -u -v -q -D -h -V --jobs --rate --delay --load --memory-free --keep-order --ungroup --output --line-buffer --group --tag --tagstring --halt --fail-fast --grace --status --journal --resume --retry-failed --sync --dry-run --verbose --quiet --progress --bar --color --define --list --help --version run exec report completions"
+            opts="-j -k -u -v -q -D -h -V --jobs --rate --delay --load --memory-free --keep-order --ungroup --output --line-buffer --group --tag --tagstring --halt --fail-fast --grace --status --journal --resume --retry-failed --sync --dry-run --verbose --quiet --progress --bar --color --no-config --define --list --help --version run exec report completions"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -131,7 +131,7 @@ _prun() {
             return 0
             ;;
         prun__subcmd__exec)
-            opts="-j -k -u -v -q -a -0 -d -n -X -I -r -L -c -C -h --jobs --rate --delay --load --memory-free --keep-order --ungroup --output --line-buffer --group --tag --tagstring --halt --fail-fast --grace --status --journal --resume --retry-failed --sync --dry-run --verbose --quiet --progress --bar --color --arg-file --null --delimiter --words --colsep --csv --header --link --max-args --replace --no-run-if-empty --repeat --once --pipe --block --recstart --recend --round-robin --worker --script --shell --cwd --env --stdin --stdout --stderr --joblog --start --timeout --retries --retry-delay --retry-on --ok --stop-signal --help"
+            opts="-j -k -u -v -q -a -0 -d -n -X -I -r -L -c -C -h --jobs --rate --delay --load --memory-free --keep-order --ungroup --output --line-buffer --group --tag --tagstring --halt --fail-fast --grace --status --journal --resume --retry-failed --sync --dry-run --verbose --quiet --progress --bar --color --no-config --arg-file --null --delimiter --words --colsep --csv --header --link --max-args --replace --no-run-if-empty --repeat --once --pipe --block --recstart --recend --round-robin --worker --script --shell --cwd --env --stdin --stdout --stderr --results --joblog --start --timeout --retries --retry-delay --retry-on --ok --stop-signal --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -285,6 +285,10 @@ _prun() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --results)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --joblog)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -343,7 +347,7 @@ _prun() {
             return 0
             ;;
         prun__subcmd__run)
-            opts="-j -k -u -v -q -D -h -V --jobs --rate --delay --load --memory-free --keep-order --ungroup --output --line-buffer --group --tag --tagstring --halt --fail-fast --grace --status --journal --resume --retry-failed --sync --dry-run --verbose --quiet --progress --bar --color --define --list --help --version"
+            opts="-j -k -u -v -q -D -h -V --jobs --rate --delay --load --memory-free --keep-order --ungroup --output --line-buffer --group --tag --tagstring --halt --fail-fast --grace --status --journal --resume --retry-failed --sync --dry-run --verbose --quiet --progress --bar --color --no-config --define --list --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
