@@ -179,6 +179,7 @@ fn go(mut asked: Exec) -> Result<Verdict, Instead> {
     let both = &asked.both;
     let config = config::read(both)?;
     let plan = plan(meaning(&asked, &config)?).map_err(refused)?;
+    asked.results.check(both, &plan)?;
     // Somebody who forgot the items would wait for prun, which waits for them.
     if !both.quiet && show::items_are_typed(&plan) {
         _ = writeln!(io::stderr(), "{}", if plan.queues.is_empty() { TYPED } else { TYPED_INPUT });
@@ -235,7 +236,7 @@ pub(super) fn meaning(asked: &Exec, config: &Config) -> Result<ExecArgs, Instead
         stdin: bytes(&asked.stdin),
         stdout: bytes(&asked.stdout),
         stderr: bytes(&asked.stderr),
-        results: asked.results.text(both)?,
+        results: asked.results.text(),
         start: asked.start.unwrap_or(given.start),
         timeout: asked.timeout.or(given.timeout),
         retries: asked.retries.or(given.retries),
