@@ -216,7 +216,10 @@ pub(super) fn meaning(asked: &Exec, config: &Config) -> Result<ExecArgs, Instead
         ..config.run.clone()
     };
     let output = both.output().or_else(|| uses_terminal(asked).then_some(OutputMode::Raw));
-    let output = output.or(flags.output).or(run.output);
+    let results = asked.results.text();
+    // What children write themselves never comes to files of prun's.
+    let lower = flags.output.or(run.output).filter(|mode| results.is_none() || *mode != OutputMode::Raw);
+    let output = output.or(lower);
     let raw = output == Some(OutputMode::Raw);
     Ok(ExecArgs {
         command,
@@ -229,14 +232,15 @@ pub(super) fn meaning(asked: &Exec, config: &Config) -> Result<ExecArgs, Instead
         repeat: asked.items.repeat,
         pipe: asked.pipe.meaning()?,
         worker: asked.worker.clone(),
-        script: asked.script || asked.shell.is_some(),
+        script: scripted,
         shell: below::shell(asked, config),
         cwd: bytes(&asked.cwd).or_else(|| given.cwd.as_ref().map(|cwd| cwd.value.clone().into_bytes())),
         env: below::env(asked, config),
         stdin: bytes(&asked.stdin),
         stdout: bytes(&asked.stdout),
         stderr: bytes(&asked.stderr),
-        results: asked.results.text(),
+        tag: below::tag(asked, config, raw || results.is_some()),
+        results,
         start: asked.start.unwrap_or(given.start),
         timeout: asked.timeout.or(given.timeout),
         retries: asked.retries.or(given.retries),
@@ -256,7 +260,6 @@ pub(super) fn meaning(asked: &Exec, config: &Config) -> Result<ExecArgs, Instead
         output,
         // What children write themselves can't be put in order; only the option insists on it.
         keep_order: both.keep_order || !raw && flags.keep_order.or(run.keep_order).unwrap_or(false),
-        tag: below::tag(asked, config, raw),
         grace: flags.grace.or(run.grace),
         status: both.status.unwrap_or_default(),
         base: base.map_err(|why| {

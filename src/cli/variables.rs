@@ -53,21 +53,21 @@ fn read(get: impl Fn(&str) -> Option<OsString>) -> Result<Variables, Instead> {
     // An empty variable says as much as none.
     let get = |name: &str| get(name).filter(|value| !value.is_empty());
     Ok(Variables {
-        pool: meaning(&get, "PRUN_POOL", parse_jobs)?,
-        halt: text(&get, "PRUN_HALT", parse_halt)?,
-        output: text(&get, "PRUN_OUTPUT", parse_output)?,
-        keep_order: text(&get, "PRUN_KEEP_ORDER", |word| {
+        pool: meaning(get, "PRUN_POOL", parse_jobs)?,
+        halt: text(get, "PRUN_HALT", parse_halt)?,
+        output: text(get, "PRUN_OUTPUT", parse_output)?,
+        keep_order: text(get, "PRUN_KEEP_ORDER", |word| {
             parse_bool(word).ok_or_else(|| "expected `true` or `false`".to_owned())
         })?,
-        tag: meaning(&get, "PRUN_TAG", |value| Ok(parse_tag(value)))?,
-        grace: text(&get, "PRUN_GRACE", parse_duration)?,
-        rate: text(&get, "PRUN_RATE", parse_rate)?,
-        load: text(&get, "PRUN_LOAD", parse_load)?,
-        memory_free: text(&get, "PRUN_MEMORY_FREE", parse_size)?,
+        tag: meaning(get, "PRUN_TAG", |value| Ok(parse_tag(value)))?,
+        grace: text(get, "PRUN_GRACE", parse_duration)?,
+        rate: text(get, "PRUN_RATE", parse_rate)?,
+        load: text(get, "PRUN_LOAD", parse_load)?,
+        memory_free: text(get, "PRUN_MEMORY_FREE", parse_size)?,
         journal: get("PRUN_JOURNAL").map(PathBuf::from),
-        resume: text(&get, "PRUN_RESUME", parse_resume)?,
-        shell: text(&get, "PRUN_SHELL", Shell::parse)?,
-        color: text(&get, "PRUN_COLOR", parse_color)?,
+        resume: text(get, "PRUN_RESUME", parse_resume)?,
+        shell: text(get, "PRUN_SHELL", Shell::parse)?,
+        color: text(get, "PRUN_COLOR", parse_color)?,
     })
 }
 

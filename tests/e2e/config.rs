@@ -90,6 +90,8 @@ fn what_children_write_themselves_is_not_prefixed() {
     let space = Space::new();
     space.write(CONFIG, "[run]\ntag = true\nkeep_order = true\n");
     space.exec("-u echo ::: x").run().ok().stdout("x\n");
+    space.exec("--results out echo ::: x").env("PRUN_OUTPUT", "raw").run().ok().stdout("");
+    assert_eq!(space.read("out/1/x/stdout"), "x\n");
     space.file("[run]\noutput = \"raw\"\n[jobs.a]\ncommand = \"echo x\"\n").run().ok().stdout("x\n");
 }
 

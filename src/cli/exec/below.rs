@@ -26,8 +26,8 @@ pub fn journal(flags: &RunOverrides, config: &Config) -> Result<Option<Journal>,
     Ok(path.map(|path| Journal { path, resume: resume.unwrap_or_default(), sync: flags.sync }))
 }
 
-/// `raw`: what children write themselves can't be prefixed; only an option insists on it.
-pub fn tag(asked: &Exec, config: &Config, raw: bool) -> Option<Tag> {
+/// `bare`: what children write themselves, or to files, is not prefixed; only an option insists on it.
+pub fn tag(asked: &Exec, config: &Config, bare: bool) -> Option<Tag> {
     let of_option = |tag| match tag {
         args::Tag::Off => None,
         args::Tag::Item => Some(Tag::Item),
@@ -35,7 +35,7 @@ pub fn tag(asked: &Exec, config: &Config, raw: bool) -> Option<Tag> {
     };
     match (asked.both.tag(), &asked.both.variables.tag, &config.run.tag) {
         (Some(tag), _, _) => of_option(tag),
-        _ if raw => None,
+        _ if bare => None,
         (None, Some(tag), _) => of_option(tag.clone()),
         (None, None, Some(jobfile::Tag::On)) => Some(Tag::Item),
         (None, None, Some(jobfile::Tag::Template(text))) => {
