@@ -216,9 +216,14 @@ impl Both {
         }
     }
 
+    /// A tag was asked for.
+    pub fn tags(&self) -> bool {
+        self.tag().is_some_and(|tag| tag != Tag::Off)
+    }
+
     /// Says what can't be had where prun does not see the output.
     pub fn check_output(&self) -> Result<(), Instead> {
-        let asked = [("--tag", self.tag().is_some()), ("--keep-order", self.keep_order)];
+        let asked = [("--tag", self.tags()), ("--keep-order", self.keep_order)];
         match asked.into_iter().find(|(_, asked)| *asked && self.output() == Some(OutputMode::Raw)) {
             Some((flag, _)) => Err(Instead::fail(format_args!(
                 "`{flag}` can't be had with `-u` (`--output raw`): children write straight to prun's own stdout; with \

@@ -61,7 +61,7 @@ fn command_page(name: &str, command: Command, prose: &str) -> String {
 
 /// A line of clap's help in a manual page: paragraphs are apart, code is bold.
 fn help_line(line: &str) -> String {
-    if line.is_empty() { ".sp\n".into() } else { bold_code(line) + "\n" }
+    if line.is_empty() { ".sp\n".into() } else { bold_code(&line.replace('…', "...")) + "\n" }
 }
 
 fn job_file_page(prose: &str) -> String {

@@ -179,6 +179,7 @@ fn go(mut asked: Exec) -> Result<Verdict, Instead> {
     let both = &asked.both;
     let config = config::read(both)?;
     let plan = plan(meaning(&asked, &config)?).map_err(refused)?;
+    asked.results.check(both, &plan)?;
     // Somebody who forgot the items would wait for prun, which waits for them.
     if !both.quiet && show::items_are_typed(&plan) {
         _ = writeln!(io::stderr(), "{}", if plan.queues.is_empty() { TYPED } else { TYPED_INPUT });
@@ -215,7 +216,7 @@ pub(super) fn meaning(asked: &Exec, config: &Config) -> Result<ExecArgs, Instead
         ..config.run.clone()
     };
     let output = both.output().or_else(|| uses_terminal(asked).then_some(OutputMode::Raw));
-    let results = asked.results.text(both)?;
+    let results = asked.results.text();
     // What children write themselves never comes to files of prun's.
     let lower = flags.output.or(run.output).filter(|mode| results.is_none() || *mode != OutputMode::Raw);
     let output = output.or(lower);

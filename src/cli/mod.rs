@@ -181,7 +181,10 @@ mod tests {
                 "exec --pipe --block -1 true",
                 "prun: `--block -1`: expected a size such as 10MB; `--round-robin` gives each task its share\n",
             ),
-            ("exec -n 0 true", "prun: `--max-args 0`: expected a number from 1\n"),
+            (
+                "exec -n 0 true",
+                "prun: `--max-args 0`: expected a number from 1; `--repeat N` runs the command N times, without items\n",
+            ),
             (
                 "exec -q -v true",
                 "prun: `--quiet` and `--verbose` exclude each other; `prun exec --help` lists all options\n",

@@ -311,6 +311,7 @@ impl Planner {
 
     fn tag(&self) -> Result<Option<Template>, ExecError> {
         let mut text = match &self.args.tag {
+            _ if self.writes_files()? => return Ok(None),
             None => return Ok(None),
             Some(Tag::Template(text)) => text.clone(),
             Some(Tag::Item) if self.args.has_items() => {

@@ -48,6 +48,34 @@ fn a_folder_for_each_item() {
 }
 
 #[test]
+fn columns_with_names_name_the_folders() {
+    let space = Space::new();
+    space.exec("--header --results out echo {f} {g} ::: f A ::: 'g/h' 1 2").run().ok().stdout("");
+    let stdouts: Vec<_> = tree(&space, "out").into_iter().filter(|file| file.contains("/stdout")).collect();
+    assert_eq!(
+        stdouts,
+        [r"f/A/g\_h/1/stdout: A {g}", r"f/A/g\_h/2/stdout: A {g}"].map(|line| format!("{line}\n"))
+    );
+    space
+        .write("table", "name;n\nx;1\ny;2;3\n")
+        .exec("-k --header --colsep ';' -a table --results t.csv echo")
+        .run()
+        .ok();
+    let rows = rows(&space, "t.csv");
+    assert_eq!(rows[0][9..11], ["name", "n"]);
+    assert_eq!(rows[2][9..], ["y", "2 3", "y 2 3\n", ""]);
+}
+
+#[test]
+fn what_holds_below_the_command_line_does_not_disturb() {
+    let space = Space::new();
+    space.sh("PRUN_TAG=true PRUN_OUTPUT=raw prun exec --results out echo ::: a").run().ok().stdout("");
+    assert_eq!(space.read("out/1/a/stdout"), "a\n");
+    space.sh("PRUN_OUTPUT=raw prun exec --results out.csv echo ::: a").run().ok().stdout("");
+    assert_eq!(rows(&space, "out.csv")[1][10], "a\n");
+}
+
+#[test]
 fn no_item_leaves_the_folder() {
     let space = Space::new();
     space.exec("--results a/b/out echo ::: .. . '' ../../x").run().ok();

@@ -75,7 +75,7 @@ pub struct ItemOptions {
     link: bool,
 
     /// Give up to N items to one task, also as {1} to {N}
-    #[arg(short = 'n', long, short_alias = 'N', value_name = "N", value_parser = parse_count)]
+    #[arg(short = 'n', long, short_alias = 'N', value_name = "N", value_parser = parse_max_args)]
     pub max_args: Option<usize>,
 
     /// Give as many items to one task as fit; a word with {} is repeated
@@ -104,6 +104,14 @@ pub struct ItemOptions {
     #[arg(long, conflicts_with_all = OF_ITEMS, conflicts_with_all = ["repeat", "stdin"])]
     #[arg(help_heading = ITEMS, hide_short_help = true)]
     pub once: bool,
+}
+
+/// A number from 1; GNU parallel's `-N0` takes items and gives none.
+fn parse_max_args(text: &str) -> Result<usize, String> {
+    parse_count(text).map_err(|why| match text {
+        "0" => why + "; `--repeat N` runs the command N times, without items",
+        _ => why,
+    })
 }
 
 impl ItemOptions {

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::super::Instead;
 use super::super::args::{Both, OUTPUT};
-use crate::plan::OutputMode;
+use crate::plan::{OutputMode, Plan};
 
 /// Where output goes otherwise, and processes whose output is no task's.
 const NOT_WITH: [&str; 4] = ["stdout", "stderr", "once", "worker"];
@@ -27,13 +27,27 @@ pub struct Results {
 
 impl Results {
     /// As typed.
-    pub fn text(&self, both: &Both) -> Result<Option<Vec<u8>>, Instead> {
-        if self.results.is_some() && both.output() == Some(OutputMode::Raw) {
+    pub fn text(&self) -> Option<Vec<u8>> {
+        self.results.clone().map(OsString::into_vec)
+    }
+
+    /// Says what was typed beside it that would have no meaning.
+    pub fn check(&self, both: &Both, plan: &Plan) -> Result<(), Instead> {
+        if self.results.is_none() {
+            return Ok(());
+        }
+        if both.output() == Some(OutputMode::Raw) {
             return Err(Instead::fail(
                 "with `-u` (`--output raw`) children write to prun's own stdout, but `--results` is about files; \
                  leave out one of them",
             ));
         }
-        Ok(self.results.clone().map(OsString::into_vec))
+        if both.tags() && plan.logs.table.is_none() {
+            return Err(Instead::fail(
+                "`--tag` prefixes what is shown, but `--results` writes files and shows nothing; leave out one of \
+                 them, or write a table: `--results FILE.csv`",
+            ));
+        }
+        Ok(())
     }
 }

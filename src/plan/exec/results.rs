@@ -42,6 +42,11 @@ impl Planner {
         Ok(Some(Table { path, form, append }))
     }
 
+    /// Nothing is shown, and so nothing is tagged.
+    pub(super) fn writes_files(&self) -> Result<bool, ExecError> {
+        Ok(self.args.results.is_some() && self.table()?.is_none())
+    }
+
     /// Where stdout and stderr go, and the number of the task.
     pub(super) fn outputs(&self) -> Result<(Output, Output, Option<Template>), ExecError> {
         let args = &self.args;
@@ -53,12 +58,6 @@ impl Planner {
             let stderr = self.output(args.stderr.as_deref(), "--stderr")?;
             return Ok((stdout, stderr, None));
         };
-        if args.tag.is_some() {
-            return error(
-                "`--tag` prefixes what is shown, but `--results` writes files and shows nothing",
-                "leave out one of them; a table (`--results FILE.csv`) takes tags",
-            );
-        }
         let path = self.template(text, "--results")?;
         let [stdout, stderr, seq] = self.three_files(text, path)?;
         let file = |path| Output::File { path, append: false, show: false, per_task: true };
