@@ -119,7 +119,11 @@ fn lines_have_one_tag_each_whatever_is_in_them() {
         let lines = "T\t\nT\t\nT\tx\nT\t\n";
         let expected = lines.replace('T', "a y") + &lines.replace('T', "b y");
         assert_eq!(tagged(flags, r"\n\nx\n\n"), expected, "{flags}");
-        assert_eq!(tagged(flags, r"1\0002\r\n3\n"), "a y\t1\02\r\na y\t3\nb y\t1\02\r\nb y\t3\n", "{flags}");
+        assert_eq!(
+            tagged(flags, r"1\0002\r\n3\n"),
+            "a y\t1\x002\r\na y\t3\nb y\t1\x002\r\nb y\t3\n",
+            "{flags}"
+        );
         assert_eq!(tagged(flags, ""), "", "{flags}");
     }
     // A task's last line without end is not ended by prun; the next one begins behind it.
