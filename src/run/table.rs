@@ -82,10 +82,16 @@ impl Rows {
             return None;
         }
         let Told { work, .. } = told;
-        let columns = work.items.first().map_or(0, |item| item.columns.len()).max(work.names.len());
+        // Where columns have names there are so many, however long the row is that happens to come first.
+        let has_names = !work.names.is_empty();
+        let columns = if has_names {
+            work.names.len()
+        } else {
+            work.items.first().map_or(0, |item| item.columns.len())
+        };
         // The last task of a batch may have fewer than the others.
         let (width, named) = match plan.jobs[work.job].batch {
-            Batch::One => (columns, work.names.len() == columns),
+            Batch::One => (columns, has_names),
             Batch::UpTo(most) => (columns * most, false),
             Batch::Fit => (columns.min(1), false),
         };

@@ -221,6 +221,7 @@ fn output_that_waits_for_its_turn_was_not_handed_on() {
     let mut guests = meeting.guests(2);
     guests[1].tell("exit=0");
     guests[1].is_gone();
+    running.shows("a\n");
     running.signal(Signal::SIGKILL);
     running.end().died_of(Signal::SIGKILL).stdout("a\n");
     drop(guests);
@@ -354,7 +355,7 @@ fn writers_run_again_unless_their_readers_had_finished() {
         script = "echo write >>ran; printf '1\n2\n3\n'"
         stdout.queue = "q"
         [jobs.read]
-        script = "echo read >>ran; test -e good; cat"
+        script = "echo read >>ran; cat >in; test -e good; cat in"
         stdin.queue = "q"
         [jobs.each]
         each.queue = "r"
