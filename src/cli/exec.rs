@@ -178,7 +178,10 @@ fn go(mut asked: Exec) -> Result<Verdict, Instead> {
     asked.both.variables = variables()?;
     let both = &asked.both;
     let config = config::read(both)?;
-    let plan = plan(meaning(&asked, &config)?).map_err(refused)?;
+    let args = meaning(&asked, &config)?;
+    // Before what else is missing: `--retry-failed` without a command is how others spell it.
+    both.journal.check(args.logs.journal.as_ref())?;
+    let plan = plan(args).map_err(refused)?;
     asked.results.check(both, &plan)?;
     // Somebody who forgot the items would wait for prun, which waits for them.
     if !both.quiet && show::items_are_typed(&plan) {

@@ -117,10 +117,16 @@ impl Local {
             }
             Wiring::tell_seq(stage, &attempt.scope)?;
             self.prepare_talk(stage, &attempt.scope, active, wires, shared.now);
-            let pid = self.launch.stage(&attempt, index, stdio, group)?;
-            if matches!(group, os::start::Group::Own) {
+            // Before it runs: a Ctrl-C may come at once.
+            let has_keys = matches!(group, os::start::Group::Own);
+            if has_keys {
                 os::signals::leave_keys_to_child(true);
             }
+            let started = self.launch.stage(&attempt, index, stdio, group);
+            if has_keys && started.is_err() {
+                os::signals::leave_keys_to_child(false);
+            }
+            let pid = started?;
             if index == 0 {
                 active.group = match group {
                     os::start::Group::Own => Group::Own,
