@@ -159,7 +159,7 @@ complete -c prun -n "__fish_prun_using_subcommand exec" -l timeout -d 'Stop an a
 complete -c prun -n "__fish_prun_using_subcommand exec" -l retries -d 'Try again up to N times after a failure' -r
 complete -c prun -n "__fish_prun_using_subcommand exec" -l retry-delay -d 'Wait this long before each further attempt [default: 0]' -r
 complete -c prun -n "__fish_prun_using_subcommand exec" -l retry-on -d 'Try again only after these: exit codes, timeout, signal' -r
-complete -c prun -n "__fish_prun_using_subcommand exec" -l ok -d 'What counts as success: exit codes, timeout, signal [default: 0]' -r
+complete -c prun -n "__fish_prun_using_subcommand exec" -l ok -d 'What counts as success: exit codes, timeout, signal, joined by commas: 0,1 [default: 0]' -r
 complete -c prun -n "__fish_prun_using_subcommand exec" -l stop-signal -d 'How a task is stopped [default: TERM]' -r
 complete -c prun -n "__fish_prun_using_subcommand exec" -s k -l keep-order -d 'Print output in the order of the items'
 complete -c prun -n "__fish_prun_using_subcommand exec" -s u -l ungroup -d 'Let children write straight to prun\'s own stdout and stderr (--output raw)'

@@ -27,6 +27,7 @@ use crate::run::Verdict;
 use crate::ui::phrases::escape;
 
 mod below;
+mod hints;
 mod items;
 mod pipe;
 mod results;
@@ -141,7 +142,7 @@ pub struct Exec {
     #[arg(help_heading = ATTEMPTS, hide_short_help = true)]
     retry_on: Option<Outcomes>,
 
-    /// What counts as success: exit codes, timeout, signal [default: 0]
+    /// What counts as success: exit codes, timeout, signal, joined by commas: 0,1 [default: 0]
     #[arg(long, value_name = "OUTCOMES", value_parser = parse_outcomes)]
     #[arg(help_heading = ATTEMPTS, hide_short_help = true)]
     ok: Option<Outcomes>,
@@ -181,8 +182,12 @@ fn go(mut asked: Exec) -> Result<Verdict, Instead> {
     let args = meaning(&asked, &config)?;
     // Before what else is missing: `--retry-failed` without a command is how others spell it.
     both.journal.check(args.logs.journal.as_ref())?;
+    hints::check_one_word(&args)?;
     let plan = plan(args).map_err(refused)?;
     asked.results.check(both, &plan)?;
+    if !both.quiet && hints::leaves_items_out(&plan) {
+        _ = writeln!(io::stderr(), "{}", hints::LEFT_OUT);
+    }
     // Somebody who forgot the items would wait for prun, which waits for them.
     if !both.quiet && show::items_are_typed(&plan) {
         _ = writeln!(io::stderr(), "{}", if plan.queues.is_empty() { TYPED } else { TYPED_INPUT });
@@ -309,7 +314,7 @@ Examples:
 
 const LONG_EXAMPLES: &str = "\
 Placeholders:
-  {}      the item, added at the end if there is no placeholder
+  {}      the item, added at the end if there is no placeholder (not to a script: $1)
   {.}     without its last extension; {..} without two
   {/}     base name; {//} folder; {/.} base name without extension
   {%END}  without that ending, such as {%.tar.gz}

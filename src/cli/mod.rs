@@ -14,6 +14,7 @@ use crate::jobfile::values::StatusMode;
 use crate::os;
 use crate::os::own::reason;
 use crate::run::Verdict;
+use crate::ui::phrases::escape;
 
 pub mod args;
 pub mod completions;
@@ -43,6 +44,8 @@ pub enum Instead {
 impl Instead {
     /// What happened, to what, why, what to do.
     pub fn fail(message: impl std::fmt::Display) -> Instead {
+        // What was typed may stand in it. What was escaped before stays as it is.
+        let message = escape(message.to_string().as_bytes());
         Instead::Fail { lines: format!("prun: {message}\n"), status: OWN_FAILURE }
     }
 

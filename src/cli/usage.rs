@@ -15,7 +15,12 @@ pub fn explain(mistake: &clap::Error, command: &str) -> String {
     let value = get(ContextKind::InvalidValue).unwrap_or_default();
     let help = format!("`{command} --help` lists all options");
     match mistake.kind() {
-        ErrorKind::UnknownArgument => unknown(option, get(ContextKind::SuggestedArg), &help),
+        ErrorKind::UnknownArgument => {
+            // Nobody expects options of xargs where nothing is run.
+            let runs = matches!(command, "prun" | "prun run" | "prun exec");
+            let advice = theirs::advice(option).filter(|_| runs);
+            unknown(option, advice.as_deref(), get(ContextKind::SuggestedArg), &help)
+        }
         ErrorKind::InvalidValue if value.is_empty() => format!("`{option}` needs a value; {help}"),
         ErrorKind::InvalidValue => {
             let near = get(ContextKind::SuggestedValue);
@@ -50,8 +55,8 @@ fn given(option: &str, value: &str) -> String {
     if option.starts_with('-') { format!("`{option} {value}`") } else { format!("`{value}`") }
 }
 
-fn unknown(option: &str, near: Option<&str>, help: &str) -> String {
-    if let Some(instead) = theirs::advice(option) {
+fn unknown(option: &str, advice: Option<&str>, near: Option<&str>, help: &str) -> String {
+    if let Some(instead) = advice {
         return format!("`{option}` is not an option of prun: {instead}");
     }
     if !option.starts_with('-') {

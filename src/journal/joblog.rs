@@ -1,13 +1,17 @@
 //! The same in the format of GNU parallel's `--joblog`, for tools that read it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::libc;
+
 use super::Entry;
 use crate::event::Outcome;
-use crate::os::own::reason;
+use crate::os::own::{reason, set_blocking};
 
 /// The first line.
 pub const HEADER: &[u8] = b"Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n";
@@ -22,18 +26,37 @@ pub struct Joblog {
     file: File,
 }
 
-/// Opens the file. Unless lines are to be added to it, what it held is gone.
-pub fn open(path: &Path, append: bool) -> Result<Joblog, String> {
-    let mut options = OpenOptions::new();
-    options.create(true).write(true).append(append).truncate(!append);
+/// Opens the file. Unless lines are to be added to it, what it held is gone. `kept`: files of the same run that
+/// are something else.
+pub fn open(path: &Path, append: bool, kept: &[&Path]) -> Result<Joblog, String> {
     let failed = |error: io::Error| format!("could not open `{}`: {}", path.display(), reason(&error));
+    // A FIFO that nobody reads would be waited for.
+    let mut options = OpenOptions::new();
+    options.create(true).write(true).append(append).custom_flags(libc::O_NONBLOCK);
     let file = options.open(path).map_err(failed)?;
-    let is_new = !append || file.metadata().map_err(failed)?.len() == 0;
+    let data = file.metadata().map_err(failed)?;
+    if data.is_file()
+        && let Some(kept) = kept.iter().find(|kept| is_same(&data, kept))
+    {
+        let (path, kept) = (path.display(), kept.display());
+        return Err(format!(
+            "the joblog `{path}` would overwrite `{kept}`, which this run uses: name another file"
+        ));
+    }
+    if data.is_file() && !append {
+        file.set_len(0).map_err(failed)?;
+    }
+    set_blocking(file.as_fd()).map_err(|errno| failed(errno.into()))?;
+    let is_new = !append || data.len() == 0;
     let mut joblog = Joblog { path: path.to_owned(), file };
     if is_new {
         joblog.append(HEADER)?;
     }
     Ok(joblog)
+}
+
+fn is_same(data: &Metadata, path: &Path) -> bool {
+    path.metadata().is_ok_and(|other| (other.dev(), other.ino()) == (data.dev(), data.ino()))
 }
 
 impl Joblog {

@@ -35,7 +35,7 @@ pub fn set_nonblocking(fd: BorrowedFd) -> nix::Result<()> {
     fcntl(fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK)).map(drop)
 }
 
-fn set_blocking(fd: BorrowedFd) -> nix::Result<()> {
+pub fn set_blocking(fd: BorrowedFd) -> nix::Result<()> {
     let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
     fcntl(fd, FcntlArg::F_SETFL(flags - OFlag::O_NONBLOCK)).map(drop)
 }

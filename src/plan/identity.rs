@@ -6,7 +6,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::template::{Scope, Template, Word};
+use super::template::{Modifier, Place, Scope, Source, Template, Word};
 use super::{Batch, Item, Job, Stage, Stdin, What};
 use crate::event::Key;
 
@@ -15,8 +15,9 @@ use crate::event::Key;
 pub struct Identity {
     name: String,
     stages: Vec<Stage>,
-    /// Several items may be one task: then the items are what is known, however they are put together.
-    batched: bool,
+    /// Several items may be one task: then the items are what is known, however they are put together. Where each
+    /// item stands in the command, the command for it alone says which it is, as if there were no batches.
+    by_item: bool,
     scratch: Vec<u8>,
 }
 
@@ -24,7 +25,12 @@ impl Identity {
     pub fn new(job: &Job) -> Identity {
         let mut stages = job.stages.clone();
         stages.iter_mut().for_each(unnumber);
-        Identity { name: job.name.to_string(), stages, batched: job.batch != Batch::One, scratch: Vec::new() }
+        Identity {
+            name: job.name.to_string(),
+            stages,
+            by_item: job.batch != Batch::One && !job.stages[0].what.names_item(),
+            scratch: Vec::new(),
+        }
     }
 
     /// The key of the task that works on these: all of one task's, or one of a batch.
@@ -32,13 +38,28 @@ impl Identity {
         let scope = Scope { items, names, seq: 0, slot: 0 };
         let mut hash = Hash(Sha256::new());
         hash.put(b"job", self.name.as_bytes());
-        if self.batched {
+        if self.by_item {
             items.iter().flat_map(|item| &item.columns).for_each(|column| hash.put(b"item", column));
         }
         for stage in &self.stages {
             hash_stage(stage, &self.name, &scope, &mut self.scratch, &mut hash);
         }
         hash.key()
+    }
+}
+
+impl What {
+    /// Each item of a batch can be told from the words for it alone.
+    fn names_item(&self) -> bool {
+        let names = |place: &Place| {
+            place.modifier == Modifier::None && matches!(place.what, Source::Item | Source::Column(1 | -1))
+        };
+        match self {
+            What::Command { words, append_item } => {
+                *append_item || words.iter().any(|word| word.0.places().any(names))
+            }
+            What::Script { .. } => true,
+        }
     }
 }
 
@@ -173,5 +194,9 @@ mod tests {
         let of = |most| Job { batch: Batch::UpTo(most), ..job_at("/base", "command = 'echo {2}'") };
         assert_ne!(key_of(&of(2), "a"), key_of(&of(2), "b"), "although neither is put in");
         assert_eq!(key_of(&of(2), "a"), key_of(&of(3), "a"), "however many go together");
+        let appended = |batch| Job { batch, ..job_at("/base", "command = 'echo'") };
+        let alone = key_of(&appended(Batch::One), "a");
+        assert_eq!(key_of(&appended(Batch::UpTo(2)), "a"), alone);
+        assert_eq!(key_of(&appended(Batch::Fit), "a"), alone);
     }
 }

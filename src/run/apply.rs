@@ -55,6 +55,9 @@ impl Run {
             Action::End { task, outcome, attempts } => self.end(task, outcome, attempts),
             Action::Live(task) => self.outputs.let_flow(task.place as usize),
             Action::Tell(event) => {
+                if let RunEvent::RunEnded(_) = event {
+                    self.warn_of_left_out();
+                }
                 if let RunEvent::JobEnded { job, .. } | RunEvent::JobSkipped { job, .. } = event {
                     self.look_for_left_over(job);
                     if self.options.dry_run {

@@ -38,6 +38,8 @@ impl Run {
             None => self.supervisor.known_item(work.job),
         };
         let Some(seq) = number else { return false };
+        let never_ended = |ledger: &Ledger| ledger.leaves_out(&work.known);
+        self.left_out += u64::from(self.ledger.as_ref().is_some_and(never_ended));
         if self.plan.jobs[work.job].keep_order {
             self.outputs.ended((work.job, seq), Vec::new());
         }
@@ -51,6 +53,19 @@ impl Run {
     pub(super) fn tell_passed(&mut self, job: usize, count: u64) {
         if count > 0 {
             self.tell(&RunEvent::TasksBefore { job, count });
+        }
+    }
+
+    /// What was left out may be what somebody waits for.
+    pub(super) fn warn_of_left_out(&mut self) {
+        let count = std::mem::take(&mut self.left_out);
+        if count > 0 {
+            let (tasks, them) = if count == 1 { ("task is", "it") } else { ("tasks are", "them") };
+            let why = format!(
+                "{count} {tasks} not in the journal and had no turn: `--retry-failed` runs failures only, \
+                 `--resume` would run {them}"
+            );
+            self.tell(&RunEvent::Warning(why));
         }
     }
 

@@ -1,6 +1,7 @@
 //! What ended, told to the logs; and what ended ok in an earlier run and need not run again (DESIGN.md, 5.7).
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,7 +12,7 @@ use crate::event::{Known, Outcome, Time};
 use crate::flow::output::{Log, Op};
 use crate::journal::{self, Entry, Past};
 use crate::plan::identity::Identity;
-use crate::plan::{Batch, Item, Items, Job, Output, Plan, Resume, Stdin};
+use crate::plan::{Batch, Input, Item, Items, Job, Output, Plan, Reading, Resume, Stdin};
 
 pub struct Ledger {
     plan: Arc<Plan>,
@@ -82,7 +83,10 @@ impl Ledger {
             ledger.again = ledger.streams_that_run_again();
         }
         if let Some(asked) = logs.joblog.as_ref().filter(|_| !dry_run) {
-            let joblog = journal::joblog::open(&asked.path, asked.append)?;
+            let journal = logs.journal.iter().map(|journal| journal.path.as_path());
+            let kept: Vec<&Path> =
+                journal.chain(plan.jobs.iter().flat_map(|job| inputs(&job.items))).collect();
+            let joblog = journal::joblog::open(&asked.path, asked.append, &kept)?;
             sinks.keep(Log::Joblog, Box::new(joblog));
         }
         Ok((ledger, warnings))
@@ -95,6 +99,11 @@ impl Ledger {
         let nth = self.counts.entry(key.0 as u64).or_default();
         *nth += 1;
         vec![Known { key, nth: *nth }]
+    }
+
+    /// It is passed over although it never ended: only failures run again.
+    pub fn leaves_out(&self, known: &[Known]) -> bool {
+        !known.iter().all(|known| self.past.finished(*known))
     }
 
     /// It need not run.
@@ -177,6 +186,15 @@ impl Ledger {
             Some(identity) => self.past.finished(Known { key: identity.key(&[], &[]), nth: 1 }),
             None => plan.jobs[job].daemon,
         }
+    }
+}
+
+/// Files that items are read from.
+fn inputs(items: &Items) -> Vec<&Path> {
+    match items {
+        Items::Read(Reading { from: Input::File(path), .. }) => vec![path],
+        Items::Join { sources, .. } => sources.iter().flat_map(inputs).collect(),
+        _ => Vec::new(),
     }
 }
 

@@ -138,6 +138,7 @@ fn retry_failed_runs_nothing_that_never_failed() {
     space.ran();
     let ended = run("--retry-failed", "new bad a");
     ended.code(1).stderr_has("2 ok (2 before), 1 failed");
+    ended.stderr_has("1 task is not in the journal and had no turn");
     assert_eq!(space.ran(), "bad");
     // The last flag counts.
     run("--retry-failed --resume", "new bad a").code(1);
@@ -293,6 +294,7 @@ fn batches_know_their_items() {
     run("-X", "a b c w x y z v").ok().stdout("v\n");
     run("-n3", "a b").ok().stdout("");
     run("-n3", "a a b b").ok().stdout("a b\n");
+    run("-n1", "a a b b c new").ok().stdout("new\n");
 }
 
 #[test]
@@ -449,6 +451,24 @@ fn the_joblog_has_a_line_for_each_task() {
     assert_eq!(space.read("log").lines().count(), 4);
     run("log", "0").ok();
     assert_eq!(space.read("log").lines().count(), 2);
+}
+
+#[test]
+fn the_joblog_overwrites_nothing_that_the_run_uses() {
+    let space = Space::new();
+    space.write("items", "a\n").journaled("", "a").run().ok();
+    let journal = space.read("journal");
+    let refused = space.exec("--journal journal --joblog ./journal --resume true ::: a").run();
+    refused.code(125).stderr_has("would overwrite");
+    assert_eq!(space.read("journal"), journal);
+    space.exec("--joblog items -a items echo").run().code(125).stdout("").stderr_has("would overwrite");
+    assert_eq!(space.read("items"), "a\n");
+    space
+        .sh("mkfifo fifo && prun exec --joblog fifo true ::: a")
+        .run()
+        .code(125)
+        .stderr_has("could not open `");
+    space.sh("prun exec --joblog /dev/stdout true ::: a | cat").run().ok().stdout_has("Seq\tHost");
 }
 
 #[test]

@@ -1,0 +1,107 @@
+//! Lines that hands know from tools that always have a shell, and that would do something else here.
+
+use std::os::unix::ffi::OsStrExt;
+use std::sync::LazyLock;
+
+use regex::bytes::Regex;
+
+use crate::cli::Instead;
+use crate::os::find::resolve;
+use crate::plan::exec::ExecArgs;
+use crate::plan::words::quote;
+use crate::plan::{Items, Plan, Stdin, What};
+
+/// As shells and env(1) say that a command was not found.
+const NOT_FOUND: u8 = 127;
+
+/// A whole line in one word is meant for a shell: told once, not for each item.
+pub fn check_one_word(args: &ExecArgs) -> Result<(), Instead> {
+    let [line] = args.command.as_slice() else { return Ok(()) };
+    let program = line.split(u8::is_ascii_whitespace).next().unwrap_or_default();
+    if args.script || program.len() == line.len() || !is_program(program) || is_program(line) {
+        return Ok(());
+    }
+    let line = quote(line);
+    let why = format!("{line} is one word, and no program is called so; for a shell: `prun exec -c {line}`");
+    match Instead::fail(why) {
+        Instead::Fail { lines, .. } => Err(Instead::Fail { lines, status: NOT_FOUND }),
+        said => Err(said),
+    }
+}
+
+fn is_program(word: &[u8]) -> bool {
+    let path = std::env::var_os("PATH");
+    resolve(word, path.as_ref().map(|path| path.as_bytes()), None).is_ok()
+}
+
+/// What is said of a script that does the same for every item.
+pub const LEFT_OUT: &str = "prun: warning: the script does not use its item; write `{}` or `$1` where it belongs \
+                            (`--repeat N` runs it without items)";
+
+/// Whether the items go nowhere: nothing is added to a script's end, and this one asks for nothing.
+pub fn leaves_items_out(plan: &Plan) -> bool {
+    static PARAMETERS: LazyLock<Regex> = LazyLock::new(|| {
+        let asks = r"\$[{#!]*[1-9@*#]|PRUN_|\b(shift|getopts|set)\b|\bfor\s+\w+\s*(;|\n|\bdo\b)";
+        Regex::new(asks).expect("it was tried")
+    });
+    let job = &plan.jobs[0];
+    let stage = &job.stages[0];
+    let has_items = !matches!(job.items, Items::None | Items::Repeat(_) | Items::Queue { .. });
+    let fed = matches!(&stage.stdin, Stdin::File(file) if file.uses_item()) || job.worker.is_some();
+    match &stage.what {
+        What::Script { text, posix: true, .. } if has_items && !fed => {
+            let mut script = Vec::new();
+            text.0.render(
+                &crate::plan::template::Scope { items: &[], names: &[], seq: 0, slot: 0 },
+                &mut script,
+            );
+            !text.0.uses_task() && !PARAMETERS.is_match(&script)
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::jobfile::parse_config;
+    use crate::plan::exec::plan;
+
+    fn left_out(line: &str) -> bool {
+        let words: Vec<_> = shlex::split(line).unwrap().into_iter().map(Into::into).collect();
+        let asked = super::super::typed(&words).unwrap();
+        let config = parse_config("config.toml", b"").unwrap();
+        super::leaves_items_out(&plan(super::super::meaning(&asked, &config).unwrap()).unwrap())
+    }
+
+    #[test]
+    fn a_script_without_its_item() {
+        for line in [
+            "-c 'wc -l' ::: a",
+            "-c 'gzip -9'",
+            "-c 'for x in 1 2; do :; done' ::: a",
+            "-c 'echo $0 $? $$' ::: a",
+        ] {
+            assert!(left_out(line), "{line}");
+        }
+        for line in [
+            "-c 'wc -l {}' ::: a",
+            "-c 'wc -l $1' ::: a",
+            "-c 'wc -l \"${1}\"' ::: a",
+            "-c 'wc -l \"$@\"' ::: a",
+            "-c 'echo {#}' ::: a",
+            "-c 'echo $PRUN_ITEM' ::: a",
+            "-c 'for x; do :; done' ::: a",
+            "-c 'for x do :; done' ::: a",
+            "-c 'shift; :' ::: a",
+            "--repeat 3 -c cat",
+            "--stdin {} -c cat ::: a",
+            "--pipe -c 'wc -l'",
+            "--worker -c cat ::: a",
+            "--shell python3 'print(1)' ::: a",
+            "wc -l ::: a",
+            "-c ::: ls",
+        ] {
+            assert!(!left_out(line), "{line}");
+        }
+    }
+}
