@@ -185,7 +185,8 @@ fn go(mut asked: Exec) -> Result<Verdict, Instead> {
     hints::check_one_word(&args)?;
     let plan = plan(args).map_err(refused)?;
     asked.results.check(both, &plan)?;
-    if !both.quiet && hints::leaves_items_out(&plan) {
+    // That may be meant; somebody who watches sees it in time.
+    if !both.quiet && io::stderr().is_terminal() && hints::leaves_items_out(&plan) {
         _ = writeln!(io::stderr(), "{}", hints::LEFT_OUT);
     }
     // Somebody who forgot the items would wait for prun, which waits for them.

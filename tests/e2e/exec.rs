@@ -270,3 +270,17 @@ fn bytes_that_are_no_text_in_arguments() {
     let ended = space.exec("-k printf '%s|' {} :::").arg(word(b"\xff\xfe")).arg("ok").run();
     ended.ok().stdout("\u{fffd}\u{fffd}|ok|");
 }
+
+#[test]
+fn a_line_in_one_word_is_told_once() {
+    let space = Space::new();
+    for line in ["'cat {} | wc -l' ::: a b c", "'ls /' ::: a b c", "--dry-run 'ls {}' ::: a b"] {
+        let ended = space.exec(line).run();
+        ended
+            .code(127)
+            .stdout("")
+            .stderr_has("is one word, and no program is called so; for a shell: `prun exec -c '");
+        assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+    }
+    space.program("a b", "#!/bin/sh\necho \"ran $1\"\n").exec("'./a b' ::: x").run().ok().stdout("ran x\n");
+}

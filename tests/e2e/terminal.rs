@@ -219,6 +219,14 @@ fn items_from_the_keyboard_are_asked_for() {
 }
 
 #[test]
+fn who_watches_is_told_of_a_script_without_its_item() {
+    let space = Space::new();
+    Terminal::run(space.exec("-c 'wc -c' ::: a")).end().code(0).has("the script does not use its item");
+    Terminal::run(space.exec("-q -c 'wc -c' ::: a")).end().code(0).lacks("script");
+    Terminal::run(space.exec("-c 'echo $1' ::: a")).end().code(0).lacks("script");
+}
+
+#[test]
 fn not_one_escape_byte_off_a_terminal() {
     let space = Space::new();
     let toml = "[jobs.a]\neach = [1, 2]\nscript = 'echo {}; sleep 0.8; exit {}'\n[jobs.b]\ncommand = 'true'\nafter = ['a']\n";

@@ -1,6 +1,8 @@
 //! Lines that hands know from tools that always have a shell, and that would do something else here.
 
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::LazyLock;
 
 use regex::bytes::Regex;
@@ -18,7 +20,13 @@ const NOT_FOUND: u8 = 127;
 pub fn check_one_word(args: &ExecArgs) -> Result<(), Instead> {
     let [line] = args.command.as_slice() else { return Ok(()) };
     let program = line.split(u8::is_ascii_whitespace).next().unwrap_or_default();
-    if args.script || program.len() == line.len() || !is_program(program) || is_program(line) {
+    // In another folder other programs may be found.
+    if args.script
+        || args.cwd.is_some()
+        || program.len() == line.len()
+        || !is_program(program)
+        || is_program(line)
+    {
         return Ok(());
     }
     let line = quote(line);
@@ -30,6 +38,9 @@ pub fn check_one_word(args: &ExecArgs) -> Result<(), Instead> {
 }
 
 fn is_program(word: &[u8]) -> bool {
+    if word.contains(&b'/') {
+        return Path::new(OsStr::from_bytes(word)).exists();
+    }
     let path = std::env::var_os("PATH");
     resolve(word, path.as_ref().map(|path| path.as_bytes()), None).is_ok()
 }
