@@ -173,7 +173,7 @@ mod tests {
             ("exec --shuf echo", "prun: `--shuf` is not an option of prun: put `shuf` before prun\n"),
             (
                 "exec -j 4x true",
-                "prun: `--jobs 4x`: expected a number, `0` for no limit, `50%` of the CPUs, `+2` more than CPUs, or a file that says one of these\n",
+                "prun: `--jobs 4x`: expected a number, `0` for no limit, `50%` of the CPUs, `+2` more than CPUs, or a file that says one of these (there is no such file)\n",
             ),
             (
                 "exec --output gruop true",

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Parser, ValueEnum};
 
@@ -31,7 +31,7 @@ pub struct Report {
     #[arg(long, value_name = "FORMAT", hide_possible_values = true)]
     format: Option<Format>,
 
-    /// What a run wrote with --journal; a run may be writing it still
+    /// What a run wrote with --journal (-: stdin); a run may be writing it still
     #[arg(value_name = "JOURNAL")]
     journal: PathBuf,
 }
@@ -59,7 +59,10 @@ trait Teller {
 
 /// The status is 1 if the last word about any task is a failure.
 pub fn start(asked: Report) -> Result<Verdict, Instead> {
-    let history = History::open(&asked.journal).map_err(|why| Instead::fail(escape(why.as_bytes())))?;
+    // As for `prun FILE` and `-a`.
+    let from_stdin = asked.journal.as_os_str() == "-";
+    let path = if from_stdin { Path::new("/dev/stdin") } else { &asked.journal };
+    let history = History::open(path).map_err(|why| Instead::fail(escape(why.as_bytes())))?;
     let name = escape(asked.journal.as_os_str().as_bytes());
     for wound in &history.wounds {
         // Without stderr there is nobody to tell.

@@ -119,6 +119,16 @@ fn a_batch_is_as_new_as_its_newest_item() {
 }
 
 #[test]
+fn from_stdin() {
+    let space = Space::new();
+    space.write("journal", lines(&entries()));
+    let of_file = space.prun("report journal").run();
+    for script in ["prun report - <journal", "cat journal | prun report -"] {
+        assert_eq!(space.sh(script).run().stdout, of_file.stdout);
+    }
+}
+
+#[test]
 fn as_a_joblog() {
     let space = Space::new();
     space.write("journal", lines(&entries()[..5]));
