@@ -188,6 +188,7 @@ fn a_limit_of_the_median() {
     slow("-j1 --timeout 1000%", "a b c slow");
     slow("-j2 --timeout 1000%", "slow a b c");
     let toml = r#"
+        run.pool = 2
         [jobs.a]
         each = ["slow", "a", "b", "c"]
         timeout = "1000%"
