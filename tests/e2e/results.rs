@@ -210,7 +210,8 @@ fn every_end_of_a_task_has_its_row_but_for_those_that_prun_stopped() {
     assert_eq!(ends("late.csv"), [["-1", "15", "x\n", ""]]);
     assert_eq!(ends("none.csv"), [["127", "0", "", ""]]);
     let meeting = Meeting::open(&space);
-    let running = space.exec("-j2 --results halted.csv --halt now,fail=1 -- puppet meet={} hold ::: a b").start();
+    let running =
+        space.exec("-j2 --results halted.csv --halt now,fail=1 -- puppet meet={} hold ::: a b").start();
     let mut guests = meeting.guests(2);
     guests[0].tell("line=said");
     guests[1].tell("line=failed");
