@@ -26,8 +26,8 @@ impl Run {
     }
 
     /// Whether it ended ok in an earlier run, and is not run again.
-    pub(super) fn is_done(&self, job: usize, known: &[Known]) -> bool {
-        self.ledger.as_ref().is_some_and(|ledger| ledger.is_done(job, known))
+    pub(super) fn is_done(&mut self, job: usize, known: &[Known]) -> bool {
+        self.ledger.as_mut().is_some_and(|ledger| ledger.is_done(job, known))
     }
 
     /// Instead of a task: it counts as ok. `seq`: its number, if that of another job's task is its own. Says whether
@@ -38,8 +38,6 @@ impl Run {
             None => self.supervisor.known_item(work.job),
         };
         let Some(seq) = number else { return false };
-        let never_ended = |ledger: &Ledger| ledger.leaves_out(&work.known);
-        self.left_out += u64::from(self.ledger.as_ref().is_some_and(never_ended));
         if self.plan.jobs[work.job].keep_order {
             self.outputs.ended((work.job, seq), Vec::new());
         }
@@ -58,7 +56,7 @@ impl Run {
 
     /// What was left out may be what somebody waits for.
     pub(super) fn warn_of_left_out(&mut self) {
-        let count = std::mem::take(&mut self.left_out);
+        let count = self.ledger.as_ref().map_or(0, Ledger::left_out);
         if count > 0 {
             let (tasks, them) = if count == 1 { ("task is", "it") } else { ("tasks are", "them") };
             let why = format!(

@@ -24,6 +24,7 @@ pub struct Ledger {
     past: Past,
     /// Jobs that run again although the journal knows their tasks: what they wrote to queues is gone.
     again: Vec<bool>,
+    left_out: u64,
     journal: bool,
     joblog: bool,
     run: String,
@@ -61,6 +62,7 @@ impl Ledger {
             counts: HashMap::new(),
             past: Past::default(),
             again: vec![false; plan.jobs.len()],
+            left_out: 0,
             journal: logs.journal.is_some(),
             joblog: logs.joblog.is_some(),
             run: run.to_owned(),
@@ -101,21 +103,24 @@ impl Ledger {
         vec![Known { key, nth: *nth }]
     }
 
-    /// It is passed over although it never ended: only failures run again.
-    pub fn leaves_out(&self, known: &[Known]) -> bool {
-        !known.iter().all(|known| self.past.finished(*known))
-    }
-
-    /// It need not run.
-    pub fn is_done(&self, job: usize, known: &[Known]) -> bool {
+    /// It need not run. To be asked once for each.
+    pub fn is_done(&mut self, job: usize, known: &[Known]) -> bool {
         let resume = self.plan.logs.journal.as_ref().map(|journal| journal.resume).unwrap_or_default();
-        !known.is_empty()
+        let finished = known.iter().all(|known| self.past.finished(*known));
+        let done = !known.is_empty()
             && !self.again[job]
             && match resume {
                 Resume::No => false,
-                Resume::Finished => known.iter().all(|known| self.past.finished(*known)),
+                Resume::Finished => finished,
                 Resume::AllButFailed => known.iter().all(|known| !self.past.failed(*known)),
-            }
+            };
+        self.left_out += u64::from(done && !finished);
+        done
+    }
+
+    /// How many need not run although they never ended, because only failures run again.
+    pub fn left_out(&self) -> u64 {
+        self.left_out
     }
 
     /// Lines for the logs, to follow what the task wrote.

@@ -163,8 +163,6 @@ struct Run {
     table: Option<table::Rows>,
     /// To be told when the run has begun.
     warnings: Vec<String>,
-    /// Tasks that had no turn under `--retry-failed`.
-    left_out: u64,
     /// Jobs whose number of tasks was told before their items were used up.
     totals_known: HashSet<usize>,
     /// Nothing starts, because too much waits to be written or to have its turn.
@@ -206,7 +204,6 @@ impl Run {
             ledger: None,
             table: None,
             warnings: Vec::new(),
-            left_out: 0,
             totals_known: HashSet::new(),
             held: false,
             finished: false,

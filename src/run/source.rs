@@ -271,7 +271,7 @@ impl Source {
                 }
                 Ok((Next::Item(Some(_)), known))
                     if batch != Batch::One
-                        && ledger.as_ref().is_some_and(|ledger| ledger.is_done(job, &known)) =>
+                        && ledger.as_deref_mut().is_some_and(|ledger| ledger.is_done(job, &known)) =>
                 {
                     self.passed += 1;
                 }

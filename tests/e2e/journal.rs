@@ -140,6 +140,9 @@ fn retry_failed_runs_nothing_that_never_failed() {
     ended.code(1).stderr_has("2 ok (2 before), 1 failed");
     ended.stderr_has("1 task is not in the journal and had no turn");
     assert_eq!(space.ran(), "bad");
+    space.exec("--journal batches -n2 true ::: a b").run().ok();
+    let batches = space.exec("--journal batches --retry-failed -n2 true ::: a c d").run();
+    batches.code(0).stderr_has("2 tasks are not in the journal and had no turn");
     // The last flag counts.
     run("--retry-failed --resume", "new bad a").code(1);
     assert_eq!(space.ran(), "new bad");
