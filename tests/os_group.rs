@@ -9,8 +9,8 @@ use nix::unistd::Pid;
 use prun::os::cstrings::CStrings;
 use prun::os::env::Env;
 use prun::os::group::GroupHandle;
-use prun::os::process::{Exit, Exited, become_subreaper, kill_group, own_children, peek, reap};
-use prun::os::start::{Group, Launcher, Order, Strategy};
+use prun::os::process::{Change, Changed, Exit, become_subreaper, kill_group, own_children, peek, reap};
+use prun::os::start::{Group, Launcher, Order, Setup, Strategy};
 
 /// Starts a script in a group of its own, its stdout in a pipe.
 fn script(text: &str) -> (Pid, BufReader<PipeReader>) {
@@ -27,6 +27,8 @@ fn script(text: &str) -> (Pid, BufReader<PipeReader>) {
         cwd: None,
         stdio: [0, writer.as_raw_fd(), 2],
         group: Group::New,
+        mark: None,
+        setup: &Setup::default(),
     };
     (Launcher::new().unwrap().start(&mut order).unwrap(), BufReader::new(reader))
 }
@@ -43,7 +45,7 @@ fn end(mut reader: BufReader<PipeReader>) {
 }
 
 /// The child that ended, which must not have been reaped by looking at it.
-fn ended() -> Exited {
+fn ended() -> Changed {
     loop {
         if let Some(exited) = peek() {
             assert_eq!(peek(), Some(exited));
@@ -66,7 +68,7 @@ fn children_from_start_to_reap() {
 
 fn exits_are_told_as_they_were() {
     let (code, _out) = script("exit 200");
-    assert_eq!(ended(), Exited { pid: code, exit: Exit::Code(200) });
+    assert_eq!(ended(), Changed { pid: code, change: Change::Exited(Exit::Code(200)) });
     reap(code);
     assert_eq!(peek(), None);
 
@@ -76,7 +78,7 @@ fn exits_are_told_as_they_were() {
         assert!(own_children());
         assert_eq!(peek(), None);
         kill_group(pid, signal).unwrap();
-        assert_eq!(ended(), Exited { pid, exit: Exit::Signal(signal) });
+        assert_eq!(ended(), Changed { pid, change: Change::Exited(Exit::Signal(signal)) });
         reap(pid);
     }
     assert_eq!(kill_group(Pid::from_raw(0), libc::SIGKILL), Err(Errno::EINVAL));
@@ -88,7 +90,7 @@ fn a_group_is_signalled_after_its_leader_was_reaped() {
     );
     let group = GroupHandle::open(pid).unwrap();
     assert_eq!(line(&mut out), "up\n");
-    assert_eq!(ended(), Exited { pid, exit: Exit::Code(3) });
+    assert_eq!(ended(), Changed { pid, change: Change::Exited(Exit::Code(3)) });
     reap(pid);
     assert!(group.alive());
     group.signal(libc::SIGUSR1).unwrap();
@@ -124,6 +126,6 @@ fn orphans_come_to_the_subreaper() {
     assert!(own_children());
     assert_eq!(peek(), None);
     kill_group(orphan, libc::SIGKILL).unwrap();
-    assert_eq!(ended(), Exited { pid: orphan, exit: Exit::Signal(libc::SIGKILL) });
+    assert_eq!(ended(), Changed { pid: orphan, change: Change::Exited(Exit::Signal(libc::SIGKILL)) });
     reap(orphan);
 }

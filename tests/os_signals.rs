@@ -11,9 +11,9 @@ use prun::os::cstrings::CStrings;
 use prun::os::env::Env;
 use prun::os::given::given;
 use prun::os::poller::{Interest, Poller};
-use prun::os::process::{Exit, Exited, peek, reap};
+use prun::os::process::{Change, Changed, Exit, peek, reap};
 use prun::os::signals::{Signals, die};
-use prun::os::start::{Group, Launcher, Order, Strategy};
+use prun::os::start::{Group, Launcher, Order, Setup, Strategy};
 
 /// The test runner has a thread already when prun's part begins, which must have SIGCHLD blocked too.
 const ENV: [&str; 2] = ["env", "--block-signal=CHLD"];
@@ -176,6 +176,8 @@ fn start(strategy: Strategy, words: &[&str]) -> Pid {
         cwd: None,
         stdio: [0, 1, 2],
         group: Group::New,
+        mark: None,
+        setup: &Setup::default(),
     };
     Launcher::new().unwrap().start(&mut order).unwrap()
 }
@@ -192,7 +194,7 @@ fn exits_are_told_also_where_they_were_ignored() {
         while !signals.take().child {
             poller.wait(&mut ready, None).unwrap();
         }
-        assert_eq!(peek(), Some(Exited { pid, exit: Exit::Code(7) }));
+        assert_eq!(peek(), Some(Changed { pid, change: Change::Exited(Exit::Code(7)) }));
         reap(pid);
         say("well");
         return;

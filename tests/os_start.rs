@@ -15,7 +15,7 @@ use nix::unistd::Pid;
 use prun::os::cstrings::CStrings;
 use prun::os::env::Env;
 use prun::os::process::own_children;
-use prun::os::start::{Group, Launcher, Order, StartError, Step, Strategy};
+use prun::os::start::{Group, Launcher, Order, Setup, StartError, Step, Strategy};
 
 const BOTH: [Strategy; 2] = [Strategy::Spawn, Strategy::Fork];
 
@@ -52,6 +52,8 @@ impl<'a> Start<'a> {
             cwd: self.cwd.as_deref(),
             stdio: self.stdio,
             group: self.group,
+            mark: None,
+            setup: &Setup::default(),
         })
     }
 
@@ -293,6 +295,8 @@ fn an_order_without_arguments_is_refused() {
             cwd: None,
             stdio: [0, 1, 2],
             group: Group::Own,
+            mark: None,
+            setup: &Setup::default(),
         })
         .unwrap_err();
     assert_eq!(error, StartError { step: Step::Execute, errno: Errno::EINVAL });

@@ -16,6 +16,16 @@ pub enum Exit {
     Signal(i32),
 }
 
+/// What an attempt's processes used, and with them all descendants that they waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Of the processors, in user mode and in the system.
+    pub user: Duration,
+    pub system: Duration,
+    /// The most memory that was resident at once in one of them, in bytes.
+    pub memory: u64,
+}
+
 /// How a task ended (DESIGN.md, section 2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {

@@ -41,6 +41,36 @@ pub enum StartMode {
     Fork,
 }
 
+/// `leftovers` (DESIGN.md, 3.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Leftovers {
+    /// They are no longer prun's.
+    #[default]
+    Leave,
+    Kill,
+    /// The task ends when they have.
+    Wait,
+}
+
+/// A key of `limits`; the resources of setrlimit(2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// Seconds of processor time.
+    Cpu,
+    /// Bytes of address space.
+    Memory,
+    /// Open files.
+    Files,
+    /// Processes of the user, not only of the task.
+    Processes,
+    /// Bytes of a file that it writes.
+    FileSize,
+    /// Bytes of a core file.
+    Core,
+    /// Bytes of the stack.
+    Stack,
+}
+
 /// `halt`, in GNU parallel's grammar; "never" is the absence of one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Halt {

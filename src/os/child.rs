@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use nix::errno::Errno;
 use nix::libc;
 
-use super::start::{StartError, Step};
+use super::start::{Setup, StartError, Step};
 
 /// Where a child leaves the step that failed and why; lies in memory that both processes see.
 #[repr(transparent)]
@@ -37,15 +37,22 @@ pub struct Child<'a> {
     /// Null: stay where prun is.
     pub cwd: *const c_char,
     pub stdio: [i32; 3],
+    /// prun's own pid.
+    pub parent: libc::pid_t,
+    /// See [`super::mark`].
+    pub mark: Option<u64>,
     /// The group to join, 0 for a new one.
     pub group: Option<libc::pid_t>,
     /// What becomes the terminal of a new session, which is a new group as well.
     pub terminal: Option<i32>,
+    /// A terminal whose foreground the new group becomes.
+    pub foreground: Option<i32>,
     /// Signals whose disposition prun changed, and whether they were ignored before.
     pub dispositions: &'a [(i32, bool)],
     pub stop_ignored: bool,
     /// What to set RLIMIT_NOFILE to.
     pub files: Option<libc::rlimit>,
+    pub setup: &'a Setup,
     pub mask: &'a libc::sigset_t,
     pub failure: &'a Failure,
 }
@@ -56,11 +63,13 @@ type Done = Result<(), i32>;
 impl Child<'_> {
     /// Never comes back: executes, or ends the process and leaves the reason.
     pub fn run(&self) -> ! {
+        self.put_mark();
         let steps = [
             (Step::Group, Self::join_group as fn(&Self) -> Done),
             (Step::Terminal, Self::take_terminal),
             (Step::Dispositions, Self::set_dispositions),
             (Step::Limits, Self::set_limits),
+            (Step::Priority, Self::set_priority),
             (Step::Directory, Self::change_directory),
             (Step::Descriptors, Self::place_descriptors),
             (Step::Execute, Self::execute),
@@ -75,6 +84,22 @@ impl Child<'_> {
         unsafe { libc::_exit(127) }
     }
 
+    /// Where the limits that prun was given leave no room for the mark, there is the environment's.
+    fn put_mark(&self) {
+        // SAFETY: plain system calls on numbers, and a limit that is a live, initialised struct.
+        unsafe {
+            if let Some(mark) = self.mark {
+                let limit = libc::rlimit { rlim_cur: mark, rlim_max: libc::RLIM_INFINITY };
+                libc::setrlimit(libc::RLIMIT_RTTIME, &limit);
+            }
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            // prun may have ended before that call, and then no signal comes.
+            if libc::getppid() != self.parent {
+                libc::_exit(127);
+            }
+        }
+    }
+
     fn join_group(&self) -> Done {
         match self.group {
             // SAFETY: a plain system call on numbers.
@@ -84,6 +109,11 @@ impl Child<'_> {
     }
 
     fn take_terminal(&self) -> Done {
+        if let Some(terminal) = self.foreground {
+            // All signals are blocked, so that this does not stop a child in the background.
+            // SAFETY: plain system calls on numbers.
+            return check(unsafe { libc::tcsetpgrp(terminal, libc::getpid()) });
+        }
         let Some(terminal) = self.terminal else { return Ok(()) };
         // SAFETY: plain system calls on numbers.
         unsafe {
@@ -104,9 +134,25 @@ impl Child<'_> {
     }
 
     fn set_limits(&self) -> Done {
-        match &self.files {
+        if let Some(files) = &self.files {
             // SAFETY: the limit is a live, initialised struct.
-            Some(files) => check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, files) }),
+            check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, files) })?;
+        }
+        for (resource, limit) in &self.setup.limits {
+            // SAFETY: as above.
+            check(unsafe { libc::setrlimit(*resource as _, limit) })?;
+        }
+        Ok(())
+    }
+
+    fn set_priority(&self) -> Done {
+        if let Some(umask) = self.setup.umask {
+            // SAFETY: a plain system call on a number, which can't fail.
+            unsafe { libc::umask(umask) };
+        }
+        match self.setup.priority {
+            // SAFETY: a plain system call on numbers.
+            Some(priority) => check(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, priority) }),
             None => Ok(()),
         }
     }

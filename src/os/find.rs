@@ -91,6 +91,7 @@ pub fn explain(program: &[u8], path: &CStr, error: StartError, cwd: Option<&Path
         Step::Terminal => (126, format!("`{name}`: it could not be given a terminal: {why}")),
         Step::Dispositions => (126, format!("`{name}`: its signals could not be set: {why}")),
         Step::Limits => (126, format!("`{name}`: its limits could not be set: {why}")),
+        Step::Priority => (126, format!("`{name}`: its nice value could not be set: {why}")),
         Step::Descriptors => (126, format!("`{name}`: its stdin, stdout or stderr could not be set: {why}")),
     }
 }

@@ -8,6 +8,7 @@
 //! | [`find`] | the search in `PATH`, and words for a start that failed |
 //! | [`signals`] | what tells prun to stop, and that a child ended |
 //! | [`process`], [`group`] | exits, and process groups, also those that outlive their leader |
+//! | [`mark`] | what everything that a task started is known by |
 //! | [`pty`] | terminals of children's own |
 //! | [`jam`] | pipes that nobody empties |
 //! | [`poller`], [`waker`] | waiting for descriptors, and ending that wait from another thread |
@@ -28,6 +29,7 @@ pub mod input;
 pub mod io;
 pub mod jam;
 pub mod limits;
+pub mod mark;
 pub mod own;
 pub mod poller;
 pub mod process;

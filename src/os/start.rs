@@ -20,6 +20,7 @@ use super::child::{Child, Failure};
 use super::cstrings::CStrings;
 use super::env::Env;
 use super::given::given;
+use super::mark::Mark;
 use super::{limits, process, signals};
 
 /// How the child comes to be.
@@ -43,6 +44,18 @@ pub enum Group {
     Own,
     /// A new one, which it leads, in a session of its own that has this terminal.
     Terminal(RawFd),
+    /// A new one, which it leads, and which becomes the foreground of this terminal, prun's own.
+    Foreground(RawFd),
+}
+
+/// What a process starts with that is not as prun has it.
+#[derive(Debug, Clone, Default)]
+pub struct Setup {
+    /// Of setrlimit(2), soft and hard.
+    pub limits: Vec<(i32, libc::rlimit)>,
+    /// Its nice value, absolute (setpriority(2)).
+    pub priority: Option<i32>,
+    pub umask: Option<libc::mode_t>,
 }
 
 /// The parts of a start, in their order.
@@ -53,18 +66,20 @@ pub enum Step {
     Terminal,
     Dispositions,
     Limits,
+    Priority,
     Directory,
     Descriptors,
     Execute,
 }
 
 impl Step {
-    pub(super) const ALL: [Step; 8] = [
+    pub(super) const ALL: [Step; 9] = [
         Step::Clone,
         Step::Group,
         Step::Terminal,
         Step::Dispositions,
         Step::Limits,
+        Step::Priority,
         Step::Directory,
         Step::Descriptors,
         Step::Execute,
@@ -90,6 +105,9 @@ pub struct Order<'a> {
     /// What becomes the child's descriptors 0, 1 and 2; one may be given more than once.
     pub stdio: [RawFd; 3],
     pub group: Group,
+    /// What it is known by, whatever it does (see [`super::mark`]).
+    pub mark: Option<Mark>,
+    pub setup: &'a Setup,
 }
 
 /// Starts children, one at a time. Make it after limits were raised: what was changed is put back in
@@ -134,18 +152,25 @@ impl Launcher {
             env: order.env.pointers().as_ptr(),
             cwd: order.cwd.map_or(std::ptr::null(), CStr::as_ptr),
             stdio: order.stdio,
+            parent: nix::unistd::getpid().as_raw(),
+            mark: order.mark.map(Mark::limit),
             group: match order.group {
-                Group::New => Some(0),
+                Group::New | Group::Foreground(_) => Some(0),
                 Group::Join(leader) => Some(leader.as_raw()),
                 Group::Own | Group::Terminal(_) => None,
             },
             terminal: match order.group {
                 Group::Terminal(terminal) => Some(terminal),
-                Group::New | Group::Join(_) | Group::Own => None,
+                Group::New | Group::Join(_) | Group::Own | Group::Foreground(_) => None,
+            },
+            foreground: match order.group {
+                Group::Foreground(terminal) => Some(terminal),
+                Group::New | Group::Join(_) | Group::Own | Group::Terminal(_) => None,
             },
             dispositions: &self.dispositions,
             stop_ignored: given().ignored.contains(libc::SIGTSTP),
             files: self.files,
+            setup: order.setup,
             mask: given().mask.as_ref(),
             failure,
         };

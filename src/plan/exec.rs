@@ -11,7 +11,8 @@ use super::script::{ScriptText, is_posix};
 use super::template::{Names, Template, TextError, Word};
 use super::words::quote;
 use super::{
-    Batch, Brakes, Cut, Items, Job, Logs, Output, Plan, Retries, Stage, Stdin, UNLIMITED, What, Worker,
+    Batch, Brakes, Cut, Items, Job, Leftovers, Logs, Output, Plan, Retries, Setup, Stage, Stdin, UNLIMITED,
+    What, Worker,
 };
 use crate::jobfile::values::{Halt, Outcomes, OutputMode, RetryDelay, StartMode, StatusMode, Timeout};
 
@@ -229,6 +230,8 @@ impl Planner {
             slotless: false,
             daemon: false,
             worker: args.worker.clone(),
+            leftovers: Leftovers::default(),
+            interactive: false,
             duplex: false,
             on_success: None,
             on_failure: None,
@@ -259,6 +262,7 @@ impl Planner {
             base: args.base.clone(),
             start: args.start,
             ok: args.ok.clone().unwrap_or_else(Outcomes::success),
+            setup: Setup::default(),
             pty: false,
         })
     }

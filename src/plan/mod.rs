@@ -8,8 +8,8 @@ use regex::bytes::Regex;
 
 pub use crate::jobfile::When;
 pub use crate::jobfile::values::{
-    Halt, HaltLimit, HaltOn, Outcomes, OutputMode, PoolSize, Rate, Resume, RetryDelay, StartMode, StatusMode,
-    Timeout, parse_pool,
+    Halt, HaltLimit, HaltOn, Leftovers, Limit, Outcomes, OutputMode, PoolSize, Rate, Resume, RetryDelay,
+    StartMode, StatusMode, Timeout, parse_pool,
 };
 
 pub mod argv;
@@ -94,6 +94,10 @@ pub struct Job {
     pub worker: Option<Worker>,
     /// The first stage reads what the last one writes.
     pub duplex: bool,
+    /// What becomes of processes that an attempt leaves when it ends by itself.
+    pub leftovers: Leftovers,
+    /// It has the terminal to itself while it runs, if prun has one.
+    pub interactive: bool,
     pub on_success: Option<Hook>,
     pub on_failure: Option<Hook>,
 }
@@ -235,10 +239,25 @@ pub struct Stage {
     /// The folder that relative paths start from.
     pub base: PathBuf,
     pub start: StartMode,
+    pub setup: Setup,
     pub ok: Outcomes,
     /// It has a terminal of its own: for stdout, for stdin unless that comes from somewhere, for stderr unless
     /// that goes elsewhere.
     pub pty: bool,
+}
+
+/// What its processes start with that is not as prun has it.
+#[derive(Debug, Clone, Default)]
+pub struct Setup {
+    /// In the limit's own unit: bytes, seconds, or how many.
+    pub limits: Vec<(Limit, u64)>,
+    /// Added to prun's own.
+    pub nice: i32,
+    pub umask: Option<u32>,
+    /// It gets none of the variables that prun was given.
+    pub clear_env: bool,
+    /// Read when the job first starts something; what `env` says is put above them.
+    pub env_files: Vec<Template>,
 }
 
 #[derive(Debug, Clone)]

@@ -11,7 +11,7 @@ use super::duplex::Duplex;
 use super::feed::Feed;
 use super::hook::Hooked;
 use super::queues::{Inlet, Queues};
-use crate::event::{Exit, Known, Time};
+use crate::event::{Exit, Known, Time, Usage};
 use crate::flow::answers::Answers;
 use crate::flow::output::Outputs;
 use crate::os::group::GroupHandle;
@@ -37,6 +37,8 @@ pub struct Work {
 pub struct Process {
     pub pid: Pid,
     pub exit: Option<Exit>,
+    /// Known once it was reaped.
+    pub usage: Usage,
 }
 
 impl Process {

@@ -14,7 +14,8 @@ use crate::event::StartFailure;
 use crate::os::cstrings::CStrings;
 use crate::os::env::Env;
 use crate::os::find;
-use crate::os::start::{Group, Launcher, Order, StartError, Strategy};
+use crate::os::mark::Mark;
+use crate::os::start::{Group, Launcher, Order, Setup, StartError, Strategy};
 use crate::plan::StartMode;
 use crate::plan::template::Scope;
 use crate::plan::{Job, Stage};
@@ -26,6 +27,7 @@ const LONGEST_ITEM_VARIABLE: usize = 32 << 10;
 struct Prepared {
     env: Env,
     argv: CStrings,
+    setup: Setup,
     /// The program that was looked for last, and where it is.
     program: Option<(Vec<u8>, PathBuf, CString)>,
 }
@@ -45,6 +47,8 @@ pub struct Attempt<'a> {
     pub job_index: usize,
     /// From 1; 0 of a worker.
     pub number: u32,
+    /// What its processes are known by.
+    pub mark: Option<Mark>,
     pub scope: Scope<'a>,
 }
 
@@ -105,7 +109,7 @@ impl Launch {
             let _ = prepared.env.set_own(name.as_bytes(), value.as_bytes());
         }
         let directory = directory(stage, &attempt.scope, &self.here);
-        start(&mut self.launcher, prepared, stage, directory.as_deref(), stdio, group)
+        start(&mut self.launcher, prepared, stage, directory.as_deref(), stdio, group, attempt.mark)
     }
 
     /// Forgets what was prepared for a job that has ended.
@@ -137,7 +141,7 @@ impl Launch {
                 env.set(name.as_bytes(), &self.scratch).map_err(|_| nul_in(name))?;
             }
         }
-        Ok(Prepared { env, argv: CStrings::new(), program: None })
+        Ok(Prepared { env, argv: CStrings::new(), setup: Setup::default(), program: None })
     }
 }
 
@@ -207,6 +211,7 @@ fn start(
     directory: Option<&Path>,
     stdio: [RawFd; 3],
     group: Group,
+    mark: Option<Mark>,
 ) -> Result<Pid, StartFailure> {
     let Some(program) = prepared.argv.iter().next().map(<[u8]>::to_vec) else {
         return Err(StartFailure { code: 126, why: "there is no command to execute".into() });
@@ -237,6 +242,8 @@ fn start(
             cwd: cwd.as_deref(),
             stdio,
             group,
+            mark,
+            setup: &prepared.setup,
         };
         match launcher.start(&mut order) {
             Ok(pid) => return Ok(pid),

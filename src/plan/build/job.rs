@@ -9,7 +9,7 @@ use super::{BuildOptions, TagFlag, daemon, items, stage, worker};
 use crate::jobfile::values::{OutputMode, PoolSize};
 use crate::jobfile::{self, Command, JobFile, Mistakes, Stdin, Tag, Text};
 use crate::plan::template::{Names, Piece, Template};
-use crate::plan::{Batch, Items, Job, QueueId, Retries, UNLIMITED};
+use crate::plan::{Batch, Items, Job, Leftovers, QueueId, Retries, UNLIMITED};
 
 const GRACE: Duration = Duration::from_secs(10);
 const TERM: i32 = 15;
@@ -84,6 +84,8 @@ pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) ->
         daemon: job.daemon,
         worker,
         duplex: chain.duplex,
+        leftovers: Leftovers::default(),
+        interactive: false,
         on_success,
         on_failure,
     }

@@ -10,7 +10,7 @@ use crate::jobfile::values::Outcomes;
 use crate::jobfile::{self, Command, Mistake, Mistakes, PipelineStage, Text};
 use crate::plan::script::{ScriptText, is_posix};
 use crate::plan::template::{Names, Template};
-use crate::plan::{Dialogue, Hook, Output, Stage, Stdin, Step, What};
+use crate::plan::{Dialogue, Hook, Output, Setup, Stage, Stdin, Step, What};
 
 /// Of a dialogue, without one of its own.
 const STEP_TIMEOUT: Duration = Duration::from_secs(30);
@@ -111,6 +111,7 @@ impl<'a> Writer<'a> {
             cwd: Some(cwd),
             base: self.context.how.base.clone(),
             start: job.start,
+            setup: Setup::default(),
             ok,
             pty: job.pty,
         }

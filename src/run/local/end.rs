@@ -2,9 +2,12 @@
 
 use std::os::fd::AsFd;
 
+use nix::unistd::Pid;
+
 use super::{LAST_LOOK, Local, Shared};
-use crate::event::Exit;
+use crate::event::{Exit, Usage};
 use crate::os::poller::Interest;
+use crate::os::process::Change;
 use crate::os::{self, process};
 use crate::run::active::{Active, Group, Process, Reader};
 use crate::run::queues::Inlet;
@@ -14,28 +17,36 @@ use crate::sched::{Event, TaskId};
 impl Local {
     /// Children may have ended: notes how, and reaps them at once.
     pub fn reap(&mut self, shared: &mut Shared) {
-        while let Some(exited) = process::peek() {
-            let known = self.pids.remove(&exited.pid);
-            let exit = match exited.exit {
-                process::Exit::Code(code) => Exit::Code(code),
-                process::Exit::Signal(signal) => Exit::Signal(signal),
+        while let Some(changed) = process::peek() {
+            let exit = match changed.change {
+                Change::Exited(process::Exit::Code(code)) => Exit::Code(code),
+                Change::Exited(process::Exit::Signal(signal)) => Exit::Signal(signal),
+                Change::Stopped(_) => continue,
             };
-            if let Some((id, stage)) = known {
-                self.end_talk(id, stage, exit, shared);
-            }
-            if let Some((id, stage)) = known
-                && let Some(active) = self.get_mut(id)
-            {
-                active.exited(stage, exit);
-                if active.live() == 0 && active.stopping {
-                    self.remnants.push(id);
-                }
-                shared.events.push_back(Event::Exited { task: id, stage, exit });
-            }
-            // One that nobody knows was left by a task, and came to prun as its subreaper.
-            process::reap(exited.pid);
+            self.exited(changed.pid, exit, shared);
         }
         self.look_at_remnants(shared);
+    }
+
+    fn exited(&mut self, pid: Pid, exit: Exit, shared: &mut Shared) {
+        let Some((id, stage)) = self.pids.remove(&pid) else {
+            // It was left by a task, and came to prun as its subreaper.
+            process::reap(pid);
+            return;
+        };
+        self.end_talk(id, stage, exit, shared);
+        if let Some(active) = self.get_mut(id) {
+            active.exited(stage, exit);
+            if active.live() == 0 && active.stopping {
+                self.remnants.push(id);
+            }
+            shared.events.push_back(Event::Exited { task: id, stage, exit });
+        }
+        let used = process::reap(pid);
+        if let Some(active) = self.get_mut(id) {
+            let process::Usage { user, system, memory } = used;
+            active.processes[stage].usage = Usage { user, system, memory };
+        }
     }
 
     /// Tells of stopped tasks whose group has gone.

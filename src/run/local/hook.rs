@@ -4,7 +4,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 use super::{Local, Shared};
-use crate::event::StartFailure;
+use crate::event::{StartFailure, Usage};
 use crate::os;
 use crate::run::active::{Active, Group, Process, Reader};
 use crate::run::hook::{HookInput, hook_of, scope};
@@ -87,10 +87,15 @@ impl Local {
                 stdio[at] = ends.keep(writer).as_raw_fd();
             }
         }
-        let attempt =
-            Attempt { job, job_index: work.job, number: active.attempt, scope: scope(&work, active.slot) };
+        let attempt = Attempt {
+            job,
+            job_index: work.job,
+            number: active.attempt,
+            mark: None,
+            scope: scope(&work, active.slot),
+        };
         let pid =
             self.launch.command(&attempt, at, &hook.stage, &hooked.facts, stdio, os::start::Group::New)?;
-        Ok(Process { pid, exit: None })
+        Ok(Process { pid, exit: None, usage: Usage::default() })
     }
 }

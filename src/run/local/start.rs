@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::terminal::Terminal;
 use super::wires::Wires;
 use super::{Local, Shared, Start};
-use crate::event::{StartFailure, Time};
+use crate::event::{StartFailure, Time, Usage};
 use crate::flow::answers::Answers;
 use crate::flow::output::{Dest, LaneSpec, Order, Policy};
 use crate::os;
@@ -89,7 +89,7 @@ impl Local {
             true => job.tag.as_ref().map(|_| [job.name.as_bytes(), b"\t"].concat().into()),
             false => job.tag.as_ref().map(|tag| render(tag, &scope)),
         };
-        let attempt = Attempt { job, job_index: work.job, number: active.attempt, scope };
+        let attempt = Attempt { job, job_index: work.job, number: active.attempt, mark: None, scope };
         let stages = job.stages.len();
         if job.duplex {
             let (reader, writer) = os_pipe::pipe().map_err(|error| no_pipe(&error))?;
@@ -133,7 +133,7 @@ impl Local {
                     _ => Group::Leader(pid),
                 };
             }
-            active.processes.push(Process { pid, exit: None });
+            active.processes.push(Process { pid, exit: None, usage: Usage::default() });
         }
         if job.duplex {
             active.duplex = Some(Box::new(Duplex::new(std::mem::take(&mut wires.circle), shared.now)));

@@ -17,7 +17,8 @@ use std::time::Duration;
 use super::*;
 use crate::plan::template::Template;
 use crate::plan::{
-    self, After, Batch, Brakes, Items, Logs, Output, Retries, Stage, Stdin, UNLIMITED, What, When,
+    self, After, Batch, Brakes, Items, Leftovers, Logs, Output, Retries, Setup, Stage, Stdin, UNLIMITED,
+    What, When,
 };
 use crate::plan::{Halt, HaltLimit, HaltOn, Outcomes, OutputMode, RetryDelay, StatusMode, Timeout};
 
@@ -41,6 +42,7 @@ fn stage(name: &str) -> Stage {
         base: Default::default(),
         start: Default::default(),
         ok: Outcomes { codes: vec![0], ..Outcomes::default() },
+        setup: Setup::default(),
         pty: false,
     }
 }
@@ -69,6 +71,8 @@ fn job(name: &str) -> plan::Job {
         slotless: false,
         daemon: false,
         worker: None,
+        leftovers: Leftovers::default(),
+        interactive: false,
         duplex: false,
         on_success: None,
         on_failure: None,
