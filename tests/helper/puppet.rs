@@ -7,6 +7,7 @@
 //! - `say=TEXT` says something over the socket
 //! - `out=N`, `err=N` write N bytes; `line=TEXT`, `errline=TEXT` a line
 //! - `in` reads stdin to its end and says `read N` on stdout; `in=N` reads N bytes
+//! - `alloc=N` takes N bytes of memory, and aborts if they are not to be had
 //! - `exit=K` ends
 //! - `measure=FILE PROGRAM [ARG...]` runs a program and writes the most memory that it, or anything it waited
 //!   for, ever had (in KiB) into the file; it ends with the program's exit code
@@ -45,6 +46,7 @@ fn act(line: &Line, step: &str) {
         "line" => writeln!(std::io::stdout(), "{value}").expect("stdout takes a line"),
         "errline" => writeln!(std::io::stderr(), "{value}").expect("stderr takes a line"),
         "in" => drain(value),
+        "alloc" => drop(std::hint::black_box(vec![1u8; number(value) as usize])),
         "exit" => exit(number(value) as i32),
         _ => panic!("puppet: unknown step `{step}`"),
     }

@@ -153,8 +153,9 @@ pub const JOB: &[Key] = &[
          a later file an earlier one. A line is `NAME=VALUE`, also behind `export`; empty lines are skipped, and `#` \
          begins a comment, at the start of a line or behind a blank. A value with blanks stands in quotes, and may \
          then have several lines. In `'single quotes'` nothing is special; elsewhere `\\n` is a newline, a backslash \
-         takes the meaning from a quote, `$`, a blank or a backslash, and `$NAME` or `${NAME}` is the variable that prun was given, else \
-         the one from above in the file. With a file that is missing or wrong the task is not started.",
+         takes the meaning from a quote, `$`, a blank or a backslash, and `$NAME` or `${NAME}` is the variable that \
+         prun was given, else the one from above in the file. With a file that is missing or wrong the task is not \
+         started. Only `--dry-run` tells what a file says.",
     ),
     key(
         "clear_env",
