@@ -8,7 +8,8 @@
 //! | [`find`] | the search in `PATH`, and words for a start that failed |
 //! | [`signals`] | what tells prun to stop, and that a child ended |
 //! | [`process`], [`group`] | exits, and process groups, also those that outlive their leader |
-//! | [`mark`] | what everything that a task started is known by |
+//! | [`mark`], [`roll`] | what everything that a task started is known by, and which starts are live |
+//! | [`tree`] | processes, looked at in `/proc`: children, and all that carry a mark |
 //! | [`pty`] | terminals of children's own |
 //! | [`jam`] | pipes that nobody empties |
 //! | [`poller`], [`waker`] | waiting for descriptors, and ending that wait from another thread |
@@ -34,6 +35,8 @@ pub mod own;
 pub mod poller;
 pub mod process;
 pub mod pty;
+pub mod roll;
 pub mod signals;
 pub mod start;
+pub mod tree;
 pub mod waker;
