@@ -6,10 +6,11 @@
 //! | [`cstrings`], [`mod@env`] | arguments and environment, ready for `execve`, reused from start to start |
 //! | [`start`] | starting a child; what the child does until it executes is in `child` |
 //! | [`find`] | the search in `PATH`, and words for a start that failed |
-//! | [`signals`] | what tells prun to stop, and that a child ended |
+//! | [`signals`] | what tells prun to stop or to be suspended, and that a child ended |
 //! | [`process`], [`group`] | exits, and process groups, also those that outlive their leader |
 //! | [`mark`] | what everything that a task started is known by |
 //! | [`pty`] | terminals of children's own |
+//! | [`terminal`] | prun's own: who is in its foreground, its settings |
 //! | [`jam`] | pipes that nobody empties |
 //! | [`poller`], [`waker`] | waiting for descriptors, and ending that wait from another thread |
 //! | [`input`], [`io`], [`files`] | reading a shared stdin, writing, copying, temporary files |
@@ -36,4 +37,5 @@ pub mod process;
 pub mod pty;
 pub mod signals;
 pub mod start;
+pub mod terminal;
 pub mod waker;
