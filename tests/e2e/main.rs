@@ -4,6 +4,7 @@ mod harness;
 mod meeting;
 mod running;
 mod space;
+mod tty;
 
 mod after;
 mod brakes;
@@ -22,6 +23,8 @@ mod halt;
 mod hooks;
 mod hostile;
 mod idioms;
+mod interactive;
+mod jobcontrol;
 mod jobfiles;
 mod journal;
 mod journal_kills;
