@@ -124,11 +124,9 @@ pub enum Group {
     Leader(Pid),
     /// The first process was reaped: by a handle that can't mean another group.
     Handle(GroupHandle),
-    /// The first process was reaped, and what it left is no longer prun's (or no handle could be had): only
-    /// its other processes are reached.
+    /// There is no process yet; or the first one was reaped, and what it left is no longer prun's (or no handle could
+    /// be had): only its other processes are reached.
     Gone,
-    /// It runs in prun's own group, and only its processes are reached.
-    Own,
 }
 
 /// Bytes of stderr that are kept for the report.
@@ -152,7 +150,7 @@ impl Active {
             attempt,
             started,
             processes: Vec::new(),
-            group: Group::Own,
+            group: Group::Gone,
             readers: Vec::new(),
             feed: None,
             talk: None,
@@ -189,7 +187,7 @@ impl Active {
         let _ = match &self.group {
             Group::Leader(leader) => process::kill_group(*leader, signal),
             Group::Handle(handle) => handle.signal(signal),
-            Group::Own | Group::Gone => self.signal_processes(signal),
+            Group::Gone => self.signal_processes(signal),
         };
     }
 
@@ -216,7 +214,7 @@ impl Active {
     pub fn group_is_alive(&self) -> bool {
         match &self.group {
             Group::Handle(handle) => handle.alive(),
-            Group::Leader(_) | Group::Own | Group::Gone => false,
+            Group::Leader(_) | Group::Gone => false,
         }
     }
 }

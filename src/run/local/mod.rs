@@ -5,6 +5,8 @@
 //! - `bytes`: their pipes
 //! - `blocks`: tasks that live on and take block after block
 //! - `end`: processes exit, attempts are forgotten
+//! - `stops`: processes are stopped and go on
+//! - [`lent`]: the terminal, while a task has it to itself
 //! - `watch`: dialogues, circles of pipes, the size of terminals
 //! - `hook`: hooks start in the place of their task
 
@@ -15,6 +17,7 @@ use std::sync::Arc;
 
 use nix::unistd::Pid;
 
+use self::lent::Lender;
 use super::active::{Active, PIPE, Work};
 use super::launch::Launch;
 use super::queues::Queues;
@@ -33,7 +36,9 @@ mod blocks;
 mod bytes;
 mod end;
 mod hook;
+pub mod lent;
 mod start;
+mod stops;
 mod terminal;
 mod watch;
 mod wires;
@@ -88,6 +93,9 @@ pub struct Local {
     /// Tasks that have to be looked after while they run.
     watched: Vec<TaskId>,
     buffer: Vec<u8>,
+    /// It ended, and nobody was told yet.
+    lost_guardian: bool,
+    pub lender: Lender,
 }
 
 /// A reader that waits.
@@ -127,6 +135,8 @@ impl Local {
             wrote: Vec::new(),
             watched: Vec::new(),
             buffer: vec![0; BUFFER],
+            lost_guardian: false,
+            lender: Lender::new(&plan),
             plan,
         })
     }
@@ -153,6 +163,11 @@ impl Local {
         if !std::mem::replace(&mut active.stopping, true) && active.live() == 0 {
             self.remnants.push(id);
         }
+    }
+
+    /// Whether prun's guardian has ended since the last call.
+    pub fn lost_guardian(&mut self) -> bool {
+        std::mem::take(&mut self.lost_guardian)
     }
 
     pub fn forget_job(&mut self, job: usize) {
