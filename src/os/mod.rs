@@ -10,6 +10,7 @@
 //! | [`process`], [`group`] | exits, and process groups, also those that outlive their leader |
 //! | [`mark`], [`roll`] | what everything that a task started is known by, and which starts are live |
 //! | [`tree`] | processes, looked at in `/proc`: children, and all that carry a mark |
+//! | [`held`] | who has the other end of a pipe |
 //! | [`pty`] | terminals of children's own |
 //! | [`jam`] | pipes that nobody empties |
 //! | [`poller`], [`waker`] | waiting for descriptors, and ending that wait from another thread |
@@ -26,6 +27,7 @@ pub mod files;
 pub mod find;
 pub mod given;
 pub mod group;
+pub mod held;
 pub mod input;
 pub mod io;
 pub mod jam;
