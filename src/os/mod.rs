@@ -13,6 +13,7 @@
 //! | [`guardian`] | a process beside prun that kills what tasks started when prun is gone |
 //! | [`cgroup`] | a control group of the run's own |
 //! | [`contain`] | which of these there are |
+//! | [`held`] | who has the other end of a pipe |
 //! | [`pty`] | terminals of children's own |
 //! | [`jam`] | pipes that nobody empties |
 //! | [`poller`], [`waker`] | waiting for descriptors, and ending that wait from another thread |
@@ -33,6 +34,7 @@ pub mod find;
 pub mod given;
 pub mod group;
 pub mod guardian;
+pub mod held;
 pub mod input;
 pub mod io;
 pub mod jam;

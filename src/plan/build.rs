@@ -15,6 +15,7 @@ use crate::jobfile::{self, JobFile, Mistake, Mistakes, nearest};
 
 mod circles;
 mod daemon;
+mod interactive;
 mod items;
 mod job;
 mod order;

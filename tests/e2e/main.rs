@@ -25,6 +25,7 @@ mod idioms;
 mod jobfiles;
 mod journal;
 mod journal_kills;
+mod leftovers;
 mod output;
 mod pipelines;
 mod pty;

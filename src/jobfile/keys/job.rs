@@ -173,6 +173,22 @@ pub const JOB: &[Key] = &[
         "How long a task that is being stopped may take to end by itself, from the stop signal to SIGKILL.",
     ),
     key(
+        "leftovers",
+        "`\"leave\"`, `\"kill\"` or `\"wait\"`",
+        "`\"leave\"`",
+        "What becomes of processes that a task leaves when it ends by itself: with `\"leave\"` they are no longer \
+         prun's, and a later stop does not touch them; with `\"kill\"` they are killed, and with `\"wait\"` the task \
+         ends when they have. A task that is stopped never leaves any.",
+    ),
+    key(
+        "interactive",
+        "`true` or `false`",
+        "`false`",
+        "The task has prun's terminal to itself while it runs: it may read from it, and Ctrl-C and Ctrl-Z are its own. \
+         One such task runs at a time. It can't be a worker or a daemon, nor have a terminal of its own (`pty`) or \
+         read a pipe or a queue; a `pipeline` has the terminal as a whole. For prompts, editors and pagers.",
+    ),
+    key(
         "ok",
         "array",
         "`[0]`",

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use super::pipes::{Chain, Place};
 use super::text::{self, Texts};
-use super::{BuildOptions, TagFlag, daemon, items, stage, worker};
+use super::{BuildOptions, TagFlag, daemon, interactive, items, stage, worker};
 use crate::jobfile::values::{OutputMode, PoolSize};
 use crate::jobfile::{self, Command, JobFile, Mistakes, Stdin, Tag, Text};
 use crate::plan::template::{Names, Piece, Template};
-use crate::plan::{Batch, Items, Job, Leftovers, QueueId, Retries, UNLIMITED};
+use crate::plan::{Batch, Items, Job, QueueId, Retries, UNLIMITED};
 
 const GRACE: Duration = Duration::from_secs(10);
 const TERM: i32 = 15;
@@ -44,6 +44,7 @@ pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) ->
     daemon::check(job, first, chain, mistakes);
     let jobs: Vec<_> = chain.jobs.iter().map(|&job| &file.jobs[job]).collect();
     daemon::check_alone(&jobs, mistakes);
+    interactive::check(job, mistakes);
     let stages = stage::plan(context, chain, mistakes);
     let items = items::items(chain.last(), context, mistakes);
     let reads_queue =
@@ -84,8 +85,8 @@ pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) ->
         daemon: job.daemon,
         worker,
         duplex: chain.duplex,
-        leftovers: Leftovers::default(),
-        interactive: false,
+        leftovers: job.leftovers,
+        interactive: job.interactive,
         on_success,
         on_failure,
     }
