@@ -12,7 +12,7 @@
 //! - `workers`: processes that take tasks one after another
 //! - [`sinks`]: what is written, by threads of their own ([`writer`], [`disk`])
 //! - `apply`: what each action does
-//! - `last`: the end of a run
+//! - `last`: the end of a run; `left`: processes that outlive tasks
 //! - [`screen`]: the terminal that the bar and the output share; `suspend`: it is left to others
 //! - `ledger`, `known`: what logs are told of ended tasks; `table`: the file with all their output
 //! - [`tell`]: what happened, put together for the listener
@@ -52,6 +52,7 @@ mod known;
 mod last;
 pub mod launch;
 mod ledger;
+mod left;
 pub mod local;
 pub mod paths;
 pub mod queues;
@@ -92,8 +93,6 @@ pub struct Options {
 const BURST: usize = 16;
 /// Nothing new starts while more output than this is kept in memory: behind a slow first task, with `keep_order`.
 const KEPT: usize = 64 << 20;
-/// How often a stopped group is looked at whose end nothing may tell of.
-const REMNANTS: Duration = Duration::from_millis(20);
 /// Descriptors that prun needs beside those of tasks, and for each task: two outputs and a feed.
 const OWN_DESCRIPTORS: u64 = 24;
 const DESCRIPTORS_PER_TASK: u64 = 3;
@@ -289,6 +288,7 @@ impl Run {
                 self.sinks.hand_over(self.now, busy, &mut self.outputs.spare);
             }
         }
+        self.clear_away(&mut ready);
         self.flush(&mut ready)
     }
 
@@ -310,11 +310,11 @@ impl Run {
             self.sinks.due(),
             self.workers.due(),
             self.local.due(),
+            self.local.remnants.due(),
         ];
         let at = at.into_iter().flatten().min();
         let left = at.map(|at| at.saturating_sub(self.now));
-        let remnants = self.local.has_remnants().then_some(REMNANTS);
-        [left, remnants, self.local.queues.patience()].into_iter().flatten().min()
+        [left, self.local.queues.patience()].into_iter().flatten().min()
     }
 
     fn dispatch(&mut self, ready: &Ready) {
@@ -378,10 +378,9 @@ impl Run {
         local.look_after(&mut shared);
         let asking = local.turn_queues(&mut shared).into_iter().chain(std::mem::take(&mut self.asking));
         asking.collect::<Vec<_>>().into_iter().for_each(|job| self.pull(job));
-        if self.local.has_remnants() {
-            let (local, mut shared) = self.local();
-            local.look_at_remnants(&mut shared);
-        }
+        let (local, mut shared) = self.local();
+        local.look_at_remnants(&mut shared);
+        self.warn_of_untouchable();
         // Behind what is known: a task that has exited did not time out.
         if self.supervisor.due().is_some_and(|due| due <= self.now) {
             self.events.push_back(Event::Tick(self.now));

@@ -28,6 +28,7 @@ mod jobcontrol;
 mod jobfiles;
 mod journal;
 mod journal_kills;
+mod leftovers;
 mod output;
 mod pipelines;
 mod pty;
