@@ -94,6 +94,8 @@ pub struct Local {
     watched: Vec<TaskId>,
     buffer: Vec<u8>,
     pub lender: Lender,
+    /// It ended, and nobody was told yet.
+    lost_guardian: bool,
 }
 
 /// A reader that waits.
@@ -134,6 +136,7 @@ impl Local {
             watched: Vec::new(),
             buffer: vec![0; BUFFER],
             lender: Lender::new(&plan),
+            lost_guardian: false,
             plan,
         })
     }
@@ -160,6 +163,11 @@ impl Local {
         if !std::mem::replace(&mut active.stopping, true) && active.live() == 0 {
             self.remnants.push(id);
         }
+    }
+
+    /// Whether prun's guardian has ended since the last call.
+    pub fn lost_guardian(&mut self) -> bool {
+        std::mem::take(&mut self.lost_guardian)
     }
 
     pub fn forget_job(&mut self, job: usize) {
