@@ -52,6 +52,7 @@ impl Run {
             Action::Kill { task } => self.local.stop(task, nix::libc::SIGKILL),
             Action::Retry { task, outcome, delay } => self.retry(task, outcome, delay),
             Action::PutBack { task } => self.put_back(task),
+            Action::TakeBack { task } => drop(self.take_back(task)),
             Action::End { task, outcome, attempts } => self.end(task, outcome, attempts),
             Action::Live(task) => self.outputs.let_flow(task.place as usize),
             Action::Tell(event) => {
@@ -197,7 +198,9 @@ impl Run {
         let start = Start { task, work, slot, attempt, last_attempt };
         let now = self.now;
         let (local, mut shared) = self.local();
-        local.start(now, start, &mut shared);
+        if !local.start(now, start, &mut shared) {
+            return; // It was not begun.
+        }
         let pid =
             self.local.get(task).and_then(|active| active.processes.first()).map_or(0, |p| p.pid.as_raw());
         if pid != 0 || verbose {
@@ -280,6 +283,7 @@ impl Run {
         let plan = Arc::clone(&self.plan);
         let job = &plan.jobs[work.job];
         let told = self.told(task, &work, active.as_ref(), &outcome, attempts);
+        let (elapsed, usage) = (told.elapsed, told.usage);
         let lines = self.lines_of(&told);
         self.add_row(task, &told);
         if active.is_some() || self.outputs.is_open(place) {
@@ -299,7 +303,8 @@ impl Run {
         if left {
             self.warn_of_leftover(&work);
         }
-        self.tell(&RunEvent::TaskEnded { task: name, outcome: outcome.clone(), detail });
+        let ended = RunEvent::TaskEnded { task: name, outcome: outcome.clone(), elapsed, usage, detail };
+        self.tell(&ended);
         self.pass_on(&work, &outcome);
     }
 }

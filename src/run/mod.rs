@@ -16,6 +16,7 @@
 //! - [`screen`]: the terminal that the bar and the output share
 //! - `ledger`, `known`: what logs are told of ended tasks; `table`: the file with all their output
 //! - [`tell`]: what happened, put together for the listener
+//! - `unstarted`, `threads`: what can't be started for now
 //!
 //! Control is never blocked by data. Bytes are bounded (a full output pauses its readers, and nothing new
 //! starts); exits and signals never wait for them. After each burst of starts the kernel is asked again, so
@@ -62,7 +63,9 @@ pub mod source;
 pub mod stream;
 mod table;
 pub mod tell;
+mod threads;
 pub mod token;
+mod unstarted;
 pub mod wiring;
 mod workers;
 pub mod writer;
@@ -92,7 +95,7 @@ const KEPT: usize = 64 << 20;
 /// How often a stopped group is looked at whose end nothing may tell of.
 const REMNANTS: Duration = Duration::from_millis(20);
 /// Descriptors that prun needs beside those of tasks, and for each task: two outputs and a feed.
-const OWN_DESCRIPTORS: u64 = 24;
+const OWN_DESCRIPTORS: u64 = 32;
 const DESCRIPTORS_PER_TASK: u64 = 3;
 
 /// Runs a plan to its end.
@@ -287,7 +290,8 @@ impl Run {
         let at = at.into_iter().flatten().min();
         let left = at.map(|at| at.saturating_sub(self.now));
         let remnants = self.local.has_remnants().then_some(REMNANTS);
-        [left, remnants, self.local.queues.patience()].into_iter().flatten().min()
+        let thread = self.sinks.await_thread().then_some(threads::PAUSE);
+        [left, remnants, thread, self.local.queues.patience()].into_iter().flatten().min()
     }
 
     fn dispatch(&mut self, ready: &Ready) {
@@ -403,6 +407,7 @@ impl Run {
 
     /// Looks whether writing failed, and whether reading may go on.
     fn look_after_sinks(&mut self) {
+        self.sinks.look_after_threads();
         self.start_awaited_hooks();
         if !self.failed_to_write
             && let Some(failure) = self.sinks.take_failure()

@@ -237,6 +237,7 @@ pub fn detail(plan: &Plan, work: &Work, active: Option<&Active>, attempts: u32, 
         command: command(job, work, slot),
         attempts,
         elapsed: active.map_or(Time::ZERO, |active| now.saturating_sub(active.started)),
+        usage: active.and_then(Active::usage),
         stages,
         stderr_tail: active.map(|active| active.stderr_tail.clone()).unwrap_or_default(),
     }

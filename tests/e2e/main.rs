@@ -5,6 +5,7 @@ mod meeting;
 mod running;
 mod space;
 
+mod accounting;
 mod after;
 mod brakes;
 mod chains;
@@ -32,6 +33,7 @@ mod report;
 mod report_journal;
 mod results;
 mod retries;
+mod shortage;
 mod starting;
 mod status;
 mod stop;

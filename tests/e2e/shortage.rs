@@ -1,0 +1,148 @@
+//! Starts that fail because too little of something is there just then: no task is lost (TORTURE.md, 25).
+
+use nix::unistd::geteuid;
+
+use crate::meeting::Meeting;
+use crate::running::Prun;
+use crate::space::Space;
+
+/// A line of a script that becomes nobody, who may have this many processes. `None`: nobody can do that here.
+fn as_nobody(space: &Space, processes: u32) -> Option<String> {
+    let become_nobody =
+        format!("setpriv --reuid=65534 --regid=65534 --clear-groups prlimit --nproc={processes}");
+    let may = geteuid().is_root()
+        && space
+            .sh(&format!("chmod 777 . && {become_nobody} sh -c 'command -v prun puppet'"))
+            .run()
+            .status
+            .success();
+    if !may {
+        eprintln!("skipped: needs root, setpriv and prlimit");
+    }
+    may.then_some(become_nobody)
+}
+
+/// A run of prun in which the system refuses to start what is asked for in these places, by their number. `None`: that
+/// can't be arranged here.
+fn strained(space: &Space, error: &str, when: &str, line: &str) -> Option<Prun> {
+    let may = space.sh("strace -o trace true").run().status.success();
+    if !may {
+        eprintln!("skipped: needs strace, and leave to trace");
+        return None;
+    }
+    let inject = format!("inject=clone,clone3:error={error}:when={when}");
+    Some(space.sh(&format!("exec strace -o trace -e {inject} prun {line}")))
+}
+
+fn numbers(count: usize) -> Vec<String> {
+    (1..=count).map(|number| number.to_string()).collect()
+}
+
+/// Many tasks that wait until they are told to end: as many as there can be at once, then one after another.
+fn all_finish(space: &Space, script: &str, warning: &str, count: usize) {
+    let meeting = Meeting::open(space);
+    let script =
+        format!("chmod 777 socket && {script} -- puppet meet={{}} line={{}} hold ::: $(seq {count})");
+    let running = space.sh(&script).start();
+    running.says(warning);
+    for _ in 0..count {
+        let mut guest = meeting.guest();
+        guest.tell("exit=0");
+        guest.is_gone();
+    }
+    let ended = running.end();
+    let lines = numbers(count).join("\n") + "\n";
+    ended.code(0).stdout(&lines);
+    ended.check(ended.stderr.lines().count() == 1, "it is said once");
+}
+
+#[test]
+fn the_limit_of_processes() {
+    for start in ["spawn", "fork"] {
+        let space = Space::new();
+        let Some(nobody) = as_nobody(&space, 30) else { return };
+        let script = format!("exec {nobody} prun exec -k -j100 --start {start}");
+        all_finish(&space, &script, "starts wait: no more processes may run (`ulimit -u`", 60);
+    }
+}
+
+#[test]
+fn short_tasks_at_the_limit_of_processes() {
+    let space = Space::new();
+    let Some(nobody) = as_nobody(&space, 30) else { return };
+    let ended = space.sh(&format!("seq 1000 | {nobody} prun exec -k -j100 echo {{}}")).run();
+    ended.code(0).stdout(&(numbers(1000).join("\n") + "\n"));
+    ended.check(ended.stderr.lines().count() <= 1, "it is said once, if at all");
+}
+
+#[test]
+fn the_limit_of_open_files() {
+    let space = Space::new();
+    let script = "exec prlimit --nofile=64 prun exec -k -j200";
+    all_finish(&space, script, "starts wait: prun may not open more files (`ulimit -n`)", 80);
+}
+
+#[test]
+fn too_little_memory_to_start() {
+    for (error, warning) in
+        [("ENOMEM", "there is too little memory to start a process"), ("EAGAIN", "no more processes may run")]
+    {
+        for start in ["spawn", "fork"] {
+            let space = Space::new();
+            let line = format!("exec -k -j3 --start {start} echo ::: 1 2 3 4 5 6 7 8 9");
+            let Some(prun) = strained(&space, error, "3..6", &line) else { return };
+            let ended = prun.run();
+            ended.code(0).stdout("1\n2\n3\n4\n5\n6\n7\n8\n9\n").stderr_has(warning);
+            ended.check(ended.stderr.lines().count() == 1, "it is said once");
+        }
+    }
+}
+
+#[test]
+fn the_first_start_of_all() {
+    let space = Space::new();
+    let Some(prun) = strained(&space, "EAGAIN", "1..3", "exec -v echo ::: a") else { return };
+    let ended = prun.run();
+    ended.code(0).stdout("a\n");
+    ended.check(ended.stderr.matches("echo a").count() == 1, "what was not begun is not told");
+}
+
+#[test]
+fn the_second_half_of_a_pipeline() {
+    let space = Space::new();
+    space.write("p.toml", "[jobs.p]\npipeline = ['echo a', 'cat', 'cat']\nretries = 0\n");
+    for when in ["2", "3", "2..4"] {
+        let Some(prun) = strained(&space, "EAGAIN", when, "p.toml") else { return };
+        prun.run().code(0).stdout("a\n").stderr_has("starts wait");
+    }
+}
+
+#[test]
+fn a_hook_and_its_input() {
+    let space = Space::new();
+    space.write("h.toml", "[jobs.h]\noutput = 'group'\nscript = 'seq 3'\non_success = 'cat'\n");
+    let Some(prun) = strained(&space, "EAGAIN", "2..4", "h.toml") else { return };
+    let ended = prun.run();
+    ended.code(0).stderr_has("starts wait");
+    ended.check(ended.stdout.matches("1\n2\n3\n").count() == 2, "of the task, and of its hook");
+}
+
+#[test]
+fn a_worker_and_its_tasks() {
+    let space = Space::new();
+    let Some(prun) = strained(&space, "EAGAIN", "1..2", "exec -j2 --worker cat ::: a b c") else { return };
+    prun.run().code(0).stdout_sorted(&["a", "b", "c"]).stderr_has("starts wait");
+}
+
+#[test]
+fn what_is_wired_together() {
+    let space = Space::new();
+    let toml = "queues.q.capacity = 1\n\
+                [jobs.write]\ncommand = 'seq 100'\nstdout.queue = 'q'\n\
+                [jobs.read]\ncommand = 'wc -l'\nstdin.queue = 'q'\n";
+    space.write("q.toml", toml);
+    for when in ["1..2", "2..4"] {
+        let Some(prun) = strained(&space, "EAGAIN", when, "q.toml") else { return };
+        prun.run().code(0).stdout("100\n").stderr_has("starts wait");
+    }
+}
