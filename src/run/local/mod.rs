@@ -90,6 +90,8 @@ pub struct Local {
     /// How many descriptors prun may have.
     files: u64,
     buffer: Vec<u8>,
+    /// It ended, and nobody was told yet.
+    lost_guardian: bool,
 }
 
 /// A reader that waits.
@@ -130,6 +132,7 @@ impl Local {
             watched: Vec::new(),
             files: os::limits::open_files(),
             buffer: vec![0; BUFFER],
+            lost_guardian: false,
             plan,
         })
     }
@@ -156,6 +159,11 @@ impl Local {
         if !std::mem::replace(&mut active.stopping, true) && active.live() == 0 {
             self.remnants.push(id);
         }
+    }
+
+    /// Whether prun's guardian has ended since the last call.
+    pub fn lost_guardian(&mut self) -> bool {
+        std::mem::take(&mut self.lost_guardian)
     }
 
     pub fn forget_job(&mut self, job: usize) {
