@@ -427,7 +427,8 @@ impl Run {
             self.events.push_back(last::event_of(failure));
         }
         let crowded = self.sinks.crowded();
-        let hold = crowded || self.outputs.kept() > KEPT;
+        // What makes room for a thread must not be taken by the next task.
+        let hold = crowded || self.outputs.kept() > KEPT || self.sinks.await_thread();
         if hold != self.held {
             self.held = hold;
             let mut actions = Vec::new();

@@ -8,7 +8,7 @@ use super::order::Order;
 use super::slots::Slots;
 use super::task::TaskId;
 use super::{Action, JobId, Supervisor, limits};
-use crate::event::{Outcome, RunEvent, Time};
+use crate::event::{Outcome, RunEvent};
 use crate::plan::{After, Items, Plan, UNLIMITED, When};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,8 +90,6 @@ pub struct Workers {
     pub answered: bool,
     /// How many ended in a row without an answer.
     pub fruitless: u32,
-    /// See [`super::task::Task::short_since`].
-    pub short_since: Option<Time>,
     /// Something changed: it is to be looked whether more can be given out, or nothing is left to do.
     pub stirred: bool,
 }

@@ -25,7 +25,9 @@ impl Supervisor {
         let (job, exit) = (entity.job, entity.exits[0]);
         let Role::Worker(crew) = entity.role else { unreachable!("{worker:?} is a worker") };
         self.jobs.get_mut(job).crew.ids.retain(|id| *id != worker);
-        self.note_short_worker(job, entity.short_since.filter(|_| reason == Some(Reason::Short)));
+        if let (Some(Reason::Short), Some(since)) = (&reason, entity.short_since) {
+            self.brakes.squeeze.workers.insert(job, since);
+        }
         let outcome = self.worker_outcome(job, exit, &crew, reason.as_ref());
         // In order: those at the back are put in front first.
         for &task in crew.given.iter().skip(1).rev() {

@@ -4,6 +4,7 @@
 //! From then on no more run at once than ran then, which is raised again one by one. Where nothing of ours will
 //! end, and so make room, it is tried again after a pause that grows; but not for ever.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::slots::Slots;
@@ -27,6 +28,8 @@ pub struct Squeeze {
     limit: Option<Limit>,
     /// No start before this: of what takes no slot, or of anything.
     pause: Option<Pause>,
+    /// Since when the next worker of a job can't be started: as [`super::task::Task::short_since`].
+    pub workers: BTreeMap<JobId, Time>,
     told: bool,
 }
 
@@ -188,11 +191,6 @@ impl Supervisor {
     pub(super) fn is_waiting_hook(&self, id: TaskId) -> bool {
         matches!(self.tasks.get(id).role, Role::Hook(_))
             && matches!(self.tasks.state(id), State::Backoff { .. })
-    }
-
-    /// Since when workers of the job are short, which is known of the one that was last.
-    pub(super) fn note_short_worker(&mut self, job: JobId, since: Option<Time>) {
-        self.jobs.get_mut(job).crew.short_since = since;
     }
 
     /// To be called when everything that may start has started.

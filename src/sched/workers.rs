@@ -157,7 +157,7 @@ impl Supervisor {
         let crew = &mut self.jobs.get_mut(job).crew;
         crew.started += 1;
         let number = crew.started;
-        let short_since = crew.short_since.take();
+        let short_since = self.brakes.squeeze.workers.remove(&job);
         let slot = self.take_slot(job);
         let worker = self.tasks.add(job, number, Role::Worker(Crew::default()));
         let state = self.jobs.get_mut(job);
