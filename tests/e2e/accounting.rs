@@ -82,7 +82,7 @@ fn it_is_told() {
         line.contains("user ") && line.contains("system ") && line.contains("B")
     };
     ended.code(3).check(told("[1]: ok, "), "of what is ok").check(told(": exit 3 ("), "and of what failed");
-    ended.stderr_has("\n       used    user ");
+    ended.stderr_has("\n        used    user ");
     let report = space.prun("report journal").run();
     report.code(1).stdout_has("\nused      user ").stdout_has("\nbusiest ").stdout_has("\nbiggest ");
     space.prun("report --format junit journal").run().stdout_has("<property name=\"memory\" value=\"");
