@@ -55,13 +55,15 @@ struct Progress {
     failure: Mutex<Option<String>>,
 }
 
+type Work = Mutex<Option<(Worker, Receiver<Command>)>>;
+
 pub struct Disk {
     progress: Arc<Progress>,
     /// Once there was something to do.
     sender: Option<Sender<Command>>,
     thread: Option<JoinHandle<()>>,
     /// What the thread takes when it has started.
-    work: Arc<Mutex<Option<(Worker, Receiver<Command>)>>>,
+    work: Arc<Work>,
     awaited: Awaited,
     waker: Arc<os::waker::Waker>,
 }
@@ -180,7 +182,7 @@ impl Disk {
 }
 
 /// What the thread does.
-fn work(work: &Mutex<Option<(Worker, Receiver<Command>)>>) {
+fn work(work: &Work) {
     let taken = work.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some((mut worker, commands)) = taken {
         worker.run(&commands);

@@ -166,7 +166,7 @@ fn pour(to: &mut impl Write, mut count: u64) {
 fn work(milliseconds: u64) {
     let used = || {
         let usage = getrusage(UsageWho::RUSAGE_SELF).expect("its own usage is known");
-        (usage.user_time().num_milliseconds()) as u64
+        usage.user_time().num_milliseconds() as u64
     };
     while used() < milliseconds {
         std::hint::black_box((0..1_000_000u64).fold(0, |sum, n| std::hint::black_box(sum ^ n)));
