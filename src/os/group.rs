@@ -37,12 +37,12 @@ impl GroupHandle {
 
     /// Whether a member lives. Zombies don't: their parents may leave them about for as long as they like.
     pub fn alive(&self) -> bool {
-        self.signal(0) != Err(Errno::ESRCH) && self.members().any(|member| member.state.is_alive())
+        self.signal(0) != Err(Errno::ESRCH) && self.members().any(|member| member.is_alive())
     }
 
     fn signal_members(&self, signal: i32) -> nix::Result<()> {
         let mut result = Err(Errno::ESRCH);
-        for member in self.members().filter(|member| member.state.is_alive()) {
+        for member in self.members().filter(|member| member.is_alive()) {
             let Ok(pidfd) = pidfd_open(member.pid) else { continue };
             // The number may have become another's before it was opened, but not since.
             if Stat::read(member.pid)
@@ -64,10 +64,12 @@ impl GroupHandle {
 
 /// What `/proc/PID/stat` tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stat {
-    pid: Pid,
+pub(super) struct Stat {
+    pub pid: Pid,
     state: State,
+    pub parent: i32,
     group: i32,
+    threads: u32,
     /// In clock ticks after boot; with the pid, it names a process for good.
     start: u64,
 }
@@ -84,13 +86,18 @@ impl State {
 }
 
 impl Stat {
-    fn all() -> impl Iterator<Item = Stat> {
+    /// One whose first thread has ended looks like a zombie, but the others run on.
+    pub fn is_alive(&self) -> bool {
+        self.state.is_alive() || self.threads > 1
+    }
+
+    pub fn all() -> impl Iterator<Item = Stat> {
         let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
         let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
         pids.filter_map(|pid| Stat::read(Pid::from_raw(pid)))
     }
 
-    fn read(pid: Pid) -> Option<Stat> {
+    pub fn read(pid: Pid) -> Option<Stat> {
         Stat::parse(pid, &std::fs::read(format!("/proc/{pid}/stat")).ok()?)
     }
 
@@ -99,21 +106,23 @@ impl Stat {
         let after_name = memchr::memrchr(b')', text)? + 1;
         let mut fields = std::str::from_utf8(&text[after_name..]).ok()?.split_ascii_whitespace();
         let state = State(*fields.next()?.as_bytes().first()?);
-        let group = fields.nth(1)?.parse().ok()?;
-        // The start time is field 22, the group was field 5.
-        let start = fields.nth(22 - 5 - 1)?.parse().ok()?;
-        Some(Stat { pid, state, group, start })
+        let parent = fields.next()?.parse().ok()?;
+        let group = fields.next()?.parse().ok()?;
+        // The number of threads is field 20 and the start time field 22; the group was field 5.
+        let threads = fields.nth(20 - 5 - 1)?.parse().ok()?;
+        let start = fields.nth(22 - 20 - 1)?.parse().ok()?;
+        Some(Stat { pid, state, parent, group, threads, start })
     }
 }
 
-fn pidfd_open(pid: Pid) -> nix::Result<OwnedFd> {
+pub(super) fn pidfd_open(pid: Pid) -> nix::Result<OwnedFd> {
     // SAFETY: a plain system call on numbers; the descriptor is close-on-exec.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
     // SAFETY: the descriptor is new, so nothing else owns it.
     Errno::result(fd).map(|fd| unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
-fn pidfd_send(pidfd: &OwnedFd, signal: i32, flags: u32) -> nix::Result<()> {
+pub(super) fn pidfd_send(pidfd: &OwnedFd, signal: i32, flags: u32) -> nix::Result<()> {
     let info = std::ptr::null::<libc::siginfo_t>();
     // SAFETY: the descriptor is open; without an info the call reads no memory.
     let result =
@@ -130,6 +139,7 @@ mod tests {
         let text = b"42 (a) Z (b c) S 1 77 77 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 123456 2 3\n";
         let stat = Stat::parse(Pid::from_raw(42), text).unwrap();
         assert_eq!((stat.group, stat.state, stat.start), (77, State(b'S'), 123456));
+        assert_eq!((stat.parent, stat.threads), (1, 1));
         assert_eq!(Stat::parse(Pid::from_raw(42), b"42 (a) S 1"), None);
     }
 
@@ -152,7 +162,7 @@ mod tests {
     #[test]
     fn one_finds_oneself() {
         let me = Stat::read(nix::unistd::getpid()).unwrap();
-        assert!(me.state.is_alive());
+        assert!(me.is_alive());
         assert_eq!(me.group, nix::unistd::getpgrp().as_raw());
     }
 }

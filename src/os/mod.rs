@@ -4,11 +4,15 @@
 //! |---|---|
 //! | [`given`] | how prun itself was started: open descriptors, ignored signals, mask, limits |
 //! | [`cstrings`], [`mod@env`] | arguments and environment, ready for `execve`, reused from start to start |
-//! | [`start`] | starting a child; what the child does until it executes is in `child` |
+//! | [`start`] | starting a child; the call itself is in `clone`, what the child does until it executes in `child` |
 //! | [`find`] | the search in `PATH`, and words for a start that failed |
 //! | [`signals`] | what tells prun to stop, and that a child ended |
 //! | [`process`], [`group`] | exits, and process groups, also those that outlive their leader |
-//! | [`mark`] | what everything that a task started is known by |
+//! | [`mark`], [`roll`] | what everything that a task started is known by, and which starts are live |
+//! | [`tree`] | processes, looked at in `/proc`: children, and all that carry a mark |
+//! | [`guardian`] | a process beside prun that kills what tasks started when prun is gone |
+//! | [`cgroup`] | a control group of the run's own |
+//! | [`contain`] | which of these there are |
 //! | [`pty`] | terminals of children's own |
 //! | [`jam`] | pipes that nobody empties |
 //! | [`poller`], [`waker`] | waiting for descriptors, and ending that wait from another thread |
@@ -18,13 +22,17 @@
 //! Every descriptor that is opened here is close-on-exec.
 #![allow(unsafe_code)]
 
+pub mod cgroup;
 mod child;
+mod clone;
+pub mod contain;
 pub mod cstrings;
 pub mod env;
 pub mod files;
 pub mod find;
 pub mod given;
 pub mod group;
+pub mod guardian;
 pub mod input;
 pub mod io;
 pub mod jam;
@@ -34,6 +42,8 @@ pub mod own;
 pub mod poller;
 pub mod process;
 pub mod pty;
+pub mod roll;
 pub mod signals;
 pub mod start;
+pub mod tree;
 pub mod waker;

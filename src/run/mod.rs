@@ -81,6 +81,8 @@ use token::Token;
 pub struct Options {
     /// Say each command as it starts.
     pub verbose: bool,
+    /// Say how tasks are contained.
+    pub debug: bool,
     /// Print the commands instead of starting them.
     pub dry_run: bool,
 }
@@ -94,6 +96,9 @@ const REMNANTS: Duration = Duration::from_millis(20);
 /// Descriptors that prun needs beside those of tasks, and for each task: two outputs and a feed.
 const OWN_DESCRIPTORS: u64 = 24;
 const DESCRIPTORS_PER_TASK: u64 = 3;
+
+const GUARDIAN_LOST: &str =
+    "prun's guardian was killed; should prun be killed by SIGKILL, what tasks started survives";
 
 /// Runs a plan to its end.
 ///
@@ -236,6 +241,9 @@ impl Run {
         for why in std::mem::take(&mut self.warnings) {
             self.tell(&RunEvent::Warning(why));
         }
+        if self.options.debug && !self.options.dry_run {
+            self.tell(&RunEvent::Warning(os::contain::look().to_string()));
+        }
         self.events.push_back(Event::Begin);
         let mut ready = Vec::new();
         self.handle_events();
@@ -322,6 +330,9 @@ impl Run {
         if arrivals.child {
             let (local, mut shared) = self.local();
             local.reap(&mut shared);
+            if self.local.lost_guardian() {
+                self.tell(&RunEvent::Warning(GUARDIAN_LOST.into()));
+            }
         }
         if arrivals.resized {
             self.local.resize_terminals();

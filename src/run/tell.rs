@@ -3,7 +3,6 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::active::{Active, Work};
 use super::block::Block;
@@ -19,8 +18,7 @@ const LONGEST_RERUN: usize = 2000;
 
 /// Names the run for those who look at the environment of its tasks.
 pub fn run_id() -> String {
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    format!("{:x}-{:x}", since_1970.as_micros(), std::process::id())
+    crate::os::roll::run().id.clone()
 }
 
 /// `build`, or `fetch[3]` for one of many.

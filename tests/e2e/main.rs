@@ -9,6 +9,7 @@ mod after;
 mod brakes;
 mod chains;
 mod config;
+mod contain;
 mod data;
 mod dialogue;
 mod duplex;

@@ -191,6 +191,11 @@ impl Running {
         self.out.text()
     }
 
+    /// What stderr holds now.
+    pub fn stderr_so_far(&self) -> String {
+        self.err.text()
+    }
+
     fn so_far(&self) -> String {
         show(&self.shown, "running", &self.out.text(), &self.err.text())
     }

@@ -32,6 +32,10 @@ impl Local {
         let Some((id, stage)) = self.pids.remove(&pid) else {
             // It was left by a task, and came to prun as its subreaper.
             process::reap(pid);
+            if os::guardian::is(pid) {
+                os::guardian::forget();
+                self.lost_guardian = true;
+            }
             return;
         };
         self.end_talk(id, stage, exit, shared);

@@ -88,6 +88,8 @@ pub struct Local {
     /// Tasks that have to be looked after while they run.
     watched: Vec<TaskId>,
     buffer: Vec<u8>,
+    /// It ended, and nobody was told yet.
+    lost_guardian: bool,
 }
 
 /// A reader that waits.
@@ -127,6 +129,7 @@ impl Local {
             wrote: Vec::new(),
             watched: Vec::new(),
             buffer: vec![0; BUFFER],
+            lost_guardian: false,
             plan,
         })
     }
@@ -153,6 +156,11 @@ impl Local {
         if !std::mem::replace(&mut active.stopping, true) && active.live() == 0 {
             self.remnants.push(id);
         }
+    }
+
+    /// Whether prun's guardian has ended since the last call.
+    pub fn lost_guardian(&mut self) -> bool {
+        std::mem::take(&mut self.lost_guardian)
     }
 
     pub fn forget_job(&mut self, job: usize) {
