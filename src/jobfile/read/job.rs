@@ -5,7 +5,7 @@ use toml::de::{DeArray, DeString, DeTable, DeValue};
 
 use super::section::{Found, Node, Section};
 use super::walk::{Walk, spelt};
-use super::{each, io, worker};
+use super::{each, io, setup, worker};
 use crate::jobfile::keys::{JOB, Table};
 use crate::jobfile::mistakes::Mistake;
 use crate::jobfile::model::{After, Command, Job, PipelineStage, Span, Spanned, What, When};
@@ -110,7 +110,10 @@ fn settings<'a>(walk: &mut Walk<'a>, section: &Section<'a>, name: Spanned<String
         on_success: section.get("on_success").and_then(|found| command(walk, "on_success", found.node)),
         on_failure: section.get("on_failure").and_then(|found| command(walk, "on_failure", found.node)),
         start: walk.value(section, "start", "a string", values::parse_start).unwrap_or_default(),
+        leftovers: walk.value(section, "leftovers", "a string", values::parse_leftovers).unwrap_or_default(),
+        interactive: walk.flag(section, "interactive").unwrap_or(false),
         env: io::env(walk, section),
+        setup: setup::read(walk, section),
         cwd: section.get("cwd").and_then(|found| walk.string("cwd", found.node)),
         timeout: walk.value(section, "timeout", "a duration", values::parse_timeout),
         rate: walk.rate(section),
