@@ -216,13 +216,10 @@ fn strike(way: Way, hunt: &mut Hunt) {
         Way::Kill => hunt.running.signal(Signal::SIGKILL),
         Way::KillGroup => killpg(prun, Signal::SIGKILL).expect("its group is there"),
         Way::KillName => {
-            let named: Vec<i32> = hunt
-                .space
-                .survivors()
-                .iter()
-                .map(|(pid, _)| *pid)
-                .filter(|&pid| name_of(pid) == "prun")
-                .collect();
+            // As `pkill` finds them, and `pkill -f`.
+            let named = |(pid, line): &(i32, String)| name_of(*pid) == "prun" || line.contains("prun exec");
+            let named: Vec<i32> =
+                hunt.space.survivors().iter().filter(|it| named(it)).map(|it| it.0).collect();
             assert!(named.len() >= 2 && named.contains(&prun.as_raw()), "prun and the nested one: {named:?}");
             for pid in named {
                 // The nested one may have been faster.
