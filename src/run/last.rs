@@ -2,7 +2,7 @@
 
 use super::sinks::Failure;
 use super::token::Token;
-use super::{Run, Verdict};
+use super::{Run, Verdict, threads};
 use crate::event::RunEvent;
 use crate::os;
 use crate::os::poller::Ready;
@@ -13,6 +13,7 @@ const SIGPIPE: i32 = 13;
 impl Run {
     /// Everything has ended but what waits to be written. A signal ends that wait.
     pub(super) fn flush(mut self, ready: &mut Vec<Ready>) -> Verdict {
+        self.look_at_terminal();
         self.screen.erase(&mut self.sinks);
         if let Some(signal) = self.wait_for_sinks(ready) {
             return Verdict::Signal(signal);
@@ -33,13 +34,19 @@ impl Run {
     fn wait_for_sinks(&mut self, ready: &mut Vec<Ready>) -> Option<i32> {
         self.sinks.hand_over(self.now, false, &mut self.outputs.spare);
         while !self.sinks.is_done() {
-            let _ = self.poller.wait(ready, None);
+            let patience = self.sinks.await_thread().then_some(threads::PAUSE);
+            let _ = self.poller.wait(ready, patience);
+            self.sinks.look_after_threads();
             for event in ready.iter() {
                 match Token::unpack(event.token) {
                     Token::Sinks => self.sinks.waker().drain(),
                     Token::Signals => {
-                        if let Some(&signal) = self.signals.take().stop.first() {
+                        let arrivals = self.signals.take();
+                        if let Some(&signal) = arrivals.stop.first() {
                             return Some(signal);
+                        }
+                        if arrivals.suspend {
+                            os::signals::suspend(false);
                         }
                     }
                     Token::Stdout => drop(self.poller.remove(os::own::stdout())),

@@ -1,7 +1,8 @@
 //! Does what the scheduler decides. One thread waits for the kernel, turns what happened into events, and
 //! applies the actions; nothing here is shared or locked.
 //!
-//! - [`local`]: tasks as processes of this machine ([`launch`], [`wiring`], [`active`])
+//! - [`local`]: tasks as processes of this machine ([`launch`], [`wiring`], [`active`]); `setup`, `envfile`: what they
+//!   start with that is not as prun has it
 //! - `chain`: items that go from job to job
 //! - [`feed`]: what prun writes to a child's stdin
 //! - [`dialogue`], [`duplex`]: what is looked after while a task runs
@@ -13,9 +14,11 @@
 //! - [`sinks`]: what is written, by threads of their own ([`writer`], [`disk`])
 //! - `apply`: what each action does
 //! - `last`: the end of a run; `left`: processes that outlive tasks
-//! - [`screen`]: the terminal that the bar and the output share
+//! - [`screen`]: the terminal that the bar and the output share; `suspend`: it is left to others
 //! - `ledger`, `known`: what logs are told of ended tasks; `table`: the file with all their output
-//! - [`tell`]: what happened, put together for the listener
+//! - [`tell`]: what happened, put together for the listener; `wrapped`: lines for a shell; `hint`: what a task probably
+//!   died of
+//! - `unstarted`, `threads`: what can't be started for now
 //!
 //! Control is never blocked by data. Bytes are bounded (a full output pauses its readers, and nothing new
 //! starts); exits and signals never wait for them. After each burst of starts the kernel is asked again, so
@@ -45,8 +48,10 @@ mod chain;
 pub mod dialogue;
 pub mod disk;
 pub mod duplex;
+mod envfile;
 pub mod feed;
 pub mod gauges;
+mod hint;
 pub mod hook;
 mod known;
 mod last;
@@ -58,14 +63,19 @@ pub mod paths;
 pub mod queues;
 mod reader;
 pub mod screen;
+mod setup;
 pub mod sinks;
 pub mod source;
 pub mod stream;
+mod suspend;
 mod table;
 pub mod tell;
+mod threads;
 pub mod token;
+mod unstarted;
 pub mod wiring;
 mod workers;
+mod wrapped;
 pub mod writer;
 
 use active::Work;
@@ -93,7 +103,7 @@ const BURST: usize = 16;
 /// Nothing new starts while more output than this is kept in memory: behind a slow first task, with `keep_order`.
 const KEPT: usize = 64 << 20;
 /// Descriptors that prun needs beside those of tasks, and for each task: two outputs and a feed.
-const OWN_DESCRIPTORS: u64 = 24;
+const OWN_DESCRIPTORS: u64 = 32;
 const DESCRIPTORS_PER_TASK: u64 = 3;
 
 const GUARDIAN_LOST: &str =
@@ -118,11 +128,28 @@ pub fn run(mut plan: Plan, options: Options, listener: Box<dyn Listener>) -> Res
     os::limits::raise_nofile(
         (at_once as u64).saturating_mul(DESCRIPTORS_PER_TASK).saturating_add(OWN_DESCRIPTORS),
     );
+    if !options.dry_run {
+        check_terminal(&plan)?;
+    }
     let mut run = Run::new(plan, options, listener, signals).map_err(cannot_begin)?;
     run.warnings = run.open_logs()?;
     let warnings = run.open_table()?;
     run.warnings.extend(warnings);
     Ok(run.go())
+}
+
+/// A task that reads prun's terminal has to have it, or the terminal would stop it at its first read.
+fn check_terminal(plan: &Plan) -> Result<(), String> {
+    let reads = |job: &&crate::plan::Job| {
+        !job.interactive && job.stages.iter().any(|stage| matches!(stage.stdin, crate::plan::Stdin::Inherit))
+    };
+    match plan.jobs.iter().find(reads) {
+        Some(job) if os::terminal::is_controlling(os::own::stdin()) => Err(format!(
+            "the job `{}` has `stdin = \"inherit\"`, and stdin is the terminal: give it `interactive = true`",
+            job.name
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// How many tasks a job can have at once, as far as that is known before its items are read.
@@ -153,6 +180,7 @@ struct Run {
     hooks: hook::Awaited,
     workers: workers::Workers,
     gauges: Gauges,
+    memory: hint::OutOfMemory,
     /// Actions that were done: room for others.
     spare_actions: Vec<Action>,
     /// Workers answered in this turn.
@@ -201,6 +229,7 @@ impl Run {
             hooks: hook::Awaited::new(),
             workers: workers::Workers::new(&plan),
             gauges: Gauges::new(&plan),
+            memory: hint::OutOfMemory::default(),
             spare_actions: Vec::new(),
             answered: false,
             wanted: vec![1; plan.jobs.len()],
@@ -246,6 +275,8 @@ impl Run {
         self.events.push_back(Event::Begin);
         let mut ready = Vec::new();
         self.handle_events();
+        // The first tasks start meanwhile.
+        self.memory.look();
         while !self.finished {
             let patience = self.patience();
             if let Err(errno) = self.poller.wait(&mut ready, patience) {
@@ -263,6 +294,7 @@ impl Run {
             }
             self.handle_events();
             if !self.finished {
+                self.look_at_terminal();
                 self.look_after_sinks();
                 self.screen.draw(self.now, &mut self.sinks);
                 let busy = self.starts > 0 || !ready.is_empty() || self.answered;
@@ -295,7 +327,8 @@ impl Run {
         ];
         let at = at.into_iter().flatten().min();
         let left = at.map(|at| at.saturating_sub(self.now));
-        [left, self.local.queues.patience()].into_iter().flatten().min()
+        let thread = self.sinks.await_thread().then_some(threads::PAUSE);
+        [left, thread, self.local.queues.patience()].into_iter().flatten().min()
     }
 
     fn dispatch(&mut self, ready: &Ready) {
@@ -326,17 +359,8 @@ impl Run {
         if !arrivals.stop.is_empty() {
             self.point_out_endless_readers();
         }
-        self.events.extend(arrivals.stop.into_iter().map(Event::Signal));
-        if arrivals.child {
-            let (local, mut shared) = self.local();
-            local.reap(&mut shared);
-            if self.local.lost_guardian() {
-                self.tell(&RunEvent::Warning(GUARDIAN_LOST.into()));
-            }
-        }
-        if arrivals.resized {
-            self.local.resize_terminals();
-        }
+        self.events.extend(arrivals.stop.iter().copied().map(Event::Signal));
+        self.take_other_signals(&arrivals);
     }
 
     /// Whoever stops prun may have waited in vain.
@@ -413,6 +437,7 @@ impl Run {
 
     /// Looks whether writing failed, and whether reading may go on.
     fn look_after_sinks(&mut self) {
+        self.sinks.look_after_threads();
         self.start_awaited_hooks();
         if !self.failed_to_write
             && let Some(failure) = self.sinks.take_failure()
@@ -421,7 +446,8 @@ impl Run {
             self.events.push_back(last::event_of(failure));
         }
         let crowded = self.sinks.crowded();
-        let hold = crowded || self.outputs.kept() > KEPT;
+        // What makes room for a thread must not be taken by the next task.
+        let hold = crowded || self.outputs.kept() > KEPT || self.sinks.await_thread();
         if hold != self.held {
             self.held = hold;
             let mut actions = Vec::new();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::brakes::Brakes;
 use super::job::{End, Jobs, Phase, Source};
 use super::order::Startable;
 use super::slots::Slots;
@@ -114,6 +115,7 @@ impl Supervisor {
     /// open job at hand.
     pub(super) fn fill(&mut self, now: Time, actions: &mut Vec<Action>) {
         self.brakes.release();
+        self.brakes.squeeze.relax(now, &mut self.slots);
         if self.mode == Mode::Going && !self.held {
             self.offer_to_idle(now, actions);
             while let Some(job) = self.next_to_start(now) {
@@ -122,21 +124,26 @@ impl Supervisor {
             self.offer_ahead(now, actions);
             self.retire_idle(now, actions);
             self.tell_of_brakes(actions);
+            self.wait_for_room();
         }
         self.retire_done(now, actions);
     }
 
     /// The first job that may start something, and is not held back.
     fn next_to_start(&mut self, now: Time) -> Option<JobId> {
-        let Supervisor { startable, slots, jobs, brakes, plan, .. } = self;
-        let mut candidates = candidates(startable, slots, jobs, plan).peekable();
+        let Supervisor { startable, slots, jobs, brakes, plan, interactive, .. } = self;
+        let mut candidates = candidates(startable, slots, jobs, plan, interactive.is_some()).peekable();
         candidates.peek()?;
-        brakes.allow_any(now).then(|| candidates.find(|job| brakes.allow_job(now, *job)))?
+        let allow = |brakes: &mut Brakes, job: JobId| {
+            brakes.allow_job(now, job) && brakes.allow_process(now, plan.jobs[job].slotless)
+        };
+        brakes.allow_any(now).then(|| candidates.find(|job| allow(brakes, *job)))?
     }
 
     /// Whether something could start, if it were not held back.
     pub(super) fn could_start(&self) -> bool {
-        candidates(&self.startable, &self.slots, &self.jobs, &self.plan).next().is_some()
+        let interactive = self.interactive.is_some();
+        candidates(&self.startable, &self.slots, &self.jobs, &self.plan, interactive).next().is_some()
     }
 
     fn start_next(&mut self, now: Time, job: JobId, actions: &mut Vec<Action>) {
@@ -147,17 +154,25 @@ impl Supervisor {
         let Some(id) = self.jobs.get_mut(job).ready.pop_front() else {
             unreachable!("{job} has a task ready")
         };
+        let before = match self.tasks.state(id) {
+            State::Ready(before) => before.clone(),
+            state => unreachable!("{id:?} is ready, not {state:?}"),
+        };
         let slot = self.take_slot(job);
         let plan = &self.plan.jobs[job];
         let task = self.tasks.get_mut(id);
         task.slot = Some(slot);
         task.attempt += 1;
+        task.before = before;
         task.started = now;
         task.role = Role::Attempt;
         task.exits.clear();
         task.exits.resize(plan.stages.len(), None);
         let attempt = task.attempt;
         let (live, last_attempt) = (plan.stages.len(), attempt > plan.retries.count);
+        if plan.interactive {
+            self.interactive = Some(id);
+        }
         let deadline = self.deadline(id);
         self.tasks.set(id, State::Running { live, drained: false, deadline });
         self.brakes.started(now, job);
@@ -191,6 +206,9 @@ impl Supervisor {
         let task = self.tasks.get_mut(id);
         let job = task.job;
         let Some(slot) = task.slot.take() else { return };
+        if self.interactive == Some(id) {
+            self.interactive = None;
+        }
         if let Some(number) = slot.run {
             self.slots.give_back(number);
         }
@@ -219,12 +237,13 @@ impl Supervisor {
 }
 
 /// The jobs that may start something, first to last. Slots are for the item of an earlier job, if that is about to
-/// come; who needs none does not wait for them.
+/// come; who needs none does not wait for them. `interactive`: a task has the terminal, and others wait for it.
 fn candidates<'a>(
     startable: &'a Startable,
     slots: &Slots,
     jobs: &'a Jobs,
     plan: &'a Plan,
+    interactive: bool,
 ) -> impl Iterator<Item = JobId> + 'a {
     let slotted = slots.free().then_some(&startable.slotted).into_iter().flatten();
     let mut slotted = slotted.take_while(|rank| !jobs.earlier_is_pulling(**rank, plan)).peekable();
@@ -234,5 +253,5 @@ fn candidates<'a>(
         (Some(_), _) => slotless.next(),
         (None, _) => slotted.next(),
     });
-    ranks.map(|rank| jobs.order.job(*rank))
+    ranks.map(|rank| jobs.order.job(*rank)).filter(move |job| !(interactive && plan.jobs[*job].interactive))
 }

@@ -6,6 +6,8 @@
 //! - `blocks`: tasks that live on and take block after block
 //! - `end`: processes exit, attempts are forgotten
 //! - `remnants`: what tasks started beside their own processes
+//! - `stops`: processes are stopped and go on
+//! - [`lent`]: the terminal, while a task has it to itself
 //! - `watch`: dialogues, circles of pipes, the size of terminals
 //! - `hook`: hooks start in the place of their task
 
@@ -16,6 +18,7 @@ use std::sync::Arc;
 
 use nix::unistd::Pid;
 
+use self::lent::Lender;
 use super::active::{Active, PIPE, Work};
 use super::launch::Launch;
 use super::queues::Queues;
@@ -26,7 +29,7 @@ use super::wiring::Wiring;
 use crate::event::Time;
 use crate::flow::output::Outputs;
 use crate::os::poller::{Interest, Poller};
-use crate::os::process;
+use crate::os::{self, process};
 use crate::plan::Plan;
 use crate::sched::{Event, TaskId};
 
@@ -34,8 +37,10 @@ mod blocks;
 mod bytes;
 mod end;
 mod hook;
+pub mod lent;
 mod remnants;
 mod start;
+mod stops;
 mod terminal;
 mod watch;
 mod wires;
@@ -93,9 +98,12 @@ pub struct Local {
     pub wrote: Vec<TaskId>,
     /// Tasks that have to be looked after while they run.
     watched: Vec<TaskId>,
+    /// How many descriptors prun may have.
+    files: u64,
     buffer: Vec<u8>,
     /// It ended, and nobody was told yet.
     lost_guardian: bool,
+    pub lender: Lender,
 }
 
 /// A reader that waits.
@@ -135,8 +143,10 @@ impl Local {
             hungry: Vec::new(),
             wrote: Vec::new(),
             watched: Vec::new(),
+            files: os::limits::open_files(),
             buffer: vec![0; BUFFER],
             lost_guardian: false,
+            lender: Lender::new(&plan),
             plan,
         })
     }

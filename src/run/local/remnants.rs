@@ -274,7 +274,7 @@ impl Local {
         let mark = |id: &TaskId| Some((self.get(*id)?.mark?.number(), *id));
         let group = |id: &TaskId| match &self.get(*id)?.group {
             Group::Handle(handle) => Some((*id, handle)),
-            Group::Leader(_) | Group::Own | Group::Gone => None,
+            Group::Leader(_) | Group::Gone => None,
         };
         Look {
             tasks: self.remnants.waiting.keys().filter_map(mark).collect(),
@@ -317,7 +317,8 @@ impl Local {
         let mut left = false;
         for pid in tree::children() {
             let mark = self.remnants.adopt(pid);
-            let let_go = |mark: Mark| mark.run() == roll::run().mark && !roll::is_live(mark);
+            // Of the tasks of a prun within a task, that one's guardian knows which were let go.
+            let let_go = |mark: Mark| mark.run() != roll::run().mark || !roll::is_live(mark);
             if mark.is_some_and(let_go) || self.remnants.untouchable.contains(&pid) {
                 continue;
             }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::terminal::Terminal;
 use super::wires::Wires;
 use super::{Local, Shared, Start};
-use crate::event::{StartFailure, Time, Usage};
+use crate::event::{Shortage, StartFailure, Time, Usage};
 use crate::flow::answers::Answers;
 use crate::flow::output::{Dest, LaneSpec, Order, Policy};
 use crate::os;
@@ -22,13 +22,17 @@ use crate::run::feed::Feed;
 use crate::run::launch::{Attempt, ChildEnds};
 use crate::run::queues::{Inlet, takes_whole_records};
 use crate::run::token::Token;
+use crate::run::unstarted::Unstarted;
 use crate::run::wiring::{Source, Stream, Target, Wiring, feed_block, no_pipe, policy};
 use crate::run::workers::answer_ends;
-use crate::sched::Event;
+use crate::sched::{Event, TaskId};
+
+/// See [`Local::look_for_room`].
+const SPARE_DESCRIPTORS: u64 = 8;
 
 impl Local {
-    /// Starts an attempt. What comes of it is reported through events.
-    pub fn start(&mut self, now: Time, start: Start, shared: &mut Shared) {
+    /// Starts an attempt. What comes of it is reported through events; `false`: it will have to be tried again.
+    pub fn start(&mut self, now: Time, start: Start, shared: &mut Shared) -> bool {
         let plan = Arc::clone(&self.plan);
         let job = &plan.jobs[start.work.job];
         let task = start.task;
@@ -45,13 +49,21 @@ impl Local {
         for (stage, process) in active.processes.iter().enumerate() {
             self.pids.insert(process.pid, (task, stage));
         }
-        if let Err(failure) = result {
+        let short = matches!(result, Err(Unstarted::Short(..)));
+        if let Err(unstarted) = result {
             let started = active.processes.len();
-            shared.events.push_back(Event::NotStarted { task, started, failure: Arc::new(failure) });
             if started == 0 {
+                self.lender.end(task, true);
+            }
+            if started == 0 || short {
                 active.readers.clear();
                 (active.feed, active.talk, active.duplex) = (None, None, None);
             }
+            if short {
+                // Nothing more of a queue is given to what has no future.
+                self.queues.task_ended(task, false, shared.poller);
+            }
+            shared.events.push_back(not_started(task, started, unstarted));
         }
         self.watch(&active, shared);
         if active.is_drained() && !active.processes.is_empty() {
@@ -65,6 +77,7 @@ impl Local {
             self.watched.push(task);
         }
         self.actives[place] = Some(active);
+        !short
     }
 
     pub(super) fn watch(&self, active: &Active, shared: &mut Shared) {
@@ -85,7 +98,7 @@ impl Local {
         active: &mut Active,
         wires: &mut Wires,
         shared: &mut Shared,
-    ) -> Result<(), StartFailure> {
+    ) -> Result<(), Unstarted> {
         let work = active.work.clone();
         let scope = Scope { items: &work.items, names: &work.names, seq: work.seq, slot: active.slot };
         let tag = match active.is_worker() {
@@ -101,7 +114,7 @@ impl Local {
         for (index, stage) in job.stages.iter().enumerate() {
             wires.ends = ChildEnds::default();
             wires.terminal = Terminal::open(stage, &mut wires.ends)?;
-            let group = group(active, stage, wires.terminal.as_ref());
+            let group = self.group(active, job, wires.terminal.as_ref());
             let mut stdio = [self.stdin(&attempt, stage, active, wires)?, -1, -1];
             for (stream, at) in [(Stream::Stdout, 1), (Stream::Stderr, 2)] {
                 if Terminal::takes(job, stage, stream)
@@ -118,23 +131,13 @@ impl Local {
                     target => self.output(target, stream, tag, active, wires)?,
                 };
             }
+            self.look_for_room(active, &stdio)?;
             Wiring::tell_seq(stage, &attempt.scope)?;
             self.prepare_talk(stage, &attempt.scope, active, wires, shared.now);
-            // Before it runs: a Ctrl-C may come at once.
-            let has_keys = matches!(group, os::start::Group::Own);
-            if has_keys {
-                os::signals::leave_keys_to_child(true);
-            }
-            let started = self.launch.stage(&attempt, index, stdio, group);
-            if has_keys && started.is_err() {
-                os::signals::leave_keys_to_child(false);
-            }
-            let pid = started?;
+            let pid = self.launch.stage(&attempt, index, stdio, group)?;
             if index == 0 {
-                active.group = match group {
-                    os::start::Group::Own => Group::Own,
-                    _ => Group::Leader(pid),
-                };
+                active.group = Group::Leader(pid);
+                self.lender.started(active.id, pid);
             }
             active.processes.push(Process { pid, exit: None, usage: Usage::default() });
         }
@@ -144,6 +147,28 @@ impl Local {
         Ok(())
     }
 
+    /// The group of the next process.
+    fn group(&mut self, active: &Active, job: &Job, terminal: Option<&Terminal>) -> os::start::Group {
+        match (active.processes.first(), terminal) {
+            (Some(first), _) => os::start::Group::Join(first.pid),
+            (None, Some(terminal)) => os::start::Group::Terminal(terminal.child),
+            (None, None) if job.interactive && !active.is_worker() => self.lender.lend(active.id),
+            (None, None) => os::start::Group::New,
+        }
+    }
+
+    /// The last few descriptors are for what prun itself has to open, whatever its tasks need; but one task alone may
+    /// have them. Of new descriptors it is the highest number that tells how many there are.
+    fn look_for_room(&self, active: &Active, stdio: &[RawFd; 3]) -> Result<(), Unstarted> {
+        let highest = stdio.iter().copied().max().unwrap_or(0);
+        let alone = self.pids.len() == active.processes.len();
+        if alone || (highest as u64) + SPARE_DESCRIPTORS < self.files {
+            return Ok(());
+        }
+        let why = "could not open more files: prun needs the last ones itself".into();
+        Err(Unstarted::Short(Shortage::Files, StartFailure { code: 126, why }))
+    }
+
     /// What a stage reads.
     fn stdin(
         &mut self,
@@ -151,7 +176,7 @@ impl Local {
         stage: &Stage,
         active: &mut Active,
         wires: &mut Wires,
-    ) -> Result<RawFd, StartFailure> {
+    ) -> Result<RawFd, Unstarted> {
         if let Some(reader) = wires.next_stdin.take() {
             return Ok(wires.ends.keep(reader));
         }
@@ -190,7 +215,7 @@ impl Local {
         tag: Option<&Arc<[u8]>>,
         active: &mut Active,
         wires: &mut Wires,
-    ) -> Result<RawFd, StartFailure> {
+    ) -> Result<RawFd, Unstarted> {
         Ok(match target {
             Target::Kept(fd) => fd,
             Target::File(fd) => wires.ends.keep(fd),
@@ -221,20 +246,19 @@ impl Local {
     }
 }
 
-/// The group of the next process.
-fn group(active: &Active, stage: &Stage, terminal: Option<&Terminal>) -> os::start::Group {
-    match (active.processes.first(), terminal) {
-        (Some(_), _) if matches!(active.group, Group::Own) => os::start::Group::Own,
-        (Some(first), _) => os::start::Group::Join(first.pid),
-        (None, Some(terminal)) => os::start::Group::Terminal(terminal.child),
-        (None, None) if shares_terminal(stage) => os::start::Group::Own,
-        (None, None) => os::start::Group::New,
-    }
-}
-
 /// What all that is started now is known by.
 pub(super) fn enter(job: &Job, active: &Active) -> Mark {
     roll::enter(&Who { job: &job.name, seq: active.work.seq, slot: active.slot })
+}
+
+/// The event that tells of it.
+pub(super) fn not_started(task: TaskId, started: usize, unstarted: Unstarted) -> Event {
+    match unstarted {
+        Unstarted::Failed(failure) => Event::NotStarted { task, started, failure: Arc::new(failure) },
+        Unstarted::Short(shortage, failure) => {
+            Event::Short { task, started, shortage, failure: Arc::new(failure) }
+        }
+    }
 }
 
 fn taker(worker: &Worker) -> Box<Taker> {
@@ -242,7 +266,7 @@ fn taker(worker: &Worker) -> Box<Taker> {
 }
 
 /// A pipe through which a worker gets its tasks, and before them what each gets first; returns its end.
-fn tasks_of(worker: &Worker, active: &mut Active) -> Result<OwnedFd, StartFailure> {
+fn tasks_of(worker: &Worker, active: &mut Active) -> Result<OwnedFd, Unstarted> {
     let (reader, mut feed) = Feed::new().map_err(|error| no_pipe(&error))?;
     feed.push(&worker.init);
     active.feed = Some(feed);
@@ -252,12 +276,6 @@ fn tasks_of(worker: &Worker, active: &mut Active) -> Result<OwnedFd, StartFailur
 /// The lane of a stderr that is shown.
 fn shown_stderr(tag: Option<&Arc<[u8]>>) -> LaneSpec {
     LaneSpec { dest: Dest::Stderr, tag: tag.cloned(), escape: None, own: false }
-}
-
-/// A task that has prun's own terminal as its stdin stays in prun's process group: in one of its own the
-/// terminal would stop it at its first read.
-fn shares_terminal(stage: &Stage) -> bool {
-    matches!(stage.stdin, Stdin::Inherit) && os::own::is_terminal(os::own::stdin())
 }
 
 fn render(template: &Template, scope: &Scope) -> Arc<[u8]> {
