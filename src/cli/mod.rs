@@ -70,6 +70,7 @@ pub fn main() -> ExitCode {
             Verdict::Code(status)
         }
     });
+    os::guardian::dismiss();
     match verdict {
         Verdict::Code(code) => ExitCode::from(code),
         Verdict::Signal(signal) => os::signals::die(signal),
@@ -87,6 +88,18 @@ fn go(words: &[OsString]) -> Result<Verdict, Instead> {
         Some("report") => report::start(parse("prun report", &words[1..])?),
         Some("run") => run::start(parse("prun run", &words[1..])?),
         _ => run::start(parse("prun", words)?),
+    }
+}
+
+/// Before anything else of a run, while prun has a single thread.
+fn post_guardian() {
+    if let Err(errno) = os::guardian::post() {
+        // The run goes on without; what is at stake is rare.
+        let why = errno.desc().to_lowercase();
+        let lines = format!(
+            "prun: no guardian could be started: {why}; what tasks started survives a SIGKILL of prun\n"
+        );
+        _ = io::stderr().write_all(lines.as_bytes());
     }
 }
 

@@ -72,6 +72,9 @@ const USUAL_FILE: &str = "prun.toml";
 pub const MOST_BYTES: u64 = (32 << 20) + 1;
 
 pub fn start(mut asked: Run) -> Result<Verdict, Instead> {
+    if !asked.list && !asked.both.dry_run {
+        super::post_guardian();
+    }
     asked.both.variables = variables()?;
     let (name, jobs) = operands(&asked.operands)?;
     let name_shown = escape(name.as_bytes());
@@ -93,7 +96,8 @@ pub fn run_plan(plan: Plan, both: &Both, exec: bool) -> Result<Verdict, Instead>
     both.journal.check(plan.logs.journal.as_ref())?;
     both.check_output()?;
     let listener = crate::ui::listener(show::options(both, &plan, exec));
-    let options = crate::run::Options { verbose: both.verbose > 0, dry_run: both.dry_run };
+    let options =
+        crate::run::Options { verbose: both.verbose > 0, debug: both.verbose > 1, dry_run: both.dry_run };
     crate::run::run(plan, options, listener).map_err(Instead::fail)
 }
 

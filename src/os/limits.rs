@@ -16,6 +16,15 @@ pub fn raise_nofile(wanted: u64) -> u64 {
     if new > soft && setrlimit(Resource::RLIMIT_NOFILE, new, hard).is_ok() { new } else { soft }
 }
 
+/// The soft and the hard limit of real-time processor time, which carries marks (see [`super::mark`]).
+pub(super) fn rttime() -> nix::Result<(u64, u64)> {
+    getrlimit(Resource::RLIMIT_RTTIME)
+}
+
+pub(super) fn set_rttime(soft: u64, hard: u64) -> nix::Result<()> {
+    setrlimit(Resource::RLIMIT_RTTIME, soft, hard)
+}
+
 /// How much room a start has for arguments and environment together: their bytes, a NUL each, and a
 /// pointer each (as [`super::cstrings::CStrings::room`] counts).
 ///

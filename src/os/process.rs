@@ -48,9 +48,18 @@ pub fn peek() -> Option<Changed> {
     Some(changed)
 }
 
-/// Whether prun has children, running or ended. As subreaper it has those too that its children left.
+/// Whether prun has children, running or ended. As subreaper it has those too that its children left. Its guardian is
+/// none of them.
 pub fn own_children() -> bool {
-    wait_any() != Err(Errno::ECHILD)
+    match super::guardian::pid() {
+        None => wait_any() != Err(Errno::ECHILD),
+        Some(_) => !super::tree::children().is_empty(),
+    }
+}
+
+/// Whether prun is PID 1: with it, everything of its namespace ends.
+pub fn is_first() -> bool {
+    nix::unistd::getpid().as_raw() == 1
 }
 
 /// nix's own `waitid` gives up on a child that was killed by a real-time signal.

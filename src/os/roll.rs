@@ -4,10 +4,13 @@
 //! neither a later stop nor the guardian touches it. Both are plain writes to memory; no system call is made.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::sync::{LazyLock, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use nix::libc;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
@@ -51,9 +54,16 @@ struct Place {
 struct Header {
     /// Places from here on were never used.
     highest: AtomicU32,
+    /// The guardian is out of reach of what kills prun.
+    ready: AtomicU32,
     /// prun has come to its end by itself.
     well: AtomicU32,
+    /// The length of the path of the run's control group, 0 if there is none.
+    cgroup: AtomicU32,
+    path: [AtomicU8; LONGEST_PATH],
 }
+
+const LONGEST_PATH: usize = 1024;
 
 struct Roll {
     header: &'static Header,
@@ -118,6 +128,26 @@ pub(super) fn open() -> bool {
     ROLL.shared
 }
 
+/// Tells prun that the guardian is ready.
+pub(super) fn set_ready() {
+    let ready = &ROLL.header.ready;
+    ready.store(1, Ordering::Release);
+    // SAFETY: the word lives as long as the program; nothing is read or written but it.
+    unsafe { libc::syscall(libc::SYS_futex, ready.as_ptr(), libc::FUTEX_WAKE, i32::MAX) };
+}
+
+/// Waits for that, but not for ever.
+pub(super) fn wait_until_ready(limit: Duration) {
+    let ready = &ROLL.header.ready;
+    let end = Instant::now() + limit;
+    while ready.load(Ordering::Acquire) == 0 && Instant::now() < end {
+        let limit =
+            libc::timespec { tv_sec: limit.as_secs() as i64, tv_nsec: i64::from(limit.subsec_nanos()) };
+        // SAFETY: the word lives as long as the program, and the time is a live struct; both are only read.
+        unsafe { libc::syscall(libc::SYS_futex, ready.as_ptr(), libc::FUTEX_WAIT, 0, &raw const limit) };
+    }
+}
+
 /// Tells the guardian that prun ends by itself, and all is done.
 pub(super) fn set_well() {
     ROLL.header.well.store(1, Ordering::Release);
@@ -127,12 +157,52 @@ pub(super) fn is_well() -> bool {
     ROLL.header.well.load(Ordering::Acquire) != 0
 }
 
+/// The folder of the run's control group.
+pub(super) fn cgroup() -> Option<PathBuf> {
+    ROLL.header.cgroup(ROLL.header.cgroup.load(Ordering::Acquire))
+}
+
+/// The same, for whoever removes it.
+pub(super) fn take_cgroup() -> Option<PathBuf> {
+    ROLL.header.cgroup(ROLL.header.cgroup.swap(0, Ordering::AcqRel))
+}
+
+/// Says whether there is room for so long a path.
+pub(super) fn set_cgroup(folder: &Path) -> bool {
+    let bytes = folder.as_os_str().as_bytes();
+    let fits = bytes.len() <= LONGEST_PATH;
+    if fits {
+        let header = ROLL.header;
+        header.path.iter().zip(bytes).for_each(|(place, &byte)| place.store(byte, Ordering::Relaxed));
+        header.cgroup.store(bytes.len() as u32, Ordering::Release);
+    }
+    fits
+}
+
+impl Header {
+    fn new() -> Header {
+        Header {
+            highest: AtomicU32::new(0),
+            ready: AtomicU32::new(0),
+            well: AtomicU32::new(0),
+            cgroup: AtomicU32::new(0),
+            path: [const { AtomicU8::new(0) }; LONGEST_PATH],
+        }
+    }
+
+    fn cgroup(&self, length: u32) -> Option<PathBuf> {
+        let path = &self.path[..length as usize];
+        let bytes = path.iter().map(|byte| byte.load(Ordering::Relaxed)).collect();
+        (length > 0).then(|| PathBuf::from(OsString::from_vec(bytes)))
+    }
+}
+
 impl Roll {
     fn new() -> Roll {
         if let Some((header, places)) = shared_memory() {
             return Roll { header, places, shared: true, book: Mutex::default() };
         }
-        let header = Box::leak(Box::new(Header { highest: AtomicU32::new(0), well: AtomicU32::new(0) }));
+        let header = Box::leak(Box::new(Header::new()));
         let places = (0..PRIVATE_PLACES).map(|_| Place::default()).collect::<Vec<_>>().leak();
         Roll { header, places, shared: false, book: Mutex::default() }
     }
@@ -190,7 +260,7 @@ impl Roll {
 
 fn shared_memory() -> Option<(&'static Header, &'static [Place])> {
     // The places start behind the header, in the next line of the processor's cache.
-    const START: usize = 64;
+    const START: usize = size_of::<Header>().next_multiple_of(64);
     let size = NonZeroUsize::new(START + PLACES * size_of::<Place>())?;
     let flags = MapFlags::MAP_SHARED | MapFlags::MAP_NORESERVE;
     // SAFETY: a new mapping wherever the system likes overlaps nothing.
@@ -260,12 +330,12 @@ mod tests {
 
     #[test]
     fn more_starts_than_places_are_no_harm() {
-        let header = Box::leak(Box::new(Header { highest: AtomicU32::new(0), well: AtomicU32::new(0) }));
+        let header = Box::leak(Box::new(Header::new()));
         let places = vec![Place::default()].leak();
         let roll = Roll { header, places, shared: false, book: Mutex::default() };
         let marks = [roll.enter(&A), roll.enter(&A)];
         assert!(roll.has(marks[0].number()) && !roll.has(marks[1].number()));
-        marks.map(|mark| roll.strike(mark));
+        marks.into_iter().for_each(|mark| roll.strike(mark));
         assert!(roll.has(roll.enter(&A).number()) != roll.has(roll.enter(&A).number()));
     }
 }

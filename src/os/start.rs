@@ -11,7 +11,6 @@ use std::ptr::NonNull;
 
 use nix::errno::Errno;
 use nix::libc;
-use nix::sched::{CloneFlags, clone};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
 use nix::sys::signal::{SigSet, SigmaskHow};
 use nix::unistd::Pid;
@@ -21,7 +20,7 @@ use super::cstrings::CStrings;
 use super::env::Env;
 use super::given::given;
 use super::mark::Mark;
-use super::{limits, process, signals};
+use super::{clone, guardian, limits, process, signals};
 
 /// How the child comes to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -40,8 +39,6 @@ pub enum Group {
     New,
     /// That of another child, which must not have been reaped.
     Join(Pid),
-    /// prun's own.
-    Own,
     /// A new one, which it leads, in a session of its own that has this terminal.
     Terminal(RawFd),
     /// A new one, which it leads, and which becomes the foreground of this terminal, prun's own.
@@ -143,6 +140,9 @@ impl Launcher {
         if order.argv.is_empty() {
             return Err(StartError { step: Step::Execute, errno: Errno::EINVAL });
         }
+        if order.mark.is_some() {
+            guardian::wait_until_ready();
+        }
         // SAFETY: the mapping is zeroed memory that is big enough and aligned for it, and lives as long as
         // the launcher; it is only changed through atomics.
         let failure = unsafe { self.failure.start.cast::<Failure>().as_ref() };
@@ -157,15 +157,15 @@ impl Launcher {
             group: match order.group {
                 Group::New | Group::Foreground(_) => Some(0),
                 Group::Join(leader) => Some(leader.as_raw()),
-                Group::Own | Group::Terminal(_) => None,
+                Group::Terminal(_) => None,
             },
             terminal: match order.group {
                 Group::Terminal(terminal) => Some(terminal),
-                Group::New | Group::Join(_) | Group::Own | Group::Foreground(_) => None,
+                Group::New | Group::Join(_) | Group::Foreground(_) => None,
             },
             foreground: match order.group {
                 Group::Foreground(terminal) => Some(terminal),
-                Group::New | Group::Join(_) | Group::Own | Group::Terminal(_) => None,
+                Group::New | Group::Join(_) | Group::Terminal(_) => None,
             },
             dispositions: &self.dispositions,
             stop_ignored: given().ignored.contains(libc::SIGTSTP),
@@ -210,16 +210,11 @@ impl Mapping {
     }
 
     fn clone_child(&mut self, strategy: Strategy, child: &Child) -> nix::Result<Pid> {
-        let flags = match strategy {
-            Strategy::Spawn => CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK,
-            Strategy::Fork => CloneFlags::CLONE_VFORK,
-        };
         // SAFETY: the part above the guard is ours, readable and writable, and used by nothing else.
         let stack =
             unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr().cast::<u8>().add(GUARD), STACK) };
-        // SAFETY: the child's function makes only system calls on what was prepared, never returns, and
-        // this thread stands still (CLONE_VFORK) while it does, so all that it points to stays alive.
-        unsafe { clone(Box::new(|| child.run()), stack, flags, Some(libc::SIGCHLD)) }
+        // What has no mark belongs to no run.
+        clone::make(strategy, child, stack, child.mark.is_some())
     }
 }
 

@@ -12,6 +12,7 @@ use nix::unistd::Pid;
 use super::group::{Stat, pidfd_open, pidfd_send};
 use super::mark::{Mark, RunMark};
 use super::roll::{self, Who};
+use super::{cgroup, guardian};
 
 /// A process, and what it is known by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,12 +25,14 @@ pub struct Found {
 pub(super) const GUARDS: &[u8] = b"PRUN_GUARDS=";
 pub(super) const RUN_ID: &[u8] = b"PRUN_RUN_ID=";
 
-/// prun's direct children, alive or zombies.
+/// prun's direct children, alive or zombies, but its guardian.
 pub fn children() -> Vec<Pid> {
-    children_by_threads().unwrap_or_else(|| {
+    let mut children = children_by_threads().unwrap_or_else(|| {
         let me = nix::unistd::getpid();
         Stat::all().filter(|stat| stat.parent == me.as_raw()).map(|stat| stat.pid).collect()
-    })
+    });
+    children.retain(|child| !guardian::is(*child));
+    children
 }
 
 /// None where the kernel keeps no such lists.
@@ -50,10 +53,15 @@ pub fn mark_of(pid: Pid) -> Option<Mark> {
     mark_by_limit(pid).or_else(|| mark_by_environment(pid))
 }
 
-/// All that live and carry a mark of the run, in one pass. Also guardians of runs within it.
+/// All that live and carry a mark of the run, in one pass. Also guardians of runs within it, and what lost its mark
+/// but is in the run's control group; its mark here is live, but of no start.
 pub fn marked(run: RunMark) -> Vec<Found> {
     let all = pids().filter_map(|pid| Some(Found { pid, mark: mark_of(pid)? }));
-    all.filter(|found| found.mark.run() == run && is_alive(found.pid)).collect()
+    let mut found: Vec<_> = all.filter(|found| found.mark.run() == run && is_alive(found.pid)).collect();
+    if run == roll::run().mark {
+        found.extend(cgroup::unmarked(&found));
+    }
+    found
 }
 
 /// The processes below this one, as parents and children tell; alive ones only.
@@ -87,7 +95,11 @@ pub fn signal(found: &Found, signal: i32) -> nix::Result<()> {
         Err(error) => return Err(error),
     };
     // The number may have become another's before it was opened, but not since.
-    if mark_of(found.pid) != Some(found.mark) {
+    let known = match mark_of(found.pid) {
+        None => roll::is_unknown(found.mark) && cgroup::holds(found.pid),
+        mark => mark == Some(found.mark),
+    };
+    if !known {
         return Err(Errno::ESRCH);
     }
     match pidfd {

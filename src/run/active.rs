@@ -127,11 +127,9 @@ pub enum Group {
     Leader(Pid),
     /// The first process was reaped: by a handle that can't mean another group.
     Handle(GroupHandle),
-    /// The first process was reaped, and what it left is no longer prun's (or no handle could be had): only
-    /// its other processes are reached.
+    /// There is no process yet; or the first one was reaped, and what it left is no longer prun's (or no handle could
+    /// be had): only its other processes are reached.
     Gone,
-    /// It runs in prun's own group, and only its processes are reached.
-    Own,
 }
 
 /// Bytes of stderr that are kept for the report.
@@ -156,7 +154,7 @@ impl Active {
             started,
             processes: Vec::new(),
             mark: None,
-            group: Group::Own,
+            group: Group::Gone,
             readers: Vec::new(),
             feed: None,
             talk: None,
@@ -193,7 +191,7 @@ impl Active {
         let _ = match &self.group {
             Group::Leader(leader) => process::kill_group(*leader, signal),
             Group::Handle(handle) => handle.signal(signal),
-            Group::Own | Group::Gone => self.signal_processes(signal),
+            Group::Gone => self.signal_processes(signal),
         };
     }
 

@@ -199,8 +199,16 @@ impl Run {
         let command = verbose.then(|| tell::command(&self.plan.jobs[work.job], &work, slot));
         let start = Start { task, work, slot, attempt, last_attempt };
         let now = self.now;
+        let interactive = self.plan.jobs[name.job].interactive;
+        if interactive {
+            self.leave_terminal();
+        }
         let (local, mut shared) = self.local();
         local.start(now, start, &mut shared);
+        if interactive && self.local.get(task).is_some_and(|active| !active.is_drained()) {
+            // What it writes comes through prun, and has to be seen.
+            self.sinks.hold_terminal(false);
+        }
         let pid =
             self.local.get(task).and_then(|active| active.processes.first()).map_or(0, |p| p.pid.as_raw());
         if pid != 0 || verbose {

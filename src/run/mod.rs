@@ -13,7 +13,7 @@
 //! - [`sinks`]: what is written, by threads of their own ([`writer`], [`disk`])
 //! - `apply`: what each action does
 //! - `last`: the end of a run; `left`: processes that outlive tasks
-//! - [`screen`]: the terminal that the bar and the output share
+//! - [`screen`]: the terminal that the bar and the output share; `suspend`: it is left to others
 //! - `ledger`, `known`: what logs are told of ended tasks; `table`: the file with all their output
 //! - [`tell`]: what happened, put together for the listener
 //!
@@ -61,6 +61,7 @@ pub mod screen;
 pub mod sinks;
 pub mod source;
 pub mod stream;
+mod suspend;
 mod table;
 pub mod tell;
 pub mod token;
@@ -82,6 +83,8 @@ use token::Token;
 pub struct Options {
     /// Say each command as it starts.
     pub verbose: bool,
+    /// Say how tasks are contained.
+    pub debug: bool,
     /// Print the commands instead of starting them.
     pub dry_run: bool,
 }
@@ -93,6 +96,9 @@ const KEPT: usize = 64 << 20;
 /// Descriptors that prun needs beside those of tasks, and for each task: two outputs and a feed.
 const OWN_DESCRIPTORS: u64 = 24;
 const DESCRIPTORS_PER_TASK: u64 = 3;
+
+const GUARDIAN_LOST: &str =
+    "prun's guardian was killed; should prun be killed by SIGKILL, what tasks started survives";
 
 /// Runs a plan to its end.
 ///
@@ -113,11 +119,28 @@ pub fn run(mut plan: Plan, options: Options, listener: Box<dyn Listener>) -> Res
     os::limits::raise_nofile(
         (at_once as u64).saturating_mul(DESCRIPTORS_PER_TASK).saturating_add(OWN_DESCRIPTORS),
     );
+    if !options.dry_run {
+        check_terminal(&plan)?;
+    }
     let mut run = Run::new(plan, options, listener, signals).map_err(cannot_begin)?;
     run.warnings = run.open_logs()?;
     let warnings = run.open_table()?;
     run.warnings.extend(warnings);
     Ok(run.go())
+}
+
+/// A task that reads prun's terminal has to have it, or the terminal would stop it at its first read.
+fn check_terminal(plan: &Plan) -> Result<(), String> {
+    let reads = |job: &&crate::plan::Job| {
+        !job.interactive && job.stages.iter().any(|stage| matches!(stage.stdin, crate::plan::Stdin::Inherit))
+    };
+    match plan.jobs.iter().find(reads) {
+        Some(job) if os::terminal::is_controlling(os::own::stdin()) => Err(format!(
+            "the job `{}` has `stdin = \"inherit\"`, and stdin is the terminal: give it `interactive = true`",
+            job.name
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// How many tasks a job can have at once, as far as that is known before its items are read.
@@ -235,6 +258,9 @@ impl Run {
         for why in std::mem::take(&mut self.warnings) {
             self.tell(&RunEvent::Warning(why));
         }
+        if self.options.debug && !self.options.dry_run {
+            self.tell(&RunEvent::Warning(os::contain::look().to_string()));
+        }
         self.events.push_back(Event::Begin);
         let mut ready = Vec::new();
         self.handle_events();
@@ -255,6 +281,7 @@ impl Run {
             }
             self.handle_events();
             if !self.finished {
+                self.look_at_terminal();
                 self.look_after_sinks();
                 self.screen.draw(self.now, &mut self.sinks);
                 let busy = self.starts > 0 || !ready.is_empty() || self.answered;
@@ -318,14 +345,8 @@ impl Run {
         if !arrivals.stop.is_empty() {
             self.point_out_endless_readers();
         }
-        self.events.extend(arrivals.stop.into_iter().map(Event::Signal));
-        if arrivals.child {
-            let (local, mut shared) = self.local();
-            local.reap(&mut shared);
-        }
-        if arrivals.resized {
-            self.local.resize_terminals();
-        }
+        self.events.extend(arrivals.stop.iter().copied().map(Event::Signal));
+        self.take_other_signals(&arrivals);
     }
 
     /// Whoever stops prun may have waited in vain.

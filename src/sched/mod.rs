@@ -256,6 +256,8 @@ pub struct Supervisor {
     /// When it is certain that nothing can go on, if it seems so.
     stall_at: Option<Time>,
     live: Option<TaskId>,
+    /// The task that has prun's terminal to itself.
+    interactive: Option<TaskId>,
     /// Nobody takes the output at the moment: nothing new starts.
     held: bool,
 }
@@ -280,6 +282,7 @@ impl Supervisor {
             blocked: BTreeSet::new(),
             stall_at: None,
             live: None,
+            interactive: None,
             held: false,
             plan,
         }

@@ -1,11 +1,12 @@
 //! The tools of these tests can fail, and fail where they should.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 
 use nix::sys::signal::Signal;
 
 use crate::meeting::Meeting;
-use crate::space::Space;
+use crate::space::{Space, wait_until};
 
 fn fails<T>(check: impl FnOnce() -> T) -> bool {
     catch_unwind(AssertUnwindSafe(check)).is_err()
@@ -41,14 +42,49 @@ fn puppets_do_as_they_are_told() {
     assert!(space.read("rss").parse::<u64>().is_ok_and(|kib| kib > 100));
 }
 
+/// Also what has neither its name nor its environment any more.
 #[test]
 fn what_survives_is_found() {
+    let escapes = [
+        "setsid puppet meet=escaped hold >/dev/null 2>&1 </dev/null &",
+        "puppet fork [ daemon meet=escaped hold ]",
+        "puppet fork [ wipe daemon title=init meet=escaped hold ]",
+        "puppet ignore=INT,TERM fork [ daemon meet=escaped stop hold ]",
+    ];
+    for escape in escapes {
+        let space = Space::new();
+        let meeting = Meeting::open(&space);
+        space.sh(escape).run().ok();
+        let mut guest = meeting.guest();
+        let survivors = || space.survivors().iter().map(|(pid, _)| *pid).collect::<Vec<_>>();
+        wait_until("only the one that escaped lives", || survivors() == [guest.pid]);
+        space.sweep();
+        guest.is_gone();
+    }
+}
+
+#[test]
+fn puppets_escape() {
     let space = Space::new();
     let meeting = Meeting::open(&space);
-    space.sh("setsid puppet meet=escaped hold >/dev/null 2>&1 </dev/null &").run().ok();
+    space.sh("puppet fork [ wipe daemon title=idle meet=hidden hold ]").run().ok();
     let mut guest = meeting.guest();
-    let survivors = space.survivors();
-    assert!(survivors.len() == 1 && survivors[0].0 == guest.pid, "{survivors:?}");
-    space.sweep();
+    let proc = |name: &str| std::fs::read(format!("/proc/{}/{name}", guest.pid)).expect("it lives");
+    let wiped = proc("environ").iter().all(|&byte| byte == 0);
+    assert!(wiped && proc("cmdline").starts_with(b"idle") && proc("comm") == b"idle\n");
+    assert_eq!(std::fs::read_link(format!("/proc/{}/cwd", guest.pid)).expect("it lives"), Path::new("/"));
+
+    guest.tell("fork [ die=KILL ]");
+    guest.tell("keep=1 [ meet=kept hold ]");
+    for _ in 0..2 {
+        let mut kept = meeting.guest();
+        kept.tell("die=KILL");
+        kept.is_gone();
+    }
+    guest.tell("say=alone");
+    guest.hears("alone");
+    guest.tell("tty");
+    guest.hears("tty No such device or address (os error 6)");
+    guest.tell("exit=0");
     guest.is_gone();
 }

@@ -4,6 +4,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::time::Instant;
 
 use nix::poll::{PollFd, PollFlags, poll};
 
@@ -29,6 +30,24 @@ impl Meeting {
     #[track_caller]
     pub fn guest(&self) -> Guest {
         assert!(self.waits_for_guest(LIMIT.as_millis() as u16), "nobody came to the meeting");
+        self.welcome()
+    }
+
+    /// The next that comes; none once `over` holds and nobody is at the door.
+    #[track_caller]
+    pub fn guest_unless(&self, over: impl Fn() -> bool) -> Option<Guest> {
+        let start = Instant::now();
+        while !self.waits_for_guest(20) {
+            if over() && !self.has_guest() {
+                return None;
+            }
+            assert!(start.elapsed() < LIMIT, "nobody came to the meeting");
+        }
+        Some(self.welcome())
+    }
+
+    #[track_caller]
+    fn welcome(&self) -> Guest {
         let (stream, _) = self.listener.accept().expect("someone is there");
         stream.set_read_timeout(Some(LIMIT)).expect("a limit for reading");
         let mut guest = Guest { name: String::new(), pid: 0, stream: BufReader::new(stream) };

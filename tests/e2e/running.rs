@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -191,16 +191,33 @@ impl Running {
         self.out.text()
     }
 
+    /// What stderr holds now.
+    pub fn stderr_so_far(&self) -> String {
+        self.err.text()
+    }
+
     fn so_far(&self) -> String {
         show(&self.shown, "running", &self.out.text(), &self.err.text())
+    }
+
+    /// Waits for its end, but not for that of what it wrote.
+    #[track_caller]
+    pub fn exits(&self) {
+        // Told once; then the one that tells is gone.
+        if let Err(RecvTimeoutError::Timeout) = self.exited.recv_timeout(self.limit) {
+            panic!("still running after {:?}\n{}", self.limit, self.so_far());
+        }
+    }
+
+    /// Whether it has ended already.
+    pub fn has_exited(&self) -> bool {
+        !matches!(self.exited.try_recv(), Err(TryRecvError::Empty))
     }
 
     /// Waits for its end, and for the end of what it wrote.
     #[track_caller]
     pub fn end(mut self) -> Ended {
-        if let Err(RecvTimeoutError::Timeout) = self.exited.recv_timeout(self.limit) {
-            panic!("still running after {:?}\n{}", self.limit, self.so_far());
-        }
+        self.exits();
         let elapsed = self.started.elapsed();
         let status =
             self.child.take().expect("it was not reaped yet").wait().expect("a child can be waited for");

@@ -2,10 +2,12 @@
 //! whole run, and a space that is left checks that nothing which was started in it is still alive.
 
 use std::ffi::OsStr;
+use std::hash::{BuildHasher, RandomState};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -20,14 +22,21 @@ pub const LIMIT: Duration = Duration::from_secs(90);
 /// Every process of a space has this in its environment; the value is the folder.
 const MARK: &str = "PRUN_TEST_SPACE";
 
+/// What scripts have instead of the program that `cargo test` built.
+const BINARY: &str = "PRUN_TEST_BINARY";
+
 pub struct Space {
     dir: TempDir,
+    /// The soft limit of file locks (RLIMIT_LOCKS, which has meant nothing since Linux 2.4) of every process: it
+    /// stays when an environment is wiped, and prun's own mark, which may be what fails, is another one.
+    locks: u64,
 }
 
 impl Space {
     pub fn new() -> Space {
         puppet_folder();
-        Space { dir: tempfile::Builder::new().prefix("prun-test-").tempdir().expect("a temporary folder") }
+        let dir = tempfile::Builder::new().prefix("prun-test-").tempdir().expect("a temporary folder");
+        Space { dir, locks: 1 << 60 | RandomState::new().hash_one(0) >> 8 }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -63,7 +72,7 @@ impl Space {
 
     /// prun with the words of this line, split as a shell splits them (and no more).
     pub fn prun(&self, line: &str) -> Prun {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_prun"));
+        let mut command = self.command(binary());
         command.args(shlex::split(line).expect("quotes are closed"));
         self.at_home(command, format!("prun {line}"))
     }
@@ -89,9 +98,16 @@ impl Space {
     }
 
     fn shell(&self, shell: &str, script: &str) -> Prun {
-        let mut command = Command::new(shell);
+        let mut command = self.command(Path::new(shell));
         command.args(["-c", script]);
         self.at_home(command, script.to_owned())
+    }
+
+    /// A program with the limit that its processes are known by.
+    fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new("prlimit");
+        command.arg(format!("--locks={}:", self.locks)).arg(program);
+        command
     }
 
     fn at_home(&self, mut command: Command, shown: String) -> Prun {
@@ -111,7 +127,7 @@ impl Space {
 
     /// What every program of this space finds in its environment.
     pub fn environment(&self) -> Vec<(String, String)> {
-        let binary = Path::new(env!("CARGO_BIN_EXE_prun")).parent().expect("a program is in a folder");
+        let binary = binary().parent().expect("a program is in a folder");
         let rest = std::env::var("PATH").unwrap_or_default();
         let path = format!("{}:{}:{rest}", binary.display(), puppet_folder().display());
         let pairs = [
@@ -125,12 +141,13 @@ impl Space {
         pairs.map(|(name, value)| (name.to_owned(), value)).into()
     }
 
-    /// What still lives of all that was started in this space.
+    /// What still lives of all that was started in this space. A zombie does not.
     pub fn survivors(&self) -> Vec<(i32, String)> {
         let mark = format!("{MARK}={}", self.dir.path().display());
+        let marked = |pid| environment_of(pid).split(|&byte| byte == 0).any(|entry| entry == mark.as_bytes());
         let processes = std::fs::read_dir("/proc").expect("/proc is there").flatten();
         let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-        pids.filter(|&pid| environment_of(pid).split(|&byte| byte == 0).any(|entry| entry == mark.as_bytes()))
+        pids.filter(|&pid| (locks_of(pid) == Some(self.locks) || marked(pid)) && lives(pid))
             .map(|pid| (pid, command_line_of(pid)))
             .collect()
     }
@@ -150,11 +167,15 @@ impl Space {
 
     /// Kills what a test let live on purpose, so that leaving the space finds nothing.
     pub fn sweep(&self) {
-        for (pid, _) in self.survivors() {
-            // It may have ended since it was seen.
-            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        let start = Instant::now();
+        // Again and again: what was killed may have started others.
+        while !self.becomes_empty(Duration::ZERO) {
+            assert!(start.elapsed() < LIMIT, "survived SIGKILL: {:?}", self.survivors());
+            for (pid, _) in self.survivors() {
+                // It may have ended since it was seen.
+                let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+            }
         }
-        assert!(self.becomes_empty(LIMIT), "survived SIGKILL: {:?}", self.survivors());
     }
 }
 
@@ -171,6 +192,20 @@ impl Drop for Space {
     }
 }
 
+/// The soft limit of file locks.
+fn locks_of(pid: i32) -> Option<u64> {
+    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max file locks"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+fn lives(pid: i32) -> bool {
+    // Of a process that has ended meanwhile there is nothing to read. The name, in brackets, may hold anything.
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = memchr::memrchr(b')', &stat).and_then(|end| stat.get(end + 2));
+    state.is_some_and(|state| !b"ZXx".contains(state))
+}
+
 fn environment_of(pid: i32) -> Vec<u8> {
     std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default()
 }
@@ -180,22 +215,48 @@ fn command_line_of(pid: i32) -> String {
     String::from_utf8_lossy(&bytes).replace('\0', " ")
 }
 
+/// The name that the kernel knows it by, which `pkill NAME` and `killall NAME` look at.
+pub fn name_of(pid: i32) -> String {
+    let name = std::fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
+    String::from_utf8_lossy(&name).trim_end().to_owned()
+}
+
+/// The prun that is tested.
+pub fn binary() -> &'static Path {
+    static BINARY_PATH: OnceLock<PathBuf> = OnceLock::new();
+    BINARY_PATH.get_or_init(|| match std::env::var_os(BINARY) {
+        Some(path) => std::fs::canonicalize(path).expect("PRUN_TEST_BINARY is a program"),
+        None => env!("CARGO_BIN_EXE_prun").into(),
+    })
+}
+
 /// The folder of the `puppet` program. `cargo test` builds examples; `cargo test --test e2e` does not, so it
 /// is built here where it is missing or old.
 fn puppet_folder() -> &'static Path {
-    static FOLDER: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
         let target = Path::new(env!("CARGO_BIN_EXE_prun")).parent().expect("a program is in a folder");
         let folder = target.join("examples");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/helper/puppet.rs");
+        let sources = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/helper"));
+        let sources = sources.expect("the sources are there").flatten().map(|entry| entry.path());
         let changed = |path: &Path| path.metadata().and_then(|data| data.modified()).ok();
-        if changed(&folder.join("puppet")) < changed(&source) {
+        if changed(&folder.join("puppet")) < sources.map(|path| changed(&path)).max().flatten() {
             let built =
                 Command::new(env!("CARGO")).args(["build", "--quiet", "--example", "puppet"]).status();
             assert!(built.is_ok_and(|status| status.success()), "cargo build --example puppet failed");
         }
         folder
     })
+}
+
+/// For what nobody tells: looks until it holds.
+#[track_caller]
+pub fn wait_until(what: &str, holds: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < LIMIT, "it never came true that {what}");
+        nix::poll::poll(&mut [], 20u8).expect("poll of nothing");
+    }
 }
 
 /// A word with bytes of any kind.

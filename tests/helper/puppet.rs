@@ -2,14 +2,31 @@
 //!
 //! - `meet=NAME` connects to the socket in `PUPPET_SOCKET` and says its name and pid; only it holds that
 //!   connection, so its end proves that the puppet is dead
+//! - `socket=PATH` names that socket where the environment does not; comes before the others
 //! - `hold` does the steps that come over the socket, a line each, until the other side hangs up
 //! - `catch=TERM,INT` lives on when these signals come, and says `got TERM` over the socket
 //! - `say=TEXT` says something over the socket
 //! - `out=N`, `err=N` write N bytes; `line=TEXT`, `errline=TEXT` a line
 //! - `in` reads stdin to its end and says `read N` on stdout; `in=N` reads N bytes
-//! - `exit=K` ends
+//! - `exit=K` ends; `die=KILL` ends by that signal; `stop` stops until SIGCONT comes; `hang` does nothing for ever
+//! - `tty` reads a line from the terminal and says it over the socket
 //! - `measure=FILE PROGRAM [ARG...]` runs a program and writes the most memory that it, or anything it waited
 //!   for, ever had (in KiB) into the file; it ends with the program's exit code
+//!
+//! What makes processes that are hard to find is in `escapes`:
+//!
+//! - `fork [ STEP... ]` has a child of its own do these steps, and goes on
+//! - `keep=N [ STEP... ]` does the same, waits for it, and starts it again when it dies, N times
+//! - `setsid` leads a session of its own; `daemon` has all further steps done by a daemon (two forks and two
+//!   sessions away, without descriptors 0 to 2, in `/`) and ends
+//! - `wipe` goes on with an empty environment, as `env -i` does; `title=NAME` writes over its arguments and its
+//!   environment, as daemons do that show their state in `ps`
+//! - `ignore=TERM,INT` ignores signals; `outlive` does without the parent-death signal; `subreaper` adopts what
+//!   its children leave
+//!
+//! `wipe` and `ignore` execute the puppet anew, so `meet` comes after them.
+
+mod escapes;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -18,17 +35,58 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex};
 
 use nix::sys::resource::{UsageWho, getrusage};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, raise};
 
 type Line = Arc<Mutex<Option<UnixStream>>>;
 
+/// Who does the steps.
+struct Puppet {
+    /// Where it meets the test.
+    socket: Option<String>,
+    line: Line,
+}
+
 fn main() {
-    let line = Line::default();
-    let mut steps = std::env::args().skip(1);
-    while let Some(step) = steps.next() {
-        match step.strip_prefix("measure=") {
-            Some(file) => return measure(file, steps),
-            None => act(&line, &step),
+    let mut puppet = Puppet { socket: std::env::var("PUPPET_SOCKET").ok(), line: Line::default() };
+    puppet.perform(std::env::args().skip(1).collect());
+}
+
+impl Puppet {
+    fn perform(&mut self, steps: Vec<String>) {
+        let mut steps = steps.into_iter();
+        while let Some(step) = steps.next() {
+            let (verb, value) = step.split_once('=').unwrap_or((&step, ""));
+            match verb {
+                "measure" => measure(value, &mut steps),
+                "socket" => self.socket = Some(value.to_owned()),
+                "meet" => self.meet(value),
+                "hold" => self.hold(),
+                _ if escapes::act(self, verb, value, &mut steps) => {}
+                _ => act(&self.line, &step),
+            }
+        }
+    }
+
+    fn meet(&self, name: &str) {
+        let path = self.socket.as_ref().expect("PUPPET_SOCKET is set");
+        let mut stream = UnixStream::connect(path).expect("someone listens at PUPPET_SOCKET");
+        // Held all the while, so that a caught signal is told after the name, and told.
+        let mut line = self.line.lock().expect("no thread panicked");
+        writeln!(stream, "{name} {}", std::process::id()).expect("the other side listens");
+        *line = Some(stream);
+    }
+
+    fn hold(&mut self) {
+        let stream = self.line.lock().expect("no thread panicked").as_ref().map(UnixStream::try_clone);
+        let stream = stream.expect("`meet` comes before `hold`").expect("a socket can be cloned");
+        for line in BufReader::new(stream).lines() {
+            let line = line.expect("steps are text");
+            // Only what has brackets is more than one word; a text may have blanks.
+            let steps = match line.contains(" [ ") {
+                true => line.split(' ').map(str::to_owned).collect(),
+                false => vec![line],
+            };
+            self.perform(steps);
         }
     }
 }
@@ -36,8 +94,6 @@ fn main() {
 fn act(line: &Line, step: &str) {
     let (verb, value) = step.split_once('=').unwrap_or((step, ""));
     match verb {
-        "meet" => meet(line, value),
-        "hold" => hold(line),
         "catch" => catch(line, value),
         "say" => say(line, value),
         "out" => pour(&mut std::io::stdout().lock(), number(value)),
@@ -46,36 +102,36 @@ fn act(line: &Line, step: &str) {
         "errline" => writeln!(std::io::stderr(), "{value}").expect("stderr takes a line"),
         "in" => drain(value),
         "exit" => exit(number(value) as i32),
+        "die" => raise(signal(value)).expect("a signal can be raised"),
+        "stop" => raise(Signal::SIGSTOP).expect("a signal can be raised"),
+        "hang" => std::iter::repeat_with(nix::unistd::pause).for_each(drop),
+        "tty" => say(line, &format!("tty {}", typed())),
         _ => panic!("puppet: unknown step `{step}`"),
     }
+}
+
+/// By its name without `SIG`.
+fn signal(name: &str) -> Signal {
+    Signal::from_str(&format!("SIG{name}")).expect("the name of a signal")
+}
+
+/// A line from the terminal, or why there is none.
+fn typed() -> String {
+    let mut text = String::new();
+    let read =
+        std::fs::File::open("/dev/tty").and_then(|terminal| BufReader::new(terminal).read_line(&mut text));
+    read.map_or_else(|error| error.to_string(), |_| text.trim_end().to_owned())
 }
 
 fn number(value: &str) -> u64 {
     value.parse().unwrap_or_else(|_| panic!("puppet: `{value}` is no number"))
 }
 
-fn meet(line: &Line, name: &str) {
-    let path = std::env::var("PUPPET_SOCKET").expect("PUPPET_SOCKET is set");
-    let mut stream = UnixStream::connect(path).expect("someone listens at PUPPET_SOCKET");
-    // Held all the while, so that a caught signal is told after the name, and told.
-    let mut line = line.lock().expect("no thread panicked");
-    writeln!(stream, "{name} {}", std::process::id()).expect("the other side listens");
-    *line = Some(stream);
-}
-
-fn hold(line: &Line) {
-    let stream = line.lock().expect("no thread panicked").as_ref().map(UnixStream::try_clone);
-    let stream = stream.expect("`meet` comes before `hold`").expect("a socket can be cloned");
-    for step in BufReader::new(stream).lines() {
-        act(line, &step.expect("steps are text"));
-    }
-}
-
 fn catch(line: &Line, names: &str) {
     for name in names.split(',') {
-        let signal = Signal::from_str(&format!("SIG{name}")).expect("the name of a signal");
+        let number = signal(name) as i32;
         let (mut arrivals, handler) = UnixStream::pair().expect("a pair of sockets");
-        signal_hook::low_level::pipe::register(signal as i32, handler).expect("a signal can be caught");
+        signal_hook::low_level::pipe::register(number, handler).expect("a signal can be caught");
         let (line, name) = (Arc::clone(line), name.to_owned());
         std::thread::spawn(move || {
             while arrivals.read_exact(&mut [0]).is_ok() {
@@ -109,7 +165,7 @@ fn drain(limit: &str) {
     println!("read {}", read.expect("stdin can be read"));
 }
 
-fn measure(file: &str, mut words: impl Iterator<Item = String>) {
+fn measure(file: &str, words: &mut impl Iterator<Item = String>) {
     let program = words.next().expect("a program to measure");
     let status = Command::new(program).args(words).status().expect("the program starts");
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("usage of children is known");

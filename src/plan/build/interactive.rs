@@ -11,11 +11,16 @@ pub(super) fn check(job: &Job, mistakes: &mut Mistakes) {
     let (place, what, help) = if let Some(worker) = &job.worker {
         (worker.span.clone(), "has workers", "a worker reads its tasks, and lives beside others")
     } else if job.daemon {
-        (given("daemon"), "is a daemon", "a daemon runs beside other jobs, which may need the terminal as well")
+        (
+            given("daemon"),
+            "is a daemon",
+            "a daemon runs beside other jobs, which may need the terminal as well",
+        )
     } else if job.pty {
         (given("pty"), "has a terminal of its own", "keep one of `interactive` and `pty`")
     } else {
-        let help = "what is wired together runs at once; commands of one `pipeline` have the terminal together";
+        let help =
+            "what is wired together runs at once; commands of one `pipeline` have the terminal together";
         match &job.stdin.value {
             Stdin::Queue { .. } => (job.stdin.span.clone(), "reads a queue", help),
             Stdin::Pipe(_) => (job.stdin.span.clone(), "reads a pipe", help),

@@ -14,7 +14,7 @@ use crate::os::poller::Interest;
 use crate::os::process::Change;
 use crate::os::{self, held, process, roll, tree};
 use crate::plan::Leftovers;
-use crate::run::active::{Active, Group, Process, Reader};
+use crate::run::active::{Active, Process, Reader};
 use crate::run::queues::Inlet;
 use crate::run::token::Token;
 use crate::sched::{Event, TaskId};
@@ -46,28 +46,41 @@ impl fmt::Display for Holders {
 }
 
 impl Local {
-    /// Children may have ended: notes how, and reaps them at once.
-    pub fn reap(&mut self, shared: &mut Shared) {
+    /// Children may have ended: notes how, and reaps them at once. A signal that ended the task which had the terminal
+    /// to itself, if it is one that keys send, is given back: it was meant for prun as well.
+    pub fn reap(&mut self, shared: &mut Shared) -> Option<i32> {
+        let mut felt = None;
         while let Some(changed) = process::peek() {
             let exit = match changed.change {
                 Change::Exited(process::Exit::Code(code)) => Exit::Code(code),
                 Change::Exited(process::Exit::Signal(signal)) => Exit::Signal(signal),
-                Change::Stopped(_) => continue,
+                Change::Stopped(signal) => {
+                    self.stopped(changed.pid, signal, shared);
+                    continue;
+                }
             };
-            self.exited(changed.pid, exit, shared);
+            felt = felt.or(self.exited(changed.pid, exit, shared));
         }
+        felt
     }
 
-    fn exited(&mut self, pid: Pid, exit: Exit, shared: &mut Shared) {
+    fn exited(&mut self, pid: Pid, exit: Exit, shared: &mut Shared) -> Option<i32> {
         let Some((id, stage)) = self.pids.remove(&pid) else {
             // It was left by a task, and came to prun as its subreaper.
             self.remnants.reaped(pid);
             process::reap(pid);
-            return;
+            if os::guardian::is(pid) {
+                os::guardian::forget();
+                self.lost_guardian = true;
+            }
+            return None;
         };
         self.end_talk(id, stage, exit, shared);
+        let felt = self.felt(id, stage, exit);
         let plan = Arc::clone(&self.plan);
         if let Some(active) = self.get_mut(id) {
+            // It is about to be stopped as all others are, and what it left with it.
+            active.stopping |= felt.is_some();
             let waits = plan.jobs[active.work.job].leftovers != Leftovers::Leave;
             active.exited(stage, exit, waits);
             if active.live() == 0 {
@@ -80,6 +93,8 @@ impl Local {
             let process::Usage { user, system, memory } = used;
             active.processes[stage].usage = Usage { user, system, memory };
         }
+        self.give_terminal_back(id);
+        felt
     }
 
     /// The attempt is over: forgets it, and lets go what it left. What that still holds open is read on and
@@ -87,9 +102,7 @@ impl Local {
     pub fn end(&mut self, id: TaskId, shared: &mut Shared) -> Option<(Active, Option<Holders>)> {
         self.get(id)?;
         let mut active = self.actives[id.place as usize].take()?;
-        if matches!(active.group, Group::Own) {
-            os::signals::leave_keys_to_child(false);
-        }
+        self.lender.end(id, true);
         self.hungry.retain(|hungry| *hungry != id);
         self.paused.retain(|paused| paused.task != id);
         self.remnants.forget(id);

@@ -6,6 +6,8 @@
 //! - `blocks`: tasks that live on and take block after block
 //! - `end`: processes exit, attempts are forgotten
 //! - `remnants`: what tasks started beside their own processes
+//! - `stops`: processes are stopped and go on
+//! - [`lent`]: the terminal, while a task has it to itself
 //! - `watch`: dialogues, circles of pipes, the size of terminals
 //! - `hook`: hooks start in the place of their task
 
@@ -16,6 +18,7 @@ use std::sync::Arc;
 
 use nix::unistd::Pid;
 
+use self::lent::Lender;
 use super::active::{Active, PIPE, Work};
 use super::launch::Launch;
 use super::queues::Queues;
@@ -34,8 +37,10 @@ mod blocks;
 mod bytes;
 mod end;
 mod hook;
+pub mod lent;
 mod remnants;
 mod start;
+mod stops;
 mod terminal;
 mod watch;
 mod wires;
@@ -94,6 +99,9 @@ pub struct Local {
     /// Tasks that have to be looked after while they run.
     watched: Vec<TaskId>,
     buffer: Vec<u8>,
+    /// It ended, and nobody was told yet.
+    lost_guardian: bool,
+    pub lender: Lender,
 }
 
 /// A reader that waits.
@@ -134,6 +142,8 @@ impl Local {
             wrote: Vec::new(),
             watched: Vec::new(),
             buffer: vec![0; BUFFER],
+            lost_guardian: false,
+            lender: Lender::new(&plan),
             plan,
         })
     }
@@ -144,6 +154,11 @@ impl Local {
 
     pub fn get_mut(&mut self, id: TaskId) -> Option<&mut Active> {
         self.actives.get_mut(id.place as usize)?.as_mut().filter(|active| active.id == id)
+    }
+
+    /// Whether prun's guardian has ended since the last call.
+    pub fn lost_guardian(&mut self) -> bool {
+        std::mem::take(&mut self.lost_guardian)
     }
 
     pub fn forget_job(&mut self, job: usize) {

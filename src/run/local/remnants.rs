@@ -275,7 +275,7 @@ impl Local {
         let mark = |id: &TaskId| Some((self.get(*id)?.mark?.number(), *id));
         let group = |id: &TaskId| match &self.get(*id)?.group {
             Group::Handle(handle) => Some((*id, handle)),
-            Group::Leader(_) | Group::Own | Group::Gone => None,
+            Group::Leader(_) | Group::Gone => None,
         };
         Look {
             tasks: self.remnants.waiting.keys().filter_map(mark).collect(),

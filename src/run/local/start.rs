@@ -49,6 +49,7 @@ impl Local {
             let started = active.processes.len();
             shared.events.push_back(Event::NotStarted { task, started, failure: Arc::new(failure) });
             if started == 0 {
+                self.lender.end(task, true);
                 active.readers.clear();
                 (active.feed, active.talk, active.duplex) = (None, None, None);
             }
@@ -101,7 +102,7 @@ impl Local {
         for (index, stage) in job.stages.iter().enumerate() {
             wires.ends = ChildEnds::default();
             wires.terminal = Terminal::open(stage, &mut wires.ends)?;
-            let group = group(active, stage, wires.terminal.as_ref());
+            let group = self.group(active, job, wires.terminal.as_ref());
             let mut stdio = [self.stdin(&attempt, stage, active, wires)?, -1, -1];
             for (stream, at) in [(Stream::Stdout, 1), (Stream::Stderr, 2)] {
                 if Terminal::takes(job, stage, stream)
@@ -120,21 +121,10 @@ impl Local {
             }
             Wiring::tell_seq(stage, &attempt.scope)?;
             self.prepare_talk(stage, &attempt.scope, active, wires, shared.now);
-            // Before it runs: a Ctrl-C may come at once.
-            let has_keys = matches!(group, os::start::Group::Own);
-            if has_keys {
-                os::signals::leave_keys_to_child(true);
-            }
-            let started = self.launch.stage(&attempt, index, stdio, group);
-            if has_keys && started.is_err() {
-                os::signals::leave_keys_to_child(false);
-            }
-            let pid = started?;
+            let pid = self.launch.stage(&attempt, index, stdio, group)?;
             if index == 0 {
-                active.group = match group {
-                    os::start::Group::Own => Group::Own,
-                    _ => Group::Leader(pid),
-                };
+                active.group = Group::Leader(pid);
+                self.lender.started(active.id, pid);
             }
             active.processes.push(Process { pid, exit: None, usage: Usage::default() });
         }
@@ -142,6 +132,16 @@ impl Local {
             active.duplex = Some(Box::new(Duplex::new(std::mem::take(&mut wires.circle), shared.now)));
         }
         Ok(())
+    }
+
+    /// The group of the next process.
+    fn group(&mut self, active: &Active, job: &Job, terminal: Option<&Terminal>) -> os::start::Group {
+        match (active.processes.first(), terminal) {
+            (Some(first), _) => os::start::Group::Join(first.pid),
+            (None, Some(terminal)) => os::start::Group::Terminal(terminal.child),
+            (None, None) if job.interactive && !active.is_worker() => self.lender.lend(active.id),
+            (None, None) => os::start::Group::New,
+        }
     }
 
     /// What a stage reads.
@@ -221,17 +221,6 @@ impl Local {
     }
 }
 
-/// The group of the next process.
-fn group(active: &Active, stage: &Stage, terminal: Option<&Terminal>) -> os::start::Group {
-    match (active.processes.first(), terminal) {
-        (Some(_), _) if matches!(active.group, Group::Own) => os::start::Group::Own,
-        (Some(first), _) => os::start::Group::Join(first.pid),
-        (None, Some(terminal)) => os::start::Group::Terminal(terminal.child),
-        (None, None) if shares_terminal(stage) => os::start::Group::Own,
-        (None, None) => os::start::Group::New,
-    }
-}
-
 /// What all that is started now is known by.
 pub(super) fn enter(job: &Job, active: &Active) -> Mark {
     roll::enter(&Who { job: &job.name, seq: active.work.seq, slot: active.slot })
@@ -252,12 +241,6 @@ fn tasks_of(worker: &Worker, active: &mut Active) -> Result<OwnedFd, StartFailur
 /// The lane of a stderr that is shown.
 fn shown_stderr(tag: Option<&Arc<[u8]>>) -> LaneSpec {
     LaneSpec { dest: Dest::Stderr, tag: tag.cloned(), escape: None, own: false }
-}
-
-/// A task that has prun's own terminal as its stdin stays in prun's process group: in one of its own the
-/// terminal would stop it at its first read.
-fn shares_terminal(stage: &Stage) -> bool {
-    matches!(stage.stdin, Stdin::Inherit) && os::own::is_terminal(os::own::stdin())
 }
 
 fn render(template: &Template, scope: &Scope) -> Arc<[u8]> {

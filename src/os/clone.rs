@@ -1,0 +1,160 @@
+//! The call that makes a child: clone3(2), which can put it into a control group at once. The C library has no
+//! function for it, so it is made here by hand; where the kernel or a filter refuses it, clone(2) does.
+
+use std::ffi::c_void;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::sched::{CloneFlags, clone};
+use nix::unistd::Pid;
+
+use super::cgroup;
+use super::child::Child;
+use super::start::Strategy;
+
+/// linux/sched.h.
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
+/// The kernel does not know clone3, or a filter refuses it.
+static REFUSED: AtomicBool = AtomicBool::new(false);
+
+/// Makes a child that runs `child` on this stack, while the calling thread stands still. `contained`: in the run's
+/// control group.
+pub(super) fn make(strategy: Strategy, child: &Child, stack: &mut [u8], contained: bool) -> nix::Result<Pid> {
+    let flags = match strategy {
+        Strategy::Spawn => CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK,
+        Strategy::Fork => CloneFlags::CLONE_VFORK,
+    };
+    if !REFUSED.load(Ordering::Relaxed) {
+        let group = if contained { cgroup::raw() } else { None };
+        match by_clone3(flags, child, stack, group) {
+            Err(error) if group.is_some() => {
+                // It may be the group's fault (its limits, its kind, or that somebody removed it), or not.
+                let again = by_clone3(flags, child, stack, None);
+                if again.is_ok() && !matches!(error, Errno::EAGAIN | Errno::ENOMEM) {
+                    cgroup::give_up();
+                }
+                if !is_refusal(again) {
+                    return again;
+                }
+                REFUSED.store(true, Ordering::Relaxed);
+            }
+            result if is_refusal(result) => REFUSED.store(true, Ordering::Relaxed),
+            result => return result,
+        }
+    }
+    // SAFETY: the child's function makes only system calls on what was prepared, never returns, and this thread
+    // stands still (CLONE_VFORK) while it does, so all that it points to stays alive.
+    unsafe { clone(Box::new(|| child.run()), stack, flags, Some(libc::SIGCHLD)) }
+}
+
+/// Not known, of another shape, or filtered.
+fn is_refusal(result: nix::Result<Pid>) -> bool {
+    matches!(result, Err(Errno::ENOSYS | Errno::EPERM | Errno::EINVAL | Errno::E2BIG | Errno::EOPNOTSUPP))
+}
+
+fn by_clone3(flags: CloneFlags, child: &Child, stack: &mut [u8], group: Option<i32>) -> nix::Result<Pid> {
+    let clone = libc::clone_args {
+        flags: flags.bits() as u64 | if group.is_some() { CLONE_INTO_CGROUP } else { 0 },
+        pidfd: 0,
+        child_tid: 0,
+        parent_tid: 0,
+        exit_signal: libc::SIGCHLD as u64,
+        stack: stack.as_mut_ptr().expose_provenance() as u64,
+        stack_size: stack.len() as u64 & !15,
+        tls: 0,
+        set_tid: 0,
+        set_tid_size: 0,
+        cgroup: group.unwrap_or(0) as u64,
+    };
+    // SAFETY: as for clone in `make`; the stack is ours, readable and writable, and its upper end is a multiple of 16.
+    let result = unsafe { clone3(&clone, run, (&raw const *child).cast()) };
+    match result {
+        pid @ 1.. => Ok(Pid::from_raw(pid as i32)),
+        error => Err(Errno::from_raw(-error as i32)),
+    }
+}
+
+extern "C" fn run(child: *const c_void) -> ! {
+    // SAFETY: it is the child that `by_clone3` was given.
+    unsafe { &*child.cast::<Child>() }.run()
+}
+
+/// Returns in the parent only: the child calls `run` on its own stack.
+///
+/// # Safety
+/// The stack that `args` names must be free for the child and end at a multiple of 16; `run` must do what a child may
+/// do that shares the memory of its parent.
+#[cfg(target_arch = "x86_64")]
+unsafe fn clone3(
+    args: &libc::clone_args,
+    run: extern "C" fn(*const c_void) -> !,
+    child: *const c_void,
+) -> isize {
+    let result: isize;
+    // SAFETY: a system call, which changes rax, rcx and r11 alone. The child comes out of it with a stack of its own
+    // and never reaches the end of this block.
+    unsafe {
+        std::arch::asm!(
+            "syscall",
+            "test rax, rax",
+            "jnz 2f",
+            "xor ebp, ebp",
+            "mov rdi, r13",
+            "call r12",
+            "ud2",
+            "2:",
+            inlateout("rax") libc::SYS_clone3 as isize => result,
+            in("rdi") args,
+            in("rsi") size_of::<libc::clone_args>(),
+            in("r12") run,
+            in("r13") child,
+            lateout("rcx") _,
+            lateout("r11") _,
+        );
+    }
+    result
+}
+
+/// As above.
+///
+/// # Safety
+/// As above.
+#[cfg(target_arch = "aarch64")]
+unsafe fn clone3(
+    args: &libc::clone_args,
+    run: extern "C" fn(*const c_void) -> !,
+    child: *const c_void,
+) -> isize {
+    let result: isize;
+    // SAFETY: a system call, which changes x0 alone. The child comes out of it with a stack of its own and never
+    // reaches the end of this block.
+    unsafe {
+        std::arch::asm!(
+            "svc 0",
+            "cbnz x0, 2f",
+            "mov x29, xzr",
+            "mov x30, xzr",
+            "mov x0, x10",
+            "blr x9",
+            "brk 1",
+            "2:",
+            inlateout("x0") args => result,
+            in("x1") size_of::<libc::clone_args>(),
+            in("x8") libc::SYS_clone3,
+            in("x9") run,
+            in("x10") child,
+        );
+    }
+    result
+}
+
+/// Elsewhere clone(2) does.
+///
+/// # Safety
+/// It does nothing.
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+unsafe fn clone3(_: &libc::clone_args, _: extern "C" fn(*const c_void) -> !, _: *const c_void) -> isize {
+    -(libc::ENOSYS as isize)
+}

@@ -1,0 +1,248 @@
+//! Nothing survives a stop (DESIGN.md 5.3; TORTURE.md, 15 and 16): every way in which prun can end, over every way in
+//! which a process can get out of its sight, with a cgroup and without.
+//!
+//! One run holds all the escapes side by side. Each says hello over the meeting's socket, so it has really got away
+//! before prun is struck, and only its death ends that connection. `scripts/survivors` runs the same with the
+//! released program, again and again, and looks at the clock.
+
+use std::io::Read;
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::{Pid, geteuid};
+
+use crate::meeting::{Guest, Meeting};
+use crate::running::{Ended, Running};
+use crate::space::{LIMIT, Space, name_of};
+
+/// For `scripts/survivors`: how many milliseconds after prun's end everything must be gone. The tests have no such
+/// limit, as the machine may do much else.
+const WITHIN: &str = "PRUN_TEST_WITHIN";
+
+/// Name and command of each escape. The first process of the task stays, as one that has ended well may leave
+/// something behind.
+const ESCAPES: [(&str, &str); 11] = [
+    ("plain", "fork [ meet=plain hold ] meet=task hold"),
+    ("setsid", "fork [ setsid meet=setsid hold ] meet=task hold"),
+    ("daemon", "fork [ daemon meet=daemon hold ] meet=task hold"),
+    ("env -i", "fork [ daemon wipe meet=wiped hold ] meet=task hold"),
+    ("title", "fork [ daemon title=idle meet=titled hold ] meet=task hold"),
+    ("all of it", "fork [ wipe daemon title=idle meet=hidden hold ] wipe title=init meet=task hold"),
+    ("stubborn", "ignore=INT,TERM,HUP fork [ daemon meet=stubborn hold ] meet=task hold"),
+    ("stopped", "fork [ setsid meet=stopped stop hold ] meet=task stop hold"),
+    ("kept alive", "fork [ daemon meet=keeper keep=99 [ meet=kept hold ] ] meet=task hold"),
+    ("subreaper", "subreaper fork [ daemon wipe meet=adopted hold ] meet=task hold"),
+    ("no parent", "outlive wipe meet=outliving hang"),
+];
+
+/// A run within the run: its own tasks get away from it.
+const NESTED: &str = "prun exec --repeat 1 puppet fork [ daemon wipe meet=nested hold ] meet=task hold";
+
+/// A daemon that nobody made for this test. It closes its descriptors and overwrites its environment.
+const REDIS: &str = "redis-server --port 0 --unixsocket $PWD/redis --daemonize yes --save '' >redis.log; \
+                     exec puppet meet=task hold";
+
+/// How prun comes to its end.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Way {
+    Term,
+    Int,
+    Timeout,
+    Halt,
+    /// `kill -9` of prun.
+    Kill,
+    /// `kill -9` of its process group.
+    KillGroup,
+    /// `kill -9` of everything that is named prun.
+    KillName,
+}
+
+#[test]
+fn nothing_survives_term() {
+    everywhere(Way::Term);
+}
+
+#[test]
+fn nothing_survives_int() {
+    everywhere(Way::Int);
+}
+
+#[test]
+fn nothing_survives_a_timeout() {
+    everywhere(Way::Timeout);
+}
+
+#[test]
+fn nothing_survives_a_halt() {
+    everywhere(Way::Halt);
+}
+
+#[test]
+fn nothing_survives_kill_9_of_prun() {
+    everywhere(Way::Kill);
+}
+
+#[test]
+fn nothing_survives_kill_9_of_its_group() {
+    everywhere(Way::KillGroup);
+}
+
+#[test]
+fn nothing_survives_kill_9_by_name() {
+    everywhere(Way::KillName);
+}
+
+/// With a cgroup, where prun can make one, and without.
+fn everywhere(way: Way) {
+    escape(way, true);
+    match geteuid().is_root() {
+        true => escape(way, false),
+        false => println!("only root can hide the cgroups from prun"),
+    }
+}
+
+fn escape(way: Way, cgroups: bool) {
+    // It must be long enough for all to get away, however busy the machine is; then it is just waited for.
+    let limits: &[u64] = if way == Way::Timeout { &[1, 8, 64] } else { &[0] };
+    for limit in limits {
+        let hunt = Hunt::start(way, cgroups, *limit);
+        if hunt.guests.len() == hunt.wanted {
+            return hunt.end(way, cgroups);
+        }
+        let ended = hunt.running.end();
+        ended.check(way == Way::Timeout, "it should wait until it is struck").code(124);
+    }
+    panic!("not all have got away after {limits:?} seconds");
+}
+
+/// A run from which everything has got away.
+struct Hunt {
+    guests: Vec<Guest>,
+    wanted: usize,
+    /// Its end is redis' end.
+    redis: Option<UnixStream>,
+    running: Running,
+    // The last, as it looks for what is left.
+    space: Space,
+}
+
+impl Hunt {
+    fn start(way: Way, cgroups: bool, limit: u64) -> Hunt {
+        let space = Space::new();
+        let meeting = Meeting::open(&space);
+        let redis = space.sh("command -v redis-server").run().status.success();
+        let items = items(way, redis);
+        let wanted = items.iter().map(|item| item.matches("meet=").count()).sum();
+        space.write("items", items.join("\n"));
+
+        let option = match way {
+            Way::Timeout => format!("--timeout {limit}"),
+            Way::Halt => "--halt now,fail=1".to_owned(),
+            _ => String::new(),
+        };
+        let command = format!("exec prun exec -j0 -q --grace 200ms {option} -a items -c 'eval \"$1\"'");
+        let running = space.sh(&if cgroups { command } else { without_cgroups(&command) }).start();
+        let mut guests = Vec::new();
+        while guests.len() < wanted {
+            match meeting.guest_unless(|| running.has_exited()) {
+                Some(guest) => guests.push(guest),
+                None => break,
+            }
+        }
+        let redis = if redis { connect(&space, &running) } else { None };
+        Hunt { guests, wanted, redis, running, space }
+    }
+
+    fn end(mut self, way: Way, cgroups: bool) {
+        strike(way, &mut self);
+        self.running.exits();
+        let end = Instant::now();
+        self.guests.iter_mut().for_each(|guest| guest.is_gone());
+        if let Some(redis) = &mut self.redis {
+            let read = redis.read(&mut [0]);
+            assert!(matches!(read, Ok(0)), "redis: {read:?}");
+        }
+        assert!(self.space.becomes_empty(LIMIT), "{way:?}: left alive: {:?}", self.space.survivors());
+        let elapsed = end.elapsed();
+        told(way, &self.running.end());
+        look_at_the_clock(way, cgroups, elapsed);
+    }
+}
+
+fn items(way: Way, redis: bool) -> Vec<String> {
+    let mut items: Vec<String> = ESCAPES.iter().map(|(_, steps)| format!("exec puppet {steps}")).collect();
+    items.push(NESTED.to_owned());
+    items.extend(redis.then(|| REDIS.to_owned()));
+    items.extend((way == Way::Halt).then(|| "puppet meet=trigger hold".to_owned()));
+    items
+}
+
+/// In a mount namespace of its own, where nothing can be made below /sys/fs/cgroup.
+fn without_cgroups(command: &str) -> String {
+    let script = format!("mount -t tmpfs -o ro none /sys/fs/cgroup && {command}");
+    format!("exec unshare -m sh -c {}", shlex::try_quote(&script).expect("no NUL"))
+}
+
+/// Once the server is there; none if the run ends before.
+fn connect(space: &Space, running: &Running) -> Option<UnixStream> {
+    loop {
+        if let Ok(stream) = UnixStream::connect(space.path("redis")) {
+            stream.set_read_timeout(Some(LIMIT)).expect("a limit for reading");
+            return Some(stream);
+        }
+        if running.has_exited() {
+            return None;
+        }
+        // The server tells nobody that it is ready.
+        nix::poll::poll(&mut [], 20u8).expect("poll of nothing");
+    }
+}
+
+fn strike(way: Way, hunt: &mut Hunt) {
+    let prun = hunt.running.pid();
+    match way {
+        Way::Term => hunt.running.signal(Signal::SIGTERM),
+        Way::Int => hunt.running.signal(Signal::SIGINT),
+        Way::Timeout => {}
+        Way::Halt => {
+            let trigger = hunt.guests.iter_mut().find(|guest| guest.name == "trigger");
+            trigger.expect("it has come").tell("exit=3");
+        }
+        Way::Kill => hunt.running.signal(Signal::SIGKILL),
+        Way::KillGroup => killpg(prun, Signal::SIGKILL).expect("its group is there"),
+        Way::KillName => {
+            let named: Vec<i32> = hunt
+                .space
+                .survivors()
+                .iter()
+                .map(|(pid, _)| *pid)
+                .filter(|&pid| name_of(pid) == "prun")
+                .collect();
+            assert!(named.len() >= 2 && named.contains(&prun.as_raw()), "prun and the nested one: {named:?}");
+            for pid in named {
+                // The nested one may have been faster.
+                let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+            }
+        }
+    }
+}
+
+/// prun says how it came to its end.
+fn told(way: Way, ended: &Ended) {
+    match way {
+        Way::Term => ended.died_of(Signal::SIGTERM),
+        Way::Int => ended.died_of(Signal::SIGINT),
+        Way::Timeout => ended.code(124),
+        Way::Halt => ended.code(3),
+        Way::Kill | Way::KillGroup | Way::KillName => ended.died_of(Signal::SIGKILL),
+    };
+}
+
+fn look_at_the_clock(way: Way, cgroups: bool, elapsed: Duration) {
+    let Ok(within) = std::env::var(WITHIN) else { return };
+    let most = Duration::from_millis(within.parse().expect("milliseconds"));
+    let place = if cgroups { "where it may be" } else { "no cgroup" };
+    println!("zero after {} ms: {way:?}, {place}", elapsed.as_millis());
+    assert!(elapsed <= most, "{way:?}, {place}: something was alive for {elapsed:?} after prun's end");
+}

@@ -1,0 +1,114 @@
+//! Whose processes are whose (TORTURE.md, "Process tree"): what is let go stays, what is adopted is reaped, and
+//! nothing hangs on what the kernel does at the end of a parent. What must not survive is in `survivors`.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, geteuid};
+
+use crate::meeting::Meeting;
+use crate::space::{Space, name_of, wait_until};
+
+/// Something that a task started, by whatever way, before it ended well; as ssh's ControlPersist does it.
+#[test]
+fn what_an_ended_task_has_left_survives_prun() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGKILL] {
+        let space = Space::new();
+        let meeting = Meeting::open(&space);
+        let tasks = "'puppet fork [ bare meet=1 hold ]' 'puppet fork [ daemon meet=2 hold ]' \
+                     'puppet fork [ daemon wipe meet=3 hold ]' 'puppet meet=running hold'";
+        let running = space.exec(&format!("-j1 -c 'eval \"$1\"' ::: {tasks}")).start();
+        let mut guests = meeting.guests(4);
+        running.signal(signal);
+        // It started last, when the others had ended.
+        guests.pop().expect("the last by name").is_gone();
+        running.end().died_of(signal);
+        wait_until("only what was left lives", || space.survivors().len() == 3);
+        for mut guest in guests {
+            guest.tell("say=alive");
+            guest.hears("alive");
+            guest.tell("exit=0");
+            guest.is_gone();
+        }
+    }
+}
+
+/// The kernel forgets the parent-death signal when a set-uid program is executed.
+#[test]
+fn a_set_uid_program_ends_with_prun() {
+    if !geteuid().is_root() {
+        return println!("only root can make a program that is another user's");
+    }
+    let space = Space::new();
+    let meeting = Meeting::open(&space);
+    space.sh("cp \"$(command -v puppet)\" other && chown 65534 other && chmod 4755 other").run().ok();
+    for (path, mode) in [("", 0o755), ("socket", 0o777)] {
+        std::fs::set_permissions(space.path(path), Permissions::from_mode(mode)).expect("modes can be set");
+    }
+    let running = space.exec("--repeat 1 ./other meet=other hold").start();
+    let mut guest = meeting.guest();
+    let status = std::fs::read_to_string(format!("/proc/{}/status", guest.pid)).expect("it lives");
+    let other = status.lines().any(|line| line.starts_with("Uid:\t0\t65534\t"));
+    if !other {
+        println!("set-uid programs are like any other in {}", space.path("").display());
+    }
+    running.signal(Signal::SIGKILL);
+    guest.is_gone();
+    running.end().died_of(Signal::SIGKILL);
+}
+
+/// The signal comes when the *thread* ends that started the child.
+#[test]
+fn a_task_outlives_whatever_else_prun_does() {
+    let space = Space::new();
+    let meeting = Meeting::open(&space);
+    space.write("items", (0..100).map(|item| format!("{item}\n")).collect::<String>());
+    let script = "test {#} != 1 || exec puppet meet=long hold; echo {}";
+    let running = space.exec(&format!("-j3 -a items --journal journal --sync -c '{script}'")).start();
+    let mut guest = meeting.guest();
+    running.shows_lines(99);
+    guest.tell("say=alive");
+    guest.hears("alive");
+    guest.tell("exit=0");
+    running.end().ok();
+}
+
+/// In a container prun may be the process that everything without a parent falls to.
+#[test]
+fn as_process_1_it_reaps_what_it_is_handed_and_obeys() {
+    if !geteuid().is_root() {
+        return println!("only root can make a namespace of processes");
+    }
+    let space = Space::new();
+    let meeting = Meeting::open(&space);
+    let task =
+        "puppet fork [ setsid fork [ meet=orphan hold ] fork [ daemon meet=daemon hold ] ] meet=task hold";
+    let running =
+        space.sh(&format!("exec unshare --pid --fork --mount-proc prun exec --repeat 1 {task}")).start();
+    let mut guests = meeting.guests(3);
+    let (prun, _) =
+        space.survivors().into_iter().find(|(pid, _)| name_of(*pid) == "prun").expect("prun runs");
+
+    guests[1].tell("exit=0");
+    guests[1].is_gone();
+    wait_until("what has ended is reaped", || zombies_of(prun).is_empty());
+    guests[2].tell("say=alive");
+    guests[2].hears("alive");
+
+    kill(Pid::from_raw(prun), Signal::SIGTERM).expect("prun runs");
+    guests[2].is_gone();
+    guests[0].is_gone();
+    // It can't die of the signal: the kernel protects this process from it.
+    running.end().code(143);
+}
+
+fn zombies_of(parent: i32) -> Vec<i32> {
+    let processes = std::fs::read_dir("/proc").expect("/proc is there").flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let of_parent = |pid: &i32| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        status.contains("\nState:\tZ") && status.contains(&format!("\nPPid:\t{parent}\n"))
+    };
+    pids.filter(of_parent).collect()
+}
