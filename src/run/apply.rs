@@ -45,11 +45,14 @@ impl Run {
             Action::WorkerEnded { worker, .. } => self.worker_ended(worker),
             Action::Hook { task, outcome } => self.hook(task, outcome),
             // What was only printed has no process that could be stopped.
-            Action::Signal { task, .. } | Action::Kill { task } if self.options.dry_run => {
+            Action::Signal { task, .. } | Action::Kill { task } | Action::Leftovers { task, .. }
+                if self.options.dry_run =>
+            {
                 self.events.push_back(Event::GroupGone(task));
             }
-            Action::Signal { task, signal } => self.local.stop(task, signal),
-            Action::Kill { task } => self.local.stop(task, nix::libc::SIGKILL),
+            Action::Signal { task, signal } => self.local.stop(task, signal, self.now),
+            Action::Kill { task } => self.local.stop(task, nix::libc::SIGKILL, self.now),
+            Action::Leftovers { task, kill } => self.local.wait_for_leftovers(task, kill, self.now),
             Action::Retry { task, outcome, delay } => self.retry(task, outcome, delay),
             Action::PutBack { task } => self.put_back(task),
             Action::End { task, outcome, attempts } => self.end(task, outcome, attempts),
@@ -256,7 +259,8 @@ impl Run {
         // The next attempt opens its files anew.
         self.write_out();
         // The end of its output may be on its way; the next attempt's is another.
-        self.events.retain(|event| *event != Event::Drained(task));
+        self.events
+            .retain(|event| !matches!(event, Event::Drained(of) | Event::GroupGone(of) if *of == task));
         let name = TaskName { job: active.work.job, seq: active.work.seq };
         self.works[task.place as usize] = Some(active.work);
         Some((name, active.attempt))
@@ -265,7 +269,9 @@ impl Run {
     fn detail(&self, work: &Work, mut active: Option<Active>, attempts: u32) -> Box<Detail> {
         match active.as_mut().and_then(|active| Some((active.hook.take()?, &active.stderr_tail))) {
             Some((hooked, stderr)) => hooked.told(stderr, attempts),
-            None => Box::new(tell::detail(&self.plan, work, active.as_ref(), attempts, self.now)),
+            None => {
+                Box::new(tell::detail(&self.plan, work, active.as_ref(), &self.memory, attempts, self.now))
+            }
         }
     }
 
@@ -282,7 +288,7 @@ impl Run {
         let waiting = self.works[place].take();
         let (work, active, left) = match (ended, waiting) {
             (Some((active, left)), _) => (active.work.clone(), Some(active), left),
-            (None, Some(work)) => (work, None, false),
+            (None, Some(work)) => (work, None, None),
             (None, None) => return,
         };
         let plan = Arc::clone(&self.plan);
@@ -304,8 +310,8 @@ impl Run {
         });
         // What the task wrote comes before what is said of it.
         self.write_out();
-        if left {
-            self.warn_of_leftover(&work);
+        if let Some(holders) = left {
+            self.warn_of_leftover(&work, &holders);
         }
         self.tell(&RunEvent::TaskEnded { task: name, outcome: outcome.clone(), detail });
         self.pass_on(&work, &outcome);

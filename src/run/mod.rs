@@ -1,7 +1,8 @@
 //! Does what the scheduler decides. One thread waits for the kernel, turns what happened into events, and
 //! applies the actions; nothing here is shared or locked.
 //!
-//! - [`local`]: tasks as processes of this machine ([`launch`], [`wiring`], [`active`])
+//! - [`local`]: tasks as processes of this machine ([`launch`], [`wiring`], [`active`]); `setup`, `envfile`: what they
+//!   start with that is not as prun has it
 //! - `chain`: items that go from job to job
 //! - [`feed`]: what prun writes to a child's stdin
 //! - [`dialogue`], [`duplex`]: what is looked after while a task runs
@@ -12,10 +13,11 @@
 //! - `workers`: processes that take tasks one after another
 //! - [`sinks`]: what is written, by threads of their own ([`writer`], [`disk`])
 //! - `apply`: what each action does
-//! - `last`: the end of a run
+//! - `last`: the end of a run; `left`: processes that outlive tasks
 //! - [`screen`]: the terminal that the bar and the output share; `suspend`: it is left to others
 //! - `ledger`, `known`: what logs are told of ended tasks; `table`: the file with all their output
-//! - [`tell`]: what happened, put together for the listener
+//! - [`tell`]: what happened, put together for the listener; `wrapped`: lines for a shell; `hint`: what a task probably
+//!   died of
 //!
 //! Control is never blocked by data. Bytes are bounded (a full output pauses its readers, and nothing new
 //! starts); exits and signals never wait for them. After each burst of starts the kernel is asked again, so
@@ -45,18 +47,22 @@ mod chain;
 pub mod dialogue;
 pub mod disk;
 pub mod duplex;
+mod envfile;
 pub mod feed;
 pub mod gauges;
+mod hint;
 pub mod hook;
 mod known;
 mod last;
 pub mod launch;
 mod ledger;
+mod left;
 pub mod local;
 pub mod paths;
 pub mod queues;
 mod reader;
 pub mod screen;
+mod setup;
 pub mod sinks;
 pub mod source;
 pub mod stream;
@@ -66,6 +72,7 @@ pub mod tell;
 pub mod token;
 pub mod wiring;
 mod workers;
+mod wrapped;
 pub mod writer;
 
 use active::Work;
@@ -92,8 +99,6 @@ pub struct Options {
 const BURST: usize = 16;
 /// Nothing new starts while more output than this is kept in memory: behind a slow first task, with `keep_order`.
 const KEPT: usize = 64 << 20;
-/// How often a stopped group is looked at whose end nothing may tell of.
-const REMNANTS: Duration = Duration::from_millis(20);
 /// Descriptors that prun needs beside those of tasks, and for each task: two outputs and a feed.
 const OWN_DESCRIPTORS: u64 = 24;
 const DESCRIPTORS_PER_TASK: u64 = 3;
@@ -158,6 +163,7 @@ struct Run {
     hooks: hook::Awaited,
     workers: workers::Workers,
     gauges: Gauges,
+    memory: hint::OutOfMemory,
     /// Actions that were done: room for others.
     spare_actions: Vec<Action>,
     /// Workers answered in this turn.
@@ -206,6 +212,7 @@ impl Run {
             hooks: hook::Awaited::new(),
             workers: workers::Workers::new(&plan),
             gauges: Gauges::new(&plan),
+            memory: hint::OutOfMemory::default(),
             spare_actions: Vec::new(),
             answered: false,
             wanted: vec![1; plan.jobs.len()],
@@ -251,6 +258,8 @@ impl Run {
         self.events.push_back(Event::Begin);
         let mut ready = Vec::new();
         self.handle_events();
+        // The first tasks start meanwhile.
+        self.memory.look();
         while !self.finished {
             let patience = self.patience();
             if let Err(errno) = self.poller.wait(&mut ready, patience) {
@@ -275,6 +284,7 @@ impl Run {
                 self.sinks.hand_over(self.now, busy, &mut self.outputs.spare);
             }
         }
+        self.clear_away(&mut ready);
         self.flush(&mut ready)
     }
 
@@ -296,11 +306,11 @@ impl Run {
             self.sinks.due(),
             self.workers.due(),
             self.local.due(),
+            self.local.remnants.due(),
         ];
         let at = at.into_iter().flatten().min();
         let left = at.map(|at| at.saturating_sub(self.now));
-        let remnants = self.local.has_remnants().then_some(REMNANTS);
-        [left, remnants, self.local.queues.patience()].into_iter().flatten().min()
+        [left, self.local.queues.patience()].into_iter().flatten().min()
     }
 
     fn dispatch(&mut self, ready: &Ready) {
@@ -333,9 +343,6 @@ impl Run {
         }
         self.events.extend(arrivals.stop.iter().copied().map(Event::Signal));
         self.take_other_signals(&arrivals);
-        if self.local.lost_guardian() {
-            self.tell(&RunEvent::Warning(GUARDIAN_LOST.into()));
-        }
     }
 
     /// Whoever stops prun may have waited in vain.
@@ -367,10 +374,9 @@ impl Run {
         local.look_after(&mut shared);
         let asking = local.turn_queues(&mut shared).into_iter().chain(std::mem::take(&mut self.asking));
         asking.collect::<Vec<_>>().into_iter().for_each(|job| self.pull(job));
-        if self.local.has_remnants() {
-            let (local, mut shared) = self.local();
-            local.look_at_remnants(&mut shared);
-        }
+        let (local, mut shared) = self.local();
+        local.look_at_remnants(&mut shared);
+        self.warn_of_untouchable();
         // Behind what is known: a task that has exited did not time out.
         if self.supervisor.due().is_some_and(|due| due <= self.now) {
             self.events.push_back(Event::Tick(self.now));

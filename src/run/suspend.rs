@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::Run;
+use crate::event::RunEvent;
 use crate::os;
 use crate::plan::{Job, Plan, Stdin};
 use crate::sched::Event;
@@ -76,6 +77,9 @@ impl Run {
                 for signal in self.signals.stops().into_iter().rev() {
                     self.events.insert(before, Event::Signal(signal));
                 }
+            }
+            if self.local.lost_guardian() {
+                self.tell(&RunEvent::Warning(super::GUARDIAN_LOST.into()));
             }
         }
         if arrivals.resized {

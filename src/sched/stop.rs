@@ -136,6 +136,7 @@ impl Supervisor {
             }
             mode => *mode = Mode::Stopping(stop.clone()),
         }
+        self.stopped = true;
         match stop.cause {
             Cause::Signal(signal) => self.stopped_by = Some(signal),
             Cause::OutputClosed => self.stopped_by = self.stopped_by.or(Some(SIGPIPE)),
@@ -228,6 +229,9 @@ impl Supervisor {
         signal: i32,
         actions: &mut Vec<Action>,
     ) {
+        if self.is_being_cleared(id) {
+            return;
+        }
         let kill_at = now + self.plan.jobs[self.tasks.get(id).job].grace;
         let stopping = match self.tasks.state(id).clone() {
             State::Running { live, drained, .. } => {
@@ -244,6 +248,9 @@ impl Supervisor {
     }
 
     fn kill(&mut self, id: TaskId, actions: &mut Vec<Action>) {
+        if self.is_being_cleared(id) {
+            return;
+        }
         let stopping = match self.tasks.state(id).clone() {
             State::Stopping(stopping) => Stopping { kill_at: None, ..stopping },
             State::Running { live, drained, .. } => {

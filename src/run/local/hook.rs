@@ -3,6 +3,7 @@
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
+use super::start::enter;
 use super::{Local, Shared};
 use crate::event::{StartFailure, Usage};
 use crate::os;
@@ -87,11 +88,12 @@ impl Local {
                 stdio[at] = ends.keep(writer).as_raw_fd();
             }
         }
+        active.mark = Some(enter(job, active));
         let attempt = Attempt {
             job,
             job_index: work.job,
             number: active.attempt,
-            mark: None,
+            mark: active.mark,
             scope: scope(&work, active.slot),
         };
         let pid =

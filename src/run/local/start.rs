@@ -10,7 +10,9 @@ use crate::event::{StartFailure, Time, Usage};
 use crate::flow::answers::Answers;
 use crate::flow::output::{Dest, LaneSpec, Order, Policy};
 use crate::os;
+use crate::os::mark::Mark;
 use crate::os::poller::Interest;
+use crate::os::roll::{self, Who};
 use crate::plan::template::{Scope, Template};
 use crate::plan::{Job, Stage, Stdin, Worker};
 use crate::run::active::{Active, Group, Process, Taker, Tap};
@@ -35,6 +37,7 @@ impl Local {
         let order: Option<Order> = (job.keep_order && !is_worker).then_some((start.work.job, start.work.seq));
         let policy = if is_worker { Policy::Flow } else { policy(job, start.last_attempt) };
         let mut active = Active::new(task, start.work, start.slot, start.attempt, now);
+        active.mark = Some(enter(job, &active));
         active.taker = job.worker.as_ref().filter(|_| is_worker).map(taker);
         let mut wires = Wires::default();
         let result = self.start_stages(job, &mut active, &mut wires, shared);
@@ -90,7 +93,7 @@ impl Local {
             true => job.tag.as_ref().map(|_| [job.name.as_bytes(), b"\t"].concat().into()),
             false => job.tag.as_ref().map(|tag| render(tag, &scope)),
         };
-        let attempt = Attempt { job, job_index: work.job, number: active.attempt, mark: None, scope };
+        let attempt = Attempt { job, job_index: work.job, number: active.attempt, mark: active.mark, scope };
         let stages = job.stages.len();
         if job.duplex {
             let (reader, writer) = os_pipe::pipe().map_err(|error| no_pipe(&error))?;
@@ -216,6 +219,11 @@ impl Local {
             active.talk = Some(Box::new(Talk::new(dialogue, scope, now, reader, stage.pty)));
         }
     }
+}
+
+/// What all that is started now is known by.
+pub(super) fn enter(job: &Job, active: &Active) -> Mark {
+    roll::enter(&Who { job: &job.name, seq: active.work.seq, slot: active.slot })
 }
 
 fn taker(worker: &Worker) -> Box<Taker> {

@@ -165,13 +165,9 @@ impl Run {
         self.workers.silent.retain(|(silent, _)| *silent != worker);
         self.outputs.close(worker.place as usize, Vec::new());
         self.write_out();
-        if left {
+        if let Some(holders) = left {
             let name = &self.plan.jobs[active.work.job].name;
-            let why = format!(
-                "worker {} of `{name}` ended, but something that it started still holds its output open",
-                active.slot
-            );
-            self.tell(&RunEvent::Warning(why));
+            self.tell_of_holders(&format!("worker {} of `{name}`", active.slot), &holders);
         }
     }
 
@@ -212,7 +208,7 @@ impl Run {
     pub(super) fn detail_of_given(&self, task: TaskId, work: &Work, attempts: u32) -> Box<Detail> {
         let given = self.workers.given(task);
         let worker = given.and_then(|given| self.local.get(given.worker));
-        let mut detail = tell::detail(&self.plan, work, worker, attempts, self.now);
+        let mut detail = tell::detail(&self.plan, work, worker, &self.memory, attempts, self.now);
         detail.elapsed = given.map_or(Time::ZERO, |given| self.now.saturating_sub(given.at));
         Box::new(detail)
     }
