@@ -226,9 +226,6 @@ fn groups_are_new_joined_or_kept() {
         let mut start = Start::new(strategy, &group);
         start.group = Group::Join(leader);
         assert_eq!(start.output().trim(), leader.to_string());
-        let mut start = Start::new(strategy, &group);
-        start.group = Group::Own;
-        assert_eq!(start.output().trim(), nix::unistd::getpgrp().to_string());
         drop(release);
         waitpid(leader, None).unwrap();
     }
@@ -294,7 +291,7 @@ fn an_order_without_arguments_is_refused() {
             env: &mut Env::empty(),
             cwd: None,
             stdio: [0, 1, 2],
-            group: Group::Own,
+            group: Group::New,
             mark: None,
             setup: &Setup::default(),
         })

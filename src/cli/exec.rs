@@ -19,7 +19,7 @@ use super::variables::variables;
 use super::{Instead, config, reason, show};
 use crate::jobfile::{self, Config};
 use crate::os::find::resolve;
-use crate::os::limits;
+use crate::os::{self, limits};
 use crate::plan::build::brakes;
 use crate::plan::exec::{ExecArgs, ExecError, parse_worker, plan, split_sources};
 use crate::plan::{Joblog, Logs, Timeout, Worker};
@@ -241,6 +241,7 @@ pub(super) fn meaning(asked: &Exec, config: &Config) -> Result<ExecArgs, Instead
         fit: asked.items.fit,
         replace: bytes(&asked.items.replace),
         once: asked.items.once,
+        interactive: interactive(asked),
         repeat: asked.items.repeat,
         pipe: asked.pipe.meaning()?,
         worker: asked.worker.clone(),
@@ -301,13 +302,14 @@ fn is_function(name: &[u8]) -> bool {
         && resolve(name, path().as_ref().map(|path| path.as_bytes()), None).is_err()
 }
 
-/// `prun exec --once vi`: a program that talks with a person needs the terminal on both sides.
+/// `prun exec --once vi`: it has the terminal to itself, if prun has one.
+fn interactive(asked: &Exec) -> bool {
+    asked.items.once && os::terminal::is_at_hand()
+}
+
+/// A program that talks with a person needs the terminal on both sides.
 fn uses_terminal(asked: &Exec) -> bool {
-    asked.items.once
-        && asked.stdin.is_none()
-        && asked.both.tag().is_none()
-        && io::stdin().is_terminal()
-        && io::stdout().is_terminal()
+    interactive(asked) && asked.both.tag().is_none()
 }
 
 const EXAMPLES: &str = "\

@@ -7,7 +7,7 @@ use regex::bytes::Regex;
 
 use super::mistakes::Mistakes;
 use super::values::{
-    Halt, Load, Outcomes, OutputMode, PoolSize, Rate, Resume, RetryDelay, StartMode, Timeout,
+    Halt, Leftovers, Load, Outcomes, OutputMode, PoolSize, Rate, Resume, RetryDelay, StartMode, Timeout,
 };
 
 /// Bytes of the file.
@@ -168,6 +168,9 @@ pub struct Job {
     pub stdout: Output,
     pub stderr: Output,
     pub start: StartMode,
+    pub leftovers: Leftovers,
+    /// prun's terminal is its own while it runs.
+    pub interactive: bool,
     pub env: Vec<(String, Text)>,
     pub cwd: Option<Text>,
     pub timeout: Option<Timeout>,

@@ -355,6 +355,11 @@ pub fn parse_start(text: &str) -> Result<StartMode, String> {
     one_of(text, &[("spawn", StartMode::Spawn), ("fork", StartMode::Fork)])
 }
 
+/// `leave`, `kill` or `wait`.
+pub fn parse_leftovers(text: &str) -> Result<Leftovers, String> {
+    one_of(text, &[("leave", Leftovers::Leave), ("kill", Leftovers::Kill), ("wait", Leftovers::Wait)])
+}
+
 /// `first`, `any`, `count` or `xargs`.
 pub fn parse_status(text: &str) -> Result<StatusMode, String> {
     one_of(

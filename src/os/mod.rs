@@ -6,14 +6,16 @@
 //! | [`cstrings`], [`mod@env`] | arguments and environment, ready for `execve`, reused from start to start |
 //! | [`start`] | starting a child; the call itself is in `clone`, what the child does until it executes in `child` |
 //! | [`find`] | the search in `PATH`, and words for a start that failed |
-//! | [`signals`] | what tells prun to stop, and that a child ended |
+//! | [`signals`] | what tells prun to stop or to be suspended, and that a child ended |
 //! | [`process`], [`group`] | exits, and process groups, also those that outlive their leader |
 //! | [`mark`], [`roll`] | what everything that a task started is known by, and which starts are live |
 //! | [`tree`] | processes, looked at in `/proc`: children, and all that carry a mark |
 //! | [`guardian`] | a process beside prun that kills what tasks started when prun is gone |
 //! | [`cgroup`] | a control group of the run's own |
 //! | [`contain`] | which of these there are |
+//! | [`held`] | who has the other end of a pipe |
 //! | [`pty`] | terminals of children's own |
+//! | [`terminal`] | prun's own: who is in its foreground, its settings |
 //! | [`jam`] | pipes that nobody empties |
 //! | [`poller`], [`waker`] | waiting for descriptors, and ending that wait from another thread |
 //! | [`input`], [`io`], [`files`] | reading a shared stdin, writing, copying, temporary files |
@@ -33,6 +35,7 @@ pub mod find;
 pub mod given;
 pub mod group;
 pub mod guardian;
+pub mod held;
 pub mod input;
 pub mod io;
 pub mod jam;
@@ -45,5 +48,6 @@ pub mod pty;
 pub mod roll;
 pub mod signals;
 pub mod start;
+pub mod terminal;
 pub mod tree;
 pub mod waker;

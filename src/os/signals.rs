@@ -1,7 +1,7 @@
-//! What tells prun to stop, that a child has ended, and that the terminal's size is another.
+//! What tells prun to stop or to be suspended, that a child has ended, and that the terminal's size is another.
 //!
 //! SIGCHLD is blocked in every thread and read from a signalfd: one `read` for all children that ended
-//! meanwhile, and no handler; SIGWINCH as well. SIGINT comes through ctrlc, which calls back on a thread of its own;
+//! meanwhile, and no handler; SIGWINCH, SIGTSTP and SIGCONT as well. SIGINT comes through ctrlc, which calls back on a thread of its own;
 //! SIGTERM, SIGHUP and SIGQUIT through signal-hook, in the handler itself. Both note the signal in atomics
 //! and then wake the loop by sending prun a SIGCHLD, so that there is one descriptor to wait for.
 //!
@@ -18,6 +18,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use super::given::given;
+use super::terminal;
 
 /// The signals that stop prun.
 const STOPS: [i32; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT];
@@ -45,6 +46,10 @@ pub struct Arrivals {
     pub child: bool,
     /// prun's terminal may have another size.
     pub resized: bool,
+    /// prun is to be suspended: Ctrl-Z ([`suspend`]).
+    pub suspend: bool,
+    /// prun was suspended, or stopped by a signal that nobody can take, and goes on.
+    pub continued: bool,
 }
 
 /// How many signals to stop were counted.
@@ -55,12 +60,17 @@ static ARRIVED: [AtomicI32; 2] = [AtomicI32::new(0), AtomicI32::new(0)];
 static LAST: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
 
 impl Signals {
-    /// Takes the signals over. Call it once, before any other thread is there, so that all have SIGCHLD
-    /// and SIGWINCH blocked. A signal that was ignored when prun started stays ignored, one that was blocked stays so.
+    /// Takes the signals over. Call it once, before any other thread is there, so that all have those blocked that
+    /// are read. A signal that was ignored when prun started stays ignored, one that was blocked stays so.
     pub fn install() -> io::Result<Signals> {
         let mut read = SigSet::empty();
         read.add(Signal::SIGCHLD);
         read.add(Signal::SIGWINCH);
+        // Going on can't be blocked; only the news of it is.
+        read.add(Signal::SIGCONT);
+        if can_be_suspended() {
+            read.add(Signal::SIGTSTP);
+        }
         read.thread_block()?;
         // Children of a process that ignores SIGCHLD leave no status behind.
         set_default(libc::SIGCHLD);
@@ -80,6 +90,18 @@ impl Signals {
     pub fn take(&mut self) -> Arrivals {
         // One read is enough: what is left keeps the descriptor readable.
         let signal = self.descriptor.read_signal().ok().flatten().map(|info| info.ssi_signo as i32);
+        let is = |wanted| signal == Some(wanted);
+        Arrivals {
+            stop: self.stops(),
+            child: is(libc::SIGCHLD),
+            resized: is(libc::SIGWINCH),
+            suspend: is(libc::SIGTSTP),
+            continued: is(libc::SIGCONT),
+        }
+    }
+
+    /// Signals to stop that arrived since the last call.
+    pub fn stops(&mut self) -> Vec<i32> {
         let mut stop = Vec::new();
         while let Some(signal) = ARRIVED.get(self.taken).map(|slot| slot.load(Ordering::Acquire)) {
             if signal == 0 {
@@ -88,7 +110,7 @@ impl Signals {
             stop.push(signal);
             self.taken += 1;
         }
-        Arrivals { stop, child: signal == Some(libc::SIGCHLD), resized: signal == Some(libc::SIGWINCH) }
+        stop
     }
 }
 
@@ -106,9 +128,7 @@ fn arrived(signal: i32) {
     // A handler must leave errno to the code that it interrupts.
     let errno = Errno::last_raw();
     let now = now();
-    let is_key = matches!(signal, libc::SIGINT | libc::SIGQUIT);
-    let left = is_key && now < LEFT_UNTIL.load(Ordering::Acquire);
-    if !left && counts(signal, now) {
+    if counts(signal, now) {
         match ARRIVED.get(COUNT.fetch_add(1, Ordering::AcqRel)) {
             Some(slot) => slot.store(signal, Ordering::Release),
             None => die(signal),
@@ -119,17 +139,60 @@ fn arrived(signal: i32) {
     Errno::set_raw(errno);
 }
 
-/// While a child has prun's terminal and its process group, Ctrl-C and Ctrl-\ reach it as well, and what they
-/// mean is its to decide: prun leaves them to it, as system(3) and shells do.
+/// A signal to stop ended a task that had the terminal to itself. It was meant for prun as well, which would have got
+/// it had it been in the foreground.
 ///
-/// ctrlc tells of a signal from a thread of its own, a little later: one that comes just after the child's end was
-/// still meant for it.
-pub fn leave_keys_to_child(left: bool) {
-    LEFT_UNTIL.store(if left { u64::MAX } else { now() + SAME }, Ordering::Release);
+/// So would everything else in prun's process group. A shell that runs a script, for example, ends its loop only if it
+/// got the signal too.
+pub fn feel(signal: i32) {
+    if given().ignored.contains(signal) {
+        return;
+    }
+    arrived(signal);
+    // SAFETY: both actions are plain C structs, for which zeroes are valid, and live; the rest is numbers. Meanwhile
+    // prun itself ignores the signal: it was counted.
+    unsafe {
+        let (mut ignore, mut before): (libc::sigaction, libc::sigaction) =
+            (std::mem::zeroed(), std::mem::zeroed());
+        ignore.sa_sigaction = libc::SIG_IGN;
+        if libc::sigaction(signal, &ignore, &mut before) == 0 {
+            libc::kill(0, signal);
+            libc::sigaction(signal, &before, std::ptr::null_mut());
+        }
+    }
 }
 
-/// Until when, on the clock of [`now`], keys are the child's.
-static LEFT_UNTIL: AtomicU64 = AtomicU64::new(0);
+/// Whether SIGTSTP does what it does to any other program.
+fn can_be_suspended() -> bool {
+    !given().ignored.contains(libc::SIGTSTP) && !given().mask.contains(Signal::SIGTSTP)
+}
+
+/// Suspends prun, as the SIGTSTP that it took would have done; `all`: with its whole process group, as if a key had
+/// been pressed in the foreground. Returns when prun goes on, and says whether it was stopped at all: where no shell
+/// could let it go on (session leaders, PID 1, orphaned groups) the kernel does not stop it.
+pub fn suspend(all: bool) -> bool {
+    // A SIGTSTP takes away what is pending of SIGCONT: this one came after it.
+    if !can_be_suspended() || is_pending(libc::SIGCONT) {
+        return false;
+    }
+    // The default action of SIGTSTP, which knows of orphans; SIGSTOP does not.
+    // SAFETY: plain system calls on numbers.
+    unsafe { if all { libc::kill(0, libc::SIGTSTP) } else { libc::raise(libc::SIGTSTP) } };
+    let mut stop = SigSet::empty();
+    stop.add(Signal::SIGTSTP);
+    // Blocked in every thread, it is pending; here it stops all of them.
+    let _ = stop.thread_unblock();
+    let _ = stop.thread_block();
+    is_pending(libc::SIGCONT)
+}
+
+fn is_pending(signal: i32) -> bool {
+    // SAFETY: the set is a plain C struct, for which zeroes are valid, and is filled by the call.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigpending(&mut set) == 0 && libc::sigismember(&set, signal) == 1
+    }
+}
 
 /// Whether this is not the same signal again within so short a time that it was meant once.
 fn counts(signal: i32, now: u64) -> bool {
@@ -151,6 +214,7 @@ fn now() -> u64 {
 /// Ends prun by this signal, as if it had never been handled, so that who waits for prun sees the truth.
 /// Where no signal ends it (as PID 1), it exits with 128 + n. Made of what handlers may call.
 pub fn die(signal: i32) -> ! {
+    terminal::rescue();
     set_default(signal);
     // SAFETY: the set and the limit are plain C structs on the stack, for which zeroes are valid; the rest
     // are plain system calls. No core is written for a SIGQUIT that was obeyed.

@@ -39,8 +39,6 @@ pub enum Group {
     New,
     /// That of another child, which must not have been reaped.
     Join(Pid),
-    /// prun's own.
-    Own,
     /// A new one, which it leads, in a session of its own that has this terminal.
     Terminal(RawFd),
     /// A new one, which it leads, and which becomes the foreground of this terminal, prun's own.
@@ -159,15 +157,15 @@ impl Launcher {
             group: match order.group {
                 Group::New | Group::Foreground(_) => Some(0),
                 Group::Join(leader) => Some(leader.as_raw()),
-                Group::Own | Group::Terminal(_) => None,
+                Group::Terminal(_) => None,
             },
             terminal: match order.group {
                 Group::Terminal(terminal) => Some(terminal),
-                Group::New | Group::Join(_) | Group::Own | Group::Foreground(_) => None,
+                Group::New | Group::Join(_) | Group::Foreground(_) => None,
             },
             foreground: match order.group {
                 Group::Foreground(terminal) => Some(terminal),
-                Group::New | Group::Join(_) | Group::Own | Group::Terminal(_) => None,
+                Group::New | Group::Join(_) | Group::Terminal(_) => None,
             },
             dispositions: &self.dispositions,
             stop_ignored: given().ignored.contains(libc::SIGTSTP),

@@ -1,7 +1,9 @@
 //! Ends the loop's wait from another thread.
 
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 /// Shared by the threads that have something to tell and the loop that waits for it.
@@ -22,6 +24,15 @@ impl Waker {
     pub fn drain(&self) {
         // It can only fail because nobody has woken it.
         let _ = self.0.read();
+    }
+
+    /// Waits until it is woken, but no longer than this; says whether it was, and makes it unreadable again.
+    pub fn wait(&self, limit: Duration) -> bool {
+        let limit = PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX);
+        let woken =
+            poll(&mut [PollFd::new(self.fd(), PollFlags::POLLIN)], limit).is_ok_and(|count| count > 0);
+        self.drain();
+        woken
     }
 
     pub fn fd(&self) -> BorrowedFd<'_> {

@@ -41,6 +41,8 @@ pub struct ExecArgs {
     /// `-I`
     pub replace: Option<Vec<u8>>,
     pub once: bool,
+    /// It has prun's terminal to itself.
+    pub interactive: bool,
     pub repeat: Option<u64>,
     pub pipe: Option<PipeArgs>,
     pub worker: Option<Worker>,
@@ -231,7 +233,7 @@ impl Planner {
             daemon: false,
             worker: args.worker.clone(),
             leftovers: Leftovers::default(),
-            interactive: false,
+            interactive: args.interactive,
             duplex: false,
             on_success: None,
             on_failure: None,

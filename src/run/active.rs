@@ -15,6 +15,7 @@ use crate::event::{Exit, Known, Time, Usage};
 use crate::flow::answers::Answers;
 use crate::flow::output::Outputs;
 use crate::os::group::GroupHandle;
+use crate::os::mark::Mark;
 use crate::os::process;
 use crate::plan::{Item, QueueId};
 use crate::sched::TaskId;
@@ -86,6 +87,8 @@ pub struct Active {
     pub attempt: u32,
     pub started: Time,
     pub processes: Vec<Process>,
+    /// What they, and all that they start, are known by.
+    pub mark: Option<Mark>,
     /// Leaders and members can be told apart from other processes only while one of them is not reaped.
     pub group: Group,
     /// `None`: at its end.
@@ -124,11 +127,9 @@ pub enum Group {
     Leader(Pid),
     /// The first process was reaped: by a handle that can't mean another group.
     Handle(GroupHandle),
-    /// The first process was reaped, and what it left is no longer prun's (or no handle could be had): only
-    /// its other processes are reached.
+    /// There is no process yet; or the first one was reaped, and what it left is no longer prun's (or no handle could
+    /// be had): only its other processes are reached.
     Gone,
-    /// It runs in prun's own group, and only its processes are reached.
-    Own,
 }
 
 /// Bytes of stderr that are kept for the report.
@@ -152,7 +153,8 @@ impl Active {
             attempt,
             started,
             processes: Vec::new(),
-            group: Group::Own,
+            mark: None,
+            group: Group::Gone,
             readers: Vec::new(),
             feed: None,
             talk: None,
@@ -195,7 +197,7 @@ impl Active {
         let _ = match &self.group {
             Group::Leader(leader) => process::kill_group(*leader, signal),
             Group::Handle(handle) => handle.signal(signal),
-            Group::Own | Group::Gone => self.signal_processes(signal),
+            Group::Gone => self.signal_processes(signal),
         };
     }
 
@@ -205,9 +207,9 @@ impl Active {
         left.map(|process| process::kill(process.pid, signal)).fold(Ok(()), nix::Result::and)
     }
 
-    /// One of its processes ended and is about to be reaped.
-    pub fn exited(&mut self, stage: usize, exit: Exit) {
-        let others = self.live() > 1;
+    /// One of its processes ended and is about to be reaped. `waits`: what the others leave is prun's too.
+    pub fn exited(&mut self, stage: usize, exit: Exit, waits: bool) {
+        let others = waits || self.live() > 1;
         // From the reap on, the number may be another group's. Only these may have to be reached later.
         if stage == 0
             && let Group::Leader(leader) = self.group
@@ -216,14 +218,6 @@ impl Active {
             self.group = handle.map_or(Group::Gone, Group::Handle);
         }
         self.processes[stage].exit = Some(exit);
-    }
-
-    /// Whether a member of its group is left, once its own processes have been reaped.
-    pub fn group_is_alive(&self) -> bool {
-        match &self.group {
-            Group::Handle(handle) => handle.alive(),
-            Group::Leader(_) | Group::Own | Group::Gone => false,
-        }
     }
 }
 

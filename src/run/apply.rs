@@ -45,11 +45,14 @@ impl Run {
             Action::WorkerEnded { worker, .. } => self.worker_ended(worker),
             Action::Hook { task, outcome } => self.hook(task, outcome),
             // What was only printed has no process that could be stopped.
-            Action::Signal { task, .. } | Action::Kill { task } if self.options.dry_run => {
+            Action::Signal { task, .. } | Action::Kill { task } | Action::Leftovers { task, .. }
+                if self.options.dry_run =>
+            {
                 self.events.push_back(Event::GroupGone(task));
             }
-            Action::Signal { task, signal } => self.local.stop(task, signal),
-            Action::Kill { task } => self.local.stop(task, nix::libc::SIGKILL),
+            Action::Signal { task, signal } => self.local.stop(task, signal, self.now),
+            Action::Kill { task } => self.local.stop(task, nix::libc::SIGKILL, self.now),
+            Action::Leftovers { task, kill } => self.local.wait_for_leftovers(task, kill, self.now),
             Action::Retry { task, outcome, delay } => self.retry(task, outcome, delay),
             Action::PutBack { task } => self.put_back(task),
             Action::TakeBack { task } => _ = self.take_back(task),
@@ -197,9 +200,17 @@ impl Run {
         let command = verbose.then(|| tell::command(&self.plan.jobs[work.job], &work, slot));
         let start = Start { task, work, slot, attempt, last_attempt };
         let now = self.now;
+        let interactive = self.plan.jobs[name.job].interactive;
+        if interactive {
+            self.leave_terminal();
+        }
         let (local, mut shared) = self.local();
         if !local.start(now, start, &mut shared) {
             return; // It was not begun.
+        }
+        if interactive && self.local.get(task).is_some_and(|active| !active.is_drained()) {
+            // What it writes comes through prun, and has to be seen.
+            self.sinks.hold_terminal(false);
         }
         let pid =
             self.local.get(task).and_then(|active| active.processes.first()).map_or(0, |p| p.pid.as_raw());
@@ -251,7 +262,8 @@ impl Run {
         // The next attempt opens its files anew.
         self.write_out();
         // The end of its output may be on its way; the next attempt's is another.
-        self.events.retain(|event| *event != Event::Drained(task));
+        self.events
+            .retain(|event| !matches!(event, Event::Drained(of) | Event::GroupGone(of) if *of == task));
         let name = TaskName { job: active.work.job, seq: active.work.seq };
         self.works[task.place as usize] = Some(active.work);
         Some((name, active.attempt))
@@ -277,7 +289,7 @@ impl Run {
         let waiting = self.works[place].take();
         let (work, active, left) = match (ended, waiting) {
             (Some((active, left)), _) => (active.work.clone(), Some(active), left),
-            (None, Some(work)) => (work, None, false),
+            (None, Some(work)) => (work, None, None),
             (None, None) => return,
         };
         let plan = Arc::clone(&self.plan);
@@ -300,8 +312,8 @@ impl Run {
         });
         // What the task wrote comes before what is said of it.
         self.write_out();
-        if left {
-            self.warn_of_leftover(&work);
+        if let Some(holders) = left {
+            self.warn_of_leftover(&work, &holders);
         }
         let ended = RunEvent::TaskEnded { task: name, outcome: outcome.clone(), elapsed, usage, detail };
         self.tell(&ended);

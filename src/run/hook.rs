@@ -87,9 +87,10 @@ impl Run {
             return self.hook_of_given(task, outcome);
         };
         // The end of its output may be on its way; the hook's is another.
-        self.events.retain(|event| *event != Event::Drained(task));
-        if left {
-            self.warn_of_leftover(&active.work);
+        self.events
+            .retain(|event| !matches!(event, Event::Drained(of) | Event::GroupGone(of) if *of == task));
+        if let Some(holders) = left {
+            self.warn_of_leftover(&active.work, &holders);
         }
         let over = self.over(task, active);
         self.begin_hook(over, outcome, None);
@@ -173,14 +174,6 @@ impl Run {
         self.starts += 1;
         let (local, mut shared) = self.local();
         local.start_hook(task, input, &mut shared);
-    }
-
-    pub(super) fn warn_of_leftover(&mut self, work: &Work) {
-        let what = tell::task_name(&self.plan.jobs[work.job], work.seq);
-        let why = format!("{what} ended, but something that it started still holds its output open");
-        // What the task wrote comes before what is said of it.
-        self.write_out();
-        self.tell(&RunEvent::Warning(why));
     }
 }
 

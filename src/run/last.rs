@@ -13,6 +13,7 @@ const SIGPIPE: i32 = 13;
 impl Run {
     /// Everything has ended but what waits to be written. A signal ends that wait.
     pub(super) fn flush(mut self, ready: &mut Vec<Ready>) -> Verdict {
+        self.look_at_terminal();
         self.screen.erase(&mut self.sinks);
         if let Some(signal) = self.wait_for_sinks(ready) {
             return Verdict::Signal(signal);
@@ -40,8 +41,12 @@ impl Run {
                 match Token::unpack(event.token) {
                     Token::Sinks => self.sinks.waker().drain(),
                     Token::Signals => {
-                        if let Some(&signal) = self.signals.take().stop.first() {
+                        let arrivals = self.signals.take();
+                        if let Some(&signal) = arrivals.stop.first() {
                             return Some(signal);
+                        }
+                        if arrivals.suspend {
+                            os::signals::suspend(false);
                         }
                     }
                     Token::Stdout => drop(self.poller.remove(os::own::stdout())),

@@ -12,8 +12,8 @@
 //! - `workers`: processes that take tasks one after another
 //! - [`sinks`]: what is written, by threads of their own ([`writer`], [`disk`])
 //! - `apply`: what each action does
-//! - `last`: the end of a run
-//! - [`screen`]: the terminal that the bar and the output share
+//! - `last`: the end of a run; `left`: processes that outlive tasks
+//! - [`screen`]: the terminal that the bar and the output share; `suspend`: it is left to others
 //! - `ledger`, `known`: what logs are told of ended tasks; `table`: the file with all their output
 //! - [`tell`]: what happened, put together for the listener
 //! - `unstarted`, `threads`: what can't be started for now
@@ -53,6 +53,7 @@ mod known;
 mod last;
 pub mod launch;
 mod ledger;
+mod left;
 pub mod local;
 pub mod paths;
 pub mod queues;
@@ -61,6 +62,7 @@ pub mod screen;
 pub mod sinks;
 pub mod source;
 pub mod stream;
+mod suspend;
 mod table;
 pub mod tell;
 mod threads;
@@ -94,8 +96,6 @@ pub struct Options {
 const BURST: usize = 16;
 /// Nothing new starts while more output than this is kept in memory: behind a slow first task, with `keep_order`.
 const KEPT: usize = 64 << 20;
-/// How often a stopped group is looked at whose end nothing may tell of.
-const REMNANTS: Duration = Duration::from_millis(20);
 /// Descriptors that prun needs beside those of tasks, and for each task: two outputs and a feed.
 const OWN_DESCRIPTORS: u64 = 32;
 const DESCRIPTORS_PER_TASK: u64 = 3;
@@ -122,11 +122,28 @@ pub fn run(mut plan: Plan, options: Options, listener: Box<dyn Listener>) -> Res
     os::limits::raise_nofile(
         (at_once as u64).saturating_mul(DESCRIPTORS_PER_TASK).saturating_add(OWN_DESCRIPTORS),
     );
+    if !options.dry_run {
+        check_terminal(&plan)?;
+    }
     let mut run = Run::new(plan, options, listener, signals).map_err(cannot_begin)?;
     run.warnings = run.open_logs()?;
     let warnings = run.open_table()?;
     run.warnings.extend(warnings);
     Ok(run.go())
+}
+
+/// A task that reads prun's terminal has to have it, or the terminal would stop it at its first read.
+fn check_terminal(plan: &Plan) -> Result<(), String> {
+    let reads = |job: &&crate::plan::Job| {
+        !job.interactive && job.stages.iter().any(|stage| matches!(stage.stdin, crate::plan::Stdin::Inherit))
+    };
+    match plan.jobs.iter().find(reads) {
+        Some(job) if os::terminal::is_controlling(os::own::stdin()) => Err(format!(
+            "the job `{}` has `stdin = \"inherit\"`, and stdin is the terminal: give it `interactive = true`",
+            job.name
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// How many tasks a job can have at once, as far as that is known before its items are read.
@@ -267,12 +284,14 @@ impl Run {
             }
             self.handle_events();
             if !self.finished {
+                self.look_at_terminal();
                 self.look_after_sinks();
                 self.screen.draw(self.now, &mut self.sinks);
                 let busy = self.starts > 0 || !ready.is_empty() || self.answered;
                 self.sinks.hand_over(self.now, busy, &mut self.outputs.spare);
             }
         }
+        self.clear_away(&mut ready);
         self.flush(&mut ready)
     }
 
@@ -294,12 +313,12 @@ impl Run {
             self.sinks.due(),
             self.workers.due(),
             self.local.due(),
+            self.local.remnants.due(),
         ];
         let at = at.into_iter().flatten().min();
         let left = at.map(|at| at.saturating_sub(self.now));
-        let remnants = self.local.has_remnants().then_some(REMNANTS);
         let thread = self.sinks.await_thread().then_some(threads::PAUSE);
-        [left, remnants, thread, self.local.queues.patience()].into_iter().flatten().min()
+        [left, thread, self.local.queues.patience()].into_iter().flatten().min()
     }
 
     fn dispatch(&mut self, ready: &Ready) {
@@ -330,17 +349,8 @@ impl Run {
         if !arrivals.stop.is_empty() {
             self.point_out_endless_readers();
         }
-        self.events.extend(arrivals.stop.into_iter().map(Event::Signal));
-        if arrivals.child {
-            let (local, mut shared) = self.local();
-            local.reap(&mut shared);
-            if self.local.lost_guardian() {
-                self.tell(&RunEvent::Warning(GUARDIAN_LOST.into()));
-            }
-        }
-        if arrivals.resized {
-            self.local.resize_terminals();
-        }
+        self.events.extend(arrivals.stop.iter().copied().map(Event::Signal));
+        self.take_other_signals(&arrivals);
     }
 
     /// Whoever stops prun may have waited in vain.
@@ -372,10 +382,9 @@ impl Run {
         local.look_after(&mut shared);
         let asking = local.turn_queues(&mut shared).into_iter().chain(std::mem::take(&mut self.asking));
         asking.collect::<Vec<_>>().into_iter().for_each(|job| self.pull(job));
-        if self.local.has_remnants() {
-            let (local, mut shared) = self.local();
-            local.look_at_remnants(&mut shared);
-        }
+        let (local, mut shared) = self.local();
+        local.look_at_remnants(&mut shared);
+        self.warn_of_untouchable();
         // Behind what is known: a task that has exited did not time out.
         if self.supervisor.due().is_some_and(|due| due <= self.now) {
             self.events.push_back(Event::Tick(self.now));

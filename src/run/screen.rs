@@ -6,9 +6,13 @@ use super::sinks::Sinks;
 use super::writer::Own;
 use crate::event::{Listener, RunEvent, Time};
 use crate::flow::output::{Dest, Op};
+use crate::os;
 
 /// The bar comes back at most this often between pieces of output.
 const REDRAW: Duration = Duration::from_millis(40);
+
+/// While prun is in the background of the terminal, it is looked at so often whether it still is.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// What prun knows of the terminal that its bar is on.
 pub struct Screen {
@@ -17,16 +21,38 @@ pub struct Screen {
     drawn_at: Time,
     /// Whether the last byte that went there ended a line.
     at_line_start: bool,
+    /// A task has the terminal to itself.
+    left: bool,
+    /// The terminal is another's, who is not to find a bar there.
+    not_before: Time,
 }
 
 impl Screen {
     pub fn new(listener: Box<dyn Listener>) -> Screen {
-        Screen { listener, bar: false, drawn_at: Time::ZERO, at_line_start: true }
+        Screen {
+            listener,
+            bar: false,
+            drawn_at: Time::ZERO,
+            at_line_start: true,
+            left: false,
+            not_before: Time::ZERO,
+        }
+    }
+
+    /// A task has the terminal to itself from now on, or has no longer.
+    pub fn leave(&mut self, left: bool) {
+        self.left = left;
+        self.at_line_start = true;
+    }
+
+    pub fn is_left(&self) -> bool {
+        self.left
     }
 
     /// When the bar is to be drawn.
     pub fn due(&self) -> Option<Time> {
-        self.at_line_start.then(|| self.listener.due()).flatten()
+        let can_draw = self.at_line_start && !self.left;
+        can_draw.then(|| self.listener.due()).flatten().map(|due| due.max(self.not_before))
     }
 
     /// Hands on what is to be written. The bar makes way where it is on the same terminal.
@@ -68,7 +94,11 @@ impl Screen {
         let Some(due) = self.listener.due() else { return };
         let gone = !self.bar && self.drawn_at > Time::ZERO;
         let due = if gone { due.min(self.drawn_at + REDRAW) } else { due };
-        if due > now || !self.at_line_start {
+        if due.max(self.not_before) > now || !self.at_line_start || self.left {
+            return;
+        }
+        if os::terminal::in_background(os::own::stderr()) {
+            self.not_before = now + LOOK_AGAIN;
             return;
         }
         let mut bytes = Vec::new();

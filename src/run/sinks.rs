@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
 
 use super::disk::{self, Disk, Keeper};
 use super::writer::{Own, Writer};
@@ -136,6 +137,24 @@ impl Sinks {
         }
     }
 
+    /// Waits until everything that was handed over stands on the terminal, but no longer than this.
+    pub fn settle(&mut self, limit: Duration) {
+        let until = Instant::now() + limit;
+        while !self.on_terminal().all(|writer| writer.is_done()) && self.waker.wait(left(until)) {}
+    }
+
+    /// Nothing is written to the terminal until it is no longer held. What comes meanwhile waits, and is bounded as
+    /// any other.
+    pub fn hold_terminal(&mut self, held: bool) {
+        self.on_terminal().for_each(|writer| writer.hold(held));
+    }
+
+    fn on_terminal(&self) -> impl Iterator<Item = &Writer> {
+        let stdout = os::own::is_terminal(os::own::stdout()).then_some(&self.stdout);
+        let stderr = self.stderr.as_ref().filter(|_| os::own::is_terminal(os::own::stderr()));
+        stdout.into_iter().chain(stderr)
+    }
+
     /// When what is staged has to be handed over.
     pub fn due(&self) -> Option<Time> {
         self.staged_at.map(|at| at + self.patience())
@@ -214,6 +233,10 @@ impl Keeper for Joblog {
     fn append(&mut self, lines: &[u8]) -> Result<(), String> {
         Joblog::append(self, lines)
     }
+}
+
+fn left(until: Instant) -> Duration {
+    until.saturating_duration_since(Instant::now())
 }
 
 fn own(dest: Dest) -> Own {

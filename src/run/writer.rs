@@ -44,6 +44,8 @@ struct State {
     queued: usize,
     /// Jobs in the hands of the thread.
     busy: bool,
+    /// The thread takes nothing.
+    held: bool,
     /// Big buffers that were written.
     spare: Vec<Vec<u8>>,
     /// The first failure; nothing is written after it.
@@ -225,6 +227,14 @@ impl Writer {
         }
     }
 
+    /// Writes nothing for a while; what is in the thread's hands goes on.
+    pub fn hold(&self, held: bool) {
+        self.shared.lock().held = held;
+        if !held {
+            self.shared.work.notify_one();
+        }
+    }
+
     /// Bytes that are not written yet.
     pub fn queued(&self) -> usize {
         self.shared.lock().queued + self.staged_bytes
@@ -263,7 +273,7 @@ impl Writer {
 fn work(shared: &Shared) {
     let mut state = shared.lock();
     loop {
-        if state.jobs.is_empty() {
+        if state.jobs.is_empty() || state.held {
             state.busy = false;
             report(&mut state, shared);
             state = shared.work.wait(state).unwrap_or_else(PoisonError::into_inner);

@@ -19,7 +19,9 @@
 //!
 //! Exited is not drained: a task has ended when its processes have exited *and* its output is at its end, or
 //! 200 ms later if something that it left behind holds the output open. A stopped task has ended only when
-//! its whole process group is gone. Tasks exist here only while they are active; a million items cost nothing.
+//! everything that it started is gone. What a task leaves that ends by itself is left, unless its job waits for it
+//! or has it killed: then the task is `Running` without a process of its own until that is gone.
+//! Tasks exist here only while they are active; a million items cost nothing.
 //!
 //! Where there is a hook, the last attempt does not end the task: it goes through `Running` once more, as its
 //! hook, and keeps its slot. A worker is no task, but has the same life from `Running` on; a task that is `With`
@@ -105,7 +107,8 @@ pub enum Event {
     Exited { task: TaskId, stage: usize, exit: Exit },
     /// The task's output is at its end.
     Drained(TaskId),
-    /// The process group of a stopped task has no member left.
+    /// Nothing is left of what a stopped task started; or of what one left that the answer to
+    /// [`Action::Leftovers`] is for.
     GroupGone(TaskId),
     /// The task can't come to a good end, although its processes may run on: what was found. Of a task that was
     /// given to a worker: it did not get it after all. Of a worker: it can't be trusted any more; its tasks are
@@ -176,6 +179,12 @@ pub enum Action {
         task: TaskId,
         outcome: Outcome,
     },
+    /// The task's own processes have ended by themselves. It ends when what they left has gone: is that to be
+    /// killed?
+    Leftovers {
+        task: TaskId,
+        kill: bool,
+    },
     /// Send a signal to the task's process group, and SIGCONT after it.
     Signal {
         task: TaskId,
@@ -243,6 +252,8 @@ pub struct Supervisor {
     trigger: Option<Outcome>,
     /// The signal that prun was told to stop by, and dies by.
     stopped_by: Option<i32>,
+    /// Everything was told to stop.
+    stopped: bool,
     /// prun's own failure.
     broken: bool,
     /// Jobs that have a task ready and room in their pool.
@@ -254,6 +265,8 @@ pub struct Supervisor {
     /// When it is certain that nothing can go on, if it seems so.
     stall_at: Option<Time>,
     live: Option<TaskId>,
+    /// The task that has prun's terminal to itself.
+    interactive: Option<TaskId>,
     /// Nobody takes the output at the moment: nothing new starts.
     held: bool,
 }
@@ -269,6 +282,7 @@ impl Supervisor {
             tally: Tally::default(),
             trigger: None,
             stopped_by: None,
+            stopped: false,
             broken: false,
             startable: Startable::default(),
             one_at_a_time: plan.pool == 1
@@ -277,6 +291,7 @@ impl Supervisor {
             blocked: BTreeSet::new(),
             stall_at: None,
             live: None,
+            interactive: None,
             held: false,
             plan,
         }
@@ -301,6 +316,11 @@ impl Supervisor {
 
     pub fn is_stopping(&self) -> bool {
         matches!(self.mode, Mode::Stopping(_))
+    }
+
+    /// Whether everything was told to stop, at some time.
+    pub fn was_stopped(&self) -> bool {
+        self.stopped
     }
 
     /// Takes what happened, appends what to do.

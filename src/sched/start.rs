@@ -131,8 +131,8 @@ impl Supervisor {
 
     /// The first job that may start something, and is not held back.
     fn next_to_start(&mut self, now: Time) -> Option<JobId> {
-        let Supervisor { startable, slots, jobs, brakes, plan, .. } = self;
-        let mut candidates = candidates(startable, slots, jobs, plan).peekable();
+        let Supervisor { startable, slots, jobs, brakes, plan, interactive, .. } = self;
+        let mut candidates = candidates(startable, slots, jobs, plan, interactive.is_some()).peekable();
         candidates.peek()?;
         let allow = |brakes: &mut Brakes, job: JobId| {
             brakes.allow_job(now, job) && brakes.allow_process(now, plan.jobs[job].slotless)
@@ -142,7 +142,8 @@ impl Supervisor {
 
     /// Whether something could start, if it were not held back.
     pub(super) fn could_start(&self) -> bool {
-        candidates(&self.startable, &self.slots, &self.jobs, &self.plan).next().is_some()
+        let interactive = self.interactive.is_some();
+        candidates(&self.startable, &self.slots, &self.jobs, &self.plan, interactive).next().is_some()
     }
 
     fn start_next(&mut self, now: Time, job: JobId, actions: &mut Vec<Action>) {
@@ -169,6 +170,9 @@ impl Supervisor {
         task.exits.resize(plan.stages.len(), None);
         let attempt = task.attempt;
         let (live, last_attempt) = (plan.stages.len(), attempt > plan.retries.count);
+        if plan.interactive {
+            self.interactive = Some(id);
+        }
         let deadline = self.deadline(id);
         self.tasks.set(id, State::Running { live, drained: false, deadline });
         self.brakes.started(now, job);
@@ -202,6 +206,9 @@ impl Supervisor {
         let task = self.tasks.get_mut(id);
         let job = task.job;
         let Some(slot) = task.slot.take() else { return };
+        if self.interactive == Some(id) {
+            self.interactive = None;
+        }
         if let Some(number) = slot.run {
             self.slots.give_back(number);
         }
@@ -230,12 +237,13 @@ impl Supervisor {
 }
 
 /// The jobs that may start something, first to last. Slots are for the item of an earlier job, if that is about to
-/// come; who needs none does not wait for them.
+/// come; who needs none does not wait for them. `interactive`: a task has the terminal, and others wait for it.
 fn candidates<'a>(
     startable: &'a Startable,
     slots: &Slots,
     jobs: &'a Jobs,
     plan: &'a Plan,
+    interactive: bool,
 ) -> impl Iterator<Item = JobId> + 'a {
     let slotted = slots.free().then_some(&startable.slotted).into_iter().flatten();
     let mut slotted = slotted.take_while(|rank| !jobs.earlier_is_pulling(**rank, plan)).peekable();
@@ -245,5 +253,5 @@ fn candidates<'a>(
         (Some(_), _) => slotless.next(),
         (None, _) => slotted.next(),
     });
-    ranks.map(|rank| jobs.order.job(*rank))
+    ranks.map(|rank| jobs.order.job(*rank)).filter(move |job| !(interactive && plan.jobs[*job].interactive))
 }

@@ -138,6 +138,7 @@ impl Supervisor {
             }
             mode => *mode = Mode::Stopping(stop.clone()),
         }
+        self.stopped = true;
         match stop.cause {
             Cause::Signal(signal) => self.stopped_by = Some(signal),
             Cause::OutputClosed => self.stopped_by = self.stopped_by.or(Some(SIGPIPE)),
@@ -234,6 +235,9 @@ impl Supervisor {
         if self.is_waiting_hook(id) {
             return self.finish_attempt(now, id, Some(reason), actions);
         }
+        if self.is_being_cleared(id) {
+            return;
+        }
         let kill_at = now + self.plan.jobs[self.tasks.get(id).job].grace;
         let stopping = match self.tasks.state(id).clone() {
             State::Running { live, drained, .. } => {
@@ -250,6 +254,9 @@ impl Supervisor {
     }
 
     fn kill(&mut self, id: TaskId, actions: &mut Vec<Action>) {
+        if self.is_being_cleared(id) {
+            return;
+        }
         let stopping = match self.tasks.state(id).clone() {
             State::Stopping(stopping) => Stopping { kill_at: None, ..stopping },
             State::Running { live, drained, .. } => {

@@ -1,106 +1,11 @@
 //! prun on a terminal of 24 lines of 80 columns: the bar, what is left of it, and the keys (TORTURE.md, 13).
 
-use std::num::NonZeroU16;
-
 use expectrl::process::unix::WaitStatus;
-use expectrl::session::OsSession;
-use expectrl::{ControlCode, Eof, Expect, Session};
+use expectrl::{ControlCode, Expect};
 
 use crate::meeting::Meeting;
-use crate::running::Prun;
-use crate::space::{LIMIT, Space};
-
-struct Terminal {
-    session: OsSession,
-    written: Vec<u8>,
-}
-
-/// What a person sees when it is over.
-struct Screen {
-    status: WaitStatus,
-    text: String,
-    cursor_is_visible: bool,
-    written: String,
-}
-
-impl Terminal {
-    fn run(prun: Prun) -> Terminal {
-        let mut session = Session::spawn(prun.into_command()).expect("a terminal");
-        session.set_expect_timeout(Some(LIMIT));
-        Terminal { session, written: Vec::new() }
-    }
-
-    /// Waits until this text is written.
-    #[track_caller]
-    fn shows(&mut self, text: &str) {
-        match self.session.expect(text) {
-            Ok(found) => self.written.extend_from_slice(found.as_bytes()),
-            Err(error) => {
-                panic!("{text:?} never came: {error}; so far {}", String::from_utf8_lossy(&self.written))
-            }
-        }
-    }
-
-    fn press(&mut self, key: ControlCode) {
-        self.session.send(key).expect("the terminal takes keys");
-    }
-
-    #[track_caller]
-    fn end(mut self) -> Screen {
-        let rest = self.session.expect(Eof).expect("it ends");
-        self.written.extend_from_slice(rest.as_bytes());
-        let status = self.session.get_process().wait().expect("a child can be waited for");
-        let size = |number| NonZeroU16::new(number).expect("more than none");
-        let mut parser = vt100::Parser::new(size(24), size(80), 1000);
-        parser.process(&self.written);
-        Screen {
-            status,
-            text: parser.screen().contents(),
-            cursor_is_visible: !parser.screen().hide_cursor(),
-            written: String::from_utf8_lossy(&self.written).into_owned(),
-        }
-    }
-}
-
-impl Screen {
-    #[track_caller]
-    fn code(&self, code: i32) -> &Screen {
-        assert!(
-            matches!(self.status, WaitStatus::Exited(_, is) if is == code),
-            "{:?}\n{}",
-            self.status,
-            self.text
-        );
-        self
-    }
-
-    #[track_caller]
-    fn has(&self, text: &str) -> &Screen {
-        assert!(self.text.contains(text), "{text:?} should be on the screen:\n{}", self.text);
-        self
-    }
-
-    #[track_caller]
-    fn lacks(&self, text: &str) -> &Screen {
-        assert!(!self.text.contains(text), "{text:?} should not be on the screen:\n{}", self.text);
-        self
-    }
-
-    #[track_caller]
-    fn restored(&self) -> &Screen {
-        assert!(self.cursor_is_visible, "the cursor is hidden:\n{}", self.text);
-        self
-    }
-}
-
-#[test]
-fn the_terminal_of_these_tests_shows_what_a_person_would_see() {
-    let space = Space::new();
-    let script = r"stty size; printf 'gone\r\033[2Kseen\n'; printf 'above\nbelow\n\033[1A\033[2K'; printf '\033[?25l'; exit 3";
-    let screen = Terminal::run(space.sh(script)).end();
-    screen.code(3).has("24 80").has("seen").has("above").lacks("gone").lacks("below");
-    assert!(!screen.cursor_is_visible && screen.written.contains("gone"));
-}
+use crate::space::Space;
+use crate::tty::Terminal;
 
 #[test]
 fn the_bar_appears_and_is_gone_at_the_end() {

@@ -110,6 +110,8 @@ fn settings<'a>(walk: &mut Walk<'a>, section: &Section<'a>, name: Spanned<String
         on_success: section.get("on_success").and_then(|found| command(walk, "on_success", found.node)),
         on_failure: section.get("on_failure").and_then(|found| command(walk, "on_failure", found.node)),
         start: walk.value(section, "start", "a string", values::parse_start).unwrap_or_default(),
+        leftovers: walk.value(section, "leftovers", "a string", values::parse_leftovers).unwrap_or_default(),
+        interactive: walk.flag(section, "interactive").unwrap_or(false),
         env: io::env(walk, section),
         cwd: section.get("cwd").and_then(|found| walk.string("cwd", found.node)),
         timeout: walk.value(section, "timeout", "a duration", values::parse_timeout),

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use super::pipes::{Chain, Place};
 use super::text::{self, Texts};
-use super::{BuildOptions, TagFlag, daemon, items, stage, worker};
+use super::{BuildOptions, TagFlag, daemon, interactive, items, stage, worker};
 use crate::jobfile::values::{OutputMode, PoolSize};
 use crate::jobfile::{self, Command, JobFile, Mistakes, Stdin, Tag, Text};
 use crate::plan::template::{Names, Piece, Template};
-use crate::plan::{Batch, Items, Job, Leftovers, QueueId, Retries, UNLIMITED};
+use crate::plan::{Batch, Items, Job, QueueId, Retries, UNLIMITED};
 
 const GRACE: Duration = Duration::from_secs(10);
 const TERM: i32 = 15;
@@ -44,6 +44,7 @@ pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) ->
     daemon::check(job, first, chain, mistakes);
     let jobs: Vec<_> = chain.jobs.iter().map(|&job| &file.jobs[job]).collect();
     daemon::check_alone(&jobs, mistakes);
+    interactive::check(job, mistakes);
     let stages = stage::plan(context, chain, mistakes);
     let items = items::items(chain.last(), context, mistakes);
     let reads_queue =
@@ -55,7 +56,10 @@ pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) ->
     // Nobody waits for the end of what would never end.
     let lines = matches!(items, Items::None) || job.daemon;
     let natural = if lines { OutputMode::Line } else { OutputMode::Group };
-    let output = job.output.or(how.run.output).or(file.run.output).unwrap_or(natural);
+    // It writes to the terminal itself, as a command in a shell does.
+    let interactive = job.interactive && how.terminal;
+    let own = job.output.or(interactive.then_some(OutputMode::Raw));
+    let output = own.or(how.run.output).or(file.run.output).unwrap_or(natural);
     let raw = output == OutputMode::Raw;
     let keep_order = job.keep_order.or(how.run.keep_order).or(file.run.keep_order).unwrap_or(false);
     // What children write themselves can't be put in order, nor prefixed.
@@ -84,8 +88,8 @@ pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) ->
         daemon: job.daemon,
         worker,
         duplex: chain.duplex,
-        leftovers: Leftovers::default(),
-        interactive: false,
+        leftovers: job.leftovers,
+        interactive,
         on_success,
         on_failure,
     }

@@ -27,10 +27,12 @@ pub(super) struct Place {
 }
 
 /// What is the last job's to say, for all of them.
-const OF_THE_LAST: [&str; 15] = [
+const OF_THE_LAST: [&str; 17] = [
     "daemon",
     "on_success",
     "on_failure",
+    "leftovers",
+    "interactive",
     "timeout",
     "retries",
     "retry_delay",

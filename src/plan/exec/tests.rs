@@ -31,6 +31,7 @@ fn args(command: &[&str], sources: &[&[&str]]) -> ExecArgs {
         fit: false,
         replace: None,
         once: false,
+        interactive: false,
         repeat: None,
         pipe: None,
         worker: None,

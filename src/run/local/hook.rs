@@ -3,10 +3,10 @@
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 
-use super::start::not_started;
+use super::start::{enter, not_started};
 use super::{Local, Shared};
 use crate::event::{StartFailure, Usage};
-use crate::os;
+use crate::os::{self, roll};
 use crate::run::active::{Active, Group, Process, Reader};
 use crate::run::hook::{HookInput, hook_of, scope};
 use crate::run::launch::{Attempt, ChildEnds};
@@ -48,6 +48,7 @@ impl Local {
             Err(unstarted) => {
                 active.readers.clear();
                 active.feed = None;
+                active.mark.take().into_iter().for_each(roll::strike);
                 if let (Unstarted::Short(..), Some(hooked)) = (&unstarted, &mut active.hook) {
                     hooked.input = input.ok();
                 }
@@ -97,11 +98,12 @@ impl Local {
                 stdio[at] = ends.keep(writer).as_raw_fd();
             }
         }
+        active.mark = Some(enter(job, active));
         let attempt = Attempt {
             job,
             job_index: work.job,
             number: active.attempt,
-            mark: None,
+            mark: active.mark,
             scope: scope(&work, active.slot),
         };
         let pid =

@@ -10,7 +10,9 @@ use crate::event::{Shortage, StartFailure, Time, Usage};
 use crate::flow::answers::Answers;
 use crate::flow::output::{Dest, LaneSpec, Order, Policy};
 use crate::os;
+use crate::os::mark::Mark;
 use crate::os::poller::Interest;
+use crate::os::roll::{self, Who};
 use crate::plan::template::{Scope, Template};
 use crate::plan::{Job, Stage, Stdin, Worker};
 use crate::run::active::{Active, Group, Process, Taker, Tap};
@@ -39,6 +41,7 @@ impl Local {
         let order: Option<Order> = (job.keep_order && !is_worker).then_some((start.work.job, start.work.seq));
         let policy = if is_worker { Policy::Flow } else { policy(job, start.last_attempt) };
         let mut active = Active::new(task, start.work, start.slot, start.attempt, now);
+        active.mark = Some(enter(job, &active));
         active.taker = job.worker.as_ref().filter(|_| is_worker).map(taker);
         let mut wires = Wires::default();
         let result = self.start_stages(job, &mut active, &mut wires, shared);
@@ -49,6 +52,9 @@ impl Local {
         let short = matches!(result, Err(Unstarted::Short(..)));
         if let Err(unstarted) = result {
             let started = active.processes.len();
+            if started == 0 {
+                self.lender.end(task, true);
+            }
             if started == 0 || short {
                 active.readers.clear();
                 (active.feed, active.talk, active.duplex) = (None, None, None);
@@ -99,7 +105,7 @@ impl Local {
             true => job.tag.as_ref().map(|_| [job.name.as_bytes(), b"\t"].concat().into()),
             false => job.tag.as_ref().map(|tag| render(tag, &scope)),
         };
-        let attempt = Attempt { job, job_index: work.job, number: active.attempt, mark: None, scope };
+        let attempt = Attempt { job, job_index: work.job, number: active.attempt, mark: active.mark, scope };
         let stages = job.stages.len();
         if job.duplex {
             let (reader, writer) = os_pipe::pipe().map_err(|error| no_pipe(&error))?;
@@ -108,7 +114,7 @@ impl Local {
         for (index, stage) in job.stages.iter().enumerate() {
             wires.ends = ChildEnds::default();
             wires.terminal = Terminal::open(stage, &mut wires.ends)?;
-            let group = group(active, stage, wires.terminal.as_ref());
+            let group = self.group(active, job, wires.terminal.as_ref());
             let mut stdio = [self.stdin(&attempt, stage, active, wires)?, -1, -1];
             for (stream, at) in [(Stream::Stdout, 1), (Stream::Stderr, 2)] {
                 if Terminal::takes(job, stage, stream)
@@ -128,21 +134,10 @@ impl Local {
             self.look_for_room(active, &stdio)?;
             Wiring::tell_seq(stage, &attempt.scope)?;
             self.prepare_talk(stage, &attempt.scope, active, wires, shared.now);
-            // Before it runs: a Ctrl-C may come at once.
-            let has_keys = matches!(group, os::start::Group::Own);
-            if has_keys {
-                os::signals::leave_keys_to_child(true);
-            }
-            let started = self.launch.stage(&attempt, index, stdio, group);
-            if has_keys && started.is_err() {
-                os::signals::leave_keys_to_child(false);
-            }
-            let pid = started?;
+            let pid = self.launch.stage(&attempt, index, stdio, group)?;
             if index == 0 {
-                active.group = match group {
-                    os::start::Group::Own => Group::Own,
-                    _ => Group::Leader(pid),
-                };
+                active.group = Group::Leader(pid);
+                self.lender.started(active.id, pid);
             }
             active.processes.push(Process { pid, exit: None, usage: Usage::default() });
         }
@@ -162,6 +157,16 @@ impl Local {
         }
         let why = "could not open more files: prun needs the last ones itself".into();
         Err(Unstarted::Short(Shortage::Files, StartFailure { code: 126, why }))
+    }
+
+    /// The group of the next process.
+    fn group(&mut self, active: &Active, job: &Job, terminal: Option<&Terminal>) -> os::start::Group {
+        match (active.processes.first(), terminal) {
+            (Some(first), _) => os::start::Group::Join(first.pid),
+            (None, Some(terminal)) => os::start::Group::Terminal(terminal.child),
+            (None, None) if job.interactive && !active.is_worker() => self.lender.lend(active.id),
+            (None, None) => os::start::Group::New,
+        }
     }
 
     /// What a stage reads.
@@ -251,15 +256,9 @@ pub(super) fn not_started(task: TaskId, started: usize, unstarted: Unstarted) ->
     }
 }
 
-/// The group of the next process.
-fn group(active: &Active, stage: &Stage, terminal: Option<&Terminal>) -> os::start::Group {
-    match (active.processes.first(), terminal) {
-        (Some(_), _) if matches!(active.group, Group::Own) => os::start::Group::Own,
-        (Some(first), _) => os::start::Group::Join(first.pid),
-        (None, Some(terminal)) => os::start::Group::Terminal(terminal.child),
-        (None, None) if shares_terminal(stage) => os::start::Group::Own,
-        (None, None) => os::start::Group::New,
-    }
+/// What all that is started now is known by.
+pub(super) fn enter(job: &Job, active: &Active) -> Mark {
+    roll::enter(&Who { job: &job.name, seq: active.work.seq, slot: active.slot })
 }
 
 fn taker(worker: &Worker) -> Box<Taker> {
@@ -277,12 +276,6 @@ fn tasks_of(worker: &Worker, active: &mut Active) -> Result<OwnedFd, Unstarted> 
 /// The lane of a stderr that is shown.
 fn shown_stderr(tag: Option<&Arc<[u8]>>) -> LaneSpec {
     LaneSpec { dest: Dest::Stderr, tag: tag.cloned(), escape: None, own: false }
-}
-
-/// A task that has prun's own terminal as its stdin stays in prun's process group: in one of its own the
-/// terminal would stop it at its first read.
-fn shares_terminal(stage: &Stage) -> bool {
-    matches!(stage.stdin, Stdin::Inherit) && os::own::is_terminal(os::own::stdin())
 }
 
 fn render(template: &Template, scope: &Scope) -> Arc<[u8]> {

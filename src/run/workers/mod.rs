@@ -167,13 +167,9 @@ impl Run {
         self.workers.silent.retain(|(silent, _)| *silent != worker);
         self.outputs.close(worker.place as usize, Vec::new());
         self.write_out();
-        if left {
+        if let Some(holders) = left {
             let name = &self.plan.jobs[active.work.job].name;
-            let why = format!(
-                "worker {} of `{name}` ended, but something that it started still holds its output open",
-                active.slot
-            );
-            self.tell(&RunEvent::Warning(why));
+            self.tell_of_holders(&format!("worker {} of `{name}`", active.slot), &holders);
         }
     }
 

@@ -3,6 +3,7 @@
 mod brakes;
 mod daemons;
 mod hooks;
+mod leftovers;
 mod limits;
 mod order;
 mod queues;
@@ -310,7 +311,7 @@ impl World {
                 });
                 self.workers_ended.push((job.unwrap_or(0), outcome.clone()));
             }
-            Action::Signal { task, .. } | Action::Kill { task } => {
+            Action::Signal { task, .. } | Action::Kill { task } | Action::Leftovers { task, .. } => {
                 if let Some(done) = self.running.get_mut(&task).or(self.workers.get_mut(&task)) {
                     done.push(action);
                 }

@@ -94,7 +94,7 @@ prop_compose! {
         worker in prop::option::of(any_worker()),
         (on_success, on_failure) in any::<(bool, bool)>(),
         halt in prop::option::weighted(0.1, (any::<bool>(), 1..3u64)),
-        writes in any::<bool>(),
+        (writes, leftovers) in (any::<bool>(), any_leftovers()),
         rate in any_rate(),
     ) -> plan::Job {
         let mut job = job("j");
@@ -104,6 +104,7 @@ prop_compose! {
             limit => Timeout::After(ms(limit)),
         });
         job.rate = rate;
+        job.leftovers = leftovers;
         job.retries.count = retries;
         job.retries.delay.first = ms(grace);
         job.grace = ms(grace);
@@ -129,6 +130,10 @@ prop_compose! {
         }
         job
     }
+}
+
+fn any_leftovers() -> impl Strategy<Value = Leftovers> {
+    prop_oneof![Just(Leftovers::Leave), Just(Leftovers::Kill), Just(Leftovers::Wait)]
 }
 
 fn any_rate() -> impl Strategy<Value = Option<plan::Rate>> {

@@ -1,0 +1,84 @@
+//! prun and its tasks are suspended and go on (Ctrl-Z, `fg`, `bg`); the terminal is left to a task that has it to
+//! itself.
+//!
+//! All of prun's times count from `start`: that is moved by as long as prun was suspended, and so no clock has run.
+
+use std::time::{Duration, Instant};
+
+use super::Run;
+use crate::event::RunEvent;
+use crate::os;
+use crate::sched::Event;
+
+/// A terminal that takes no bytes (Ctrl-S) does not keep prun from being suspended, nor a task from its start.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+impl Run {
+    /// Suspends everything, and returns when it goes on. `all`: also what is beside prun in its process group, because
+    /// only a task heard of it.
+    pub(super) fn suspend(&mut self, all: bool) {
+        let since = Instant::now();
+        self.local.suspend();
+        self.clear_terminal();
+        let suspended = os::signals::suspend(all);
+        self.start += since.elapsed();
+        let (local, mut shared) = self.local();
+        local.go_on(suspended, &mut shared);
+    }
+
+    /// What was written so far stands on the terminal, and the bar does not.
+    fn clear_terminal(&mut self) {
+        self.write_out();
+        self.screen.erase(&mut self.sinks);
+        self.sinks.hand_over(self.now, false, &mut self.outputs.spare);
+        self.sinks.settle(PATIENCE);
+    }
+
+    /// A task that wants the terminal to itself is about to start: prun writes nothing to it from now on.
+    pub(super) fn leave_terminal(&mut self) {
+        self.clear_terminal();
+        self.screen.leave(true);
+        self.sinks.hold_terminal(true);
+    }
+
+    /// Once that task has ended, prun writes again. It never stops if the task writes through prun.
+    pub(super) fn look_at_terminal(&mut self) {
+        if !self.screen.is_left() {
+            return;
+        }
+        if !self.local.lender.is_lent() {
+            self.screen.leave(false);
+            self.sinks.hold_terminal(false);
+        }
+    }
+
+    /// Signals, as far as they are not to stop prun.
+    pub(super) fn take_other_signals(&mut self, arrivals: &os::signals::Arrivals) {
+        if arrivals.child {
+            let before = self.events.len();
+            let (local, mut shared) = self.local();
+            if let Some(signal) = local.reap(&mut shared) {
+                os::signals::feel(signal);
+                // The task that it ended was stopped by it as all others are now.
+                for signal in self.signals.stops().into_iter().rev() {
+                    self.events.insert(before, Event::Signal(signal));
+                }
+            }
+            if self.local.lost_guardian() {
+                self.tell(&RunEvent::Warning(super::GUARDIAN_LOST.into()));
+            }
+        }
+        if arrivals.resized {
+            self.local.resize_terminals();
+        }
+        if arrivals.continued {
+            self.local.lender.look();
+        }
+        // Whoever wants it to end does not want it to wait for that.
+        let key = arrivals.suspend && arrivals.stop.is_empty();
+        let by_task = self.local.lender.is_stopped();
+        if key || by_task {
+            self.suspend(by_task && !key);
+        }
+    }
+}
