@@ -226,6 +226,8 @@ pub struct Detail {
     /// How to run just this task again; `None` if that is too long to be of use.
     pub rerun: Option<String>,
     pub attempts: u32,
+    /// What it died of, as far as that can be told: a limit of its own, or of the machine.
+    pub hint: Option<String>,
     /// Of the last attempt.
     pub elapsed: Duration,
     /// Likewise; absent of what had no process of its own.

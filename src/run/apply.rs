@@ -272,7 +272,9 @@ impl Run {
     fn detail(&self, work: &Work, mut active: Option<Active>, attempts: u32) -> Box<Detail> {
         match active.as_mut().and_then(|active| Some((active.hook.take()?, &active.stderr_tail))) {
             Some((hooked, stderr)) => hooked.told(stderr, attempts),
-            None => Box::new(tell::detail(&self.plan, work, active.as_ref(), attempts, self.now)),
+            None => {
+                Box::new(tell::detail(&self.plan, work, active.as_ref(), &self.memory, attempts, self.now))
+            }
         }
     }
 

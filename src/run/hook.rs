@@ -97,7 +97,8 @@ impl Run {
     }
 
     fn over(&self, task: TaskId, active: Active) -> Over {
-        let detail = tell::detail(&self.plan, &active.work, Some(&active), active.attempt, self.now);
+        let detail =
+            tell::detail(&self.plan, &active.work, Some(&active), &self.memory, active.attempt, self.now);
         let last = active.processes.last();
         Over {
             task,

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::unistd::Pid;
 
+use super::setup;
 use super::unstarted::{Unstarted, shortage_of_start};
 use crate::event::StartFailure;
 use crate::os::cstrings::CStrings;
@@ -119,9 +120,7 @@ impl Launch {
     }
 
     fn prepare(&mut self, attempt: &Attempt, stage: &Stage) -> Result<Prepared, StartFailure> {
-        let mut env = Env::inherited();
-        // They are about this run: a prun within a task has a journal of its own, or none.
-        ["PRUN_JOURNAL", "PRUN_RESUME"].iter().for_each(|name| env.remove(name.as_bytes()));
+        let mut env = setup::environment(stage);
         let pid = std::process::id().to_string();
         let own =
             [("PRUN_RUN_ID", self.run_id.as_str()), ("PRUN_PID", &pid), ("PRUN_JOB", &attempt.job.name)];
@@ -129,9 +128,8 @@ impl Launch {
             // Numbers and checked names hold no NUL; a program's name as job name could.
             let _ = env.set(name.as_bytes(), value.as_bytes());
         }
-        // Where prun has no terminal, nothing is known of one.
-        if stage.pty && !env.iter().any(|variable| variable.len() > 5 && variable.starts_with(b"TERM=")) {
-            let _ = env.set(b"TERM", b"dumb");
+        for (name, value) in setup::file_variables(stage)? {
+            env.set(name.as_bytes(), value.as_bytes()).map_err(|_| nul_in(&name))?;
         }
         for (name, value) in &stage.env {
             if !value.uses_task() {
@@ -140,7 +138,7 @@ impl Launch {
                 env.set(name.as_bytes(), &self.scratch).map_err(|_| nul_in(name))?;
             }
         }
-        Ok(Prepared { env, argv: CStrings::new(), setup: Setup::default(), program: None })
+        Ok(Prepared { env, argv: CStrings::new(), setup: setup::setup(&stage.setup), program: None })
     }
 }
 
@@ -251,7 +249,9 @@ fn start(
             Err(error) if error.errno == Errno::ENOENT && !looked_up_again => prepared.program = None,
             Err(error) => {
                 let shortage = shortage_of_start(error, !prepared.setup.limits.is_empty());
-                return Err(Unstarted::new(shortage, explain(&program, path, error, directory)));
+                let failure = setup::explain(&stage.setup, error)
+                    .unwrap_or_else(|| explain(&program, path, error, directory));
+                return Err(Unstarted::new(shortage, failure));
             }
         }
     }

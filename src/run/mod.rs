@@ -1,7 +1,8 @@
 //! Does what the scheduler decides. One thread waits for the kernel, turns what happened into events, and
 //! applies the actions; nothing here is shared or locked.
 //!
-//! - [`local`]: tasks as processes of this machine ([`launch`], [`wiring`], [`active`])
+//! - [`local`]: tasks as processes of this machine ([`launch`], [`wiring`], [`active`]); `setup`, `envfile`: what they
+//!   start with that is not as prun has it
 //! - `chain`: items that go from job to job
 //! - [`feed`]: what prun writes to a child's stdin
 //! - [`dialogue`], [`duplex`]: what is looked after while a task runs
@@ -15,7 +16,8 @@
 //! - `last`: the end of a run; `left`: processes that outlive tasks
 //! - [`screen`]: the terminal that the bar and the output share; `suspend`: it is left to others
 //! - `ledger`, `known`: what logs are told of ended tasks; `table`: the file with all their output
-//! - [`tell`]: what happened, put together for the listener
+//! - [`tell`]: what happened, put together for the listener; `wrapped`: lines for a shell; `hint`: what a task probably
+//!   died of
 //! - `unstarted`, `threads`: what can't be started for now
 //!
 //! Control is never blocked by data. Bytes are bounded (a full output pauses its readers, and nothing new
@@ -46,8 +48,10 @@ mod chain;
 pub mod dialogue;
 pub mod disk;
 pub mod duplex;
+mod envfile;
 pub mod feed;
 pub mod gauges;
+mod hint;
 pub mod hook;
 mod known;
 mod last;
@@ -59,6 +63,7 @@ pub mod paths;
 pub mod queues;
 mod reader;
 pub mod screen;
+mod setup;
 pub mod sinks;
 pub mod source;
 pub mod stream;
@@ -70,6 +75,7 @@ pub mod token;
 mod unstarted;
 pub mod wiring;
 mod workers;
+mod wrapped;
 pub mod writer;
 
 use active::Work;
@@ -174,6 +180,7 @@ struct Run {
     hooks: hook::Awaited,
     workers: workers::Workers,
     gauges: Gauges,
+    memory: hint::OutOfMemory,
     /// Actions that were done: room for others.
     spare_actions: Vec<Action>,
     /// Workers answered in this turn.
@@ -222,6 +229,7 @@ impl Run {
             hooks: hook::Awaited::new(),
             workers: workers::Workers::new(&plan),
             gauges: Gauges::new(&plan),
+            memory: hint::OutOfMemory::default(),
             spare_actions: Vec::new(),
             answered: false,
             wanted: vec![1; plan.jobs.len()],
@@ -267,6 +275,8 @@ impl Run {
         self.events.push_back(Event::Begin);
         let mut ready = Vec::new();
         self.handle_events();
+        // The first tasks start meanwhile.
+        self.memory.look();
         while !self.finished {
             let patience = self.patience();
             if let Err(errno) = self.poller.wait(&mut ready, patience) {

@@ -232,11 +232,11 @@ impl Supervisor {
         signal: i32,
         actions: &mut Vec<Action>,
     ) {
-        if self.is_waiting_hook(id) {
-            return self.finish_attempt(now, id, Some(reason), actions);
-        }
         if self.is_being_cleared(id) {
             return;
+        }
+        if self.is_waiting_hook(id) {
+            return self.finish_attempt(now, id, Some(reason), actions);
         }
         let kill_at = now + self.plan.jobs[self.tasks.get(id).job].grace;
         let stopping = match self.tasks.state(id).clone() {

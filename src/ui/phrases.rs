@@ -77,7 +77,7 @@ pub fn outcome(outcome: &Outcome) -> String {
 }
 
 /// How a task failed, with the attempts that it took and how long the last one ran: `exit 22 after 3 attempts
-/// (1.2 s)`.
+/// (1.2 s)`; and what it died of, if that is known: `killed by SIGXCPU (2.1 s): used up its cpu limit of 2s`.
 pub fn failure(how: &Outcome, detail: &Detail) -> String {
     failure_with(how, detail, None)
 }
@@ -94,6 +94,9 @@ fn failure_with(how: &Outcome, detail: &Detail, usage: Option<Usage>) -> String 
     }
     if !matches!(how, Outcome::NotStarted(_)) {
         _ = write!(text, " ({})", took(detail.elapsed, usage));
+    }
+    if let Some(hint) = &detail.hint {
+        _ = write!(text, ": {}", escape(hint.as_bytes()));
     }
     text
 }

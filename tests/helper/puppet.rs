@@ -8,6 +8,7 @@
 //! - `say=TEXT` says something over the socket
 //! - `out=N`, `err=N` write N bytes; `line=TEXT`, `errline=TEXT` a line
 //! - `in` reads stdin to its end and says `read N` on stdout; `in=N` reads N bytes
+//! - `alloc=N` takes N bytes of memory, and aborts if they are not to be had
 //! - `work=N` keeps a processor busy until it has used N milliseconds of it; `hog=N` has N bytes of memory from then on
 //! - `exit=K` ends; `die=KILL` ends by that signal; `stop` stops until SIGCONT comes; `hang` does nothing for ever
 //! - `tty` reads a line from the terminal and says it over the socket
@@ -103,6 +104,7 @@ fn act(line: &Line, step: &str) {
         "line" => writeln!(std::io::stdout(), "{value}").expect("stdout takes a line"),
         "errline" => writeln!(std::io::stderr(), "{value}").expect("stderr takes a line"),
         "in" => drain(value),
+        "alloc" => drop(std::hint::black_box(vec![1u8; number(value) as usize])),
         "work" => work(number(value)),
         "hog" => std::mem::forget(std::hint::black_box(vec![1u8; number(value) as usize])),
         "exit" => exit(number(value) as i32),

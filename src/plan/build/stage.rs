@@ -1,5 +1,8 @@
 //! The jobs of a chain → the stages of one pipeline.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -111,9 +114,22 @@ impl<'a> Writer<'a> {
             cwd: Some(cwd),
             base: self.context.how.base.clone(),
             start: job.start,
-            setup: Setup::default(),
+            setup: self.setup(),
             ok,
             pty: job.pty,
+        }
+    }
+
+    fn setup(&mut self) -> Setup {
+        let jobfile::Setup { limits, nice, umask, clear_env, env_files } = &self.job.setup;
+        let texts = self.context.texts;
+        let path = |text| PathBuf::from(OsString::from_vec(texts.of_start(text, self.mistakes)));
+        Setup {
+            limits: limits.clone(),
+            nice: *nice,
+            umask: *umask,
+            clear_env: *clear_env,
+            env_files: env_files.iter().map(path).collect(),
         }
     }
 

@@ -147,6 +147,16 @@ impl Local {
         Ok(())
     }
 
+    /// The group of the next process.
+    fn group(&mut self, active: &Active, job: &Job, terminal: Option<&Terminal>) -> os::start::Group {
+        match (active.processes.first(), terminal) {
+            (Some(first), _) => os::start::Group::Join(first.pid),
+            (None, Some(terminal)) => os::start::Group::Terminal(terminal.child),
+            (None, None) if job.interactive && !active.is_worker() => self.lender.lend(active.id),
+            (None, None) => os::start::Group::New,
+        }
+    }
+
     /// The last few descriptors are for what prun itself has to open, whatever its tasks need; but one task alone may
     /// have them. Of new descriptors it is the highest number that tells how many there are.
     fn look_for_room(&self, active: &Active, stdio: &[RawFd; 3]) -> Result<(), Unstarted> {
@@ -157,16 +167,6 @@ impl Local {
         }
         let why = "could not open more files: prun needs the last ones itself".into();
         Err(Unstarted::Short(Shortage::Files, StartFailure { code: 126, why }))
-    }
-
-    /// The group of the next process.
-    fn group(&mut self, active: &Active, job: &Job, terminal: Option<&Terminal>) -> os::start::Group {
-        match (active.processes.first(), terminal) {
-            (Some(first), _) => os::start::Group::Join(first.pid),
-            (None, Some(terminal)) => os::start::Group::Terminal(terminal.child),
-            (None, None) if job.interactive && !active.is_worker() => self.lender.lend(active.id),
-            (None, None) => os::start::Group::New,
-        }
     }
 
     /// What a stage reads.
@@ -246,6 +246,11 @@ impl Local {
     }
 }
 
+/// What all that is started now is known by.
+pub(super) fn enter(job: &Job, active: &Active) -> Mark {
+    roll::enter(&Who { job: &job.name, seq: active.work.seq, slot: active.slot })
+}
+
 /// The event that tells of it.
 pub(super) fn not_started(task: TaskId, started: usize, unstarted: Unstarted) -> Event {
     match unstarted {
@@ -254,11 +259,6 @@ pub(super) fn not_started(task: TaskId, started: usize, unstarted: Unstarted) ->
             Event::Short { task, started, shortage, failure: Arc::new(failure) }
         }
     }
-}
-
-/// What all that is started now is known by.
-pub(super) fn enter(job: &Job, active: &Active) -> Mark {
-    roll::enter(&Who { job: &job.name, seq: active.work.seq, slot: active.slot })
 }
 
 fn taker(worker: &Worker) -> Box<Taker> {

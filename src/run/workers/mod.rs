@@ -210,7 +210,7 @@ impl Run {
     pub(super) fn detail_of_given(&self, task: TaskId, work: &Work, attempts: u32) -> Box<Detail> {
         let given = self.workers.given(task);
         let worker = given.and_then(|given| self.local.get(given.worker));
-        let mut detail = tell::detail(&self.plan, work, worker, attempts, self.now);
+        let mut detail = tell::detail(&self.plan, work, worker, &self.memory, attempts, self.now);
         detail.elapsed = given.map_or(Time::ZERO, |given| self.now.saturating_sub(given.at));
         Box::new(detail)
     }
