@@ -20,6 +20,8 @@ pub struct Given {
     pub mask: SigSet,
     /// The soft and the hard limit of open files.
     pub nofile: (u64, u64),
+    /// Whether prun had children already, of the program that became prun by executing it.
+    pub children: bool,
 }
 
 /// A set of signal numbers. nix's own does not know real-time signals.
@@ -55,6 +57,7 @@ fn look() -> Given {
         ignored: SignalBits((1..=64).filter(|&s| is_ignored(s)).fold(0, |set, s| set | 1 << (s - 1))),
         mask: SigSet::thread_get_mask().unwrap_or_else(|_| SigSet::empty()),
         nofile: super::limits::nofile(),
+        children: super::process::own_children(),
     }
 }
 

@@ -4,6 +4,7 @@
 //! pidfd that was opened before stands for the very group; since Linux 6.9 it can be signalled as a group.
 //! Older kernels: member by member, each held by a pidfd of its own while it is looked at.
 
+use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use nix::errno::Errno;
@@ -37,7 +38,13 @@ impl GroupHandle {
 
     /// Whether a member lives. Zombies don't: their parents may leave them about for as long as they like.
     pub fn alive(&self) -> bool {
-        self.signal(0) != Err(Errno::ESRCH) && self.members().any(|member| member.is_alive())
+        !alive([((), self)]).is_empty()
+    }
+
+    /// Certainly has no member, not even a zombie.
+    fn is_empty(&self) -> bool {
+        // Should the number be another group's by now, that is not touched.
+        nix::sys::signal::killpg(self.leader.pid, None) == Err(Errno::ESRCH)
     }
 
     fn signal_members(&self, signal: i32) -> nix::Result<()> {
@@ -60,6 +67,21 @@ impl GroupHandle {
         let ours = now.is_none_or(|now| now.start == self.leader.start);
         Stat::all().filter(move |stat| ours && stat.group == self.leader.pid.as_raw())
     }
+}
+
+/// Those of the groups that have a member that lives, looked for once for all.
+pub fn alive<'a, K: Copy>(groups: impl IntoIterator<Item = (K, &'a GroupHandle)>) -> Vec<K> {
+    let left: Vec<_> = groups.into_iter().filter(|(_, group)| !group.is_empty()).collect();
+    if left.is_empty() {
+        return Vec::new();
+    }
+    let all: Vec<Stat> = Stat::all().collect();
+    let inhabited: HashSet<i32> = all.iter().filter(|stat| stat.is_alive()).map(|stat| stat.group).collect();
+    let starts: HashMap<Pid, u64> = all.iter().map(|stat| (stat.pid, stat.start)).collect();
+    // A number is given to a new process only when its group has no member left.
+    let is_ours = |leader: &Stat| starts.get(&leader.pid).is_none_or(|start| *start == leader.start);
+    let lives = |leader: &Stat| inhabited.contains(&leader.pid.as_raw()) && is_ours(leader);
+    left.into_iter().filter(|(_, group)| lives(&group.leader)).map(|(key, _)| key).collect()
 }
 
 /// What `/proc/PID/stat` tells.

@@ -13,6 +13,7 @@
 //! | [`guardian`] | a process beside prun that kills what tasks started when prun is gone |
 //! | [`cgroup`] | a control group of the run's own |
 //! | [`contain`] | which of these there are |
+//! | [`held`] | who has the other end of a pipe |
 //! | [`pty`] | terminals of children's own |
 //! | [`terminal`] | prun's own: who is in its foreground, its settings |
 //! | [`jam`] | pipes that nobody empties |
@@ -34,6 +35,7 @@ pub mod find;
 pub mod given;
 pub mod group;
 pub mod guardian;
+pub mod held;
 pub mod input;
 pub mod io;
 pub mod jam;

@@ -143,9 +143,24 @@ fn arrived(signal: i32) {
 
 /// A signal to stop ended a task that had the terminal to itself. It was meant for prun as well, which would have got
 /// it had it been in the foreground.
+///
+/// So would everything else in prun's process group. A shell that runs a script, for example, ends its loop only if it
+/// got the signal too.
 pub fn feel(signal: i32) {
-    if !given().ignored.contains(signal) {
-        arrived(signal);
+    if given().ignored.contains(signal) {
+        return;
+    }
+    arrived(signal);
+    // SAFETY: both actions are plain C structs, for which zeroes are valid, and live; the rest is numbers. Meanwhile
+    // prun itself ignores the signal: it was counted.
+    unsafe {
+        let (mut ignore, mut before): (libc::sigaction, libc::sigaction) =
+            (std::mem::zeroed(), std::mem::zeroed());
+        ignore.sa_sigaction = libc::SIG_IGN;
+        if libc::sigaction(signal, &ignore, &mut before) == 0 {
+            libc::kill(0, signal);
+            libc::sigaction(signal, &before, std::ptr::null_mut());
+        }
     }
 }
 

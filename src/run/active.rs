@@ -15,6 +15,7 @@ use crate::event::{Exit, Known, Time, Usage};
 use crate::flow::answers::Answers;
 use crate::flow::output::Outputs;
 use crate::os::group::GroupHandle;
+use crate::os::mark::Mark;
 use crate::os::process;
 use crate::plan::{Item, QueueId};
 use crate::sched::TaskId;
@@ -86,6 +87,8 @@ pub struct Active {
     pub attempt: u32,
     pub started: Time,
     pub processes: Vec<Process>,
+    /// What they, and all that they start, are known by.
+    pub mark: Option<Mark>,
     /// Leaders and members can be told apart from other processes only while one of them is not reaped.
     pub group: Group,
     /// `None`: at its end.
@@ -150,6 +153,7 @@ impl Active {
             attempt,
             started,
             processes: Vec::new(),
+            mark: None,
             group: Group::Gone,
             readers: Vec::new(),
             feed: None,
@@ -172,6 +176,12 @@ impl Active {
 
     pub fn live(&self) -> usize {
         self.processes.iter().filter(|process| process.exit.is_none()).count()
+    }
+
+    /// What its processes used, those that have ended. Nothing is known of one task of a worker's many.
+    pub fn usage(&self) -> Option<Usage> {
+        let ended = self.processes.iter().filter(|process| process.exit.is_some() && !self.is_worker());
+        ended.map(|process| process.usage).reduce(Usage::and)
     }
 
     /// All that it can write was read. Of a worker these are its answers: without them it is of no use, whatever
@@ -197,9 +207,9 @@ impl Active {
         left.map(|process| process::kill(process.pid, signal)).fold(Ok(()), nix::Result::and)
     }
 
-    /// One of its processes ended and is about to be reaped.
-    pub fn exited(&mut self, stage: usize, exit: Exit) {
-        let others = self.live() > 1;
+    /// One of its processes ended and is about to be reaped. `waits`: what the others leave is prun's too.
+    pub fn exited(&mut self, stage: usize, exit: Exit, waits: bool) {
+        let others = waits || self.live() > 1;
         // From the reap on, the number may be another group's. Only these may have to be reached later.
         if stage == 0
             && let Group::Leader(leader) = self.group
@@ -208,14 +218,6 @@ impl Active {
             self.group = handle.map_or(Group::Gone, Group::Handle);
         }
         self.processes[stage].exit = Some(exit);
-    }
-
-    /// Whether a member of its group is left, once its own processes have been reaped.
-    pub fn group_is_alive(&self) -> bool {
-        match &self.group {
-            Group::Handle(handle) => handle.alive(),
-            Group::Leader(_) | Group::Gone => false,
-        }
     }
 }
 

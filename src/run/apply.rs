@@ -45,13 +45,17 @@ impl Run {
             Action::WorkerEnded { worker, .. } => self.worker_ended(worker),
             Action::Hook { task, outcome } => self.hook(task, outcome),
             // What was only printed has no process that could be stopped.
-            Action::Signal { task, .. } | Action::Kill { task } if self.options.dry_run => {
+            Action::Signal { task, .. } | Action::Kill { task } | Action::Leftovers { task, .. }
+                if self.options.dry_run =>
+            {
                 self.events.push_back(Event::GroupGone(task));
             }
-            Action::Signal { task, signal } => self.local.stop(task, signal),
-            Action::Kill { task } => self.local.stop(task, nix::libc::SIGKILL),
+            Action::Signal { task, signal } => self.local.stop(task, signal, self.now),
+            Action::Kill { task } => self.local.stop(task, nix::libc::SIGKILL, self.now),
+            Action::Leftovers { task, kill } => self.local.wait_for_leftovers(task, kill, self.now),
             Action::Retry { task, outcome, delay } => self.retry(task, outcome, delay),
             Action::PutBack { task } => self.put_back(task),
+            Action::TakeBack { task } => _ = self.take_back(task),
             Action::End { task, outcome, attempts } => self.end(task, outcome, attempts),
             Action::Live(task) => self.outputs.let_flow(task.place as usize),
             Action::Tell(event) => {
@@ -201,7 +205,9 @@ impl Run {
             self.leave_terminal();
         }
         let (local, mut shared) = self.local();
-        local.start(now, start, &mut shared);
+        if !local.start(now, start, &mut shared) {
+            return; // It was not begun.
+        }
         if interactive && self.local.get(task).is_some_and(|active| !active.is_drained()) {
             // What it writes comes through prun, and has to be seen.
             self.sinks.hold_terminal(false);
@@ -256,7 +262,8 @@ impl Run {
         // The next attempt opens its files anew.
         self.write_out();
         // The end of its output may be on its way; the next attempt's is another.
-        self.events.retain(|event| *event != Event::Drained(task));
+        self.events
+            .retain(|event| !matches!(event, Event::Drained(of) | Event::GroupGone(of) if *of == task));
         let name = TaskName { job: active.work.job, seq: active.work.seq };
         self.works[task.place as usize] = Some(active.work);
         Some((name, active.attempt))
@@ -284,12 +291,13 @@ impl Run {
         let waiting = self.works[place].take();
         let (work, active, left) = match (ended, waiting) {
             (Some((active, left)), _) => (active.work.clone(), Some(active), left),
-            (None, Some(work)) => (work, None, false),
+            (None, Some(work)) => (work, None, None),
             (None, None) => return,
         };
         let plan = Arc::clone(&self.plan);
         let job = &plan.jobs[work.job];
         let told = self.told(task, &work, active.as_ref(), &outcome, attempts);
+        let (elapsed, usage) = (told.elapsed, told.usage);
         let lines = self.lines_of(&told);
         self.add_row(task, &told);
         if active.is_some() || self.outputs.is_open(place) {
@@ -306,10 +314,11 @@ impl Run {
         });
         // What the task wrote comes before what is said of it.
         self.write_out();
-        if left {
-            self.warn_of_leftover(&work);
+        if let Some(holders) = left {
+            self.warn_of_leftover(&work, &holders);
         }
-        self.tell(&RunEvent::TaskEnded { task: name, outcome: outcome.clone(), detail });
+        let ended = RunEvent::TaskEnded { task: name, outcome: outcome.clone(), elapsed, usage, detail };
+        self.tell(&ended);
         self.pass_on(&work, &outcome);
     }
 }

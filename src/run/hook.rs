@@ -35,15 +35,20 @@ pub struct Over {
 #[derive(Debug)]
 pub struct Hooked {
     pub outcome: Outcome,
+    /// When the task's last attempt began.
+    pub started: Time,
     /// Of the task itself.
     pub detail: Box<Detail>,
     /// What the hook finds in its environment beside the task's own variables.
     pub facts: Vec<(&'static str, String)>,
     /// Its first lane; its stdout has this one, its stderr the next.
     pub first_lane: usize,
+    /// What it reads, while it can't be started.
+    pub input: Option<HookInput>,
 }
 
 /// What a hook reads.
+#[derive(Debug)]
 pub enum HookInput {
     Bytes(Vec<u8>),
     File(File),
@@ -74,14 +79,18 @@ impl Run {
             self.events.push_back(Event::Exited { task, stage: 0, exit: Exit::Code(0) });
             return;
         }
+        if let Some(input) = self.local.hook_input(task) {
+            return self.start_hook(task, Ok(input));
+        }
         let (local, mut shared) = self.local();
         let Some((active, left)) = local.end(task, &mut shared) else {
             return self.hook_of_given(task, outcome);
         };
         // The end of its output may be on its way; the hook's is another.
-        self.events.retain(|event| *event != Event::Drained(task));
-        if left {
-            self.warn_of_leftover(&active.work);
+        self.events
+            .retain(|event| !matches!(event, Event::Drained(of) | Event::GroupGone(of) if *of == task));
+        if let Some(holders) = left {
+            self.warn_of_leftover(&active.work, &holders);
         }
         let over = self.over(task, active);
         self.begin_hook(over, outcome, None);
@@ -126,7 +135,8 @@ impl Run {
         }
         let (kept, first_lane) = self.outputs.begin_hook(place, lanes);
         let facts = facts(&over, &outcome);
-        let hooked = Hooked { outcome, detail: over.detail, facts, first_lane };
+        let started = self.now.saturating_sub(over.elapsed);
+        let hooked = Hooked { outcome, started, detail: over.detail, facts, first_lane, input: None };
         let active = Active::new(task, over.work, over.slot, over.attempts, self.now);
         self.local.place_hook(Active { hook: Some(Box::new(hooked)), ..active });
         match (answer, kept) {
@@ -165,14 +175,6 @@ impl Run {
         self.starts += 1;
         let (local, mut shared) = self.local();
         local.start_hook(task, input, &mut shared);
-    }
-
-    pub(super) fn warn_of_leftover(&mut self, work: &Work) {
-        let what = tell::task_name(&self.plan.jobs[work.job], work.seq);
-        let why = format!("{what} ended, but something that it started still holds its output open");
-        // What the task wrote comes before what is said of it.
-        self.write_out();
-        self.tell(&RunEvent::Warning(why));
     }
 }
 

@@ -13,11 +13,12 @@
 //! - `workers`: processes that take tasks one after another
 //! - [`sinks`]: what is written, by threads of their own ([`writer`], [`disk`])
 //! - `apply`: what each action does
-//! - `last`: the end of a run
+//! - `last`: the end of a run; `left`: processes that outlive tasks
 //! - [`screen`]: the terminal that the bar and the output share; `suspend`: it is left to others
 //! - `ledger`, `known`: what logs are told of ended tasks; `table`: the file with all their output
 //! - [`tell`]: what happened, put together for the listener; `wrapped`: lines for a shell; `hint`: what a task probably
 //!   died of
+//! - `unstarted`, `threads`: what can't be started for now
 //!
 //! Control is never blocked by data. Bytes are bounded (a full output pauses its readers, and nothing new
 //! starts); exits and signals never wait for them. After each burst of starts the kernel is asked again, so
@@ -56,6 +57,7 @@ mod known;
 mod last;
 pub mod launch;
 mod ledger;
+mod left;
 pub mod local;
 pub mod paths;
 pub mod queues;
@@ -68,7 +70,9 @@ pub mod stream;
 mod suspend;
 mod table;
 pub mod tell;
+mod threads;
 pub mod token;
+mod unstarted;
 pub mod wiring;
 mod workers;
 mod wrapped;
@@ -98,10 +102,8 @@ pub struct Options {
 const BURST: usize = 16;
 /// Nothing new starts while more output than this is kept in memory: behind a slow first task, with `keep_order`.
 const KEPT: usize = 64 << 20;
-/// How often a stopped group is looked at whose end nothing may tell of.
-const REMNANTS: Duration = Duration::from_millis(20);
 /// Descriptors that prun needs beside those of tasks, and for each task: two outputs and a feed.
-const OWN_DESCRIPTORS: u64 = 24;
+const OWN_DESCRIPTORS: u64 = 32;
 const DESCRIPTORS_PER_TASK: u64 = 3;
 
 const GUARDIAN_LOST: &str =
@@ -127,27 +129,13 @@ pub fn run(mut plan: Plan, options: Options, listener: Box<dyn Listener>) -> Res
         (at_once as u64).saturating_mul(DESCRIPTORS_PER_TASK).saturating_add(OWN_DESCRIPTORS),
     );
     if !options.dry_run {
-        check_terminal(&plan)?;
+        suspend::check_terminal(&plan)?;
     }
     let mut run = Run::new(plan, options, listener, signals).map_err(cannot_begin)?;
     run.warnings = run.open_logs()?;
     let warnings = run.open_table()?;
     run.warnings.extend(warnings);
     Ok(run.go())
-}
-
-/// A task that reads prun's terminal has to have it, or the terminal would stop it at its first read.
-fn check_terminal(plan: &Plan) -> Result<(), String> {
-    let reads = |job: &&crate::plan::Job| {
-        !job.interactive && job.stages.iter().any(|stage| matches!(stage.stdin, crate::plan::Stdin::Inherit))
-    };
-    match plan.jobs.iter().find(reads) {
-        Some(job) if os::terminal::is_controlling(os::own::stdin()) => Err(format!(
-            "the job `{}` has `stdin = \"inherit\"`, and stdin is the terminal: give it `interactive = true`",
-            job.name
-        )),
-        _ => Ok(()),
-    }
 }
 
 /// How many tasks a job can have at once, as far as that is known before its items are read.
@@ -299,6 +287,7 @@ impl Run {
                 self.sinks.hand_over(self.now, busy, &mut self.outputs.spare);
             }
         }
+        self.clear_away(&mut ready);
         self.flush(&mut ready)
     }
 
@@ -320,11 +309,12 @@ impl Run {
             self.sinks.due(),
             self.workers.due(),
             self.local.due(),
+            self.local.remnants.due(),
         ];
         let at = at.into_iter().flatten().min();
         let left = at.map(|at| at.saturating_sub(self.now));
-        let remnants = self.local.has_remnants().then_some(REMNANTS);
-        [left, remnants, self.local.queues.patience()].into_iter().flatten().min()
+        let thread = self.sinks.await_thread().then_some(threads::PAUSE);
+        [left, thread, self.local.queues.patience()].into_iter().flatten().min()
     }
 
     fn dispatch(&mut self, ready: &Ready) {
@@ -388,10 +378,9 @@ impl Run {
         local.look_after(&mut shared);
         let asking = local.turn_queues(&mut shared).into_iter().chain(std::mem::take(&mut self.asking));
         asking.collect::<Vec<_>>().into_iter().for_each(|job| self.pull(job));
-        if self.local.has_remnants() {
-            let (local, mut shared) = self.local();
-            local.look_at_remnants(&mut shared);
-        }
+        let (local, mut shared) = self.local();
+        local.look_at_remnants(&mut shared);
+        self.warn_of_untouchable();
         // Behind what is known: a task that has exited did not time out.
         if self.supervisor.due().is_some_and(|due| due <= self.now) {
             self.events.push_back(Event::Tick(self.now));
@@ -434,6 +423,7 @@ impl Run {
 
     /// Looks whether writing failed, and whether reading may go on.
     fn look_after_sinks(&mut self) {
+        self.sinks.look_after_threads();
         self.start_awaited_hooks();
         if !self.failed_to_write
             && let Some(failure) = self.sinks.take_failure()
@@ -442,7 +432,8 @@ impl Run {
             self.events.push_back(last::event_of(failure));
         }
         let crowded = self.sinks.crowded();
-        let hold = crowded || self.outputs.kept() > KEPT;
+        // What makes room for a thread must not be taken by the next task.
+        let hold = crowded || self.outputs.kept() > KEPT || self.sinks.await_thread();
         if hold != self.held {
             self.held = hold;
             let mut actions = Vec::new();

@@ -6,7 +6,7 @@ use super::stop::{self, Reason, Stop};
 use super::task::{Role, State, TaskId};
 use super::{Action, DRAIN, JobId, Mode, Supervisor, halt};
 use crate::event::{Exit, Outcome, RunEvent, StartFailure, Time};
-use crate::plan::{Output, status};
+use crate::plan::{Leftovers, Output, status};
 
 const SIGPIPE: i32 = 13;
 
@@ -24,7 +24,9 @@ impl Supervisor {
             return;
         }
         match self.tasks.state(id).clone() {
-            State::Running { live: 1, drained, .. } => self.all_exited(now, id, drained, None, actions),
+            State::Running { live: 1, drained, deadline } => {
+                self.ended_by_itself(now, id, drained, deadline, actions);
+            }
             State::Running { live, drained, deadline } => {
                 self.tasks.set(id, State::Running { live: live - 1, drained, deadline });
                 self.look_for_dry(now, id);
@@ -36,6 +38,45 @@ impl Supervisor {
             // Of an attempt that is over.
             State::Ready(_) | State::With { .. } | State::Draining { .. } | State::Backoff { .. } => {}
         }
+    }
+
+    /// Its last process has: what becomes of others that it started?
+    fn ended_by_itself(
+        &mut self,
+        now: Time,
+        id: TaskId,
+        drained: bool,
+        deadline: Option<Time>,
+        actions: &mut Vec<Action>,
+    ) {
+        let kill = match self.leftovers(id) {
+            Leftovers::Leave => return self.all_exited(now, id, drained, None, actions),
+            Leftovers::Kill => true,
+            Leftovers::Wait => false,
+        };
+        let deadline = match self.tasks.get(id).role {
+            _ if kill => None,
+            // What was due of itself is no longer.
+            Role::Worker(_) => self.deadline(id),
+            _ => deadline,
+        };
+        self.tasks.set(id, State::Running { live: 0, drained, deadline });
+        actions.push(Action::Leftovers { task: id, kill });
+    }
+
+    /// What a hook leaves is left.
+    fn leftovers(&self, id: TaskId) -> Leftovers {
+        let task = self.tasks.get(id);
+        match task.role {
+            Role::Hook(_) => Leftovers::Leave,
+            Role::Attempt | Role::Dry | Role::Worker(_) => self.plan.jobs[task.job].leftovers,
+        }
+    }
+
+    /// The task itself has ended, and what it left was sent SIGKILL: no other end can come of it.
+    pub(super) fn is_being_cleared(&self, id: TaskId) -> bool {
+        matches!(self.tasks.state(id), State::Running { live: 0, .. })
+            && self.leftovers(id) == Leftovers::Kill
     }
 
     /// What a task reads from its queue has run dry. In a pipeline the last stage reads the others.
@@ -114,8 +155,13 @@ impl Supervisor {
     }
 
     pub(super) fn group_gone(&mut self, now: Time, id: TaskId, actions: &mut Vec<Action>) {
-        if let State::Stopping(stopping) = self.tasks.state(id).clone() {
-            self.all_exited(now, id, stopping.drained, Some(stopping.reason), actions);
+        match self.tasks.state(id).clone() {
+            State::Stopping(stopping) => {
+                self.all_exited(now, id, stopping.drained, Some(stopping.reason), actions);
+            }
+            State::Running { live: 0, drained, .. } => self.all_exited(now, id, drained, None, actions),
+            // Of an attempt that is over.
+            _ => {}
         }
     }
 
@@ -149,14 +195,24 @@ impl Supervisor {
         actions: &mut Vec<Action>,
     ) {
         self.blocked.remove(&id);
+        if reason != Some(Reason::Short) {
+            self.tasks.get_mut(id).short_since = None;
+            self.brakes.squeeze.one_ended();
+        }
         match &self.tasks.get(id).role {
             Role::Worker(_) => self.worker_ended(now, id, reason, actions),
             Role::Hook(outcome) => {
                 let outcome = outcome.clone();
+                if reason == Some(Reason::Short) && matches!(self.mode, Mode::Going | Mode::Closing) {
+                    return self.hook_short(now, id, outcome);
+                }
                 self.hook_ended(now, id, outcome, reason, actions);
             }
             Role::Attempt if reason == Some(Reason::PutBack) && self.goes_on(id) => {
                 self.put_back(id, actions)
+            }
+            Role::Attempt | Role::Dry if reason == Some(Reason::Short) && self.goes_on(id) => {
+                self.take_back_short(id, actions);
             }
             Role::Attempt | Role::Dry => {
                 let by_itself = reason.is_none();

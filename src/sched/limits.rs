@@ -59,6 +59,9 @@ impl Supervisor {
 
     /// When what runs has taken too long.
     pub(super) fn deadline(&self, id: TaskId) -> Option<Time> {
+        if self.is_being_cleared(id) {
+            return None;
+        }
         let task = self.tasks.get(id);
         let since = match &task.role {
             Role::Attempt => task.started,

@@ -19,7 +19,9 @@
 //!
 //! Exited is not drained: a task has ended when its processes have exited *and* its output is at its end, or
 //! 200 ms later if something that it left behind holds the output open. A stopped task has ended only when
-//! its whole process group is gone. Tasks exist here only while they are active; a million items cost nothing.
+//! everything that it started is gone. What a task leaves that ends by itself is left, unless its job waits for it
+//! or has it killed: then the task is `Running` without a process of its own until that is gone.
+//! Tasks exist here only while they are active; a million items cost nothing.
 //!
 //! Where there is a hook, the last attempt does not end the task: it goes through `Running` once more, as its
 //! hook, and keeps its slot. A worker is no task, but has the same life from `Running` on; a task that is `With`
@@ -38,12 +40,13 @@
 //! - [`stall`]: when nothing can go on
 //! - [`slots`]: the lowest free number
 //! - [`brakes`]: what holds starts back beside the pools: rates, the load, free memory
+//! - [`shortage`]: what could not be started because too little of something was there
 //! - [`limits`]: how long an attempt may take, also by the [`median`] of those before
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::event::{Exit, Outcome, RunEvent, StartFailure, Summary, Time};
+use crate::event::{Exit, Outcome, RunEvent, Shortage, StartFailure, Summary, Time};
 use crate::plan::{Plan, status};
 
 pub mod brakes;
@@ -55,6 +58,7 @@ mod limits;
 mod lost;
 pub mod median;
 pub mod order;
+mod shortage;
 pub mod slots;
 mod stall;
 mod start;
@@ -96,11 +100,15 @@ pub enum Event {
     /// `started` of the task's stages run, the next one could not be executed. Of a task that was given to a
     /// worker: it did not get it.
     NotStarted { task: TaskId, started: usize, failure: Arc<StartFailure> },
+    /// The same, because too little of something was there just then. What was begun of the task, hook or worker is
+    /// forgotten, but for the processes that run.
+    Short { task: TaskId, started: usize, shortage: Shortage, failure: Arc<StartFailure> },
     /// A process of the task ended.
     Exited { task: TaskId, stage: usize, exit: Exit },
     /// The task's output is at its end.
     Drained(TaskId),
-    /// The process group of a stopped task has no member left.
+    /// Nothing is left of what a stopped task started; or of what one left that the answer to
+    /// [`Action::Leftovers`] is for.
     GroupGone(TaskId),
     /// The task can't come to a good end, although its processes may run on: what was found. Of a task that was
     /// given to a worker: it did not get it after all. Of a worker: it can't be trusted any more; its tasks are
@@ -171,6 +179,12 @@ pub enum Action {
         task: TaskId,
         outcome: Outcome,
     },
+    /// The task's own processes have ended by themselves. It ends when what they left has gone: is that to be
+    /// killed?
+    Leftovers {
+        task: TaskId,
+        kill: bool,
+    },
     /// Send a signal to the task's process group, and SIGCONT after it.
     Signal {
         task: TaskId,
@@ -188,6 +202,10 @@ pub enum Action {
     },
     /// The attempt was stopped because memory is short. It counts for nothing, and another will follow.
     PutBack {
+        task: TaskId,
+    },
+    /// The attempt could not be started now. It counts for nothing, nobody hears of it, and another will follow.
+    TakeBack {
         task: TaskId,
     },
     /// The task is over: hand on its output and forget it.
@@ -234,6 +252,8 @@ pub struct Supervisor {
     trigger: Option<Outcome>,
     /// The signal that prun was told to stop by, and dies by.
     stopped_by: Option<i32>,
+    /// Everything was told to stop.
+    stopped: bool,
     /// prun's own failure.
     broken: bool,
     /// Jobs that have a task ready and room in their pool.
@@ -262,6 +282,7 @@ impl Supervisor {
             tally: Tally::default(),
             trigger: None,
             stopped_by: None,
+            stopped: false,
             broken: false,
             startable: Startable::default(),
             one_at_a_time: plan.pool == 1
@@ -297,11 +318,17 @@ impl Supervisor {
         matches!(self.mode, Mode::Stopping(_))
     }
 
+    /// Whether everything was told to stop, at some time.
+    pub fn was_stopped(&self) -> bool {
+        self.stopped
+    }
+
     /// Takes what happened, appends what to do.
     pub fn handle(&mut self, now: Time, event: Event, actions: &mut Vec<Action>) {
         match event {
             // A task may have ended while the event waited in the queue.
             Event::NotStarted { task, .. }
+            | Event::Short { task, .. }
             | Event::Exited { task, .. }
             | Event::Drained(task)
             | Event::GroupGone(task)
@@ -320,6 +347,9 @@ impl Supervisor {
             Event::ItemsFailed(job, why) => self.source_ended(job, Some(why), actions),
             Event::NotStarted { task, started, failure } => {
                 self.not_started(now, task, started, failure, actions)
+            }
+            Event::Short { task, started, shortage, failure } => {
+                self.short(now, task, started, shortage, failure, actions)
             }
             Event::Exited { task, stage, exit } => self.exited(now, task, stage, exit, actions),
             Event::Drained(task) => self.drained(now, task, actions),

@@ -65,7 +65,7 @@ impl Supervisor {
 
     /// So many tasks the worker can be given beside those that it has.
     fn room(&self, worker: TaskId) -> usize {
-        let State::Running { drained: false, .. } = self.tasks.state(worker) else { return 0 };
+        let State::Running { drained: false, live: 1, .. } = self.tasks.state(worker) else { return 0 };
         let Some(crew) = self.tasks.crew(worker).filter(|crew| !crew.retired && !crew.surplus) else {
             return 0;
         };
@@ -157,6 +157,7 @@ impl Supervisor {
         let crew = &mut self.jobs.get_mut(job).crew;
         crew.started += 1;
         let number = crew.started;
+        let short_since = self.brakes.squeeze.workers.remove(&job);
         let slot = self.take_slot(job);
         let worker = self.tasks.add(job, number, Role::Worker(Crew::default()));
         let state = self.jobs.get_mut(job);
@@ -164,6 +165,7 @@ impl Supervisor {
         state.crew.ids.push(worker);
         let process = self.tasks.get_mut(worker);
         process.slot = Some(slot);
+        process.short_since = short_since;
         process.exits.push(None);
         self.tasks.set(worker, State::Running { live: 1, drained: false, deadline: None });
         actions.push(Action::StartWorker { worker, job, slot: slot.number() });
@@ -273,7 +275,8 @@ impl Supervisor {
 
     fn retire(&mut self, now: Time, worker: TaskId, actions: &mut Vec<Action>) {
         let grace = self.plan.jobs[self.tasks.get(worker).job].grace;
-        let State::Running { live, drained, .. } = *self.tasks.state(worker) else { return };
+        // One that has ended, and is waited for because of what it left, ends with that.
+        let State::Running { live: live @ 1, drained, .. } = *self.tasks.state(worker) else { return };
         let Some(crew) = self.tasks.crew_mut(worker) else { return };
         if !std::mem::replace(&mut crew.retired, true) {
             self.tasks.set(worker, State::Running { live, drained, deadline: Some(now + grace) });
@@ -283,7 +286,10 @@ impl Supervisor {
 
     /// What to do with a worker whose deadline is over.
     pub(super) fn why_worker_due(&mut self, now: Time, until: Time, worker: TaskId) -> Option<Reason> {
-        let State::Running { drained, .. } = *self.tasks.state(worker) else { return None };
+        let State::Running { live, drained, .. } = *self.tasks.state(worker) else { return None };
+        if live == 0 {
+            return self.why_overdue(now, until, worker);
+        }
         let crew = self.tasks.crew(worker)?;
         if crew.retired {
             return Some(Reason::Finished);
@@ -298,7 +304,7 @@ impl Supervisor {
     pub(super) fn worker_drained(&mut self, now: Time, worker: TaskId) {
         let State::Running { live, deadline, .. } = *self.tasks.state(worker) else { return };
         let retired = self.tasks.crew(worker).is_some_and(|crew| crew.retired);
-        let deadline = if retired { deadline } else { Some(now + DRAIN) };
+        let deadline = if retired || live == 0 { deadline } else { Some(now + DRAIN) };
         self.tasks.set(worker, State::Running { live, drained: true, deadline });
     }
 }

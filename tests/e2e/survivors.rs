@@ -20,28 +20,29 @@ use crate::space::{LIMIT, Space, name_of};
 /// limit, as the machine may do much else.
 const WITHIN: &str = "PRUN_TEST_WITHIN";
 
-/// Name and command of each escape. The first process of the task stays, as one that has ended well may leave
-/// something behind.
+/// Name and steps of each escape. The first process of the task, which says its name, stays: one that has ended well
+/// may leave something behind.
 const ESCAPES: [(&str, &str); 11] = [
     ("plain", "fork [ meet=plain hold ] meet=task hold"),
     ("setsid", "fork [ setsid meet=setsid hold ] meet=task hold"),
     ("daemon", "fork [ daemon meet=daemon hold ] meet=task hold"),
-    ("env -i", "fork [ daemon wipe meet=wiped hold ] meet=task hold"),
+    ("env-i", "fork [ daemon wipe meet=wiped hold ] meet=task hold"),
     ("title", "fork [ daemon title=idle meet=titled hold ] meet=task hold"),
-    ("all of it", "fork [ wipe daemon title=idle meet=hidden hold ] wipe title=init meet=task hold"),
+    ("all", "fork [ wipe daemon title=idle meet=hidden hold ] wipe title=init meet=task hold"),
     ("stubborn", "ignore=INT,TERM,HUP fork [ daemon meet=stubborn hold ] meet=task hold"),
     ("stopped", "fork [ setsid meet=stopped stop hold ] meet=task stop hold"),
-    ("kept alive", "fork [ daemon meet=keeper keep=99 [ meet=kept hold ] ] meet=task hold"),
+    ("kept", "fork [ daemon meet=keeper keep=99 [ meet=kept hold ] ] meet=task hold"),
     ("subreaper", "subreaper fork [ daemon wipe meet=adopted hold ] meet=task hold"),
-    ("no parent", "outlive wipe meet=outliving hang"),
+    ("parentless", "outlive wipe meet=outliving hang"),
 ];
 
 /// A run within the run: its own tasks get away from it.
-const NESTED: &str = "prun exec --repeat 1 puppet fork [ daemon wipe meet=nested hold ] meet=task hold";
+const NESTED: &str =
+    "prun exec --repeat 1 puppet fork [ daemon wipe meet=nested hold ] meet=nested-task hold";
 
 /// A daemon that nobody made for this test. It closes its descriptors and overwrites its environment.
 const REDIS: &str = "redis-server --port 0 --unixsocket $PWD/redis --daemonize yes --save '' >redis.log; \
-                     exec puppet meet=task hold";
+                     exec puppet meet=redis-task hold";
 
 /// How prun comes to its end.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -171,7 +172,10 @@ impl Hunt {
 }
 
 fn items(way: Way, redis: bool) -> Vec<String> {
-    let mut items: Vec<String> = ESCAPES.iter().map(|(_, steps)| format!("exec puppet {steps}")).collect();
+    let mut items: Vec<String> = ESCAPES
+        .iter()
+        .map(|(name, steps)| format!("exec puppet {steps}").replace("task", &format!("{name}-task")))
+        .collect();
     items.push(NESTED.to_owned());
     items.extend(redis.then(|| REDIS.to_owned()));
     items.extend((way == Way::Halt).then(|| "puppet meet=trigger hold".to_owned()));
@@ -212,13 +216,10 @@ fn strike(way: Way, hunt: &mut Hunt) {
         Way::Kill => hunt.running.signal(Signal::SIGKILL),
         Way::KillGroup => killpg(prun, Signal::SIGKILL).expect("its group is there"),
         Way::KillName => {
-            let named: Vec<i32> = hunt
-                .space
-                .survivors()
-                .iter()
-                .map(|(pid, _)| *pid)
-                .filter(|&pid| name_of(pid) == "prun")
-                .collect();
+            // As `pkill` finds them, and `pkill -f`.
+            let named = |(pid, line): &(i32, String)| name_of(*pid) == "prun" || line.contains("prun exec");
+            let named: Vec<i32> =
+                hunt.space.survivors().iter().filter(|it| named(it)).map(|it| it.0).collect();
             assert!(named.len() >= 2 && named.contains(&prun.as_raw()), "prun and the nested one: {named:?}");
             for pid in named {
                 // The nested one may have been faster.

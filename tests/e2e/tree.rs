@@ -103,6 +103,52 @@ fn as_process_1_it_reaps_what_it_is_handed_and_obeys() {
     running.end().code(143);
 }
 
+/// Whatever prun has open meanwhile, for whatever kind of child; `starting` has the same for many at once.
+#[test]
+fn no_descriptor_reaches_any_kind_of_child() {
+    let space = Space::new();
+    space.program("look", "#!/bin/sh\nls /proc/self/fd >\"fds.$1\"\n");
+    space.sh("./look alone </dev/null").run().ok();
+    let toml = r#"
+        [run]
+        journal = "journal"
+        [jobs.single]
+        command = "./look single"
+        [jobs.forked]
+        start = "fork"
+        command = "./look forked"
+        [jobs.fed]
+        stdin.text = "fed"
+        command = "./look fed"
+        on_success = "./look hook"
+        [jobs.filed]
+        stdout.file = "file"
+        stderr = "stdout"
+        command = "./look filed"
+        [jobs.stages]
+        pipeline = ["./look first", "./look second"]
+        [jobs.terminal]
+        pty = true
+        command = "./look terminal"
+        [jobs.writer]
+        stdout.queue = "queue"
+        script = "./look writer; echo record"
+        [jobs.reader]
+        stdin.queue = "queue"
+        script = "./look reader; cat"
+        [jobs.worker]
+        each = ["a", "b"]
+        worker = true
+        script = "./look worker; cat"
+    "#;
+    space.file(toml).run().code(0);
+    let files = "single forked fed hook filed first second terminal writer reader worker";
+    for file in files.split(' ') {
+        let fds = space.read(&format!("fds.{file}"));
+        assert_eq!(fds, space.read("fds.alone"), "descriptors of `{file}`");
+    }
+}
+
 fn zombies_of(parent: i32) -> Vec<i32> {
     let processes = std::fs::read_dir("/proc").expect("/proc is there").flatten();
     let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());

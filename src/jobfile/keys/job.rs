@@ -227,7 +227,10 @@ pub const JOB: &[Key] = &[
         "`true` or `false`",
         "`false`",
         "The task has prun's terminal to itself while it runs: it may read from it, and Ctrl-C and Ctrl-Z are its own. \
-         One such task runs at a time. It can't be a worker or a daemon, nor have a terminal of its own (`pty`) or \
+         If a key ends it, prun stops as if the key had been meant for it; if it is suspended, so is everything, until \
+         `fg`. Its stdin, stdout and stderr are prun's own unless the job says otherwise (stdin only where no job reads \
+         its items there); what others write in the meantime is shown when it has ended. \
+         One such task runs at a time. Without a terminal it is a task as any other. It can't be a worker or a daemon, nor have a terminal of its own (`pty`) or \
          read a pipe or a queue; a `pipeline` has the terminal as a whole. For prompts, editors and pagers.",
     ),
     key(

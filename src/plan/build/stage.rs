@@ -167,6 +167,7 @@ impl<'a> Writer<'a> {
             // A worker's tasks are given to it.
             jobfile::Stdin::Null if job.worker.is_some() => Stdin::Item,
             jobfile::Stdin::Null if job.daemon => Stdin::Open,
+            jobfile::Stdin::Null if self.reads_terminal() => Stdin::Inherit,
             jobfile::Stdin::Null => Stdin::Null,
             jobfile::Stdin::Open => Stdin::Open,
             jobfile::Stdin::Inherit => Stdin::Inherit,
@@ -193,6 +194,13 @@ impl<'a> Writer<'a> {
                 Stdin::Dialogue(Arc::new(Dialogue { steps: steps.iter().map(step).collect(), timeout }))
             }
         }
+    }
+
+    /// It has the terminal, says nothing else of its stdin, and nobody else reads there.
+    fn reads_terminal(&self) -> bool {
+        let Context { file, how, .. } = self.context;
+        let has_it = self.job.interactive && how.terminal;
+        has_it && self.job.given("stdin").is_none() && !super::items::take_stdin(file, how)
     }
 
     fn output(&mut self, output: &jobfile::Output) -> Output {

@@ -5,6 +5,7 @@
 //! - `bytes`: their pipes
 //! - `blocks`: tasks that live on and take block after block
 //! - `end`: processes exit, attempts are forgotten
+//! - `remnants`: what tasks started beside their own processes
 //! - `stops`: processes are stopped and go on
 //! - [`lent`]: the terminal, while a task has it to itself
 //! - `watch`: dialogues, circles of pipes, the size of terminals
@@ -28,7 +29,7 @@ use super::wiring::Wiring;
 use crate::event::Time;
 use crate::flow::output::Outputs;
 use crate::os::poller::{Interest, Poller};
-use crate::os::process;
+use crate::os::{self, process};
 use crate::plan::Plan;
 use crate::sched::{Event, TaskId};
 
@@ -37,11 +38,15 @@ mod bytes;
 mod end;
 mod hook;
 pub mod lent;
+mod remnants;
 mod start;
 mod stops;
 mod terminal;
 mod watch;
 mod wires;
+
+pub use end::Holders;
+use remnants::Remnants;
 
 /// A pipe of a capture holds no more than this.
 const BUFFER: usize = PIPE;
@@ -79,11 +84,12 @@ pub struct Local {
     pub queues: Queues,
     actives: Vec<Option<Active>>,
     pids: HashMap<Pid, (TaskId, usize)>,
-    /// Stopped tasks whose processes have ended, but not all of their group.
-    remnants: Vec<TaskId>,
+    pub remnants: Remnants,
     /// Pipes that leftovers of ended tasks hold open: read and discarded.
     strays: HashMap<u32, OwnedFd>,
     next_stray: u32,
+    /// How often it was looked for who holds such a pipe.
+    searches: u32,
     /// Readers that wait until less is queued.
     paused: Vec<Paused>,
     /// Tasks that ask for another block of their input, of which nothing can be read now.
@@ -92,6 +98,8 @@ pub struct Local {
     pub wrote: Vec<TaskId>,
     /// Tasks that have to be looked after while they run.
     watched: Vec<TaskId>,
+    /// How many descriptors prun may have.
+    files: u64,
     buffer: Vec<u8>,
     /// It ended, and nobody was told yet.
     lost_guardian: bool,
@@ -119,21 +127,23 @@ pub struct Start {
 
 impl Local {
     pub fn new(plan: Arc<Plan>, run_id: String) -> io::Result<Local> {
-        // As subreaper prun hears of the end of what its tasks left; without it a stopped group is polled.
-        let _ = process::become_subreaper();
+        // As subreaper prun hears of the end of what its tasks left; without it that is polled.
+        let told = process::become_subreaper().is_ok();
         Ok(Local {
             launch: Launch::new(run_id)?,
             wiring: Wiring::new()?,
             queues: Queues::new(Arc::clone(&plan)),
             actives: Vec::new(),
             pids: HashMap::new(),
-            remnants: Vec::new(),
+            remnants: Remnants::new(told),
             strays: HashMap::new(),
             next_stray: 0,
+            searches: 0,
             paused: Vec::new(),
             hungry: Vec::new(),
             wrote: Vec::new(),
             watched: Vec::new(),
+            files: os::limits::open_files(),
             buffer: vec![0; BUFFER],
             lost_guardian: false,
             lender: Lender::new(&plan),
@@ -147,22 +157,6 @@ impl Local {
 
     pub fn get_mut(&mut self, id: TaskId) -> Option<&mut Active> {
         self.actives.get_mut(id.place as usize)?.as_mut().filter(|active| active.id == id)
-    }
-
-    /// Whether something must be looked at again soon, although nothing may tell of it.
-    pub fn has_remnants(&self) -> bool {
-        !self.remnants.is_empty()
-    }
-
-    /// Sends a signal to the task's group, and SIGCONT so that a stopped one gets it.
-    pub fn stop(&mut self, id: TaskId, signal: i32) {
-        let Some(active) = self.get_mut(id) else { return };
-        active.signal(signal);
-        active.signal(nix::libc::SIGCONT);
-        // All its processes may have been reaped just now, before anybody wanted to stop it.
-        if !std::mem::replace(&mut active.stopping, true) && active.live() == 0 {
-            self.remnants.push(id);
-        }
     }
 
     /// Whether prun's guardian has ended since the last call.

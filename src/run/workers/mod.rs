@@ -97,7 +97,9 @@ impl Run {
         let start = Start { task: worker, work, slot, attempt: 0, last_attempt: true };
         let now = self.now;
         let (local, mut shared) = self.local();
-        local.start(now, start, &mut shared);
+        if !local.start(now, start, &mut shared) {
+            return; // It was not begun.
+        }
         self.workers.fed.push(worker);
         let pid = self.local.get(worker).and_then(Active::first_pid).unwrap_or(0);
         if pid != 0 || verbose {
@@ -165,13 +167,9 @@ impl Run {
         self.workers.silent.retain(|(silent, _)| *silent != worker);
         self.outputs.close(worker.place as usize, Vec::new());
         self.write_out();
-        if left {
+        if let Some(holders) = left {
             let name = &self.plan.jobs[active.work.job].name;
-            let why = format!(
-                "worker {} of `{name}` ended, but something that it started still holds its output open",
-                active.slot
-            );
-            self.tell(&RunEvent::Warning(why));
+            self.tell_of_holders(&format!("worker {} of `{name}`", active.slot), &holders);
         }
     }
 

@@ -3,10 +3,12 @@
 mod brakes;
 mod daemons;
 mod hooks;
+mod leftovers;
 mod limits;
 mod order;
 mod queues;
 mod random;
+mod shortage;
 mod stops;
 mod workers;
 
@@ -309,12 +311,14 @@ impl World {
                 });
                 self.workers_ended.push((job.unwrap_or(0), outcome.clone()));
             }
-            Action::Signal { task, .. } | Action::Kill { task } => {
+            Action::Signal { task, .. } | Action::Kill { task } | Action::Leftovers { task, .. } => {
                 if let Some(done) = self.running.get_mut(&task).or(self.workers.get_mut(&task)) {
                     done.push(action);
                 }
             }
-            Action::Retry { task, .. } | Action::PutBack { task } => drop(self.running.remove(&task)),
+            Action::Retry { task, .. } | Action::PutBack { task } | Action::TakeBack { task } => {
+                self.running.remove(&task);
+            }
             Action::End { task, outcome, .. } => {
                 self.running.remove(&task);
                 let (job, seq) = self.names[&task];
