@@ -184,8 +184,9 @@ pub const JOB: &[Key] = &[
         "inherited",
         "What the task's processes may use, each for itself (setrlimit(2)): `cpu`, `memory`, `files`, `processes`, \
          `file_size`, `core`, `stack`, such as `{ cpu = \"1m\", memory = \"2GiB\", core = 0 }`. Tables merge with that of \
-         `[defaults]`, in which `\"none\"` undoes a limit. One above the hard limit that prun was given is root's to set. `--dry-run` \
-         prints them for prlimit(1). The report says of a task that died of its limit which one it was, as far as that can be told.",
+         `[defaults]`, in which `\"none\"` undoes a limit. One above the hard limit that prun was given is root's to set. \
+         `--dry-run` prints them for prlimit(1). The report says of a task that died of its limit which one it was, as \
+         far as that can be told.",
     ),
     key(
         "cwd",
