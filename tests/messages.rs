@@ -77,6 +77,8 @@ files! {
     each_sources
     escapes_in_source
     hook_values
+    interactive_places
+    interactive_words
     near_placeholder
     none_undoes_nothing
     not_in_defaults
@@ -101,6 +103,8 @@ files! {
     queue_values
     raw_output
     script_places
+    setup_places
+    setup_values
     several
     shell_text
     shell_without_script

@@ -78,6 +78,7 @@ fn job_file_page(prose: &str) -> String {
         ("STDIN", keys::STDIN),
         ("OUTPUT", keys::OUTPUT),
         ("STAGE", keys::STAGE),
+        ("LIMITS", keys::LIMITS),
         ("RETRY_DELAY", keys::RETRY_DELAY),
     ];
     let page = sections.iter().fold(prose.to_owned(), |page, (name, keys)| {
@@ -192,7 +193,9 @@ mod tests {
             assert!(!text.contains(".\\\" "), "{path} still has a marker");
         }
         let page = job_file_page(include_str!("../../man/parts/prun.toml.5"));
-        for key in [keys::RUN, keys::JOB, keys::EACH, keys::QUEUE, keys::WORKER, keys::STEP].concat() {
+        for key in
+            [keys::RUN, keys::JOB, keys::EACH, keys::LIMITS, keys::QUEUE, keys::WORKER, keys::STEP].concat()
+        {
             assert!(page.contains(&format!("\\fB{}\\fR = ", key.name)), "{}", key.name);
         }
     }

@@ -5,7 +5,7 @@ mod job;
 mod tables;
 
 pub use job::{JOB, NOT_IN_DEFAULTS};
-pub use tables::{EACH, OUTPUT, QUEUE, RECORDS, REPLY, RETRY_DELAY, STAGE, STDIN, STEP, WORKER};
+pub use tables::{EACH, LIMITS, OUTPUT, QUEUE, RECORDS, REPLY, RETRY_DELAY, STAGE, STDIN, STEP, WORKER};
 
 /// One key of a section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,6 +161,7 @@ pub(super) enum Table {
     Defaults,
     Job,
     Each,
+    Limits,
     Stdin,
     Output,
     Stage,
@@ -181,6 +182,7 @@ impl Table {
             Table::Run => RUN,
             Table::Defaults | Table::Job => JOB,
             Table::Each => EACH,
+            Table::Limits => LIMITS,
             Table::Stdin => STDIN,
             Table::Output => OUTPUT,
             Table::Stage => STAGE,
@@ -198,23 +200,12 @@ impl Table {
         match self {
             Table::Top => &["locks", "values"],
             Table::Run => &["on_success", "on_failure", "on_exit", "backend"],
-            Table::Defaults | Table::Job => &[
-                "batch",
-                "slots",
-                "env_file",
-                "clear_env",
-                "umask",
-                "nice",
-                "limits",
-                "locks",
-                "ready",
-                "restart",
-                "on_exit",
-                "writes",
-                "reads",
-            ],
+            Table::Defaults | Table::Job => {
+                &["batch", "slots", "locks", "ready", "restart", "on_exit", "writes", "reads"]
+            }
             Table::Each => &["command", "matrix", "zip"],
             Table::Config
+            | Table::Limits
             | Table::Stdin
             | Table::Output
             | Table::Stage

@@ -7,7 +7,8 @@ use regex::bytes::Regex;
 
 use super::mistakes::Mistakes;
 use super::values::{
-    Halt, Leftovers, Load, Outcomes, OutputMode, PoolSize, Rate, Resume, RetryDelay, StartMode, Timeout,
+    Halt, Leftovers, Limit, Load, Outcomes, OutputMode, PoolSize, Rate, Resume, RetryDelay, StartMode,
+    Timeout,
 };
 
 /// Bytes of the file.
@@ -172,6 +173,7 @@ pub struct Job {
     /// prun's terminal is its own while it runs.
     pub interactive: bool,
     pub env: Vec<(String, Text)>,
+    pub setup: Setup,
     pub cwd: Option<Text>,
     pub timeout: Option<Timeout>,
     pub rate: Option<Rate>,
@@ -192,6 +194,18 @@ impl Job {
     pub fn given(&self, key: &str) -> Option<Span> {
         self.given.iter().find(|(name, _)| *name == key).map(|(_, span)| span.clone())
     }
+}
+
+/// What its processes start with that is not as prun has it.
+#[derive(Debug, Clone, Default)]
+pub struct Setup {
+    /// In the limit's own unit: bytes, seconds, or how many.
+    pub limits: Vec<(Limit, u64)>,
+    /// Added to prun's own.
+    pub nice: i32,
+    pub umask: Option<u32>,
+    pub clear_env: bool,
+    pub env_files: Vec<Text>,
 }
 
 /// What runs.

@@ -8,9 +8,14 @@ use super::near::{alternatives, near_word};
 
 mod brakes;
 mod delay;
+mod limits;
 
 pub use brakes::{Load, Rate, parse_load, parse_rate};
 pub use delay::{parse_factor, parse_retry_delay, parse_retry_rule};
+pub use limits::{
+    Limit, UMASK, parse_cpu_limit, parse_files_limit, parse_nice, parse_processes_limit, parse_size_from_0,
+    parse_umask,
+};
 
 /// How many tasks at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,25 +55,6 @@ pub enum Leftovers {
     Kill,
     /// The task ends when they have.
     Wait,
-}
-
-/// A key of `limits`; the resources of setrlimit(2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Limit {
-    /// Seconds of processor time.
-    Cpu,
-    /// Bytes of address space.
-    Memory,
-    /// Open files.
-    Files,
-    /// Processes of the user, not only of the task.
-    Processes,
-    /// Bytes of a file that it writes.
-    FileSize,
-    /// Bytes of a core file.
-    Core,
-    /// Bytes of the stack.
-    Stack,
 }
 
 /// `halt`, in GNU parallel's grammar; "never" is the absence of one.

@@ -72,6 +72,7 @@ impl Child<'_> {
             (Step::Priority, Self::set_priority),
             (Step::Directory, Self::change_directory),
             (Step::Descriptors, Self::place_descriptors),
+            (Step::Limits, Self::limit_files),
             (Step::Execute, Self::execute),
         ];
         for (step, function) in steps {
@@ -134,15 +135,20 @@ impl Child<'_> {
     }
 
     fn set_limits(&self) -> Done {
-        if let Some(files) = &self.files {
-            // SAFETY: the limit is a live, initialised struct.
-            check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, files) })?;
-        }
         for (resource, limit) in &self.setup.limits {
-            // SAFETY: as above.
+            // SAFETY: the limit is a live, initialised struct.
             check(unsafe { libc::setrlimit(*resource as _, limit) })?;
         }
         Ok(())
+    }
+
+    /// Behind the descriptors, which may be put in their places over others that are beyond the limit.
+    fn limit_files(&self) -> Done {
+        match &self.files {
+            // SAFETY: the limit is a live, initialised struct.
+            Some(files) => check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, files) }),
+            None => Ok(()),
+        }
     }
 
     fn set_priority(&self) -> Done {

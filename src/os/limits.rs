@@ -8,6 +8,11 @@ pub(super) fn nofile() -> (u64, u64) {
     getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((1024, 1024))
 }
 
+/// How many files prun may have open.
+pub fn open_files() -> u64 {
+    nofile().0
+}
+
 /// Raises prun's own limit of open files to what is wanted, as far as that goes, and says what it is then.
 /// Children get the limit that prun was given (see [`super::start::Launcher`], which is made later).
 pub fn raise_nofile(wanted: u64) -> u64 {
@@ -31,8 +36,12 @@ pub(super) fn set_rttime(soft: u64, hard: u64) -> nix::Result<()> {
 /// Linux gives a quarter of the stack's limit, never less than 128 KiB nor more than 6 MiB. A little is
 /// left for the path and for what the system itself puts there; xargs leaves as much.
 pub fn argument_room() -> usize {
+    argument_room_in(getrlimit(Resource::RLIMIT_STACK).map_or(8 << 20, |(stack, _)| stack))
+}
+
+/// The same of a process whose stack is limited to so many bytes.
+pub fn argument_room_in(stack: u64) -> usize {
     const RESERVE: u64 = 4096;
-    let (stack, _) = getrlimit(Resource::RLIMIT_STACK).unwrap_or((8 << 20, 8 << 20));
     ((stack / 4).clamp(128 << 10, 6 << 20) - RESERVE) as usize
 }
 
@@ -41,6 +50,17 @@ pub fn argument_max() -> usize {
     // SAFETY: the call only looks something up.
     let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
     32 * usize::try_from(page).unwrap_or(4096)
+}
+
+/// prun's own nice value.
+pub fn nice() -> i32 {
+    // SAFETY: a plain system call on numbers, which can't fail for one's own process.
+    unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) }
+}
+
+/// The highest limit of open files that even root can set, where the system tells.
+pub fn most_files() -> Option<u64> {
+    std::fs::read_to_string("/proc/sys/fs/nr_open").ok()?.trim().parse().ok()
 }
 
 /// The CPUs that prun may use, by its affinity and its cgroup's quota; at least 1.

@@ -10,10 +10,10 @@
 //! | [`process`], [`group`] | exits, and process groups, also those that outlive their leader |
 //! | [`mark`], [`roll`] | what everything that a task started is known by, and which starts are live |
 //! | [`tree`] | processes, looked at in `/proc`: children, and all that carry a mark |
-//! | [`held`] | who has the other end of a pipe |
 //! | [`guardian`] | a process beside prun that kills what tasks started when prun is gone |
 //! | [`cgroup`] | a control group of the run's own |
 //! | [`contain`] | which of these there are |
+//! | [`held`] | who has the other end of a pipe |
 //! | [`pty`] | terminals of children's own |
 //! | [`terminal`] | prun's own: who is in its foreground, its settings |
 //! | [`jam`] | pipes that nobody empties |

@@ -61,7 +61,8 @@ static LAST: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
 
 impl Signals {
     /// Takes the signals over. Call it once, before any other thread is there, so that all have those blocked that
-    /// are read. A signal that was ignored when prun started stays ignored, one that was blocked stays so.
+    /// are read. From then on a write beyond RLIMIT_FSIZE fails, and does not end prun. A signal that was ignored when
+    /// prun started stays ignored, one that was blocked stays so.
     pub fn install() -> io::Result<Signals> {
         let mut read = SigSet::empty();
         read.add(Signal::SIGCHLD);
@@ -75,6 +76,7 @@ impl Signals {
         // Children of a process that ignores SIGCHLD leave no status behind.
         set_default(libc::SIGCHLD);
         let descriptor = SignalFd::with_flags(&read, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+        outlive_full_files();
         for signal in STOPS.into_iter().filter(|&signal| !given().ignored.contains(signal)) {
             take_over(signal)?;
         }
@@ -141,9 +143,24 @@ fn arrived(signal: i32) {
 
 /// A signal to stop ended a task that had the terminal to itself. It was meant for prun as well, which would have got
 /// it had it been in the foreground.
+///
+/// So would everything else in prun's process group. A shell that runs a script, for example, ends its loop only if it
+/// got the signal too.
 pub fn feel(signal: i32) {
-    if !given().ignored.contains(signal) {
-        arrived(signal);
+    if given().ignored.contains(signal) {
+        return;
+    }
+    arrived(signal);
+    // SAFETY: both actions are plain C structs, for which zeroes are valid, and live; the rest is numbers. Meanwhile
+    // prun itself ignores the signal: it was counted.
+    unsafe {
+        let (mut ignore, mut before): (libc::sigaction, libc::sigaction) =
+            (std::mem::zeroed(), std::mem::zeroed());
+        ignore.sa_sigaction = libc::SIG_IGN;
+        if libc::sigaction(signal, &ignore, &mut before) == 0 {
+            libc::kill(0, signal);
+            libc::sigaction(signal, &before, std::ptr::null_mut());
+        }
     }
 }
 
@@ -211,6 +228,22 @@ pub fn die(signal: i32) -> ! {
         libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, std::ptr::null_mut());
         libc::raise(signal);
         libc::_exit(128 + signal)
+    }
+}
+
+/// With a handler rather than by ignoring the signal: that ends by itself when a child executes, at no cost of its
+/// start. If it was ignored before, it stays so, for children as well.
+fn outlive_full_files() {
+    extern "C" fn nothing(_: i32) {}
+    if given().ignored.contains(libc::SIGXFSZ) {
+        return;
+    }
+    // SAFETY: sigaction is a plain C struct, for which zeroes are valid; the handler does nothing.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = nothing as extern "C" fn(i32) as usize;
+        action.sa_flags = libc::SA_RESTART;
+        libc::sigaction(libc::SIGXFSZ, &action, std::ptr::null_mut());
     }
 }
 

@@ -12,6 +12,7 @@ use std::ptr::NonNull;
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
+use nix::sys::resource::Resource;
 use nix::sys::signal::{SigSet, SigmaskHow};
 use nix::unistd::Pid;
 
@@ -48,11 +49,24 @@ pub enum Group {
 /// What a process starts with that is not as prun has it.
 #[derive(Debug, Clone, Default)]
 pub struct Setup {
-    /// Of setrlimit(2), soft and hard.
+    /// Of setrlimit(2), soft and hard; all but the one of open files.
     pub limits: Vec<(i32, libc::rlimit)>,
+    /// Of open files, in place of the one that prun was given.
+    pub files: Option<libc::rlimit>,
     /// Its nice value, absolute (setpriority(2)).
     pub priority: Option<i32>,
     pub umask: Option<libc::mode_t>,
+}
+
+impl Setup {
+    /// Adds a limit.
+    pub fn limit(&mut self, resource: Resource, soft: u64, hard: u64) {
+        let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
+        match resource {
+            Resource::RLIMIT_NOFILE => self.files = Some(limit),
+            _ => self.limits.push((resource as i32, limit)),
+        }
+    }
 }
 
 /// The parts of a start, in their order.
@@ -169,7 +183,7 @@ impl Launcher {
             },
             dispositions: &self.dispositions,
             stop_ignored: given().ignored.contains(libc::SIGTSTP),
-            files: self.files,
+            files: order.setup.files.or(self.files),
             setup: order.setup,
             mask: given().mask.as_ref(),
             failure,

@@ -37,6 +37,8 @@ pub struct BuildOptions {
     pub base: PathBuf,
     /// The CPUs that prun may use.
     pub cpus: usize,
+    /// A job that is `interactive` can have a terminal; without one it is as any other.
+    pub terminal: bool,
     /// `-D NAME=VALUE`.
     pub vars: Vec<(String, String)>,
     /// What stands after `--`.

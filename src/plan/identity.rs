@@ -4,6 +4,8 @@
 //! environment and its stdin (DESIGN.md, 5.7). What only says where a task stands among others, `{#}` and `{%}`, is
 //! hashed as it is written, so that inserting an item makes no other task a new one.
 
+use std::os::unix::ffi::OsStrExt;
+
 use sha2::{Digest, Sha256};
 
 use super::template::{Modifier, Place, Scope, Source, Template, Word};
@@ -75,10 +77,12 @@ fn hash_stage(stage: &Stage, job: &str, scope: &Scope, scratch: &mut Vec<u8>, ha
         hash.put(b"variable", name.as_bytes());
         text(b"value", value, hash);
     }
+    for file in &stage.setup.env_files {
+        hash.put(b"variables", file.as_os_str().as_bytes());
+    }
     if let Some(cwd) = &stage.cwd {
         text(b"cwd", cwd, hash);
     }
-    use std::os::unix::ffi::OsStrExt;
     hash.put(b"base", stage.base.as_os_str().as_bytes());
     match &stage.stdin {
         Stdin::Text(fed) => text(b"text", fed, hash),
@@ -176,6 +180,7 @@ mod tests {
             "cwd = '/x'",
             "env.A = '1'",
             "env.A = '2'",
+            "env_file = 'x.env'",
             "stdin.text = 'in'",
             "stdin.file = 'in'",
             "stdin = 'item'",
@@ -187,6 +192,14 @@ mod tests {
         all.sort_unstable();
         all.dedup();
         assert_eq!(all.len(), keys.len() + 2);
+    }
+
+    #[test]
+    fn limits_and_manners_are_not() {
+        let of = |more: &str| key_of(&job_at("/base", &format!("command = 'cat {{}}'\n{more}")), "a");
+        for more in ["limits.cpu = 1", "nice = 5", "umask = '077'"] {
+            assert_eq!(of(more), of(""), "{more}");
+        }
     }
 
     #[test]

@@ -256,8 +256,9 @@ pub struct Setup {
     pub umask: Option<u32>,
     /// It gets none of the variables that prun was given.
     pub clear_env: bool,
-    /// Read when the job first starts something; what `env` says is put above them.
-    pub env_files: Vec<Template>,
+    /// Read when the job first starts something, later ones above earlier ones, and `env` above them all. Absolute, or
+    /// relative to the stage's `base`.
+    pub env_files: Vec<PathBuf>,
 }
 
 #[derive(Debug, Clone)]

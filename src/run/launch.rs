@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::unistd::Pid;
 
+use super::setup;
+use super::unstarted::{Unstarted, shortage_of_start};
 use crate::event::StartFailure;
 use crate::os::cstrings::CStrings;
 use crate::os::env::Env;
@@ -70,7 +72,7 @@ impl Launch {
         index: usize,
         stdio: [RawFd; 3],
         group: Group,
-    ) -> Result<Pid, StartFailure> {
+    ) -> Result<Pid, Unstarted> {
         self.command(attempt, index, &attempt.job.stages[index], &[], stdio, group)
     }
 
@@ -84,7 +86,7 @@ impl Launch {
         facts: &[(&'static str, String)],
         stdio: [RawFd; 3],
         group: Group,
-    ) -> Result<Pid, StartFailure> {
+    ) -> Result<Pid, Unstarted> {
         let key = (attempt.job_index, at);
         if !self.prepared.contains_key(&key) {
             let prepared = self.prepare(attempt, stage)?;
@@ -98,10 +100,8 @@ impl Launch {
             holds_nul |= argv.push(word).is_err();
         });
         if holds_nul {
-            return Err(StartFailure {
-                code: 126,
-                why: "an argument holds a NUL byte, which no program can be given".into(),
-            });
+            let why = "an argument holds a NUL byte, which no program can be given".into();
+            return Err(StartFailure { code: 126, why }.into());
         }
         set_own_variables(&mut prepared.env, attempt, stage, &mut self.scratch)?;
         for (name, value) in facts {
@@ -120,9 +120,7 @@ impl Launch {
     }
 
     fn prepare(&mut self, attempt: &Attempt, stage: &Stage) -> Result<Prepared, StartFailure> {
-        let mut env = Env::inherited();
-        // They are about this run: a prun within a task has a journal of its own, or none.
-        ["PRUN_JOURNAL", "PRUN_RESUME"].iter().for_each(|name| env.remove(name.as_bytes()));
+        let mut env = setup::environment(stage);
         let pid = std::process::id().to_string();
         let own =
             [("PRUN_RUN_ID", self.run_id.as_str()), ("PRUN_PID", &pid), ("PRUN_JOB", &attempt.job.name)];
@@ -130,9 +128,8 @@ impl Launch {
             // Numbers and checked names hold no NUL; a program's name as job name could.
             let _ = env.set(name.as_bytes(), value.as_bytes());
         }
-        // Where prun has no terminal, nothing is known of one.
-        if stage.pty && !env.iter().any(|variable| variable.len() > 5 && variable.starts_with(b"TERM=")) {
-            let _ = env.set(b"TERM", b"dumb");
+        for (name, value) in setup::file_variables(stage)? {
+            env.set(name.as_bytes(), value.as_bytes()).map_err(|_| nul_in(&name))?;
         }
         for (name, value) in &stage.env {
             if !value.uses_task() {
@@ -141,7 +138,7 @@ impl Launch {
                 env.set(name.as_bytes(), &self.scratch).map_err(|_| nul_in(name))?;
             }
         }
-        Ok(Prepared { env, argv: CStrings::new(), setup: Setup::default(), program: None })
+        Ok(Prepared { env, argv: CStrings::new(), setup: setup::setup(&stage.setup), program: None })
     }
 }
 
@@ -212,13 +209,14 @@ fn start(
     stdio: [RawFd; 3],
     group: Group,
     mark: Option<Mark>,
-) -> Result<Pid, StartFailure> {
+) -> Result<Pid, Unstarted> {
     let Some(program) = prepared.argv.iter().next().map(<[u8]>::to_vec) else {
-        return Err(StartFailure { code: 126, why: "there is no command to execute".into() });
+        return Err(StartFailure { code: 126, why: "there is no command to execute".into() }.into());
     };
     let cwd = directory.map(|path| CString::new(path.as_os_str().as_bytes()));
     let Ok(cwd) = cwd.transpose() else {
-        return Err(StartFailure { code: 126, why: "the working directory's name holds a NUL byte".into() });
+        let why = "the working directory's name holds a NUL byte".into();
+        return Err(StartFailure { code: 126, why }.into());
     };
     let mut looked_up_again = false;
     loop {
@@ -249,7 +247,12 @@ fn start(
             Ok(pid) => return Ok(pid),
             // It was there before: installed anew, or moved to another folder of PATH.
             Err(error) if error.errno == Errno::ENOENT && !looked_up_again => prepared.program = None,
-            Err(error) => return Err(explain(&program, path, error, directory)),
+            Err(error) => {
+                let shortage = shortage_of_start(error, !prepared.setup.limits.is_empty());
+                let failure = setup::explain(&stage.setup, error)
+                    .unwrap_or_else(|| explain(&program, path, error, directory));
+                return Err(Unstarted::new(shortage, failure));
+            }
         }
     }
 }

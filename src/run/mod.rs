@@ -1,7 +1,8 @@
 //! Does what the scheduler decides. One thread waits for the kernel, turns what happened into events, and
 //! applies the actions; nothing here is shared or locked.
 //!
-//! - [`local`]: tasks as processes of this machine ([`launch`], [`wiring`], [`active`])
+//! - [`local`]: tasks as processes of this machine ([`launch`], [`wiring`], [`active`]); `setup`, `envfile`: what they
+//!   start with that is not as prun has it
 //! - `chain`: items that go from job to job
 //! - [`feed`]: what prun writes to a child's stdin
 //! - [`dialogue`], [`duplex`]: what is looked after while a task runs
@@ -15,7 +16,9 @@
 //! - `last`: the end of a run; `left`: processes that outlive tasks
 //! - [`screen`]: the terminal that the bar and the output share; `suspend`: it is left to others
 //! - `ledger`, `known`: what logs are told of ended tasks; `table`: the file with all their output
-//! - [`tell`]: what happened, put together for the listener
+//! - [`tell`]: what happened, put together for the listener; `wrapped`: lines for a shell; `hint`: what a task probably
+//!   died of
+//! - `unstarted`, `threads`: what can't be started for now
 //!
 //! Control is never blocked by data. Bytes are bounded (a full output pauses its readers, and nothing new
 //! starts); exits and signals never wait for them. After each burst of starts the kernel is asked again, so
@@ -45,8 +48,10 @@ mod chain;
 pub mod dialogue;
 pub mod disk;
 pub mod duplex;
+mod envfile;
 pub mod feed;
 pub mod gauges;
+mod hint;
 pub mod hook;
 mod known;
 mod last;
@@ -58,15 +63,19 @@ pub mod paths;
 pub mod queues;
 mod reader;
 pub mod screen;
+mod setup;
 pub mod sinks;
 pub mod source;
 pub mod stream;
 mod suspend;
 mod table;
 pub mod tell;
+mod threads;
 pub mod token;
+mod unstarted;
 pub mod wiring;
 mod workers;
+mod wrapped;
 pub mod writer;
 
 use active::Work;
@@ -94,7 +103,7 @@ const BURST: usize = 16;
 /// Nothing new starts while more output than this is kept in memory: behind a slow first task, with `keep_order`.
 const KEPT: usize = 64 << 20;
 /// Descriptors that prun needs beside those of tasks, and for each task: two outputs and a feed.
-const OWN_DESCRIPTORS: u64 = 24;
+const OWN_DESCRIPTORS: u64 = 32;
 const DESCRIPTORS_PER_TASK: u64 = 3;
 
 const GUARDIAN_LOST: &str =
@@ -171,6 +180,7 @@ struct Run {
     hooks: hook::Awaited,
     workers: workers::Workers,
     gauges: Gauges,
+    memory: hint::OutOfMemory,
     /// Actions that were done: room for others.
     spare_actions: Vec<Action>,
     /// Workers answered in this turn.
@@ -219,6 +229,7 @@ impl Run {
             hooks: hook::Awaited::new(),
             workers: workers::Workers::new(&plan),
             gauges: Gauges::new(&plan),
+            memory: hint::OutOfMemory::default(),
             spare_actions: Vec::new(),
             answered: false,
             wanted: vec![1; plan.jobs.len()],
@@ -264,6 +275,8 @@ impl Run {
         self.events.push_back(Event::Begin);
         let mut ready = Vec::new();
         self.handle_events();
+        // The first tasks start meanwhile.
+        self.memory.look();
         while !self.finished {
             let patience = self.patience();
             if let Err(errno) = self.poller.wait(&mut ready, patience) {
@@ -314,7 +327,8 @@ impl Run {
         ];
         let at = at.into_iter().flatten().min();
         let left = at.map(|at| at.saturating_sub(self.now));
-        [left, self.local.queues.patience()].into_iter().flatten().min()
+        let thread = self.sinks.await_thread().then_some(threads::PAUSE);
+        [left, thread, self.local.queues.patience()].into_iter().flatten().min()
     }
 
     fn dispatch(&mut self, ready: &Ready) {
@@ -423,6 +437,7 @@ impl Run {
 
     /// Looks whether writing failed, and whether reading may go on.
     fn look_after_sinks(&mut self) {
+        self.sinks.look_after_threads();
         self.start_awaited_hooks();
         if !self.failed_to_write
             && let Some(failure) = self.sinks.take_failure()
@@ -431,7 +446,8 @@ impl Run {
             self.events.push_back(last::event_of(failure));
         }
         let crowded = self.sinks.crowded();
-        let hold = crowded || self.outputs.kept() > KEPT;
+        // What makes room for a thread must not be taken by the next task.
+        let hold = crowded || self.outputs.kept() > KEPT || self.sinks.await_thread();
         if hold != self.held {
             self.held = hold;
             let mut actions = Vec::new();

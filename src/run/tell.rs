@@ -6,6 +6,9 @@ use std::sync::Arc;
 
 use super::active::{Active, Work};
 use super::block::Block;
+use super::hint::{self, OutOfMemory};
+use super::setup::file_variables;
+use super::wrapped::wrapped;
 use crate::event::{Detail, Time};
 use crate::plan::template::{Scope, Template};
 use crate::plan::words::{quote, quote_in_line};
@@ -75,7 +78,15 @@ pub fn line(job: &Job, work: &Work, slot: usize, values: Values) -> String {
     }
     let stages: Vec<_> =
         job.stages.iter().map(|stage| StageLine { stage, scope: &scope, values }.of(&job.name)).collect();
-    stages.join(" | ")
+    let wrong =
+        job.stages.iter().filter(|_| values == Values::Told).find_map(|stage| file_variables(stage).err());
+    match wrong {
+        // It would not be started.
+        Some(failure) => {
+            format!("# {}: {}\n", job.name, failure.why.replace(char::is_control, "?")) + &stages.join(" | ")
+        }
+        None => stages.join(" | "),
+    }
 }
 
 /// What writes a block into a pipe: of a file, or the next bytes of stdin.
@@ -109,13 +120,8 @@ impl StageLine<'_> {
         let here = std::env::current_dir().ok();
         let own = self.stage.cwd.as_ref().map(|cwd| self.path(cwd));
         let folder = own.or_else(|| here.clone());
-        let mut line = String::new();
-        if self.values == Values::Told {
-            for (name, value) in &self.stage.env {
-                line += &format!("{name}={} ", self.values.quote(&self.rendered(value)));
-            }
-        }
-        line += &self.stage.what.show(job, self.scope, self.values.quoting());
+        let command = self.stage.what.show(job, self.scope, self.values.quoting());
+        let mut line = wrapped(&self.stage.setup, &self.variables(), self.values.quoting(), &command);
         // The paths of files start at the folder of the job file, wherever the command runs.
         let at_base = folder.as_ref() == Some(&self.stage.base);
         self.redirect(&mut line, at_base);
@@ -132,6 +138,16 @@ impl StageLine<'_> {
             }
             _ => line,
         }
+    }
+
+    /// What `env_file` and `env` set. Of a file that can't be read [`line`] tells.
+    fn variables(&self) -> Vec<(String, Vec<u8>)> {
+        if self.values == Values::Hidden {
+            return Vec::new();
+        }
+        let files = file_variables(self.stage).unwrap_or_default();
+        let own = self.stage.env.iter().map(|(name, value)| (name.clone(), self.rendered(value)));
+        files.into_iter().map(|(name, value)| (name, value.into_bytes())).chain(own).collect()
     }
 
     fn fed(&self) -> Vec<u8> {
@@ -210,7 +226,14 @@ impl StageLine<'_> {
 
 /// What people need to understand a failure. `active` is missing when the task never ran again after it was
 /// told to wait.
-pub fn detail(plan: &Plan, work: &Work, active: Option<&Active>, attempts: u32, now: Time) -> Detail {
+pub fn detail(
+    plan: &Plan,
+    work: &Work,
+    active: Option<&Active>,
+    memory: &OutOfMemory,
+    attempts: u32,
+    now: Time,
+) -> Detail {
     let job = &plan.jobs[work.job];
     let stages = match active {
         Some(active) if job.stages.len() > 1 => {
@@ -234,7 +257,9 @@ pub fn detail(plan: &Plan, work: &Work, active: Option<&Active>, attempts: u32, 
         rerun: (again && rerun.len() <= LONGEST_RERUN).then_some(rerun),
         command: command(job, work, slot),
         attempts,
+        hint: active.and_then(|active| hint::of(job, active, memory)),
         elapsed: active.map_or(Time::ZERO, |active| now.saturating_sub(active.started)),
+        usage: active.and_then(Active::usage),
         stages,
         stderr_tail: active.map(|active| active.stderr_tail.clone()).unwrap_or_default(),
     }

@@ -176,3 +176,106 @@ fn without_a_terminal_it_runs_as_any_other() {
     let space = Space::new();
     space.exec("--once cat").stdin("fed").run().ok().stdout("fed");
 }
+
+fn holds(name: &str) -> String {
+    format!("[jobs.{name}]\ninteractive = true\ncommand = 'puppet meet={name} hold'\n")
+}
+
+/// Others run on, and what they write waits for its end.
+#[test]
+fn a_job_has_the_terminal_to_itself() {
+    let space = Space::new();
+    let meeting = Meeting::open(&space);
+    let others = "[jobs.b]\ncommand = 'puppet line=other meet=b exit=0'\n\
+                  [jobs.c]\nafter = ['b']\ncommand = 'puppet meet=c exit=0'";
+    let file = format!("[run]\npool = 2\n{}{others}", holds("a"));
+    let mut terminal = Terminal::run(space.file(&file));
+    // `c` starts when `b` has ended, and with it what that wrote was handed on.
+    let mut guests = meeting.guests(3);
+    guests[1].is_gone();
+    guests[2].is_gone();
+    guests[0].tell("line=itself");
+    guests[0].tell("in=3");
+    terminal.shows("itself");
+    terminal.type_line("ab");
+    terminal.shows("read 3");
+    guests[0].tell("exit=0");
+    let screen = terminal.end();
+    screen.code(0).has("other").restored();
+    let place = |text| screen.written.find(text).unwrap_or_else(|| panic!("no {text:?}: {}", screen.written));
+    assert!(place("read 3") < place("other"), "{}", screen.written);
+    assert!(!screen.written.contains("/3"), "there was a bar: {:?}", screen.written);
+}
+
+#[test]
+fn one_at_a_time_has_the_terminal() {
+    let space = Space::new();
+    let meeting = Meeting::open(&space);
+    let other = "[jobs.c]\ncommand = 'puppet meet=c hold'";
+    let file = format!("[run]\npool = 3\n{}{}{other}", holds("a"), holds("b"));
+    let terminal = Terminal::run(space.file(&file));
+    let mut guests = meeting.guests(2);
+    assert_eq!((guests[0].name.as_str(), guests[1].name.as_str()), ("a", "c"), "`b` waits, and `c` does not");
+    guests[1].tell("exit=0");
+    guests[1].is_gone();
+    assert!(!meeting.has_guest(), "`b` has begun");
+    guests[0].tell("exit=0");
+    meeting.guest().tell("exit=0");
+    terminal.end().code(0);
+}
+
+#[test]
+fn a_key_that_ends_it_stops_the_others() {
+    let space = Space::new();
+    let meeting = Meeting::open(&space);
+    let others = "[jobs.b]\ncommand = 'puppet catch=INT meet=b hold'\n\
+                  [jobs.c]\nafter = ['a']\ncommand = 'puppet meet=c'";
+    let file = format!("[run]\npool = 2\n{}{others}", holds("a"));
+    let mut terminal = Terminal::run(space.file(&file));
+    let mut guests = meeting.guests(2);
+    terminal.press(CTRL_C);
+    guests[0].is_gone();
+    guests[1].hears("got INT");
+    guests[1].tell("exit=0");
+    terminal.end().died_of(2).lacks("failed");
+    assert!(!meeting.has_guest(), "`c` has begun");
+}
+
+#[test]
+fn ctrl_z_of_it_suspends_the_others() {
+    let space = Space::new();
+    let meeting = Meeting::open(&space);
+    let other = "[jobs.b]\ncommand = 'puppet meet=b hold'";
+    space.write("prun.toml", format!("[run]\npool = 2\n{}{other}", holds("a")));
+    let mut shell = Terminal::bash(&space);
+    shell.type_line("prun");
+    let mut guests = meeting.guests(2);
+    shell.press(CTRL_Z);
+    shell.shows("Stopped");
+    guests.iter().for_each(|guest| becomes(guest.pid, 'T'));
+    shell.type_line("fg");
+    guests.iter().for_each(|guest| becomes(guest.pid, 'S'));
+    guests[0].tell("in=3");
+    shell.type_line("ab");
+    shell.shows("read 3");
+    guests.iter_mut().for_each(|guest| guest.tell("exit=0"));
+    shell.type_line("echo ended=$?");
+    shell.shows("ended=0");
+    shell.type_line("exit");
+    shell.end();
+}
+
+#[test]
+fn a_job_says_otherwise() {
+    let space = Space::new();
+    let file = "[jobs.a]\ninteractive = true\nstdin = 'null'\noutput = 'line'\ntag = 'x'\nscript = 'cat; test -t 1 || echo piped'";
+    Terminal::run(space.file(file)).end().code(0).has("x       piped");
+}
+
+#[test]
+fn stdin_from_a_terminal_needs_interactive() {
+    let space = Space::new();
+    let file = "[jobs.a]\nstdin = 'inherit'\ncommand = 'cat'";
+    Terminal::run(space.file(file)).end().code(125).has("give it `interactive = true`");
+    space.prun("").stdin("fed\n").run().ok().stdout("fed\n");
+}

@@ -1,11 +1,16 @@
 //! prun is suspended and goes on, in the foreground and in the background; tasks that want the terminal (TORTURE.md,
 //! 7, 8, 12, 13, 18).
 
+use std::fs::File;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::process::Command;
 use std::time::Duration;
 
 use expectrl::ControlCode;
+use nix::fcntl::OFlag;
+use nix::libc;
+use nix::pty::{PtyMaster, grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
@@ -151,10 +156,17 @@ fn a_suspended_job_can_be_killed_from_its_shell() {
     let mut guest = meeting.guest();
     shell.press(CTRL_Z);
     shell.shows("Stopped");
-    shell.type_line("kill %1; wait %1; echo ended=$?");
+    shell.type_line("jobs -p >pid; kill %1");
     guest.hears("got TERM");
     guest.tell("exit=0");
-    shell.shows("ended=143");
+    guest.is_gone();
+    let prun = space.read("pid").trim().to_owned();
+    while std::fs::read_to_string(format!("/proc/{prun}/stat")).is_ok_and(|stat| !stat.contains(") Z ")) {
+        nix::poll::poll(&mut [], 5u8).expect("poll of nothing");
+    }
+    // Told before the next prompt.
+    shell.type_line("true");
+    shell.shows("Terminated");
     shell.type_line("exit");
     shell.end().restored();
 }
@@ -276,7 +288,9 @@ fn a_task_that_wants_to_change_the_terminal_fails_with_that_reason() {
         .has(wants);
     // What children write to the terminal themselves.
     let script = "stty tostop; prun exec --progress=none -u -- echo hello ::: x; echo status $?";
-    Terminal::run(space.sh(script)).end().has(wants).has("status 1").lacks("hello");
+    let screen = Terminal::run(space.sh(script)).end();
+    screen.has(wants).has("status 1");
+    assert!(!screen.text.lines().any(|line| line.trim_end() == "hello x"), "{}", screen.text);
 }
 
 #[test]
@@ -284,6 +298,15 @@ fn a_worker_that_wants_the_terminal_fails_with_that_reason() {
     let space = Space::new();
     let prun = space.exec("--progress=none --retries 0 --worker -- sh -c 'cat /dev/tty' ::: x");
     Terminal::run(prun).end().has("wants to read from the terminal").lacks("panicked");
+}
+
+/// Both ends of a terminal, which nobody inherits.
+fn terminal() -> (PtyMaster, OwnedFd) {
+    let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).expect("a terminal");
+    grantpt(&master).and_then(|()| unlockpt(&master)).expect("a terminal of our own");
+    let name = ptsname_r(&master).expect("it has a name");
+    let slave = File::options().read(true).write(true).custom_flags(libc::O_NOCTTY).open(name);
+    (master, slave.expect("it can be opened").into())
 }
 
 /// With this as its stdin, stdout and stderr.
@@ -297,12 +320,12 @@ fn on(mut command: Command, terminal: &OwnedFd) -> Command {
 fn a_terminal_that_is_hung_up_ends_it() {
     let space = Space::new();
     let meeting = Meeting::open(&space);
-    let pty = nix::pty::openpty(None, None).expect("a terminal");
+    let (master, slave) = terminal();
     let command =
         space.sh("exec setsid --ctty --wait prun exec --progress=bar -- puppet catch=HUP meet=x hold ::: x");
-    let mut child = on(command.into_command(), &pty.slave).spawn().expect("it starts");
+    let mut child = on(command.into_command(), &slave).spawn().expect("it starts");
     let mut guest = meeting.guest();
-    drop((pty.master, pty.slave));
+    drop((master, slave));
     guest.hears("got HUP");
     guest.tell("exit=0");
     guest.is_gone();

@@ -338,6 +338,19 @@ fn dialogue() {
 }
 
 #[test]
+fn limits() {
+    let space = Space::new();
+    // Its variables are in "limits.env".
+    let ended = example(&space, &format!("limits.toml -D big={}", space.path("big").display())).run();
+    ended.ok().stdout_sorted(&[
+        "Hello, Hello world: umask 0077, 64 files, HOME is not set",
+        "generous wrote 2000000 bytes",
+        "greedy wrote 1000000 bytes",
+    ]);
+    assert!(!space.exists("big"));
+}
+
+#[test]
 fn pipe_duplex() {
     let ended = example(&Space::new(), "pipe_duplex.toml").run();
     let said: Vec<&str> = ended.stderr.lines().collect();

@@ -76,6 +76,20 @@ fn the_same_signal_twice_at_once_counts_once() {
     running.end().died_of(Signal::SIGINT);
 }
 
+/// timeout(1) sends its signal to prun, and then to the group that it has made.
+#[test]
+fn a_signal_to_prun_and_to_its_group_leaves_tasks_their_grace() {
+    let space = Space::new();
+    let (running, mut guest) = stubborn(&space, "--grace 10m");
+    running.signal(Signal::SIGTERM);
+    killpg(running.pid(), Signal::SIGTERM).expect("the group is there");
+    guest.hears("got TERM");
+    guest.tell("say=alive");
+    guest.hears("alive");
+    guest.tell("exit=0");
+    running.end().died_of(Signal::SIGTERM);
+}
+
 #[test]
 fn after_the_grace_everything_is_killed() {
     let space = Space::new();

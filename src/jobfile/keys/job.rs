@@ -146,6 +146,48 @@ pub const JOB: &[Key] = &[
          placeholders. `\"none\"` undoes a variable of `[defaults]`.",
     ),
     key(
+        "env_file",
+        "string or array of strings",
+        "none",
+        "Files with environment variables, read when the job first starts something. What `env` says beats them, and \
+         a later file an earlier one. A line is `NAME=VALUE`, also behind `export`; empty lines are skipped, and `#` \
+         begins a comment, at the start of a line or behind a blank. A value with blanks stands in quotes, and may \
+         then have several lines. In `'single quotes'` nothing is special; elsewhere `\\n` is a newline, a backslash \
+         takes the meaning from a quote, `$`, a blank or a backslash, and `$NAME` or `${NAME}` is the variable that \
+         prun was given, else the one from above in the file. With a file that is missing or wrong the task is not \
+         started. Only `--dry-run` tells what a file says.",
+    ),
+    key(
+        "clear_env",
+        "`true` or `false`",
+        "`false`",
+        "The task gets none of the variables that prun was given, only those of `env`, `env_file` and prun's own \
+         `PRUN_…`. Without a `PATH` among them, programs are looked for in `/bin` and `/usr/bin`, as with `env -i`.",
+    ),
+    key(
+        "umask",
+        "string",
+        "inherited",
+        "The permissions that files which the task makes don't have, in octal: `\"077\"`, or `0o77`. Files that prun \
+         opens for it have prun's own.",
+    ),
+    key(
+        "nice",
+        "number",
+        "`0`",
+        "How much nicer than prun the task is to other processes, as with nice(1): the sum is at most 19. Below 0 it is less \
+         nice, which is root's to say.",
+    ),
+    key(
+        "limits",
+        "table",
+        "inherited",
+        "What the task's processes may use, each for itself (setrlimit(2)): `cpu`, `memory`, `files`, `processes`, \
+         `file_size`, `core`, `stack`, such as `{ cpu = \"1m\", memory = \"2GiB\", core = 0 }`. Tables merge with that of \
+         `[defaults]`, in which `\"none\"` undoes a limit. One above the hard limit that prun was given is root's to set. The \
+         report says of a task that died of its limit which one it was, as far as that can be told.",
+    ),
+    key(
         "cwd",
         "string",
         "the folder of the job file",
@@ -185,7 +227,10 @@ pub const JOB: &[Key] = &[
         "`true` or `false`",
         "`false`",
         "The task has prun's terminal to itself while it runs: it may read from it, and Ctrl-C and Ctrl-Z are its own. \
-         One such task runs at a time. It can't be a worker or a daemon, nor have a terminal of its own (`pty`) or \
+         If a key ends it, prun stops as if the key had been meant for it; if it is suspended, so is everything, until \
+         `fg`. Its stdin, stdout and stderr are prun's own unless the job says otherwise (stdin only where no job reads \
+         its items there); what others write in the meantime is shown when it has ended. \
+         One such task runs at a time. Without a terminal it is a task as any other. It can't be a worker or a daemon, nor have a terminal of its own (`pty`) or \
          read a pipe or a queue; a `pipeline` has the terminal as a whole. For prompts, editors and pagers.",
     ),
     key(

@@ -2,6 +2,46 @@
 
 use super::{Key, key};
 
+/// `limits = { … }`.
+pub const LIMITS: &[Key] = &[
+    key(
+        "cpu",
+        "duration",
+        "",
+        "Processor time of each process, in whole seconds, rounded up. Then it gets a SIGXCPU, and five seconds of \
+         processor time later, should it live on, a SIGKILL.",
+    ),
+    key(
+        "memory",
+        "size",
+        "",
+        "Address space of each process, `RLIMIT_AS`: more than the memory that it uses. Beyond it allocations fail, and \
+         few programs live on.",
+    ),
+    key("files", "number", "", "Open files of each process, stdin, stdout and stderr among them."),
+    key(
+        "processes",
+        "number",
+        "",
+        "Processes and threads, not of the task, but of its user, from when on no more can be started. It means nothing \
+         to root.",
+    ),
+    key(
+        "file_size",
+        "size",
+        "",
+        "The size up to which a file can be written. A write beyond it fails, with a SIGXFSZ. `0`: no file can grow.",
+    ),
+    key("core", "size", "", "The size of a core file; `0`: none."),
+    key(
+        "stack",
+        "size",
+        "",
+        "The stack of each process. Arguments and environment together can take a quarter of it (never less than \
+         128 KiB nor more than 6 MiB).",
+    ),
+];
+
 /// `each = { … }`.
 pub const EACH: &[Key] = &[
     key(

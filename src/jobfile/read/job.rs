@@ -5,7 +5,7 @@ use toml::de::{DeArray, DeString, DeTable, DeValue};
 
 use super::section::{Found, Node, Section};
 use super::walk::{Walk, spelt};
-use super::{each, io, worker};
+use super::{each, io, setup, worker};
 use crate::jobfile::keys::{JOB, Table};
 use crate::jobfile::mistakes::Mistake;
 use crate::jobfile::model::{After, Command, Job, PipelineStage, Span, Spanned, What, When};
@@ -113,6 +113,7 @@ fn settings<'a>(walk: &mut Walk<'a>, section: &Section<'a>, name: Spanned<String
         leftovers: walk.value(section, "leftovers", "a string", values::parse_leftovers).unwrap_or_default(),
         interactive: walk.flag(section, "interactive").unwrap_or(false),
         env: io::env(walk, section),
+        setup: setup::read(walk, section),
         cwd: section.get("cwd").and_then(|found| walk.string("cwd", found.node)),
         timeout: walk.value(section, "timeout", "a duration", values::parse_timeout),
         rate: walk.rate(section),

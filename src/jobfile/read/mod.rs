@@ -19,6 +19,7 @@ mod io;
 mod job;
 mod queue;
 mod section;
+mod setup;
 mod walk;
 mod worker;
 

@@ -26,6 +26,7 @@ fn every_key_is_understood() {
         keys::RUN,
         keys::JOB,
         keys::EACH,
+        keys::LIMITS,
         keys::STDIN,
         keys::OUTPUT,
         keys::STAGE,

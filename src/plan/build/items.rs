@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::BuildOptions;
 use super::job::Context;
 use super::pipes::Chain;
-use crate::jobfile::{Each, JobFile, Mistake, Mistakes, Span, Spanned, Stdin, Text};
+use crate::jobfile::{Each, Job, JobFile, Mistake, Mistakes, Span, Spanned, Stdin, Text};
 use crate::plan::{Between, Cut, Header, Input, Item, ItemList, Items, Reading, Seq};
 
 /// Where the items of a job come from.
@@ -82,6 +82,12 @@ fn glob(text: &Text, pattern: Vec<u8>, mistakes: &mut Mistakes) -> String {
         mistakes.push(Mistake::at(text.span.clone(), "wrong value of `glob`").label(why));
         String::new()
     })
+}
+
+/// Whether prun itself reads its stdin.
+pub(super) fn take_stdin(file: &JobFile, how: &BuildOptions) -> bool {
+    let from_stdin = |job: &Job| matches!(&job.each, Some(Each::Lines { file, .. } | Each::Csv { file, .. }) if file.value == "-");
+    how.file_name == "-" || file.jobs.iter().any(from_stdin)
 }
 
 /// Items read from prun's stdin leave nothing there for anybody else.

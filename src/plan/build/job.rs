@@ -56,7 +56,10 @@ pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) ->
     // Nobody waits for the end of what would never end.
     let lines = matches!(items, Items::None) || job.daemon;
     let natural = if lines { OutputMode::Line } else { OutputMode::Group };
-    let output = job.output.or(how.run.output).or(file.run.output).unwrap_or(natural);
+    // It writes to the terminal itself, as a command in a shell does.
+    let interactive = job.interactive && how.terminal;
+    let own = job.output.or(interactive.then_some(OutputMode::Raw));
+    let output = own.or(how.run.output).or(file.run.output).unwrap_or(natural);
     let raw = output == OutputMode::Raw;
     let keep_order = job.keep_order.or(how.run.keep_order).or(file.run.keep_order).unwrap_or(false);
     // What children write themselves can't be put in order, nor prefixed.
@@ -86,7 +89,7 @@ pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) ->
         worker,
         duplex: chain.duplex,
         leftovers: job.leftovers,
-        interactive: job.interactive,
+        interactive,
         on_success,
         on_failure,
     }

@@ -1,5 +1,8 @@
 //! The jobs of a chain → the stages of one pipeline.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -111,9 +114,22 @@ impl<'a> Writer<'a> {
             cwd: Some(cwd),
             base: self.context.how.base.clone(),
             start: job.start,
-            setup: Setup::default(),
+            setup: self.setup(),
             ok,
             pty: job.pty,
+        }
+    }
+
+    fn setup(&mut self) -> Setup {
+        let jobfile::Setup { limits, nice, umask, clear_env, env_files } = &self.job.setup;
+        let texts = self.context.texts;
+        let path = |text| PathBuf::from(OsString::from_vec(texts.of_start(text, self.mistakes)));
+        Setup {
+            limits: limits.clone(),
+            nice: *nice,
+            umask: *umask,
+            clear_env: *clear_env,
+            env_files: env_files.iter().map(path).collect(),
         }
     }
 
@@ -151,6 +167,7 @@ impl<'a> Writer<'a> {
             // A worker's tasks are given to it.
             jobfile::Stdin::Null if job.worker.is_some() => Stdin::Item,
             jobfile::Stdin::Null if job.daemon => Stdin::Open,
+            jobfile::Stdin::Null if self.reads_terminal() => Stdin::Inherit,
             jobfile::Stdin::Null => Stdin::Null,
             jobfile::Stdin::Open => Stdin::Open,
             jobfile::Stdin::Inherit => Stdin::Inherit,
@@ -177,6 +194,13 @@ impl<'a> Writer<'a> {
                 Stdin::Dialogue(Arc::new(Dialogue { steps: steps.iter().map(step).collect(), timeout }))
             }
         }
+    }
+
+    /// It has the terminal, says nothing else of its stdin, and nobody else reads there.
+    fn reads_terminal(&self) -> bool {
+        let Context { file, how, .. } = self.context;
+        let has_it = self.job.interactive && how.terminal;
+        has_it && self.job.given("stdin").is_none() && !super::items::take_stdin(file, how)
     }
 
     fn output(&mut self, output: &jobfile::Output) -> Output {

@@ -318,7 +318,8 @@ impl Local {
         let mut left = false;
         for pid in tree::children() {
             let mark = self.remnants.adopt(pid);
-            let let_go = |mark: Mark| mark.run() == roll::run().mark && !roll::is_live(mark);
+            // Of the tasks of a prun within a task, that one's guardian knows which were let go.
+            let let_go = |mark: Mark| mark.run() != roll::run().mark || !roll::is_live(mark);
             if mark.is_some_and(let_go) || self.remnants.untouchable.contains(&pid) {
                 continue;
             }

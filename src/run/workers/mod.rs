@@ -97,7 +97,9 @@ impl Run {
         let start = Start { task: worker, work, slot, attempt: 0, last_attempt: true };
         let now = self.now;
         let (local, mut shared) = self.local();
-        local.start(now, start, &mut shared);
+        if !local.start(now, start, &mut shared) {
+            return; // It was not begun.
+        }
         self.workers.fed.push(worker);
         let pid = self.local.get(worker).and_then(Active::first_pid).unwrap_or(0);
         if pid != 0 || verbose {
@@ -208,7 +210,7 @@ impl Run {
     pub(super) fn detail_of_given(&self, task: TaskId, work: &Work, attempts: u32) -> Box<Detail> {
         let given = self.workers.given(task);
         let worker = given.and_then(|given| self.local.get(given.worker));
-        let mut detail = tell::detail(&self.plan, work, worker, attempts, self.now);
+        let mut detail = tell::detail(&self.plan, work, worker, &self.memory, attempts, self.now);
         detail.elapsed = given.map_or(Time::ZERO, |given| self.now.saturating_sub(given.at));
         Box::new(detail)
     }

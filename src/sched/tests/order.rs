@@ -24,6 +24,21 @@ fn a_job_has_a_pool_within_the_runs() {
 }
 
 #[test]
+fn one_task_at_a_time_has_the_terminal() {
+    let (mut a, mut b) = (job("a"), job("b"));
+    (a.interactive, b.interactive) = (true, true);
+    let mut world = World::new(vec![a, b, job("c")], 9, &[2, 1, 1]);
+    assert_eq!(world.started, [(0, 1), (2, 1)]);
+    world.code(0, 1, 0);
+    assert_eq!(world.started.last(), Some(&(0, 2)));
+    world.code(0, 2, 0);
+    assert_eq!(world.started.last(), Some(&(1, 1)));
+    world.code(1, 1, 0);
+    world.code(2, 1, 0);
+    assert!(world.finished);
+}
+
+#[test]
 fn the_status_is_that_of_the_first_failure_in_order_not_in_time() {
     let mut world = World::new(vec![job("a"), job("b")], 9, &[2, 1]);
     world.code(1, 1, 9);
