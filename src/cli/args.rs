@@ -108,7 +108,7 @@ pub struct Both {
     #[arg(long, alias = "dryrun")]
     pub dry_run: bool,
 
-    /// Tell each command as it starts; twice: also process IDs and what ends well
+    /// Tell each command as it starts, and what it used when it ends; twice: also process IDs
     #[arg(short, long, short_alias = 't', action = ArgAction::Count)]
     #[arg(help_heading = OUTPUT, hide_short_help = true)]
     pub verbose: u8,

@@ -26,6 +26,22 @@ pub struct Usage {
     pub memory: u64,
 }
 
+impl Usage {
+    /// What several used that ran side by side, or one after another.
+    pub fn and(self, other: Usage) -> Usage {
+        Usage {
+            user: self.user + other.user,
+            system: self.system + other.system,
+            memory: self.memory.max(other.memory),
+        }
+    }
+
+    /// Of the processors.
+    pub fn time(self) -> Duration {
+        self.user + self.system
+    }
+}
+
 /// How a task ended (DESIGN.md, section 2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -72,6 +88,19 @@ pub struct StartFailure {
     pub code: u8,
     /// What happened, to what, why: "`/no/such`: no such file or directory".
     pub why: String,
+}
+
+/// What there was no more of when something was to be started. That passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shortage {
+    /// That the user, or the cgroup, may have at once.
+    Processes,
+    /// Descriptors that prun may have open.
+    Files,
+    /// Files that the whole system may have open.
+    SystemFiles,
+    Terminals,
+    Memory,
 }
 
 /// One task, as events name it.
@@ -127,6 +156,10 @@ pub enum RunEvent {
     TaskEnded {
         task: TaskName,
         outcome: Outcome,
+        /// Of the last attempt.
+        elapsed: Duration,
+        /// Of the last attempt; absent of what had no process of its own.
+        usage: Option<Usage>,
         /// Filled for failures only.
         detail: Option<Box<Detail>>,
     },
@@ -197,6 +230,8 @@ pub struct Detail {
     pub hint: Option<String>,
     /// Of the last attempt.
     pub elapsed: Duration,
+    /// Likewise; absent of what had no process of its own.
+    pub usage: Option<Usage>,
     /// For pipelines: each stage's name and how it ended, first to last.
     pub stages: Vec<(String, Option<Exit>)>,
     /// The last lines that it wrote to stderr, as bytes of unknown origin: escape before showing.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::event::{Key, Known, Outcome, StartFailure};
+use crate::event::{Key, Known, Outcome, StartFailure, Usage};
 
 /// Version of the format.
 const VERSION: u32 = 1;
@@ -39,6 +39,8 @@ pub struct Entry {
     pub started: Duration,
     /// How long it took, to the microsecond.
     pub elapsed: Duration,
+    /// What it used; absent where it had no process of its own, and in lines of earlier versions.
+    pub usage: Option<Usage>,
     /// Bytes that it wrote.
     pub received: u64,
     /// Tells the runs apart that share the file.
@@ -144,6 +146,12 @@ struct Line<'a> {
     started: Duration,
     #[serde(with = "seconds")]
     elapsed: Duration,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    user: Option<Seconds>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    system: Option<Seconds>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    memory: Option<u64>,
     received: u64,
     #[serde(borrow)]
     command: Cow<'a, str>,
@@ -167,6 +175,9 @@ impl<'a> Line<'a> {
             attempts: entry.attempts,
             started: entry.started,
             elapsed: entry.elapsed,
+            user: entry.usage.map(|usage| Seconds(usage.user)),
+            system: entry.usage.map(|usage| Seconds(usage.system)),
+            memory: entry.usage.map(|usage| usage.memory),
             received: entry.received,
             command: (&entry.command).into(),
             run: (&entry.run).into(),
@@ -185,6 +196,7 @@ impl<'a> Line<'a> {
             attempts: self.attempts,
             started: self.started,
             elapsed: self.elapsed,
+            usage: usage(self.user, self.system, self.memory),
             received: self.received,
             run: self.run.into_owned(),
         })
@@ -251,6 +263,14 @@ impl<'de> Deserialize<'de> for Task {
         from.deserialize_str(Form)
     }
 }
+
+/// All of it is there, or nothing counts.
+fn usage(user: Option<Seconds>, system: Option<Seconds>, memory: Option<u64>) -> Option<Usage> {
+    Some(Usage { user: user?.0, system: system?.0, memory: memory? })
+}
+
+#[derive(Serialize, Deserialize)]
+struct Seconds(#[serde(with = "seconds")] Duration);
 
 /// A duration as seconds, to the microsecond.
 mod seconds {

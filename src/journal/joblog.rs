@@ -114,6 +114,7 @@ mod tests {
             attempts: 1,
             started: Duration::from_micros(1_795_270_289_189_999),
             elapsed: Duration::from_micros(6_999),
+            usage: None,
             received: 2,
             run: "r".into(),
         };

@@ -8,6 +8,11 @@ pub(super) fn nofile() -> (u64, u64) {
     getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((1024, 1024))
 }
 
+/// How many files prun may have open.
+pub fn open_files() -> u64 {
+    nofile().0
+}
+
 /// Raises prun's own limit of open files to what is wanted, as far as that goes, and says what it is then.
 /// Children get the limit that prun was given (see [`super::start::Launcher`], which is made later).
 pub fn raise_nofile(wanted: u64) -> u64 {

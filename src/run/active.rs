@@ -178,6 +178,12 @@ impl Active {
         self.processes.iter().filter(|process| process.exit.is_none()).count()
     }
 
+    /// What its processes used, those that have ended. Nothing is known of one task of a worker's many.
+    pub fn usage(&self) -> Option<Usage> {
+        let ended = self.processes.iter().filter(|process| process.exit.is_some() && !self.is_worker());
+        ended.map(|process| process.usage).reduce(Usage::and)
+    }
+
     /// All that it can write was read. Of a worker these are its answers: without them it is of no use, whatever
     /// it still has to say.
     pub fn is_drained(&self) -> bool {

@@ -55,6 +55,7 @@ impl Run {
             Action::Leftovers { task, kill } => self.local.wait_for_leftovers(task, kill, self.now),
             Action::Retry { task, outcome, delay } => self.retry(task, outcome, delay),
             Action::PutBack { task } => self.put_back(task),
+            Action::TakeBack { task } => _ = self.take_back(task),
             Action::End { task, outcome, attempts } => self.end(task, outcome, attempts),
             Action::Live(task) => self.outputs.let_flow(task.place as usize),
             Action::Tell(event) => {
@@ -204,7 +205,9 @@ impl Run {
             self.leave_terminal();
         }
         let (local, mut shared) = self.local();
-        local.start(now, start, &mut shared);
+        if !local.start(now, start, &mut shared) {
+            return; // It was not begun.
+        }
         if interactive && self.local.get(task).is_some_and(|active| !active.is_drained()) {
             // What it writes comes through prun, and has to be seen.
             self.sinks.hold_terminal(false);
@@ -294,6 +297,7 @@ impl Run {
         let plan = Arc::clone(&self.plan);
         let job = &plan.jobs[work.job];
         let told = self.told(task, &work, active.as_ref(), &outcome, attempts);
+        let (elapsed, usage) = (told.elapsed, told.usage);
         let lines = self.lines_of(&told);
         self.add_row(task, &told);
         if active.is_some() || self.outputs.is_open(place) {
@@ -313,7 +317,8 @@ impl Run {
         if let Some(holders) = left {
             self.warn_of_leftover(&work, &holders);
         }
-        self.tell(&RunEvent::TaskEnded { task: name, outcome: outcome.clone(), detail });
+        let ended = RunEvent::TaskEnded { task: name, outcome: outcome.clone(), elapsed, usage, detail };
+        self.tell(&ended);
         self.pass_on(&work, &outcome);
     }
 }

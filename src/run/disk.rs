@@ -13,6 +13,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
+use super::threads::Awaited;
 use super::writer::Line;
 use crate::flow::output::{Log, SpillId};
 use crate::os;
@@ -54,15 +55,29 @@ struct Progress {
     failure: Mutex<Option<String>>,
 }
 
+type Work = Mutex<Option<(Worker, Receiver<Command>)>>;
+
 pub struct Disk {
     progress: Arc<Progress>,
-    thread: Option<(Sender<Command>, JoinHandle<()>)>,
+    /// Once there was something to do.
+    sender: Option<Sender<Command>>,
+    thread: Option<JoinHandle<()>>,
+    /// What the thread takes when it has started.
+    work: Arc<Work>,
+    awaited: Awaited,
     waker: Arc<os::waker::Waker>,
 }
 
 impl Disk {
     pub fn new(waker: Arc<os::waker::Waker>) -> Disk {
-        Disk { progress: Arc::default(), thread: None, waker }
+        Disk {
+            progress: Arc::default(),
+            sender: None,
+            thread: None,
+            work: Arc::default(),
+            awaited: Awaited::default(),
+            waker,
+        }
     }
 
     pub fn spill(&mut self, spill: SpillId, bytes: Vec<u8>) {
@@ -107,11 +122,13 @@ impl Disk {
 
     /// Waits until everything is on disk.
     pub fn finish(&mut self) {
-        if let Some((sender, thread)) = self.thread.take() {
-            // A writer whose output failed holds a sender to the end.
-            let _ = sender.send(Command::Finish);
+        let Some(sender) = self.sender.take() else { return };
+        // A writer whose output failed holds a sender to the end.
+        let _ = sender.send(Command::Finish);
+        match self.thread.take() {
             // A panic there has ended the process already.
-            let _ = thread.join();
+            Some(thread) => drop(thread.join()),
+            None => work(&self.work),
         }
     }
 
@@ -122,28 +139,53 @@ impl Disk {
 
     /// For lines that come by way of the writers; `None` if no log is kept.
     pub fn lines(&self) -> Option<&Sender<Command>> {
-        self.thread.as_ref().map(|(sender, _)| sender)
+        self.sender.as_ref()
+    }
+
+    /// The thread could not be started yet.
+    pub fn awaits_thread(&self) -> bool {
+        self.awaited.is_awaited()
+    }
+
+    /// Tries that again.
+    pub fn look_after_thread(&mut self) {
+        if self.awaits_thread() {
+            self.start_thread();
+        }
+    }
+
+    fn start_thread(&mut self) {
+        let builder = thread::Builder::new().name("prun-disk".to_owned()).stack_size(128 << 10);
+        let its = Arc::clone(&self.work);
+        match self.awaited.note(builder.spawn(move || work(&its))) {
+            Ok(thread) => self.thread = thread,
+            Err(error) => fail(&self.progress, &self.waker, format!("could not start a thread: {error}")),
+        }
     }
 
     fn send(&mut self, command: Command) {
         if let Command::Spill(_, bytes) | Command::Write(_, bytes) = &command {
             self.progress.queued.fetch_add(bytes.len(), Ordering::Relaxed);
         }
-        if self.thread.is_none() {
+        if self.sender.is_none() {
             let (sender, commands) = channel();
-            let mut worker = Worker::new(Arc::clone(&self.progress), Arc::clone(&self.waker));
-            let builder = thread::Builder::new().name("prun-disk".to_owned()).stack_size(128 << 10);
-            match builder.spawn(move || worker.run(&commands)) {
-                Ok(thread) => self.thread = Some((sender, thread)),
-                Err(error) => {
-                    return fail(&self.progress, &self.waker, format!("could not start a thread: {error}"));
-                }
-            }
+            let worker = Worker::new(Arc::clone(&self.progress), Arc::clone(&self.waker));
+            *self.work.lock().unwrap_or_else(PoisonError::into_inner) = Some((worker, commands));
+            self.sender = Some(sender);
+            self.start_thread();
         }
-        if let Some((sender, _)) = &self.thread {
+        if let Some(sender) = &self.sender {
             // The thread ends only when it is told to.
             let _ = sender.send(command);
         }
+    }
+}
+
+/// What the thread does.
+fn work(work: &Work) {
+    let taken = work.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some((mut worker, commands)) = taken {
+        worker.run(&commands);
     }
 }
 

@@ -35,15 +35,20 @@ pub struct Over {
 #[derive(Debug)]
 pub struct Hooked {
     pub outcome: Outcome,
+    /// When the task's last attempt began.
+    pub started: Time,
     /// Of the task itself.
     pub detail: Box<Detail>,
     /// What the hook finds in its environment beside the task's own variables.
     pub facts: Vec<(&'static str, String)>,
     /// Its first lane; its stdout has this one, its stderr the next.
     pub first_lane: usize,
+    /// What it reads, while it can't be started.
+    pub input: Option<HookInput>,
 }
 
 /// What a hook reads.
+#[derive(Debug)]
 pub enum HookInput {
     Bytes(Vec<u8>),
     File(File),
@@ -73,6 +78,9 @@ impl Run {
             self.events.push_back(Event::Drained(task));
             self.events.push_back(Event::Exited { task, stage: 0, exit: Exit::Code(0) });
             return;
+        }
+        if let Some(input) = self.local.hook_input(task) {
+            return self.start_hook(task, Ok(input));
         }
         let (local, mut shared) = self.local();
         let Some((active, left)) = local.end(task, &mut shared) else {
@@ -127,7 +135,8 @@ impl Run {
         }
         let (kept, first_lane) = self.outputs.begin_hook(place, lanes);
         let facts = facts(&over, &outcome);
-        let hooked = Hooked { outcome, detail: over.detail, facts, first_lane };
+        let started = self.now.saturating_sub(over.elapsed);
+        let hooked = Hooked { outcome, started, detail: over.detail, facts, first_lane, input: None };
         let active = Active::new(task, over.work, over.slot, over.attempts, self.now);
         self.local.place_hook(Active { hook: Some(Box::new(hooked)), ..active });
         match (answer, kept) {

@@ -84,18 +84,22 @@ impl Run {
         let with_worker = self.plan.jobs[work.job].worker.is_some();
         let given = self.workers.given(task).filter(|_| with_worker);
         let worker = given.and_then(|given| self.local.get(given.worker));
+        // The hook of a task is not the task.
+        let hooked = active.and_then(|active| active.hook.as_ref());
         let started = match (active, given) {
-            (Some(active), _) => active.started,
+            (Some(active), _) => hooked.map_or(active.started, |hooked| hooked.started),
             (None, Some(given)) => given.at,
             (None, None) => self.now,
         };
+        let elapsed = self.now.saturating_sub(started);
         Told {
             work,
             outcome,
             attempts: attempts.max(1),
             slot: active.or(worker).map_or(0, |active| active.slot),
             started,
-            elapsed: self.now.saturating_sub(started),
+            elapsed: hooked.map_or(elapsed, |hooked| hooked.detail.elapsed),
+            usage: hooked.map_or(active.and_then(Active::usage), |hooked| hooked.detail.usage),
             received: active.map_or(0, |active| active.received),
         }
     }

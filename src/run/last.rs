@@ -2,7 +2,7 @@
 
 use super::sinks::Failure;
 use super::token::Token;
-use super::{Run, Verdict};
+use super::{Run, Verdict, threads};
 use crate::event::RunEvent;
 use crate::os;
 use crate::os::poller::Ready;
@@ -34,7 +34,9 @@ impl Run {
     fn wait_for_sinks(&mut self, ready: &mut Vec<Ready>) -> Option<i32> {
         self.sinks.hand_over(self.now, false, &mut self.outputs.spare);
         while !self.sinks.is_done() {
-            let _ = self.poller.wait(ready, None);
+            let patience = self.sinks.await_thread().then_some(threads::PAUSE);
+            let _ = self.poller.wait(ready, patience);
+            self.sinks.look_after_threads();
             for event in ready.iter() {
                 match Token::unpack(event.token) {
                     Token::Sinks => self.sinks.waker().drain(),

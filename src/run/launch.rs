@@ -11,6 +11,7 @@ use nix::errno::Errno;
 use nix::unistd::Pid;
 
 use super::setup;
+use super::unstarted::{Unstarted, shortage_of_start};
 use crate::event::StartFailure;
 use crate::os::cstrings::CStrings;
 use crate::os::env::Env;
@@ -71,7 +72,7 @@ impl Launch {
         index: usize,
         stdio: [RawFd; 3],
         group: Group,
-    ) -> Result<Pid, StartFailure> {
+    ) -> Result<Pid, Unstarted> {
         self.command(attempt, index, &attempt.job.stages[index], &[], stdio, group)
     }
 
@@ -85,7 +86,7 @@ impl Launch {
         facts: &[(&'static str, String)],
         stdio: [RawFd; 3],
         group: Group,
-    ) -> Result<Pid, StartFailure> {
+    ) -> Result<Pid, Unstarted> {
         let key = (attempt.job_index, at);
         if !self.prepared.contains_key(&key) {
             let prepared = self.prepare(attempt, stage)?;
@@ -99,10 +100,8 @@ impl Launch {
             holds_nul |= argv.push(word).is_err();
         });
         if holds_nul {
-            return Err(StartFailure {
-                code: 126,
-                why: "an argument holds a NUL byte, which no program can be given".into(),
-            });
+            let why = "an argument holds a NUL byte, which no program can be given".into();
+            return Err(StartFailure { code: 126, why }.into());
         }
         set_own_variables(&mut prepared.env, attempt, stage, &mut self.scratch)?;
         for (name, value) in facts {
@@ -210,13 +209,14 @@ fn start(
     stdio: [RawFd; 3],
     group: Group,
     mark: Option<Mark>,
-) -> Result<Pid, StartFailure> {
+) -> Result<Pid, Unstarted> {
     let Some(program) = prepared.argv.iter().next().map(<[u8]>::to_vec) else {
-        return Err(StartFailure { code: 126, why: "there is no command to execute".into() });
+        return Err(StartFailure { code: 126, why: "there is no command to execute".into() }.into());
     };
     let cwd = directory.map(|path| CString::new(path.as_os_str().as_bytes()));
     let Ok(cwd) = cwd.transpose() else {
-        return Err(StartFailure { code: 126, why: "the working directory's name holds a NUL byte".into() });
+        let why = "the working directory's name holds a NUL byte".into();
+        return Err(StartFailure { code: 126, why }.into());
     };
     let mut looked_up_again = false;
     loop {
@@ -248,8 +248,10 @@ fn start(
             // It was there before: installed anew, or moved to another folder of PATH.
             Err(error) if error.errno == Errno::ENOENT && !looked_up_again => prepared.program = None,
             Err(error) => {
-                return Err(setup::explain(&stage.setup, error)
-                    .unwrap_or_else(|| explain(&program, path, error, directory)));
+                let shortage = shortage_of_start(error, !prepared.setup.limits.is_empty());
+                let failure = setup::explain(&stage.setup, error)
+                    .unwrap_or_else(|| explain(&program, path, error, directory));
+                return Err(Unstarted::new(shortage, failure));
             }
         }
     }

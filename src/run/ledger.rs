@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::active::Work;
 use super::sinks::Sinks;
 use super::tell;
-use crate::event::{Known, Outcome, Time};
+use crate::event::{Known, Outcome, Time, Usage};
 use crate::flow::output::{Log, Op};
 use crate::journal::{self, Entry, Past};
 use crate::plan::identity::Identity;
@@ -40,6 +40,7 @@ pub struct Told<'a> {
     pub slot: usize,
     pub started: Time,
     pub elapsed: Time,
+    pub usage: Option<Usage>,
     pub received: u64,
 }
 
@@ -142,6 +143,7 @@ impl Ledger {
             attempts: told.attempts,
             started: self.began + told.started,
             elapsed: told.elapsed,
+            usage: told.usage,
             received: told.received,
             run: self.run.clone(),
         };

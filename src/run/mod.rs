@@ -18,6 +18,7 @@
 //! - `ledger`, `known`: what logs are told of ended tasks; `table`: the file with all their output
 //! - [`tell`]: what happened, put together for the listener; `wrapped`: lines for a shell; `hint`: what a task probably
 //!   died of
+//! - `unstarted`, `threads`: what can't be started for now
 //!
 //! Control is never blocked by data. Bytes are bounded (a full output pauses its readers, and nothing new
 //! starts); exits and signals never wait for them. After each burst of starts the kernel is asked again, so
@@ -69,7 +70,9 @@ pub mod stream;
 mod suspend;
 mod table;
 pub mod tell;
+mod threads;
 pub mod token;
+mod unstarted;
 pub mod wiring;
 mod workers;
 mod wrapped;
@@ -100,7 +103,7 @@ const BURST: usize = 16;
 /// Nothing new starts while more output than this is kept in memory: behind a slow first task, with `keep_order`.
 const KEPT: usize = 64 << 20;
 /// Descriptors that prun needs beside those of tasks, and for each task: two outputs and a feed.
-const OWN_DESCRIPTORS: u64 = 24;
+const OWN_DESCRIPTORS: u64 = 32;
 const DESCRIPTORS_PER_TASK: u64 = 3;
 
 const GUARDIAN_LOST: &str =
@@ -324,7 +327,8 @@ impl Run {
         ];
         let at = at.into_iter().flatten().min();
         let left = at.map(|at| at.saturating_sub(self.now));
-        [left, self.local.queues.patience()].into_iter().flatten().min()
+        let thread = self.sinks.await_thread().then_some(threads::PAUSE);
+        [left, thread, self.local.queues.patience()].into_iter().flatten().min()
     }
 
     fn dispatch(&mut self, ready: &Ready) {
@@ -433,6 +437,7 @@ impl Run {
 
     /// Looks whether writing failed, and whether reading may go on.
     fn look_after_sinks(&mut self) {
+        self.sinks.look_after_threads();
         self.start_awaited_hooks();
         if !self.failed_to_write
             && let Some(failure) = self.sinks.take_failure()
@@ -441,7 +446,8 @@ impl Run {
             self.events.push_back(last::event_of(failure));
         }
         let crowded = self.sinks.crowded();
-        let hold = crowded || self.outputs.kept() > KEPT;
+        // What makes room for a thread must not be taken by the next task.
+        let hold = crowded || self.outputs.kept() > KEPT || self.sinks.await_thread();
         if hold != self.held {
             self.held = hold;
             let mut actions = Vec::new();

@@ -197,6 +197,21 @@ impl Sinks {
         }
     }
 
+    /// A thread could not be started yet.
+    pub fn await_thread(&self) -> bool {
+        let writers = [Some(&self.stdout), self.stderr.as_ref()];
+        self.disk.awaits_thread() || writers.into_iter().flatten().any(Writer::awaits_thread)
+    }
+
+    /// Tries that again.
+    pub fn look_after_threads(&mut self) {
+        if self.await_thread() {
+            self.disk.look_after_thread();
+            let writers = [Some(&mut self.stdout), self.stderr.as_mut()];
+            writers.into_iter().flatten().for_each(Writer::look_after_thread);
+        }
+    }
+
     /// Everything was written, or never will be. If not, the loop is woken when it is.
     pub fn is_done(&self) -> bool {
         self.stdout.is_done() && self.stderr.as_ref().is_none_or(Writer::is_done)

@@ -259,6 +259,7 @@ pub fn detail(
         attempts,
         hint: active.and_then(|active| hint::of(job, active, memory)),
         elapsed: active.map_or(Time::ZERO, |active| now.saturating_sub(active.started)),
+        usage: active.and_then(Active::usage),
         stages,
         stderr_tail: active.map(|active| active.stderr_tail.clone()).unwrap_or_default(),
     }

@@ -13,6 +13,7 @@ use super::disk;
 use super::feed::{Fed, Feed};
 use super::hook::has_hooks;
 use super::sinks::Sinks;
+use super::unstarted::{Unstarted, shortage_of_files};
 use crate::event::StartFailure;
 use crate::flow::output::{Dest, Escape, LaneSpec, Policy};
 use crate::os;
@@ -88,7 +89,7 @@ impl Wiring {
     }
 
     /// What the first stage reads. `whole`: items are fed as they are, without a newline.
-    pub fn stdin(&mut self, stage: &Stage, scope: &Scope, whole: bool) -> Result<Source, StartFailure> {
+    pub fn stdin(&mut self, stage: &Stage, scope: &Scope, whole: bool) -> Result<Source, Unstarted> {
         match &stage.stdin {
             Stdin::Null | Stdin::Pipe => Ok(Source::Kept(self.null.as_raw_fd())),
             Stdin::Dialogue(_) => {
@@ -115,12 +116,12 @@ impl Wiring {
                         bytes.push(b'\n');
                     }
                 }
-                feed(bytes).map(|(fd, feed)| Source::Fed(fd, feed))
+                feed(&bytes).map(|(fd, feed)| Source::Fed(fd, feed))
             }
             Stdin::Text(text) => {
                 let mut bytes = Vec::new();
                 text.render(scope, &mut bytes);
-                feed(bytes).map(|(fd, feed)| Source::Fed(fd, feed))
+                feed(&bytes).map(|(fd, feed)| Source::Fed(fd, feed))
             }
             Stdin::File(path) => {
                 let path = path_of(path, &stage.base, scope);
@@ -139,7 +140,7 @@ impl Wiring {
         scope: &Scope,
         tag: Option<&Arc<[u8]>>,
         sinks: &mut Sinks,
-    ) -> Result<Target, StartFailure> {
+    ) -> Result<Target, Unstarted> {
         let (index, job) = job;
         if job.worker.is_some() && stream == Stream::Stdout {
             return Ok(Target::Answers);
@@ -207,7 +208,7 @@ impl Wiring {
     }
 
     /// Writes the number of the task to the file that is to have it.
-    pub fn tell_seq(stage: &Stage, scope: &Scope) -> Result<(), StartFailure> {
+    pub fn tell_seq(stage: &Stage, scope: &Scope) -> Result<(), Unstarted> {
         let Some(path) = &stage.seq_file else { return Ok(()) };
         let path = path_of(path, &stage.base, scope);
         let written =
@@ -258,7 +259,7 @@ impl Wiring {
         append: bool,
         direct: bool,
         sinks: &mut Sinks,
-    ) -> Result<&JobFile, StartFailure> {
+    ) -> Result<&JobFile, Unstarted> {
         use std::collections::hash_map::Entry;
         Ok(match self.job_files.entry(key) {
             Entry::Occupied(known) => known.into_mut(),
@@ -276,12 +277,12 @@ impl Wiring {
 }
 
 /// A pipe from which a child reads these bytes.
-pub fn feed(bytes: Vec<u8>) -> Result<(OwnedFd, Option<Feed>), StartFailure> {
+pub fn feed(bytes: &[u8]) -> Result<(OwnedFd, Option<Feed>), Unstarted> {
     let (reader, mut feed) = Feed::new().map_err(|error| no_pipe(&error))?;
     if bytes.len() > PIPE {
         os::io::set_pipe_size(feed.fd(), BIG_PIPE);
     }
-    feed.push(&bytes);
+    feed.push(bytes);
     feed.end();
     // Most feeds fit into the pipe and cost the loop nothing more.
     let rest = (feed.write() != Fed::Over).then_some(feed);
@@ -289,7 +290,7 @@ pub fn feed(bytes: Vec<u8>) -> Result<(OwnedFd, Option<Feed>), StartFailure> {
 }
 
 /// `more`: other blocks may follow.
-pub fn feed_block(block: Block, more: bool) -> Result<Source, StartFailure> {
+pub fn feed_block(block: Block, more: bool) -> Result<Source, Unstarted> {
     let (reader, mut feed) = Feed::new().map_err(|error| no_pipe(&error))?;
     if more || block.length() > PIPE as u64 {
         // A block that is passed on as it comes should fit.
@@ -331,13 +332,12 @@ pub fn policy(job: &Job, last_attempt: bool) -> Policy {
     }
 }
 
-fn no_file(path: &Path, error: &io::Error) -> StartFailure {
-    StartFailure {
-        code: 126,
-        why: format!("could not open `{}`: {}", path.display(), os::own::reason(error)),
-    }
+fn no_file(path: &Path, error: &io::Error) -> Unstarted {
+    let why = format!("could not open `{}`: {}", path.display(), os::own::reason(error));
+    Unstarted::new(shortage_of_files(error), StartFailure { code: 126, why })
 }
 
-pub fn no_pipe(error: &io::Error) -> StartFailure {
-    StartFailure { code: 126, why: format!("could not make a pipe: {}", os::own::reason(error)) }
+pub fn no_pipe(error: &io::Error) -> Unstarted {
+    let why = format!("could not make a pipe: {}", os::own::reason(error));
+    Unstarted::new(shortage_of_files(error), StartFailure { code: 126, why })
 }

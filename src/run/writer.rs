@@ -12,6 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
 use super::disk::Command;
+use super::threads::Awaited;
 use crate::flow::output::{BIG, Log};
 use crate::os;
 
@@ -110,6 +111,7 @@ pub struct Writer {
     lines_staged: bool,
     /// The thread is started by the first write: many runs have nothing to say.
     started: bool,
+    awaited: Awaited,
 }
 
 impl Writer {
@@ -124,6 +126,7 @@ impl Writer {
             staged_bytes: 0,
             lines_staged: false,
             started: false,
+            awaited: Awaited::default(),
         }
     }
 
@@ -203,11 +206,23 @@ impl Writer {
         }
     }
 
-    fn start_thread(&self) {
+    /// The thread could not be started yet.
+    pub fn awaits_thread(&self) -> bool {
+        self.awaited.is_awaited()
+    }
+
+    /// Tries that again.
+    pub fn look_after_thread(&mut self) {
+        if self.awaits_thread() {
+            self.start_thread();
+        }
+    }
+
+    fn start_thread(&mut self) {
         let shared = Arc::clone(&self.shared);
         let name = "prun-writer".to_owned();
         let spawned = thread::Builder::new().name(name).stack_size(128 << 10).spawn(move || work(&shared));
-        if let Err(error) = spawned {
+        if let Err(error) = self.awaited.note(spawned) {
             self.shared.lock().failure = Some((Own::Stdout, error));
         }
     }

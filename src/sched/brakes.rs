@@ -3,6 +3,7 @@
 //! A start is an attempt of a task, also one that a worker is given. What is held back is looked at again when
 //! [`Brakes::due`] has come, or a [`Reading`] that was asked for.
 
+use super::shortage::Squeeze;
 use super::stop::Reason;
 use super::task::{Role, State, TaskId};
 use super::{Action, JobId, Mode, Supervisor};
@@ -95,6 +96,7 @@ pub struct Brakes {
     /// By job; empty if no job has a rate.
     jobs: Vec<Option<Pace>>,
     gauges: Option<Gauges>,
+    pub squeeze: Squeeze,
     /// Of what was held back since [`Brakes::release`]: when its pace lets it go.
     due: Option<Time>,
     /// Something was held back by the gauges, or because they were to be read first.
@@ -110,6 +112,7 @@ impl Brakes {
             run: rate.map(Pace::new),
             jobs: if plan.jobs.iter().any(|job| job.rate.is_some()) { paces() } else { Vec::new() },
             gauges: (load.is_some() || memory_free.is_some()).then_some(gauges),
+            squeeze: Squeeze::default(),
             due: None,
             waits: false,
         }
@@ -143,6 +146,18 @@ impl Brakes {
             self.due = Some(self.due.map_or(pace.next, |due| due.min(pace.next)));
         }
         pace.next <= now
+    }
+
+    /// Whether a process may be started now, as far as there is enough of everything.
+    pub fn allow_process(&mut self, now: Time, slotless: bool) -> bool {
+        let until = self.squeeze.pause(now, slotless);
+        self.wake_at(until);
+        until.is_none()
+    }
+
+    /// It is looked again then, if not before.
+    pub fn wake_at(&mut self, at: Option<Time>) {
+        self.due = [self.due, at].into_iter().flatten().min();
     }
 
     pub fn started(&mut self, now: Time, job: JobId) {

@@ -195,14 +195,24 @@ impl Supervisor {
         actions: &mut Vec<Action>,
     ) {
         self.blocked.remove(&id);
+        if reason != Some(Reason::Short) {
+            self.tasks.get_mut(id).short_since = None;
+            self.brakes.squeeze.one_ended();
+        }
         match &self.tasks.get(id).role {
             Role::Worker(_) => self.worker_ended(now, id, reason, actions),
             Role::Hook(outcome) => {
                 let outcome = outcome.clone();
+                if reason == Some(Reason::Short) && matches!(self.mode, Mode::Going | Mode::Closing) {
+                    return self.hook_short(now, id, outcome);
+                }
                 self.hook_ended(now, id, outcome, reason, actions);
             }
             Role::Attempt if reason == Some(Reason::PutBack) && self.goes_on(id) => {
                 self.put_back(id, actions)
+            }
+            Role::Attempt | Role::Dry if reason == Some(Reason::Short) && self.goes_on(id) => {
+                self.take_back_short(id, actions);
             }
             Role::Attempt | Role::Dry => {
                 let by_itself = reason.is_none();

@@ -25,6 +25,9 @@ impl Supervisor {
         let (job, exit) = (entity.job, entity.exits[0]);
         let Role::Worker(crew) = entity.role else { unreachable!("{worker:?} is a worker") };
         self.jobs.get_mut(job).crew.ids.retain(|id| *id != worker);
+        if let (Some(Reason::Short), Some(since)) = (&reason, entity.short_since) {
+            self.brakes.squeeze.workers.insert(job, since);
+        }
         let outcome = self.worker_outcome(job, exit, &crew, reason.as_ref());
         // In order: those at the back are put in front first.
         for &task in crew.given.iter().skip(1).rev() {
@@ -74,7 +77,7 @@ impl Supervisor {
     ) {
         let outcome = match (reason, outcome) {
             (Some(Reason::Cancelled), _) => return self.conclude(now, task, Outcome::Cancelled, actions),
-            (Some(Reason::NotStarted(_) | Reason::Fault(_) | Reason::Finished), _) => {
+            (Some(Reason::NotStarted(_) | Reason::Short | Reason::Fault(_) | Reason::Finished), _) => {
                 return self.take_back(task);
             }
             (None, Outcome::Ok) => Outcome::Fault("its worker ended without an answer".into()),
@@ -121,8 +124,10 @@ impl Supervisor {
         outcome: Outcome,
         actions: &mut Vec<Action>,
     ) {
-        if let Some(Reason::NotStarted(_)) = reason {
-            return self.fail_job(now, job, outcome, actions);
+        match reason {
+            Some(Reason::NotStarted(_)) => return self.fail_job(now, job, outcome, actions),
+            Some(Reason::Short) => return,
+            _ => {}
         }
         let workers = &mut self.jobs.get_mut(job).crew;
         if crew.retired || crew.answers > 0 || workers.answered {

@@ -40,12 +40,13 @@
 //! - [`stall`]: when nothing can go on
 //! - [`slots`]: the lowest free number
 //! - [`brakes`]: what holds starts back beside the pools: rates, the load, free memory
+//! - [`shortage`]: what could not be started because too little of something was there
 //! - [`limits`]: how long an attempt may take, also by the [`median`] of those before
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::event::{Exit, Outcome, RunEvent, StartFailure, Summary, Time};
+use crate::event::{Exit, Outcome, RunEvent, Shortage, StartFailure, Summary, Time};
 use crate::plan::{Plan, status};
 
 pub mod brakes;
@@ -57,6 +58,7 @@ mod limits;
 mod lost;
 pub mod median;
 pub mod order;
+mod shortage;
 pub mod slots;
 mod stall;
 mod start;
@@ -98,6 +100,9 @@ pub enum Event {
     /// `started` of the task's stages run, the next one could not be executed. Of a task that was given to a
     /// worker: it did not get it.
     NotStarted { task: TaskId, started: usize, failure: Arc<StartFailure> },
+    /// The same, because too little of something was there just then. What was begun of the task, hook or worker is
+    /// forgotten, but for the processes that run.
+    Short { task: TaskId, started: usize, shortage: Shortage, failure: Arc<StartFailure> },
     /// A process of the task ended.
     Exited { task: TaskId, stage: usize, exit: Exit },
     /// The task's output is at its end.
@@ -197,6 +202,10 @@ pub enum Action {
     },
     /// The attempt was stopped because memory is short. It counts for nothing, and another will follow.
     PutBack {
+        task: TaskId,
+    },
+    /// The attempt could not be started now. It counts for nothing, nobody hears of it, and another will follow.
+    TakeBack {
         task: TaskId,
     },
     /// The task is over: hand on its output and forget it.
@@ -319,6 +328,7 @@ impl Supervisor {
         match event {
             // A task may have ended while the event waited in the queue.
             Event::NotStarted { task, .. }
+            | Event::Short { task, .. }
             | Event::Exited { task, .. }
             | Event::Drained(task)
             | Event::GroupGone(task)
@@ -337,6 +347,9 @@ impl Supervisor {
             Event::ItemsFailed(job, why) => self.source_ended(job, Some(why), actions),
             Event::NotStarted { task, started, failure } => {
                 self.not_started(now, task, started, failure, actions)
+            }
+            Event::Short { task, started, shortage, failure } => {
+                self.short(now, task, started, shortage, failure, actions)
             }
             Event::Exited { task, stage, exit } => self.exited(now, task, stage, exit, actions),
             Event::Drained(task) => self.drained(now, task, actions),

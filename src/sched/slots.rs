@@ -10,11 +10,13 @@ pub struct Slots {
     /// Numbers from 1 up to the most that were ever taken at once, less those that are taken now.
     given_back: BinaryHeap<Reverse<usize>>,
     highest: usize,
+    /// No more are given out than this, for now.
+    most: Option<usize>,
 }
 
 impl Slots {
     pub fn new(size: usize) -> Slots {
-        Slots { size, taken: 0, given_back: BinaryHeap::new(), highest: 0 }
+        Slots { size, taken: 0, given_back: BinaryHeap::new(), highest: 0, most: None }
     }
 
     /// More, or fewer: then nothing is taken until so many have been given back.
@@ -27,8 +29,22 @@ impl Slots {
         self.taken.saturating_sub(self.size)
     }
 
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Fewer for a while, whatever the size.
+    pub fn squeeze(&mut self, most: Option<usize>) {
+        self.most = most;
+    }
+
+    /// Some would be free, but for that.
+    pub fn is_squeezed(&self) -> bool {
+        self.taken < self.size && !self.free()
+    }
+
     pub fn free(&self) -> bool {
-        self.taken < self.size
+        self.taken < self.most.map_or(self.size, |most| most.min(self.size))
     }
 
     pub fn taken(&self) -> usize {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::brakes::Brakes;
 use super::job::{End, Jobs, Phase, Source};
 use super::order::Startable;
 use super::slots::Slots;
@@ -114,6 +115,7 @@ impl Supervisor {
     /// open job at hand.
     pub(super) fn fill(&mut self, now: Time, actions: &mut Vec<Action>) {
         self.brakes.release();
+        self.brakes.squeeze.relax(now, &mut self.slots);
         if self.mode == Mode::Going && !self.held {
             self.offer_to_idle(now, actions);
             while let Some(job) = self.next_to_start(now) {
@@ -122,6 +124,7 @@ impl Supervisor {
             self.offer_ahead(now, actions);
             self.retire_idle(now, actions);
             self.tell_of_brakes(actions);
+            self.wait_for_room();
         }
         self.retire_done(now, actions);
     }
@@ -131,7 +134,10 @@ impl Supervisor {
         let Supervisor { startable, slots, jobs, brakes, plan, interactive, .. } = self;
         let mut candidates = candidates(startable, slots, jobs, plan, interactive.is_some()).peekable();
         candidates.peek()?;
-        brakes.allow_any(now).then(|| candidates.find(|job| brakes.allow_job(now, *job)))?
+        let allow = |brakes: &mut Brakes, job: JobId| {
+            brakes.allow_job(now, job) && brakes.allow_process(now, plan.jobs[job].slotless)
+        };
+        brakes.allow_any(now).then(|| candidates.find(|job| allow(brakes, *job)))?
     }
 
     /// Whether something could start, if it were not held back.
@@ -148,11 +154,16 @@ impl Supervisor {
         let Some(id) = self.jobs.get_mut(job).ready.pop_front() else {
             unreachable!("{job} has a task ready")
         };
+        let before = match self.tasks.state(id) {
+            State::Ready(before) => before.clone(),
+            state => unreachable!("{id:?} is ready, not {state:?}"),
+        };
         let slot = self.take_slot(job);
         let plan = &self.plan.jobs[job];
         let task = self.tasks.get_mut(id);
         task.slot = Some(slot);
         task.attempt += 1;
+        task.before = before;
         task.started = now;
         task.role = Role::Attempt;
         task.exits.clear();

@@ -24,6 +24,8 @@ pub enum Reason {
     Cancelled,
     /// Memory is short; it will be started again, unless prun stops.
     PutBack,
+    /// Too little of something was there to start all of it; likewise.
+    Short,
 }
 
 impl Reason {
@@ -34,7 +36,7 @@ impl Reason {
             Reason::Mute => Outcome::Fault("its worker closed its output without an answer".into()),
             Reason::Finished => Outcome::Ok,
             Reason::NotStarted(failure) => Outcome::NotStarted(failure),
-            Reason::Cancelled | Reason::PutBack => Outcome::Cancelled,
+            Reason::Cancelled | Reason::PutBack | Reason::Short => Outcome::Cancelled,
         }
     }
 }
@@ -206,6 +208,7 @@ impl Supervisor {
     /// that was put back is cancelled).
     pub(super) fn drop_if_waiting(&mut self, now: Time, id: TaskId, actions: &mut Vec<Action>) -> bool {
         let outcome = match self.tasks.state(id) {
+            State::Backoff { .. } if self.is_waiting_hook(id) => return false,
             State::Ready(before) => before.clone().unwrap_or(Outcome::Skipped),
             State::Backoff { outcome, .. } => outcome.clone(),
             _ => return false,
@@ -231,6 +234,9 @@ impl Supervisor {
     ) {
         if self.is_being_cleared(id) {
             return;
+        }
+        if self.is_waiting_hook(id) {
+            return self.finish_attempt(now, id, Some(reason), actions);
         }
         let kill_at = now + self.plan.jobs[self.tasks.get(id).job].grace;
         let stopping = match self.tasks.state(id).clone() {
@@ -274,6 +280,9 @@ impl Supervisor {
                 State::Stopping(_) => self.kill(id, actions),
                 State::Draining { reason, .. } => {
                     self.finish_attempt(now, id, reason, actions);
+                }
+                State::Backoff { outcome, .. } if self.is_waiting_hook(id) => {
+                    self.hook_again(id, outcome, actions);
                 }
                 State::Backoff { outcome, .. } => self.ready_again(id, outcome),
                 State::Ready(_) | State::With { .. } => {

@@ -65,6 +65,10 @@ pub struct Task {
     pub attempt: u32,
     /// When that began.
     pub started: Time,
+    /// The outcome of the attempt before.
+    pub before: Option<Outcome>,
+    /// Since when it can't be started, and nothing that runs will make room.
+    pub short_since: Option<Time>,
     /// Held from its start to its end, and not between attempts. Never by a task that a worker answers.
     pub slot: Option<Slot>,
     /// Of the current attempt, one for each stage.
@@ -130,8 +134,18 @@ pub struct Tasks {
 impl Tasks {
     pub fn add(&mut self, job: JobId, seq: u64, role: Role) -> TaskId {
         let state = State::Ready(None);
-        let task =
-            Task { job, seq, attempt: 0, started: Time::ZERO, slot: None, exits: Vec::new(), role, state };
+        let task = Task {
+            job,
+            seq,
+            attempt: 0,
+            started: Time::ZERO,
+            before: None,
+            short_since: None,
+            slot: None,
+            exits: Vec::new(),
+            role,
+            state,
+        };
         self.len += 1;
         let place = self.free.pop().unwrap_or_else(|| {
             self.places.push((0, None));

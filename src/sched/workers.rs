@@ -157,6 +157,7 @@ impl Supervisor {
         let crew = &mut self.jobs.get_mut(job).crew;
         crew.started += 1;
         let number = crew.started;
+        let short_since = self.brakes.squeeze.workers.remove(&job);
         let slot = self.take_slot(job);
         let worker = self.tasks.add(job, number, Role::Worker(Crew::default()));
         let state = self.jobs.get_mut(job);
@@ -164,6 +165,7 @@ impl Supervisor {
         state.crew.ids.push(worker);
         let process = self.tasks.get_mut(worker);
         process.slot = Some(slot);
+        process.short_since = short_since;
         process.exits.push(None);
         self.tasks.set(worker, State::Running { live: 1, drained: false, deadline: None });
         actions.push(Action::StartWorker { worker, job, slot: slot.number() });

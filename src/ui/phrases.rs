@@ -11,7 +11,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use unicode_width::UnicodeWidthChar;
 
-use crate::event::{Detail, Exit, JobInfo, Outcome, Summary, TaskName};
+use crate::event::{Detail, Exit, JobInfo, Outcome, Summary, TaskName, Usage};
 
 /// Text of unknown origin, harmless on a terminal: control characters, and those that turn the direction of
 /// writing, are spelt out; what is no UTF-8 becomes `\xNN`.
@@ -79,17 +79,47 @@ pub fn outcome(outcome: &Outcome) -> String {
 /// How a task failed, with the attempts that it took and how long the last one ran: `exit 22 after 3 attempts
 /// (1.2 s)`; and what it died of, if that is known: `killed by SIGXCPU (2.1 s): used up its cpu limit of 2s`.
 pub fn failure(how: &Outcome, detail: &Detail) -> String {
+    failure_with(how, detail, None)
+}
+
+/// The same with what the last attempt used, if that is known.
+pub fn failure_in_full(how: &Outcome, detail: &Detail) -> String {
+    failure_with(how, detail, detail.usage)
+}
+
+fn failure_with(how: &Outcome, detail: &Detail, usage: Option<Usage>) -> String {
     let mut text = outcome(how);
     if detail.attempts > 1 {
         _ = write!(text, " after {} attempts", detail.attempts);
     }
     if !matches!(how, Outcome::NotStarted(_)) {
-        _ = write!(text, " ({})", duration(detail.elapsed));
+        _ = write!(text, " ({})", took(detail.elapsed, usage));
     }
     if let Some(hint) = &detail.hint {
         _ = write!(text, ": {}", escape(hint.as_bytes()));
     }
     text
+}
+
+/// `user 0.8 s, system 0.1 s, 34.0 MB`: what it used of the processors, and of memory at most.
+pub fn usage(usage: Usage) -> String {
+    format!("{}, {}", cpu(usage), size(usage.memory))
+}
+
+/// `user 0.8 s, system 0.1 s`.
+pub fn cpu(usage: Usage) -> String {
+    format!("user {}, system {}", duration(usage.user), duration(usage.system))
+}
+
+/// `34.0 MB`.
+pub fn size(bytes: u64) -> String {
+    bytesize::ByteSize(bytes).display().si().to_string()
+}
+
+/// `1.2 s, user 0.8 s, system 0.1 s, 34.0 MB`.
+pub fn took(elapsed: Duration, used: Option<Usage>) -> String {
+    let used = used.map_or_else(String::new, |used| format!(", {}", usage(used)));
+    format!("{}{used}", duration(elapsed))
 }
 
 /// Each stage of a pipeline and how it ended: `a: exit 0 | b: exit 3`.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use nix::libc::SIGPIPE;
 
-use crate::event::{Detail, JobInfo, Listener, Outcome, RunEvent, Summary, TaskName, Time};
+use crate::event::{Detail, JobInfo, Listener, Outcome, RunEvent, Summary, TaskName, Time, Usage};
 
 use super::report::Report;
 use super::tally::Tally;
@@ -46,8 +46,9 @@ impl Lines {
                 self.jobs = jobs.clone();
                 self.failed = vec![false; jobs.len()];
             }
-            RunEvent::TaskEnded { task, outcome, detail } => {
-                self.task_ended(task, outcome, detail.as_deref(), columns, out);
+            RunEvent::TaskEnded { task, outcome, elapsed, usage, detail } => {
+                let took = (*elapsed, *usage);
+                self.task_ended(task, outcome, took, detail.as_deref(), columns, out);
             }
             RunEvent::TaskSkipped { task, why } => {
                 let name = self.task(task);
@@ -101,21 +102,26 @@ impl Lines {
         &mut self,
         task: &TaskName,
         outcome: &Outcome,
+        (elapsed, usage): (Duration, Option<Usage>),
         detail: Option<&Detail>,
         columns: u16,
         out: &mut Vec<u8>,
     ) {
-        if *outcome == Outcome::Ok && self.voice < Voice::Debug {
+        if *outcome == Outcome::Ok && self.voice < Voice::Verbose {
             return; // The usual case, and not worth making words for.
         }
         let name = self.task(task);
         if outcome.is_failure() {
-            let text = failure_line(&name, outcome, detail, columns);
+            let text = failure_line(&name, outcome, detail, self.voice, columns);
             self.say(Voice::Quiet, FAILURE, &text, out);
             self.failed[task.job] = true;
         } else {
-            let least = if *outcome == Outcome::Ok { Voice::Debug } else { Voice::Verbose };
-            self.say(least, NOTE, &format!("{name}: {}", phrases::outcome(outcome)), out);
+            let mut text = format!("{name}: {}", phrases::outcome(outcome));
+            // Of what never ran there is nothing to tell.
+            if usage.is_some() {
+                text += &format!(", {}", phrases::took(elapsed, usage));
+            }
+            self.say(Voice::Verbose, NOTE, &text, out);
         }
         self.report.ended(|| name, outcome, detail);
     }
@@ -213,11 +219,20 @@ fn is_about_one_task(summary: &Summary) -> bool {
 }
 
 /// ``fetch[3] `curl -f …`: exit 22 after 3 attempts (1.2 s)``, the command cut so that all of it fits.
-fn failure_line(name: &str, outcome: &Outcome, detail: Option<&Detail>, columns: u16) -> String {
+fn failure_line(
+    name: &str,
+    outcome: &Outcome,
+    detail: Option<&Detail>,
+    voice: Voice,
+    columns: u16,
+) -> String {
     let Some(detail) = detail else {
         return format!("{name}: {}", phrases::outcome(outcome));
     };
-    let how = phrases::failure(outcome, detail);
+    let how = match voice {
+        Voice::Quiet | Voice::Normal => phrases::failure(outcome, detail),
+        Voice::Verbose | Voice::Debug => phrases::failure_in_full(outcome, detail),
+    };
     let command = phrases::escape(detail.command.as_bytes());
     let around = "prun:  ``: ".len() + name.chars().count() + how.chars().count();
     let room = usize::from(columns).saturating_sub(around).max(LEAST_COMMAND);
@@ -289,6 +304,9 @@ mod tests {
         Plain::new(Lines::new(voice, false, watched, exec), Box::new(|| (60, 24)), every)
     }
 
+    const USED: Usage =
+        Usage { user: Duration::from_millis(800), system: Duration::from_millis(50), memory: 34_000_000 };
+
     fn events(outcome: Outcome) -> Vec<RunEvent> {
         let failed = u64::from(outcome.is_failure());
         let task = TaskName { job: 0, seq: 1 };
@@ -299,6 +317,7 @@ mod tests {
                 command,
                 attempts: 1,
                 elapsed,
+                usage: Some(USED),
                 ..Detail::default()
             })
         });
@@ -313,7 +332,13 @@ mod tests {
         vec![
             RunEvent::RunStarted { jobs },
             start,
-            RunEvent::TaskEnded { task, outcome: outcome.clone(), detail },
+            RunEvent::TaskEnded {
+                task,
+                outcome: outcome.clone(),
+                elapsed: Duration::from_secs(1),
+                usage: Some(USED),
+                detail,
+            },
             RunEvent::JobEnded { job: 0, outcome, tasks: 1 },
             RunEvent::RunEnded(Summary { ok: 1 - failed, failed, ..Summary::default() }),
         ]
@@ -351,15 +376,22 @@ mod tests {
     }
 
     #[test]
-    fn verbose_tells_what_starts() {
+    fn verbose_tells_what_starts_and_what_that_used() {
         let text = told(plain(Voice::Verbose, false, false, None), &events(Outcome::Ok));
-        assert_eq!(text, "prun: get\\x1b[1]: curl x\nprun: get\\x1b: ok, 1 task\n");
+        let used = "1.0 s, user 0.80 s, system 50 ms, 34.0 MB";
+        let ended = format!("prun: get\\x1b[1]: ok, {used}\n");
+        assert_eq!(text, format!("prun: get\\x1b[1]: curl x\n{ended}prun: get\\x1b: ok, 1 task\n"));
+        let text = told(plain(Voice::Verbose, false, true, None), &events(Outcome::Failed(3)));
+        assert!(text.ends_with(&format!("`: exit 3 ({used})\n")), "{text}");
     }
 
     #[test]
     fn debugging_tells_processes_and_ends() {
         let text = told(plain(Voice::Debug, false, true, None), &events(Outcome::Ok));
-        assert_eq!(text, "prun: get\\x1b[1] (pid 7): curl x\nprun: get\\x1b[1]: ok\n");
+        assert_eq!(
+            text,
+            "prun: get\\x1b[1] (pid 7): curl x\nprun: get\\x1b[1]: ok, 1.0 s, user 0.80 s, system 50 ms, 34.0 MB\n"
+        );
     }
 
     #[test]

@@ -303,10 +303,14 @@ mod tests {
         assert!(out.is_empty());
     }
 
+    fn ended(task: TaskName, outcome: Outcome) -> RunEvent {
+        RunEvent::TaskEnded { task, outcome, elapsed: Time::ZERO, usage: None, detail: None }
+    }
+
     fn end_one(bar: &mut Bar, outcome: Outcome) -> String {
         let mut out = Vec::new();
         let task = TaskName { job: 0, seq: 1 };
-        bar.tell(Time::from_secs(1), &RunEvent::TaskEnded { task, outcome, detail: None }, &mut out);
+        bar.tell(Time::from_secs(1), &ended(task, outcome), &mut out);
         String::from_utf8(out).unwrap()
     }
 

@@ -118,6 +118,9 @@ impl First {
         if self.detail.stages.len() > 1 {
             out.push(format!("  stages  {}", phrases::stages(&self.detail.stages)));
         }
+        if let Some(usage) = self.detail.usage {
+            out.push(format!("  used    {}", phrases::usage(usage)));
+        }
         for (at, line) in tail(&self.detail.stderr_tail).iter().enumerate() {
             out.push(format!("  {}  {line}", if at == 0 { "stderr" } else { "      " }));
         }
@@ -142,7 +145,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::event::Exit;
+    use crate::event::{Exit, Usage};
 
     fn detail() -> Detail {
         Detail {
@@ -150,6 +153,11 @@ mod tests {
             rerun: Some("curl -f 'http://x'".into()),
             attempts: 1,
             elapsed: Duration::from_millis(1200),
+            usage: Some(Usage {
+                user: Duration::from_millis(350),
+                system: Duration::from_millis(7),
+                memory: 4_200_000,
+            }),
             stderr_tail: b"\x1b[31merror\x1b[0m: no\r\n\nhost\xe2\x80\xae\n".to_vec(),
             ..Detail::default()
         }
@@ -168,6 +176,7 @@ mod tests {
         report.skipped("b".into(), "`a` failed");
         let expected = [
             "first failure: a[2]: exit 22 (1.2 s)",
+            "  used    user 0.35 s, system 7 ms, 4.2 MB",
             "  stderr  error: no",
             "          host\\u{202e}",
             "  rerun   curl -f 'http://x'",
@@ -188,6 +197,7 @@ mod tests {
         let expected = [
             "failed: p: exit 3 (1.2 s)",
             "  stages  p:1: exit 0 | p:2: exit 3",
+            "  used    user 0.35 s, system 7 ms, 4.2 MB",
             "  rerun   prun x.toml p",
             "stopped by SIGTERM: 3 ok, 2 failed, 1 skipped (2.0 s)",
         ];

@@ -114,7 +114,8 @@ mod tests {
     }
 
     fn end(job: usize, seq: u64, outcome: Outcome) -> RunEvent {
-        RunEvent::TaskEnded { task: TaskName { job, seq }, outcome, detail: None }
+        let task = TaskName { job, seq };
+        RunEvent::TaskEnded { task, outcome, elapsed: Duration::ZERO, usage: None, detail: None }
     }
 
     const SECOND: Time = Duration::from_secs(1);

@@ -6,6 +6,7 @@ mod running;
 mod space;
 mod tty;
 
+mod accounting;
 mod after;
 mod brakes;
 mod chains;
@@ -39,6 +40,7 @@ mod report;
 mod report_journal;
 mod results;
 mod retries;
+mod shortage;
 mod starting;
 mod status;
 mod stop;

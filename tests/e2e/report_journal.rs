@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use prun::event::{Key, Known, Outcome, StartFailure};
+use prun::event::{Key, Known, Outcome, StartFailure, Usage};
 use prun::journal::Entry;
 
 use crate::meeting::Meeting;
@@ -24,9 +24,19 @@ fn entry(job: &str, seq: u64, item: &str, outcome: Outcome) -> Entry {
         attempts: 1,
         started: Duration::from_secs(BEGAN + seq),
         elapsed: Duration::from_millis(100 * seq + 50),
+        usage: None,
         received: 7,
         run: "first".into(),
     }
+}
+
+fn used(entry: Entry, user: u64, system: u64, megabytes: u64) -> Entry {
+    let usage = Usage {
+        user: Duration::from_millis(user),
+        system: Duration::from_millis(system),
+        memory: megabytes * 1_000_000,
+    };
+    Entry { usage: Some(usage), ..entry }
 }
 
 fn later(entry: Entry) -> Entry {
@@ -37,11 +47,11 @@ fn later(entry: Entry) -> Entry {
 fn entries() -> Vec<Entry> {
     let missing = Outcome::NotStarted(Arc::new(StartFailure { code: 127, why: "`lint`: not found".into() }));
     vec![
-        entry("fetch", 1, "a", Outcome::Ok),
+        used(entry("fetch", 1, "a", Outcome::Ok), 700, 20, 34),
         Entry { attempts: 3, ..entry("fetch", 2, "b c", Outcome::Failed(22)) },
         entry("fetch", 4, "d", Outcome::Failed(1)),
         entry("fetch", 3, "<\u{1b}[31m>&", Outcome::Timeout),
-        entry("build", 1, "", Outcome::Killed(9)),
+        used(entry("build", 1, "", Outcome::Killed(9)), 40, 3000, 5),
         later(entry("fetch", 2, "b c", Outcome::Ok)),
         later(entry("fetch", 4, "d", Outcome::Fault("the hook failed".into()))),
         later(entry("lint", 1, "", missing)),
@@ -59,11 +69,19 @@ const SUMMARY: &str = r"tasks     7: 2 ok, 1 failed, 1 killed, 1 timeout, 1 not 
 repaired  1: failed at first, ended ok later
 runs      2, from 2026-11-21T14:00:01Z to 2026-11-21T15:00:05Z, together 8.0 s
 time      2.0 s of all tasks; median 0.25 s, 95 % within 0.55 s
+used      user 0.74 s, system 3.0 s; at most 34.0 MB by one process
+jobs      fetch  5 tasks, 1.8 s, user 0.70 s, system 20 ms, 34.0 MB
+          build  1 task, 0.15 s, user 40 ms, system 3.0 s, 5.0 MB
+          lint   1 task, 0.15 s
 slowest      0.55 s  fetch[5] e
              0.45 s  fetch[4] d
              0.35 s  fetch[3] <\x1b[31m>&
              0.25 s  fetch[2] b c
              0.15 s  fetch[1] a
+busiest       3.0 s  build
+             0.72 s  fetch[1] a
+biggest     34.0 MB  fetch[1] a
+             5.0 MB  build
 failures  fetch[3] <\x1b[31m>&: timeout (0.35 s), 2026-11-21T14:00:03Z
             curl -f '<\x1b[31m>&'
           build: killed by SIGKILL (0.15 s), 2026-11-21T14:00:01Z
@@ -146,7 +164,9 @@ fn as_a_joblog() {
 const JUNIT: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 <testsuites name="prun" tests="7" failures="4" errors="0" skipped="1" time="2.050">
   <testsuite name="fetch" tests="5" failures="2" errors="0" skipped="1" time="1.750" timestamp="2026-11-21T14:00:01Z">
-    <testcase name="fetch[1] a" classname="fetch" time="0.150"/>
+    <testcase name="fetch[1] a" classname="fetch" time="0.150">
+      <properties><property name="user" value="0.700"/><property name="system" value="0.020"/><property name="memory" value="34000000"/></properties>
+    </testcase>
     <testcase name="fetch[3] &lt;\x1b[31m&gt;&amp;" classname="fetch" time="0.350">
       <failure message="timeout (0.35 s)">curl -f '&lt;\x1b[31m&gt;&amp;'</failure>
     </testcase>
@@ -160,6 +180,7 @@ const JUNIT: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
   </testsuite>
   <testsuite name="build" tests="1" failures="1" errors="0" skipped="0" time="0.150" timestamp="2026-11-21T14:00:01Z">
     <testcase name="build" classname="build" time="0.150">
+      <properties><property name="user" value="0.040"/><property name="system" value="3.000"/><property name="memory" value="5000000"/></properties>
       <failure message="killed by SIGKILL (0.15 s)">curl -f ''</failure>
     </testcase>
   </testsuite>
@@ -193,7 +214,7 @@ fn as_trace_events() {
         ..entry("a", seq, "x", Outcome::Ok)
     };
     // In the order of their ends: 1 and 2 side by side, 3 after 1, 4 after 2; and another run.
-    let mut entries = vec![at(1, 10, 20), at(2, 15, 30), at(3, 20, 40), at(4, 35, 50)];
+    let mut entries = vec![used(at(1, 10, 20), 500, 250, 2), at(2, 15, 30), at(3, 20, 40), at(4, 35, 50)];
     entries.push(Entry { run: "second".into(), outcome: Outcome::Failed(3), ..at(5, 35, 60) });
     space.write("journal", lines(&entries));
     space.prun("report --format trace journal").run().code(1).quiet().stdout(TRACE);
@@ -204,7 +225,7 @@ fn as_trace_events() {
 const TRACE: &str = r#"{"displayTimeUnit":"ms","traceEvents":[
 {"args":{"name":"first"},"name":"process_name","ph":"M","pid":1},
 {"args":{"name":"second"},"name":"process_name","ph":"M","pid":2},
-{"args":{"attempts":1,"command":"curl -f 'x'","outcome":"ok"},"cat":"a","dur":10,"name":"a[1] x","ph":"X","pid":1,"tid":1,"ts":0},
+{"args":{"attempts":1,"command":"curl -f 'x'","memory":2000000,"outcome":"ok","system":0.25,"user":0.5},"cat":"a","dur":10,"name":"a[1] x","ph":"X","pid":1,"tid":1,"ts":0},
 {"args":{"attempts":1,"command":"curl -f 'x'","outcome":"ok"},"cat":"a","dur":15,"name":"a[2] x","ph":"X","pid":1,"tid":2,"ts":5},
 {"args":{"attempts":1,"command":"curl -f 'x'","outcome":"ok"},"cat":"a","dur":20,"name":"a[3] x","ph":"X","pid":1,"tid":1,"ts":10},
 {"args":{"attempts":1,"command":"curl -f 'x'","outcome":"ok"},"cat":"a","dur":15,"name":"a[4] x","ph":"X","pid":1,"tid":2,"ts":25},

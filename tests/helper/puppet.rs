@@ -9,6 +9,7 @@
 //! - `out=N`, `err=N` write N bytes; `line=TEXT`, `errline=TEXT` a line
 //! - `in` reads stdin to its end and says `read N` on stdout; `in=N` reads N bytes
 //! - `alloc=N` takes N bytes of memory, and aborts if they are not to be had
+//! - `work=N` keeps a processor busy until it has used N milliseconds of it; `hog=N` has N bytes of memory from then on
 //! - `exit=K` ends; `die=KILL` ends by that signal; `stop` stops until SIGCONT comes; `hang` does nothing for ever
 //! - `tty` reads a line from the terminal and says it over the socket
 //! - `measure=FILE PROGRAM [ARG...]` runs a program and writes the most memory that it, or anything it waited
@@ -37,6 +38,7 @@ use std::sync::{Arc, Mutex};
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{Signal, raise};
+use nix::sys::time::TimeValLike;
 
 type Line = Arc<Mutex<Option<UnixStream>>>;
 
@@ -103,6 +105,8 @@ fn act(line: &Line, step: &str) {
         "errline" => writeln!(std::io::stderr(), "{value}").expect("stderr takes a line"),
         "in" => drain(value),
         "alloc" => drop(std::hint::black_box(vec![1u8; number(value) as usize])),
+        "work" => work(number(value)),
+        "hog" => std::mem::forget(std::hint::black_box(vec![1u8; number(value) as usize])),
         "exit" => exit(number(value) as i32),
         "die" => raise(signal(value)).expect("a signal can be raised"),
         "stop" => raise(Signal::SIGSTOP).expect("a signal can be raised"),
@@ -159,6 +163,16 @@ fn pour(to: &mut impl Write, mut count: u64) {
         count -= part as u64;
     }
     to.flush().expect("the reader takes everything");
+}
+
+fn work(milliseconds: u64) {
+    let used = || {
+        let usage = getrusage(UsageWho::RUSAGE_SELF).expect("its own usage is known");
+        usage.user_time().num_milliseconds() as u64
+    };
+    while used() < milliseconds {
+        std::hint::black_box((0..1_000_000u64).fold(0, |sum, n| std::hint::black_box(sum ^ n)));
+    }
 }
 
 fn drain(limit: &str) {

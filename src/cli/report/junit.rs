@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Teller;
 use super::summary::{how, moment, name};
-use crate::event::Outcome;
+use crate::event::{Outcome, Usage};
 use crate::journal::Entry;
 use crate::ui::phrases::escape;
 
@@ -54,17 +54,32 @@ impl Suite {
         let (job, name) = (Text(&entry.job), name(entry));
         let time = entry.elapsed.as_secs_f64();
         let open = format!("    <testcase name=\"{}\" classname=\"{job}\" time=\"{time:.3}\"", Text(&name));
-        let written = if entry.outcome.is_failure() {
+        let mut parts: Vec<String> = entry.usage.map(properties).into_iter().collect();
+        if entry.outcome.is_failure() {
             let (message, command) = (how(entry), Text(&entry.command));
-            let failure = format!("<failure message=\"{}\">{command}</failure>", Text(&message));
-            writeln!(self.cases, "{open}>\n      {failure}\n    </testcase>")
+            parts.push(format!("<failure message=\"{}\">{command}</failure>", Text(&message)));
         } else if skipped {
-            writeln!(self.cases, "{open}>\n      <skipped/>\n    </testcase>")
-        } else {
+            parts.push("<skipped/>".into());
+        }
+        let written = if parts.is_empty() {
             writeln!(self.cases, "{open}/>")
+        } else {
+            writeln!(self.cases, "{open}>\n      {}\n    </testcase>", parts.join("\n      "))
         };
         written.expect("a String takes all that is written");
     }
+}
+
+/// What it used: seconds, and bytes.
+fn properties(used: Usage) -> String {
+    let property = |name, value: String| format!("<property name=\"{name}\" value=\"{value}\"/>");
+    let seconds = |time: Duration| format!("{:.3}", time.as_secs_f64());
+    let all = [
+        property("user", seconds(used.user)),
+        property("system", seconds(used.system)),
+        property("memory", used.memory.to_string()),
+    ];
+    format!("<properties>{}</properties>", all.concat())
 }
 
 impl Counts {

@@ -7,12 +7,12 @@ use std::time::{Duration, UNIX_EPOCH};
 use anstyle::{AnsiColor, Style};
 
 use super::Teller;
-use crate::event::{Detail, JobInfo, Outcome, TaskName};
+use crate::event::{Detail, JobInfo, Outcome, TaskName, Usage};
 use crate::journal::Entry;
 use crate::ui::phrases::{self, escape};
 
-/// Tasks that are shown as the slowest.
-const SLOWEST: usize = 5;
+/// Tasks that are shown as the slowest, the busiest, the biggest.
+const MOST: usize = 5;
 
 /// Nobody copies a longer command from a terminal.
 const LONGEST_COMMAND: usize = 2000;
@@ -31,8 +31,15 @@ pub struct Summary {
     runs: Vec<Run>,
     /// How long each task took.
     times: Vec<Duration>,
-    /// Slowest first.
-    slowest: Vec<(Duration, String)>,
+    slowest: Most<Duration>,
+    /// By the time of the processors.
+    busiest: Most<Duration>,
+    /// By the memory that they had at most.
+    biggest: Most<u64>,
+    /// What all used of which that is known.
+    usage: Option<Usage>,
+    /// In the order in which they came.
+    jobs: Vec<Job>,
     /// Told by now.
     failures: Vec<String>,
 }
@@ -44,6 +51,38 @@ struct Run {
     last: Duration,
 }
 
+struct Job {
+    name: String,
+    tasks: u64,
+    time: Duration,
+    usage: Option<Usage>,
+}
+
+impl Job {
+    fn line(&self, width: usize) -> String {
+        let Job { name, tasks, time, usage } = self;
+        let took = phrases::took(*time, *usage);
+        format!("{name:width$}  {}, {took}", phrases::tasks(*tasks))
+    }
+}
+
+/// Those with the most of something, most first.
+struct Most<T>(Vec<(T, String)>);
+
+impl<T: Ord + Copy> Most<T> {
+    fn add(&mut self, much: T, entry: &Entry) {
+        let at = self.0.partition_point(|(more, _)| *more >= much);
+        if at < MOST {
+            self.0.insert(at, (much, name(entry)));
+            self.0.truncate(MOST);
+        }
+    }
+
+    fn lines(&self, text: impl Fn(T) -> String) -> impl Iterator<Item = String> {
+        self.0.iter().map(move |(much, name)| format!("{:>9}  {name}", text(*much)))
+    }
+}
+
 impl Summary {
     pub fn new(repaired: u64, color: bool) -> Summary {
         Summary {
@@ -52,7 +91,11 @@ impl Summary {
             counts: [0; OUTCOMES.len()],
             runs: Vec::new(),
             times: Vec::new(),
-            slowest: Vec::new(),
+            slowest: Most(Vec::new()),
+            busiest: Most(Vec::new()),
+            biggest: Most(Vec::new()),
+            usage: None,
+            jobs: Vec::new(),
             failures: Vec::new(),
         }
     }
@@ -64,14 +107,28 @@ impl Summary {
         }
         self.counts[kind(&entry.outcome)] += 1;
         self.times.push(entry.elapsed);
-        let at = self.slowest.partition_point(|(elapsed, _)| *elapsed >= entry.elapsed);
-        if at < SLOWEST {
-            self.slowest.insert(at, (entry.elapsed, name(entry)));
-            self.slowest.truncate(SLOWEST);
+        self.slowest.add(entry.elapsed, entry);
+        if let Some(usage) = entry.usage {
+            self.busiest.add(usage.time(), entry);
+            self.biggest.add(usage.memory, entry);
         }
+        self.usage = both(self.usage, entry.usage);
+        self.add_to_job(entry);
         if entry.outcome.is_failure() {
             self.failures.push(failure(entry));
         }
+    }
+
+    fn add_to_job(&mut self, entry: &Entry) {
+        let at = self.jobs.iter().position(|job| job.name == entry.job).unwrap_or_else(|| {
+            let name = entry.job.clone();
+            self.jobs.push(Job { name, tasks: 0, time: Duration::ZERO, usage: None });
+            self.jobs.len() - 1
+        });
+        let job = &mut self.jobs[at];
+        job.tasks += 1;
+        job.time += entry.elapsed;
+        job.usage = both(job.usage, entry.usage);
     }
 
     fn add_to_run(&mut self, entry: &Entry) {
@@ -107,11 +164,24 @@ impl Summary {
             LABEL,
             [format!("{sum} of all tasks; median {median}, 95 % within {most}")],
         );
-        let slowest =
-            self.slowest.iter().map(|(time, name)| format!("{:>9}  {name}", phrases::duration(*time)));
-        self.row(&mut out, "slowest", LABEL, slowest);
+        if let Some(usage) = self.usage {
+            let (cpu, memory) = (phrases::cpu(usage), phrases::size(usage.memory));
+            self.row(&mut out, "used", LABEL, [format!("{cpu}; at most {memory} by one process")]);
+        }
+        self.row(&mut out, "jobs", LABEL, self.job_lines());
+        self.row(&mut out, "slowest", LABEL, self.slowest.lines(phrases::duration));
+        self.row(&mut out, "busiest", LABEL, self.busiest.lines(phrases::duration));
+        self.row(&mut out, "biggest", LABEL, self.biggest.lines(phrases::size));
         self.row(&mut out, "failures", FAILURE, self.failures.iter().cloned());
         out
+    }
+
+    /// Where there are several.
+    fn job_lines(&self) -> Vec<String> {
+        let shown: Vec<Job> =
+            self.jobs.iter().map(|job| Job { name: escape(job.name.as_bytes()), ..*job }).collect();
+        let width = shown.iter().map(|job| job.name.chars().count()).max().unwrap_or(0);
+        if shown.len() > 1 { shown.iter().map(|job| job.line(width)).collect() } else { Vec::new() }
     }
 
     fn runs(&self) -> String {
@@ -146,6 +216,10 @@ impl Teller for Summary {
     fn end(&mut self, out: &mut dyn io::Write) -> io::Result<()> {
         out.write_all(self.text().as_bytes())
     }
+}
+
+fn both(one: Option<Usage>, other: Option<Usage>) -> Option<Usage> {
+    [one, other].into_iter().flatten().reduce(Usage::and)
 }
 
 /// Its place in [`OUTCOMES`].

@@ -31,7 +31,7 @@ impl Teller for Trace {
         if self.runs.last() != Some(&entry.run) {
             self.runs.push(entry.run.clone());
         }
-        let outcome = if entry.outcome == Outcome::Ok { "ok".into() } else { how(entry) };
+        let outcome = if entry.outcome == Outcome::Ok { "ok".to_owned() } else { how(entry) };
         self.bars.push(Bar {
             run: self.runs.len(),
             started: entry.started,
@@ -41,7 +41,7 @@ impl Teller for Trace {
                 "cat": entry.job,
                 "ph": "X",
                 "dur": entry.elapsed.as_micros() as u64,
-                "args": { "outcome": outcome, "attempts": entry.attempts, "command": entry.command },
+                "args": args(entry, &outcome),
             }),
         });
         Ok(())
@@ -72,6 +72,16 @@ impl Teller for Trace {
         }
         writeln!(out, "\n]}}")
     }
+}
+
+fn args(entry: &Entry, outcome: &str) -> Value {
+    let mut args = json!({ "outcome": outcome, "attempts": entry.attempts, "command": entry.command });
+    if let Some(used) = entry.usage {
+        args["user"] = used.user.as_secs_f64().into();
+        args["system"] = used.system.as_secs_f64().into();
+        args["memory"] = used.memory.into();
+    }
+    args
 }
 
 /// Rows in which no two bars overlap, as few as there can be.

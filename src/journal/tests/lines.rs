@@ -5,15 +5,34 @@ use proptest::prelude::*;
 use super::super::entry::{Verdict, verdict};
 use super::super::{Damage, Past};
 use super::*;
+use crate::event::Usage;
+
+fn usage(user: u64, system: u64, memory: u64) -> Usage {
+    Usage { user: Duration::from_micros(user), system: Duration::from_micros(system), memory }
+}
+
+#[test]
+fn lines_of_earlier_versions_know_nothing_of_what_was_used() {
+    let mut used = entry(1, Outcome::Ok);
+    used.usage = Some(usage(3, 4, 5));
+    let text = String::from_utf8(line(&used)).unwrap();
+    assert!(text.contains(r#","user":3e-6,"system":4e-6,"memory":5,"#), "{text}");
+    assert_eq!(Entry::parse(text.trim_end().as_bytes()), Ok(used));
+    let older = resummed(|body| body);
+    assert!(!String::from_utf8_lossy(&older).contains("user"));
+    assert_eq!(Entry::parse(&older).map(|entry| entry.usage), Ok(None));
+}
 
 #[test]
 fn the_form_of_a_line() {
     let mut failed = entry(0xab, Outcome::Failed(22));
     failed.tasks.push(Known { key: Key(1), nth: 7 });
+    failed.usage = Some(usage(3_000, 1_234, 5 << 20));
     let text = String::from_utf8(line(&failed)).unwrap();
     let expected = concat!(
         r#"{"prun":1,"job":"fetch","seq":171,"item":"a b","outcome":"failed","exit":22,"attempts":1,"#,
-        r#""started":1795270289.180123,"elapsed":0.004212,"received":18,"command":"curl 'a b'","#,
+        r#""started":1795270289.180123,"elapsed":0.004212,"user":0.003,"system":0.001234,"memory":5242880,"#,
+        r#""received":18,"command":"curl 'a b'","#,
         r#""run":"64b-1f2","tasks":["00000000000000ab00000000000000ab.1","00000000000000000000000000000001.7"],"#,
         r#""sum":""#
     );
@@ -142,10 +161,18 @@ fn text() -> impl Strategy<Value = String> {
 fn entries() -> impl Strategy<Value = Entry> {
     let tasks = proptest::collection::vec((any::<u128>(), any::<u32>()), 0..4);
     let micros = || (0..1u64 << 51).prop_map(Duration::from_micros);
+    let used = (0..1u64 << 40, 0..1u64 << 40, any::<u64>())
+        .prop_map(|(user, system, memory)| usage(user, system, memory));
     let numbers = (any::<u64>(), any::<u32>(), any::<u64>());
     let texts = (text(), text(), text(), text());
-    (tasks, texts, outcomes(), numbers, (micros(), micros())).prop_map(
-        |(tasks, (job, item, command, run), outcome, (seq, attempts, received), (started, elapsed))| Entry {
+    (tasks, texts, outcomes(), numbers, (micros(), micros(), proptest::option::of(used))).prop_map(
+        |(
+            tasks,
+            (job, item, command, run),
+            outcome,
+            (seq, attempts, received),
+            (started, elapsed, usage),
+        )| Entry {
             tasks: tasks.into_iter().map(|(key, nth)| Known { key: Key(key), nth }).collect(),
             job,
             seq,
@@ -155,6 +182,7 @@ fn entries() -> impl Strategy<Value = Entry> {
             attempts,
             started,
             elapsed,
+            usage,
             received,
             run,
         },

@@ -23,6 +23,7 @@ fn entry(key: u128, outcome: Outcome) -> Entry {
         attempts: 1,
         started: Duration::from_micros(1_795_270_289_180_123),
         elapsed: Duration::from_micros(4_212),
+        usage: None,
         received: 18,
         run: "64b-1f2".into(),
     }

@@ -1,15 +1,16 @@
 //! Starts hooks, in the place of the task that is over.
 
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 
-use super::start::enter;
+use super::start::{enter, not_started};
 use super::{Local, Shared};
 use crate::event::{StartFailure, Usage};
 use crate::os;
 use crate::run::active::{Active, Group, Process, Reader};
 use crate::run::hook::{HookInput, hook_of, scope};
 use crate::run::launch::{Attempt, ChildEnds};
+use crate::run::unstarted::Unstarted;
 use crate::run::wiring::{feed, no_pipe};
 use crate::sched::{Event, TaskId};
 
@@ -31,9 +32,10 @@ impl Local {
             return;
         }
         let Some(mut active) = self.actives[place].take() else { return };
-        let started = input
-            .map_err(|why| StartFailure { code: 126, why })
-            .and_then(|input| self.start_hook_process(&mut active, input));
+        let started = match &input {
+            Ok(input) => self.start_hook_process(&mut active, input),
+            Err(why) => Err(StartFailure { code: 126, why: why.clone() }.into()),
+        };
         match started {
             Ok(process) => {
                 self.pids.insert(process.pid, (id, 0));
@@ -43,18 +45,25 @@ impl Local {
                     shared.events.push_back(Event::Drained(id));
                 }
             }
-            Err(failure) => {
+            Err(unstarted) => {
                 active.readers.clear();
                 active.feed = None;
-                let failure = Arc::new(failure);
-                shared.events.push_back(Event::NotStarted { task: id, started: 0, failure });
+                if let (Unstarted::Short(..), Some(hooked)) = (&unstarted, &mut active.hook) {
+                    hooked.input = input.ok();
+                }
+                shared.events.push_back(not_started(id, 0, unstarted));
             }
         }
         self.watch(&active, shared);
         self.actives[place] = Some(active);
     }
 
-    fn start_hook_process(&mut self, active: &mut Active, input: HookInput) -> Result<Process, StartFailure> {
+    /// The hook could not be started when it was its turn: what it reads was kept.
+    pub fn hook_input(&mut self, id: TaskId) -> Option<HookInput> {
+        self.get_mut(id)?.hook.as_mut()?.input.take()
+    }
+
+    fn start_hook_process(&mut self, active: &mut Active, input: &HookInput) -> Result<Process, Unstarted> {
         let plan = Arc::clone(&self.plan);
         let job = &plan.jobs[active.work.job];
         let work = active.work.clone();
@@ -65,7 +74,7 @@ impl Local {
         };
         let mut ends = ChildEnds::default();
         let stdin = match input {
-            HookInput::File(file) => ends.keep(OwnedFd::from(file)),
+            HookInput::File(file) => file.as_raw_fd(),
             HookInput::Bytes(bytes) => {
                 let (fd, feed) = feed(bytes)?;
                 active.feed = feed;

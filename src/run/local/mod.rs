@@ -29,7 +29,7 @@ use super::wiring::Wiring;
 use crate::event::Time;
 use crate::flow::output::Outputs;
 use crate::os::poller::{Interest, Poller};
-use crate::os::process;
+use crate::os::{self, process};
 use crate::plan::Plan;
 use crate::sched::{Event, TaskId};
 
@@ -98,6 +98,8 @@ pub struct Local {
     pub wrote: Vec<TaskId>,
     /// Tasks that have to be looked after while they run.
     watched: Vec<TaskId>,
+    /// How many descriptors prun may have.
+    files: u64,
     buffer: Vec<u8>,
     /// It ended, and nobody was told yet.
     lost_guardian: bool,
@@ -141,6 +143,7 @@ impl Local {
             hungry: Vec::new(),
             wrote: Vec::new(),
             watched: Vec::new(),
+            files: os::limits::open_files(),
             buffer: vec![0; BUFFER],
             lost_guardian: false,
             lender: Lender::new(&plan),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::terminal::Terminal;
 use super::wires::Wires;
 use super::{Local, Shared, Start};
-use crate::event::{StartFailure, Time, Usage};
+use crate::event::{Shortage, StartFailure, Time, Usage};
 use crate::flow::answers::Answers;
 use crate::flow::output::{Dest, LaneSpec, Order, Policy};
 use crate::os;
@@ -22,13 +22,17 @@ use crate::run::feed::Feed;
 use crate::run::launch::{Attempt, ChildEnds};
 use crate::run::queues::{Inlet, takes_whole_records};
 use crate::run::token::Token;
+use crate::run::unstarted::Unstarted;
 use crate::run::wiring::{Source, Stream, Target, Wiring, feed_block, no_pipe, policy};
 use crate::run::workers::answer_ends;
-use crate::sched::Event;
+use crate::sched::{Event, TaskId};
+
+/// See [`Local::look_for_room`].
+const SPARE_DESCRIPTORS: u64 = 8;
 
 impl Local {
-    /// Starts an attempt. What comes of it is reported through events.
-    pub fn start(&mut self, now: Time, start: Start, shared: &mut Shared) {
+    /// Starts an attempt. What comes of it is reported through events; `false`: it will have to be tried again.
+    pub fn start(&mut self, now: Time, start: Start, shared: &mut Shared) -> bool {
         let plan = Arc::clone(&self.plan);
         let job = &plan.jobs[start.work.job];
         let task = start.task;
@@ -45,14 +49,21 @@ impl Local {
         for (stage, process) in active.processes.iter().enumerate() {
             self.pids.insert(process.pid, (task, stage));
         }
-        if let Err(failure) = result {
+        let short = matches!(result, Err(Unstarted::Short(..)));
+        if let Err(unstarted) = result {
             let started = active.processes.len();
-            shared.events.push_back(Event::NotStarted { task, started, failure: Arc::new(failure) });
             if started == 0 {
                 self.lender.end(task, true);
+            }
+            if started == 0 || short {
                 active.readers.clear();
                 (active.feed, active.talk, active.duplex) = (None, None, None);
             }
+            if short {
+                // Nothing more of a queue is given to what has no future.
+                self.queues.task_ended(task, false, shared.poller);
+            }
+            shared.events.push_back(not_started(task, started, unstarted));
         }
         self.watch(&active, shared);
         if active.is_drained() && !active.processes.is_empty() {
@@ -66,6 +77,7 @@ impl Local {
             self.watched.push(task);
         }
         self.actives[place] = Some(active);
+        !short
     }
 
     pub(super) fn watch(&self, active: &Active, shared: &mut Shared) {
@@ -86,7 +98,7 @@ impl Local {
         active: &mut Active,
         wires: &mut Wires,
         shared: &mut Shared,
-    ) -> Result<(), StartFailure> {
+    ) -> Result<(), Unstarted> {
         let work = active.work.clone();
         let scope = Scope { items: &work.items, names: &work.names, seq: work.seq, slot: active.slot };
         let tag = match active.is_worker() {
@@ -119,6 +131,7 @@ impl Local {
                     target => self.output(target, stream, tag, active, wires)?,
                 };
             }
+            self.look_for_room(active, &stdio)?;
             Wiring::tell_seq(stage, &attempt.scope)?;
             self.prepare_talk(stage, &attempt.scope, active, wires, shared.now);
             let pid = self.launch.stage(&attempt, index, stdio, group)?;
@@ -144,6 +157,18 @@ impl Local {
         }
     }
 
+    /// The last few descriptors are for what prun itself has to open, whatever its tasks need; but one task alone may
+    /// have them. Of new descriptors it is the highest number that tells how many there are.
+    fn look_for_room(&self, active: &Active, stdio: &[RawFd; 3]) -> Result<(), Unstarted> {
+        let highest = stdio.iter().copied().max().unwrap_or(0);
+        let alone = self.pids.len() == active.processes.len();
+        if alone || (highest as u64) + SPARE_DESCRIPTORS < self.files {
+            return Ok(());
+        }
+        let why = "could not open more files: prun needs the last ones itself".into();
+        Err(Unstarted::Short(Shortage::Files, StartFailure { code: 126, why }))
+    }
+
     /// What a stage reads.
     fn stdin(
         &mut self,
@@ -151,7 +176,7 @@ impl Local {
         stage: &Stage,
         active: &mut Active,
         wires: &mut Wires,
-    ) -> Result<RawFd, StartFailure> {
+    ) -> Result<RawFd, Unstarted> {
         if let Some(reader) = wires.next_stdin.take() {
             return Ok(wires.ends.keep(reader));
         }
@@ -190,7 +215,7 @@ impl Local {
         tag: Option<&Arc<[u8]>>,
         active: &mut Active,
         wires: &mut Wires,
-    ) -> Result<RawFd, StartFailure> {
+    ) -> Result<RawFd, Unstarted> {
         Ok(match target {
             Target::Kept(fd) => fd,
             Target::File(fd) => wires.ends.keep(fd),
@@ -226,12 +251,22 @@ pub(super) fn enter(job: &Job, active: &Active) -> Mark {
     roll::enter(&Who { job: &job.name, seq: active.work.seq, slot: active.slot })
 }
 
+/// The event that tells of it.
+pub(super) fn not_started(task: TaskId, started: usize, unstarted: Unstarted) -> Event {
+    match unstarted {
+        Unstarted::Failed(failure) => Event::NotStarted { task, started, failure: Arc::new(failure) },
+        Unstarted::Short(shortage, failure) => {
+            Event::Short { task, started, shortage, failure: Arc::new(failure) }
+        }
+    }
+}
+
 fn taker(worker: &Worker) -> Box<Taker> {
     Box::new(Taker { answers: Answers::new(answer_ends(worker)), asked: false })
 }
 
 /// A pipe through which a worker gets its tasks, and before them what each gets first; returns its end.
-fn tasks_of(worker: &Worker, active: &mut Active) -> Result<OwnedFd, StartFailure> {
+fn tasks_of(worker: &Worker, active: &mut Active) -> Result<OwnedFd, Unstarted> {
     let (reader, mut feed) = Feed::new().map_err(|error| no_pipe(&error))?;
     feed.push(&worker.init);
     active.feed = Some(feed);

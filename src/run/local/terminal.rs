@@ -2,11 +2,14 @@
 
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 
-use crate::event::StartFailure;
+use nix::errno::Errno;
+
+use crate::event::{Shortage, StartFailure};
 use crate::os;
 use crate::plan::{Job, Output, Stage, Stdin};
 use crate::run::feed::Feed;
 use crate::run::launch::ChildEnds;
+use crate::run::unstarted::{Unstarted, shortage_of_files};
 use crate::run::wiring::Stream;
 
 pub(super) struct Terminal {
@@ -18,7 +21,7 @@ pub(super) struct Terminal {
 
 impl Terminal {
     /// The terminal of a stage that is to have one.
-    pub fn open(stage: &Stage, ends: &mut ChildEnds) -> Result<Option<Terminal>, StartFailure> {
+    pub fn open(stage: &Stage, ends: &mut ChildEnds) -> Result<Option<Terminal>, Unstarted> {
         if !stage.pty {
             return Ok(None);
         }
@@ -27,7 +30,7 @@ impl Terminal {
     }
 
     /// Whether the stage reads it, and what is typed by prun.
-    pub fn input(&self, stage: &Stage) -> Result<Option<Option<Feed>>, StartFailure> {
+    pub fn input(&self, stage: &Stage) -> Result<Option<Option<Feed>>, Unstarted> {
         let Some(master) = &self.master else { return Ok(None) };
         match stage.stdin {
             Stdin::Open => Ok(Some(None)),
@@ -50,6 +53,10 @@ impl Terminal {
     }
 }
 
-fn no_terminal(error: &std::io::Error) -> StartFailure {
-    StartFailure { code: 126, why: format!("could not make a terminal: {}", os::own::reason(error)) }
+fn no_terminal(error: &std::io::Error) -> Unstarted {
+    let why = format!("could not make a terminal: {}", os::own::reason(error));
+    // So many may there be at once (pts(4)).
+    let too_many = error.raw_os_error() == Some(Errno::ENOSPC as i32);
+    let shortage = if too_many { Some(Shortage::Terminals) } else { shortage_of_files(error) };
+    Unstarted::new(shortage, StartFailure { code: 126, why })
 }

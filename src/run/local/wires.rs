@@ -3,11 +3,11 @@
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 
 use super::terminal::Terminal;
-use crate::event::StartFailure;
 use crate::flow::output::LaneSpec;
 use crate::os::jam::{self, PipeId};
 use crate::run::active::{Active, Reader, Tap};
 use crate::run::launch::ChildEnds;
+use crate::run::unstarted::Unstarted;
 use crate::run::wiring::{Stream, no_pipe};
 
 #[derive(Default)]
@@ -31,7 +31,7 @@ pub(super) struct Wires {
 
 impl Wires {
     /// The pipe to the next stage, or back to the first.
-    pub fn pipe(&mut self, is_last: bool) -> Result<RawFd, StartFailure> {
+    pub fn pipe(&mut self, is_last: bool) -> Result<RawFd, Unstarted> {
         let writer = match self.back.take_if(|_| is_last) {
             Some(writer) => writer,
             None => {
@@ -61,7 +61,7 @@ impl Wires {
         new: Vec<LaneSpec>,
         stream: Stream,
         tap: Option<Tap>,
-    ) -> Result<RawFd, StartFailure> {
+    ) -> Result<RawFd, Unstarted> {
         let terminal = self.terminal.as_mut().filter(|_| stream == Stream::Stdout);
         if let Some(terminal) = terminal
             && let Some(master) = terminal.master.take()
@@ -81,7 +81,7 @@ impl Wires {
         new: Vec<LaneSpec>,
         stream: Stream,
         tap: Option<Tap>,
-    ) -> Result<OwnedFd, StartFailure> {
+    ) -> Result<OwnedFd, Unstarted> {
         let (reader, writer) = os_pipe::pipe().map_err(|error| no_pipe(&error))?;
         self.read(active, reader.into(), new, stream, tap, false);
         Ok(writer.into())

@@ -97,7 +97,9 @@ impl Run {
         let start = Start { task: worker, work, slot, attempt: 0, last_attempt: true };
         let now = self.now;
         let (local, mut shared) = self.local();
-        local.start(now, start, &mut shared);
+        if !local.start(now, start, &mut shared) {
+            return; // It was not begun.
+        }
         self.workers.fed.push(worker);
         let pid = self.local.get(worker).and_then(Active::first_pid).unwrap_or(0);
         if pid != 0 || verbose {

@@ -8,6 +8,7 @@ mod limits;
 mod order;
 mod queues;
 mod random;
+mod shortage;
 mod stops;
 mod workers;
 
@@ -315,7 +316,9 @@ impl World {
                     done.push(action);
                 }
             }
-            Action::Retry { task, .. } | Action::PutBack { task } => drop(self.running.remove(&task)),
+            Action::Retry { task, .. } | Action::PutBack { task } | Action::TakeBack { task } => {
+                self.running.remove(&task);
+            }
             Action::End { task, outcome, .. } => {
                 self.running.remove(&task);
                 let (job, seq) = self.names[&task];

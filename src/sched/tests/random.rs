@@ -11,12 +11,14 @@ enum Step {
     Die { which: usize },
     Linger { which: usize },
     NotStarted { which: usize },
+    Short { which: usize },
     Fault { which: usize },
     InputEnded { which: usize },
     Blocked { which: usize, blocked: bool },
     Answer { which: usize, count: usize, fails: bool },
     WorkerEnds { which: usize, exit: Exit },
     WorkerNotStarted { which: usize },
+    WorkerShort { which: usize },
     WorkerCloses { which: usize },
     NotGiven { which: usize },
     Hold(bool),
@@ -37,6 +39,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => which().prop_map(|which| Step::Die { which }),
         1 => which().prop_map(|which| Step::Linger { which }),
         1 => which().prop_map(|which| Step::NotStarted { which }),
+        2 => which().prop_map(|which| Step::Short { which }),
         1 => which().prop_map(|which| Step::Fault { which }),
         1 => which().prop_map(|which| Step::InputEnded { which }),
         2 => (which(), any::<bool>()).prop_map(|(which, blocked)| Step::Blocked { which, blocked }),
@@ -44,6 +47,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(which, count, fails)| Step::Answer { which, count, fails }),
         2 => (which(), exit()).prop_map(|(which, exit)| Step::WorkerEnds { which, exit }),
         1 => which().prop_map(|which| Step::WorkerNotStarted { which }),
+        1 => which().prop_map(|which| Step::WorkerShort { which }),
         1 => which().prop_map(|which| Step::WorkerCloses { which }),
         1 => which().prop_map(|which| Step::NotGiven { which }),
         1 => any::<bool>().prop_map(Step::Hold),
@@ -280,6 +284,16 @@ fn drive(world: &mut World, step: Step) {
                 world.send(Event::NotStarted { task, started: 0, failure: failure() });
             }
         }
+        Step::Short { which } => {
+            if let Some(task) = pick(world, which) {
+                match world.running[&task][..] {
+                    [] => {}
+                    [Action::Hook { .. }] => drop(world.running.remove(&task)),
+                    _ => return,
+                }
+                world.send(short(task));
+            }
+        }
         Step::Fault { which } => {
             if let Some(task) = pick(world, which) {
                 world.send(Event::Fault { task, why: "fault".into() });
@@ -325,6 +339,10 @@ fn failure() -> Arc<crate::event::StartFailure> {
     Arc::new(crate::event::StartFailure { code: 127, why: String::new() })
 }
 
+fn short(task: TaskId) -> Event {
+    Event::Short { task, started: 0, shortage: crate::event::Shortage::Files, failure: failure() }
+}
+
 /// What happens to workers alone.
 fn drive_worker(world: &mut World, step: Step) {
     match step {
@@ -344,6 +362,14 @@ fn drive_worker(world: &mut World, step: Step) {
                 && world.supervisor.tasks.crew(task).is_some_and(|crew| crew.answers == 0)
             {
                 world.send(Event::NotStarted { task, started: 0, failure: failure() });
+            }
+        }
+        Step::WorkerShort { which } => {
+            if let Some(task) = worker(world, which)
+                && !is_told_to_end(&world.workers[&task])
+                && world.supervisor.tasks.crew(task).is_some_and(|crew| crew.answers == 0)
+            {
+                world.send(short(task));
             }
         }
         Step::WorkerCloses { which } => {

@@ -1,0 +1,216 @@
+//! What could not be started because too little of something was there just then: it is put back, and tried again.
+//! Pure.
+//!
+//! From then on no more run at once than ran then, which is raised again one by one. Where nothing of ours will
+//! end, and so make room, it is tried again after a pause that grows; but not for ever.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::slots::Slots;
+use super::stop::{Reason, Stopping};
+use super::task::{Role, State, TaskId};
+use super::{Action, JobId, Mode, Supervisor};
+use crate::event::{Outcome, RunEvent, Shortage, StartFailure, Time};
+
+/// The pause before the next try, at first and at last.
+const FIRST_PAUSE: Time = Time::from_millis(50);
+const LONGEST_PAUSE: Time = Time::from_secs(1);
+/// One more may run at once when so long nothing was short, if not before.
+const RAISE: Time = Time::from_secs(1);
+/// So long a task is tried again although nothing of ours will make room.
+const PATIENCE: Time = Time::from_secs(30);
+
+/// How starts are held back, if they are.
+#[derive(Debug, Default)]
+pub struct Squeeze {
+    /// So many may run at once, and since when; ends that went well since then.
+    limit: Option<Limit>,
+    /// No start before this: of what takes no slot, or of anything.
+    pause: Option<Pause>,
+    /// Since when the next worker of a job can't be started: as [`super::task::Task::short_since`].
+    pub workers: BTreeMap<JobId, Time>,
+    told: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Limit {
+    most: usize,
+    since: Time,
+    ends: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Pause {
+    until: Time,
+    length: Time,
+    of_all: bool,
+}
+
+impl Squeeze {
+    /// Something was short when so many slots were in use. `of_all`: no end of what runs will make room.
+    fn tighten(&mut self, now: Time, taken: usize, of_all: bool) {
+        let most = self.limit.map_or(taken, |limit| limit.most.min(taken)).max(1);
+        self.limit = Some(Limit { most, since: now, ends: 0 });
+        let before = self.pause.filter(|pause| now <= pause.until + LONGEST_PAUSE);
+        self.pause = Some(match before {
+            // Several were started at once.
+            Some(pause) if pause.until > now => Pause { of_all: pause.of_all || of_all, ..pause },
+            before => {
+                let length = before.map_or(FIRST_PAUSE, |pause| (2 * pause.length).min(LONGEST_PAUSE));
+                Pause { until: now + length, length, of_all }
+            }
+        });
+    }
+
+    /// When something may be started that takes a slot, or none, if that is not now.
+    pub fn pause(&self, now: Time, slotless: bool) -> Option<Time> {
+        let pause = self.pause.filter(|pause| pause.until > now && (slotless || pause.of_all))?;
+        Some(pause.until)
+    }
+
+    /// Something that held a slot has ended.
+    pub fn one_ended(&mut self) {
+        if let Some(limit) = &mut self.limit {
+            limit.ends += 1;
+        }
+    }
+
+    /// Raises the limit when its time has come, up to the size of the pool.
+    pub fn relax(&mut self, now: Time, slots: &mut Slots) {
+        let Some(limit) = &mut self.limit else { return };
+        if limit.ends >= limit.most || limit.since + RAISE <= now {
+            *limit = Limit { most: limit.most + 1, since: now, ends: 0 };
+        }
+        if limit.most >= slots.size() {
+            self.limit = None;
+        }
+        slots.squeeze(self.limit.map(|limit| limit.most));
+    }
+
+    /// When the limit is raised if nothing ends.
+    pub fn raise_at(&self) -> Option<Time> {
+        self.limit.map(|limit| limit.since + RAISE)
+    }
+}
+
+impl Supervisor {
+    /// `started` of its processes run, and are of no use.
+    pub(super) fn short(
+        &mut self,
+        now: Time,
+        id: TaskId,
+        started: usize,
+        shortage: Shortage,
+        failure: Arc<StartFailure>,
+        actions: &mut Vec<Action>,
+    ) {
+        let (drained, deadline) = match self.tasks.state(id).clone() {
+            State::Running { drained, deadline, .. } => (drained, deadline),
+            // It was stopped before this was known.
+            State::Stopping(stopping) if started == 0 => {
+                return self.finish_attempt(now, id, Some(stopping.reason), actions);
+            }
+            State::Stopping(stopping) => {
+                return self.tasks.set(id, State::Stopping(Stopping { live: started, ..stopping }));
+            }
+            _ => return,
+        };
+        self.tasks.set(id, State::Running { live: started, drained, deadline });
+        let hopeless = !self.room_will_come(id);
+        let slot = self.tasks.get(id).slot.and_then(|slot| slot.run);
+        let taken = self.slots.taken() - usize::from(slot.is_some());
+        // What takes no slot gets room when the next one of the others ends.
+        let taken = if slot.is_none() { taken.saturating_sub(1) } else { taken };
+        self.brakes.squeeze.tighten(now, taken, hopeless);
+        let task = self.tasks.get_mut(id);
+        task.short_since = if hopeless { task.short_since.or(Some(now)) } else { None };
+        if task.short_since.is_some_and(|since| since + PATIENCE <= now) {
+            return self.not_started(now, id, started, failure, actions);
+        }
+        if !std::mem::replace(&mut self.brakes.squeeze.told, true) {
+            actions.push(Action::Tell(RunEvent::Warning(told(shortage))));
+        }
+        if started == 0 {
+            return self.finish_attempt(now, id, Some(Reason::Short), actions);
+        }
+        // At once: it has not begun to do what it is there for.
+        let stopping = Stopping { reason: Reason::Short, kill_at: None, live: started, drained };
+        self.tasks.set(id, State::Stopping(stopping));
+        actions.push(Action::Kill { task: id });
+    }
+
+    /// Something else of ours will end by itself. What takes no slot may wait for the one that could not be started,
+    /// and so may what waits at a full queue.
+    fn room_will_come(&self, short: TaskId) -> bool {
+        self.tasks.iter().any(|(id, task, state)| {
+            let is_over = matches!(state, State::Stopping(_) | State::Draining { .. });
+            let runs = matches!(state, State::Running { live: 1.., .. })
+                && !self.plan.jobs[task.job].slotless
+                && !self.blocked.contains(&id)
+                && self.tasks.crew(id).is_none_or(|crew| !crew.given.is_empty() || crew.retired);
+            id != short && (is_over || runs)
+        })
+    }
+
+    /// The attempt was short, and is over. It counts for nothing.
+    pub(super) fn take_back_short(&mut self, id: TaskId, actions: &mut Vec<Action>) {
+        self.give_back_slot(id);
+        self.forget_live(id);
+        let task = self.tasks.get_mut(id);
+        task.attempt -= 1;
+        let before = task.before.take();
+        actions.push(Action::TakeBack { task: id });
+        self.tasks.set(id, State::Ready(before));
+        self.ready_in_order(id);
+    }
+
+    /// First in its job's line; of several such the one with the lowest number.
+    fn ready_in_order(&mut self, id: TaskId) {
+        let (job, seq) = self.task(id);
+        let ready = &self.jobs.get(job).ready;
+        let before = |other: &TaskId| self.tasks.contains(*other) && self.tasks.get(*other).seq < seq;
+        let at = ready.iter().take_while(|other| before(other)).count();
+        self.jobs.get_mut(job).ready.insert(at, id);
+        self.note_startable(job);
+    }
+
+    /// The hook waits, in its task's place.
+    pub(super) fn hook_short(&mut self, now: Time, id: TaskId, outcome: Outcome) {
+        let until = self.brakes.squeeze.pause(now, true).unwrap_or(now + FIRST_PAUSE);
+        self.tasks.set(id, State::Backoff { until, outcome });
+    }
+
+    /// It is tried again.
+    pub(super) fn hook_again(&mut self, id: TaskId, outcome: Outcome, actions: &mut Vec<Action>) {
+        self.tasks.set(id, State::Running { live: 1, drained: false, deadline: None });
+        actions.push(Action::Hook { task: id, outcome });
+    }
+
+    /// Whether it is a hook that could not be started, and waits.
+    pub(super) fn is_waiting_hook(&self, id: TaskId) -> bool {
+        matches!(self.tasks.get(id).role, Role::Hook(_))
+            && matches!(self.tasks.state(id), State::Backoff { .. })
+    }
+
+    /// To be called when everything that may start has started.
+    pub(super) fn wait_for_room(&mut self) {
+        if self.slots.is_squeezed() && !self.startable.slotted.is_empty() && self.mode == Mode::Going {
+            let raise_at = self.brakes.squeeze.raise_at();
+            self.brakes.wake_at(raise_at);
+        }
+    }
+}
+
+/// Once a run.
+fn told(shortage: Shortage) -> String {
+    let (what, cure) = match shortage {
+        Shortage::Processes => ("no more processes may run (`ulimit -u`, or the limit of a cgroup)", true),
+        Shortage::Files => ("prun may not open more files (`ulimit -n`)", true),
+        Shortage::SystemFiles => ("the system's table of open files is full", false),
+        Shortage::Terminals => ("there are no more terminals (/proc/sys/kernel/pty/max)", true),
+        Shortage::Memory => ("there is too little memory to start a process", false),
+    };
+    let cure = if cure { "raise that limit, or ask for fewer with `-j`" } else { "`-j` asks for fewer" };
+    format!("starts wait: {what}; fewer tasks run at once for a while, and none is lost; {cure}")
+}
