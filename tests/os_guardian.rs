@@ -43,7 +43,8 @@ fn supervise(scripts: &str) {
     let mut launcher = Launcher::new().expect("a stack for children");
     for (seq, script) in (1..).zip(scripts.lines()) {
         let mark = roll::enter(&Who { job: "test", seq, slot: 1 });
-        start(&mut launcher, script.trim_start_matches('-'), seq, mark);
+        let strategy = if seq % 2 == 0 { Strategy::Fork } else { Strategy::Spawn };
+        start(&mut launcher, strategy, script.trim_start_matches('-'), seq, mark);
         if script.starts_with('-') {
             roll::strike(mark);
         }
@@ -60,7 +61,7 @@ fn supervise(scripts: &str) {
     }
 }
 
-fn start(launcher: &mut Launcher, script: &str, seq: u64, mark: Mark) -> Pid {
+fn start(launcher: &mut Launcher, strategy: Strategy, script: &str, seq: u64, mark: Mark) -> Pid {
     let mut argv = CStrings::new();
     ["sh", "-c", script].iter().for_each(|word| argv.push(word.as_bytes()).expect("no NUL"));
     let mut env = Env::inherited();
@@ -68,7 +69,7 @@ fn start(launcher: &mut Launcher, script: &str, seq: u64, mark: Mark) -> Pid {
     let own = [("PRUN_RUN_ID", id.as_str()), ("PRUN_JOB", "test"), ("PRUN_SEQ", &seq), ("PRUN_SLOT", "1")];
     own.iter().for_each(|(name, value)| env.set(name.as_bytes(), value.as_bytes()).expect("no NUL"));
     let mut order = Order {
-        strategy: Strategy::Spawn,
+        strategy,
         path: c"/bin/sh",
         argv: &mut argv,
         env: &mut env,

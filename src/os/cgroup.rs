@@ -34,6 +34,11 @@ pub(super) fn descriptor() -> Option<BorrowedFd<'static>> {
     (!GIVEN_UP.load(Ordering::Relaxed)).then(|| made.folder.as_fd())
 }
 
+/// Whether this process has made one.
+pub(super) fn is_made() -> bool {
+    matches!(CGROUP.get(), Some(Ok(_)))
+}
+
 /// From now on children begin where prun is.
 pub(super) fn give_up() {
     GIVEN_UP.store(true, Ordering::Relaxed);

@@ -97,10 +97,12 @@ pub fn forget() {
 
 /// prun is about to end, and all that was to be stopped was: what still runs is meant to.
 pub fn dismiss() {
-    cgroup::close();
-    roll::set_well();
+    if cgroup::is_made() {
+        cgroup::close();
+    }
     let pid = GUARDIAN.swap(0, Ordering::AcqRel);
     if pid != 0 {
+        roll::set_well();
         let pid = Pid::from_raw(pid);
         // It may have been killed by somebody else; then there is only its zombie.
         let _ = process::kill(pid, libc::SIGKILL);

@@ -129,27 +129,13 @@ pub fn run(mut plan: Plan, options: Options, listener: Box<dyn Listener>) -> Res
         (at_once as u64).saturating_mul(DESCRIPTORS_PER_TASK).saturating_add(OWN_DESCRIPTORS),
     );
     if !options.dry_run {
-        check_terminal(&plan)?;
+        suspend::check_terminal(&plan)?;
     }
     let mut run = Run::new(plan, options, listener, signals).map_err(cannot_begin)?;
     run.warnings = run.open_logs()?;
     let warnings = run.open_table()?;
     run.warnings.extend(warnings);
     Ok(run.go())
-}
-
-/// A task that reads prun's terminal has to have it, or the terminal would stop it at its first read.
-fn check_terminal(plan: &Plan) -> Result<(), String> {
-    let reads = |job: &&crate::plan::Job| {
-        !job.interactive && job.stages.iter().any(|stage| matches!(stage.stdin, crate::plan::Stdin::Inherit))
-    };
-    match plan.jobs.iter().find(reads) {
-        Some(job) if os::terminal::is_controlling(os::own::stdin()) => Err(format!(
-            "the job `{}` has `stdin = \"inherit\"`, and stdin is the terminal: give it `interactive = true`",
-            job.name
-        )),
-        _ => Ok(()),
-    }
 }
 
 /// How many tasks a job can have at once, as far as that is known before its items are read.

@@ -8,10 +8,24 @@ use std::time::{Duration, Instant};
 use super::Run;
 use crate::event::RunEvent;
 use crate::os;
+use crate::plan::{Job, Plan, Stdin};
 use crate::sched::Event;
 
 /// A terminal that takes no bytes (Ctrl-S) does not keep prun from being suspended, nor a task from its start.
 const PATIENCE: Duration = Duration::from_millis(250);
+
+/// A task that reads prun's terminal has to have it, or the terminal would stop it at its first read.
+pub(super) fn check_terminal(plan: &Plan) -> Result<(), String> {
+    let reads =
+        |job: &&Job| !job.interactive && job.stages.iter().any(|stage| matches!(stage.stdin, Stdin::Inherit));
+    match plan.jobs.iter().find(reads) {
+        Some(job) if os::terminal::is_controlling(os::own::stdin()) => Err(format!(
+            "the job `{}` has `stdin = \"inherit\"`, and stdin is the terminal: give it `interactive = true`",
+            job.name
+        )),
+        _ => Ok(()),
+    }
+}
 
 impl Run {
     /// Suspends everything, and returns when it goes on. `all`: also what is beside prun in its process group, because

@@ -360,7 +360,7 @@ mod tests {
     #[test]
     fn a_job_file_gets_a_report_but_not_under_quiet() {
         let text = told(plain(Voice::Normal, false, false, None), &events(Outcome::Failed(3)));
-        assert!(text.contains("\nprun: failed: get\\x1b[1]: exit 3 (1.0 s)\n        rerun   curl"), "{text}");
+        assert!(text.contains("\nprun: failed: get\\x1b[1]: exit 3 (1.0 s)\n        used    user 0.80 s, system 50 ms, 34.0 MB\n        rerun   curl"), "{text}");
         assert!(text.ends_with("prun: 0 ok, 1 failed (0 ms)\n"), "{text}");
         let quiet = told(plain(Voice::Quiet, false, false, None), &events(Outcome::Failed(3)));
         assert_eq!(quiet.lines().count(), 1);

@@ -63,9 +63,9 @@ const ENDS: [fn(&Space, &Running); 3] = [
 ];
 
 /// Tasks that try to get away: each has a guest at the meeting.
-const ESCAPES: &str = "-j4 -c '{}' ::: 'puppet catch=TERM,HUP meet=a hold & wait' 'setsid puppet meet=b hold & wait' \
+const ESCAPES: &str = "-j4 -c 'eval \"$1\"' ::: 'puppet catch=TERM,HUP meet=a hold & wait' 'setsid puppet meet=b hold & wait' \
                        '(setsid sh -c \"puppet meet=c hold & exit\" &) ; puppet meet=d hold' \
-                       'env -i PATH=$PATH PUPPET_SOCKET=$PUPPET_SOCKET PRUN_TEST_SPACE=$PRUN_TEST_SPACE setsid puppet meet=e hold'";
+                       'env -i PATH=$PATH PUPPET_SOCKET=$PUPPET_SOCKET PRUN_TEST_SPACE=$PRUN_TEST_SPACE setsid -w puppet meet=e hold'";
 
 #[test]
 fn nothing_survives_a_kill_of_prun() {
@@ -86,7 +86,7 @@ fn a_run_within_a_task_goes_as_well() {
         let space = Space::new();
         let meeting = Meeting::open(&space);
         let running =
-            space.exec("-c 'prun exec -- setsid puppet catch=TERM meet=in hold ::: x' ::: y").start();
+            space.exec("-c 'prun exec -- setsid -w puppet catch=TERM meet=in hold ::: x' ::: y").start();
         let mut guest = meeting.guest();
         end(&space, &running);
         guest.is_gone();
@@ -98,7 +98,7 @@ fn a_run_within_a_task_goes_as_well() {
 fn a_task_that_is_a_run_takes_all_of_its_own_with_it() {
     let space = Space::new();
     let meeting = Meeting::open(&space);
-    let inner = "prun exec -j2 -- setsid puppet catch=TERM,INT meet={} hold ::: a b";
+    let inner = "prun exec -j2 -- setsid -w puppet catch=TERM,INT meet={} hold ::: a b";
     let running = space.exec(&format!("--grace 50ms -c '{inner}' ::: x")).start();
     let mut guests = meeting.guests(2);
     running.signal(Signal::SIGTERM);
@@ -110,7 +110,7 @@ fn a_task_that_is_a_run_takes_all_of_its_own_with_it() {
 fn a_task_that_is_a_run_and_takes_too_long_takes_all_of_its_own_with_it() {
     let space = Space::new();
     let meeting = Meeting::open(&space);
-    let inner = "puppet meet=sh; exec prun exec -- setsid puppet catch=TERM,INT meet={} hold ::: a";
+    let inner = "puppet meet=sh; exec prun exec -- setsid -w puppet catch=TERM,INT meet={} hold ::: a";
     let options = "--timeout 1s --grace 50ms";
     let running = space.exec(&format!("{options} -c '{inner}' ::: x")).start();
     // Whether the inner run got so far in that second is not for us to say.
@@ -127,7 +127,7 @@ fn what_a_task_left_when_it_ended_stays() {
     let space = Space::new();
     let meeting = Meeting::open(&space);
     let left = "setsid puppet meet=left hold </dev/null >/dev/null 2>&1 & exit";
-    let running = space.exec(&format!("-j1 -k -c '{{}}' ::: '{left}' 'puppet meet=task hold'")).start();
+    let running = space.exec(&format!("-j1 -c 'eval \"$1\"' ::: '{left}' 'puppet meet=task hold'")).start();
     let mut guests = meeting.guests(2);
     running.signal(Signal::SIGKILL);
     guests[1].is_gone();
@@ -142,7 +142,7 @@ fn what_a_task_left_when_it_ended_stays() {
 fn the_end_of_the_guardian_is_told_once() {
     let space = Space::new();
     let meeting = Meeting::open(&space);
-    let running = space.exec("-vv -- puppet meet=x hold ::: x").start();
+    let running = space.exec("-j1 -vv -c 'eval \"$1\"' ::: true 'puppet meet=x hold'").start();
     let mut guest = meeting.guest();
     running.says("cgroup");
     kill(guardian(&running.stderr_so_far()), Signal::SIGKILL).expect("it is there");
@@ -162,7 +162,8 @@ fn where_neither_limits_nor_groups_can_be_had_the_environment_does() {
     // Somebody who may neither raise limits nor make groups.
     let nobody = "setpriv --reuid=65534 --clear-groups prlimit --rttime=1000000000:1000000000";
     let task = "setsid puppet meet=x hold & wait";
-    let script = format!("chmod 777 . socket; exec {nobody} prun exec -vv -c '{task}' ::: x");
+    let script =
+        format!("chmod 777 . socket; exec {nobody} prun exec -j1 -vv -c 'eval \"$1\"' ::: true '{task}'");
     let running = space.sh(&script).start();
     let mut guest = meeting.guest();
     running.says("cgroup");

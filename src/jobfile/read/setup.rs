@@ -18,6 +18,9 @@ pub(super) fn read<'a>(walk: &mut Walk<'a>, section: &Section<'a>) -> Setup {
     }
 }
 
+/// Of a value as it is spelt.
+type ParseLimit = fn(&str) -> Result<u64, String>;
+
 /// In the order in which they are set.
 fn limits<'a>(walk: &mut Walk<'a>, section: &Section<'a>) -> Vec<(Limit, u64)> {
     let Some(found) = section.get("limits") else { return Vec::new() };
@@ -32,7 +35,7 @@ fn limits<'a>(walk: &mut Walk<'a>, section: &Section<'a>) -> Vec<(Limit, u64)> {
     };
     walk.check_keys(&table, Table::Limits);
     let read = |limit: Limit| {
-        let (wanted, parse): (_, fn(&str) -> Result<u64, String>) = match limit {
+        let (wanted, parse): (_, ParseLimit) = match limit {
             Limit::Cpu => ("a duration", values::parse_cpu_limit),
             Limit::Memory | Limit::Stack => {
                 ("a size such as `\"1GiB\"`", |text| values::parse_size(text).map(|size| size as u64))

@@ -67,7 +67,7 @@ fn shown_size(bytes: u64) -> String {
         (1 << 10, "KiB"),
         (1_000, "KB"),
     ];
-    match units.into_iter().find(|(unit, _)| bytes > 0 && bytes % unit == 0) {
+    match units.into_iter().find(|(unit, _)| bytes > 0 && bytes.is_multiple_of(*unit)) {
         Some((unit, name)) => format!("{} {name}", bytes / unit),
         None => format!("{bytes} bytes"),
     }

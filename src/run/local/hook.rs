@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::start::{enter, not_started};
 use super::{Local, Shared};
 use crate::event::{StartFailure, Usage};
-use crate::os;
+use crate::os::{self, roll};
 use crate::run::active::{Active, Group, Process, Reader};
 use crate::run::hook::{HookInput, hook_of, scope};
 use crate::run::launch::{Attempt, ChildEnds};
@@ -48,6 +48,7 @@ impl Local {
             Err(unstarted) => {
                 active.readers.clear();
                 active.feed = None;
+                active.mark.take().into_iter().for_each(roll::strike);
                 if let (Unstarted::Short(..), Some(hooked)) = (&unstarted, &mut active.hook) {
                     hooked.input = input.ok();
                 }

@@ -191,7 +191,8 @@ impl Remnants {
     /// Whether all processes of the system have to be looked through.
     fn must_search(&self, look: &Look, now: Time) -> bool {
         let to_signal = |id: &TaskId| self.waiting.get(id).is_some_and(|waiting| waiting.signal.is_some());
-        !self.told || look.strangers || look.found.iter().any(to_signal) || self.stuck(now).next().is_some()
+        let strangers = look.strangers && self.ended.iter().any(to_signal);
+        !self.told || strangers || look.found.iter().any(to_signal) || self.stuck(now).next().is_some()
     }
 
     /// What may end without a word is looked at again soon, and so is what starts others while it is killed.

@@ -67,6 +67,7 @@ fn a_start_that_was_short_is_no_attempt() {
     world.code(0, 1, 0);
     world.code(0, 2, 3);
     // Its second attempt comes.
+    world.at(0);
     world.code(0, 2, 3);
     assert!(world.finished);
     assert_eq!(world.outcomes()[1], (0, 2, Outcome::Failed(3)));
