@@ -58,7 +58,7 @@ complete -c prun -n "__fish_prun_needs_command" -l resume -d 'Skip what the jour
 complete -c prun -n "__fish_prun_needs_command" -l retry-failed -d 'Run only what the journal says failed last'
 complete -c prun -n "__fish_prun_needs_command" -l sync -d 'Have each line on the disk before going on: the journal survives a loss of power'
 complete -c prun -n "__fish_prun_needs_command" -l dry-run -d 'Print the commands and run nothing'
-complete -c prun -n "__fish_prun_needs_command" -s v -l verbose -d 'Tell each command as it starts; twice: also process IDs and what ends well'
+complete -c prun -n "__fish_prun_needs_command" -s v -l verbose -d 'Tell each command as it starts, and what it used when it ends; twice: also process IDs'
 complete -c prun -n "__fish_prun_needs_command" -s q -l quiet -d 'Tell failures only'
 complete -c prun -n "__fish_prun_needs_command" -l bar
 complete -c prun -n "__fish_prun_needs_command" -l no-config -d 'Leave out the configuration file'
@@ -103,7 +103,7 @@ complete -c prun -n "__fish_prun_using_subcommand run" -l resume -d 'Skip what t
 complete -c prun -n "__fish_prun_using_subcommand run" -l retry-failed -d 'Run only what the journal says failed last'
 complete -c prun -n "__fish_prun_using_subcommand run" -l sync -d 'Have each line on the disk before going on: the journal survives a loss of power'
 complete -c prun -n "__fish_prun_using_subcommand run" -l dry-run -d 'Print the commands and run nothing'
-complete -c prun -n "__fish_prun_using_subcommand run" -s v -l verbose -d 'Tell each command as it starts; twice: also process IDs and what ends well'
+complete -c prun -n "__fish_prun_using_subcommand run" -s v -l verbose -d 'Tell each command as it starts, and what it used when it ends; twice: also process IDs'
 complete -c prun -n "__fish_prun_using_subcommand run" -s q -l quiet -d 'Tell failures only'
 complete -c prun -n "__fish_prun_using_subcommand run" -l bar
 complete -c prun -n "__fish_prun_using_subcommand run" -l no-config -d 'Leave out the configuration file'
@@ -170,7 +170,7 @@ complete -c prun -n "__fish_prun_using_subcommand exec" -l resume -d 'Skip what 
 complete -c prun -n "__fish_prun_using_subcommand exec" -l retry-failed -d 'Run only what the journal says failed last'
 complete -c prun -n "__fish_prun_using_subcommand exec" -l sync -d 'Have each line on the disk before going on: the journal survives a loss of power'
 complete -c prun -n "__fish_prun_using_subcommand exec" -l dry-run -d 'Print the commands and run nothing'
-complete -c prun -n "__fish_prun_using_subcommand exec" -s v -l verbose -d 'Tell each command as it starts; twice: also process IDs and what ends well'
+complete -c prun -n "__fish_prun_using_subcommand exec" -s v -l verbose -d 'Tell each command as it starts, and what it used when it ends; twice: also process IDs'
 complete -c prun -n "__fish_prun_using_subcommand exec" -s q -l quiet -d 'Tell failures only'
 complete -c prun -n "__fish_prun_using_subcommand exec" -l bar
 complete -c prun -n "__fish_prun_using_subcommand exec" -l no-config -d 'Leave out the configuration file'

@@ -127,8 +127,8 @@ mod tests {
     #[test]
     fn variables_are_put_in() {
         assert_eq!(
-            values("A=1\nB=$A-${A}2\nC=\"$A\"\nD='$A'\nE=<$NO_SUCH_VARIABLE>")[1..],
-            ["B=1-12", "C=1", "D=$A", "E=<>"]
+            values("A=1\nB=${A}-${A}2\nC=\"${A}\"\nD='${A}'\nE=<${NO_SUCH_VARIABLE}>")[1..],
+            ["B=1-12", "C=1", "D=${A}", "E=<>"]
         );
     }
 

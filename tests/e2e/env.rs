@@ -10,7 +10,7 @@ fn later_files_beat_earlier_ones_and_env_beats_them() {
         let space = Space::new();
         space
             .write("sub/a.env", "# one\nA=a\nB=a\nC=a\n")
-            .write("sub/b.env", "export B=b\nC='b b'\nD=$A$OWN\n");
+            .write("sub/b.env", "export B=b\nC='b b'\nD=${A}${OWN}\n");
         let toml = format!(
             "[vars]\nfirst = 'a'\n[jobs.x]\nstart = '{start}'\nenv_file = ['{{first}}.env', 'b.env']\nenv.C = '{{first}}c'\n\
              script = 'echo $A-$B-$C-$D'\n"
@@ -31,7 +31,7 @@ fn later_files_beat_earlier_ones_and_env_beats_them() {
 fn nothing_is_inherited_with_clear_env() {
     for start in STRATEGIES {
         let space = Space::new();
-        space.write("a.env", "FILE=$HOME/x\n");
+        space.write("a.env", "FILE=${HOME}/x\n");
         let toml = format!(
             "[jobs.x]\nstart = '{start}'\nclear_env = true\nenv_file = 'a.env'\nenv.OWN = '1'\ncommand = 'env'\n"
         );

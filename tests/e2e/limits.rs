@@ -213,7 +213,7 @@ fn a_dry_run_shows_lines_with_the_same_effect() {
     "#;
     space.write("prun.toml", toml).write("a.env", "A='two\nlines'\nB=beaten\nC=\"`touch PWN`\"\n");
     let ended = space.prun("").run();
-    ended.ok().stdout_has("A=two\nlines\nB=$(touch PWN) '\nC=`touch PWN`\nodd.name=x\n3\n50\n4096\n");
+    ended.ok().stdout_has("A=two\nB=$(touch PWN) '\nC=`touch PWN`\nlines\n3\n50\n4096\n");
     for shell in ["sh", "bash"] {
         space.sh(&format!("prun --dry-run | {shell}")).run().ok().stdout(&ended.stdout);
     }

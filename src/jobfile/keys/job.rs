@@ -153,7 +153,7 @@ pub const JOB: &[Key] = &[
          a later file an earlier one. A line is `NAME=VALUE`, also behind `export`; empty lines are skipped, and `#` \
          begins a comment, at the start of a line or behind a blank. A value with blanks stands in quotes, and may \
          then have several lines. In `'single quotes'` nothing is special; elsewhere `\\n` is a newline, a backslash \
-         takes the meaning from a quote, `$`, a blank or a backslash, and `$NAME` or `${NAME}` is the variable that \
+         takes the meaning from a quote, `$`, a blank or a backslash, and `${NAME}`, in braces, is the variable that \
          prun was given, else the one from above in the file. With a file that is missing or wrong the task is not \
          started. Only `--dry-run` tells what a file says.",
     ),
@@ -184,8 +184,8 @@ pub const JOB: &[Key] = &[
         "inherited",
         "What the task's processes may use, each for itself (setrlimit(2)): `cpu`, `memory`, `files`, `processes`, \
          `file_size`, `core`, `stack`, such as `{ cpu = \"1m\", memory = \"2GiB\", core = 0 }`. Tables merge with that of \
-         `[defaults]`, in which `\"none\"` undoes a limit. One above the hard limit that prun was given is root's to set. The \
-         report says of a task that died of its limit which one it was, as far as that can be told.",
+         `[defaults]`, in which `\"none\"` undoes a limit. One above the hard limit that prun was given is root's to set. `--dry-run` \
+         prints them for prlimit(1). The report says of a task that died of its limit which one it was, as far as that can be told.",
     ),
     key(
         "cwd",

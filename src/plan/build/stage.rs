@@ -123,7 +123,7 @@ impl<'a> Writer<'a> {
     fn setup(&mut self) -> Setup {
         let jobfile::Setup { limits, nice, umask, clear_env, env_files } = &self.job.setup;
         let texts = self.context.texts;
-        let path = |text| PathBuf::from(OsString::from_vec(texts.of_start(text, self.mistakes)));
+        let path = |text| PathBuf::from(OsString::from_vec(texts.of_start(self.job, text, self.mistakes)));
         Setup {
             limits: limits.clone(),
             nice: *nice,

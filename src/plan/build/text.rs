@@ -40,28 +40,28 @@ impl<'a> Texts<'a> {
 
     /// What a path that is read before there are items may refer to, put in.
     pub fn of_run(&self, text: &Text, mistakes: &mut Mistakes) -> Vec<u8> {
+        let names = Names { items: false, columns: &[], vars: self.vars, args: Some(self.args), open: false };
         let help = "items are read before there are tasks; variables and `{args}` can be used";
-        self.taskless(text, help, mistakes)
+        taskless(text, &names, help, mistakes)
     }
 
     /// The same of a path that is read once for all tasks of a job.
-    pub fn of_start(&self, text: &Text, mistakes: &mut Mistakes) -> Vec<u8> {
+    pub fn of_start(&self, job: &'a Job, text: &Text, mistakes: &mut Mistakes) -> Vec<u8> {
+        let names = self.of_task(job);
         let help = "it is read once for all tasks of the job; variables and `{args}` can be used";
-        self.taskless(text, help, mistakes)
+        taskless(text, &names, help, mistakes)
     }
+}
 
-    fn taskless(&self, text: &Text, help: &str, mistakes: &mut Mistakes) -> Vec<u8> {
-        let names = Names { items: false, columns: &[], vars: self.vars, args: Some(self.args), open: false };
-        let template = template(text, &names, mistakes);
-        if template.uses_task() {
-            let mistake =
-                Mistake::at(text.span.clone(), "a placeholder of the task where there is no task yet");
-            mistakes.push(mistake.help(help));
-        }
-        let mut out = Vec::new();
-        template.render(&Scope { items: &[], names: &[], seq: 0, slot: 0 }, &mut out);
-        out
+fn taskless(text: &Text, names: &Names, help: &str, mistakes: &mut Mistakes) -> Vec<u8> {
+    let template = template(text, names, mistakes);
+    if template.uses_task() {
+        let mistake = Mistake::at(text.span.clone(), "a placeholder of the task where there is no task yet");
+        mistakes.push(mistake.help(help));
     }
+    let mut out = Vec::new();
+    template.render(&Scope { items: &[], names: &[], seq: 0, slot: 0 }, &mut out);
+    out
 }
 
 pub(super) fn template(text: &Text, names: &Names, mistakes: &mut Mistakes) -> Template {

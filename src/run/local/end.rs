@@ -79,8 +79,6 @@ impl Local {
         let felt = self.felt(id, stage, exit);
         let plan = Arc::clone(&self.plan);
         if let Some(active) = self.get_mut(id) {
-            // It is about to be stopped as all others are, and what it left with it.
-            active.stopping |= felt.is_some();
             let waits = plan.jobs[active.work.job].leftovers != Leftovers::Leave;
             // It is about to be stopped as all others are, and what it left with it.
             active.stopping |= felt.is_some();
