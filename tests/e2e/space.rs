@@ -160,7 +160,7 @@ impl Space {
                 return false;
             }
             // Processes that are no children can't be waited for; this only keeps the look-up from spinning.
-            nix::poll::poll(&mut [], 20u8).expect("poll of nothing");
+            nix::poll::poll(&mut [], 10u8).expect("poll of nothing");
         }
         true
     }

@@ -5,7 +5,7 @@
 //! before prun is struck, and only its death ends that connection. `scripts/survivors` runs the same with the
 //! released program, again and again, and looks at the clock.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -159,15 +159,29 @@ impl Hunt {
         strike(way, &mut self);
         self.running.exits();
         let end = Instant::now();
+        assert!(
+            self.space.becomes_empty(within().unwrap_or(LIMIT)),
+            "{way:?}: left alive: {:?}",
+            self.left()
+        );
+        let elapsed = end.elapsed();
         self.guests.iter_mut().for_each(|guest| guest.is_gone());
         if let Some(redis) = &mut self.redis {
-            let read = redis.read(&mut [0]);
+            // Reset if it was killed before it took the connection.
+            let read = redis.read(&mut [0]).or_else(|error| match error.kind() {
+                ErrorKind::ConnectionReset => Ok(0),
+                _ => Err(error),
+            });
             assert!(matches!(read, Ok(0)), "redis: {read:?}");
         }
-        assert!(self.space.becomes_empty(LIMIT), "{way:?}: left alive: {:?}", self.space.survivors());
-        let elapsed = end.elapsed();
         told(way, &self.running.end());
         look_at_the_clock(way, cgroups, elapsed);
+    }
+
+    /// What still lives: its pid, and its name if it has said one, else its command line.
+    fn left(&self) -> Vec<(i32, String)> {
+        let named = |pid| self.guests.iter().find(|guest| guest.pid == pid).map(|guest| guest.name.clone());
+        self.space.survivors().into_iter().map(|(pid, line)| (pid, named(pid).unwrap_or(line))).collect()
     }
 }
 
@@ -240,9 +254,13 @@ fn told(way: Way, ended: &Ended) {
     };
 }
 
+fn within() -> Option<Duration> {
+    let within = std::env::var(WITHIN).ok()?;
+    Some(Duration::from_millis(within.parse().expect("milliseconds")))
+}
+
 fn look_at_the_clock(way: Way, cgroups: bool, elapsed: Duration) {
-    let Ok(within) = std::env::var(WITHIN) else { return };
-    let most = Duration::from_millis(within.parse().expect("milliseconds"));
+    let Some(most) = within() else { return };
     let place = if cgroups { "where it may be" } else { "no cgroup" };
     println!("zero after {} ms: {way:?}, {place}", elapsed.as_millis());
     assert!(elapsed <= most, "{way:?}, {place}: something was alive for {elapsed:?} after prun's end");
