@@ -171,9 +171,6 @@ pub fn typed(words: &[OsString]) -> Result<Exec, Instead> {
 
 /// Runs the command over its items.
 pub fn start(asked: Exec) -> Result<Verdict, Instead> {
-    if !asked.both.dry_run {
-        super::post_guardian();
-    }
     let status = asked.both.status;
     go(asked).map_err(|instead| instead.under(status))
 }

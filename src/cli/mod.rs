@@ -62,6 +62,9 @@ impl Instead {
 
 pub fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    if runs_tasks(&words) {
+        post_guardian();
+    }
     let verdict = go(&words).unwrap_or_else(|instead| match instead {
         Instead::Say(text) => print(&text),
         Instead::Fail { lines, status } => {
@@ -91,7 +94,13 @@ fn go(words: &[OsString]) -> Result<Verdict, Instead> {
     }
 }
 
-/// Before anything else of a run, while prun has a single thread.
+fn runs_tasks(words: &[OsString]) -> bool {
+    let first = words.first().and_then(|word| word.to_str());
+    !first.is_some_and(|word| matches!(word, "completions" | "report" | "-h" | "--help" | "-V" | "--version"))
+}
+
+/// Before anything else, also before it is known what is asked for: every page that prun has used before is copied
+/// when it is written to again, and what the guardian has to do it does while prun reads its arguments.
 fn post_guardian() {
     if let Err(errno) = os::guardian::post() {
         // The run goes on without; what is at stake is rare.

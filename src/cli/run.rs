@@ -72,9 +72,6 @@ const USUAL_FILE: &str = "prun.toml";
 pub const MOST_BYTES: u64 = (32 << 20) + 1;
 
 pub fn start(mut asked: Run) -> Result<Verdict, Instead> {
-    if !asked.list && !asked.both.dry_run {
-        super::post_guardian();
-    }
     asked.both.variables = variables()?;
     let (name, jobs) = operands(&asked.operands)?;
     let name_shown = escape(name.as_bytes());

@@ -1,42 +1,49 @@
 //! A control group of the run's own (cgroups(7), version 2), where one can be made: children begin in it, so that
 //! even those that lose their mark and their environment (in a session made by PAM) belong to the run.
 //!
-//! It is made at the first start, within prun's own group, and removed at the end. What was let go is moved to prun's
-//! own group first. Where none can be made (no permission, none mounted), the marks do alone.
+//! It is made by the guardian, while prun reads what is to be done, within prun's own group, and removed at the end.
+//! What was let go is moved to prun's own group first. Where none can be made (no permission, none mounted), the marks
+//! do alone.
 
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use nix::libc;
 use nix::unistd::Pid;
 
 use super::roll;
 use super::tree::{self, Found};
 
-/// The run's group, as prun has it.
-struct Cgroup {
-    folder: File,
-}
-
-/// Made, or why not; nothing yet before the first start.
-static CGROUP: OnceLock<Result<Cgroup, String>> = OnceLock::new();
+/// The run's group, open; or none; nothing yet before the first start.
+static CGROUP: OnceLock<Option<File>> = OnceLock::new();
 /// Children can't be started in it, for a reason that is known at the first try only.
 static GIVEN_UP: AtomicBool = AtomicBool::new(false);
 
-/// Where children of this run begin; made at the first call.
-pub(super) fn descriptor() -> Option<BorrowedFd<'static>> {
-    let made = CGROUP.get_or_init(Cgroup::make).as_ref().ok()?;
-    (!GIVEN_UP.load(Ordering::Relaxed)).then(|| made.folder.as_fd())
+/// Where children of this run begin.
+pub(super) fn raw() -> Option<RawFd> {
+    let folder = CGROUP.get_or_init(open).as_ref()?;
+    (!GIVEN_UP.load(Ordering::Relaxed)).then(|| folder.as_raw_fd())
 }
 
-/// Whether this process has made one.
-pub(super) fn is_made() -> bool {
-    matches!(CGROUP.get(), Some(Ok(_)))
+/// What the guardian has made, or, where there is none, what is made now.
+fn open() -> Option<File> {
+    super::guardian::wait_until_ready();
+    let folder = match super::guardian::pid() {
+        Some(_) => roll::cgroup()?,
+        None => make().ok()?,
+    };
+    File::open(folder).ok()
+}
+
+/// Whether there may be one.
+pub(super) fn was_wanted() -> bool {
+    CGROUP.get().is_some()
 }
 
 /// From now on children begin where prun is.
@@ -44,12 +51,15 @@ pub(super) fn give_up() {
     GIVEN_UP.store(true, Ordering::Relaxed);
 }
 
-/// The group's folder; made now, if that was not tried before. Or why there is none.
+/// The group's folder, or why there is none.
 pub fn look() -> Result<PathBuf, String> {
-    match CGROUP.get_or_init(Cgroup::make) {
-        Ok(_) if GIVEN_UP.load(Ordering::Relaxed) => Err("processes can't be started in it".into()),
-        Ok(_) => roll::cgroup().ok_or_else(|| "it is gone".into()),
-        Err(why) => Err(why.clone()),
+    if raw().is_none() && GIVEN_UP.load(Ordering::Relaxed) {
+        return Err("processes can't be started in it".into());
+    }
+    match roll::cgroup() {
+        Some(folder) => Ok(folder),
+        // The guardian has kept the reason to itself; it is the same here.
+        None => make(),
     }
 }
 
@@ -95,8 +105,9 @@ pub(super) fn close() {
     let Some(parent) = folder.parent() else { return };
     // A process may fork while it is looked for; zombies keep no group.
     for _ in 0..100 {
-        if std::fs::remove_dir(&folder).is_ok() {
-            break;
+        match std::fs::remove_dir(&folder) {
+            Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {}
+            _ => break,
         }
         for pid in pids_of(&folder) {
             let _ = write(&parent.join("cgroup.procs"), pid.to_string().as_bytes());
@@ -114,25 +125,27 @@ pub(super) fn close() {
 
 const PREFIX: &str = "prun-";
 
-impl Cgroup {
-    fn make() -> Result<Cgroup, String> {
-        let reason = |error: &io::Error| super::own::reason(error);
-        let read = |name: &str| std::fs::read_to_string(name).map_err(|error| reason(&error));
-        let mounts = read("/proc/self/mountinfo")?;
-        let own = read("/proc/self/cgroup")?;
-        let own = own_path(&own).ok_or("there is no cgroup of version 2")?;
-        let own = folder_of(&mounts, own).ok_or("no cgroup of version 2 is mounted")?;
-        let folder = own.join(format!("{PREFIX}{:x}", roll::run().mark.number()));
-        let no_group = |error: io::Error| format!("{}: {}", folder.display(), reason(&error));
-        std::fs::create_dir(&folder).map_err(no_group)?;
-        let opened = File::open(&folder);
-        // The guardian removes it if prun can't.
-        if !roll::set_cgroup(&folder) || opened.is_err() {
-            let _ = std::fs::remove_dir(&folder);
-            roll::take_cgroup();
-        }
-        Ok(Cgroup { folder: opened.map_err(no_group)? })
+/// Makes the group.
+pub(super) fn make() -> Result<PathBuf, String> {
+    let folder = where_to_make()?;
+    // Told before it is there: whoever comes to the run's end removes it, whenever that is.
+    if !roll::set_cgroup(&folder) {
+        return Err("its path is too long".into());
     }
+    std::fs::create_dir(&folder).map_err(|error| {
+        roll::take_cgroup();
+        format!("{}: {}", folder.display(), super::own::reason(&error))
+    })?;
+    Ok(folder)
+}
+
+fn where_to_make() -> Result<PathBuf, String> {
+    let read = |name: &str| std::fs::read_to_string(name).map_err(|error| super::own::reason(&error));
+    let own = read("/proc/self/cgroup")?;
+    let own = own_path(&own).ok_or("there is no cgroup of version 2")?;
+    let mounts = read("/proc/self/mountinfo")?;
+    let own = folder_of(&mounts, own).ok_or("no cgroup of version 2 is mounted")?;
+    Ok(own.join(format!("{PREFIX}{:x}", roll::run().mark.number())))
 }
 
 /// The group of version 2 in the text of `/proc/PID/cgroup`: the line of hierarchy 0.
@@ -198,11 +211,6 @@ fn is_folder(entry: &io::Result<std::fs::DirEntry>) -> bool {
 
 fn write(file: &Path, bytes: &[u8]) -> io::Result<()> {
     std::fs::OpenOptions::new().write(true).open(file)?.write_all(bytes)
-}
-
-/// For the call that starts a child.
-pub(super) fn raw() -> Option<RawFd> {
-    descriptor().map(|descriptor| descriptor.as_raw_fd())
 }
 
 #[cfg(test)]

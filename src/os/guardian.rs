@@ -95,18 +95,24 @@ pub fn forget() {
     GUARDIAN.store(0, Ordering::Release);
 }
 
-/// prun is about to end, and all that was to be stopped was: what still runs is meant to.
-pub fn dismiss() {
-    if cgroup::is_made() {
-        cgroup::close();
-    }
-    let pid = GUARDIAN.swap(0, Ordering::AcqRel);
-    if pid != 0 {
+/// All that was to be stopped was, and what still runs is meant to: the guardian may end.
+pub fn release() {
+    if let Some(pid) = pid() {
         roll::set_well();
-        let pid = Pid::from_raw(pid);
         // It may have been killed by somebody else; then there is only its zombie.
         let _ = process::kill(pid, libc::SIGKILL);
-        process::reap(pid);
+    }
+}
+
+/// prun is about to end: the guardian ends before it does.
+pub fn dismiss() {
+    release();
+    let pid = GUARDIAN.swap(0, Ordering::AcqRel);
+    if pid != 0 {
+        process::reap(Pid::from_raw(pid));
+    }
+    if pid != 0 || cgroup::was_wanted() {
+        cgroup::close();
     }
 }
 
@@ -115,6 +121,8 @@ pub fn dismiss() {
 fn guard(lifeline: OwnedFd) -> ! {
     hide();
     let_go_of_descriptors(lifeline);
+    // Here it costs prun no time.
+    let _ = cgroup::make();
     roll::set_ready();
     wait_for_the_end();
     if !roll::is_well() {

@@ -5,21 +5,29 @@ use std::time::Duration;
 use nix::libc;
 
 use super::active::{Active, Process};
-use crate::event::Exit;
+use crate::event::{Exit, Time};
 use crate::plan::{Job, Limit};
+
+/// Into the run.
+const FIRST_LOOK: Time = Time::from_millis(50);
 
 /// How often the kernel has killed a process because memory had run out, since it booted.
 ///
-/// Looked at once, while the first task runs, and again only where a SIGKILL asks for a reason.
+/// Looked at once, when the run has lasted for a moment, and again only where a SIGKILL asks for a reason.
 #[derive(Debug, Default)]
 pub struct OutOfMemory {
     before: Option<u64>,
 }
 
 impl OutOfMemory {
-    /// Call it before the first wait: what has not run for a moment has not used up all memory.
-    pub fn look(&mut self) {
-        if self.before.is_none() {
+    /// When to look.
+    pub fn due(&self) -> Option<Time> {
+        self.before.is_none().then_some(FIRST_LOOK)
+    }
+
+    /// A run that is over in no time has not used up all memory, and is spared the look.
+    pub fn look(&mut self, now: Time) {
+        if self.due().is_some_and(|due| due <= now) {
             // Where nothing can be read, nothing ever grows.
             self.before = Some(kills().unwrap_or(u64::MAX));
         }

@@ -13,6 +13,8 @@ const SIGPIPE: i32 = 13;
 impl Run {
     /// Everything has ended but what waits to be written. A signal ends that wait.
     pub(super) fn flush(mut self, ready: &mut Vec<Ready>) -> Verdict {
+        // Nothing is left to guard, and it ends while the rest is written.
+        os::guardian::release();
         self.look_at_terminal();
         self.screen.erase(&mut self.sinks);
         if let Some(signal) = self.wait_for_sinks(ready) {

@@ -261,14 +261,15 @@ impl Run {
         self.events.push_back(Event::Begin);
         let mut ready = Vec::new();
         self.handle_events();
-        // The first tasks start meanwhile.
-        self.memory.look();
+        // What was told before the first wait does not wait for the first end.
+        self.sinks.hand_over(self.now, true, &mut self.outputs.spare);
         while !self.finished {
             let patience = self.patience();
             if let Err(errno) = self.poller.wait(&mut ready, patience) {
                 self.events.push_back(Event::Broken(format!("could not wait for events: {errno}")));
             }
             self.now = self.start.elapsed();
+            self.memory.look(self.now);
             self.answered = false;
             for event in &ready {
                 self.dispatch(event);
@@ -310,6 +311,7 @@ impl Run {
             self.workers.due(),
             self.local.due(),
             self.local.remnants.due(),
+            self.memory.due(),
         ];
         let at = at.into_iter().flatten().min();
         let left = at.map(|at| at.saturating_sub(self.now));
