@@ -6,7 +6,7 @@ use nix::unistd::Pid;
 
 use crate::meeting::Meeting;
 use crate::space::Space;
-use crate::tty::{Terminal, becomes};
+use crate::tty::{Terminal, becomes, parent_gets_terminal, parent_of};
 
 const CTRL_Z: ControlCode = ControlCode::Substitute;
 const CTRL_C: ControlCode = ControlCode::EndOfText;
@@ -87,7 +87,7 @@ fn in_the_background_it_does_not_take_the_terminal() {
     shell.shows("the-2-shell");
     // Now it wants to read, and waits for `fg` with all of its job.
     guest.tell("in=3");
-    becomes(guest.pid, 'T');
+    becomes(parent_of(guest.pid), 'T');
     shell.type_line("fg");
     becomes(guest.pid, 'S');
     shell.type_line("ab");
@@ -110,6 +110,7 @@ fn started_in_the_background_it_waits_for_the_foreground() {
     shell.shows("the-2-shell");
     // Brought to the foreground while it runs, nobody tells prun.
     shell.type_line("fg");
+    parent_gets_terminal(guest.pid);
     guest.tell("in=3");
     shell.type_line("ab");
     shell.shows("read 3");

@@ -124,17 +124,36 @@ fn the_terminal_of_these_tests_shows_what_a_person_would_see() {
 /// Waits until the process is in this state (the letter of proc(5): `T` is stopped).
 #[track_caller]
 pub fn becomes(pid: i32, state: char) {
+    // A process that waits sleeps or runs.
+    comes_true(pid, |stat| stat[0].starts_with(state) || state == 'S' && stat[0] == "R");
+}
+
+/// Waits until the process's parent is in the foreground of the terminal.
+#[track_caller]
+pub fn parent_gets_terminal(pid: i32) {
+    let parent = parent_of(pid);
+    comes_true(parent, |stat| stat[2] == stat[5]);
+}
+
+pub fn parent_of(pid: i32) -> i32 {
+    fields(pid)[1].parse().expect("the process lives")
+}
+
+#[track_caller]
+fn comes_true(pid: i32, condition: impl Fn(&[String]) -> bool) {
     let start = Instant::now();
-    loop {
-        let stat = std::fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
-        let after_name = memchr::memrchr(b')', &stat).map_or(0, |at| at + 2);
-        let now = stat.get(after_name).map_or('-', |letter| char::from(*letter));
-        // A process that waits sleeps or runs.
-        if now == state || state == 'S' && now == 'R' {
-            return;
-        }
-        assert!(start.elapsed() < LIMIT, "process {pid} is in state {now}, not {state}");
+    while !condition(&fields(pid)) {
+        assert!(start.elapsed() < LIMIT, "process {pid}: {:?}", fields(pid));
         // The kernel tells only parents; this keeps the look-up from spinning.
         nix::poll::poll(&mut [], 5u8).expect("poll of nothing");
     }
+}
+
+/// Of `/proc/PID/stat`: state, parent, group, session, terminal, foreground group.
+fn fields(pid: i32) -> Vec<String> {
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let after_name = memchr::memrchr(b')', &stat).map_or(stat.len(), |at| at + 2);
+    let text = String::from_utf8_lossy(&stat[after_name..]).into_owned();
+    let some = text.split_ascii_whitespace().map(str::to_owned);
+    some.chain(std::iter::repeat("-".to_owned())).take(6).collect()
 }
