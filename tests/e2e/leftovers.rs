@@ -32,7 +32,7 @@ fn a_signal_leaves_nothing() {
             let space = Space::new();
             let meeting = Meeting::open(&space);
             let script = hide(way, "puppet meet=kid hold") + " exec puppet meet=own hold";
-            let running = space.exec("-c").arg(script).arg(":::").arg("x").start();
+            let running = space.exec("--grace 500ms -c").arg(script).arg(":::").arg("x").start();
             let guests = meeting.guests(2);
             running.signal(signal);
             running.end().died_of(signal);
