@@ -109,6 +109,8 @@ pub struct Both {
     pub dry_run: bool,
 
     /// Tell each command as it starts, and what it used when it ends; twice: also process IDs
+    ///
+    /// Twice it also says by what tasks are held together: the subreaper, marks, the guardian, a control group.
     #[arg(short, long, short_alias = 't', action = ArgAction::Count)]
     #[arg(help_heading = OUTPUT, hide_short_help = true)]
     pub verbose: u8,

@@ -15,6 +15,7 @@
 //! - `apply`: what each action does
 //! - `last`: the end of a run; `left`: processes that outlive tasks
 //! - [`screen`]: the terminal that the bar and the output share; `suspend`: it is left to others
+//! - `signals`: what prun is told
 //! - `ledger`, `known`: what logs are told of ended tasks; `table`: the file with all their output
 //! - [`tell`]: what happened, put together for the listener; `wrapped`: lines for a shell; `hint`: what a task probably
 //!   died of
@@ -64,6 +65,7 @@ pub mod queues;
 mod reader;
 pub mod screen;
 mod setup;
+mod signals;
 pub mod sinks;
 pub mod source;
 pub mod stream;
@@ -105,9 +107,6 @@ const KEPT: usize = 64 << 20;
 /// Descriptors that prun needs beside those of tasks, and for each task: two outputs and a feed.
 const OWN_DESCRIPTORS: u64 = 32;
 const DESCRIPTORS_PER_TASK: u64 = 3;
-
-const GUARDIAN_LOST: &str =
-    "prun's guardian was killed; should prun be killed by SIGKILL, what tasks started survives";
 
 /// Runs a plan to its end.
 ///
@@ -339,26 +338,6 @@ impl Run {
                 let (local, mut shared) = self.local();
                 local.ready(token, ready, &mut shared);
             }
-        }
-    }
-
-    fn take_signals(&mut self) {
-        let arrivals = self.signals.take();
-        if !arrivals.stop.is_empty() {
-            self.point_out_endless_readers();
-        }
-        self.events.extend(arrivals.stop.iter().copied().map(Event::Signal));
-        self.take_other_signals(&arrivals);
-    }
-
-    /// Whoever stops prun may have waited in vain.
-    fn point_out_endless_readers(&mut self) {
-        for job in self.local.readers_at_the_end() {
-            let name = &self.plan.jobs[job].name;
-            let why = format!(
-                "`{name}` was given all of its queue and still runs; if it never ends by itself, it needs `daemon = true`"
-            );
-            self.tell(&RunEvent::Warning(why));
         }
     }
 

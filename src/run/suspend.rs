@@ -6,10 +6,8 @@
 use std::time::{Duration, Instant};
 
 use super::Run;
-use crate::event::RunEvent;
 use crate::os;
 use crate::plan::{Job, Plan, Stdin};
-use crate::sched::Event;
 
 /// A terminal that takes no bytes (Ctrl-S) does not keep prun from being suspended, nor a task from its start.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -63,36 +61,6 @@ impl Run {
         if !self.local.lender.is_lent() {
             self.screen.leave(false);
             self.sinks.hold_terminal(false);
-        }
-    }
-
-    /// Signals, as far as they are not to stop prun.
-    pub(super) fn take_other_signals(&mut self, arrivals: &os::signals::Arrivals) {
-        if arrivals.child {
-            let before = self.events.len();
-            let (local, mut shared) = self.local();
-            if let Some(signal) = local.reap(&mut shared) {
-                os::signals::feel(signal);
-                // The task that it ended was stopped by it as all others are now.
-                for signal in self.signals.stops().into_iter().rev() {
-                    self.events.insert(before, Event::Signal(signal));
-                }
-            }
-            if self.local.lost_guardian() {
-                self.tell(&RunEvent::Warning(super::GUARDIAN_LOST.into()));
-            }
-        }
-        if arrivals.resized {
-            self.local.resize_terminals();
-        }
-        if arrivals.continued {
-            self.local.lender.look();
-        }
-        // Whoever wants it to end does not want it to wait for that.
-        let key = arrivals.suspend && arrivals.stop.is_empty();
-        let by_task = self.local.lender.is_stopped();
-        if key || by_task {
-            self.suspend(by_task && !key);
         }
     }
 }
