@@ -14,7 +14,7 @@ use nix::unistd::Pid;
 use prun::os::cstrings::CStrings;
 use prun::os::env::Env;
 use prun::os::mark::{Mark, RunMark};
-use prun::os::roll::{self, Who};
+use prun::os::roll;
 use prun::os::start::{Group, Launcher, Order, Setup, Strategy};
 use prun::os::{guardian, process, tree};
 
@@ -42,7 +42,7 @@ fn supervise(scripts: &str) {
     println!("run {}", roll::run().mark.number());
     let mut launcher = Launcher::new().expect("a stack for children");
     for (seq, script) in (1..).zip(scripts.lines()) {
-        let mark = roll::enter(&Who { job: "test", seq, slot: 1 });
+        let mark = roll::enter();
         let strategy = if seq % 2 == 0 { Strategy::Fork } else { Strategy::Spawn };
         start(&mut launcher, strategy, script.trim_start_matches('-'), seq, mark);
         if script.starts_with('-') {

@@ -63,13 +63,10 @@ pub fn look() -> Result<PathBuf, String> {
     }
 }
 
-/// Those in the group that carry no mark at all. `marked`: those of the run that do. If one of them was let go, the
-/// unmarked may be its, and are none of ours.
-pub(super) fn unmarked(marked: &[Found]) -> Vec<Found> {
-    let Some(folder) = roll::cgroup() else { return Vec::new() };
-    if marked.iter().any(|found| !roll::is_live(found.mark)) {
-        return Vec::new();
-    }
+/// Those in the group that carry no mark at all. Once something may have been let go, they may be that, and are none
+/// of ours.
+pub(super) fn unmarked() -> Vec<Found> {
+    let Some(folder) = roll::cgroup().filter(|_| !roll::has_let_go()) else { return Vec::new() };
     let unmarked = members(&folder).into_iter().filter(|&pid| tree::mark_of(pid).is_none());
     let found = unmarked.map(|pid| Found { pid, mark: roll::unknown() });
     found.filter(|found| tree::is_alive(found.pid)).collect()
@@ -92,7 +89,7 @@ pub fn kill_all() -> bool {
         Some(mark) if mark.run() == roll::run().mark => roll::is_live(mark) && !mark.is_guardian(),
         // Of a run within: its own guardian is for what it let go.
         Some(_) => false,
-        None => true,
+        None => !roll::has_let_go(),
     };
     // Whatever is forked between the look and the deed descends from those that were seen.
     members(&folder).into_iter().all(may_die) && write(&folder.join("cgroup.kill"), b"1").is_ok()

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use nix::libc;
 use nix::unistd::Pid;
 
-use super::{cgroup, guardian, limits, process};
+use super::{cgroup, guardian, limits, process, tree};
 
 /// What holds on here.
 pub struct Contained {
@@ -43,6 +43,7 @@ impl fmt::Display for Contained {
             f.write_str("subreaper, ")?;
         }
         f.write_str(match self.marks {
+            _ if !tree::can_look() => "marks that can't be looked up in /proc, ",
             true => "marks in RLIMIT_RTTIME, ",
             false => "marks in the environment (the hard RLIMIT_RTTIME is too low for others), ",
         })?;

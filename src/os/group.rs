@@ -114,12 +114,13 @@ impl Stat {
     }
 
     pub fn all() -> impl Iterator<Item = Stat> {
-        let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        pids.filter_map(|pid| Stat::read(Pid::from_raw(pid)))
+        super::tree::pids().filter_map(Stat::read)
     }
 
     pub fn read(pid: Pid) -> Option<Stat> {
+        if !super::tree::can_look() {
+            return None;
+        }
         Stat::parse(pid, &std::fs::read(format!("/proc/{pid}/stat")).ok()?)
     }
 

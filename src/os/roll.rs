@@ -24,17 +24,6 @@ pub struct Run {
     pub id: String,
 }
 
-/// What a process tells of its start in its environment.
-#[derive(Debug, Clone, Copy)]
-pub struct Who<'a> {
-    pub job: &'a str,
-    /// 0 of a worker, which works on no task yet.
-    pub seq: u64,
-    pub slot: usize,
-}
-
-/// Never of a start: for processes whose start was struck, known by their environment alone.
-const LET_GO: u32 = 0;
 /// Never of a start: for processes that lost all that they could be known by. They are always live.
 const UNKNOWN: u32 = (1 << 27) - 1;
 
@@ -43,12 +32,8 @@ const PLACES: usize = 1 << 20;
 /// Where no memory can be shared, there is no guardian, and prun alone knows what is live.
 const PRIVATE_PLACES: usize = 1 << 12;
 
-#[derive(Default)]
-struct Place {
-    /// 0: nobody's.
-    number: AtomicU32,
-    who: AtomicU32,
-}
+/// The number of a live start; 0: nobody's.
+type Place = AtomicU32;
 
 /// What the guardian sees. Zeroed memory is a valid one.
 struct Header {
@@ -58,6 +43,8 @@ struct Header {
     ready: AtomicU32,
     /// prun has come to its end by itself.
     well: AtomicU32,
+    /// Something may have been let go.
+    let_go: AtomicU32,
     /// The length of the path of the run's control group, 0 if there is none.
     cgroup: AtomicU32,
     path: [AtomicU8; LONGEST_PATH],
@@ -94,23 +81,29 @@ pub fn run() -> &'static Run {
 }
 
 /// Enters a start that is about to be made.
-pub fn enter(who: &Who) -> Mark {
-    ROLL.enter(who)
+pub fn enter() -> Mark {
+    ROLL.enter()
 }
 
-/// The start is over.
+/// The start is over, and nothing is left of it.
 pub fn strike(mark: Mark) {
     ROLL.strike(mark);
+}
+
+/// The start is over, and what it left is its own from now on.
+pub fn let_go(mark: Mark) {
+    ROLL.header.let_go.store(1, Ordering::Release);
+    ROLL.strike(mark);
+}
+
+/// Whether a process of the run that carries no mark may be one that was let go.
+pub fn has_let_go() -> bool {
+    ROLL.header.let_go.load(Ordering::Acquire) != 0
 }
 
 /// Whether processes with this mark belong to the run: its start is not over.
 pub fn is_live(mark: Mark) -> bool {
     mark.run() == RUN.mark && (mark.number() == UNKNOWN || ROLL.has(mark.number()))
-}
-
-/// The mark of a process of this run that is known by its environment alone.
-pub(super) fn mark_of(who: &Who) -> Mark {
-    Mark::new(RUN.mark, ROLL.number_of(who).unwrap_or(LET_GO))
 }
 
 /// The mark of a process of this run that nothing is known of but that it belongs to the run.
@@ -185,6 +178,7 @@ impl Header {
             highest: AtomicU32::new(0),
             ready: AtomicU32::new(0),
             well: AtomicU32::new(0),
+            let_go: AtomicU32::new(0),
             cgroup: AtomicU32::new(0),
             path: [const { AtomicU8::new(0) }; LONGEST_PATH],
         }
@@ -207,7 +201,7 @@ impl Roll {
         Roll { header, places, shared: false, book: Mutex::default() }
     }
 
-    fn enter(&self, who: &Who) -> Mark {
+    fn enter(&self) -> Mark {
         let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             book.last = if book.last + 1 < UNKNOWN { book.last + 1 } else { 1 };
@@ -222,8 +216,7 @@ impl Roll {
         });
         book.places.insert(number, place);
         if let Some(place) = self.places.get(place) {
-            place.who.store(hash(who), Ordering::Relaxed);
-            place.number.store(number, Ordering::Release);
+            place.store(number, Ordering::Release);
         }
         Mark::new(RUN.mark, number)
     }
@@ -235,7 +228,7 @@ impl Roll {
         }
         if let Some(place) = book.places.remove(&mark.number()) {
             if let Some(place) = self.places.get(place) {
-                place.number.store(0, Ordering::Release);
+                place.store(0, Ordering::Release);
             }
             book.free.push(place);
         }
@@ -248,13 +241,7 @@ impl Roll {
     }
 
     fn has(&self, number: u32) -> bool {
-        number != LET_GO && self.used().iter().any(|place| place.number.load(Ordering::Acquire) == number)
-    }
-
-    fn number_of(&self, who: &Who) -> Option<u32> {
-        let hash = hash(who);
-        let places = self.used().iter().filter(|place| place.who.load(Ordering::Relaxed) == hash);
-        places.map(|place| place.number.load(Ordering::Acquire)).find(|&number| number != 0)
+        number != 0 && self.used().iter().any(|place| place.load(Ordering::Acquire) == number)
     }
 }
 
@@ -281,22 +268,13 @@ fn random() -> Option<u64> {
     (filled == bytes.len() as isize).then(|| u64::from_ne_bytes(bytes))
 }
 
-/// FNV-1a.
-fn hash(who: &Who) -> u32 {
-    let numbers = [who.seq.to_le_bytes(), (who.slot as u64).to_le_bytes()].concat();
-    let bytes = who.job.bytes().chain(numbers);
-    bytes.fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const A: Who = Who { job: "a", seq: 1, slot: 1 };
-
     #[test]
     fn a_start_is_live_until_it_is_struck() {
-        let (first, second) = (enter(&A), enter(&Who { seq: 2, ..A }));
+        let (first, second) = (enter(), enter());
         assert_ne!(first, second);
         assert!(is_live(first) && is_live(second));
         strike(first);
@@ -307,23 +285,13 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_leads_to_the_number() {
-        let roll = Roll::new();
-        let mark = roll.enter(&A);
-        assert_eq!(roll.number_of(&A), Some(mark.number()));
-        assert_eq!(roll.number_of(&Who { slot: 2, ..A }), None);
-        roll.strike(mark);
-        assert_eq!(roll.number_of(&A), None);
-    }
-
-    #[test]
     fn numbers_begin_again_and_skip_live_ones_and_places_are_used_again() {
         let roll = Roll::new();
-        let (first, second) = (roll.enter(&A), roll.enter(&A));
+        let (first, second) = (roll.enter(), roll.enter());
         roll.strike(second);
         roll.book.lock().unwrap().last = UNKNOWN - 2;
-        assert_eq!(roll.enter(&A).number(), UNKNOWN - 1);
-        assert_eq!(roll.enter(&A).number(), second.number(), "neither the unknown's nor a live one's");
+        assert_eq!(roll.enter().number(), UNKNOWN - 1);
+        assert_eq!(roll.enter().number(), second.number(), "neither the unknown's nor a live one's");
         assert_eq!(roll.used().len(), 3);
         assert!(roll.has(first.number()));
     }
@@ -333,9 +301,9 @@ mod tests {
         let header = Box::leak(Box::new(Header::new()));
         let places = vec![Place::default()].leak();
         let roll = Roll { header, places, shared: false, book: Mutex::default() };
-        let marks = [roll.enter(&A), roll.enter(&A)];
+        let marks = [roll.enter(), roll.enter()];
         assert!(roll.has(marks[0].number()) && !roll.has(marks[1].number()));
         marks.into_iter().for_each(|mark| roll.strike(mark));
-        assert!(roll.has(roll.enter(&A).number()) != roll.has(roll.enter(&A).number()));
+        assert!(roll.has(roll.enter().number()) != roll.has(roll.enter().number()));
     }
 }

@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::sync::OnceLock;
 
 use nix::errno::Errno;
 use nix::libc;
@@ -11,7 +12,7 @@ use nix::unistd::Pid;
 
 use super::group::{Stat, pidfd_open, pidfd_send};
 use super::mark::{Mark, RunMark};
-use super::roll::{self, Who};
+use super::roll;
 use super::{cgroup, guardian};
 
 /// A process, and what it is known by.
@@ -25,8 +26,20 @@ pub struct Found {
 pub(super) const GUARDS: &[u8] = b"PRUN_GUARDS=";
 pub(super) const RUN_ID: &[u8] = b"PRUN_RUN_ID=";
 
+/// Whether `/proc` tells of prun's own PID namespace. Otherwise its numbers mean nothing here, or it is not there.
+pub fn can_look() -> bool {
+    static CAN_LOOK: OnceLock<bool> = OnceLock::new();
+    *CAN_LOOK.get_or_init(|| {
+        let own = std::fs::read_link("/proc/self").ok();
+        own.and_then(|own| own.to_str()?.parse().ok()) == Some(nix::unistd::getpid().as_raw())
+    })
+}
+
 /// prun's direct children, alive or zombies, but its guardian.
 pub fn children() -> Vec<Pid> {
+    if !can_look() {
+        return Vec::new();
+    }
     let mut children = children_by_threads().unwrap_or_else(|| {
         let me = nix::unistd::getpid();
         Stat::all().filter(|stat| stat.parent == me.as_raw()).map(|stat| stat.pid).collect()
@@ -59,7 +72,7 @@ pub fn marked(run: RunMark) -> Vec<Found> {
     let all = pids().filter_map(|pid| Some(Found { pid, mark: mark_of(pid)? }));
     let mut found: Vec<_> = all.filter(|found| found.mark.run() == run && is_alive(found.pid)).collect();
     if run == roll::run().mark {
-        found.extend(cgroup::unmarked(&found));
+        found.extend(cgroup::unmarked());
     }
     found
 }
@@ -115,7 +128,8 @@ pub fn is_alive(pid: Pid) -> bool {
 }
 
 pub(super) fn pids() -> impl Iterator<Item = Pid> {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let entries = can_look().then(|| std::fs::read_dir("/proc"));
+    let entries = entries.into_iter().flatten().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).map(Pid::from_raw)
 }
 
@@ -146,16 +160,13 @@ fn mark_of_variables(environment: &[u8], run: &str) -> Option<Mark> {
     // Most processes have nothing to do with prun.
     memchr::memmem::find(environment, run.as_bytes())?;
     let value = |name: &[u8]| environment.split(|&b| b == 0).find_map(|variable| variable.strip_prefix(name));
-    let number = |name| value(name).and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
+    let number = |name| value(name).and_then(|value| std::str::from_utf8(value).ok()?.parse::<u32>().ok());
     let is_ours = |id: Option<&[u8]>| id == Some(run.as_bytes());
     let guards = is_ours(value(GUARDS));
     if !guards && !is_ours(value(RUN_ID)) {
         return None;
     }
-    let job = String::from_utf8_lossy(value(b"PRUN_JOB=").unwrap_or_default());
-    let seq = number(b"PRUN_SEQ=").unwrap_or(0);
-    let slot = number(b"PRUN_SLOT=").unwrap_or(0) as usize;
-    let mark = roll::mark_of(&Who { job: &job, seq, slot });
+    let mark = Mark::new(roll::run().mark, number(b"PRUN_START=").unwrap_or(0));
     Some(if guards { mark.of_guardian() } else { mark })
 }
 
@@ -240,10 +251,10 @@ mod tests {
 
     #[test]
     fn the_environment_tells_who_it_is() {
-        let who = Who { job: "tree-test", seq: 7, slot: 3 };
-        let mark = roll::enter(&who);
+        let mark = roll::enter();
+        let start = mark.number();
         let variables = |name: &str, id: &str| {
-            format!("A=b\0{name}={id}\0PRUN_JOB=tree-test\0PRUN_SEQ=7\0PRUN_SLOT=3\0").into_bytes()
+            format!("A=b\0{name}={id}\0PRUN_START={start}\0PRUN_SLOT=3\0").into_bytes()
         };
         let id = roll::run().id.as_str();
         let of = |name, of: &str| mark_of_variables(&variables(name, of), id);

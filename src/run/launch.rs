@@ -124,10 +124,6 @@ impl Launch {
         let pid = std::process::id().to_string();
         let own =
             [("PRUN_RUN_ID", self.run_id.as_str()), ("PRUN_PID", &pid), ("PRUN_JOB", &attempt.job.name)];
-        for (name, value) in own {
-            // Numbers and checked names hold no NUL; a program's name as job name could.
-            let _ = env.set(name.as_bytes(), value.as_bytes());
-        }
         for (name, value) in setup::file_variables(stage)? {
             env.set(name.as_bytes(), value.as_bytes()).map_err(|_| nul_in(&name))?;
         }
@@ -137,6 +133,11 @@ impl Launch {
                 value.render(&attempt.scope, &mut self.scratch);
                 env.set(name.as_bytes(), &self.scratch).map_err(|_| nul_in(name))?;
             }
+        }
+        // Last, so that nothing takes their place: prun knows its tasks by them.
+        for (name, value) in own {
+            // Numbers and checked names hold no NUL; a program's name as job name could.
+            let _ = env.set(name.as_bytes(), value.as_bytes());
         }
         Ok(Prepared { env, argv: CStrings::new(), setup: setup::setup(&stage.setup), program: None })
     }
@@ -168,6 +169,11 @@ fn set_own_variables(
         // Writing to memory does not fail, and digits hold no NUL.
         let _ = write!(scratch, "{number}");
         let _ = env.set_own(name.as_bytes(), scratch);
+    }
+    if let Some(mark) = attempt.mark {
+        scratch.clear();
+        let _ = write!(scratch, "{}", mark.number());
+        let _ = env.set_own(b"PRUN_START", scratch);
     }
     if let [item] = scope.items {
         scratch.clear();

@@ -33,6 +33,15 @@ impl Run {
         }
     }
 
+    /// What prun can't do here.
+    pub(super) fn warn_of_blindness(&mut self) {
+        if !os::tree::can_look() && !self.options.dry_run {
+            let why = "/proc does not show prun's own processes (it is not mounted, or of another PID namespace): a stop \
+                       reaches process groups, but not what has left them";
+            self.tell(&RunEvent::Warning(why.into()));
+        }
+    }
+
     /// After a stop prun has no children but those that were let go. Others have hidden so well that they belong to
     /// no task any more.
     pub(super) fn clear_away(&mut self, ready: &mut Vec<Ready>) {

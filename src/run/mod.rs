@@ -254,6 +254,7 @@ impl Run {
         for why in std::mem::take(&mut self.warnings) {
             self.tell(&RunEvent::Warning(why));
         }
+        self.warn_of_blindness();
         if self.options.debug && !self.options.dry_run {
             self.tell(&RunEvent::Warning(os::contain::look().to_string()));
         }

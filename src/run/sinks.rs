@@ -146,7 +146,12 @@ impl Sinks {
     /// Nothing is written to the terminal until it is no longer held. What comes meanwhile waits, and is bounded as
     /// any other.
     pub fn hold_terminal(&mut self, held: bool) {
-        self.on_terminal().for_each(|writer| writer.hold(held));
+        if held {
+            return self.on_terminal().for_each(|writer| writer.hold(true));
+        }
+        // A terminal that has hung up is none any more.
+        let writers = [Some(&self.stdout), self.stderr.as_ref()];
+        writers.into_iter().flatten().for_each(|writer| writer.hold(false));
     }
 
     fn on_terminal(&self) -> impl Iterator<Item = &Writer> {

@@ -252,7 +252,7 @@ pub struct Supervisor {
     trigger: Option<Outcome>,
     /// The signal that prun was told to stop by, and dies by.
     stopped_by: Option<i32>,
-    /// Everything was told to stop.
+    /// Something was stopped in the middle of its work.
     stopped: bool,
     /// prun's own failure.
     broken: bool,
@@ -318,7 +318,7 @@ impl Supervisor {
         matches!(self.mode, Mode::Stopping(_))
     }
 
-    /// Whether everything was told to stop, at some time.
+    /// Whether anything was stopped in the middle of its work.
     pub fn was_stopped(&self) -> bool {
         self.stopped
     }

@@ -238,6 +238,7 @@ impl Supervisor {
         if self.is_waiting_hook(id) {
             return self.finish_attempt(now, id, Some(reason), actions);
         }
+        self.stopped |= !matches!(reason, Reason::Finished | Reason::PutBack);
         let kill_at = now + self.plan.jobs[self.tasks.get(id).job].grace;
         let stopping = match self.tasks.state(id).clone() {
             State::Running { live, drained, .. } => {

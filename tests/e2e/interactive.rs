@@ -280,3 +280,26 @@ fn stdin_from_a_terminal_needs_interactive() {
     Terminal::run(space.file(file)).end().code(125).has("give it `interactive = true`");
     space.prun("").stdin("fed\n").run().ok().stdout("fed\n");
 }
+
+/// A terminal that goes away while a task has it: prun ends of SIGHUP, and waits for nothing.
+const HANG_UP: &str = "
+import os, pty, sys
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execvp('prun', ['prun'] + sys.argv[1:])
+while b'ready' not in os.read(terminal, 1000):
+    pass
+os.close(terminal)
+status = os.waitpid(pid, 0)[1]
+print('by signal', os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0)
+";
+
+#[test]
+fn it_ends_with_its_terminal() {
+    let space = Space::new();
+    space.write("hang-up.py", HANG_UP);
+    for options in ["--once", "--once -v", "--progress=bar --once"] {
+        let script = format!("python3 hang-up.py exec {options} -c 'echo ready; exec cat'");
+        space.sh(&script).run().ok().stdout("by signal 1\n");
+    }
+}

@@ -221,7 +221,8 @@ pub const JOB: &[Key] = &[
         "`\"leave\"`",
         "What becomes of processes that a task leaves when it ends by itself: with `\"leave\"` they are no longer \
          prun's, and a later stop does not touch them; with `\"kill\"` they are killed, and with `\"wait\"` the task \
-         ends when they have. A task that is stopped never leaves any.",
+         ends when they have. A task that is stopped never leaves any. What a prun within the task let go is \
+         none of them.",
     ),
     key(
         "interactive",

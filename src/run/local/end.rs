@@ -112,8 +112,9 @@ impl Local {
                 held.extend(self.last_look(&mut active, at, reader, shared));
             }
         }
-        let holders = (!held.is_empty()).then(|| self.holders(active.mark, &held));
-        active.mark.into_iter().for_each(roll::strike);
+        // Of a stopped task nothing is left that prun could name.
+        let holders = (!held.is_empty() && !active.stopping).then(|| self.holders(active.mark, &held));
+        active.mark.into_iter().for_each(if active.stopping { roll::strike } else { roll::let_go });
         let whole = !active.stopping && active.processes.iter().all(Process::ended_by_itself);
         self.queues.task_ended(id, whole, shared.poller);
         for process in &active.processes {

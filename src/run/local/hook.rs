@@ -3,7 +3,7 @@
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 
-use super::start::{enter, not_started};
+use super::start::not_started;
 use super::{Local, Shared};
 use crate::event::{StartFailure, Usage};
 use crate::os::{self, roll};
@@ -98,7 +98,7 @@ impl Local {
                 stdio[at] = ends.keep(writer).as_raw_fd();
             }
         }
-        active.mark = Some(enter(job, active));
+        active.mark = Some(os::roll::enter());
         let attempt = Attempt {
             job,
             job_index: work.job,

@@ -188,6 +188,17 @@ impl Remnants {
         }
     }
 
+    fn point_out_stray(&mut self, pid: Pid) {
+        if tree::is_alive(pid) && self.untouchable.insert(pid) {
+            let name = tree::name(pid).unwrap_or_else(|| "a process".into());
+            let why = format!(
+                "{name} ({pid}) still runs: it has lost what its task was known by, so that prun can't tell whether that \
+                 was stopped"
+            );
+            self.warnings.push(why);
+        }
+    }
+
     /// Whether all processes of the system have to be looked through.
     fn must_search(&self, look: &Look, now: Time) -> bool {
         let to_signal = |id: &TaskId| self.waiting.get(id).is_some_and(|waiting| waiting.signal.is_some());
@@ -320,7 +331,12 @@ impl Local {
             let mark = self.remnants.adopt(pid);
             // Of the tasks of a prun within a task, that one's guardian knows which were let go.
             let let_go = |mark: Mark| mark.run() != roll::run().mark || !roll::is_live(mark);
-            if mark.is_some_and(let_go) || self.remnants.untouchable.contains(&pid) {
+            // One that has lost all marks may be of a task that ended by itself, if there was such a task.
+            let unsure = mark.is_none() && roll::has_let_go();
+            if unsure {
+                self.remnants.point_out_stray(pid);
+            }
+            if unsure || mark.is_some_and(let_go) || self.remnants.untouchable.contains(&pid) {
                 continue;
             }
             left = true;

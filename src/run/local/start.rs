@@ -10,9 +10,8 @@ use crate::event::{Shortage, StartFailure, Time, Usage};
 use crate::flow::answers::Answers;
 use crate::flow::output::{Dest, LaneSpec, Order, Policy};
 use crate::os;
-use crate::os::mark::Mark;
 use crate::os::poller::Interest;
-use crate::os::roll::{self, Who};
+use crate::os::roll;
 use crate::plan::template::{Scope, Template};
 use crate::plan::{Job, Stage, Stdin, Worker};
 use crate::run::active::{Active, Group, Process, Taker, Tap};
@@ -41,7 +40,7 @@ impl Local {
         let order: Option<Order> = (job.keep_order && !is_worker).then_some((start.work.job, start.work.seq));
         let policy = if is_worker { Policy::Flow } else { policy(job, start.last_attempt) };
         let mut active = Active::new(task, start.work, start.slot, start.attempt, now);
-        active.mark = Some(enter(job, &active));
+        active.mark = Some(roll::enter());
         active.taker = job.worker.as_ref().filter(|_| is_worker).map(taker);
         let mut wires = Wires::default();
         let result = self.start_stages(job, &mut active, &mut wires, shared);
@@ -244,11 +243,6 @@ impl Local {
             active.talk = Some(Box::new(Talk::new(dialogue, scope, now, reader, stage.pty)));
         }
     }
-}
-
-/// What all that is started now is known by.
-pub(super) fn enter(job: &Job, active: &Active) -> Mark {
-    roll::enter(&Who { job: &job.name, seq: active.work.seq, slot: active.slot })
 }
 
 /// The event that tells of it.
