@@ -46,7 +46,7 @@ pub const XARGS: &[Flag] = &[
     flag(
         "-p, --interactive",
         "`--dry-run`",
-        "nobody is asked before each command; look first, or keep what you want",
+        "nobody is asked before each command; `--once` gives a command the terminal",
     ),
     flag(
         "--process-slot-var=NAME",
