@@ -44,7 +44,7 @@ fn supervise(scripts: &str) {
     for (seq, script) in (1..).zip(scripts.lines()) {
         let mark = roll::enter();
         let strategy = if seq % 2 == 0 { Strategy::Fork } else { Strategy::Spawn };
-        start(&mut launcher, strategy, script.trim_start_matches('-'), seq, mark);
+        start(&mut launcher, strategy, script.trim_start_matches('-'), mark);
         if script.starts_with('-') {
             roll::strike(mark);
         }
@@ -61,12 +61,12 @@ fn supervise(scripts: &str) {
     }
 }
 
-fn start(launcher: &mut Launcher, strategy: Strategy, script: &str, seq: u64, mark: Mark) -> Pid {
+fn start(launcher: &mut Launcher, strategy: Strategy, script: &str, mark: Mark) -> Pid {
     let mut argv = CStrings::new();
     ["sh", "-c", script].iter().for_each(|word| argv.push(word.as_bytes()).expect("no NUL"));
     let mut env = Env::inherited();
-    let (id, seq) = (&roll::run().id, seq.to_string());
-    let own = [("PRUN_RUN_ID", id.as_str()), ("PRUN_JOB", "test"), ("PRUN_SEQ", &seq), ("PRUN_SLOT", "1")];
+    let (id, number) = (&roll::run().id, mark.number().to_string());
+    let own = [("PRUN_RUN_ID", id.as_str()), ("PRUN_START", &number)];
     own.iter().for_each(|(name, value)| env.set(name.as_bytes(), value.as_bytes()).expect("no NUL"));
     let mut order = Order {
         strategy,
