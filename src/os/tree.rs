@@ -77,19 +77,6 @@ pub fn marked(run: RunMark) -> Vec<Found> {
     found
 }
 
-/// The processes below this one, as parents and children tell; alive ones only.
-pub fn below(pid: Pid) -> Vec<Pid> {
-    let all: Vec<Stat> = Stat::all().collect();
-    let mut found = vec![pid.as_raw()];
-    let mut next = 0;
-    while let Some(&parent) = found.get(next) {
-        next += 1;
-        found.extend(all.iter().filter(|stat| stat.parent == parent).map(|stat| stat.pid.as_raw()));
-    }
-    let alive = |pid: &i32| all.iter().any(|stat| stat.pid.as_raw() == *pid && stat.is_alive());
-    found[1..].iter().copied().filter(alive).map(Pid::from_raw).collect()
-}
-
 /// Its name, for people.
 pub fn name(pid: Pid) -> Option<String> {
     let name = std::fs::read(format!("/proc/{pid}/comm")).ok()?;
@@ -228,16 +215,13 @@ mod tests {
     }
 
     #[test]
-    fn names_and_descendants_are_known() {
-        let mut child = Command::new("sh").args(["-c", "sleep 600 & wait"]).process_group(0).spawn().unwrap();
-        let started = || below(pid(&child)).iter().any(|pid| name(*pid).as_deref() == Some("sleep"));
-        while !started() {
+    fn names_are_known_until_the_end() {
+        let mut child = somebody(None);
+        while name(pid(&child)).as_deref() != Some("sleep") {
             std::thread::yield_now();
         }
-        assert!(below(nix::unistd::getpid()).contains(&pid(&child)));
-        let group = super::super::group::GroupHandle::open(pid(&child)).unwrap();
-        group.signal(libc::SIGKILL).unwrap();
-        child.wait().unwrap();
+        assert!(children().contains(&pid(&child)));
+        child.kill().and_then(|()| child.wait()).expect("it ends");
         assert_eq!(name(pid(&child)), None);
     }
 
