@@ -152,7 +152,7 @@ fn command(shell: &Path, script: &str, item: &[u8], folder: &Path) -> Option<Com
     let text = ScriptText::parse(script.as_bytes(), &names).ok()?;
     let what = What::Script { shell: vec![shell.display().to_string(), "-c".to_owned()], text, posix: true };
     let items = [Item { columns: vec![item.to_vec()] }];
-    let scope = Scope { items: &items, names: &[], seq: 1, slot: 1 };
+    let scope = Scope { items: &items, names: &[], seq: 1, slot: 1, held: &[] };
     let mut argv = Vec::new();
     what.for_each_word("job", &scope, &mut Vec::new(), &mut |word| {
         argv.push(OsStr::from_bytes(word).to_owned())

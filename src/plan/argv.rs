@@ -111,7 +111,7 @@ impl Fitter {
     pub fn new(what: &What, job: &str, fixed: usize, limit: usize) -> Fitter {
         let mut scratch = Vec::new();
         let mut base = fixed;
-        let widest = Scope { items: &[], names: &[], seq: u64::MAX, slot: usize::MAX };
+        let widest = Scope { items: &[], names: &[], seq: u64::MAX, slot: usize::MAX, held: &[] };
         what.for_each_word(job, &widest, &mut scratch, &mut |word| base += cost(word.len()));
         let base_text = match what {
             What::Script { text, .. } => text.0.fixed_len(),
@@ -141,7 +141,8 @@ impl Fitter {
 
     /// What one more item costs: bytes in all, its longest argument, and bytes of the script's text.
     fn measure(&mut self, what: &What, names: &[String], item: &Item) -> (usize, usize, usize) {
-        let scope = Scope { items: std::slice::from_ref(item), names, seq: u64::MAX, slot: usize::MAX };
+        let scope =
+            Scope { items: std::slice::from_ref(item), names, seq: u64::MAX, slot: usize::MAX, held: &[] };
         let (mut bytes, mut longest) = (0, 0);
         let mut add = |len: usize| {
             bytes += cost(len);
@@ -207,7 +208,7 @@ mod tests {
     }
 
     fn argv(what: &What, items: &[Item]) -> Vec<String> {
-        let scope = Scope { items, names: &[], seq: 5, slot: 1 };
+        let scope = Scope { items, names: &[], seq: 5, slot: 1, held: &[] };
         let mut words = Vec::new();
         what.for_each_word("job", &scope, &mut Vec::new(), &mut |word| {
             words.push(String::from_utf8(word.to_vec()).unwrap());
@@ -250,7 +251,7 @@ mod tests {
     #[test]
     fn shown_commands_are_quoted() {
         let batch = [item(&["a b"]), item(&[""])];
-        let scope = Scope { items: &batch, names: &[], seq: 1, slot: 1 };
+        let scope = Scope { items: &batch, names: &[], seq: 1, slot: 1, held: &[] };
         assert_eq!(command(&["ls", ""], true).show("j", &scope, quote), r#"ls '' 'a b' "$(printf '\033')""#);
     }
 

@@ -143,11 +143,13 @@ pub fn build(file: &JobFile, how: &BuildOptions) -> Result<Plan, Mistakes> {
     Ok(Plan {
         jobs,
         queues,
+        locks: Vec::new(),
         pool,
         halt,
         status: how.run.status.unwrap_or_default(),
         rerun: rerun(how),
         brakes: brakes(&file.run, &how.run, how.cpus),
+        jobserver: false,
         logs,
     })
 }

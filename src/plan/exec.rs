@@ -11,8 +11,8 @@ use super::script::{ScriptText, is_posix};
 use super::template::{Names, Template, TextError, Word};
 use super::words::quote;
 use super::{
-    Batch, Brakes, Cut, Items, Job, Leftovers, Logs, Output, Plan, Retries, Setup, Stage, Stdin, UNLIMITED,
-    What, Worker,
+    Batch, Brakes, Cut, Items, Job, Leftovers, Logs, Output, Plan, Restart, Retries, Setup, Stage, Stdin,
+    UNLIMITED, What, Worker,
 };
 use crate::jobfile::values::{Halt, Outcomes, OutputMode, RetryDelay, StartMode, StatusMode, Timeout};
 
@@ -118,7 +118,8 @@ pub fn plan(args: ExecArgs) -> Result<Plan, ExecError> {
     let planner = Planner::new(args)?;
     logs.table = planner.table()?;
     let job = planner.job()?;
-    Ok(Plan { jobs: vec![job], queues, pool, brakes, halt, status, logs, rerun: None })
+    let (jobs, locks) = (vec![job], Vec::new());
+    Ok(Plan { jobs, queues, locks, pool, brakes, jobserver: false, halt, status, logs, rerun: None })
 }
 
 fn check(args: &ExecArgs) -> Result<(), ExecError> {
@@ -231,12 +232,19 @@ impl Planner {
             after: Vec::new(),
             slotless: false,
             daemon: false,
+            ready: None,
+            restart: Restart::Never,
+            slots: 1,
+            locks: Vec::new(),
             worker: args.worker.clone(),
             leftovers: Leftovers::default(),
             interactive: args.interactive,
             duplex: false,
             on_success: None,
             on_failure: None,
+            on_exit: None,
+            at_end: None,
+            lister: None,
             stages: vec![stage],
         })
     }

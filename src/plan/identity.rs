@@ -37,7 +37,7 @@ impl Identity {
 
     /// The key of the task that works on these: all of one task's, or one of a batch.
     pub fn key(&mut self, items: &[Item], names: &[String]) -> Key {
-        let scope = Scope { items, names, seq: 0, slot: 0 };
+        let scope = Scope { items, names, seq: 0, slot: 0, held: &[] };
         let mut hash = Hash(Sha256::new());
         hash.put(b"job", self.name.as_bytes());
         if self.by_item {

@@ -38,9 +38,13 @@ pub struct Plan {
     /// In the order of the file. Jobs joined by `stdin = { pipe = … }` are one job with several stages here.
     pub jobs: Vec<Job>,
     pub queues: Vec<Queue>,
+    /// Those that jobs take.
+    pub locks: Vec<Lock>,
     /// Tasks at once, over all jobs.
     pub pool: usize,
     pub brakes: Brakes,
+    /// The slots are shared with what tasks start that speaks make's jobserver protocol.
+    pub jobserver: bool,
     pub halt: Option<Halt>,
     pub status: StatusMode,
     pub logs: Logs,
@@ -87,9 +91,16 @@ pub struct Job {
     pub after: Vec<After>,
     /// Its tasks take no slot of the run's pool: it is a daemon, or reads a queue.
     pub slotless: bool,
-    /// Does not keep the run alive. In this version only jobs that read a pipe or a queue: stopped when that has
-    /// run dry and `grace` is over, and from then on no failure.
+    /// Does not keep the run alive. One that reads a pipe or a queue is stopped when that has run dry and `grace` is
+    /// over, the others when all other jobs have ended; from then on nothing is a failure.
     pub daemon: bool,
+    /// When it counts as up; `None`: as soon as it runs.
+    pub ready: Option<Ready>,
+    pub restart: Restart,
+    /// Slots of the run's pool that one task takes; at least 1, and never more than there are.
+    pub slots: usize,
+    /// Taken all or none before a task starts, and given back when it ends. Each lock once.
+    pub locks: Vec<Want>,
     /// Its tasks are run by processes that live on. It has one stage, whose `stdin` is what each task is given.
     pub worker: Option<Worker>,
     /// The first stage reads what the last one writes.
@@ -100,6 +111,73 @@ pub struct Job {
     pub interactive: bool,
     pub on_success: Option<Hook>,
     pub on_failure: Option<Hook>,
+    /// After the other, whatever the outcome.
+    pub on_exit: Option<Hook>,
+    /// It begins when all others have ended, if they ended so: a hook of the run.
+    pub at_end: Option<AtEnd>,
+    /// The job (index into [`Plan::jobs`]) whose output are its items, and with which it fails: `each.command`.
+    pub lister: Option<usize>,
+}
+
+/// A named counting semaphore.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lock {
+    pub name: Arc<str>,
+    /// At least 1.
+    pub permits: usize,
+    /// What each permit is called, if they have names; else empty.
+    pub values: Vec<String>,
+}
+
+/// Index into [`Plan::locks`].
+pub type LockId = usize;
+
+/// So many permits of a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Want {
+    pub lock: LockId,
+    /// From 1 to all.
+    pub permits: usize,
+}
+
+/// When a task counts as up.
+#[derive(Debug, Clone)]
+pub struct Ready {
+    pub sign: Sign,
+    /// From the start of an attempt; then it is stopped.
+    pub timeout: Duration,
+    /// From one look to the next.
+    pub every: Duration,
+}
+
+/// What shows that a task is up.
+#[derive(Debug, Clone)]
+pub enum Sign {
+    /// A line of its stdout or stderr that this matches.
+    Line(Regex),
+    /// A connection to this port of localhost.
+    Port(u16),
+    /// A command that ends ok.
+    Command(Box<Stage>),
+    /// It has run so long.
+    After(Duration),
+}
+
+/// After which ends a daemon is started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Restart {
+    #[default]
+    Never,
+    OnFailure,
+    Always,
+}
+
+/// How a run ended, for what begins then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AtEnd {
+    Success,
+    Failure,
+    Exit,
 }
 
 /// A command that runs after the last attempt of a task, with the task's output on its stdin.

@@ -93,6 +93,16 @@ pub struct Scope<'a> {
     pub names: &'a [String],
     pub seq: u64,
     pub slot: usize,
+    /// What the task was given of its locks that have values.
+    pub held: &'a [Held],
+}
+
+/// Permits of a lock whose permits have names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    pub lock: std::sync::Arc<str>,
+    /// Their names; several are joined by commas.
+    pub value: String,
 }
 
 impl Template {

@@ -191,7 +191,7 @@ impl Hooked {
 }
 
 pub fn scope(work: &Work, slot: usize) -> Scope<'_> {
-    Scope { items: &work.items, names: &work.names, seq: work.seq, slot }
+    Scope { items: &work.items, names: &work.names, seq: work.seq, slot, held: &[] }
 }
 
 /// Where a hook writes: where its task is shown.

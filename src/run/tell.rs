@@ -105,7 +105,7 @@ fn block_line(block: &Block, values: Values) -> String {
 }
 
 fn scope(work: &Work, slot: usize) -> Scope<'_> {
-    Scope { items: &work.items, names: &work.names, seq: work.seq, slot }
+    Scope { items: &work.items, names: &work.names, seq: work.seq, slot, held: &[] }
 }
 
 /// Makes the line of one stage.

@@ -63,7 +63,7 @@ pub fn leaves_items_out(plan: &Plan) -> bool {
         What::Script { text, posix: true, .. } if has_items && !fed => {
             let mut script = Vec::new();
             text.0.render(
-                &crate::plan::template::Scope { items: &[], names: &[], seq: 0, slot: 0 },
+                &crate::plan::template::Scope { items: &[], names: &[], seq: 0, slot: 0, held: &[] },
                 &mut script,
             );
             !text.0.uses_task() && !PARAMETERS.is_match(&script)

@@ -9,7 +9,7 @@ use super::{BuildOptions, TagFlag, daemon, interactive, items, stage, worker};
 use crate::jobfile::values::{OutputMode, PoolSize};
 use crate::jobfile::{self, Command, JobFile, Mistakes, Stdin, Tag, Text};
 use crate::plan::template::{Names, Piece, Template};
-use crate::plan::{Batch, Items, Job, QueueId, Retries, UNLIMITED};
+use crate::plan::{Batch, Items, Job, QueueId, Restart, Retries, UNLIMITED};
 
 const GRACE: Duration = Duration::from_secs(10);
 const TERM: i32 = 15;
@@ -86,12 +86,19 @@ pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) ->
         after: Vec::new(),
         slotless: job.daemon || reads_queue,
         daemon: job.daemon,
+        ready: None,
+        restart: Restart::Never,
+        slots: 1,
+        locks: Vec::new(),
         worker,
         duplex: chain.duplex,
         leftovers: job.leftovers,
         interactive,
         on_success,
         on_failure,
+        on_exit: None,
+        at_end: None,
+        lister: None,
     }
 }
 

@@ -39,7 +39,7 @@ fn filled(template: &Template, columns: &[&str], names: &[&str]) -> String {
     let names: Vec<String> = names.iter().map(|name| name.to_string()).collect();
     let items = if columns.is_empty() { vec![] } else { vec![item] };
     let mut out = Vec::new();
-    template.render(&Scope { items: &items, names: &names, seq: 3, slot: 1 }, &mut out);
+    template.render(&Scope { items: &items, names: &names, seq: 3, slot: 1, held: &[] }, &mut out);
     String::from_utf8(out).unwrap()
 }
 

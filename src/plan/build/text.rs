@@ -60,7 +60,7 @@ fn taskless(text: &Text, names: &Names, help: &str, mistakes: &mut Mistakes) -> 
         mistakes.push(mistake.help(help));
     }
     let mut out = Vec::new();
-    template.render(&Scope { items: &[], names: &[], seq: 0, slot: 0 }, &mut out);
+    template.render(&Scope { items: &[], names: &[], seq: 0, slot: 0, held: &[] }, &mut out);
     out
 }
 

@@ -76,7 +76,7 @@ fn lines(args: ExecArgs) -> Vec<String> {
     let batches = items.chunks(size.min(items.len().max(1)));
     let line = |(n, batch): (usize, &[Option<Item>])| {
         let items: Vec<Item> = batch.iter().flatten().cloned().collect();
-        let scope = Scope { items: &items, names: &names, seq: n as u64 + 1, slot: 1 };
+        let scope = Scope { items: &items, names: &names, seq: n as u64 + 1, slot: 1, held: &[] };
         job.stages[0].what.show(&job.name, &scope, quote)
     };
     batches.enumerate().map(line).collect()
@@ -166,7 +166,7 @@ fn names_and_files() {
     assert!(matches!(stage.stdout, Output::File { per_task: true, .. }));
     assert!(matches!(stage.stderr, Output::File { per_task: false, append: false, .. }));
     let item = Item { columns: vec![b"a.gz".to_vec()] };
-    let scope = Scope { items: &[item], names: &[], seq: 1, slot: 1 };
+    let scope = Scope { items: &[item], names: &[], seq: 1, slot: 1, held: &[] };
     let mut out = Vec::new();
     stage.env[0].1.render(&scope, &mut out);
     job.tag.unwrap().render(&scope, &mut out);
@@ -270,7 +270,7 @@ fn workers_know_no_item() {
 fn files_of(args: ExecArgs, columns: &[&str]) -> [String; 3] {
     let stage = plan(args).unwrap().jobs.remove(0).stages.remove(0);
     let items = [Item { columns: bytes(columns) }];
-    let scope = Scope { items: &items, names: &[], seq: 7, slot: 1 };
+    let scope = Scope { items: &items, names: &[], seq: 7, slot: 1, held: &[] };
     let file = |output| match output {
         Output::File { path, append: false, show: false, per_task: true } => path,
         other => panic!("{other:?}"),

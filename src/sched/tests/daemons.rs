@@ -86,19 +86,7 @@ fn writer(name: &str) -> plan::Job {
 fn queued(jobs: Vec<plan::Job>, items: &[u64]) -> World {
     let readers = [1];
     let queues = vec![queue("q", &[0], &readers)];
-    World::of(
-        Plan {
-            jobs,
-            queues,
-            pool: 1,
-            halt: None,
-            status: StatusMode::First,
-            rerun: None,
-            brakes: Brakes::default(),
-            logs: Logs::default(),
-        },
-        items,
-    )
+    World::of(Plan { queues, ..plan(jobs, 1) }, items)
 }
 
 #[test]

@@ -72,12 +72,19 @@ fn job(name: &str) -> plan::Job {
         after: Vec::new(),
         slotless: false,
         daemon: false,
+        ready: None,
+        restart: plan::Restart::Never,
+        slots: 1,
+        locks: Vec::new(),
         worker: None,
         leftovers: Leftovers::default(),
         interactive: false,
         duplex: false,
         on_success: None,
         on_failure: None,
+        on_exit: None,
+        at_end: None,
+        lister: None,
     }
 }
 
@@ -98,11 +105,13 @@ fn plan(jobs: Vec<plan::Job>, pool: usize) -> Plan {
     Plan {
         jobs,
         queues: Vec::new(),
+        locks: Vec::new(),
         pool,
         halt: None,
         status: StatusMode::First,
         rerun: None,
         brakes: Brakes::default(),
+        jobserver: false,
         logs: Logs::default(),
     }
 }

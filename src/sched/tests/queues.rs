@@ -11,16 +11,7 @@ fn circle(third: bool) -> World {
     }
     let queues = vec![queue("q", &[0], &[1]), queue("p", &[1], &[0])];
     let jobs = vec![a, b, job("c")];
-    let plan = Plan {
-        jobs,
-        queues,
-        pool: 2,
-        halt: None,
-        status: StatusMode::First,
-        rerun: None,
-        brakes: Brakes::default(),
-        logs: Logs::default(),
-    };
+    let plan = Plan { queues, ..plan(jobs, 2) };
     World::of(plan, &[1, 1, u64::from(third)])
 }
 
@@ -86,16 +77,7 @@ fn a_reader_that_waits_for_a_slot_of_its_writer_is_a_stall() {
     reader.items = Items::Of(1);
     let jobs = vec![writer, job("names"), reader];
     let queues = vec![queue("q", &[0], &[2])];
-    let plan = Plan {
-        jobs,
-        queues,
-        pool: 1,
-        halt: None,
-        status: StatusMode::First,
-        rerun: None,
-        brakes: Brakes::default(),
-        logs: Logs::default(),
-    };
+    let plan = Plan { queues, ..plan(jobs, 1) };
     let mut world = World::of(plan.clone(), &[1, 1, 0]);
     block(&mut world, 0, true);
     assert_eq!(world.supervisor.due(), Some(ms(1_000)));
@@ -112,33 +94,15 @@ fn readers_of_the_full_queue_are_waited_for() {
     let mut daemon = job("d");
     (daemon.slotless, daemon.daemon) = (true, true);
     let queues = vec![queue("q", &[0], &[1])];
-    let plan = Plan {
-        jobs: vec![writer.clone(), daemon],
-        queues: queues.clone(),
-        pool: 1,
-        halt: None,
-        status: StatusMode::First,
-        rerun: None,
-        brakes: Brakes::default(),
-        logs: Logs::default(),
-    };
-    let mut world = World::of(plan, &[1, 1]);
+    let with_daemon = Plan { queues: queues.clone(), ..plan(vec![writer.clone(), daemon], 1) };
+    let mut world = World::of(with_daemon, &[1, 1]);
     block(&mut world, 0, true);
     assert_eq!(world.supervisor.due(), None, "a daemon that reads it runs");
 
     let mut each = job("e");
     each.slotless = true;
     each.items = Items::Queue { queue: 0, separator: None };
-    let plan = Plan {
-        jobs: vec![writer, each],
-        queues,
-        pool: 1,
-        halt: None,
-        status: StatusMode::First,
-        rerun: None,
-        brakes: Brakes::default(),
-        logs: Logs::default(),
-    };
+    let plan = Plan { queues, ..plan(vec![writer, each], 1) };
     let mut world = World::of(plan, &[1, 0]);
     block(&mut world, 0, true);
     assert_eq!(world.supervisor.due(), None, "it has asked for an item, and there is one");
