@@ -103,7 +103,7 @@ pub const RUN: &[Key] = &[
     key(
         "tag",
         "`true`, `false` or string",
-        "`false`",
+        "`true` for daemons that read no pipe or queue, when several jobs run; else `false`",
         "What each line of output is prefixed with: `true` is the job's name and the item, or a text of your own \
          with placeholders, such as `\"{#} {/}\"`. A tab follows it.",
     ),
@@ -201,7 +201,7 @@ impl Table {
             Table::Top => &["locks", "values"],
             Table::Run => &["on_success", "on_failure", "on_exit", "backend"],
             Table::Defaults | Table::Job => {
-                &["batch", "slots", "locks", "ready", "restart", "on_exit", "writes", "reads"]
+                &["batch", "slots", "locks", "ready", "on_exit", "writes", "reads"]
             }
             Table::Each => &["command", "matrix", "zip"],
             Table::Config
