@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::pipes::{Chain, Place};
 use super::text::{self, Texts};
-use super::{BuildOptions, TagFlag, daemon, interactive, items, stage, worker};
+use super::{BuildOptions, TagFlag, daemon, interactive, items, ready, stage, worker};
 use crate::jobfile::values::{OutputMode, PoolSize};
 use crate::jobfile::{self, Command, JobFile, Mistakes, Stdin, Tag, Text};
 use crate::plan::template::{Names, Piece, Template};
@@ -49,6 +49,7 @@ pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) ->
     let items = items::items(chain.last(), context, mistakes);
     let reads_queue =
         matches!(first.stdin.value, Stdin::Queue { .. }) || matches!(items, Items::Queue { .. });
+    let ready = ready::plan(context, job, mistakes);
     let mut hook = |command: &Option<Command>| {
         command.as_ref().map(|command| stage::hook(context, job, command, mistakes))
     };
@@ -86,7 +87,7 @@ pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) ->
         after: Vec::new(),
         slotless: job.daemon || reads_queue,
         daemon: job.daemon,
-        ready: None,
+        ready,
         restart: Restart::Never,
         slots: 1,
         locks: Vec::new(),

@@ -3,8 +3,10 @@
 use nix::libc::{SIGCONT, SIGINT, SIGQUIT, SIGSTOP, SIGTTIN, SIGTTOU};
 use nix::unistd::Pid;
 
+use super::ready::PROBE;
 use super::{Local, Shared};
 use crate::event::Exit;
+use crate::os::process;
 use crate::run::active::Process;
 use crate::sched::{Event, TaskId};
 
@@ -18,7 +20,7 @@ impl Local {
     /// A signal stopped a child. One that wants the terminal of others would wait for ever; what somebody stopped by
     /// hand can be continued by hand.
     pub(super) fn stopped(&mut self, pid: Pid, signal: i32, shared: &mut Shared) {
-        let Some(&(task, _)) = self.pids.get(&pid) else { return };
+        let Some(&(task, _)) = self.pids.get(&pid).filter(|(_, stage)| *stage != PROBE) else { return };
         if self.lender.is_lent_to(task) {
             if !self.lender.stopped(signal)
                 && let Some(active) = self.get(task)
@@ -50,7 +52,11 @@ impl Local {
     }
 
     fn signal_all(&self, signal: i32) {
-        self.actives.iter().flatten().for_each(|active| active.signal(signal));
+        for active in self.actives.iter().flatten() {
+            active.signal(signal);
+            let probe = active.looking.as_ref().and_then(|looking| looking.probe());
+            probe.into_iter().for_each(|pid| drop(process::kill_group(pid, signal)));
+        }
     }
 
     /// The signal that a key sent to the task that had the terminal to itself and that ended it, if so.
