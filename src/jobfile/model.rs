@@ -295,7 +295,8 @@ pub enum Each {
 #[derive(Debug, Clone)]
 pub struct After {
     pub job: Spanned<String>,
-    pub when: When,
+    /// `None`: a plain name, which means success, of a daemon that it is ready.
+    pub when: Option<When>,
 }
 
 /// What the other job must come to.
@@ -304,6 +305,8 @@ pub enum When {
     Success,
     Failure,
     Exit,
+    /// It is up; it may go on.
+    Ready,
 }
 
 /// `stdin`.

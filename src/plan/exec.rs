@@ -232,6 +232,7 @@ impl Planner {
             after: Vec::new(),
             slotless: false,
             daemon: false,
+            serves: false,
             ready: None,
             restart: Restart::Never,
             slots: 1,

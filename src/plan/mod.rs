@@ -94,6 +94,8 @@ pub struct Job {
     /// Does not keep the run alive. One that reads a pipe or a queue is stopped when that has run dry and `grace` is
     /// over, the others when all other jobs have ended; from then on nothing is a failure.
     pub daemon: bool,
+    /// A daemon that reads no pipe and no queue: it serves others, and is stopped when all other jobs have ended.
+    pub serves: bool,
     /// When it counts as up; `None`: as soon as it runs.
     pub ready: Option<Ready>,
     pub restart: Restart,

@@ -109,6 +109,8 @@ pub struct Active {
     pub received: u64,
     /// A signal was sent to it by prun.
     pub stopping: bool,
+    /// It was not up in time: what was waited for.
+    pub unready: Option<String>,
     /// The task itself is over: this is its hook.
     pub hook: Option<Box<Hooked>>,
     /// It is a worker whose answers are believed.
@@ -167,6 +169,7 @@ impl Active {
             stderr_tail: Vec::new(),
             received: 0,
             stopping: false,
+            unready: None,
             hook: None,
             taker: None,
         }

@@ -12,7 +12,7 @@ use super::source::Pulled;
 use super::tell;
 use crate::event::{Detail, Exit, Known, Outcome, RunEvent, TaskName};
 use crate::flow::output::{Dest, Op};
-use crate::plan::{Item, Items};
+use crate::plan::{Item, Items, Restart};
 use crate::sched::{Action, Event, TaskId};
 
 /// So many tasks that need not run are passed over in one turn of the loop.
@@ -53,6 +53,7 @@ impl Run {
             Action::Signal { task, signal } => self.local.stop(task, signal, self.now),
             Action::Kill { task } => self.local.stop(task, nix::libc::SIGKILL, self.now),
             Action::Leftovers { task, kill } => self.local.wait_for_leftovers(task, kill, self.now),
+            Action::NotReady { task } => self.local.not_ready(task),
             Action::Retry { task, outcome, delay } => self.retry(task, outcome, delay),
             Action::PutBack { task } => self.put_back(task),
             Action::TakeBack { task } => _ = self.take_back(task),
@@ -214,6 +215,11 @@ impl Run {
         }
         let pid =
             self.local.get(task).and_then(|active| active.processes.first()).map_or(0, |p| p.pid.as_raw());
+        // Of what is up as soon as it runs nothing else will tell.
+        let job = &self.plan.jobs[name.job];
+        if pid != 0 && job.daemon && job.ready.is_none() {
+            self.events.push_back(Event::Ready(task));
+        }
         if pid != 0 || verbose {
             self.tell(&RunEvent::TaskStarted { task: name, attempt, pid, item, command });
         }
@@ -225,7 +231,8 @@ impl Run {
         let mut line = tell::line(job, &work, slot, tell::Values::Told).into_bytes();
         line.push(b'\n');
         self.outputs.ops.push(Op::Write { dest: Dest::Stdout, bytes: line });
-        self.events.push_back(Event::Drained(task));
+        // Whatever waits for it is to be printed, too.
+        self.events.extend([Event::Ready(task), Event::Drained(task)]);
         let exits = (0..job.stages.len()).map(|stage| Event::Exited { task, stage, exit: Exit::Code(0) });
         self.events.extend(exits);
         self.works[task.place as usize] = Some(work);
@@ -243,7 +250,10 @@ impl Run {
 
     fn retry(&mut self, task: TaskId, outcome: Outcome, delay: Duration) {
         match self.take_back(task) {
-            Some((name, attempt)) => self.tell(&RunEvent::Retrying { task: name, attempt, outcome, delay }),
+            Some((task, attempt)) => {
+                let restart = self.plan.jobs[task.job].restart != Restart::Never;
+                self.tell(&RunEvent::Retrying { task, attempt, outcome, delay, restart });
+            }
             None => self.retry_given(task, outcome, delay),
         }
     }
@@ -263,7 +273,7 @@ impl Run {
         self.write_out();
         // The end of its output may be on its way; the next attempt's is another.
         self.events
-            .retain(|event| !matches!(event, Event::Drained(of) | Event::GroupGone(of) if *of == task));
+            .retain(|event| !matches!(event, Event::Drained(of) | Event::GroupGone(of) | Event::Ready(of) if *of == task));
         let name = TaskName { job: active.work.job, seq: active.work.seq };
         self.works[task.place as usize] = Some(active.work);
         Some((name, active.attempt))

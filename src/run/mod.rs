@@ -38,7 +38,7 @@ use crate::os::poller::{Interest, Poller, Ready};
 use crate::os::signals::Signals;
 use crate::plan::OutputMode;
 use crate::plan::items;
-use crate::plan::{Brakes, Items, Plan, UNLIMITED};
+use crate::plan::{Brakes, Items, Plan, Restart, UNLIMITED};
 pub use crate::sched::Verdict;
 use crate::sched::{Action, Event, Supervisor};
 
@@ -120,7 +120,9 @@ pub fn run(mut plan: Plan, options: Options, listener: Box<dyn Listener>) -> Res
     if options.dry_run {
         // What is only printed is not held back.
         plan.brakes = Brakes::default();
-        plan.jobs.iter_mut().for_each(|job| job.rate = None);
+        plan.jobs.iter_mut().for_each(|job| {
+            (job.rate, job.ready, job.restart) = (None, None, Restart::Never);
+        });
     }
     // What a file says may grow.
     let pool = if plan.brakes.pool_file.is_some() { UNLIMITED } else { plan.pool };

@@ -152,7 +152,9 @@ impl Looking {
                 None => format!("waited for port {}", look.port),
                 Some(other) => format!("waited for port {}, where {other} listens", look.port),
             },
-            Looked::Command(Probe { last: Some(last), .. }) => format!("waited for its `ready` command: {last}"),
+            Looked::Command(Probe { last: Some(last), .. }) => {
+                format!("waited for its `ready` command: {last}")
+            }
             Looked::Command(_) => "waited for its `ready` command, which had not ended".into(),
         }
     }
@@ -211,7 +213,9 @@ impl Probe {
                 self.tail.drain(..excess);
                 Heard::Something
             }
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Heard::Nothing,
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
+                Heard::Nothing
+            }
             Ok(_) | Err(_) => Heard::End,
         }
     }

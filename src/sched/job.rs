@@ -75,6 +75,10 @@ pub struct JobState {
     /// Items were skipped, or never came, because the job that they come from was not ok: whether it failed.
     pub missed: Option<bool>,
     dependents: Vec<(JobId, After)>,
+    /// Those that wait for it to be up.
+    pub up_dependents: Vec<JobId>,
+    /// Tasks that were up at some time.
+    pub up: u64,
 }
 
 /// The workers of a job.
@@ -134,6 +138,7 @@ impl JobState {
             When::Success => matches!(end, End::Ok | End::Failed) && !failed,
             When::Failure => failed,
             When::Exit => true,
+            When::Ready => unreachable!("no job is up because it has ended"),
         }
     }
 }
@@ -172,11 +177,16 @@ impl Jobs {
             stages: None,
             missed: None,
             dependents: Vec::new(),
+            up_dependents: Vec::new(),
+            up: 0,
         };
         let mut states: Vec<JobState> = plan.jobs.iter().map(state).collect();
         for (id, job) in plan.jobs.iter().enumerate() {
             for after in &job.after {
-                states[after.job].dependents.push((id, *after));
+                match after.when {
+                    When::Ready => states[after.job].up_dependents.push(id),
+                    _ => states[after.job].dependents.push((id, *after)),
+                }
             }
         }
         Jobs {
@@ -299,7 +309,7 @@ impl Supervisor {
         {
             let why = self.why_no_items(*before);
             self.skip(job, failure, why, actions);
-            self.settle(job, actions);
+            self.settle(vec![job], actions);
             return;
         }
         let outcome = match (state.end(), &state.first_failure) {
@@ -309,29 +319,54 @@ impl Supervisor {
             _ => Outcome::Ok,
         };
         actions.push(Action::Tell(RunEvent::JobEnded { job, outcome, tasks: state.tasks }));
-        self.jobs.set_ended(job, state.end());
-        self.settle(job, actions);
+        let end = self.jobs.get(job).end();
+        self.jobs.set_ended(job, end);
+        self.services.ended(job);
+        self.settle(vec![job], actions);
     }
 
     /// Jobs that waited for this one may begin, or never will, and so on. A list, not recursion: chains are long.
-    fn settle(&mut self, job: JobId, actions: &mut Vec<Action>) {
-        let mut ended = vec![job];
+    pub(super) fn settle(&mut self, mut ended: Vec<JobId>, actions: &mut Vec<Action>) {
         while let Some(job) = ended.pop() {
+            self.settle_up(job, &mut ended, actions);
             let dependents = std::mem::take(&mut self.jobs.get_mut(job).dependents);
             for (dependent, after) in dependents {
-                let Phase::Blocked(waiting) = self.jobs.get(dependent).phase else { continue };
+                let Phase::Blocked(_) = self.jobs.get(dependent).phase else { continue };
                 let Phase::Ended(end) = self.jobs.get(job).phase else { unreachable!("{job} has ended") };
                 if !self.jobs.get(job).holds(end, after) {
                     let failure = matches!(end, End::Failed | End::Skipped { failure: true });
                     let why = self.reason(job, end, after);
                     self.skip(dependent, failure, why, actions);
                     ended.push(dependent);
-                } else if waiting == 1 {
-                    self.open(dependent, actions);
                 } else {
-                    self.jobs.get_mut(dependent).phase = Phase::Blocked(waiting - 1);
+                    self.condition_holds(dependent, actions);
                 }
             }
+        }
+    }
+
+    /// Those who still wait for an ended job to be up.
+    fn settle_up(&mut self, job: JobId, ended: &mut Vec<JobId>, actions: &mut Vec<Action>) {
+        let state = self.jobs.get(job);
+        if let (Phase::Ended(end), false) = (&state.phase, state.up_dependents.is_empty()) {
+            let name = &self.plan.jobs[job].name;
+            let (failure, how) = match end {
+                End::Failed => (true, "failed before it was ready"),
+                End::Skipped { failure } => (*failure, "was skipped"),
+                End::Cancelled => (false, "was cancelled"),
+                End::Ok => (false, "ended before it was ready"),
+            };
+            let why = format!("`{name}` {how}");
+            self.never_up(job, failure, &why, ended, actions);
+        }
+    }
+
+    /// One of those that a job waits for; it begins with the last.
+    pub(super) fn condition_holds(&mut self, job: JobId, actions: &mut Vec<Action>) {
+        match self.jobs.get(job).phase {
+            Phase::Blocked(1) => self.open(job, actions),
+            Phase::Blocked(waiting) => self.jobs.get_mut(job).phase = Phase::Blocked(waiting - 1),
+            Phase::Open | Phase::Ended(_) => {}
         }
     }
 
@@ -357,9 +392,10 @@ impl Supervisor {
         self.reason(job, end, after)
     }
 
-    fn skip(&mut self, job: JobId, failure: bool, why: String, actions: &mut Vec<Action>) {
+    pub(super) fn skip(&mut self, job: JobId, failure: bool, why: String, actions: &mut Vec<Action>) {
         self.tally.add(&Outcome::Skipped);
         self.jobs.set_ended(job, End::Skipped { failure });
+        self.services.ended(job);
         actions.push(Action::Tell(RunEvent::JobSkipped { job, why }));
     }
 

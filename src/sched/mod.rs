@@ -41,6 +41,8 @@
 //! - [`slots`]: the lowest free number
 //! - [`brakes`]: what holds starts back beside the pools: rates, the load, free memory
 //! - [`shortage`]: what could not be started because too little of something was there
+//! - `services`: daemons that serve others, and how they are stopped
+//! - `ready`: what has to be up before others begin
 //! - [`limits`]: how long an attempt may take, also by the [`median`] of those before
 
 use std::collections::BTreeSet;
@@ -58,6 +60,8 @@ mod limits;
 mod lost;
 pub mod median;
 pub mod order;
+mod ready;
+mod services;
 mod shortage;
 pub mod slots;
 mod stall;
@@ -73,6 +77,7 @@ pub use brakes::Reading;
 use halt::Tally;
 use job::{Jobs, Source};
 use order::Startable;
+use services::Services;
 use slots::Slots;
 use stop::Stop;
 pub use task::TaskId;
@@ -107,6 +112,9 @@ pub enum Event {
     Exited { task: TaskId, stage: usize, exit: Exit },
     /// The task's output is at its end.
     Drained(TaskId),
+    /// The task counts as up: its sign was seen; or it is a daemon without one, and runs. Not told for
+    /// [`Sign::After`](crate::plan::Sign::After), which is a matter of time alone.
+    Ready(TaskId),
     /// Nothing is left of what a stopped task started; or of what one left that the answer to
     /// [`Action::Leftovers`] is for.
     GroupGone(TaskId),
@@ -194,6 +202,10 @@ pub enum Action {
     Kill {
         task: TaskId,
     },
+    /// The task was not up in time, and is stopped for that. What it was waited for is to be a part of its failure.
+    NotReady {
+        task: TaskId,
+    },
     /// The attempt is over and another will follow: its processes and pipes are forgotten.
     Retry {
         task: TaskId,
@@ -243,6 +255,7 @@ enum Mode {
 pub struct Supervisor {
     plan: Arc<Plan>,
     jobs: Jobs,
+    services: Services,
     tasks: Tasks,
     slots: Slots,
     brakes: Brakes,
@@ -275,6 +288,7 @@ impl Supervisor {
     pub fn new(plan: Arc<Plan>) -> Supervisor {
         Supervisor {
             jobs: Jobs::new(&plan),
+            services: Services::new(&plan),
             tasks: Tasks::default(),
             slots: Slots::new(plan.pool),
             brakes: Brakes::new(&plan),
@@ -331,6 +345,7 @@ impl Supervisor {
             | Event::Short { task, .. }
             | Event::Exited { task, .. }
             | Event::Drained(task)
+            | Event::Ready(task)
             | Event::GroupGone(task)
             | Event::Fault { task, .. }
             | Event::InputEnded(task)
@@ -353,6 +368,7 @@ impl Supervisor {
             }
             Event::Exited { task, stage, exit } => self.exited(now, task, stage, exit, actions),
             Event::Drained(task) => self.drained(now, task, actions),
+            Event::Ready(task) => self.ready(now, task, actions),
             Event::GroupGone(task) => self.group_gone(now, task, actions),
             Event::Fault { task, why } => self.fault(now, task, why, actions),
             Event::InputEnded(task) => self.input_ended(now, task),
@@ -370,6 +386,7 @@ impl Supervisor {
             Event::Tick(until) => self.tick(now, until, actions),
         }
         self.fill(now, actions);
+        self.look_after_services(now, actions);
         self.look_for_live(actions);
         self.look_for_stall(now);
         if self.jobs.all_ended() && self.mode != Mode::Finished {

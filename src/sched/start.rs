@@ -6,7 +6,7 @@ use super::brakes::Brakes;
 use super::job::{End, Jobs, Phase, Source};
 use super::order::Startable;
 use super::slots::Slots;
-use super::task::{Role, Slot, State, TaskId};
+use super::task::{Role, Slot, State, TaskId, Up};
 use super::{Action, JobId, Mode, Supervisor};
 use crate::event::{Outcome, RunEvent, StartFailure, Time};
 use crate::plan::{Items, Plan};
@@ -65,6 +65,7 @@ impl Supervisor {
         let state = self.jobs.get_mut(job);
         state.seq = state.seq.max(seq);
         state.tasks += 1;
+        state.up += 1;
         self.count(job, seq, &Outcome::Ok);
         self.jobs.expect_item_of(job);
         Some(seq)
@@ -95,6 +96,7 @@ impl Supervisor {
         } else {
             actions.push(Action::Tell(RunEvent::JobTotal { job, total }));
         }
+        self.look_for_up(job, actions);
         self.end_job_if_done(job, actions);
     }
 
@@ -166,12 +168,18 @@ impl Supervisor {
         task.before = before;
         task.started = now;
         task.role = Role::Attempt;
+        if task.up == Up::Now {
+            task.up = Up::Before;
+        }
         task.exits.clear();
         task.exits.resize(plan.stages.len(), None);
         let attempt = task.attempt;
         let (live, last_attempt) = (plan.stages.len(), attempt > plan.retries.count);
         if plan.interactive {
             self.interactive = Some(id);
+        }
+        if plan.serves {
+            self.services.started(job);
         }
         let deadline = self.deadline(id);
         self.tasks.set(id, State::Running { live, drained: false, deadline });
@@ -229,7 +237,9 @@ impl Supervisor {
         let Some(id) = self.tasks.only_running() else { return };
         let task = self.tasks.get(id);
         let last_attempt = task.attempt > self.plan.jobs[task.job].retries.count;
-        if matches!(task.role, Role::Attempt) && last_attempt {
+        // Others may begin as soon as it is up.
+        let alone = self.jobs.get(task.job).up_dependents.is_empty();
+        if matches!(task.role, Role::Attempt) && last_attempt && alone {
             self.live = Some(id);
             actions.push(Action::Live(id));
         }

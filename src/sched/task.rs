@@ -74,7 +74,20 @@ pub struct Task {
     /// Of the current attempt, one for each stage.
     pub exits: Vec<Option<Exit>>,
     pub role: Role,
+    pub up: Up,
+    /// Attempts since one lasted long.
+    pub streak: u32,
     state: State,
+}
+
+/// Whether it was seen to be up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Up {
+    Never,
+    /// In an attempt before this one.
+    Before,
+    /// In this one.
+    Now,
 }
 
 /// Places in pools.
@@ -144,6 +157,8 @@ impl Tasks {
             slot: None,
             exits: Vec::new(),
             role,
+            up: Up::Never,
+            streak: 0,
             state,
         };
         self.len += 1;

@@ -48,7 +48,8 @@ pub(super) fn read<'a>(
     let whole = walk.wrong() == before && walk.is_complete();
     job.what = what(walk, &alone, &job.name, whole);
     let hooks = ["on_success", "on_failure"].iter().any(|hook| has_script(&section, hook));
-    let probe = job.ready.as_ref().is_some_and(|ready| matches!(ready.sign, Sign::Command(Command::Script(_))));
+    let probe =
+        job.ready.as_ref().is_some_and(|ready| matches!(ready.sign, Sign::Command(Command::Script(_))));
     let hooks = hooks || probe;
     check_shell(walk, &alone, job.what.as_ref(), hooks);
     job.given = JOB
@@ -276,13 +277,13 @@ fn after<'a>(walk: &mut Walk<'a>, section: &Section<'a>) -> Vec<After> {
             let name = |node: Node| {
                 walk.string("after", node).map(|name| Spanned { value: name.value, span: name.span })
             };
-            names.iter().filter_map(name).map(|job| After { job, when: When::Success }).collect()
+            names.iter().filter_map(name).map(|job| After { job, when: None }).collect()
         }
         DeValue::Table(_) => {
             let Some(conditions) = found.section("`after`".to_owned()) else { return Vec::new() };
             let condition = |(name, node): (&Toml<DeString>, Node)| {
                 let job = Spanned { value: name.get_ref().to_string(), span: name.span() };
-                when(walk, node).map(|when| After { job, when })
+                when(walk, node).map(|when| After { job, when: Some(when) })
             };
             conditions.in_order().into_iter().filter_map(condition).collect()
         }
@@ -295,18 +296,15 @@ fn after<'a>(walk: &mut Walk<'a>, section: &Section<'a>) -> Vec<After> {
 }
 
 fn when(walk: &mut Walk, node: Node) -> Option<When> {
-    if node.get_ref().as_str() == Some("ready") {
-        walk.mistake(Mistake::at(node.span(), "`ready` is not supported by this version of prun"));
-        return None;
-    }
-    walk.parsed("after", node, "`success`, `failure` or `exit`", |text| match text {
+    walk.parsed("after", node, "`success`, `failure`, `exit` or `ready`", |text| match text {
         "success" => Ok(When::Success),
         "failure" => Ok(When::Failure),
         "exit" => Ok(When::Exit),
+        "ready" => Ok(When::Ready),
         other => {
-            let near = nearest(other, ["success", "failure", "exit"]);
+            let near = nearest(other, ["success", "failure", "exit", "ready"]);
             let help = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-            Err(format!("expected `success`, `failure` or `exit`{help}"))
+            Err(format!("expected `success`, `failure`, `exit` or `ready`{help}"))
         }
     })
 }

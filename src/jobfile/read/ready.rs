@@ -21,7 +21,9 @@ pub(super) fn read<'a>(walk: &mut Walk<'a>, job: &Section<'a>, in_defaults: bool
     let Some(table) = found.section("`ready`".to_owned()) else {
         let help = match spelt(found.node) {
             Some(text) if found.node.get_ref().is_integer() => format!("write `ready = {{ port = {text} }}`"),
-            Some(text) => format!("a line of its output: `ready = {{ line = \"{}\" }}`", text.escape_default()),
+            Some(text) => {
+                format!("a line of its output: `ready = {{ line = \"{}\" }}`", text.escape_default())
+            }
             None => "write `ready = { line = \"REGEX\" }` or `ready = { port = 6379 }`".to_owned(),
         };
         walk.wrong_type("ready", found.node, "a table", Some(help));

@@ -41,7 +41,6 @@ pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) ->
     let job = &file.jobs[chain.last()];
     let first = &file.jobs[chain.jobs[0]];
     let worker = worker::plan(job, texts, mistakes);
-    daemon::check(job, first, chain, mistakes);
     let jobs: Vec<_> = chain.jobs.iter().map(|&job| &file.jobs[job]).collect();
     daemon::check_alone(&jobs, mistakes);
     interactive::check(job, mistakes);
@@ -49,6 +48,7 @@ pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) ->
     let items = items::items(chain.last(), context, mistakes);
     let reads_queue =
         matches!(first.stdin.value, Stdin::Queue { .. }) || matches!(items, Items::Queue { .. });
+    let reads = reads_queue || chain.jobs.len() > 1;
     let ready = ready::plan(context, job, mistakes);
     let mut hook = |command: &Option<Command>| {
         command.as_ref().map(|command| stage::hook(context, job, command, mistakes))
@@ -87,6 +87,7 @@ pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) ->
         after: Vec::new(),
         slotless: job.daemon || reads_queue,
         daemon: job.daemon,
+        serves: job.daemon && !reads,
         ready,
         restart: Restart::Never,
         slots: 1,

@@ -18,7 +18,9 @@ pub(super) fn plan(context: &Context, job: &Job, mistakes: &mut Mistakes) -> Opt
     let every = ready.every.unwrap_or(EVERY);
     Some(match &ready.sign {
         jobfile::Sign::Line(pattern) => Ready { sign: Sign::Line(pattern.regex.clone()), timeout, every },
-        jobfile::Sign::Port(text) => Ready { sign: Sign::Port(port(context, job, text, mistakes)), timeout, every },
+        jobfile::Sign::Port(text) => {
+            Ready { sign: Sign::Port(port(context, job, text, mistakes)), timeout, every }
+        }
         jobfile::Sign::Command(command) => {
             let mut stage = stage::hook(context, job, command, mistakes).stage;
             (stage.stdout, stage.stderr) = (Output::Null, Output::Null);
@@ -35,7 +37,10 @@ fn check(job: &Job, ready: &jobfile::Ready, mistakes: &mut Mistakes) {
     if let Some(worker) = &job.worker {
         let mistake = Mistake::at(span, format!("the workers of job `{name}` can't have `ready`"));
         let mistake = mistake.other(worker.span.clone(), "its workers");
-        mistakes.push(mistake.help("a worker is given its first task as soon as it runs, and reads it when it is ready"));
+        mistakes.push(
+            mistake
+                .help("a worker is given its first task as soon as it runs, and reads it when it is ready"),
+        );
     } else if job.interactive && matches!(ready.sign, jobfile::Sign::Line(_)) {
         let message = format!("job `{name}` is interactive, and its lines can't be looked at");
         let mistake = Mistake::at(ready.span.clone(), message);

@@ -152,7 +152,14 @@ impl Local {
         let mut seen = 0;
         while seen < LAST_LOOK {
             let tail = &mut active.stderr_tail;
-            match reader.take_in(inlet, &mut self.buffer, tail, Ears::default(), &mut self.queues, shared.outputs) {
+            match reader.take_in(
+                inlet,
+                &mut self.buffer,
+                tail,
+                Ears::default(),
+                &mut self.queues,
+                shared.outputs,
+            ) {
                 Some((0, _)) => return None,
                 Some((count, _)) => {
                     seen += count;

@@ -10,7 +10,7 @@ use nix::libc::SIGKILL;
 use nix::unistd::Pid;
 
 use super::{Local, Shared};
-use crate::event::{Exit, Time};
+use crate::event::Exit;
 use crate::os::poller::Interest;
 use crate::os::start::Group;
 use crate::os::{self, port, process};
@@ -37,7 +37,8 @@ impl Local {
         let now = shared.now;
         let Some(active) = self.get_mut(id) else { return };
         let mark = active.mark;
-        let Some(looking) = active.looking.as_deref_mut().filter(|of| of.due.is_some_and(|due| due <= now)) else {
+        let Some(looking) = active.looking.as_deref_mut().filter(|of| of.due.is_some_and(|due| due <= now))
+        else {
             return;
         };
         match &mut looking.sign {
@@ -93,7 +94,9 @@ impl Local {
                 }
             }
             // That passes.
-            Err(Unstarted::Short(..)) => active.looking.iter_mut().for_each(|looking| looking.wait(shared.now)),
+            Err(Unstarted::Short(..)) => {
+                active.looking.iter_mut().for_each(|looking| looking.wait(shared.now))
+            }
             Err(Unstarted::Failed(failure)) => {
                 active.looking = None;
                 let why = format!("its `ready` command could not be executed: {}", failure.why);

@@ -1,5 +1,7 @@
 //! Processes are stopped and go on: by Ctrl-Z, because they want the terminal, or by somebody's hand.
 
+use std::sync::Arc;
+
 use nix::libc::{SIGCONT, SIGINT, SIGQUIT, SIGSTOP, SIGTTIN, SIGTTOU};
 use nix::unistd::Pid;
 
@@ -17,6 +19,18 @@ const WANTS_TO_CHANGE: &str = "it wants to write to the terminal or to change it
 const NEVER: &str = "it wants the terminal, and prun is in the background of it for good";
 
 impl Local {
+    /// It was not up in time, and will be stopped for that: its failure tells.
+    pub fn not_ready(&mut self, id: TaskId) {
+        let plan = Arc::clone(&self.plan);
+        let Some(active) = self.get_mut(id) else { return };
+        if let Some(ready) = &plan.jobs[active.work.job].ready {
+            let limit = humantime::format_duration(ready.timeout);
+            let looked =
+                active.looking.as_ref().map(|looking| format!(": {}", looking.told())).unwrap_or_default();
+            active.unready = Some(format!("it was not ready within {limit}{looked}"));
+        }
+    }
+
     /// A signal stopped a child. One that wants the terminal of others would wait for ever; what somebody stopped by
     /// hand can be continued by hand.
     pub(super) fn stopped(&mut self, pid: Pid, signal: i32, shared: &mut Shared) {
@@ -55,7 +69,8 @@ impl Local {
         for active in self.actives.iter().flatten() {
             active.signal(signal);
             let probe = active.looking.as_ref().and_then(|looking| looking.probe());
-            probe.into_iter().for_each(|pid| drop(process::kill_group(pid, signal)));
+            // A probe that has just ended needs no signal.
+            let _ = probe.map(|pid| process::kill_group(pid, signal));
         }
     }
 

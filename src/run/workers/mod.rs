@@ -203,7 +203,7 @@ impl Run {
         let Some(Some(work)) = self.works.get(task.place as usize) else { return };
         let name = TaskName { job: work.job, seq: work.seq };
         let attempt = self.workers.given(task).map_or(0, |given| given.attempt);
-        self.tell(&RunEvent::Retrying { task: name, attempt, outcome, delay });
+        self.tell(&RunEvent::Retrying { task: name, attempt, outcome, delay, restart: false });
     }
 
     /// What people need to know of a task that failed with a worker, which is still known if it was at the task.

@@ -72,6 +72,7 @@ fn job(name: &str) -> plan::Job {
         after: Vec::new(),
         slotless: false,
         daemon: false,
+        serves: false,
         ready: None,
         restart: plan::Restart::Never,
         slots: 1,
@@ -325,6 +326,7 @@ impl World {
                     done.push(action);
                 }
             }
+            Action::NotReady { .. } => {}
             Action::Retry { task, .. } | Action::PutBack { task } | Action::TakeBack { task } => {
                 self.running.remove(&task);
             }
