@@ -105,7 +105,7 @@ pub const RUN: &[Key] = &[
     key(
         "tag",
         "`true`, `false` or string",
-        "`false`",
+        "`true` for daemons that read no pipe or queue, when several jobs run; else `false`",
         "What each line of output is prefixed with: `true` is the job's name and the item, or a text of your own \
          with placeholders, such as `\"{#} {/}\"`. A tab follows it.",
     ),
@@ -204,9 +204,7 @@ impl Table {
         match self {
             Table::Top => &["locks", "values"],
             Table::Run => &["on_success", "on_failure", "on_exit", "backend"],
-            Table::Defaults | Table::Job => {
-                &["batch", "slots", "locks", "restart", "on_exit", "writes", "reads"]
-            }
+            Table::Defaults | Table::Job => &["batch", "slots", "locks", "on_exit", "writes", "reads"],
             Table::Each => &["command", "matrix", "zip"],
             Table::Config
             | Table::Limits

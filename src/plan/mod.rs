@@ -8,8 +8,8 @@ use regex::bytes::Regex;
 
 pub use crate::jobfile::When;
 pub use crate::jobfile::values::{
-    Halt, HaltLimit, HaltOn, Leftovers, Limit, Outcomes, OutputMode, PoolSize, Rate, Resume, RetryDelay,
-    StartMode, StatusMode, Timeout, parse_pool,
+    Halt, HaltLimit, HaltOn, Leftovers, Limit, Outcomes, OutputMode, PoolSize, Rate, Restart, Resume,
+    RetryDelay, StartMode, StatusMode, Timeout, parse_pool,
 };
 
 pub mod argv;
@@ -163,15 +163,6 @@ pub enum Sign {
     Command(Box<Stage>),
     /// It has run so long.
     After(Duration),
-}
-
-/// After which ends a daemon is started again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Restart {
-    #[default]
-    Never,
-    OnFailure,
-    Always,
 }
 
 /// How a run ended, for what begins then.
