@@ -5,7 +5,9 @@ mod job;
 mod tables;
 
 pub use job::{JOB, NOT_IN_DEFAULTS};
-pub use tables::{EACH, LIMITS, OUTPUT, QUEUE, RECORDS, REPLY, RETRY_DELAY, STAGE, STDIN, STEP, WORKER};
+pub use tables::{
+    EACH, LIMITS, OUTPUT, QUEUE, READY, RECORDS, REPLY, RETRY_DELAY, STAGE, STDIN, STEP, WORKER,
+};
 
 /// One key of a section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,6 +168,7 @@ pub(super) enum Table {
     Output,
     Stage,
     RetryDelay,
+    Ready,
     Queue,
     Records,
     Worker,
@@ -187,6 +190,7 @@ impl Table {
             Table::Output => OUTPUT,
             Table::Stage => STAGE,
             Table::RetryDelay => RETRY_DELAY,
+            Table::Ready => READY,
             Table::Queue => QUEUE,
             Table::Records => RECORDS,
             Table::Worker => WORKER,
@@ -200,9 +204,7 @@ impl Table {
         match self {
             Table::Top => &["locks", "values"],
             Table::Run => &["on_success", "on_failure", "on_exit", "backend"],
-            Table::Defaults | Table::Job => {
-                &["batch", "slots", "locks", "ready", "on_exit", "writes", "reads"]
-            }
+            Table::Defaults | Table::Job => &["batch", "slots", "locks", "on_exit", "writes", "reads"],
             Table::Each => &["command", "matrix", "zip"],
             Table::Config
             | Table::Limits
@@ -210,6 +212,7 @@ impl Table {
             | Table::Output
             | Table::Stage
             | Table::RetryDelay
+            | Table::Ready
             | Table::Queue
             | Table::Records
             | Table::Worker

@@ -161,6 +161,7 @@ pub struct Job {
     pub after: Vec<After>,
     pub worker: Option<Worker>,
     pub daemon: bool,
+    pub ready: Option<Ready>,
     pub restart: Restart,
     /// Its terminal is its own.
     pub pty: bool,
@@ -196,6 +197,26 @@ impl Job {
     pub fn given(&self, key: &str) -> Option<Span> {
         self.given.iter().find(|(name, _)| *name == key).map(|(_, span)| span.clone())
     }
+}
+
+/// `ready`.
+#[derive(Debug, Clone)]
+pub struct Ready {
+    pub sign: Sign,
+    /// Of what the sign is.
+    pub span: Span,
+    pub timeout: Option<Duration>,
+    pub every: Option<Duration>,
+}
+
+/// What shows that a task is up.
+#[derive(Debug, Clone)]
+pub enum Sign {
+    Line(Pattern),
+    /// A number, or with placeholders.
+    Port(Text),
+    Command(Command),
+    After(Duration),
 }
 
 /// What its processes start with that is not as prun has it.

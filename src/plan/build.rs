@@ -21,6 +21,7 @@ mod job;
 mod order;
 mod pipes;
 mod queues;
+mod ready;
 mod stage;
 mod text;
 mod worker;

@@ -158,8 +158,8 @@ pub enum Sign {
     /// A line of its stdout or stderr that this matches.
     Line(Regex),
     /// A connection to this port of localhost.
-    Port(u16),
-    /// A command that ends ok.
+    Port(Template),
+    /// A command that ends ok. Its output goes nowhere.
     Command(Box<Stage>),
     /// It has run so long.
     After(Duration),

@@ -6,6 +6,7 @@
 //! - `chain`: items that go from job to job
 //! - [`feed`]: what prun writes to a child's stdin
 //! - [`dialogue`], [`duplex`]: what is looked after while a task runs
+//! - [`ready`]: whether tasks are up
 //! - [`queues`]: records that tasks write for others
 //! - [`gauges`]: the load, free memory, and the file that says how many tasks run at once
 //! - [`source`]: items, read when they are wanted ([`stream`], [`paths`]), and blocks of an input ([`blocks`], [`block`])
@@ -63,6 +64,7 @@ pub mod local;
 pub mod paths;
 pub mod queues;
 mod reader;
+pub mod ready;
 pub mod screen;
 mod setup;
 mod signals;

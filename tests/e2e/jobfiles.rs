@@ -357,3 +357,13 @@ fn pipe_duplex() {
     let wanted = ["2 times 2 is 4.", "3 times 3 is 9.", "4 times 4 is 16.", "No more questions."];
     ended.code(0).stdout("").check(said == wanted, "they took turns");
 }
+
+#[test]
+fn coroutine() {
+    let ended = lines_of("coroutine.toml");
+    ended.stdout_has("listening on port ");
+    // The server answers when so many have asked.
+    let page = |crowd: u32| (1..=12).map(move |page| format!("page {page}, one of {crowd} at once"));
+    let wanted: Vec<String> = page(12).chain(page(3)).collect();
+    in_order(&ended, &wanted.iter().map(String::as_str).collect::<Vec<_>>());
+}

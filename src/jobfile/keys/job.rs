@@ -131,6 +131,15 @@ pub const JOB: &[Key] = &[
          not be executed is not tried again.",
     ),
     key(
+        "ready",
+        "table",
+        "none",
+        "When a task of the job counts as up, for jobs that wait for it with `after`: `{ line = \"listening\" }`, a \
+         regular expression on its output; `{ port = 6379 }`, a port of localhost; `{ command = \"pg_isready\" }`, which \
+         exits with 0; or `{ after = \"2s\" }`. A task that is not up in time is stopped: `timeout`. Each attempt is \
+         looked at anew. Daemons and other jobs may have it, workers not.",
+    ),
+    key(
         "on_success",
         "command",
         "none",

@@ -5,10 +5,10 @@ use toml::de::{DeArray, DeString, DeTable, DeValue};
 
 use super::section::{Found, Node, Section};
 use super::walk::{Walk, spelt};
-use super::{each, io, setup, worker};
+use super::{each, io, ready, setup, worker};
 use crate::jobfile::keys::{JOB, Table};
 use crate::jobfile::mistakes::Mistake;
-use crate::jobfile::model::{After, Command, Job, PipelineStage, Span, Spanned, What, When};
+use crate::jobfile::model::{After, Command, Job, PipelineStage, Sign, Span, Spanned, What, When};
 use crate::jobfile::near::nearest;
 use crate::jobfile::values::{self, RetryDelay};
 
@@ -48,6 +48,9 @@ pub(super) fn read<'a>(
     let whole = walk.wrong() == before && walk.is_complete();
     job.what = what(walk, &alone, &job.name, whole);
     let hooks = ["on_success", "on_failure"].iter().any(|hook| has_script(&section, hook));
+    let probe =
+        job.ready.as_ref().is_some_and(|ready| matches!(ready.sign, Sign::Command(Command::Script(_))));
+    let hooks = hooks || probe;
     check_shell(walk, &alone, job.what.as_ref(), hooks);
     job.given = JOB
         .iter()
@@ -91,6 +94,7 @@ fn check_shell(walk: &mut Walk, section: &Section, what: Option<&What>, hooks: b
 /// The keys that may also stand in `[defaults]`.
 fn settings<'a>(walk: &mut Walk<'a>, section: &Section<'a>, name: Spanned<String>) -> Job {
     Job {
+        ready: ready::read(walk, section, name.value.is_empty()),
         stdin: io::stdin(walk, section, &name.span),
         stdout: io::output(walk, section, "stdout").unwrap_or_default(),
         stderr: io::output(walk, section, "stderr").unwrap_or_default(),
@@ -186,7 +190,7 @@ fn what<'a>(walk: &mut Walk<'a>, section: &Section<'a>, name: &Spanned<String>, 
 }
 
 /// A string, an array, or `{ script = "…" }`.
-fn command<'a>(walk: &mut Walk<'a>, key: &str, node: Node<'a>) -> Option<Command> {
+pub(super) fn command<'a>(walk: &mut Walk<'a>, key: &str, node: Node<'a>) -> Option<Command> {
     match node.get_ref() {
         DeValue::String(text) if text.trim().is_empty() => {
             walk.wrong_value(key, node, "an empty string names no program");

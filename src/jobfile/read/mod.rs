@@ -18,6 +18,7 @@ mod each;
 mod io;
 mod job;
 mod queue;
+mod ready;
 mod section;
 mod setup;
 mod walk;

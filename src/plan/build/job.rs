@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::pipes::{Chain, Place};
 use super::text::{self, Texts};
-use super::{BuildOptions, TagFlag, daemon, interactive, items, stage, worker};
+use super::{BuildOptions, TagFlag, daemon, interactive, items, ready, stage, worker};
 use crate::jobfile::values::{OutputMode, PoolSize};
 use crate::jobfile::{self, Command, JobFile, Mistakes, Stdin, Tag, Text};
 use crate::plan::template::{Names, Piece, Template};
@@ -54,6 +54,7 @@ pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) ->
     let reads_queue =
         matches!(first.stdin.value, Stdin::Queue { .. }) || matches!(items, Items::Queue { .. });
     let reads = reads_queue || chain.jobs.len() > 1;
+    let ready = ready::plan(context, job, mistakes);
     let mut hook = |command: &Option<Command>| {
         command.as_ref().map(|command| stage::hook(context, job, command, mistakes))
     };
@@ -88,7 +89,7 @@ pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) ->
         slotless: job.daemon || reads_queue,
         daemon: job.daemon,
         serves: job.daemon && !reads,
-        ready: None,
+        ready,
         restart,
         slots: 1,
         locks: Vec::new(),

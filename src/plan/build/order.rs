@@ -82,7 +82,7 @@ fn condition(
     // What is in a circle of pipes is in no chain.
     let other = &file.jobs[chains.get(to_chain).map_or(to, Chain::last)];
     let when = after.when.unwrap_or(if other.daemon { When::Ready } else { When::Success });
-    let tells = other.daemon || other.given("ready").is_some() || other.broken;
+    let tells = other.daemon || other.ready.is_some() || other.broken;
     if when != When::Ready || tells {
         return Some(when);
     }

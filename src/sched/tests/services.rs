@@ -1,6 +1,7 @@
 //! What has to be up before others begin; daemons that serve: restarts, and their end.
 
 use super::*;
+use crate::plan::template::Template;
 use crate::plan::{Ready, Restart, Sign};
 
 fn service(name: &str) -> plan::Job {
@@ -21,7 +22,7 @@ fn on(sign: Sign, timeout: u64) -> Option<Ready> {
 }
 
 fn port() -> Sign {
-    Sign::Port(1)
+    Sign::Port(Template::literal(b"1"))
 }
 
 impl World {
