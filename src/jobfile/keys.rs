@@ -57,6 +57,14 @@ pub const TOP: &[Key] = &[
         "`[queues.NAME]` is a queue between jobs. One that jobs name and that is not listed has the defaults.",
     ),
     key(
+        "locks",
+        "numbers or arrays",
+        "",
+        "Locks that tasks of several jobs take, one a line: `db = 1` is held by one task at a time, `net = 8` has eight \
+         permits, and `gpu = [\"0\", \"1\"]` two that have names: a task that takes one is told which, as `{gpu}` and in \
+         its environment as `PRUN_LOCK_GPU`. One that jobs name and that is not listed has one permit. See LOCKS.",
+    ),
+    key(
         "vars",
         "strings or numbers",
         "",
@@ -202,11 +210,9 @@ impl Table {
     /// Keys that prun will have and this version has not. They are told apart from slips of the pen.
     pub fn planned(self) -> &'static [&'static str] {
         match self {
-            Table::Top => &["locks", "values"],
+            Table::Top => &["values"],
             Table::Run => &["on_success", "on_failure", "on_exit", "backend"],
-            Table::Defaults | Table::Job => {
-                &["batch", "slots", "locks", "restart", "on_exit", "writes", "reads"]
-            }
+            Table::Defaults | Table::Job => &["batch", "restart", "on_exit", "writes", "reads"],
             Table::Each => &["command", "matrix", "zip"],
             Table::Config
             | Table::Limits

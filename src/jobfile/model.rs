@@ -49,6 +49,8 @@ pub struct JobFile {
     pub vars: Vec<(Spanned<String>, Text)>,
     /// Those that `[queues]` lists, in the order of the file. Jobs may name others, which have the defaults.
     pub queues: Vec<Queue>,
+    /// Those that `[locks]` lists, in the order of the file. Jobs may name others, which have one permit.
+    pub locks: Vec<Lock>,
     /// In the order of the file.
     pub jobs: Vec<Job>,
     /// What was wrong with single values; they are left out here.
@@ -89,6 +91,33 @@ pub struct Queue {
     pub records: Records,
     /// `deliver = "all"`.
     pub to_all: bool,
+}
+
+/// One line of `[locks]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lock {
+    pub name: Spanned<String>,
+    /// At least 1.
+    pub permits: usize,
+    /// Where they are counted, or listed.
+    pub span: Span,
+    /// What the permits are called, if they have names.
+    pub values: Vec<String>,
+}
+
+/// The variable in which a task finds what the permits that it holds are called.
+pub fn lock_variable(lock: &str) -> String {
+    format!("PRUN_LOCK_{}", lock.to_uppercase().replace('-', "_"))
+}
+
+/// So many permits of a lock, for each task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Want {
+    pub lock: Spanned<String>,
+    /// At least 1.
+    pub permits: usize,
+    /// Where they are counted; the name, where one is meant.
+    pub span: Span,
 }
 
 /// What a queue holds.
@@ -158,6 +187,10 @@ pub struct Job {
     pub each: Option<Each>,
     pub repeat: Option<u64>,
     pub pool: Option<PoolSize>,
+    /// Of the run's pool, for each task.
+    pub slots: Option<usize>,
+    /// Each lock once.
+    pub locks: Vec<Want>,
     pub after: Vec<After>,
     pub worker: Option<Worker>,
     pub daemon: bool,

@@ -18,6 +18,7 @@ mod daemon;
 mod interactive;
 mod items;
 mod job;
+mod locks;
 mod order;
 mod pipes;
 mod queues;
@@ -105,13 +106,16 @@ pub fn build(file: &JobFile, how: &BuildOptions) -> Result<Plan, Mistakes> {
         next + usize::from(*wanted)
     });
     let (queues, ids) = queues::plan(&uses, &places, &wanted, &numbers);
-    let texts = Texts { vars: &vars, args: &how.args, origins: queues::origins(file, &sources) };
+    let origins = queues::origins(file, &sources);
+    let texts = Texts { vars: &vars, args: &how.args, origins, locks: locks::named(file, &chains) };
+    let locks = locks::Locks::new(file, &chains, &wanted, &mut mistakes);
     let context = job::Context {
         file,
         how,
         texts: &texts,
         queues: &ids,
         sources: &sources,
+        locks: &locks,
         places: &places,
         numbers: &numbers,
     };
@@ -144,7 +148,7 @@ pub fn build(file: &JobFile, how: &BuildOptions) -> Result<Plan, Mistakes> {
     Ok(Plan {
         jobs,
         queues,
-        locks: Vec::new(),
+        locks: locks.planned,
         pool,
         halt,
         status: how.run.status.unwrap_or_default(),

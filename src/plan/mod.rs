@@ -18,6 +18,7 @@ mod context;
 pub mod exec;
 pub mod identity;
 pub mod items;
+mod locks;
 mod logs;
 mod place;
 pub mod script;
@@ -26,6 +27,7 @@ pub mod status;
 pub mod template;
 pub mod words;
 
+pub use locks::{Lock, LockId, Want, first_held, lock_variable, room_for_held};
 pub use logs::{Form, Joblog, Journal, Logs, Table};
 pub use sources::{Between, Cut, Header, Input, Item, ItemList, Items, Join, Reading, Seq};
 use template::{ScriptText, Template, Word};
@@ -119,27 +121,6 @@ pub struct Job {
     pub at_end: Option<AtEnd>,
     /// The job (index into [`Plan::jobs`]) whose output are its items, and with which it fails: `each.command`.
     pub lister: Option<usize>,
-}
-
-/// A named counting semaphore.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lock {
-    pub name: Arc<str>,
-    /// At least 1.
-    pub permits: usize,
-    /// What each permit is called, if they have names; else empty.
-    pub values: Vec<String>,
-}
-
-/// Index into [`Plan::locks`].
-pub type LockId = usize;
-
-/// So many permits of a lock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Want {
-    pub lock: LockId,
-    /// From 1 to all.
-    pub permits: usize,
 }
 
 /// When a task counts as up.

@@ -12,7 +12,7 @@ use super::source::Pulled;
 use super::tell;
 use crate::event::{Detail, Exit, Known, Outcome, RunEvent, TaskName};
 use crate::flow::output::{Dest, Op};
-use crate::plan::{Item, Items, Restart};
+use crate::plan::{Item, Items, Restart, first_held};
 use crate::sched::{Action, Event, TaskId};
 
 /// So many tasks that need not run are passed over in one turn of the loop.
@@ -118,7 +118,7 @@ impl Run {
                 other => break other,
             };
             if self.is_done(job, &known) {
-                let work = Work { job, seq: 0, items, names, block, known };
+                let work = Work { job, seq: 0, items, names, block, known, held: None };
                 if !self.pass_over(work, None) {
                     return;
                 }
@@ -185,12 +185,13 @@ impl Run {
         if self.works.len() <= place {
             self.works.resize_with(place + 1, || None);
         }
-        self.works[place] = Some(Work { job, seq, items, names, block, known });
+        self.works[place] = Some(Work { job, seq, items, names, block, known, held: None });
     }
 
     fn start(&mut self, task: TaskId, attempt: u32, slot: usize, last_attempt: bool) {
         self.starts += 1;
-        let Some(work) = self.works[task.place as usize].take() else { return };
+        let Some(mut work) = self.works[task.place as usize].take() else { return };
+        work.held = self.supervisor.held(task);
         let name = TaskName { job: work.job, seq: work.seq };
         if self.options.dry_run {
             self.print_command(task, work, slot);
@@ -242,7 +243,8 @@ impl Run {
     fn print_reader(&mut self, job: usize) {
         let Items::Queue { queue, .. } = self.plan.jobs[job].items else { return };
         let (job, queue) = (&self.plan.jobs[job], &self.plan.queues[queue]);
-        let none = Work { seq: 1, ..super::workers::no_task(0) };
+        let held = first_held(&self.plan, job);
+        let none = Work { seq: 1, held, ..super::workers::no_task(0) };
         let command = tell::line(job, &none, 1, tell::Values::Told);
         let line = format!("# {}: a task for each record of queue `{}`\n{command}\n", job.name, queue.name);
         self.outputs.ops.push(Op::Write { dest: Dest::Stdout, bytes: line.into_bytes() });

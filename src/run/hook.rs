@@ -119,7 +119,7 @@ impl Run {
         let job = &plan.jobs[over.work.job];
         let Some((_, hook)) = hook_of(job, &outcome) else { return };
         let task = over.task;
-        let scope = scope(&over.work, over.slot);
+        let scope = over.work.scope(over.slot);
         if self.options.verbose {
             let name = TaskName { job: over.work.job, seq: over.work.seq };
             let item = tell::short_item(&over.work.items);
@@ -188,10 +188,6 @@ impl Hooked {
         }
         detail
     }
-}
-
-pub fn scope(work: &Work, slot: usize) -> Scope<'_> {
-    Scope { items: &work.items, names: &work.names, seq: work.seq, slot, held: &[] }
 }
 
 /// Where a hook writes: where its task is shown.

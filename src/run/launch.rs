@@ -20,7 +20,7 @@ use crate::os::mark::Mark;
 use crate::os::start::{Group, Launcher, Order, Setup, StartError, Strategy};
 use crate::plan::StartMode;
 use crate::plan::template::Scope;
-use crate::plan::{Job, Stage};
+use crate::plan::{Job, Stage, lock_variable};
 
 /// A variable longer than this could keep a command from starting that needs its room for arguments.
 const LONGEST_ITEM_VARIABLE: usize = 32 << 10;
@@ -187,6 +187,10 @@ fn set_own_variables(
             // An item that holds a NUL does not fit into a variable.
             let _ = env.set_own(b"PRUN_ITEM", scratch);
         }
+    }
+    for held in scope.held {
+        // The job file was read as text without NUL.
+        let _ = env.set_own(lock_variable(&held.lock).as_bytes(), held.value.as_bytes());
     }
     for (name, value) in &stage.env {
         if value.uses_task() {

@@ -17,7 +17,7 @@ use crate::os;
 use crate::os::poller::{Interest, Poller};
 use crate::plan::argv::Fitter;
 use crate::plan::items::{self, Next};
-use crate::plan::{Batch, Input, Item, Items, Plan, QueueId, What};
+use crate::plan::{Batch, Input, Item, Items, Plan, QueueId, What, room_for_held};
 
 /// The answer to a pull.
 pub enum Pulled {
@@ -220,7 +220,8 @@ impl Source {
         };
         let fit = (job.batch == Batch::Fit).then(|| {
             let what = job.stages[0].what.clone();
-            let fixed = os::env::Env::inherited().room() + OWN_VARIABLES;
+            let held = room_for_held(plan, job);
+            let fixed = os::env::Env::inherited().room() + OWN_VARIABLES + held;
             Fit { fitter: Fitter::new(&what, &job.name, fixed, room), what }
         });
         let names = items::column_names(&job.items).into();

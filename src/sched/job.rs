@@ -153,6 +153,7 @@ pub struct Jobs {
     pulling: BTreeSet<usize>,
     takes_slots: Vec<bool>,
     has_workers: Vec<bool>,
+    with_workers: Vec<JobId>,
     /// Jobs whose workers are to be looked at.
     pub stirred: Vec<JobId>,
 }
@@ -196,6 +197,7 @@ impl Jobs {
             pulling: BTreeSet::new(),
             takes_slots: plan.jobs.iter().map(|job| !job.slotless).collect(),
             has_workers: plan.jobs.iter().map(|job| job.worker.is_some()).collect(),
+            with_workers: (0..plan.jobs.len()).filter(|job| plan.jobs[*job].worker.is_some()).collect(),
             stirred: Vec::new(),
             states,
         }
@@ -233,6 +235,11 @@ impl Jobs {
 
     pub fn is_pulling(&self) -> bool {
         !self.pulling.is_empty()
+    }
+
+    /// Jobs whose tasks are run by workers.
+    pub fn with_workers(&self) -> &[JobId] {
+        &self.with_workers
     }
 
     /// Something changed for the workers of the job.

@@ -39,6 +39,7 @@
 //! - [`halt`]: when the run stops by itself
 //! - [`stall`]: when nothing can go on
 //! - [`slots`]: the lowest free number
+//! - [`locks`]: named semaphores that tasks take
 //! - [`brakes`]: what holds starts back beside the pools: rates, the load, free memory
 //! - [`shortage`]: what could not be started because too little of something was there
 //! - `services`: daemons that serve others, and how they are stopped
@@ -57,6 +58,7 @@ pub mod halt;
 mod hooks;
 pub mod job;
 mod limits;
+mod locks;
 mod lost;
 pub mod median;
 pub mod order;
@@ -76,6 +78,7 @@ use brakes::Brakes;
 pub use brakes::Reading;
 use halt::Tally;
 use job::{Jobs, Source};
+use locks::Locks;
 use order::Startable;
 use services::Services;
 use slots::Slots;
@@ -258,6 +261,7 @@ pub struct Supervisor {
     services: Services,
     tasks: Tasks,
     slots: Slots,
+    locks: Locks,
     brakes: Brakes,
     mode: Mode,
     tally: Tally,
@@ -291,6 +295,7 @@ impl Supervisor {
             services: Services::new(&plan),
             tasks: Tasks::default(),
             slots: Slots::new(plan.pool),
+            locks: Locks::new(&plan),
             brakes: Brakes::new(&plan),
             mode: Mode::Going,
             tally: Tally::default(),
@@ -299,9 +304,11 @@ impl Supervisor {
             stopped: false,
             broken: false,
             startable: Startable::default(),
-            one_at_a_time: plan.pool == 1
-                && plan.brakes.pool_file.is_none()
-                && plan.jobs.iter().all(|job| !job.slotless && job.worker.is_none()),
+            one_at_a_time: plan.brakes.pool_file.is_none()
+                && plan.jobs.iter().all(|job| {
+                    let alone = job.slots.min(plan.pool) > plan.pool / 2;
+                    alone && !job.slotless && job.worker.is_none()
+                }),
             blocked: BTreeSet::new(),
             stall_at: None,
             live: None,

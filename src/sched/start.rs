@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::brakes::Brakes;
 use super::job::{End, Jobs, Phase, Source};
 use super::order::Startable;
-use super::slots::Slots;
 use super::task::{Role, Slot, State, TaskId, Up};
 use super::{Action, JobId, Mode, Supervisor};
 use crate::event::{Outcome, RunEvent, StartFailure, Time};
@@ -110,7 +109,7 @@ impl Supervisor {
         }
         let state = self.jobs.get(job);
         let can = !state.ready.is_empty() && state.running < plan.pool;
-        self.startable.set(self.jobs.order.rank(job), plan.slotless, can);
+        self.set_startable(job, can);
     }
 
     /// Starts what may start, in the order of the jobs, gives workers their tasks, and keeps one item of each
@@ -131,10 +130,32 @@ impl Supervisor {
         self.retire_done(now, actions);
     }
 
-    /// The first job that may start something, and is not held back.
+    /// The first job that may start something, is not held back, and has its locks. A task that takes many slots waits
+    /// until so many are free, and no later one takes them before.
     fn next_to_start(&mut self, now: Time) -> Option<JobId> {
-        let Supervisor { startable, slots, jobs, brakes, plan, interactive, .. } = self;
-        let mut candidates = candidates(startable, slots, jobs, plan, interactive.is_some()).peekable();
+        let mut slotted = self.slots.free();
+        loop {
+            let job = self.first_allowed(now, slotted)?;
+            if !self.may_lock(job) {
+                continue; // It is parked.
+            }
+            if self.plan.jobs[job].slotless || self.slots.has_room(self.width(job)) {
+                return Some(job);
+            }
+            slotted = false;
+        }
+    }
+
+    /// So many slots of the run's pool one task of the job takes.
+    pub(super) fn width(&self, job: JobId) -> usize {
+        let plan = &self.plan.jobs[job];
+        if plan.slotless { 0 } else { plan.slots.min(self.slots.size()).max(1) }
+    }
+
+    /// The first job that may start something, and is not held back.
+    fn first_allowed(&mut self, now: Time, slotted: bool) -> Option<JobId> {
+        let Supervisor { startable, jobs, brakes, plan, interactive, .. } = self;
+        let mut candidates = candidates(startable, slotted, jobs, plan, interactive.is_some()).peekable();
         candidates.peek()?;
         let allow = |brakes: &mut Brakes, job: JobId| {
             brakes.allow_job(now, job) && brakes.allow_process(now, plan.jobs[job].slotless)
@@ -145,7 +166,17 @@ impl Supervisor {
     /// Whether something could start, if it were not held back.
     pub(super) fn could_start(&self) -> bool {
         let interactive = self.interactive.is_some();
-        candidates(&self.startable, &self.slots, &self.jobs, &self.plan, interactive).next().is_some()
+        let mut first = self.slots.free();
+        let mut candidates = candidates(&self.startable, first, &self.jobs, &self.plan, interactive);
+        let fits = |job: JobId| self.slots.has_room(self.width(job));
+        // Behind one that waits for many slots there is none to be had.
+        candidates.any(|job| self.plan.jobs[job].slotless || (std::mem::take(&mut first) && fits(job)))
+    }
+
+    /// Whether a job waits for slots, and for nothing else.
+    pub(super) fn is_short_of_slots(&self) -> bool {
+        let first = self.startable.slotted.first().map(|rank| self.jobs.order.job(*rank));
+        first.is_some_and(|job| !self.slots.has_room(self.width(job)))
     }
 
     fn start_next(&mut self, now: Time, job: JobId, actions: &mut Vec<Action>) {
@@ -161,6 +192,7 @@ impl Supervisor {
             state => unreachable!("{id:?} is ready, not {state:?}"),
         };
         let slot = self.take_slot(job);
+        self.take_locks(id, job);
         let plan = &self.plan.jobs[job];
         let task = self.tasks.get_mut(id);
         task.slot = Some(slot);
@@ -204,10 +236,11 @@ impl Supervisor {
     }
 
     pub(super) fn take_slot(&mut self, job: JobId) -> Slot {
-        let run = (!self.plan.jobs[job].slotless).then(|| self.slots.take());
+        let width = self.width(job);
+        let run = (width > 0).then(|| self.slots.take(width));
         let state = self.jobs.get_mut(job);
         state.running += 1;
-        Slot { run, own: state.slots.as_mut().map(Slots::take) }
+        Slot { run, width, own: state.slots.as_mut().map(|slots| slots.take(1)) }
     }
 
     pub(super) fn give_back_slot(&mut self, id: TaskId) {
@@ -218,13 +251,14 @@ impl Supervisor {
             self.interactive = None;
         }
         if let Some(number) = slot.run {
-            self.slots.give_back(number);
+            self.slots.give_back(number, slot.width);
         }
         let state = self.jobs.get_mut(job);
         if let (Some(slots), Some(number)) = (state.slots.as_mut(), slot.own) {
-            slots.give_back(number);
+            slots.give_back(number, 1);
         }
         state.running -= 1;
+        self.give_back_locks(id, job);
         self.note_startable(job);
     }
 
@@ -246,16 +280,17 @@ impl Supervisor {
     }
 }
 
-/// The jobs that may start something, first to last. Slots are for the item of an earlier job, if that is about to
-/// come; who needs none does not wait for them. `interactive`: a task has the terminal, and others wait for it.
+/// The jobs that may start something, first to last; `slotted`: also those that take slots. These are for the item of an
+/// earlier job, if that is about to come; who needs none does not wait for them. `interactive`: a task has the terminal,
+/// and others wait for it.
 fn candidates<'a>(
     startable: &'a Startable,
-    slots: &Slots,
+    slotted: bool,
     jobs: &'a Jobs,
     plan: &'a Plan,
     interactive: bool,
 ) -> impl Iterator<Item = JobId> + 'a {
-    let slotted = slots.free().then_some(&startable.slotted).into_iter().flatten();
+    let slotted = slotted.then_some(&startable.slotted).into_iter().flatten();
     let mut slotted = slotted.take_while(|rank| !jobs.earlier_is_pulling(**rank, plan)).peekable();
     let mut slotless = startable.slotless.iter().peekable();
     let ranks = std::iter::from_fn(move || match (slotless.peek(), slotted.peek()) {

@@ -95,6 +95,8 @@ pub enum Up {
 pub struct Slot {
     /// In the run's pool.
     pub run: Option<usize>,
+    /// So many of these it takes; 0 without one.
+    pub width: usize,
     /// In the job's own, if it has one.
     pub own: Option<usize>,
 }

@@ -60,12 +60,28 @@ pub const JOB: &[Key] = &[
          `0` is no limit of its own.",
     ),
     key(
+        "slots",
+        "number",
+        "`1`",
+        "How many places in the run's pool one task takes, for a task that keeps several CPUs busy by itself; more than \
+         there are stands for all. It waits until so many are free, and no later task takes them before. Daemons and jobs \
+         that read a pipe or a queue take no place, and have no `slots`.",
+    ),
+    key(
+        "locks",
+        "array or table",
+        "none",
+        "What each task takes before it starts, all or none, and gives back when it ends: `[\"db\"]` one permit of the \
+         lock `db`, `{ net = 2, gpu = 1 }` so many of each. See LOCKS. Tables merge with that of `[defaults]`, in which \
+         `\"none\"` undoes a lock.",
+    ),
+    key(
         "worker",
         "`true`, `false` or table",
         "`false`",
         "The tasks of `each` are run by `pool` processes that live on. A task is given to one on its stdin, as `stdin` \
          says (by default the item and a newline), and ends with its answer on the process's stdout. `timeout`, \
-         `retries` (here 2 by default), `on_success`, `keep_order` and the report are per task; slot, `{%}` and \
+         `retries` (here 2 by default), `on_success`, `keep_order` and the report are per task; slot, locks, `{%}` and \
          environment belong to the process. If a process dies, only the task that it was at counts an attempt. \
          Without tasks left a process gets the end of its input, and after `grace` it is stopped, which is no failure.",
     ),
@@ -256,7 +272,7 @@ pub const JOB: &[Key] = &[
         "retry_delay",
         "duration or table",
         "`0`",
-        "How long to wait before a further attempt; the place in the pool is given back meanwhile. `{ first = \"1s\", \
+        "How long to wait before a further attempt; the place in the pool and the locks are given back meanwhile. `{ first = \"1s\", \
          factor = 2.0, max = \"1m\", jitter = true }` is a growing delay.",
     ),
     key(

@@ -5,7 +5,7 @@ use toml::de::{DeArray, DeString, DeTable, DeValue};
 
 use super::section::{Found, Node, Section};
 use super::walk::{Walk, spelt};
-use super::{each, io, ready, setup, worker};
+use super::{each, io, locks, ready, setup, worker};
 use crate::jobfile::keys::{JOB, Table};
 use crate::jobfile::mistakes::Mistake;
 use crate::jobfile::model::{After, Command, Job, PipelineStage, Sign, Span, Spanned, What, When};
@@ -107,6 +107,8 @@ fn settings<'a>(walk: &mut Walk<'a>, section: &Section<'a>, name: Spanned<String
         each: None,
         repeat: None,
         pool: None,
+        slots: walk.positive(section, "slots", "with `1` a task takes one place in the pool"),
+        locks: locks::wants(walk, section),
         after: Vec::new(),
         worker: None,
         daemon: walk.flag(section, "daemon").unwrap_or(false),

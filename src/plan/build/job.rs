@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::pipes::{Chain, Place};
 use super::text::{self, Texts};
-use super::{BuildOptions, TagFlag, daemon, interactive, items, ready, stage, worker};
+use super::{BuildOptions, TagFlag, daemon, interactive, items, locks, ready, stage, worker};
 use crate::jobfile::values::{OutputMode, PoolSize};
 use crate::jobfile::{self, Command, JobFile, Mistakes, Stdin, Tag, Text};
 use crate::plan::template::{Names, Piece, Template};
@@ -23,6 +23,7 @@ pub(super) struct Context<'a> {
     pub queues: &'a BTreeMap<&'a str, QueueId>,
     /// For each job of the file: whose items it takes.
     pub sources: &'a [Option<usize>],
+    pub locks: &'a locks::Locks<'a>,
     pub places: &'a [Place],
     /// Of the chains in the plan.
     pub numbers: &'a [usize],
@@ -44,6 +45,9 @@ pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) ->
     let jobs: Vec<_> = chain.jobs.iter().map(|&job| &file.jobs[job]).collect();
     daemon::check_alone(&jobs, mistakes);
     interactive::check(job, mistakes);
+    locks::check_slots(job, first, mistakes);
+    let names = texts.of_task(job);
+    locks::check_columns(job, names.columns, names.locks, mistakes);
     let stages = stage::plan(context, chain, mistakes);
     let items = items::items(chain.last(), context, mistakes);
     let reads_queue =
@@ -90,8 +94,8 @@ pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) ->
         serves: job.daemon && !reads,
         ready,
         restart: Restart::Never,
-        slots: 1,
-        locks: Vec::new(),
+        slots: job.slots.unwrap_or(1),
+        locks: context.locks.wants(job),
         worker,
         duplex: chain.duplex,
         leftovers: job.leftovers,

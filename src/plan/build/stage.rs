@@ -144,7 +144,7 @@ impl<'a> Writer<'a> {
             let mistake = Mistake::at(place.span.clone(), "nothing to run: no arguments for `{args}`");
             self.mistakes.push(mistake.help("give the command after `--`"));
         }
-        let append_item = append && !words.iter().any(|word| word.0.uses_task());
+        let append_item = append && !words.iter().any(|word| word.0.says_where_item_goes());
         What::Command { words, append_item }
     }
 

@@ -8,7 +8,7 @@ use super::{Local, Shared};
 use crate::event::{StartFailure, Usage};
 use crate::os::{self, roll};
 use crate::run::active::{Active, Group, Process, Reader};
-use crate::run::hook::{HookInput, hook_of, scope};
+use crate::run::hook::{HookInput, hook_of};
 use crate::run::launch::{Attempt, ChildEnds};
 use crate::run::unstarted::Unstarted;
 use crate::run::wiring::{feed, no_pipe};
@@ -104,7 +104,7 @@ impl Local {
             job_index: work.job,
             number: active.attempt,
             mark: active.mark,
-            scope: scope(&work, active.slot),
+            scope: work.scope(active.slot),
         };
         let pid =
             self.launch.command(&attempt, at, &hook.stage, &hooked.facts, stdio, os::start::Group::New)?;

@@ -16,7 +16,6 @@ use crate::os::start::Group;
 use crate::os::{self, port, process};
 use crate::plan::{Job, Sign, Stage, status};
 use crate::run::active::Active;
-use crate::run::hook::scope;
 use crate::run::launch::{Attempt, ChildEnds};
 use crate::run::ready::{Heard, Looked, Looking, PortLook};
 use crate::run::token::Token;
@@ -120,7 +119,7 @@ impl Local {
             job_index: active.work.job,
             number: active.attempt,
             mark: active.mark,
-            scope: scope(&active.work, active.slot),
+            scope: active.work.scope(active.slot),
         };
         let facts = [("PRUN_TASK_PID", active.first_pid().unwrap_or_default().to_string())];
         let at = job.stages.len() + PLACE;
