@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use self::text::Texts;
+use super::hooks::HookFlags;
 use super::{Brakes, Items, Journal, Logs, Plan, UNLIMITED, words};
 use crate::jobfile::values::{Halt, Load, OutputMode, PoolSize, Rate, Resume, StatusMode};
 use crate::jobfile::{self, JobFile, Mistake, Mistakes, nearest};
@@ -18,12 +19,15 @@ mod daemon;
 mod interactive;
 mod items;
 mod job;
+mod last;
 mod order;
 mod pipes;
 mod queues;
 mod stage;
 mod text;
 mod worker;
+
+pub use last::written as hook_of_run;
 
 #[cfg(test)]
 mod tests;
@@ -71,6 +75,7 @@ pub struct RunOverrides {
     pub resume: Option<Resume>,
     /// `--sync`
     pub sync: bool,
+    pub hooks: HookFlags,
 }
 
 /// `--tag[=TEMPLATE]`.
@@ -116,6 +121,7 @@ pub fn build(file: &JobFile, how: &BuildOptions) -> Result<Plan, Mistakes> {
     };
     let journal = journal(file, how, &texts, &mut mistakes);
     let mut jobs: Vec<_> = chains.iter().map(|chain| job::plan(&context, chain, &mut mistakes)).collect();
+    let hooks = last::plan(&context, &mut mistakes);
     if !mistakes.is_empty() {
         return Err(mistakes);
     }
@@ -138,6 +144,8 @@ pub fn build(file: &JobFile, how: &BuildOptions) -> Result<Plan, Mistakes> {
     {
         job.pool = pool;
     }
+    // Whatever was asked for.
+    jobs.extend(hooks);
     let halt = how.run.halt.or(file.run.halt).flatten();
     let logs = Logs { journal, joblog: None, table: None };
     Ok(Plan {

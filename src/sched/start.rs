@@ -146,7 +146,7 @@ impl Supervisor {
         candidates(&self.startable, &self.slots, &self.jobs, &self.plan, interactive).next().is_some()
     }
 
-    fn start_next(&mut self, now: Time, job: JobId, actions: &mut Vec<Action>) {
+    pub(super) fn start_next(&mut self, now: Time, job: JobId, actions: &mut Vec<Action>) {
         if self.plan.jobs[job].worker.is_some() {
             self.start_worker(now, job, actions);
             return;

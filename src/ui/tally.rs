@@ -54,6 +54,8 @@ impl Tally {
             | RunEvent::JobFailed { .. }
             | RunEvent::Warning(_)
             | RunEvent::Broken(_)
+            | RunEvent::LastStarted { .. }
+            | RunEvent::LastFailed(_)
             | RunEvent::Stopping { .. }
             | RunEvent::RunEnded(_) => {}
         }

@@ -27,10 +27,11 @@ pub(super) struct Place {
 }
 
 /// What is the last job's to say, for all of them.
-const OF_THE_LAST: [&str; 17] = [
+const OF_THE_LAST: [&str; 18] = [
     "daemon",
     "on_success",
     "on_failure",
+    "on_exit",
     "leftovers",
     "interactive",
     "timeout",

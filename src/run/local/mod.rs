@@ -30,7 +30,7 @@ use crate::event::Time;
 use crate::flow::output::Outputs;
 use crate::os::poller::{Interest, Poller};
 use crate::os::{self, process};
-use crate::plan::Plan;
+use crate::plan::{AtEnd, Plan};
 use crate::sched::{Event, TaskId};
 
 mod blocks;
@@ -79,7 +79,7 @@ impl Shared<'_> {
 
 pub struct Local {
     plan: Arc<Plan>,
-    launch: Launch,
+    pub launch: Launch,
     pub wiring: Wiring,
     pub queues: Queues,
     actives: Vec<Option<Active>>,
@@ -166,6 +166,6 @@ impl Local {
 
     pub fn forget_job(&mut self, job: usize) {
         // Behind the stages stand the hooks.
-        self.launch.forget(job, self.plan.jobs[job].stages.len() + 2);
+        self.launch.forget(job, self.plan.jobs[job].stages.len() + AtEnd::ALL.len());
     }
 }
