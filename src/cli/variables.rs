@@ -33,6 +33,8 @@ pub struct Variables {
     pub memory_free: Option<usize>,
     pub journal: Option<PathBuf>,
     pub resume: Option<Resume>,
+    /// `PRUN_ON_SUCCESS`, `PRUN_ON_FAILURE`, `PRUN_ON_EXIT`.
+    pub hooks: [Option<String>; 3],
     /// Of `prun exec`.
     pub shell: Option<Shell>,
     pub color: Option<When>,
@@ -66,6 +68,11 @@ fn read(get: impl Fn(&str) -> Option<OsString>) -> Result<Variables, Instead> {
         memory_free: text(get, "PRUN_MEMORY_FREE", parse_size)?,
         journal: get("PRUN_JOURNAL").map(PathBuf::from),
         resume: text(get, "PRUN_RESUME", parse_resume)?,
+        hooks: [
+            text(get, "PRUN_ON_SUCCESS", |command| Ok(command.to_owned()))?,
+            text(get, "PRUN_ON_FAILURE", |command| Ok(command.to_owned()))?,
+            text(get, "PRUN_ON_EXIT", |command| Ok(command.to_owned()))?,
+        ],
         shell: text(get, "PRUN_SHELL", Shell::parse)?,
         color: text(get, "PRUN_COLOR", parse_color)?,
     })
@@ -149,6 +156,7 @@ mod tests {
             ("PRUN_MEMORY_FREE", b"1KiB"),
             ("PRUN_JOURNAL", b"a\xff"),
             ("PRUN_RESUME", b"failed"),
+            ("PRUN_ON_FAILURE", b"mail me"),
             ("PRUN_SHELL", b"bash -eu"),
             ("PRUN_COLOR", b"never"),
         ];
@@ -161,6 +169,7 @@ mod tests {
         assert_eq!(said.rate, Some(Rate { interval: Duration::from_millis(500) }));
         assert_eq!(said.journal, Some(PathBuf::from(OsStr::from_bytes(b"a\xff"))));
         assert_eq!((said.resume, said.color), (Some(Resume::AllButFailed), Some(When::Never)));
+        assert_eq!(said.hooks, [None, Some("mail me".into()), None]);
         assert_eq!(said.shell.unwrap().0, ["bash", "-eu", "-c"]);
         assert_eq!(given(&[("PRUN_TAG", b"true")]).unwrap().tag, Some(Tag::Item));
         assert_eq!(given(&[("PRUN_TAG", b"0")]).unwrap().tag, Some(Tag::Off));

@@ -160,6 +160,23 @@ pub const RUN: &[Key] = &[
         "With `true`, tasks that ended ok according to the journal are not run again and count as ok; with \
          `\"failed\"` only those run whose last line in the journal is a failure.",
     ),
+    key(
+        "on_success",
+        "command",
+        "none",
+        "A command that runs when all jobs have ended and no task has failed, with the report on its stdin, and \
+         `PRUN_OUTCOME` (`ok`, `failed`, `cancelled`), `PRUN_EXIT`, `PRUN_SIGNAL` and `PRUN_DURATION` of the run in \
+         its environment. `[defaults]` says how it is started: `shell`, `env`, `cwd` and the like. It is no task and \
+         no job; if it fails, that is told, and prun's status is 1 if it was 0. `\"none\"` undoes what the \
+         configuration file says.",
+    ),
+    key("on_failure", "command", "none", "The same if something failed."),
+    key(
+        "on_exit",
+        "command",
+        "none",
+        "The same however the run ended, behind the other one. See HOOKS in prun(1) for what happens after a signal.",
+    ),
 ];
 
 /// The tables whose keys are known.
@@ -211,8 +228,8 @@ impl Table {
     pub fn planned(self) -> &'static [&'static str] {
         match self {
             Table::Top => &["values"],
-            Table::Run => &["on_success", "on_failure", "on_exit", "backend"],
-            Table::Defaults | Table::Job => &["batch", "restart", "on_exit", "writes", "reads"],
+            Table::Run => &["backend"],
+            Table::Defaults | Table::Job => &["batch", "restart", "writes", "reads"],
             Table::Each => &["command", "matrix", "zip"],
             Table::Config
             | Table::Limits

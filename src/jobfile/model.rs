@@ -53,6 +53,8 @@ pub struct JobFile {
     pub locks: Vec<Lock>,
     /// In the order of the file.
     pub jobs: Vec<Job>,
+    /// `[defaults]`, as a job that says nothing itself: so the hooks of the run are started.
+    pub bare: Job,
     /// What was wrong with single values; they are left out here.
     pub mistakes: Mistakes,
 }
@@ -73,7 +75,13 @@ pub struct Run {
     pub memory_free: Option<usize>,
     pub journal: Option<Text>,
     pub resume: Option<Spanned<Resume>>,
+    pub on_success: RunHook,
+    pub on_failure: RunHook,
+    pub on_exit: RunHook,
 }
+
+/// A command at the end of the run; `Some(None)` is "none", which undoes what is said elsewhere.
+pub type RunHook = Option<Option<Command>>;
 
 /// A regular expression that compiles.
 #[derive(Debug, Clone)]
@@ -199,6 +207,7 @@ pub struct Job {
     pub pty: bool,
     pub on_success: Option<Command>,
     pub on_failure: Option<Command>,
+    pub on_exit: Option<Command>,
     pub stdin: Spanned<Stdin>,
     pub stdout: Output,
     pub stderr: Output,

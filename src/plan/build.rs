@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use self::text::Texts;
+use super::hooks::HookFlags;
 use super::{Brakes, Items, Journal, Logs, Plan, UNLIMITED, words};
 use crate::jobfile::values::{Halt, Load, OutputMode, PoolSize, Rate, Resume, StatusMode};
 use crate::jobfile::{self, JobFile, Mistake, Mistakes, nearest};
@@ -18,6 +19,7 @@ mod daemon;
 mod interactive;
 mod items;
 mod job;
+mod last;
 mod locks;
 mod order;
 mod pipes;
@@ -26,6 +28,8 @@ mod ready;
 mod stage;
 mod text;
 mod worker;
+
+pub use last::written as hook_of_run;
 
 #[cfg(test)]
 mod tests;
@@ -73,6 +77,7 @@ pub struct RunOverrides {
     pub resume: Option<Resume>,
     /// `--sync`
     pub sync: bool,
+    pub hooks: HookFlags,
 }
 
 /// `--tag[=TEMPLATE]`.
@@ -121,6 +126,7 @@ pub fn build(file: &JobFile, how: &BuildOptions) -> Result<Plan, Mistakes> {
     };
     let journal = journal(file, how, &texts, &mut mistakes);
     let mut jobs: Vec<_> = chains.iter().map(|chain| job::plan(&context, chain, &mut mistakes)).collect();
+    let hooks = last::plan(&context, &mut mistakes);
     if !mistakes.is_empty() {
         return Err(mistakes);
     }
@@ -143,6 +149,8 @@ pub fn build(file: &JobFile, how: &BuildOptions) -> Result<Plan, Mistakes> {
     {
         job.pool = pool;
     }
+    // Whatever was asked for.
+    jobs.extend(hooks);
     let halt = how.run.halt.or(file.run.halt).flatten();
     let logs = Logs { journal, joblog: None, table: None };
     Ok(Plan {

@@ -16,6 +16,7 @@ pub mod argv;
 pub mod build;
 mod context;
 pub mod exec;
+pub mod hooks;
 pub mod identity;
 pub mod items;
 mod locks;
@@ -27,6 +28,7 @@ pub mod status;
 pub mod template;
 pub mod words;
 
+pub use hooks::{AtEnd, Hook};
 pub use locks::{Lock, LockId, Want, first_held, lock_variable, room_for_held};
 pub use logs::{Form, Joblog, Journal, Logs, Table};
 pub use sources::{Between, Cut, Header, Input, Item, ItemList, Items, Join, Reading, Seq};
@@ -153,21 +155,6 @@ pub enum Restart {
     Never,
     OnFailure,
     Always,
-}
-
-/// How a run ended, for what begins then.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AtEnd {
-    Success,
-    Failure,
-    Exit,
-}
-
-/// A command that runs after the last attempt of a task, with the task's output on its stdin.
-#[derive(Debug, Clone)]
-pub struct Hook {
-    /// Its stdin is not used; its output goes where it says.
-    pub stage: Stage,
 }
 
 /// Processes that live on and take tasks one after another.
@@ -356,6 +343,8 @@ pub enum Stdin {
         ahead: bool,
     },
     Dialogue(Arc<Dialogue>),
+    /// How the run went, when it has ended.
+    Report,
 }
 
 /// What is said to a child that speaks first.

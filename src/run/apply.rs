@@ -43,7 +43,7 @@ impl Run {
             Action::Give { worker, task, attempt } => self.give(worker, task, attempt),
             Action::EndInput { worker } => self.end_input(worker),
             Action::WorkerEnded { worker, .. } => self.worker_ended(worker),
-            Action::Hook { task, outcome } => self.hook(task, outcome),
+            Action::Hook { task, at, outcome } => self.hook(task, at, outcome),
             // What was only printed has no process that could be stopped.
             Action::Signal { task, .. } | Action::Kill { task } | Action::Leftovers { task, .. }
                 if self.options.dry_run =>
@@ -75,6 +75,9 @@ impl Run {
                     self.local.queues.job_ended(job);
                 }
                 self.tell(&event);
+                if let RunEvent::RunEnded(summary) = &event {
+                    self.prepare_last(summary);
+                }
                 if let RunEvent::JobEnded { job, .. } | RunEvent::JobSkipped { job, .. } = event {
                     self.end_of_chain(job);
                 }
@@ -190,7 +193,11 @@ impl Run {
 
     fn start(&mut self, task: TaskId, attempt: u32, slot: usize, last_attempt: bool) {
         self.starts += 1;
-        let Some(mut work) = self.works[task.place as usize].take() else { return };
+        let work = self.works.get_mut(task.place as usize).and_then(Option::take);
+        let Some(mut work) = work.or_else(|| self.work_of_last(task)) else { return };
+        if self.plan.jobs[work.job].at_end.is_some() {
+            return self.start_last(task, work, attempt, slot);
+        }
         work.held = self.supervisor.held(task);
         let name = TaskName { job: work.job, seq: work.seq };
         if self.options.dry_run {
@@ -308,6 +315,9 @@ impl Run {
         };
         let plan = Arc::clone(&self.plan);
         let job = &plan.jobs[work.job];
+        if job.at_end.is_some() {
+            return self.end_last(task, &work, left);
+        }
         let told = self.told(task, &work, active.as_ref(), &outcome, attempts);
         let (elapsed, usage) = (told.elapsed, told.usage);
         let lines = self.lines_of(&told);

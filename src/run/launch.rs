@@ -6,6 +6,7 @@ use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::unistd::Pid;
@@ -41,6 +42,8 @@ pub struct Launch {
     /// prun's own directory; a child that is to run there needs no change of it.
     here: PathBuf,
     scratch: Vec<u8>,
+    /// Variables for the hooks of the run.
+    pub facts: Option<Arc<[(&'static str, String)]>>,
 }
 
 /// One attempt of one task, as its processes know it.
@@ -62,6 +65,7 @@ impl Launch {
             run_id,
             here: std::env::current_dir().unwrap_or_default(),
             scratch: Vec::new(),
+            facts: None,
         })
     }
 
@@ -73,7 +77,9 @@ impl Launch {
         stdio: [RawFd; 3],
         group: Group,
     ) -> Result<Pid, Unstarted> {
-        self.command(attempt, index, &attempt.job.stages[index], &[], stdio, group)
+        let facts = attempt.job.at_end.and_then(|_| self.facts.clone());
+        let facts = facts.as_deref().unwrap_or_default();
+        self.command(attempt, index, &attempt.job.stages[index], facts, stdio, group)
     }
 
     /// Starts a command of the job: `at` is its place among the stages, and the hooks behind them; `facts` are

@@ -10,7 +10,7 @@
 //! - [`queues`]: records that tasks write for others
 //! - [`gauges`]: the load, free memory, and the file that says how many tasks run at once
 //! - [`source`]: items, read when they are wanted ([`stream`], [`paths`]), and blocks of an input ([`blocks`], [`block`])
-//! - [`hook`]: commands after tasks
+//! - [`hook`]: commands after tasks; `at_end`: those after the run
 //! - `workers`: processes that take tasks one after another
 //! - [`sinks`]: what is written, by threads of their own ([`writer`], [`disk`])
 //! - `apply`: what each action does
@@ -44,6 +44,7 @@ use crate::sched::{Action, Event, Supervisor};
 
 pub mod active;
 mod apply;
+mod at_end;
 pub mod block;
 pub mod blocks;
 mod chain;
@@ -201,7 +202,8 @@ impl Run {
         poller.add(sinks.waker().fd(), Token::Sinks.pack(), Interest::Read)?;
         let run_id = tell::run_id();
         // Where tasks of several jobs may flow at the same time, lines must not mix.
-        let mixing = plan.jobs.len() > 1 && plan.jobs.iter().any(|job| job.keep_order);
+        let several = plan.jobs.iter().filter(|job| job.at_end.is_none()).count() > 1;
+        let mixing = several && plan.jobs.iter().any(|job| job.keep_order);
         let run = Run {
             supervisor: Supervisor::new(Arc::clone(&plan)),
             local: Local::new(Arc::clone(&plan), run_id.clone())?,
@@ -252,8 +254,10 @@ impl Run {
     // ---- the loop ----------------------------------------------------------------------------------------
 
     fn go(mut self) -> Verdict {
+        let job_info = |job| job_info(&self.plan, job);
         self.tell(&RunEvent::RunStarted {
-            jobs: self.plan.jobs.iter().map(|job| job_info(&self.plan, job)).collect(),
+            // Behind them stand the hooks of the run, which are not told as jobs.
+            jobs: self.plan.jobs.iter().filter(|job| job.at_end.is_none()).map(job_info).collect(),
         });
         for why in std::mem::take(&mut self.warnings) {
             self.tell(&RunEvent::Warning(why));

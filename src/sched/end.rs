@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::stop::{self, Reason, Stop};
 use super::task::{Role, State, TaskId, Up};
-use super::{Action, DRAIN, JobId, Mode, Supervisor, halt};
+use super::{Action, DRAIN, JobId, Mode, Supervisor, halt, last};
 use crate::event::{Exit, Outcome, RunEvent, StartFailure, Time};
 use crate::plan::{Leftovers, Output, Restart, status};
 
@@ -205,12 +205,12 @@ impl Supervisor {
         }
         match &self.tasks.get(id).role {
             Role::Worker(_) => self.worker_ended(now, id, reason, actions),
-            Role::Hook(outcome) => {
-                let outcome = outcome.clone();
-                if reason == Some(Reason::Short) && matches!(self.mode, Mode::Going | Mode::Closing) {
-                    return self.hook_short(now, id, outcome);
+            Role::Hook(over) => {
+                let over = over.clone();
+                if reason == Some(Reason::Short) && self.begins_hooks() {
+                    return self.hook_short(now, id, over.own);
                 }
-                self.hook_ended(now, id, outcome, reason, actions);
+                self.hook_ended(now, id, over, reason, actions);
             }
             Role::Attempt if reason == Some(Reason::PutBack) && self.goes_on(id) => {
                 self.put_back(id, actions)
@@ -332,6 +332,9 @@ impl Supervisor {
     pub(super) fn end_task(&mut self, now: Time, id: TaskId, outcome: Outcome, actions: &mut Vec<Action>) {
         self.give_back_slot(id);
         self.forget_live(id);
+        if last::hook_of_run(&self.plan, self.tasks.get(id).job).is_some() {
+            return self.end_last(id, outcome, actions);
+        }
         let task = self.tasks.remove(id);
         actions.push(Action::End { task: id, outcome: outcome.clone(), attempts: task.attempt });
         self.jobs.get_mut(task.job).active -= 1;

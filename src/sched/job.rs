@@ -161,8 +161,9 @@ pub struct Jobs {
 impl Jobs {
     pub fn new(plan: &Plan) -> Jobs {
         let state = |job: &crate::plan::Job| JobState {
-            phase: Phase::Blocked(job.after.len()),
-            source: Source::Idle,
+            // A hook of the run is none of those that the run waits for.
+            phase: if job.at_end.is_some() { Phase::Ended(End::Ok) } else { Phase::Blocked(job.after.len()) },
+            source: if job.at_end.is_some() { Source::Ended } else { Source::Idle },
             ready: VecDeque::new(),
             running: 0,
             active: 0,
@@ -191,7 +192,7 @@ impl Jobs {
             }
         }
         Jobs {
-            not_ended: states.len(),
+            not_ended: plan.jobs.iter().filter(|job| job.at_end.is_none()).count(),
             open_sources: 0,
             order: Order::new(plan),
             pulling: BTreeSet::new(),

@@ -24,7 +24,7 @@
 //! Tasks exist here only while they are active; a million items cost nothing.
 //!
 //! Where there is a hook, the last attempt does not end the task: it goes through `Running` once more, as its
-//! hook, and keeps its slot. A worker is no task, but has the same life from `Running` on; a task that is `With`
+//! hook, or twice, and keeps its slot. A worker is no task, but has the same life from `Running` on; a task that is `With`
 //! it ends when it is answered ([`task::Role`] tells them apart).
 //!
 //! - [`task`]: tasks, their states, and the one function that changes them
@@ -32,7 +32,8 @@
 //! - [`end`]: processes exit, output reaches its end, and so attempts and tasks end
 //! - [`workers`]: what workers are given, and what they answer
 //! - [`lost`]: workers end, and what becomes of their tasks
-//! - [`hooks`]: the command after a task's last attempt
+//! - [`hooks`]: the commands after a task's last attempt
+//! - [`last`]: the end of the run, and its own hooks
 //! - [`job`]: jobs, `after`, how a job ended
 //! - [`order`]: which job comes first
 //! - [`stop`]: the ladder signal → grace → SIGKILL, and why a task is stopped
@@ -49,14 +50,15 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::event::{Exit, Outcome, RunEvent, Shortage, StartFailure, Summary, Time};
-use crate::plan::{Plan, status};
+use crate::event::{Exit, Outcome, RunEvent, Shortage, StartFailure, Time};
+use crate::plan::{AtEnd, Plan, status};
 
 pub mod brakes;
 mod end;
 pub mod halt;
 mod hooks;
 pub mod job;
+mod last;
 mod limits;
 mod locks;
 mod lost;
@@ -78,6 +80,7 @@ use brakes::Brakes;
 pub use brakes::Reading;
 use halt::Tally;
 use job::{Jobs, Source};
+use last::Last;
 use locks::Locks;
 use order::Startable;
 use services::Services;
@@ -184,10 +187,11 @@ pub enum Action {
         worker: TaskId,
         outcome: Outcome,
     },
-    /// Start the job's hook for this outcome, with the task's output on its stdin. It is the task's process from
-    /// now on; its exit is told as that of stage 0.
+    /// Start this hook of the job for a task that ended so, with the task's output on its stdin. It is the task's
+    /// process from now on; its exit is told as that of stage 0.
     Hook {
         task: TaskId,
+        at: AtEnd,
         outcome: Outcome,
     },
     /// The task's own processes have ended by themselves. It ends when what they left has gone: is that to be
@@ -232,7 +236,7 @@ pub enum Action {
     /// Nothing else can start or print before this task ends: its output may flow live.
     Live(TaskId),
     Tell(RunEvent),
-    /// All jobs have ended.
+    /// All jobs have ended, and the hooks of the run.
     Finish,
 }
 
@@ -273,6 +277,7 @@ pub struct Supervisor {
     stopped: bool,
     /// prun's own failure.
     broken: bool,
+    last: Last,
     /// Jobs that have a task ready and room in their pool.
     startable: Startable,
     /// Only one task can run at any time, and it has a process of its own.
@@ -303,11 +308,12 @@ impl Supervisor {
             stopped_by: None,
             stopped: false,
             broken: false,
+            last: Last::default(),
             startable: Startable::default(),
             one_at_a_time: plan.brakes.pool_file.is_none()
                 && plan.jobs.iter().all(|job| {
                     let alone = job.slots.min(plan.pool) > plan.pool / 2;
-                    alone && !job.slotless && job.worker.is_none()
+                    job.at_end.is_some() || alone && !job.slotless && job.worker.is_none()
                 }),
             blocked: BTreeSet::new(),
             stall_at: None,
@@ -397,7 +403,7 @@ impl Supervisor {
         self.look_for_live(actions);
         self.look_for_stall(now);
         if self.jobs.all_ended() && self.mode != Mode::Finished {
-            self.finish(now, actions);
+            self.wind_up(now, actions);
         }
     }
 
@@ -410,22 +416,12 @@ impl Supervisor {
             return Verdict::Code(125);
         }
         if self.trigger == Some(Outcome::Ok) {
-            return Verdict::Code(0);
+            return Verdict::Code(self.last.failed.into());
         }
         let first = self.trigger.as_ref().or(self.jobs.first_failure());
-        Verdict::Code(status::exit_code(self.plan.status, first, self.tally.failed))
-    }
-
-    fn finish(&mut self, now: Time, actions: &mut Vec<Action>) {
-        self.mode = Mode::Finished;
-        actions.push(Action::Tell(RunEvent::RunEnded(Summary {
-            ok: self.tally.ok,
-            failed: self.tally.failed,
-            cancelled: self.tally.cancelled,
-            skipped: self.tally.skipped,
-            elapsed: now,
-            signal: self.stopped_by,
-        })));
-        actions.push(Action::Finish);
+        match status::exit_code(self.plan.status, first, self.tally.failed) {
+            0 => Verdict::Code(self.last.failed.into()),
+            code => Verdict::Code(code),
+        }
     }
 }

@@ -179,7 +179,7 @@ impl Supervisor {
         first.is_some_and(|job| !self.slots.has_room(self.width(job)))
     }
 
-    fn start_next(&mut self, now: Time, job: JobId, actions: &mut Vec<Action>) {
+    pub(super) fn start_next(&mut self, now: Time, job: JobId, actions: &mut Vec<Action>) {
         if self.plan.jobs[job].worker.is_some() {
             self.start_worker(now, job, actions);
             return;

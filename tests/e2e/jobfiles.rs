@@ -364,7 +364,8 @@ fn coroutine() {
     ended.stdout_has("listening on port ");
     // The server answers when so many have asked.
     for crowd in ["12", "3"] {
-        let lines: Vec<String> = (1..=12).map(|page| format!("page {page}, one of {crowd} at once")).collect();
+        let lines: Vec<String> =
+            (1..=12).map(|page| format!("page {page}, one of {crowd} at once")).collect();
         let name = if crowd == "3" { "three" } else { "all" };
         let lines: Vec<String> = lines.iter().map(|line| format!("{name}: {line}")).collect();
         in_order(&ended, &lines.iter().map(String::as_str).collect::<Vec<_>>());

@@ -20,6 +20,16 @@ pub(super) fn defaults<'a>(walk: &mut Walk<'a>, defaults: &Section<'a>) -> Job {
     settings(walk, defaults, nameless)
 }
 
+/// What a job is that says nothing itself.
+pub(super) fn bare<'a>(
+    walk: &mut Walk<'a>,
+    empty: &'a DeTable<'a>,
+    defaults: Option<&'a DeTable<'a>>,
+) -> Job {
+    let section = Section::layered(String::new(), 0..0, empty, defaults);
+    settings(walk, &section, Spanned::default())
+}
+
 /// Reads one job, laid over `[defaults]`.
 pub(super) fn read<'a>(
     walk: &mut Walk<'a>,
@@ -47,7 +57,7 @@ pub(super) fn read<'a>(
     check_items(walk, &alone);
     let whole = walk.wrong() == before && walk.is_complete();
     job.what = what(walk, &alone, &job.name, whole);
-    let hooks = ["on_success", "on_failure"].iter().any(|hook| has_script(&section, hook));
+    let hooks = ["on_success", "on_failure", "on_exit"].iter().any(|hook| has_script(&section, hook));
     let probe =
         job.ready.as_ref().is_some_and(|ready| matches!(ready.sign, Sign::Command(Command::Script(_))));
     let hooks = hooks || probe;
@@ -113,8 +123,9 @@ fn settings<'a>(walk: &mut Walk<'a>, section: &Section<'a>, name: Spanned<String
         worker: None,
         daemon: walk.flag(section, "daemon").unwrap_or(false),
         pty: walk.flag(section, "pty").unwrap_or(false),
-        on_success: section.get("on_success").and_then(|found| command(walk, "on_success", found.node)),
-        on_failure: section.get("on_failure").and_then(|found| command(walk, "on_failure", found.node)),
+        on_success: hook(walk, section, "on_success"),
+        on_failure: hook(walk, section, "on_failure"),
+        on_exit: hook(walk, section, "on_exit"),
         start: walk.value(section, "start", "a string", values::parse_start).unwrap_or_default(),
         leftovers: walk.value(section, "leftovers", "a string", values::parse_leftovers).unwrap_or_default(),
         interactive: walk.flag(section, "interactive").unwrap_or(false),
@@ -188,6 +199,11 @@ fn what<'a>(walk: &mut Walk<'a>, section: &Section<'a>, name: &Spanned<String>, 
             None
         }
     }
+}
+
+/// A command that begins when something has ended.
+pub(super) fn hook<'a>(walk: &mut Walk<'a>, section: &Section<'a>, key: &'static str) -> Option<Command> {
+    section.get(key).and_then(|found| command(walk, key, found.node))
 }
 
 /// A string, an array, or `{ script = "…" }`.

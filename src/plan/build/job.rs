@@ -11,7 +11,7 @@ use crate::jobfile::{self, Command, JobFile, Mistakes, Stdin, Tag, Text};
 use crate::plan::template::{Names, Piece, Template};
 use crate::plan::{Batch, Items, Job, QueueId, Restart, Retries, UNLIMITED};
 
-const GRACE: Duration = Duration::from_secs(10);
+pub(super) const GRACE: Duration = Duration::from_secs(10);
 const TERM: i32 = 15;
 
 /// What the jobs of a file have in common while they are planned.
@@ -57,7 +57,8 @@ pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) ->
     let mut hook = |command: &Option<Command>| {
         command.as_ref().map(|command| stage::hook(context, job, command, mistakes))
     };
-    let (on_success, on_failure) = (hook(&job.on_success), hook(&job.on_failure));
+    let (on_success, on_failure, on_exit) =
+        (hook(&job.on_success), hook(&job.on_failure), hook(&job.on_exit));
     // Nobody waits for the end of what would never end.
     let lines = matches!(items, Items::None) || job.daemon;
     let natural = if lines { OutputMode::Line } else { OutputMode::Group };
@@ -102,7 +103,7 @@ pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) ->
         interactive,
         on_success,
         on_failure,
-        on_exit: None,
+        on_exit,
         at_end: None,
         lister: None,
     }

@@ -13,7 +13,7 @@ use crate::jobfile::values::Outcomes;
 use crate::jobfile::{self, Command, Mistake, Mistakes, PipelineStage, Text};
 use crate::plan::script::{ScriptText, is_posix};
 use crate::plan::template::{Names, Template};
-use crate::plan::{Dialogue, Hook, Output, Setup, Stage, Stdin, Step, What};
+use crate::plan::{AtEnd, Dialogue, Hook, Output, Setup, Stage, Stdin, Step, What};
 
 /// Of a dialogue, without one of its own.
 const STEP_TIMEOUT: Duration = Duration::from_secs(30);
@@ -50,8 +50,20 @@ pub(super) fn hook(
     Hook { stage }
 }
 
+/// A command at the end of the run: as of a job that says nothing itself.
+pub(super) fn of_run(
+    context: &Context,
+    at: AtEnd,
+    mistakes: &mut Mistakes,
+    what: impl FnOnce(&mut Writer) -> What,
+) -> Stage {
+    let mut writer = Writer::new(context, &context.file.bare, mistakes);
+    let what = what(&mut writer);
+    writer.stage(at.name_in_run(), what, Stdin::Report, None)
+}
+
 /// Plans the stages of one job.
-struct Writer<'a> {
+pub(super) struct Writer<'a> {
     job: &'a jobfile::Job,
     context: &'a Context<'a>,
     names: Names<'a>,
@@ -134,7 +146,7 @@ impl<'a> Writer<'a> {
     }
 
     /// `append`: the item goes at the end of a command that doesn't mention the task.
-    fn what(&mut self, command: &Command, append: bool) -> What {
+    pub(super) fn what(&mut self, command: &Command, append: bool) -> What {
         let (words, place) = match command {
             Command::Script(text) => return self.script(text),
             Command::Line(text) => (text::line(text, &self.names, self.mistakes), text),

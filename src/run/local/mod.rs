@@ -81,7 +81,7 @@ impl Shared<'_> {
 
 pub struct Local {
     plan: Arc<Plan>,
-    launch: Launch,
+    pub launch: Launch,
     pub wiring: Wiring,
     pub queues: Queues,
     actives: Vec<Option<Active>>,

@@ -295,7 +295,8 @@ impl World {
             Action::Pull { job, most } => return Some(self.pull(job, most)),
             Action::Start { task, .. } => {
                 assert!(self.running.insert(task, Vec::new()).is_none(), "started twice");
-                self.started.push(self.names[&task]);
+                let name = *self.names.entry(task).or_insert_with(|| self.supervisor.task(task));
+                self.started.push(name);
                 self.most_at_once = self.most_at_once.max(self.running.len());
             }
             Action::Hook { task, .. } => drop(self.running.insert(task, vec![action])),
