@@ -41,13 +41,14 @@
 //! - [`slots`]: the lowest free number
 //! - [`brakes`]: what holds starts back beside the pools: rates, the load, free memory
 //! - [`shortage`]: what could not be started because too little of something was there
+//! - [`tokens`]: slots that are shared with make and others
 //! - [`limits`]: how long an attempt may take, also by the [`median`] of those before
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::event::{Exit, Outcome, RunEvent, Shortage, StartFailure, Summary, Time};
-use crate::plan::{Plan, status};
+use crate::plan::{Jobserver, Plan, status};
 
 pub mod brakes;
 mod end;
@@ -66,6 +67,7 @@ pub mod stop;
 pub mod task;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod workers;
 
 use brakes::Brakes;
@@ -77,6 +79,7 @@ use slots::Slots;
 use stop::Stop;
 pub use task::TaskId;
 use task::Tasks;
+use tokens::Tokens;
 
 /// Index into [`Plan::jobs`].
 pub type JobId = usize;
@@ -122,6 +125,8 @@ pub enum Event {
     Answers,
     /// So many tasks may run at once from now on. What runs goes on.
     Pool(usize),
+    /// So many of the tokens that were asked for have come.
+    Tokens(usize),
     /// What was asked for by [`Supervisor::reading_due`].
     Reading(Reading),
     /// prun was told to stop.
@@ -216,6 +221,10 @@ pub enum Action {
     },
     /// Nothing else can start or print before this task ends: its output may flow live.
     Live(TaskId),
+    /// So many more tokens of the jobserver are wanted, in place of what was asked for before.
+    AskTokens(usize),
+    /// So many tokens are needed no longer.
+    GiveTokens(usize),
     Tell(RunEvent),
     /// All jobs have ended.
     Finish,
@@ -246,6 +255,8 @@ pub struct Supervisor {
     tasks: Tasks,
     slots: Slots,
     brakes: Brakes,
+    /// If the slots are shared with others.
+    tokens: Option<Tokens>,
     mode: Mode,
     tally: Tally,
     /// The outcome that triggered a halt.
@@ -278,6 +289,7 @@ impl Supervisor {
             tasks: Tasks::default(),
             slots: Slots::new(plan.pool),
             brakes: Brakes::new(&plan),
+            tokens: (plan.jobserver != Jobserver::None).then(Tokens::new),
             mode: Mode::Going,
             tally: Tally::default(),
             trigger: None,
@@ -359,6 +371,7 @@ impl Supervisor {
             Event::Blocked { task, blocked } => self.blocked(task, blocked),
             Event::Answers => {}
             Event::Pool(size) => self.resize_pool(size),
+            Event::Tokens(count) => self.tokens_came(count),
             Event::Reading(reading) => self.read_gauges(now, &reading, actions),
             Event::Signal(signal) => self.stop_all(now, Stop::signal(signal), actions),
             Event::OutputClosed => self.stop_all(now, Stop::output_closed(), actions),

@@ -7,6 +7,7 @@ use super::job::{End, Jobs, Phase, Source};
 use super::order::Startable;
 use super::slots::Slots;
 use super::task::{Role, Slot, State, TaskId};
+use super::tokens::Tokens;
 use super::{Action, JobId, Mode, Supervisor};
 use crate::event::{Outcome, RunEvent, StartFailure, Time};
 use crate::plan::{Items, Plan};
@@ -115,6 +116,7 @@ impl Supervisor {
     /// open job at hand.
     pub(super) fn fill(&mut self, now: Time, actions: &mut Vec<Action>) {
         self.brakes.release();
+        self.tokens.iter_mut().for_each(Tokens::release);
         self.brakes.squeeze.relax(now, &mut self.slots);
         if self.mode == Mode::Going && !self.held {
             self.offer_to_idle(now, actions);
@@ -127,23 +129,32 @@ impl Supervisor {
             self.wait_for_room();
         }
         self.retire_done(now, actions);
+        self.settle_tokens(actions);
     }
 
     /// The first job that may start something, and is not held back.
     fn next_to_start(&mut self, now: Time) -> Option<JobId> {
-        let Supervisor { startable, slots, jobs, brakes, plan, interactive, .. } = self;
-        let mut candidates = candidates(startable, slots, jobs, plan, interactive.is_some()).peekable();
-        candidates.peek()?;
+        let Supervisor { startable, slots, jobs, brakes, tokens, plan, interactive, .. } = self;
+        let room = slots.free() && !tokens.as_ref().is_some_and(Tokens::hold);
+        let mut first = candidates(startable, room, jobs, plan, interactive.is_some()).peekable();
+        first.peek()?;
         let allow = |brakes: &mut Brakes, job: JobId| {
             brakes.allow_job(now, job) && brakes.allow_process(now, plan.jobs[job].slotless)
         };
-        brakes.allow_any(now).then(|| candidates.find(|job| allow(brakes, *job)))?
+        let job = brakes.allow_any(now).then(|| first.find(|job| allow(brakes, *job)))??;
+        let Some(tokens) = tokens.as_mut().filter(|_| !plan.jobs[job].slotless) else { return Some(job) };
+        if tokens.allow(slots.taken(), plan.jobs[job].slots) {
+            return Some(job);
+        }
+        // Who takes no slot does not wait for those that do.
+        candidates(startable, false, jobs, plan, interactive.is_some()).find(|job| allow(brakes, *job))
     }
 
     /// Whether something could start, if it were not held back.
     pub(super) fn could_start(&self) -> bool {
         let interactive = self.interactive.is_some();
-        candidates(&self.startable, &self.slots, &self.jobs, &self.plan, interactive).next().is_some()
+        let room = self.slots.free();
+        candidates(&self.startable, room, &self.jobs, &self.plan, interactive).next().is_some()
     }
 
     fn start_next(&mut self, now: Time, job: JobId, actions: &mut Vec<Action>) {
@@ -236,16 +247,16 @@ impl Supervisor {
     }
 }
 
-/// The jobs that may start something, first to last. Slots are for the item of an earlier job, if that is about to
-/// come; who needs none does not wait for them. `interactive`: a task has the terminal, and others wait for it.
+/// The jobs that may start something, first to last. `room`: a slot is to be had. Slots are for the item of an earlier
+/// job, if that is about to come; who needs none does not wait for them. `interactive`: a task has the terminal, and others wait for it.
 fn candidates<'a>(
     startable: &'a Startable,
-    slots: &Slots,
+    room: bool,
     jobs: &'a Jobs,
     plan: &'a Plan,
     interactive: bool,
 ) -> impl Iterator<Item = JobId> + 'a {
-    let slotted = slots.free().then_some(&startable.slotted).into_iter().flatten();
+    let slotted = room.then_some(&startable.slotted).into_iter().flatten();
     let mut slotted = slotted.take_while(|rank| !jobs.earlier_is_pulling(**rank, plan)).peekable();
     let mut slotless = startable.slotless.iter().peekable();
     let ranks = std::iter::from_fn(move || match (slotless.peek(), slotted.peek()) {

@@ -248,7 +248,7 @@ impl Supervisor {
     /// A worker that waits for items that may be long in coming gives its slot to who can use it: its items may
     /// even depend on that.
     pub(super) fn retire_idle(&mut self, now: Time, actions: &mut Vec<Action>) {
-        if self.startable.slotted.is_empty() || self.slots.free() {
+        if self.startable.slotted.is_empty() || self.slots.free() && !self.lacks_tokens() {
             return;
         }
         let mut idle = None;
