@@ -146,6 +146,15 @@ pub const RUN: &[Key] = &[
          running, and workers, daemons and readers of a queue are.",
     ),
     key(
+        "jobserver",
+        "`true`, `false`, `\"pipe\"` or `\"fifo\"`",
+        "`false`",
+        "Share the run's slots with what tasks start, by make's jobserver protocol: `make`, `cargo` and others then run \
+         no more at once, all together, than the pool has slots. `true` is `\"pipe\"`, which every make knows; `\"fifo\"` \
+         is for make from 4.4 on, and for programs that know nothing else. It has to be asked for, because a `make` \
+         without `-j` begins to run jobs in parallel where it finds a jobserver. See JOBSERVER in prun(1).",
+    ),
+    key(
         "journal",
         "string",
         "",

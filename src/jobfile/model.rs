@@ -7,8 +7,8 @@ use regex::bytes::Regex;
 
 use super::mistakes::Mistakes;
 use super::values::{
-    Halt, Leftovers, Limit, Load, Outcomes, OutputMode, PoolSize, Rate, Resume, RetryDelay, StartMode,
-    Timeout,
+    Halt, JobserverStyle, Leftovers, Limit, Load, Outcomes, OutputMode, PoolSize, Rate, Resume, RetryDelay,
+    StartMode, Timeout,
 };
 
 /// Bytes of the file.
@@ -73,6 +73,7 @@ pub struct Run {
     pub load: Option<Load>,
     /// Bytes.
     pub memory_free: Option<usize>,
+    pub jobserver: Option<JobserverStyle>,
     pub journal: Option<Text>,
     pub resume: Option<Spanned<Resume>>,
     pub on_success: RunHook,

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use self::text::Texts;
 use super::hooks::HookFlags;
-use super::{Brakes, Items, Journal, Logs, Plan, UNLIMITED, words};
-use crate::jobfile::values::{Halt, Load, OutputMode, PoolSize, Rate, Resume, StatusMode};
+use super::{Brakes, Items, Jobserver, Journal, Logs, Plan, UNLIMITED, words};
+use crate::jobfile::values::{Halt, JobserverStyle, Load, OutputMode, PoolSize, Rate, Resume, StatusMode};
 use crate::jobfile::{self, JobFile, Mistake, Mistakes, nearest};
 
 mod circles;
@@ -45,6 +45,8 @@ pub struct BuildOptions {
     pub cpus: usize,
     /// A job that is `interactive` can have a terminal; without one it is as any other.
     pub terminal: bool,
+    /// prun was given a jobserver: where nothing says how many tasks run at once, its tokens do.
+    pub jobserver: bool,
     /// `-D NAME=VALUE`.
     pub vars: Vec<(String, String)>,
     /// What stands after `--`.
@@ -64,6 +66,7 @@ pub struct RunOverrides {
     pub load: Option<Load>,
     /// Bytes.
     pub memory_free: Option<usize>,
+    pub jobserver: Option<JobserverStyle>,
     /// `Some(None)` is "never".
     pub halt: Option<Option<Halt>>,
     pub output: Option<OutputMode>,
@@ -140,14 +143,20 @@ pub fn build(file: &JobFile, how: &BuildOptions) -> Result<Plan, Mistakes> {
         .zip(&wanted)
         .filter(|(_, wanted)| **wanted)
         .filter_map(|(chain, _)| file.jobs[chain.last()].pool);
-    let pool = match how.run.pool.or(file.run.pool) {
-        Some(pool) => pool.resolve(how.cpus),
-        None => largest.map(|pool| pool.resolve(how.cpus)).fold(how.cpus, usize::max),
+    let asked = how.run.pool.or(file.run.pool).map(|pool| pool.resolve(how.cpus));
+    let usual = || largest.map(|pool| pool.resolve(how.cpus)).fold(how.cpus, usize::max);
+    let (pool, most) = match asked {
+        Some(pool) => (pool, pool),
+        None if how.jobserver => (UNLIMITED, usual()),
+        None => {
+            let usual = usual();
+            (usual, usual)
+        }
     };
     // Records are taken from a queue without a place in the run's pool, but not without bounds.
     for job in jobs.iter_mut().filter(|job| matches!(job.items, Items::Queue { .. }) && job.pool == UNLIMITED)
     {
-        job.pool = pool;
+        job.pool = most;
     }
     // Whatever was asked for.
     jobs.extend(hooks);
@@ -162,7 +171,10 @@ pub fn build(file: &JobFile, how: &BuildOptions) -> Result<Plan, Mistakes> {
         status: how.run.status.unwrap_or_default(),
         rerun: rerun(how),
         brakes: brakes(&file.run, &how.run, how.cpus),
-        jobserver: false,
+        jobserver: Jobserver::new(
+            how.run.jobserver.or(file.run.jobserver).unwrap_or_default(),
+            how.jobserver,
+        ),
         logs,
     })
 }

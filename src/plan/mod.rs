@@ -8,8 +8,8 @@ use regex::bytes::Regex;
 
 pub use crate::jobfile::When;
 pub use crate::jobfile::values::{
-    Halt, HaltLimit, HaltOn, Leftovers, Limit, Outcomes, OutputMode, PoolSize, Rate, Resume, RetryDelay,
-    StartMode, StatusMode, Timeout, parse_pool,
+    Halt, HaltLimit, HaltOn, JobserverStyle, Leftovers, Limit, Outcomes, OutputMode, PoolSize, Rate, Resume,
+    RetryDelay, StartMode, StatusMode, Timeout, parse_pool,
 };
 
 pub mod argv;
@@ -47,13 +47,40 @@ pub struct Plan {
     /// Tasks at once, over all jobs.
     pub pool: usize,
     pub brakes: Brakes,
-    /// The slots are shared with what tasks start that speaks make's jobserver protocol.
-    pub jobserver: bool,
+    /// Whether the slots are shared with what speaks make's jobserver protocol.
+    pub jobserver: Jobserver,
     pub halt: Option<Halt>,
     pub status: StatusMode,
     pub logs: Logs,
     /// What `{args}`-free reruns begin with: `prun FILE`; `None` for exec.
     pub rerun: Option<String>,
+}
+
+/// Whose slots they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Jobserver {
+    /// prun's alone.
+    #[default]
+    None,
+    /// They are shared with make or another, which started prun: each but the first is asked for.
+    Client,
+    /// They are shared with what tasks start.
+    Server {
+        /// Found by the path of a FIFO, else by descriptors.
+        fifo: bool,
+    },
+}
+
+impl Jobserver {
+    /// `offered`: prun was given one. Then it needs none of its own.
+    pub fn new(style: JobserverStyle, offered: bool) -> Jobserver {
+        match style {
+            _ if offered => Jobserver::Client,
+            JobserverStyle::Off => Jobserver::None,
+            JobserverStyle::Pipe => Jobserver::Server { fifo: false },
+            JobserverStyle::Fifo => Jobserver::Server { fifo: true },
+        }
+    }
 }
 
 /// What holds starts back, beside the pool.

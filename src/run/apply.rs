@@ -58,6 +58,8 @@ impl Run {
             Action::PutBack { task } => self.put_back(task),
             Action::TakeBack { task } => _ = self.take_back(task),
             Action::End { task, outcome, attempts } => self.end(task, outcome, attempts),
+            Action::AskTokens(wanted) => self.ask_tokens(wanted),
+            Action::GiveTokens(count) => self.give_tokens(count),
             Action::Live(task) => self.outputs.let_flow(task.place as usize),
             Action::Tell(event) => {
                 if let RunEvent::RunEnded(_) = event {

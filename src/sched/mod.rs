@@ -45,13 +45,14 @@
 //! - [`shortage`]: what could not be started because too little of something was there
 //! - `services`: daemons that serve others, and how they are stopped
 //! - `ready`: what has to be up before others begin
+//! - [`tokens`]: slots that are shared with make and others
 //! - [`limits`]: how long an attempt may take, also by the [`median`] of those before
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::event::{Exit, Outcome, RunEvent, Shortage, StartFailure, Time};
-use crate::plan::{AtEnd, Plan, status};
+use crate::plan::{AtEnd, Jobserver, Plan, status};
 
 pub mod brakes;
 mod end;
@@ -74,6 +75,7 @@ pub mod stop;
 pub mod task;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod workers;
 
 use brakes::Brakes;
@@ -88,6 +90,7 @@ use slots::Slots;
 use stop::Stop;
 pub use task::TaskId;
 use task::Tasks;
+use tokens::Tokens;
 
 /// Index into [`Plan::jobs`].
 pub type JobId = usize;
@@ -136,6 +139,8 @@ pub enum Event {
     Answers,
     /// So many tasks may run at once from now on. What runs goes on.
     Pool(usize),
+    /// So many of the tokens that were asked for have come.
+    Tokens(usize),
     /// What was asked for by [`Supervisor::reading_due`].
     Reading(Reading),
     /// prun was told to stop.
@@ -235,6 +240,10 @@ pub enum Action {
     },
     /// Nothing else can start or print before this task ends: its output may flow live.
     Live(TaskId),
+    /// So many more tokens of the jobserver are wanted, in place of what was asked for before.
+    AskTokens(usize),
+    /// So many tokens are needed no longer.
+    GiveTokens(usize),
     Tell(RunEvent),
     /// All jobs have ended, and the hooks of the run.
     Finish,
@@ -267,6 +276,8 @@ pub struct Supervisor {
     slots: Slots,
     locks: Locks,
     brakes: Brakes,
+    /// If the slots are shared with others.
+    tokens: Option<Tokens>,
     mode: Mode,
     tally: Tally,
     /// The outcome that triggered a halt.
@@ -302,6 +313,7 @@ impl Supervisor {
             slots: Slots::new(plan.pool),
             locks: Locks::new(&plan),
             brakes: Brakes::new(&plan),
+            tokens: (plan.jobserver != Jobserver::None).then(Tokens::new),
             mode: Mode::Going,
             tally: Tally::default(),
             trigger: None,
@@ -388,6 +400,7 @@ impl Supervisor {
             Event::Blocked { task, blocked } => self.blocked(task, blocked),
             Event::Answers => {}
             Event::Pool(size) => self.resize_pool(size),
+            Event::Tokens(count) => self.tokens_came(count),
             Event::Reading(reading) => self.read_gauges(now, &reading, actions),
             Event::Signal(signal) => self.stop_all(now, Stop::signal(signal), actions),
             Event::OutputClosed => self.stop_all(now, Stop::output_closed(), actions),

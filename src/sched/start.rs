@@ -6,6 +6,7 @@ use super::brakes::Brakes;
 use super::job::{End, Jobs, Phase, Source};
 use super::order::Startable;
 use super::task::{Role, Slot, State, TaskId, Up};
+use super::tokens::Tokens;
 use super::{Action, JobId, Mode, Supervisor};
 use crate::event::{Outcome, RunEvent, StartFailure, Time};
 use crate::plan::{Items, Plan};
@@ -116,6 +117,7 @@ impl Supervisor {
     /// open job at hand.
     pub(super) fn fill(&mut self, now: Time, actions: &mut Vec<Action>) {
         self.brakes.release();
+        self.tokens.iter_mut().for_each(Tokens::release);
         self.brakes.squeeze.relax(now, &mut self.slots);
         if self.mode == Mode::Going && !self.held {
             self.offer_to_idle(now, actions);
@@ -128,18 +130,19 @@ impl Supervisor {
             self.wait_for_room();
         }
         self.retire_done(now, actions);
+        self.settle_tokens(actions);
     }
 
     /// The first job that may start something, is not held back, and has its locks. A task that takes many slots waits
     /// until so many are free, and no later one takes them before.
     fn next_to_start(&mut self, now: Time) -> Option<JobId> {
-        let mut slotted = self.slots.free();
+        let mut slotted = self.slots.free() && !self.lacks_tokens();
         loop {
             let job = self.first_allowed(now, slotted)?;
             if !self.may_lock(job) {
                 continue; // It is parked.
             }
-            if self.plan.jobs[job].slotless || self.slots.has_room(self.width(job)) {
+            if self.plan.jobs[job].slotless || self.has_room(job) {
                 return Some(job);
             }
             slotted = false;
@@ -150,6 +153,12 @@ impl Supervisor {
     pub(super) fn width(&self, job: JobId) -> usize {
         let plan = &self.plan.jobs[job];
         if plan.slotless { 0 } else { plan.slots.min(self.slots.size()).max(1) }
+    }
+
+    /// Slots for a task of the job are free, and it has the tokens.
+    fn has_room(&mut self, job: JobId) -> bool {
+        let (taken, width) = (self.slots.taken(), self.width(job));
+        self.slots.has_room(width) && self.tokens.as_mut().is_none_or(|tokens| tokens.allow(taken, width))
     }
 
     /// The first job that may start something, and is not held back.
@@ -173,10 +182,10 @@ impl Supervisor {
         candidates.any(|job| self.plan.jobs[job].slotless || (std::mem::take(&mut first) && fits(job)))
     }
 
-    /// Whether a job waits for slots, and for nothing else.
+    /// Whether a job waits for slots, or tokens for them, and for nothing else.
     pub(super) fn is_short_of_slots(&self) -> bool {
         let first = self.startable.slotted.first().map(|rank| self.jobs.order.job(*rank));
-        first.is_some_and(|job| !self.slots.has_room(self.width(job)))
+        first.is_some_and(|job| self.lacks_tokens() || !self.slots.has_room(self.width(job)))
     }
 
     pub(super) fn start_next(&mut self, now: Time, job: JobId, actions: &mut Vec<Action>) {

@@ -232,6 +232,7 @@ fn run<'a>(walk: &mut Walk<'a>, section: &Section<'a>) -> Run {
         rate: walk.rate(section),
         load: walk.value(section, "load", "a number or a string", values::parse_load),
         memory_free: walk.value(section, "memory_free", "a size", values::parse_size),
+        jobserver: walk.jobserver(section),
         journal: section.get("journal").and_then(|found| walk.path("journal", found.node)),
         resume: walk.resume(section),
         on_success: run_hook(walk, section, "on_success"),
