@@ -73,6 +73,7 @@ files! {
     dialogues
     duplicate
     each_kinds
+    each_matrix
     each_seq
     each_sources
     escapes_in_source

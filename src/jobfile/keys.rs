@@ -203,7 +203,7 @@ impl Table {
             Table::Defaults | Table::Job => {
                 &["batch", "slots", "locks", "ready", "restart", "on_exit", "writes", "reads"]
             }
-            Table::Each => &["command", "matrix", "zip"],
+            Table::Each => &["command"],
             Table::Config
             | Table::Limits
             | Table::Stdin

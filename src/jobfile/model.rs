@@ -241,6 +241,8 @@ pub enum Each {
     Rows {
         rows: Vec<Vec<String>>,
         names: Vec<String>,
+        /// Where each name stands.
+        places: Vec<Span>,
     },
     /// As they are spelt.
     Seq {
@@ -268,6 +270,15 @@ pub enum Each {
     },
     /// The items of that job whose tasks were ok.
     Job(Text),
+    /// Rows of several sources, each of which is a column. `in_step`: the first of each, the second of each; else all
+    /// combinations, the last source changing fastest.
+    Join {
+        in_step: bool,
+        names: Vec<String>,
+        /// Where each name stands.
+        places: Vec<Span>,
+        sources: Vec<Spanned<Each>>,
+    },
 }
 
 /// One condition of `after`.

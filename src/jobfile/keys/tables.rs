@@ -71,6 +71,24 @@ pub const EACH: &[Key] = &[
          columns.",
     ),
     key(
+        "matrix",
+        "table",
+        "",
+        "All combinations of the values of several columns: `{ os = [\"linux\", \"mac\"], v = [3.10, 3.11] }` makes four \
+         items with the columns `{os}` and `{v}` (also `{1}` and `{2}`), in this order, the last column changing fastest. \
+         Values are strings and numbers; instead of an array a column may be one of `{ seq = … }`, `{ lines = … }` and \
+         `{ glob = … }`. Combinations are made one by one and take no memory; what has to be read for another column than \
+         the first is read to its end before. If a column has no value, there is no item.",
+    ),
+    key(
+        "zip",
+        "table",
+        "",
+        "Columns, as with `matrix`, in step: the first item has the first value of each, the second the second. They \
+         must be of one length. Of what is read in the run, that shows when one ends: then the job fails, when the items \
+         that were there have been run.",
+    ),
+    key(
         "queue",
         "string",
         "",
