@@ -69,9 +69,11 @@ files! {
     bad_ok
     bad_pool
     bad_vars
+    batches
     command_and_script
     dialogues
     duplicate
+    each_command
     each_kinds
     each_matrix
     each_seq

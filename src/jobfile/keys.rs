@@ -37,7 +37,7 @@ pub const TOP: &[Key] = &[
         "table",
         "",
         "What holds for every job that does not say otherwise. It takes the keys of a job, but not what runs \
-         (`command`, `script`, `pipeline`), over what (`each`, `repeat`, `pool`, `worker`), or `after`. Tables such as `env` \
+         (`command`, `script`, `pipeline`), over what (`each`, `repeat`, `batch`, `pool`, `worker`), or `after`. Tables such as `env` \
          merge with the job's by key; `stdin` is taken whole. In a job, `\"none\"` undoes a default; here, one of the \
          configuration file.",
     ),
@@ -201,10 +201,10 @@ impl Table {
             Table::Top => &["locks", "values"],
             Table::Run => &["on_success", "on_failure", "on_exit", "backend"],
             Table::Defaults | Table::Job => {
-                &["batch", "slots", "locks", "ready", "restart", "on_exit", "writes", "reads"]
+                &["slots", "locks", "ready", "restart", "on_exit", "writes", "reads"]
             }
-            Table::Each => &["command"],
             Table::Config
+            | Table::Each
             | Table::Limits
             | Table::Stdin
             | Table::Output

@@ -157,6 +157,7 @@ pub struct Job {
     pub shell: Option<Vec<Text>>,
     pub each: Option<Each>,
     pub repeat: Option<u64>,
+    pub batch: Option<Spanned<Batch>>,
     pub pool: Option<PoolSize>,
     pub after: Vec<After>,
     pub worker: Option<Worker>,
@@ -206,6 +207,15 @@ pub struct Setup {
     pub umask: Option<u32>,
     pub clear_env: bool,
     pub env_files: Vec<Text>,
+}
+
+/// How many items make one task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Batch {
+    /// At least 1.
+    UpTo(usize),
+    /// As many as the system's argument limit takes.
+    Fit,
 }
 
 /// What runs.
@@ -266,6 +276,12 @@ pub enum Each {
     /// A task for each record of the queue; with `separator` a record is a row.
     Queue {
         name: Text,
+        separator: Option<u8>,
+    },
+    /// What this command writes, as with `Lines`.
+    Command {
+        command: Command,
+        nul: bool,
         separator: Option<u8>,
     },
     /// The items of that job whose tasks were ok.

@@ -9,15 +9,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use self::text::Texts;
-use super::{Brakes, Items, Journal, Logs, Plan, UNLIMITED, words};
+use super::{Brakes, Items, Job, Journal, Logs, Plan, UNLIMITED, words};
 use crate::jobfile::values::{Halt, Load, OutputMode, PoolSize, Rate, Resume, StatusMode};
 use crate::jobfile::{self, JobFile, Mistake, Mistakes, nearest};
 
+mod batch;
 mod circles;
 mod daemon;
 mod interactive;
 mod items;
 mod job;
+mod lister;
 mod order;
 mod pipes;
 mod queues;
@@ -98,32 +100,41 @@ pub fn build(file: &JobFile, how: &BuildOptions) -> Result<Plan, Mistakes> {
     let wanted = order::selected(file, how, &index, &waits, &places, &joined, &mut mistakes);
     items::check_stdin(file, how, &chains, &wanted, &mut mistakes);
     // In the plan jobs are counted without those that were not asked for.
-    let mut numbers = vec![0; chains.len()];
-    wanted.iter().zip(&mut numbers).fold(0, |next, (wanted, number)| {
-        *number = next;
-        next + usize::from(*wanted)
-    });
-    let (queues, ids) = queues::plan(&uses, &places, &wanted, &numbers);
+    let numbers = lister::numbers(file, &chains, &wanted);
+    let (mut queues, ids) = queues::plan(&uses, &places, &wanted, &numbers);
+    let lists = lister::queues(file, &chains, &wanted, &numbers, &mut queues);
     let texts = Texts { vars: &vars, args: &how.args, origins: queues::origins(file, &sources) };
     let context = job::Context {
         file,
         how,
         texts: &texts,
         queues: &ids,
+        lists: &lists,
         sources: &sources,
         places: &places,
         numbers: &numbers,
     };
     let journal = journal(file, how, &texts, &mut mistakes);
     let mut jobs: Vec<_> = chains.iter().map(|chain| job::plan(&context, chain, &mut mistakes)).collect();
+    let mut list = |(chain, job)| lister::plan(&context, chain, job, &mut mistakes);
+    let mut listers: Vec<Option<_>> = chains.iter().zip(&jobs).map(&mut list).collect();
     if !mistakes.is_empty() {
         return Err(mistakes);
     }
-    for (job, waits) in jobs.iter_mut().zip(&waits) {
+    for (number, (job, waits)) in jobs.iter_mut().zip(&waits).enumerate() {
         job.after = waits.iter().map(|wait| wait.condition(&numbers, &places)).collect();
+        if let Some(lister) = &mut listers[number] {
+            lister.after = job.after.clone();
+            job.lister = numbers[number].checked_sub(1);
+        }
     }
-    let mut jobs: Vec<_> =
-        jobs.into_iter().zip(&wanted).filter(|(_, wanted)| **wanted).map(|(job, _)| job).collect();
+    let mut jobs: Vec<_> = listers
+        .into_iter()
+        .zip(jobs)
+        .zip(&wanted)
+        .filter(|(_, wanted)| **wanted)
+        .flat_map(|((lister, job), _)| lister.into_iter().chain([job]))
+        .collect();
     let largest = chains
         .iter()
         .zip(&wanted)
@@ -134,8 +145,8 @@ pub fn build(file: &JobFile, how: &BuildOptions) -> Result<Plan, Mistakes> {
         None => largest.map(|pool| pool.resolve(how.cpus)).fold(how.cpus, usize::max),
     };
     // Records are taken from a queue without a place in the run's pool, but not without bounds.
-    for job in jobs.iter_mut().filter(|job| matches!(job.items, Items::Queue { .. }) && job.pool == UNLIMITED)
-    {
+    let takes_records = |job: &&mut Job| matches!(job.items, Items::Queue { .. }) && job.lister.is_none();
+    for job in jobs.iter_mut().filter(takes_records).filter(|job| job.pool == UNLIMITED) {
         job.pool = pool;
     }
     let halt = how.run.halt.or(file.run.halt).flatten();

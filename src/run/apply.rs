@@ -222,9 +222,11 @@ impl Run {
     /// Instead of a start: the command, as a line that a shell can run.
     fn print_command(&mut self, task: TaskId, work: Work, slot: usize) {
         let job = &self.plan.jobs[work.job];
-        let mut line = tell::line(job, &work, slot, tell::Values::Told).into_bytes();
-        line.push(b'\n');
-        self.outputs.ops.push(Op::Write { dest: Dest::Stdout, bytes: line });
+        if self.plan.jobs.get(work.job + 1).is_none_or(|next| next.lister != Some(work.job)) {
+            let mut line = tell::line(job, &work, slot, tell::Values::Told).into_bytes();
+            line.push(b'\n');
+            self.outputs.ops.push(Op::Write { dest: Dest::Stdout, bytes: line });
+        }
         self.events.push_back(Event::Drained(task));
         let exits = (0..job.stages.len()).map(|stage| Event::Exited { task, stage, exit: Exit::Code(0) });
         self.events.extend(exits);
@@ -237,7 +239,15 @@ impl Run {
         let (job, queue) = (&self.plan.jobs[job], &self.plan.queues[queue]);
         let none = Work { seq: 1, ..super::workers::no_task(0) };
         let command = tell::line(job, &none, 1, tell::Values::Told);
-        let line = format!("# {}: a task for each record of queue `{}`\n{command}\n", job.name, queue.name);
+        let from = match job.lister.map(|lister| &self.plan.jobs[lister]) {
+            // A script may have lines of its own.
+            Some(lister) => {
+                let listing = tell::line(lister, &none, 1, tell::Values::Told).replace('\n', "\n# ");
+                format!("line of: {listing}")
+            }
+            None => format!("record of queue `{}`", queue.name),
+        };
+        let line = format!("# {}: a task for each {from}\n{command}\n", job.name);
         self.outputs.ops.push(Op::Write { dest: Dest::Stdout, bytes: line.into_bytes() });
     }
 

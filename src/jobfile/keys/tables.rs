@@ -71,6 +71,17 @@ pub const EACH: &[Key] = &[
          columns.",
     ),
     key(
+        "command",
+        "string, array or `{ script = \"…\" }`",
+        "",
+        "The lines that this command writes. It is started with the job, with its directory, environment and limits (but \
+         for a directory or variable that an item stands in), and takes no place in the pool; the first task starts when \
+         the first line is there, and the command waits while 1000 lines do. It is told of as a job called \
+         `NAME.each`. If it fails, the lines that came are run, and the job counts as one that was skipped because of \
+         a failure; its own `timeout`, `retries` and `ok` are those of its tasks. When the job takes no more items, the \
+         command is stopped, which is no failure. With `resume` it runs again, and items are known by what they are.",
+    ),
+    key(
         "matrix",
         "table",
         "",
@@ -106,13 +117,13 @@ pub const EACH: &[Key] = &[
         "nul",
         "`true` or `false`",
         "`false`",
-        "With `lines`: items end with a NUL byte, as `find -print0` writes them, not with a newline.",
+        "With `lines` and `command`: items end with a NUL byte, as `find -print0` writes them, not with a newline.",
     ),
     key(
         "separator",
         "string",
         "`\",\"` for `csv`",
-        "With `csv`, `lines` and `queue`: the one character between columns, such as `\"\\t\"`. Without it a line or a \
+        "With `csv`, `lines`, `command` and `queue`: the one character between columns, such as `\"\\t\"`. Without it a line or a \
          record of a queue is one value.",
     ),
     key(

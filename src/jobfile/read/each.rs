@@ -12,7 +12,7 @@ use crate::jobfile::near::alternatives;
 mod columns;
 
 /// The keys that name a source.
-const SOURCES: [&str; 8] = ["seq", "lines", "glob", "csv", "matrix", "zip", "queue", "job"];
+const SOURCES: [&str; 9] = ["seq", "lines", "glob", "csv", "command", "matrix", "zip", "queue", "job"];
 
 pub(super) fn read<'a>(walk: &mut Walk<'a>, job: &Section<'a>) -> Option<Each> {
     let found = job.get("each")?;
@@ -164,6 +164,12 @@ fn source<'a>(walk: &mut Walk<'a>, table: &Section<'a>, sources: &[&'static str]
             let separator = walk.value(table, "separator", "a string", separator);
             walk.path("lines", found.node).map(|file| Each::Lines { file, nul, separator })
         }
+        "command" => {
+            let nul = walk.flag(table, "nul").unwrap_or(false);
+            let separator = walk.value(table, "separator", "a string", separator);
+            let command = super::job::command(walk, "command", found.node);
+            command.map(|command| Each::Command { command, nul, separator })
+        }
         "glob" => walk.path("glob", found.node).map(Each::Glob),
         "queue" => {
             let separator = walk.value(table, "separator", "a string", separator);
@@ -181,8 +187,11 @@ fn source<'a>(walk: &mut Walk<'a>, table: &Section<'a>, sources: &[&'static str]
 
 /// Each option belongs to one source.
 fn options_fit(walk: &mut Walk, table: &Section, source: &str) {
-    let options: [(_, &[&str]); 3] =
-        [("nul", &["lines"]), ("separator", &["lines", "csv", "queue"]), ("header", &["csv"])];
+    let options: [(_, &[&str]); 3] = [
+        ("nul", &["lines", "command"]),
+        ("separator", &["lines", "command", "csv", "queue"]),
+        ("header", &["csv"]),
+    ];
     for (option, of) in options {
         let Some(found) = table.get(option).filter(|_| !of.contains(&source)) else { continue };
         let goes = format!("`{option}` goes with {}, not with `{source}`", alternatives(of));

@@ -8,7 +8,7 @@ use super::walk::{Walk, spelt};
 use super::{each, io, setup, worker};
 use crate::jobfile::keys::{JOB, Table};
 use crate::jobfile::mistakes::Mistake;
-use crate::jobfile::model::{After, Command, Job, PipelineStage, Span, Spanned, What, When};
+use crate::jobfile::model::{After, Batch, Command, Each, Job, PipelineStage, Span, Spanned, What, When};
 use crate::jobfile::near::nearest;
 use crate::jobfile::values::{self, RetryDelay};
 
@@ -41,6 +41,7 @@ pub(super) fn read<'a>(
     let alone = Section::new(section.title.clone(), section.span.clone(), own);
     job.each = each::read(walk, &alone);
     job.repeat = walk.count(&alone, "repeat").map(u64::from);
+    job.batch = batch(walk, &alone);
     job.pool = walk.pool(&alone);
     job.worker = worker::read(walk, &alone);
     job.after = after(walk, &alone);
@@ -48,13 +49,34 @@ pub(super) fn read<'a>(
     let whole = walk.wrong() == before && walk.is_complete();
     job.what = what(walk, &alone, &job.name, whole);
     let hooks = ["on_success", "on_failure"].iter().any(|hook| has_script(&section, hook));
-    check_shell(walk, &alone, job.what.as_ref(), hooks);
+    let lists = matches!(&job.each, Some(Each::Command { command: Command::Script(_), .. }));
+    check_shell(walk, &alone, job.what.as_ref(), hooks || lists);
     job.given = JOB
         .iter()
         .filter_map(|key| own.get_key_value(key.name).map(|(name, _)| (key.name, name.span())))
         .collect();
     job.broken = walk.wrong() != before;
     job
+}
+
+fn batch(walk: &mut Walk, section: &Section) -> Option<Spanned<Batch>> {
+    let found = section.get("batch")?;
+    let value = match found.node.get_ref() {
+        DeValue::Integer(_) => walk
+            .positive(section, "batch", "without `batch` each item has a task of its own")
+            .map(Batch::UpTo),
+        DeValue::String(text) if text == "fit" => Some(Batch::Fit),
+        DeValue::String(_) => {
+            let why = "expected a number or `\"fit\"`, as many as the system's argument limit takes";
+            walk.wrong_value("batch", found.node, why);
+            None
+        }
+        _ => {
+            walk.wrong_type("batch", found.node, "a number or `\"fit\"`", None);
+            None
+        }
+    };
+    value.map(|value| Spanned { value, span: found.node.span() })
 }
 
 fn check_items(walk: &mut Walk, section: &Section) {
@@ -102,6 +124,7 @@ fn settings<'a>(walk: &mut Walk<'a>, section: &Section<'a>, name: Spanned<String
         shell: shell(walk, section),
         each: None,
         repeat: None,
+        batch: None,
         pool: None,
         after: Vec::new(),
         worker: None,
@@ -185,7 +208,7 @@ fn what<'a>(walk: &mut Walk<'a>, section: &Section<'a>, name: &Spanned<String>, 
 }
 
 /// A string, an array, or `{ script = "…" }`.
-fn command<'a>(walk: &mut Walk<'a>, key: &str, node: Node<'a>) -> Option<Command> {
+pub(super) fn command<'a>(walk: &mut Walk<'a>, key: &str, node: Node<'a>) -> Option<Command> {
     match node.get_ref() {
         DeValue::String(text) if text.trim().is_empty() => {
             walk.wrong_value(key, node, "an empty string names no program");

@@ -53,6 +53,9 @@ fn source(number: usize, each: &Each, context: &Context, mistakes: &mut Mistakes
             read(input(file, mistakes), Cut::Csv(*separator), None, header)
         }
         Each::Queue { name, separator } => Items::Queue { queue: context.queue(name), separator: *separator },
+        Each::Command { separator, .. } => {
+            Items::Queue { queue: context.lists[number].unwrap_or_default(), separator: *separator }
+        }
         Each::Job(_) => {
             let from = context.sources[number].map(|from| context.places[from].chain);
             Items::Of(from.and_then(|chain| context.numbers.get(chain).copied()).unwrap_or_default())
