@@ -39,7 +39,7 @@ pub const TOP: &[Key] = &[
         "table",
         "",
         "What holds for every job that does not say otherwise. It takes the keys of a job, but not what runs \
-         (`command`, `script`, `pipeline`), over what (`each`, `repeat`, `pool`, `worker`), or `after`. Tables such as `env` \
+         (`command`, `script`, `pipeline`), over what (`each`, `repeat`, `batch`, `pool`, `worker`), or `after`. Tables such as `env` \
          merge with the job's by key; `stdin` is taken whole. In a job, `\"none\"` undoes a default; here, one of the \
          configuration file.",
     ),
@@ -238,9 +238,9 @@ impl Table {
         match self {
             Table::Top => &["values"],
             Table::Run => &["backend"],
-            Table::Defaults | Table::Job => &["batch", "restart", "writes", "reads"],
-            Table::Each => &["command", "matrix", "zip"],
+            Table::Defaults | Table::Job => &["restart", "writes", "reads"],
             Table::Config
+            | Table::Each
             | Table::Limits
             | Table::Stdin
             | Table::Output

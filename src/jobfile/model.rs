@@ -195,6 +195,7 @@ pub struct Job {
     pub shell: Option<Vec<Text>>,
     pub each: Option<Each>,
     pub repeat: Option<u64>,
+    pub batch: Option<Spanned<Batch>>,
     pub pool: Option<PoolSize>,
     /// Of the run's pool, for each task.
     pub slots: Option<usize>,
@@ -272,6 +273,15 @@ pub struct Setup {
     pub env_files: Vec<Text>,
 }
 
+/// How many items make one task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Batch {
+    /// At least 1.
+    UpTo(usize),
+    /// As many as the system's argument limit takes.
+    Fit,
+}
+
 /// What runs.
 #[derive(Debug, Clone)]
 pub enum What {
@@ -305,6 +315,8 @@ pub enum Each {
     Rows {
         rows: Vec<Vec<String>>,
         names: Vec<String>,
+        /// Where each name stands.
+        places: Vec<Span>,
     },
     /// As they are spelt.
     Seq {
@@ -330,8 +342,23 @@ pub enum Each {
         name: Text,
         separator: Option<u8>,
     },
+    /// What this command writes, as with `Lines`.
+    Command {
+        command: Command,
+        nul: bool,
+        separator: Option<u8>,
+    },
     /// The items of that job whose tasks were ok.
     Job(Text),
+    /// Rows of several sources, each of which is a column. `in_step`: the first of each, the second of each; else all
+    /// combinations, the last source changing fastest.
+    Join {
+        in_step: bool,
+        names: Vec<String>,
+        /// Where each name stands.
+        places: Vec<Span>,
+        sources: Vec<Spanned<Each>>,
+    },
 }
 
 /// One condition of `after`.

@@ -238,9 +238,11 @@ impl Run {
     /// Instead of a start: the command, as a line that a shell can run.
     fn print_command(&mut self, task: TaskId, work: Work, slot: usize) {
         let job = &self.plan.jobs[work.job];
-        let mut line = tell::line(job, &work, slot, tell::Values::Told).into_bytes();
-        line.push(b'\n');
-        self.outputs.ops.push(Op::Write { dest: Dest::Stdout, bytes: line });
+        if self.plan.jobs.get(work.job + 1).is_none_or(|next| next.lister != Some(work.job)) {
+            let mut line = tell::line(job, &work, slot, tell::Values::Told).into_bytes();
+            line.push(b'\n');
+            self.outputs.ops.push(Op::Write { dest: Dest::Stdout, bytes: line });
+        }
         // Whatever waits for it is to be printed, too.
         self.events.extend([Event::Ready(task), Event::Drained(task)]);
         let exits = (0..job.stages.len()).map(|stage| Event::Exited { task, stage, exit: Exit::Code(0) });
@@ -255,7 +257,15 @@ impl Run {
         let held = first_held(&self.plan, job);
         let none = Work { seq: 1, held, ..super::workers::no_task(0) };
         let command = tell::line(job, &none, 1, tell::Values::Told);
-        let line = format!("# {}: a task for each record of queue `{}`\n{command}\n", job.name, queue.name);
+        let from = match job.lister.map(|lister| &self.plan.jobs[lister]) {
+            // A script may have lines of its own.
+            Some(lister) => {
+                let listing = tell::line(lister, &none, 1, tell::Values::Told).replace('\n', "\n# ");
+                format!("line of: {listing}")
+            }
+            None => format!("record of queue `{}`", queue.name),
+        };
+        let line = format!("# {}: a task for each {from}\n{command}\n", job.name);
         self.outputs.ops.push(Op::Write { dest: Dest::Stdout, bytes: line.into_bytes() });
     }
 

@@ -97,6 +97,14 @@ impl Supervisor {
         }
     }
 
+    /// Nobody wants what it writes: it is stopped at once, and however it ends is no failure.
+    pub(super) fn dismiss(&mut self, id: TaskId) {
+        if let State::Running { live, drained, .. } = *self.tasks.state(id) {
+            self.tasks.get_mut(id).role = Role::Dry;
+            self.tasks.set(id, State::Running { live, drained, deadline: Some(Time::ZERO) });
+        }
+    }
+
     fn dry(&mut self, now: Time, id: TaskId) {
         let task = self.tasks.get_mut(id);
         let plan = &self.plan.jobs[task.job];
@@ -347,6 +355,9 @@ impl Supervisor {
 
     /// Keeps the counts that the exit status and `halt` are made of.
     pub(super) fn count(&mut self, job: JobId, seq: u64, outcome: &Outcome) {
+        if *outcome == Outcome::Ok && self.jobs.is_lister(job) {
+            return; // It is no task of anybody's.
+        }
         self.tally.add(outcome);
         let state = self.jobs.get_mut(job);
         state.tally.add(outcome);
@@ -358,6 +369,9 @@ impl Supervisor {
     pub(super) fn check_halt(&mut self, now: Time, job: JobId, outcome: &Outcome, actions: &mut Vec<Action>) {
         if self.services.are_stopped() {
             return; // All else has ended, and nothing is left to decide.
+        }
+        if *outcome == Outcome::Ok && self.jobs.is_lister(job) {
+            return;
         }
         if self.mode == Mode::Going && halt::xargs_stops(self.plan.status, outcome) {
             self.trigger = Some(outcome.clone());

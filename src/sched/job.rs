@@ -154,6 +154,7 @@ pub struct Jobs {
     takes_slots: Vec<bool>,
     has_workers: Vec<bool>,
     with_workers: Vec<JobId>,
+    is_lister: Vec<bool>,
     /// Jobs whose workers are to be looked at.
     pub stirred: Vec<JobId>,
 }
@@ -191,6 +192,8 @@ impl Jobs {
                 }
             }
         }
+        let mut is_lister = vec![false; plan.jobs.len()];
+        plan.jobs.iter().filter_map(|job| job.lister).for_each(|lister| is_lister[lister] = true);
         Jobs {
             not_ended: plan.jobs.iter().filter(|job| job.at_end.is_none()).count(),
             open_sources: 0,
@@ -199,6 +202,7 @@ impl Jobs {
             takes_slots: plan.jobs.iter().map(|job| !job.slotless).collect(),
             has_workers: plan.jobs.iter().map(|job| job.worker.is_some()).collect(),
             with_workers: (0..plan.jobs.len()).filter(|job| plan.jobs[*job].worker.is_some()).collect(),
+            is_lister,
             stirred: Vec::new(),
             states,
         }
@@ -210,6 +214,11 @@ impl Jobs {
 
     pub fn get_mut(&mut self, job: JobId) -> &mut JobState {
         &mut self.states[job]
+    }
+
+    /// Its output are the items of another job.
+    pub fn is_lister(&self, job: JobId) -> bool {
+        self.is_lister[job]
     }
 
     pub fn all_ended(&self) -> bool {
@@ -312,11 +321,10 @@ impl Supervisor {
         if state.phase != Phase::Open || state.source != Source::Ended || state.active > 0 {
             return;
         }
-        if let (End::Skipped { failure }, Items::Of(before), 0) =
-            (state.end(), &self.plan.jobs[job].items, state.tasks)
-        {
-            let why = self.why_no_items(*before);
+        if let (End::Skipped { failure }, Some(before), 0) = (state.end(), self.source_of(job), state.tasks) {
+            let why = self.why_no_items(before);
             self.skip(job, failure, why, actions);
+            self.release_lister(job);
             self.settle(vec![job], actions);
             return;
         }
@@ -330,7 +338,26 @@ impl Supervisor {
         let end = self.jobs.get(job).end();
         self.jobs.set_ended(job, end);
         self.services.ended(job);
+        self.release_lister(job);
         self.settle(vec![job], actions);
+    }
+
+    /// The job whose tasks, or whose output, are this one's items.
+    pub(super) fn source_of(&self, job: JobId) -> Option<JobId> {
+        let plan = &self.plan.jobs[job];
+        match plan.items {
+            Items::Of(before) => Some(before),
+            _ => plan.lister,
+        }
+    }
+
+    /// The job takes no more items: what lists them has nothing left to do, and need not have noticed.
+    fn release_lister(&mut self, job: JobId) {
+        let Some(lister) = self.plan.jobs[job].lister else { return };
+        if self.jobs.get(lister).active > 0 {
+            let tasks = self.tasks.ids().into_iter().filter(|id| self.tasks.get(*id).job == lister);
+            tasks.collect::<Vec<_>>().into_iter().for_each(|id| self.dismiss(id));
+        }
     }
 
     /// Jobs that waited for this one may begin, or never will, and so on. A list, not recursion: chains are long.
@@ -384,7 +411,8 @@ impl Supervisor {
         let name = stage.split(':').next().unwrap_or(stage);
         match (end, after.when) {
             (End::Skipped { .. }, _) if self.jobs.get(job).tasks > 0 => {
-                format!("items of `{name}` were skipped")
+                let skipped = self.jobs.get(job).tally.skipped > 0;
+                format!("items of `{name}` {}", if skipped { "were skipped" } else { "are missing" })
             }
             (End::Skipped { .. }, _) => format!("`{name}` was skipped"),
             (End::Cancelled, _) => format!("`{name}` was cancelled"),
@@ -401,9 +429,14 @@ impl Supervisor {
     }
 
     pub(super) fn skip(&mut self, job: JobId, failure: bool, why: String, actions: &mut Vec<Action>) {
-        self.tally.add(&Outcome::Skipped);
         self.jobs.set_ended(job, End::Skipped { failure });
         self.services.ended(job);
+        if self.jobs.is_lister(job) {
+            // The job that it would have listed items for is skipped as well, and says why.
+            actions.push(Action::Tell(RunEvent::JobEnded { job, outcome: Outcome::Skipped, tasks: 0 }));
+            return;
+        }
+        self.tally.add(&Outcome::Skipped);
         actions.push(Action::Tell(RunEvent::JobSkipped { job, why }));
     }
 

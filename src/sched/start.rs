@@ -9,7 +9,7 @@ use super::task::{Role, Slot, State, TaskId, Up};
 use super::tokens::Tokens;
 use super::{Action, JobId, Mode, Supervisor};
 use crate::event::{Outcome, RunEvent, StartFailure, Time};
-use crate::plan::{Items, Plan};
+use crate::plan::Plan;
 
 impl Supervisor {
     /// The answer to [`Action::Pull`]: an item is there, and becomes a task; once for each item, then
@@ -78,11 +78,12 @@ impl Supervisor {
         }
         let (seq, total) = (state.seq, state.tasks);
         self.jobs.set_source(job, Source::Ended);
-        if let Items::Of(before) = self.plan.jobs[job].items {
+        if let Some(before) = self.source_of(job) {
             let failure = match self.jobs.get(before).phase {
                 Phase::Ended(End::Skipped { failure }) => Some(failure),
                 // Perhaps without a task that failed: its own items could not be read.
                 Phase::Ended(End::Failed) => Some(true),
+                Phase::Ended(End::Cancelled) if self.jobs.is_lister(before) => Some(false),
                 _ => None,
             };
             let missed = &mut self.jobs.get_mut(job).missed;
@@ -224,7 +225,9 @@ impl Supervisor {
         }
         let deadline = self.deadline(id);
         self.tasks.set(id, State::Running { live, drained: false, deadline });
-        self.brakes.started(now, job);
+        if !self.jobs.is_lister(job) {
+            self.brakes.started(now, job);
+        }
         actions.push(Action::Start { task: id, attempt, slot: slot.number(), last_attempt });
         self.pull(job, actions);
         self.note_startable(job);

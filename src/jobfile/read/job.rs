@@ -8,7 +8,9 @@ use super::walk::{Walk, spelt};
 use super::{each, io, locks, ready, setup, worker};
 use crate::jobfile::keys::{JOB, Table};
 use crate::jobfile::mistakes::Mistake;
-use crate::jobfile::model::{After, Command, Job, PipelineStage, Sign, Span, Spanned, What, When};
+use crate::jobfile::model::{
+    After, Batch, Command, Each, Job, PipelineStage, Sign, Span, Spanned, What, When,
+};
 use crate::jobfile::near::nearest;
 use crate::jobfile::values::{self, RetryDelay};
 
@@ -51,6 +53,7 @@ pub(super) fn read<'a>(
     let alone = Section::new(section.title.clone(), section.span.clone(), own);
     job.each = each::read(walk, &alone);
     job.repeat = walk.count(&alone, "repeat").map(u64::from);
+    job.batch = batch(walk, &alone);
     job.pool = walk.pool(&alone);
     job.worker = worker::read(walk, &alone);
     job.after = after(walk, &alone);
@@ -60,14 +63,34 @@ pub(super) fn read<'a>(
     let hooks = ["on_success", "on_failure", "on_exit"].iter().any(|hook| has_script(&section, hook));
     let probe =
         job.ready.as_ref().is_some_and(|ready| matches!(ready.sign, Sign::Command(Command::Script(_))));
-    let hooks = hooks || probe;
-    check_shell(walk, &alone, job.what.as_ref(), hooks);
+    let lists = matches!(&job.each, Some(Each::Command { command: Command::Script(_), .. }));
+    check_shell(walk, &alone, job.what.as_ref(), hooks || probe || lists);
     job.given = JOB
         .iter()
         .filter_map(|key| own.get_key_value(key.name).map(|(name, _)| (key.name, name.span())))
         .collect();
     job.broken = walk.wrong() != before;
     job
+}
+
+fn batch(walk: &mut Walk, section: &Section) -> Option<Spanned<Batch>> {
+    let found = section.get("batch")?;
+    let value = match found.node.get_ref() {
+        DeValue::Integer(_) => walk
+            .positive(section, "batch", "without `batch` each item has a task of its own")
+            .map(Batch::UpTo),
+        DeValue::String(text) if text == "fit" => Some(Batch::Fit),
+        DeValue::String(_) => {
+            let why = "expected a number or `\"fit\"`, as many as the system's argument limit takes";
+            walk.wrong_value("batch", found.node, why);
+            None
+        }
+        _ => {
+            walk.wrong_type("batch", found.node, "a number or `\"fit\"`", None);
+            None
+        }
+    };
+    value.map(|value| Spanned { value, span: found.node.span() })
 }
 
 fn check_items(walk: &mut Walk, section: &Section) {
@@ -116,6 +139,7 @@ fn settings<'a>(walk: &mut Walk<'a>, section: &Section<'a>, name: Spanned<String
         shell: shell(walk, section),
         each: None,
         repeat: None,
+        batch: None,
         pool: None,
         slots: walk.positive(section, "slots", "with `1` a task takes one place in the pool"),
         locks: locks::wants(walk, section),
