@@ -106,7 +106,8 @@ pub fn build(file: &JobFile, how: &BuildOptions) -> Result<Plan, Mistakes> {
     });
     let (queues, ids) = queues::plan(&uses, &places, &wanted, &numbers);
     let origins = queues::origins(file, &sources);
-    let texts = Texts { vars: &vars, args: &how.args, origins, locks: locks::named(file, &chains) };
+    let (locks, named_locks) = (locks::named(file, &chains), locks::all_named(file));
+    let texts = Texts { vars: &vars, args: &how.args, origins, locks, named_locks };
     let locks = locks::Locks::new(file, &chains, &wanted, &mut mistakes);
     let context = job::Context {
         file,

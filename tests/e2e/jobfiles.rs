@@ -100,6 +100,43 @@ fn pool() {
 }
 
 #[test]
+fn lock() {
+    let ended = lines_of("lock.toml");
+    let lines = |name: &str| -> Vec<String> { (0..3).map(|n| format!("{name} writes line {n}")).collect() };
+    let held: Vec<&str> = ended.lines().into_iter().filter(|line| !line.starts_with("third")).collect();
+    assert_eq!(held, [lines("first"), lines("second")].concat());
+    ended.stdout_has("third works on something else\n");
+}
+
+#[test]
+fn semaphore() {
+    let ended = lines_of("semaphore.toml");
+    let mut free = 2;
+    for line in ended.lines() {
+        let (name, what) = line.split_once(' ').expect("who does what");
+        let permits = if name == "greedy" { 2 } else { 1 };
+        free += if what == "releases" { permits } else { -permits };
+        ended.check(free >= 0, "no more than two permits are taken");
+    }
+    assert_eq!((free, ended.lines().len()), (2, 14));
+}
+
+#[test]
+fn gpu_sweep() {
+    let ended = lines_of("gpu_sweep.toml");
+    for rate in ["0.1", "0.01"] {
+        for depth in [2, 4] {
+            ended.stdout_has(&format!("rate {rate}, depth {depth}: trained on card "));
+        }
+    }
+    let cards =
+        ended.lines().into_iter().filter_map(|line| line.split_once("on card ")).map(|(_, card)| card);
+    ended.check(cards.clone().count() == 4 && cards.clone().all(|card| ["0", "1"].contains(&card)), "cards");
+    ended.stdout_has("large: trained on cards 0,1\n");
+    in_order(&ended, &["data is ready", "all trained"]);
+}
+
+#[test]
 fn apply() {
     lines_of("apply.toml").stdout("begin 0\nend 0\nbegin 1\nend 1\nbegin 2\nend 2\ndone\n");
 }

@@ -32,6 +32,7 @@ mod journal;
 mod journal_kills;
 mod leftovers;
 mod limits;
+mod locks;
 mod lost_marks;
 mod output;
 mod pipelines;

@@ -5,6 +5,7 @@ mod daemons;
 mod hooks;
 mod leftovers;
 mod limits;
+mod locks;
 mod order;
 mod queues;
 mod random;

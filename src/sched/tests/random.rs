@@ -95,9 +95,10 @@ prop_compose! {
         (on_success, on_failure) in any::<(bool, bool)>(),
         halt in prop::option::weighted(0.1, (any::<bool>(), 1..3u64)),
         (writes, leftovers) in (any::<bool>(), any_leftovers()),
-        rate in any_rate(),
+        (rate, locks, slots) in (any_rate(), any_wants(), prop_oneof![4 => Just(1), 1 => 2..4usize]),
     ) -> plan::Job {
         let mut job = job("j");
+        (job.locks, job.slots) = (locks, slots);
         job.pool = pool;
         job.timeout = timeout.map(|limit| match limit {
             400.. => Timeout::OfMedian(limit as f64),
@@ -130,6 +131,24 @@ prop_compose! {
         }
         job
     }
+}
+
+/// What the locks of a plan are: a few permits, some of which have names.
+fn locks() -> Vec<plan::Lock> {
+    let values = ["A", "B"].map(str::to_owned).to_vec();
+    vec![
+        plan::Lock { name: "one".into(), permits: 1, values: Vec::new() },
+        plan::Lock { name: "three".into(), permits: 3, values: Vec::new() },
+        plan::Lock { name: "named".into(), permits: 2, values },
+    ]
+}
+
+fn any_wants() -> impl Strategy<Value = Vec<plan::Want>> {
+    let of = |lock: usize| prop::option::weighted(0.3, 1..=locks()[lock].permits);
+    (of(0), of(1), of(2)).prop_map(|(one, three, named)| {
+        let wants = [one, three, named].into_iter().enumerate();
+        wants.filter_map(|(lock, permits)| Some(plan::Want { lock, permits: permits? })).collect()
+    })
 }
 
 fn any_leftovers() -> impl Strategy<Value = Leftovers> {
@@ -169,7 +188,7 @@ proptest! {
         steps in prop::collection::vec(step(), 0..80),
     ) {
         let queues = vec![queue("q", &[0, 1], &[3])];
-        let plan = Plan { queues, brakes, ..plan(jobs, pool) };
+        let plan = Plan { queues, brakes, locks: locks(), ..plan(jobs, pool) };
         let mut world = World::resumed(plan.clone(), &items, &known);
         for step in steps {
             let before = world.supervisor.slots.taken();
@@ -209,6 +228,7 @@ fn check(world: &World, plan: &Plan, before: usize) {
         let time = world.now.div_duration_f64(rate.interval);
         assert!(starts as f64 <= 3.0 + time, "{starts} starts in {time} intervals");
     }
+    check_locks(world, plan);
     let mut slotted = 0;
     let mut processes = vec![0; plan.jobs.len()];
     let mut given: Vec<TaskId> = Vec::new();
@@ -216,7 +236,8 @@ fn check(world: &World, plan: &Plan, before: usize) {
         let job = &plan.jobs[task.job];
         if let Some(slot) = task.slot {
             assert_eq!(slot.run.is_none(), job.slotless);
-            slotted += usize::from(slot.run.is_some());
+            assert!(slot.width <= job.slots && (slot.width == 0) == job.slotless);
+            slotted += slot.width;
             processes[task.job] += 1;
         }
         assert!(task.attempt <= job.retries.count + 1);
@@ -236,6 +257,26 @@ fn check(world: &World, plan: &Plan, before: usize) {
     given.sort();
     given.dedup();
     assert_eq!(given.len(), count, "a task is with two workers");
+}
+
+/// No permit is held twice, and nobody who waits holds any.
+fn check_locks(world: &World, plan: &Plan) {
+    let mut taken = vec![0; plan.locks.len()];
+    let mut names: Vec<String> = Vec::new();
+    for (id, task, _) in world.supervisor.tasks.iter() {
+        let wants = if task.slot.is_some() { plan.jobs[task.job].locks.as_slice() } else { &[] };
+        wants.iter().for_each(|want| taken[want.lock] += want.permits);
+        let named = wants.iter().filter(|want| want.lock == 2).map(|want| want.permits).sum::<usize>();
+        let held = world.supervisor.held(id);
+        let held: Vec<&str> = held.iter().flat_map(|held| held[0].value.split(',')).collect();
+        assert_eq!(held.len(), named);
+        names.extend(held.into_iter().map(str::to_owned));
+    }
+    let count = names.len();
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), count, "a value is held twice");
+    plan.locks.iter().zip(taken).for_each(|(lock, taken)| assert!(taken <= lock.permits, "{lock:?}"));
 }
 
 /// Brings everything on towards its end.
