@@ -176,6 +176,16 @@ impl Fitter {
     }
 }
 
+/// What variables take of the room for arguments, at most; none of them is about an item.
+pub fn variables_len(variables: &[(String, Template)]) -> usize {
+    /// Of `{#}` and `{%}`.
+    const NUMBER: usize = 20;
+    let len = |(name, value): &(String, Template)| {
+        cost(name.len() + 1 + value.fixed_len() + NUMBER * value.places().count())
+    };
+    variables.iter().map(len).sum()
+}
+
 /// Of an argument: its bytes, a NUL, and a pointer.
 fn cost(len: usize) -> usize {
     len + 1 + size_of::<usize>()

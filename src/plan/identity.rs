@@ -96,7 +96,7 @@ fn hash_stage(stage: &Stage, job: &str, scope: &Scope, scratch: &mut Vec<u8>, ha
                 text(b"send", &step.send, hash);
             }
         }
-        Stdin::Null | Stdin::Open | Stdin::Inherit | Stdin::Pipe | Stdin::Queue { .. } => {}
+        Stdin::Null | Stdin::Open | Stdin::Inherit | Stdin::Pipe | Stdin::Queue { .. } | Stdin::Report => {}
     }
 }
 

@@ -98,7 +98,11 @@ impl Supervisor {
             State::Running { .. } if self.blocked.contains(&id) => true,
             State::Running { .. } => match &task.role {
                 Role::Worker(crew) => crew.given.is_empty() && !crew.retired,
-                Role::Attempt => self.plan.jobs[task.job].daemon && !reads(task.job),
+                Role::Attempt => {
+                    // Others may begin when it is up.
+                    let is_awaited = !self.jobs.get(task.job).up_dependents.is_empty();
+                    self.plan.jobs[task.job].daemon && !reads(task.job) && !is_awaited
+                }
                 Role::Dry | Role::Hook(_) => false,
             },
         }) && self.plan.jobs.iter().enumerate().all(|(id, job)| {

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use super::brakes::Brakes;
 use super::job::{End, Jobs, Phase, Source};
 use super::order::Startable;
-use super::task::{Role, Slot, State, TaskId};
+use super::task::{Role, Slot, State, TaskId, Up};
+use super::tokens::Tokens;
 use super::{Action, JobId, Mode, Supervisor};
 use crate::event::{Outcome, RunEvent, StartFailure, Time};
-use crate::plan::{Items, Plan};
+use crate::plan::Plan;
 
 impl Supervisor {
     /// The answer to [`Action::Pull`]: an item is there, and becomes a task; once for each item, then
@@ -64,6 +65,7 @@ impl Supervisor {
         let state = self.jobs.get_mut(job);
         state.seq = state.seq.max(seq);
         state.tasks += 1;
+        state.up += 1;
         self.count(job, seq, &Outcome::Ok);
         self.jobs.expect_item_of(job);
         Some(seq)
@@ -76,11 +78,12 @@ impl Supervisor {
         }
         let (seq, total) = (state.seq, state.tasks);
         self.jobs.set_source(job, Source::Ended);
-        if let Items::Of(before) = self.plan.jobs[job].items {
+        if let Some(before) = self.source_of(job) {
             let failure = match self.jobs.get(before).phase {
                 Phase::Ended(End::Skipped { failure }) => Some(failure),
                 // Perhaps without a task that failed: its own items could not be read.
                 Phase::Ended(End::Failed) => Some(true),
+                Phase::Ended(End::Cancelled) if self.jobs.is_lister(before) => Some(false),
                 _ => None,
             };
             let missed = &mut self.jobs.get_mut(job).missed;
@@ -94,6 +97,7 @@ impl Supervisor {
         } else {
             actions.push(Action::Tell(RunEvent::JobTotal { job, total }));
         }
+        self.look_for_up(job, actions);
         self.end_job_if_done(job, actions);
     }
 
@@ -114,6 +118,7 @@ impl Supervisor {
     /// open job at hand.
     pub(super) fn fill(&mut self, now: Time, actions: &mut Vec<Action>) {
         self.brakes.release();
+        self.tokens.iter_mut().for_each(Tokens::release);
         self.brakes.squeeze.relax(now, &mut self.slots);
         if self.mode == Mode::Going && !self.held {
             self.offer_to_idle(now, actions);
@@ -126,18 +131,19 @@ impl Supervisor {
             self.wait_for_room();
         }
         self.retire_done(now, actions);
+        self.settle_tokens(actions);
     }
 
     /// The first job that may start something, is not held back, and has its locks. A task that takes many slots waits
     /// until so many are free, and no later one takes them before.
     fn next_to_start(&mut self, now: Time) -> Option<JobId> {
-        let mut slotted = self.slots.free();
+        let mut slotted = self.slots.free() && !self.lacks_tokens();
         loop {
             let job = self.first_allowed(now, slotted)?;
             if !self.may_lock(job) {
                 continue; // It is parked.
             }
-            if self.plan.jobs[job].slotless || self.slots.has_room(self.width(job)) {
+            if self.plan.jobs[job].slotless || self.has_room(job) {
                 return Some(job);
             }
             slotted = false;
@@ -148,6 +154,12 @@ impl Supervisor {
     pub(super) fn width(&self, job: JobId) -> usize {
         let plan = &self.plan.jobs[job];
         if plan.slotless { 0 } else { plan.slots.min(self.slots.size()).max(1) }
+    }
+
+    /// Slots for a task of the job are free, and it has the tokens.
+    fn has_room(&mut self, job: JobId) -> bool {
+        let (taken, width) = (self.slots.taken(), self.width(job));
+        self.slots.has_room(width) && self.tokens.as_mut().is_none_or(|tokens| tokens.allow(taken, width))
     }
 
     /// The first job that may start something, and is not held back.
@@ -171,13 +183,13 @@ impl Supervisor {
         candidates.any(|job| self.plan.jobs[job].slotless || (std::mem::take(&mut first) && fits(job)))
     }
 
-    /// Whether a job waits for slots, and for nothing else.
+    /// Whether a job waits for slots, or tokens for them, and for nothing else.
     pub(super) fn is_short_of_slots(&self) -> bool {
         let first = self.startable.slotted.first().map(|rank| self.jobs.order.job(*rank));
-        first.is_some_and(|job| !self.slots.has_room(self.width(job)))
+        first.is_some_and(|job| self.lacks_tokens() || !self.slots.has_room(self.width(job)))
     }
 
-    fn start_next(&mut self, now: Time, job: JobId, actions: &mut Vec<Action>) {
+    pub(super) fn start_next(&mut self, now: Time, job: JobId, actions: &mut Vec<Action>) {
         if self.plan.jobs[job].worker.is_some() {
             self.start_worker(now, job, actions);
             return;
@@ -198,6 +210,9 @@ impl Supervisor {
         task.before = before;
         task.started = now;
         task.role = Role::Attempt;
+        if task.up == Up::Now {
+            task.up = Up::Before;
+        }
         task.exits.clear();
         task.exits.resize(plan.stages.len(), None);
         let attempt = task.attempt;
@@ -205,9 +220,14 @@ impl Supervisor {
         if plan.interactive {
             self.interactive = Some(id);
         }
+        if plan.serves {
+            self.services.started(job);
+        }
         let deadline = self.deadline(id);
         self.tasks.set(id, State::Running { live, drained: false, deadline });
-        self.brakes.started(now, job);
+        if !self.jobs.is_lister(job) {
+            self.brakes.started(now, job);
+        }
         actions.push(Action::Start { task: id, attempt, slot: slot.number(), last_attempt });
         self.pull(job, actions);
         self.note_startable(job);
@@ -263,7 +283,9 @@ impl Supervisor {
         let Some(id) = self.tasks.only_running() else { return };
         let task = self.tasks.get(id);
         let last_attempt = task.attempt > self.plan.jobs[task.job].retries.count;
-        if matches!(task.role, Role::Attempt) && last_attempt {
+        // Others may begin as soon as it is up.
+        let alone = self.jobs.get(task.job).up_dependents.is_empty();
+        if matches!(task.role, Role::Attempt) && last_attempt && alone {
             self.live = Some(id);
             actions.push(Action::Live(id));
         }

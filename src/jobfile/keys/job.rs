@@ -53,6 +53,18 @@ pub const JOB: &[Key] = &[
         "Run the command so many times, without an item. `{#}` is the number of each task.",
     ),
     key(
+        "batch",
+        "number or `\"fit\"`",
+        "",
+        "How many items of `each` make one task, at most; `\"fit\"` is as many as the system's argument limit takes. In \
+         `command` each word with a placeholder of the item is repeated for each (`cp a b c DIR` with `cp {} DIR`), and \
+         added items are added one after another; a `script` has them all as `$1`, `$2` and so on, and `stdin = \"item\"` \
+         gives each a line. Of single values `{1}` is the first of the batch, `{2}` the second; of rows it is each one's \
+         first column. Elsewhere values are joined by blanks. The last batch may have fewer; one that a file or a queue has not filled \
+         yet waits for more. A journal knows the items, not the batches. Not with workers, or with `each.job`, which has the other \
+         job's tasks.",
+    ),
+    key(
         "pool",
         "number or string",
         "the run's pool",
@@ -132,6 +144,15 @@ pub const JOB: &[Key] = &[
          supported by this version of prun.",
     ),
     key(
+        "ready",
+        "table",
+        "none",
+        "When a task of the job counts as up, for jobs that wait for it with `after`: `{ line = \"listening\" }`, a \
+         regular expression on its output; `{ port = 6379 }`, a port of localhost; `{ command = \"pg_isready\" }`, which \
+         exits with 0; or `{ after = \"2s\" }`. A task that is not up in time is stopped: `timeout`. Each attempt is \
+         looked at anew. Daemons and other jobs may have it, workers not.",
+    ),
+    key(
         "on_success",
         "command",
         "none",
@@ -145,6 +166,12 @@ pub const JOB: &[Key] = &[
         "command",
         "none",
         "The same after the last attempt of a task that failed. If it fails itself, that is told, too.",
+    ),
+    key(
+        "on_exit",
+        "command",
+        "none",
+        "The same after the last attempt of every task, however it ended, behind the other one: what that makes of a          success is not seen in `PRUN_OUTCOME`. It also runs after a task that was stopped because its job was          halted (`PRUN_OUTCOME` is `cancelled`), and never for one that was skipped. A stop of the whole run begins          none of the three.",
     ),
     key(
         "start",
@@ -291,4 +318,4 @@ pub const JOB: &[Key] = &[
 
 /// The keys of [`JOB`] that may not stand in `[defaults]`.
 pub const NOT_IN_DEFAULTS: &[&str] =
-    &["command", "script", "pipeline", "each", "repeat", "pool", "worker", "after"];
+    &["command", "script", "pipeline", "each", "repeat", "batch", "pool", "worker", "after"];

@@ -9,7 +9,7 @@ use self::section::Section;
 use self::walk::Walk;
 use super::keys::Table;
 use super::mistakes::{Mistake, Mistakes};
-use super::model::{Job, JobFile, Lock, Queue, Run, Spanned};
+use super::model::{Job, JobFile, Lock, Queue, Run, RunHook, Spanned};
 use super::values;
 
 mod checks;
@@ -19,6 +19,7 @@ mod io;
 mod job;
 mod locks;
 mod queue;
+mod ready;
 mod section;
 mod setup;
 mod walk;
@@ -51,10 +52,16 @@ pub fn parse_over(config: &Config, name: &str, bytes: &[u8]) -> Result<JobFile, 
     let (table, errors) = DeTable::parse_recoverable(text);
     let (lower, _) = DeTable::parse_recoverable(&lower);
     let defaults = config::defaults(table.get_ref(), lower.get_ref());
+    let empty = DeTable::default();
     let mistakes = Mistakes::new(name, source.clone()).with_config(&config.name, behind);
     let mut walk = Walk::new(&source, mistakes, errors.is_empty());
     let (lower, _) = config::read(&mut walk, lower.get_ref());
     let file = top(&mut walk, name, table.get_ref(), defaults.as_ref());
+    // What is wrong in it was told for the jobs, which have it as well.
+    let bare = match walk.wrong() {
+        0 => job::bare(&mut walk, &empty, defaults.as_ref()),
+        _ => Job::default(),
+    };
     let mut mistakes = walk.into_mistakes();
     if errors.is_empty() {
         return Ok(JobFile {
@@ -63,6 +70,7 @@ pub fn parse_over(config: &Config, name: &str, bytes: &[u8]) -> Result<JobFile, 
             queues: file.queues,
             locks: file.locks,
             jobs: file.jobs,
+            bare,
             mistakes,
         });
     }
@@ -211,7 +219,7 @@ fn jobs<'a>(walk: &mut Walk<'a>, section: &Section<'a>, defaults: Option<&'a DeT
     jobs
 }
 
-fn run(walk: &mut Walk, section: &Section) -> Run {
+fn run<'a>(walk: &mut Walk<'a>, section: &Section<'a>) -> Run {
     walk.check_keys(section, Table::Run);
     walk.check_raw(section);
     Run {
@@ -224,8 +232,19 @@ fn run(walk: &mut Walk, section: &Section) -> Run {
         rate: walk.rate(section),
         load: walk.value(section, "load", "a number or a string", values::parse_load),
         memory_free: walk.value(section, "memory_free", "a size", values::parse_size),
+        jobserver: walk.jobserver(section),
         journal: section.get("journal").and_then(|found| walk.path("journal", found.node)),
         resume: walk.resume(section),
+        on_success: run_hook(walk, section, "on_success"),
+        on_failure: run_hook(walk, section, "on_failure"),
+        on_exit: run_hook(walk, section, "on_exit"),
+    }
+}
+
+fn run_hook<'a>(walk: &mut Walk<'a>, section: &Section<'a>, key: &'static str) -> RunHook {
+    match section.get(key)?.node.get_ref().as_str() {
+        Some("none") => Some(None),
+        _ => job::hook(walk, section, key).map(Some),
     }
 }
 

@@ -27,7 +27,7 @@ impl<'a> Texts<'a> {
             each => each.as_ref(),
         };
         let columns: &[String] = match each {
-            Some(Each::Rows { names, .. }) => names,
+            Some(Each::Rows { names, .. } | Each::Join { names, .. }) => names,
             _ => &[],
         };
         let header = matches!(each, Some(Each::Csv { header: true, .. }));

@@ -14,7 +14,7 @@ use super::queues::takes_whole_records;
 use super::{Run, tell};
 use crate::event::{Detail, Exit, Outcome, RunEvent, StartFailure, TaskName, Time};
 use crate::flow::output::{Dest, Op};
-use crate::plan::{Item, Job, Plan, Stdin, first_held};
+use crate::plan::{AtEnd, Item, Job, Plan, Stdin, first_held};
 use crate::sched::{Event, TaskId};
 
 mod answers;
@@ -204,7 +204,7 @@ impl Run {
         let Some(Some(work)) = self.works.get(task.place as usize) else { return };
         let name = TaskName { job: work.job, seq: work.seq };
         let attempt = self.workers.given(task).map_or(0, |given| given.attempt);
-        self.tell(&RunEvent::Retrying { task: name, attempt, outcome, delay });
+        self.tell(&RunEvent::Retrying { task: name, attempt, outcome, delay, restart: false });
     }
 
     /// What people need to know of a task that failed with a worker, which is still known if it was at the task.
@@ -217,7 +217,7 @@ impl Run {
     }
 
     /// The hook of a task that a worker had. What it reads is the answer, if there was one.
-    pub(super) fn hook_of_given(&mut self, task: TaskId, outcome: Outcome) {
+    pub(super) fn hook_of_given(&mut self, task: TaskId, at: AtEnd, outcome: Outcome) {
         let place = task.place as usize;
         let Some(work) = self.works.get_mut(place).and_then(Option::take) else { return };
         let given = self.workers.given(task);
@@ -239,7 +239,7 @@ impl Run {
             detail,
             work,
         };
-        self.begin_hook(over, outcome, None);
+        self.begin_hook(over, at, outcome);
     }
 
     // ---- a dry run ---------------------------------------------------------------------------------------
