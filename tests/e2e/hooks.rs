@@ -325,8 +325,8 @@ fn on_exit_runs_after_a_task_that_its_job_stopped() {
     let space = Space::new();
     let toml = format!(
         "run.pool = 2\n[jobs.a]\neach = ['long', 'short', 'never']\nhalt = 'now,fail=1'\n\
-         script = 'case {{}} in long) echo begun >>began; exec sleep 600;; esac\n\
-         while ! test -e began; do sleep 0.01; done; exit 2'\n\
+         script = '''case {{}} in long) echo begun >>began; exec sleep 600;; esac\n\
+         while ! test -e began; do sleep 0.01; done; exit 2'''\n\
          on_exit = {}\n",
         tell("exit {}")
     );
