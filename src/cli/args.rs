@@ -201,6 +201,7 @@ impl Both {
             rate: self.throttle.rate().or(said.rate),
             load: self.throttle.load.or(said.load),
             memory_free: self.throttle.memory_free.or(said.memory_free),
+            jobserver: self.throttle.jobserver.or(said.jobserver),
             halt: self.halt().or(said.halt),
             output: self.output().or(said.output),
             keep_order: self.keep_order.then_some(true).or(said.keep_order),

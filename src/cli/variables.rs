@@ -14,8 +14,8 @@ use super::Instead;
 use super::args::{Jobs, MaybeHalt, Tag, When, parse_jobs};
 use super::exec::Shell;
 use crate::jobfile::values::{
-    Load, OutputMode, Rate, Resume, parse_duration, parse_halt, parse_load, parse_output, parse_rate,
-    parse_size,
+    JobserverStyle, Load, OutputMode, Rate, Resume, parse_duration, parse_halt, parse_jobserver, parse_load,
+    parse_output, parse_rate, parse_size,
 };
 use crate::ui::phrases::escape;
 
@@ -31,6 +31,7 @@ pub struct Variables {
     pub rate: Option<Rate>,
     pub load: Option<Load>,
     pub memory_free: Option<usize>,
+    pub jobserver: Option<JobserverStyle>,
     pub journal: Option<PathBuf>,
     pub resume: Option<Resume>,
     /// `PRUN_ON_SUCCESS`, `PRUN_ON_FAILURE`, `PRUN_ON_EXIT`.
@@ -66,6 +67,7 @@ fn read(get: impl Fn(&str) -> Option<OsString>) -> Result<Variables, Instead> {
         rate: text(get, "PRUN_RATE", parse_rate)?,
         load: text(get, "PRUN_LOAD", parse_load)?,
         memory_free: text(get, "PRUN_MEMORY_FREE", parse_size)?,
+        jobserver: text(get, "PRUN_JOBSERVER", parse_jobserver)?,
         journal: get("PRUN_JOURNAL").map(PathBuf::from),
         resume: text(get, "PRUN_RESUME", parse_resume)?,
         hooks: [
@@ -154,6 +156,7 @@ mod tests {
             ("PRUN_GRACE", b"1m"),
             ("PRUN_RATE", b"2/s"),
             ("PRUN_MEMORY_FREE", b"1KiB"),
+            ("PRUN_JOBSERVER", b"true"),
             ("PRUN_JOURNAL", b"a\xff"),
             ("PRUN_RESUME", b"failed"),
             ("PRUN_ON_FAILURE", b"mail me"),
@@ -168,6 +171,7 @@ mod tests {
         assert_eq!((said.grace, said.memory_free), (Some(Duration::from_secs(60)), Some(1024)));
         assert_eq!(said.rate, Some(Rate { interval: Duration::from_millis(500) }));
         assert_eq!(said.journal, Some(PathBuf::from(OsStr::from_bytes(b"a\xff"))));
+        assert_eq!(said.jobserver, Some(JobserverStyle::Pipe));
         assert_eq!((said.resume, said.color), (Some(Resume::AllButFailed), Some(When::Never)));
         assert_eq!(said.hooks, [None, Some("mail me".into()), None]);
         assert_eq!(said.shell.unwrap().0, ["bash", "-eu", "-c"]);
@@ -216,7 +220,15 @@ mod tests {
         for (name, value, expected) in cases {
             assert_eq!(given(&[(name, value)]), Err(Instead::fail(expected)), "{name}");
         }
-        for name in ["PRUN_POOL", "PRUN_HALT", "PRUN_OUTPUT", "PRUN_RATE", "PRUN_LOAD", "PRUN_MEMORY_FREE"] {
+        for name in [
+            "PRUN_POOL",
+            "PRUN_HALT",
+            "PRUN_OUTPUT",
+            "PRUN_RATE",
+            "PRUN_LOAD",
+            "PRUN_MEMORY_FREE",
+            "PRUN_JOBSERVER",
+        ] {
             let Err(Instead::Fail { lines, .. }) = given(&[(name, b"x/y")]) else { panic!("{name}") };
             assert!(
                 lines.starts_with(&format!("prun: `{name}=x/y` in the environment: expected")),

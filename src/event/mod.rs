@@ -142,12 +142,20 @@ pub enum RunEvent {
         /// What was started, as a line that a shell can run; only filled under `--verbose`.
         command: Option<String>,
     },
+    /// The attempt that runs counts as up.
+    Ready {
+        task: TaskName,
+        /// Since its start.
+        elapsed: Duration,
+    },
     /// An attempt failed and another will follow.
     Retrying {
         task: TaskName,
         attempt: u32,
         outcome: Outcome,
         delay: Duration,
+        /// It is a daemon, which may also have ended well.
+        restart: bool,
     },
     /// An attempt was stopped because memory is short; it counts for nothing, and another will follow.
     PutBack {

@@ -11,8 +11,8 @@ use super::script::{ScriptText, is_posix};
 use super::template::{Names, Template, TextError, Word};
 use super::words::quote;
 use super::{
-    Batch, Brakes, Cut, Items, Job, Leftovers, Logs, Output, Plan, Restart, Retries, Setup, Stage, Stdin,
-    UNLIMITED, What, Worker,
+    Batch, Brakes, Cut, Items, Job, Jobserver, Leftovers, Logs, Output, Plan, Restart, Retries, Setup, Stage,
+    Stdin, UNLIMITED, What, Worker,
 };
 use crate::jobfile::values::{Halt, Outcomes, OutputMode, RetryDelay, StartMode, StatusMode, Timeout};
 
@@ -71,6 +71,7 @@ pub struct ExecArgs {
     pub stop_signal: Option<i32>,
     /// Tasks at once.
     pub pool: usize,
+    pub jobserver: Jobserver,
     pub brakes: Brakes,
     pub logs: Logs,
     pub halt: Option<Halt>,
@@ -116,7 +117,7 @@ fn error<T>(message: &str, help: &str) -> Result<T, ExecError> {
 /// Plans the run.
 pub fn plan(args: ExecArgs) -> Result<Plan, ExecError> {
     check(&args)?;
-    let (pool, halt, status) = (args.pool, args.halt, args.status);
+    let (pool, jobserver, halt, status) = (args.pool, args.jobserver, args.halt, args.status);
     let (brakes, mut logs) = (args.brakes.clone(), args.logs.clone());
     let queues = args.pipe.iter().map(|pipe| pipe::queue(&args, pipe)).collect();
     let planner = Planner::new(args)?;
@@ -124,7 +125,7 @@ pub fn plan(args: ExecArgs) -> Result<Plan, ExecError> {
     let mut jobs = vec![planner.job()?];
     jobs.extend(hooks::plan(&planner.args)?);
     let locks = Vec::new();
-    Ok(Plan { jobs, queues, locks, pool, brakes, jobserver: false, halt, status, logs, rerun: None })
+    Ok(Plan { jobs, queues, locks, pool, brakes, jobserver, halt, status, logs, rerun: None })
 }
 
 fn check(args: &ExecArgs) -> Result<(), ExecError> {
@@ -237,6 +238,7 @@ impl Planner {
             after: Vec::new(),
             slotless: false,
             daemon: false,
+            serves: false,
             ready: None,
             restart: Restart::Never,
             slots: 1,
@@ -385,7 +387,7 @@ impl Planner {
 
     fn names(&self) -> Names<'_> {
         let Planner { columns, vars, open, .. } = self;
-        Names { items: self.args.has_items(), columns, vars, args: None, open: *open }
+        Names { items: self.args.has_items(), columns, locks: &[], vars, args: None, open: *open }
     }
 }
 

@@ -120,6 +120,7 @@ pub fn of_run(at: AtEnd, stage: Stage, output: Option<OutputMode>, grace: Durati
         after: Vec::new(),
         slotless: true,
         daemon: false,
+        serves: false,
         ready: None,
         restart: Restart::Never,
         slots: 1,

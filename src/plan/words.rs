@@ -255,8 +255,14 @@ mod tests {
     #[test]
     fn arguments_become_words() {
         let args = [b"a b".to_vec(), b"{}".to_vec()];
-        let names =
-            Names { items: true, columns: &[], vars: &BTreeMap::new(), args: Some(&args), open: false };
+        let names = Names {
+            items: true,
+            columns: &[],
+            locks: &[],
+            vars: &BTreeMap::new(),
+            args: Some(&args),
+            open: false,
+        };
         let made = words(&["cp", "{args}", "x{args}y"], &names).unwrap();
         let literal: Vec<_> =
             ["cp", "a b", "{}", "xa b {}y"].map(|w| Word(Template::literal(w.as_bytes()))).into();

@@ -114,7 +114,7 @@ impl Run {
         let Some(hook) = job.hook(at).filter(|_| self.options.verbose) else { return };
         let task = TaskName { job: work.job, seq: work.seq };
         let item = tell::short_item(&work.items);
-        let command = Some(hook.stage.what.told(&job.name, &scope(work, slot)));
+        let command = Some(hook.stage.what.told(&job.name, &work.scope(slot)));
         self.tell(&RunEvent::TaskStarted { task, attempt, pid: 0, item, command });
     }
 
@@ -141,7 +141,7 @@ impl Run {
         let job = &plan.jobs[over.work.job];
         let task = over.task;
         self.tell_hook(&over.work, over.attempts, over.slot, at);
-        let scope = scope(&over.work, over.slot);
+        let scope = over.work.scope(over.slot);
         let lanes = if job.output == OutputMode::Raw { Vec::new() } else { lanes(job, &scope) };
         let place = task.place as usize;
         if !self.outputs.is_open(place) {
@@ -209,10 +209,6 @@ impl Hooked {
         }
         detail
     }
-}
-
-pub fn scope(work: &Work, slot: usize) -> Scope<'_> {
-    Scope { items: &work.items, names: &work.names, seq: work.seq, slot, held: &[] }
 }
 
 /// Where a hook writes: where its task is shown.

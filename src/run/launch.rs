@@ -17,11 +17,12 @@ use crate::event::StartFailure;
 use crate::os::cstrings::CStrings;
 use crate::os::env::Env;
 use crate::os::find;
+use crate::os::jobserver::Server;
 use crate::os::mark::Mark;
 use crate::os::start::{Group, Launcher, Order, Setup, StartError, Strategy};
 use crate::plan::StartMode;
 use crate::plan::template::Scope;
-use crate::plan::{Job, Stage};
+use crate::plan::{Job, Stage, lock_variable};
 
 /// A variable longer than this could keep a command from starting that needs its room for arguments.
 const LONGEST_ITEM_VARIABLE: usize = 32 << 10;
@@ -41,6 +42,8 @@ pub struct Launch {
     run_id: String,
     /// prun's own directory; a child that is to run there needs no change of it.
     here: PathBuf,
+    /// `MAKEFLAGS`, with and without what prun was given there, and `CARGO_MAKEFLAGS`: prun's own jobserver.
+    jobserver: Option<[Vec<u8>; 3]>,
     scratch: Vec<u8>,
     /// Variables for the hooks of the run.
     pub facts: Option<Arc<[(&'static str, String)]>>,
@@ -64,9 +67,17 @@ impl Launch {
             prepared: HashMap::new(),
             run_id,
             here: std::env::current_dir().unwrap_or_default(),
+            jobserver: None,
             scratch: Vec::new(),
             facts: None,
         })
+    }
+
+    /// From now on what is started finds this jobserver.
+    pub fn share_slots(&mut self, server: &Server) {
+        let given = std::env::var_os("MAKEFLAGS").unwrap_or_default();
+        let flags = [server.make_flags(given.as_bytes()), server.make_flags(b""), server.cargo_flags()];
+        self.jobserver = Some(flags);
     }
 
     /// Starts one stage.
@@ -127,6 +138,13 @@ impl Launch {
 
     fn prepare(&mut self, attempt: &Attempt, stage: &Stage) -> Result<Prepared, StartFailure> {
         let mut env = setup::environment(stage);
+        if let Some([added, alone, of_cargo]) = &self.jobserver {
+            // Below what the job says itself: one that says something else takes no part.
+            let of_make = if stage.setup.clear_env { alone } else { added };
+            for (name, value) in [(b"MAKEFLAGS".as_slice(), of_make), (b"CARGO_MAKEFLAGS", of_cargo)] {
+                env.set(name, value).map_err(|_| nul_in("MAKEFLAGS"))?;
+            }
+        }
         let pid = std::process::id().to_string();
         let own =
             [("PRUN_RUN_ID", self.run_id.as_str()), ("PRUN_PID", &pid), ("PRUN_JOB", &attempt.job.name)];
@@ -193,6 +211,10 @@ fn set_own_variables(
             // An item that holds a NUL does not fit into a variable.
             let _ = env.set_own(b"PRUN_ITEM", scratch);
         }
+    }
+    for held in scope.held {
+        // The job file was read as text without NUL.
+        let _ = env.set_own(lock_variable(&held.lock).as_bytes(), held.value.as_bytes());
     }
     for (name, value) in &stage.env {
         if value.uses_task() {

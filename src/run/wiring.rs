@@ -18,7 +18,7 @@ use crate::flow::output::{Dest, Escape, LaneSpec, Policy};
 use crate::os;
 use crate::plan::OutputMode;
 use crate::plan::template::{Scope, Template};
-use crate::plan::{Items, Job, Output, QueueId, Stage, Stdin};
+use crate::plan::{Items, Job, Output, QueueId, Ready, Sign, Stage, Stdin};
 
 /// Which of a stage's outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -95,6 +95,11 @@ impl Wiring {
         })
     }
 
+    /// `/dev/null`.
+    pub fn null(&self) -> RawFd {
+        self.null.as_raw_fd()
+    }
+
     /// What the first stage reads. `whole`: items are fed as they are, without a newline.
     pub fn stdin(&mut self, stage: &Stage, scope: &Scope, whole: bool) -> Result<Source, Unstarted> {
         match &stage.stdin {
@@ -165,10 +170,10 @@ impl Wiring {
         let file = |dest, own| LaneSpec { dest, tag: None, escape: None, own };
         // What the last stage writes to stdout is what the hook reads.
         let for_hook = job.has_hooks() && stage + 1 == job.stages.len() && stream == Stream::Stdout;
-        // So does prun what it talks to, or what is written to a terminal.
+        // So does prun what it talks to, what is written to a terminal, or what a line is looked for in.
         let is_stdout = stream == Stream::Stdout;
-        let heard =
-            is_stdout && (job.stages[stage].pty || matches!(job.stages[stage].stdin, Stdin::Dialogue(_)));
+        let heard = matches!(&job.ready, Some(Ready { sign: Sign::Line(_), .. }))
+            || is_stdout && (job.stages[stage].pty || matches!(job.stages[stage].stdin, Stdin::Dialogue(_)));
         let through = for_hook || heard;
         let mut target = match output {
             Output::Null if through => Target::Lanes(Vec::new()),

@@ -40,15 +40,19 @@
 //! - [`halt`]: when the run stops by itself
 //! - [`stall`]: when nothing can go on
 //! - [`slots`]: the lowest free number
+//! - [`locks`]: named semaphores that tasks take
 //! - [`brakes`]: what holds starts back beside the pools: rates, the load, free memory
 //! - [`shortage`]: what could not be started because too little of something was there
+//! - `services`: daemons that serve others, and how they are stopped
+//! - `ready`: what has to be up before others begin
+//! - [`tokens`]: slots that are shared with make and others
 //! - [`limits`]: how long an attempt may take, also by the [`median`] of those before
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::event::{Exit, Outcome, RunEvent, Shortage, StartFailure, Time};
-use crate::plan::{AtEnd, Plan, status};
+use crate::plan::{AtEnd, Jobserver, Plan, status};
 
 pub mod brakes;
 mod end;
@@ -57,9 +61,12 @@ mod hooks;
 pub mod job;
 mod last;
 mod limits;
+mod locks;
 mod lost;
 pub mod median;
 pub mod order;
+mod ready;
+mod services;
 mod shortage;
 pub mod slots;
 mod stall;
@@ -68,6 +75,7 @@ pub mod stop;
 pub mod task;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod workers;
 
 use brakes::Brakes;
@@ -75,11 +83,14 @@ pub use brakes::Reading;
 use halt::Tally;
 use job::{Jobs, Source};
 use last::Last;
+use locks::Locks;
 use order::Startable;
+use services::Services;
 use slots::Slots;
 use stop::Stop;
 pub use task::TaskId;
 use task::Tasks;
+use tokens::Tokens;
 
 /// Index into [`Plan::jobs`].
 pub type JobId = usize;
@@ -110,6 +121,9 @@ pub enum Event {
     Exited { task: TaskId, stage: usize, exit: Exit },
     /// The task's output is at its end.
     Drained(TaskId),
+    /// The task counts as up: its sign was seen; or it is a daemon without one, and runs. Not told for
+    /// [`Sign::After`](crate::plan::Sign::After), which is a matter of time alone.
+    Ready(TaskId),
     /// Nothing is left of what a stopped task started; or of what one left that the answer to
     /// [`Action::Leftovers`] is for.
     GroupGone(TaskId),
@@ -125,6 +139,8 @@ pub enum Event {
     Answers,
     /// So many tasks may run at once from now on. What runs goes on.
     Pool(usize),
+    /// So many of the tokens that were asked for have come.
+    Tokens(usize),
     /// What was asked for by [`Supervisor::reading_due`].
     Reading(Reading),
     /// prun was told to stop.
@@ -198,6 +214,10 @@ pub enum Action {
     Kill {
         task: TaskId,
     },
+    /// The task was not up in time, and is stopped for that. What it was waited for is to be a part of its failure.
+    NotReady {
+        task: TaskId,
+    },
     /// The attempt is over and another will follow: its processes and pipes are forgotten.
     Retry {
         task: TaskId,
@@ -220,6 +240,10 @@ pub enum Action {
     },
     /// Nothing else can start or print before this task ends: its output may flow live.
     Live(TaskId),
+    /// So many more tokens of the jobserver are wanted, in place of what was asked for before.
+    AskTokens(usize),
+    /// So many tokens are needed no longer.
+    GiveTokens(usize),
     Tell(RunEvent),
     /// All jobs have ended, and the hooks of the run.
     Finish,
@@ -247,9 +271,13 @@ enum Mode {
 pub struct Supervisor {
     plan: Arc<Plan>,
     jobs: Jobs,
+    services: Services,
     tasks: Tasks,
     slots: Slots,
+    locks: Locks,
     brakes: Brakes,
+    /// If the slots are shared with others.
+    tokens: Option<Tokens>,
     mode: Mode,
     tally: Tally,
     /// The outcome that triggered a halt.
@@ -280,9 +308,12 @@ impl Supervisor {
     pub fn new(plan: Arc<Plan>) -> Supervisor {
         Supervisor {
             jobs: Jobs::new(&plan),
+            services: Services::new(&plan),
             tasks: Tasks::default(),
             slots: Slots::new(plan.pool),
+            locks: Locks::new(&plan),
             brakes: Brakes::new(&plan),
+            tokens: (plan.jobserver != Jobserver::None).then(Tokens::new),
             mode: Mode::Going,
             tally: Tally::default(),
             trigger: None,
@@ -291,9 +322,11 @@ impl Supervisor {
             broken: false,
             last: Last::default(),
             startable: Startable::default(),
-            one_at_a_time: plan.pool == 1
-                && plan.brakes.pool_file.is_none()
-                && plan.jobs.iter().all(|job| job.at_end.is_some() || !job.slotless && job.worker.is_none()),
+            one_at_a_time: plan.brakes.pool_file.is_none()
+                && plan.jobs.iter().all(|job| {
+                    let alone = job.slots.min(plan.pool) > plan.pool / 2;
+                    job.at_end.is_some() || alone && !job.slotless && job.worker.is_none()
+                }),
             blocked: BTreeSet::new(),
             stall_at: None,
             live: None,
@@ -337,6 +370,7 @@ impl Supervisor {
             | Event::Short { task, .. }
             | Event::Exited { task, .. }
             | Event::Drained(task)
+            | Event::Ready(task)
             | Event::GroupGone(task)
             | Event::Fault { task, .. }
             | Event::InputEnded(task)
@@ -359,12 +393,14 @@ impl Supervisor {
             }
             Event::Exited { task, stage, exit } => self.exited(now, task, stage, exit, actions),
             Event::Drained(task) => self.drained(now, task, actions),
+            Event::Ready(task) => self.ready(now, task, actions),
             Event::GroupGone(task) => self.group_gone(now, task, actions),
             Event::Fault { task, why } => self.fault(now, task, why, actions),
             Event::InputEnded(task) => self.input_ended(now, task),
             Event::Blocked { task, blocked } => self.blocked(task, blocked),
             Event::Answers => {}
             Event::Pool(size) => self.resize_pool(size),
+            Event::Tokens(count) => self.tokens_came(count),
             Event::Reading(reading) => self.read_gauges(now, &reading, actions),
             Event::Signal(signal) => self.stop_all(now, Stop::signal(signal), actions),
             Event::OutputClosed => self.stop_all(now, Stop::output_closed(), actions),
@@ -376,6 +412,7 @@ impl Supervisor {
             Event::Tick(until) => self.tick(now, until, actions),
         }
         self.fill(now, actions);
+        self.look_after_services(now, actions);
         self.look_for_live(actions);
         self.look_for_stall(now);
         if self.jobs.all_ended() && self.mode != Mode::Finished {

@@ -123,10 +123,9 @@ impl Supervisor {
             return self.not_started(now, id, started, failure, actions);
         }
         let hopeless = !self.room_will_come(id);
-        let slot = self.tasks.get(id).slot.and_then(|slot| slot.run);
-        let taken = self.slots.taken() - usize::from(slot.is_some());
+        let width = self.tasks.get(id).slot.map_or(0, |slot| slot.width);
         // What takes no slot gets room when the next one of the others ends.
-        let taken = if slot.is_none() { taken.saturating_sub(1) } else { taken };
+        let taken = self.slots.taken().saturating_sub(width.max(1));
         self.brakes.squeeze.tighten(now, taken, hopeless);
         let task = self.tasks.get_mut(id);
         task.short_since = if hopeless { task.short_since.or(Some(now)) } else { None };

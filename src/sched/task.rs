@@ -75,7 +75,20 @@ pub struct Task {
     /// Of the current attempt, one for each stage.
     pub exits: Vec<Option<Exit>>,
     pub role: Role,
+    pub up: Up,
+    /// Attempts since one lasted long.
+    pub streak: u32,
     state: State,
+}
+
+/// Whether it was seen to be up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Up {
+    Never,
+    /// In an attempt before this one.
+    Before,
+    /// In this one.
+    Now,
 }
 
 /// Places in pools.
@@ -83,6 +96,8 @@ pub struct Task {
 pub struct Slot {
     /// In the run's pool.
     pub run: Option<usize>,
+    /// So many of these it takes; 0 without one.
+    pub width: usize,
     /// In the job's own, if it has one.
     pub own: Option<usize>,
 }
@@ -156,6 +171,8 @@ impl Tasks {
             slot: None,
             exits: Vec::new(),
             role,
+            up: Up::Never,
+            streak: 0,
             state,
         };
         self.len += 1;

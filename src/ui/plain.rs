@@ -82,9 +82,19 @@ impl Lines {
                 let text = format!("worker {slot} of {}{process}: {command}", self.job(*job));
                 self.say(Voice::Verbose, NOTE, &text, out);
             }
-            RunEvent::Retrying { task, attempt, outcome, delay } => {
+            RunEvent::Ready { task, elapsed } => {
+                let text = format!("{}: ready after {}", self.task(task), phrases::duration(*elapsed));
+                self.say(Voice::Verbose, NOTE, &text, out);
+            }
+            RunEvent::Retrying { task, attempt, outcome, delay, restart: false } => {
                 let text = format!("{}: {}", self.task(task), phrases::retrying(outcome, *attempt, *delay));
                 self.say(Voice::Verbose, NOTE, &text, out);
+            }
+            RunEvent::Retrying { task, outcome, delay, .. } => {
+                // Nobody sees else that a service was away for a while.
+                let least = if outcome.is_failure() { Voice::Normal } else { Voice::Verbose };
+                let text = format!("{}: {}", self.task(task), phrases::restarting(outcome, *delay));
+                self.say(least, WARNING, &text, out);
             }
             RunEvent::PutBack { task } => {
                 let text = format!("{}: stopped because memory is short, and put back", self.task(task));

@@ -89,6 +89,7 @@ pub(super) fn run_over(upper: Run, lower: Run) -> Run {
         rate: upper.rate.or(lower.rate),
         load: upper.load.or(lower.load),
         memory_free: upper.memory_free.or(lower.memory_free),
+        jobserver: upper.jobserver.or(lower.jobserver),
         journal: upper.journal.or(lower.journal),
         resume: upper.resume.or(lower.resume),
         on_success: upper.on_success.or(lower.on_success),

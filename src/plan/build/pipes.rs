@@ -27,7 +27,9 @@ pub(super) struct Place {
 }
 
 /// What is the last job's to say, for all of them.
-const OF_THE_LAST: [&str; 18] = [
+const OF_THE_LAST: [&str; 20] = [
+    "slots",
+    "locks",
     "daemon",
     "on_success",
     "on_failure",

@@ -31,7 +31,7 @@ pub(super) fn plan(args: &ExecArgs) -> Result<Vec<Job>, ExecError> {
 
 fn what(hook: &ExecHook, args: &ExecArgs) -> Result<What, TextError> {
     let vars = BTreeMap::new();
-    let names = Names { items: false, columns: &[], vars: &vars, args: None, open: false };
+    let names = Names { items: false, columns: &[], vars: &vars, args: None, open: false, locks: &[] };
     let words = match hook {
         ExecHook::Flag(flag) => flag.words(&names)?,
         ExecHook::Config(Command::Line(text)) => words::line(&text.value, &names)?,

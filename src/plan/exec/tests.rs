@@ -53,6 +53,7 @@ fn args(command: &[&str], sources: &[&[&str]]) -> ExecArgs {
         ok: None,
         stop_signal: None,
         pool: 2,
+        jobserver: Jobserver::None,
         halt: None,
         output: None,
         keep_order: false,

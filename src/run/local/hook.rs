@@ -9,7 +9,7 @@ use crate::event::{StartFailure, Usage};
 use crate::os::{self, roll};
 use crate::plan::AtEnd;
 use crate::run::active::{Active, Group, Process, Reader};
-use crate::run::hook::{HookInput, scope};
+use crate::run::hook::HookInput;
 use crate::run::launch::{Attempt, ChildEnds};
 use crate::run::unstarted::Unstarted;
 use crate::run::wiring::{feed, no_pipe};
@@ -108,7 +108,7 @@ impl Local {
             job_index: work.job,
             number: active.attempt,
             mark: active.mark,
-            scope: scope(&work, active.slot),
+            scope: work.scope(active.slot),
         };
         let pid =
             self.launch.command(&attempt, at, &hook.stage, &hooked.facts, stdio, os::start::Group::New)?;

@@ -8,7 +8,6 @@ use crate::flow::output::{Dest, LaneSpec, Op};
 use crate::plan::{Items, Job, Output, Plan, QueueId, Reply, Worker};
 use crate::run::Run;
 use crate::run::active::Work;
-use crate::run::hook::scope;
 use crate::run::wiring::policy;
 use crate::sched::{Event, TaskId};
 
@@ -186,7 +185,7 @@ fn answer_lanes(
     slot: usize,
     sinks: &mut crate::run::sinks::Sinks,
 ) -> Vec<LaneSpec> {
-    let scope = scope(work, slot);
+    let scope = work.scope(slot);
     let tag = job.tag.as_ref().map(|tag| {
         let mut bytes = Vec::new();
         tag.render(&scope, &mut bytes);
