@@ -137,6 +137,36 @@ fn gpu_sweep() {
 }
 
 #[test]
+fn ci() {
+    let ended = example(&Space::new(), "ci.toml").run();
+    ended.code(3).stderr_has("failed: test[4]: exit 3").stderr_has("stderr  1 of 40 tests failed");
+    ended.stderr_has("skipped: release: `test` failed");
+    for (os, python) in [("linux", "3.9"), ("linux", "3.10"), ("bsd", "3.9"), ("bsd", "3.10")] {
+        ended.stdout_has(&format!("test {os} {python}\ttesting on {os} with python {python}\n"));
+    }
+    in_order(&ended, &["build\tcompiled", "coverage\tcoverage collected"]);
+    let last = ended.lines().pop().expect("a line");
+    ended.check(
+        last.starts_with("build failed, exit code 3: 5 ok, 1 failed, 1 skipped ("),
+        "the end of the run",
+    );
+}
+
+#[test]
+fn backup() {
+    let ended = example(&Space::new(), "backup.toml").run();
+    ended.code(75).stderr_has("copy[3]").stderr_has("skipped: prune: `copy` failed");
+    in_order(&ended, &["home: saved at attempt 1", "To: operator", "Subject: backup failed with 75", ""]);
+    ended
+        .stdout_has("mail: saved at attempt 2\n")
+        .stdout_has("\nfailed: copy[3]: exit 75 after 3 attempts (");
+    let ended = example(&Space::new(), "backup.toml -D broken=nothing").run();
+    ended.ok();
+    in_order(&ended, &["photos: saved at attempt 1", "old backups removed"]);
+    ended.stdout_has("\nthe backup is complete: 4 ok (");
+}
+
+#[test]
 fn apply() {
     lines_of("apply.toml").stdout("begin 0\nend 0\nbegin 1\nend 1\nbegin 2\nend 2\ndone\n");
 }

@@ -2,6 +2,7 @@
 
 mod harness;
 mod meeting;
+mod run_hooks;
 mod running;
 mod space;
 mod tty;

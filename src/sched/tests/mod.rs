@@ -3,6 +3,7 @@
 mod brakes;
 mod daemons;
 mod hooks;
+mod last;
 mod leftovers;
 mod limits;
 mod locks;

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::super::task::Role;
 use super::*;
+use crate::plan::AtEnd;
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -225,7 +226,8 @@ proptest! {
     fn every_task_ends_once_and_the_run_comes_to_rest(
         jobs in any_jobs(),
         pool in 1..4usize,
-        items in prop::collection::vec(0..6u64, 4),
+        mut items in prop::collection::vec(0..6u64, 4),
+        hooks in prop::sample::subsequence(AtEnd::ALL.to_vec(), 0..=3),
         brakes in any_brakes(),
         known in prop::collection::vec((0..4usize, 1..6u64), 0..6),
         jobserver in any::<bool>(),
@@ -233,6 +235,8 @@ proptest! {
     ) {
         let jobserver = if jobserver { plan::Jobserver::Client } else { plan::Jobserver::None };
         let queues = vec![queue("q", &[0, 1], &[3])];
+        items.resize(4 + hooks.len(), 0);
+        let jobs = jobs.into_iter().chain(hooks.into_iter().map(super::last::hook_of_run)).collect();
         let plan = Plan { queues, brakes, jobserver, locks: locks(), ..plan(jobs, pool) };
         let mut world = World::resumed(plan.clone(), &items, &known);
         for step in steps {
@@ -258,6 +262,8 @@ proptest! {
         prop_assert!(world.supervisor.tasks.is_empty() && world.supervisor.slots.taken() == 0);
         prop_assert!(world.workers.is_empty());
         prop_assert_eq!((world.taken, world.wanted), (0, 0));
+        // The hooks of the run are not counted.
+        world.ended.retain(|(job, ..)| plan.jobs[*job].at_end.is_none());
         let failed = world.ended.iter().filter(|(.., outcome)| outcome.is_failure()).count();
         let whole = world.told.iter().filter(|event| matches!(event, RunEvent::JobFailed { .. })).count();
         prop_assert_eq!(world.supervisor.tally.failed, (failed + whole) as u64);
@@ -269,8 +275,15 @@ proptest! {
 
 /// What holds at any time. `before`: slots that were taken when less had happened.
 fn check(world: &World, plan: &Plan, before: usize) {
+    let is_last = |job: JobId| plan.jobs[job].at_end.is_some();
+    let of_jobs = world.started.iter().filter(|(job, _)| !is_last(*job)).count();
+    if of_jobs < world.started.len() {
+        let mut left = world.supervisor.tasks.iter();
+        assert!(left.all(|(_, task, _)| is_last(task.job)), "a hook of the run began too early");
+        assert!(world.supervisor.tasks.len() <= 1, "they run one after another");
+    }
     if let Some(rate) = plan.brakes.rate {
-        let starts = world.started.len() + world.given.len();
+        let starts = of_jobs + world.given.len();
         let time = world.now.div_duration_f64(rate.interval);
         assert!(starts as f64 <= 3.0 + time, "{starts} starts in {time} intervals");
     }
