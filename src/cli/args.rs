@@ -15,8 +15,10 @@ use crate::jobfile::values::{
 };
 use crate::plan::build::RunOverrides;
 
+mod hooks;
 mod throttle;
 
+use hooks::Hooks;
 pub use throttle::{Jobs, Throttle, parse_jobs};
 
 /// Each of these says how output is printed; the last one typed counts.
@@ -98,6 +100,9 @@ pub struct Both {
     #[arg(long, value_name = "HOW", value_parser = status_parser(), hide_possible_values = true)]
     #[arg(help_heading = STOPPING, hide_short_help = true)]
     pub status: Option<StatusMode>,
+
+    #[command(flatten)]
+    hooks: Hooks,
 
     #[command(flatten)]
     pub journal: JournalArgs,
@@ -207,6 +212,7 @@ impl Both {
             journal: journal.map(absolute).transpose()?,
             resume: self.journal.resume().or(said.resume),
             sync: self.journal.sync,
+            hooks: self.hooks.flags(&said.hooks),
         })
     }
 

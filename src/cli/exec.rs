@@ -280,6 +280,7 @@ pub(super) fn meaning(asked: &Exec, config: &Config) -> Result<ExecArgs, Instead
         keep_order: both.keep_order || !raw && flags.keep_order.or(run.keep_order).unwrap_or(false),
         grace: flags.grace.or(run.grace),
         status: both.status.unwrap_or_default(),
+        hooks: below::hooks(&flags, config),
         base: base.map_err(|why| {
             Instead::fail(format_args!("the working directory can't be found: {}", reason(&why)))
         })?,

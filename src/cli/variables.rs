@@ -34,6 +34,8 @@ pub struct Variables {
     pub jobserver: Option<JobserverStyle>,
     pub journal: Option<PathBuf>,
     pub resume: Option<Resume>,
+    /// `PRUN_ON_SUCCESS`, `PRUN_ON_FAILURE`, `PRUN_ON_EXIT`.
+    pub hooks: [Option<String>; 3],
     /// Of `prun exec`.
     pub shell: Option<Shell>,
     pub color: Option<When>,
@@ -68,6 +70,11 @@ fn read(get: impl Fn(&str) -> Option<OsString>) -> Result<Variables, Instead> {
         jobserver: text(get, "PRUN_JOBSERVER", parse_jobserver)?,
         journal: get("PRUN_JOURNAL").map(PathBuf::from),
         resume: text(get, "PRUN_RESUME", parse_resume)?,
+        hooks: [
+            text(get, "PRUN_ON_SUCCESS", |command| Ok(command.to_owned()))?,
+            text(get, "PRUN_ON_FAILURE", |command| Ok(command.to_owned()))?,
+            text(get, "PRUN_ON_EXIT", |command| Ok(command.to_owned()))?,
+        ],
         shell: text(get, "PRUN_SHELL", Shell::parse)?,
         color: text(get, "PRUN_COLOR", parse_color)?,
     })
@@ -152,6 +159,7 @@ mod tests {
             ("PRUN_JOBSERVER", b"true"),
             ("PRUN_JOURNAL", b"a\xff"),
             ("PRUN_RESUME", b"failed"),
+            ("PRUN_ON_FAILURE", b"mail me"),
             ("PRUN_SHELL", b"bash -eu"),
             ("PRUN_COLOR", b"never"),
         ];
@@ -165,6 +173,7 @@ mod tests {
         assert_eq!(said.journal, Some(PathBuf::from(OsStr::from_bytes(b"a\xff"))));
         assert_eq!(said.jobserver, Some(JobserverStyle::Pipe));
         assert_eq!((said.resume, said.color), (Some(Resume::AllButFailed), Some(When::Never)));
+        assert_eq!(said.hooks, [None, Some("mail me".into()), None]);
         assert_eq!(said.shell.unwrap().0, ["bash", "-eu", "-c"]);
         assert_eq!(given(&[("PRUN_TAG", b"true")]).unwrap().tag, Some(Tag::Item));
         assert_eq!(given(&[("PRUN_TAG", b"0")]).unwrap().tag, Some(Tag::Off));

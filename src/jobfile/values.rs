@@ -250,6 +250,12 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 
 const TOO_LONG: &str = "expected a duration of at most 100 years and at least a nanosecond";
 
+/// The number of a port.
+pub fn parse_port(text: &str) -> Result<u16, String> {
+    let port = text.parse().ok().filter(|port| *port > 0);
+    port.ok_or_else(|| format!("expected a port from 1 to {}", u16::MAX))
+}
+
 /// `4`, `0` (no limit), `50%` of the CPUs, `+2` and `-2` of them.
 pub fn parse_pool(text: &str) -> Result<PoolSize, String> {
     let text = text.trim();

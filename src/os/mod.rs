@@ -14,6 +14,7 @@
 //! | [`cgroup`] | a control group of the run's own |
 //! | [`contain`] | which of these there are |
 //! | [`held`] | who has the other end of a pipe |
+//! | [`port`] | whether somebody listens at a port of this machine, and who |
 //! | [`pty`] | terminals of children's own |
 //! | [`terminal`] | prun's own: who is in its foreground, its settings |
 //! | [`jam`] | pipes that nobody empties |
@@ -45,6 +46,7 @@ pub mod limits;
 pub mod mark;
 pub mod own;
 pub mod poller;
+pub mod port;
 pub mod process;
 pub mod pty;
 pub mod roll;

@@ -9,21 +9,29 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use self::text::Texts;
-use super::{Brakes, Items, Jobserver, Journal, Logs, Plan, UNLIMITED, words};
+use super::hooks::HookFlags;
+use super::{Brakes, Items, Job, Jobserver, Journal, Logs, Plan, UNLIMITED, words};
 use crate::jobfile::values::{Halt, JobserverStyle, Load, OutputMode, PoolSize, Rate, Resume, StatusMode};
 use crate::jobfile::{self, JobFile, Mistake, Mistakes, nearest};
 
+mod batch;
 mod circles;
 mod daemon;
 mod interactive;
 mod items;
 mod job;
+mod last;
+mod lister;
+mod locks;
 mod order;
 mod pipes;
 mod queues;
+mod ready;
 mod stage;
 mod text;
 mod worker;
+
+pub use last::written as hook_of_run;
 
 #[cfg(test)]
 mod tests;
@@ -74,6 +82,7 @@ pub struct RunOverrides {
     pub resume: Option<Resume>,
     /// `--sync`
     pub sync: bool,
+    pub hooks: HookFlags,
 }
 
 /// `--tag[=TEMPLATE]`.
@@ -101,32 +110,45 @@ pub fn build(file: &JobFile, how: &BuildOptions) -> Result<Plan, Mistakes> {
     let wanted = order::selected(file, how, &index, &waits, &places, &joined, &mut mistakes);
     items::check_stdin(file, how, &chains, &wanted, &mut mistakes);
     // In the plan jobs are counted without those that were not asked for.
-    let mut numbers = vec![0; chains.len()];
-    wanted.iter().zip(&mut numbers).fold(0, |next, (wanted, number)| {
-        *number = next;
-        next + usize::from(*wanted)
-    });
-    let (queues, ids) = queues::plan(&uses, &places, &wanted, &numbers);
-    let texts = Texts { vars: &vars, args: &how.args, origins: queues::origins(file, &sources) };
+    let numbers = lister::numbers(file, &chains, &wanted);
+    let (mut queues, ids) = queues::plan(&uses, &places, &wanted, &numbers);
+    let lists = lister::queues(file, &chains, &wanted, &numbers, &mut queues);
+    let origins = queues::origins(file, &sources);
+    let texts = Texts { vars: &vars, args: &how.args, origins, locks: locks::named(file, &chains) };
+    let locks = locks::Locks::new(file, &chains, &wanted, &mut mistakes);
     let context = job::Context {
         file,
         how,
         texts: &texts,
         queues: &ids,
+        lists: &lists,
         sources: &sources,
+        locks: &locks,
         places: &places,
         numbers: &numbers,
     };
     let journal = journal(file, how, &texts, &mut mistakes);
     let mut jobs: Vec<_> = chains.iter().map(|chain| job::plan(&context, chain, &mut mistakes)).collect();
+    let mut list = |(chain, job)| lister::plan(&context, chain, job, &mut mistakes);
+    let mut listers: Vec<Option<_>> = chains.iter().zip(&jobs).map(&mut list).collect();
+    let hooks = last::plan(&context, &mut mistakes);
     if !mistakes.is_empty() {
         return Err(mistakes);
     }
-    for (job, waits) in jobs.iter_mut().zip(&waits) {
+    for (number, (job, waits)) in jobs.iter_mut().zip(&waits).enumerate() {
         job.after = waits.iter().map(|wait| wait.condition(&numbers, &places)).collect();
+        if let Some(lister) = &mut listers[number] {
+            lister.after = job.after.clone();
+            job.lister = numbers[number].checked_sub(1);
+        }
     }
-    let mut jobs: Vec<_> =
-        jobs.into_iter().zip(&wanted).filter(|(_, wanted)| **wanted).map(|(job, _)| job).collect();
+    let mut jobs: Vec<_> = listers
+        .into_iter()
+        .zip(jobs)
+        .zip(&wanted)
+        .filter(|(_, wanted)| **wanted)
+        .flat_map(|((lister, job), _)| lister.into_iter().chain([job]))
+        .collect();
     let largest = chains
         .iter()
         .zip(&wanted)
@@ -143,16 +165,18 @@ pub fn build(file: &JobFile, how: &BuildOptions) -> Result<Plan, Mistakes> {
         }
     };
     // Records are taken from a queue without a place in the run's pool, but not without bounds.
-    for job in jobs.iter_mut().filter(|job| matches!(job.items, Items::Queue { .. }) && job.pool == UNLIMITED)
-    {
+    let takes_records = |job: &&mut Job| matches!(job.items, Items::Queue { .. }) && job.lister.is_none();
+    for job in jobs.iter_mut().filter(takes_records).filter(|job| job.pool == UNLIMITED) {
         job.pool = most;
     }
+    // Whatever was asked for.
+    jobs.extend(hooks);
     let halt = how.run.halt.or(file.run.halt).flatten();
     let logs = Logs { journal, joblog: None, table: None };
     Ok(Plan {
         jobs,
         queues,
-        locks: Vec::new(),
+        locks: locks.planned,
         pool,
         halt,
         status: how.run.status.unwrap_or_default(),

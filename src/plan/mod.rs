@@ -16,8 +16,10 @@ pub mod argv;
 pub mod build;
 mod context;
 pub mod exec;
+pub mod hooks;
 pub mod identity;
 pub mod items;
+mod locks;
 mod logs;
 mod place;
 pub mod script;
@@ -26,6 +28,8 @@ pub mod status;
 pub mod template;
 pub mod words;
 
+pub use hooks::{AtEnd, Hook};
+pub use locks::{Lock, LockId, Want, first_held, lock_variable, room_for_held};
 pub use logs::{Form, Joblog, Journal, Logs, Table};
 pub use sources::{Between, Cut, Header, Input, Item, ItemList, Items, Join, Reading, Seq};
 use template::{ScriptText, Template, Word};
@@ -121,6 +125,8 @@ pub struct Job {
     /// Does not keep the run alive. One that reads a pipe or a queue is stopped when that has run dry and `grace` is
     /// over, the others when all other jobs have ended; from then on nothing is a failure.
     pub daemon: bool,
+    /// A daemon that reads no pipe and no queue: it serves others, and is stopped when all other jobs have ended.
+    pub serves: bool,
     /// When it counts as up; `None`: as soon as it runs.
     pub ready: Option<Ready>,
     pub restart: Restart,
@@ -146,27 +152,6 @@ pub struct Job {
     pub lister: Option<usize>,
 }
 
-/// A named counting semaphore.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lock {
-    pub name: Arc<str>,
-    /// At least 1.
-    pub permits: usize,
-    /// What each permit is called, if they have names; else empty.
-    pub values: Vec<String>,
-}
-
-/// Index into [`Plan::locks`].
-pub type LockId = usize;
-
-/// So many permits of a lock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Want {
-    pub lock: LockId,
-    /// From 1 to all.
-    pub permits: usize,
-}
-
 /// When a task counts as up.
 #[derive(Debug, Clone)]
 pub struct Ready {
@@ -183,8 +168,8 @@ pub enum Sign {
     /// A line of its stdout or stderr that this matches.
     Line(Regex),
     /// A connection to this port of localhost.
-    Port(u16),
-    /// A command that ends ok.
+    Port(Template),
+    /// A command that ends ok. Its output goes nowhere.
     Command(Box<Stage>),
     /// It has run so long.
     After(Duration),
@@ -197,21 +182,6 @@ pub enum Restart {
     Never,
     OnFailure,
     Always,
-}
-
-/// How a run ended, for what begins then.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AtEnd {
-    Success,
-    Failure,
-    Exit,
-}
-
-/// A command that runs after the last attempt of a task, with the task's output on its stdin.
-#[derive(Debug, Clone)]
-pub struct Hook {
-    /// Its stdin is not used; its output goes where it says.
-    pub stage: Stage,
 }
 
 /// Processes that live on and take tasks one after another.
@@ -400,6 +370,8 @@ pub enum Stdin {
         ahead: bool,
     },
     Dialogue(Arc<Dialogue>),
+    /// How the run went, when it has ended.
+    Report,
 }
 
 /// What is said to a child that speaks first.

@@ -6,6 +6,7 @@ use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::unistd::Pid;
@@ -21,7 +22,7 @@ use crate::os::mark::Mark;
 use crate::os::start::{Group, Launcher, Order, Setup, StartError, Strategy};
 use crate::plan::StartMode;
 use crate::plan::template::Scope;
-use crate::plan::{Job, Stage};
+use crate::plan::{Job, Stage, lock_variable};
 
 /// A variable longer than this could keep a command from starting that needs its room for arguments.
 const LONGEST_ITEM_VARIABLE: usize = 32 << 10;
@@ -44,6 +45,8 @@ pub struct Launch {
     /// `MAKEFLAGS`, with and without what prun was given there, and `CARGO_MAKEFLAGS`: prun's own jobserver.
     jobserver: Option<[Vec<u8>; 3]>,
     scratch: Vec<u8>,
+    /// Variables for the hooks of the run.
+    pub facts: Option<Arc<[(&'static str, String)]>>,
 }
 
 /// One attempt of one task, as its processes know it.
@@ -66,6 +69,7 @@ impl Launch {
             here: std::env::current_dir().unwrap_or_default(),
             jobserver: None,
             scratch: Vec::new(),
+            facts: None,
         })
     }
 
@@ -84,7 +88,9 @@ impl Launch {
         stdio: [RawFd; 3],
         group: Group,
     ) -> Result<Pid, Unstarted> {
-        self.command(attempt, index, &attempt.job.stages[index], &[], stdio, group)
+        let facts = attempt.job.at_end.and_then(|_| self.facts.clone());
+        let facts = facts.as_deref().unwrap_or_default();
+        self.command(attempt, index, &attempt.job.stages[index], facts, stdio, group)
     }
 
     /// Starts a command of the job: `at` is its place among the stages, and the hooks behind them; `facts` are
@@ -205,6 +211,10 @@ fn set_own_variables(
             // An item that holds a NUL does not fit into a variable.
             let _ = env.set_own(b"PRUN_ITEM", scratch);
         }
+    }
+    for held in scope.held {
+        // The job file was read as text without NUL.
+        let _ = env.set_own(lock_variable(&held.lock).as_bytes(), held.value.as_bytes());
     }
     for (name, value) in &stage.env {
         if value.uses_task() {

@@ -6,11 +6,12 @@
 //! - `chain`: items that go from job to job
 //! - [`feed`]: what prun writes to a child's stdin
 //! - [`dialogue`], [`duplex`]: what is looked after while a task runs
+//! - [`ready`]: whether tasks are up
 //! - [`queues`]: records that tasks write for others
 //! - [`gauges`]: the load, free memory, and the file that says how many tasks run at once
 //! - `tokens`: slots that are shared with make and others
 //! - [`source`]: items, read when they are wanted ([`stream`], [`paths`]), and blocks of an input ([`blocks`], [`block`])
-//! - [`hook`]: commands after tasks
+//! - [`hook`]: commands after tasks; `at_end`: those after the run
 //! - `workers`: processes that take tasks one after another
 //! - [`sinks`]: what is written, by threads of their own ([`writer`], [`disk`])
 //! - `apply`: what each action does
@@ -38,12 +39,13 @@ use crate::os::poller::{Interest, Poller, Ready};
 use crate::os::signals::Signals;
 use crate::plan::OutputMode;
 use crate::plan::items;
-use crate::plan::{Brakes, Items, Jobserver, Plan, UNLIMITED};
+use crate::plan::{Brakes, Items, Jobserver, Plan, Restart, UNLIMITED};
 pub use crate::sched::Verdict;
 use crate::sched::{Action, Event, Supervisor};
 
 pub mod active;
 mod apply;
+mod at_end;
 pub mod block;
 pub mod blocks;
 mod chain;
@@ -64,6 +66,7 @@ pub mod local;
 pub mod paths;
 pub mod queues;
 mod reader;
+pub mod ready;
 pub mod screen;
 mod setup;
 mod signals;
@@ -120,7 +123,9 @@ pub fn run(mut plan: Plan, options: Options, listener: Box<dyn Listener>) -> Res
     if options.dry_run {
         // What is only printed is not held back.
         plan.brakes = Brakes::default();
-        plan.jobs.iter_mut().for_each(|job| job.rate = None);
+        plan.jobs.iter_mut().for_each(|job| {
+            (job.rate, job.ready, job.restart) = (None, None, Restart::Never);
+        });
         plan.jobserver = Jobserver::None;
     }
     // What a file says may grow.
@@ -211,7 +216,8 @@ impl Run {
         poller.add(sinks.waker().fd(), Token::Sinks.pack(), Interest::Read)?;
         let run_id = tell::run_id();
         // Where tasks of several jobs may flow at the same time, lines must not mix.
-        let mixing = plan.jobs.len() > 1 && plan.jobs.iter().any(|job| job.keep_order);
+        let several = plan.jobs.iter().filter(|job| job.at_end.is_none()).count() > 1;
+        let mixing = several && plan.jobs.iter().any(|job| job.keep_order);
         let mut run = Run {
             supervisor: Supervisor::new(Arc::clone(&plan)),
             local: Local::new(Arc::clone(&plan), run_id.clone())?,
@@ -266,8 +272,10 @@ impl Run {
     // ---- the loop ----------------------------------------------------------------------------------------
 
     fn go(mut self) -> Verdict {
+        let job_info = |job| job_info(&self.plan, job);
         self.tell(&RunEvent::RunStarted {
-            jobs: self.plan.jobs.iter().map(|job| job_info(&self.plan, job)).collect(),
+            // Behind them stand the hooks of the run, which are not told as jobs.
+            jobs: self.plan.jobs.iter().filter(|job| job.at_end.is_none()).map(job_info).collect(),
         });
         for why in std::mem::take(&mut self.warnings) {
             self.tell(&RunEvent::Warning(why));

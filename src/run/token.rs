@@ -17,6 +17,8 @@ pub enum Token {
     Stray(u32),
     Reader(TaskId, usize),
     Feed(TaskId),
+    /// What a task's probe writes.
+    Probe(TaskId),
 }
 
 // A task's generation is never 0 and never the largest number, so the upper half tells tasks from the rest.
@@ -25,6 +27,7 @@ const STRAYS: u64 = u32::MAX as u64;
 /// The lower half of a task's token: its place, and which of its pipes.
 const KIND_BITS: u32 = 8;
 const FEED: u64 = (1 << KIND_BITS) - 1;
+const PROBE: u64 = FEED - 1;
 const FIRST_ITEMS: u64 = 16;
 
 impl Token {
@@ -41,6 +44,7 @@ impl Token {
             Token::Stray(stray) => STRAYS << 32 | u64::from(stray),
             Token::Reader(id, at) => of_task(id, at as u64),
             Token::Feed(id) => of_task(id, FEED),
+            Token::Probe(id) => of_task(id, PROBE),
         }
     }
 
@@ -57,6 +61,7 @@ impl Token {
                 let id = TaskId { place: (rest >> KIND_BITS) as u32, generation: generation as u32 };
                 match rest & FEED {
                     FEED => Token::Feed(id),
+                    PROBE => Token::Probe(id),
                     at => Token::Reader(id, at as usize),
                 }
             }
@@ -80,6 +85,7 @@ mod tests {
             Token::Stray(7),
             Token::Reader(id, 2),
             Token::Feed(id),
+            Token::Probe(id),
         ];
         for token in all {
             assert_eq!(Token::unpack(token.pack()), token);

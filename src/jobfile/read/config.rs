@@ -92,6 +92,9 @@ pub(super) fn run_over(upper: Run, lower: Run) -> Run {
         jobserver: upper.jobserver.or(lower.jobserver),
         journal: upper.journal.or(lower.journal),
         resume: upper.resume.or(lower.resume),
+        on_success: upper.on_success.or(lower.on_success),
+        on_failure: upper.on_failure.or(lower.on_failure),
+        on_exit: upper.on_exit.or(lower.on_exit),
     }
 }
 

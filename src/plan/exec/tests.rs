@@ -59,6 +59,7 @@ fn args(command: &[&str], sources: &[&[&str]]) -> ExecArgs {
         keep_order: false,
         tag: None,
         grace: None,
+        hooks: Default::default(),
         status: StatusMode::First,
         base: PathBuf::from("/base"),
     }

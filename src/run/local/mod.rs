@@ -10,6 +10,7 @@
 //! - [`lent`]: the terminal, while a task has it to itself
 //! - `watch`: dialogues, circles of pipes, the size of terminals
 //! - `hook`: hooks start in the place of their task
+//! - `ready`: whether tasks are up
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -39,6 +40,7 @@ mod bytes;
 mod end;
 mod hook;
 pub mod lent;
+mod ready;
 mod remnants;
 mod start;
 mod stops;
@@ -80,7 +82,7 @@ impl Shared<'_> {
 
 pub struct Local {
     plan: Arc<Plan>,
-    launch: Launch,
+    pub launch: Launch,
     pub wiring: Wiring,
     pub queues: Queues,
     actives: Vec<Option<Active>>,
@@ -171,7 +173,7 @@ impl Local {
     }
 
     pub fn forget_job(&mut self, job: usize) {
-        // Behind the stages stand the hooks.
-        self.launch.forget(job, self.plan.jobs[job].stages.len() + 2);
+        // Behind the stages stand the hooks, and behind them the probe.
+        self.launch.forget(job, self.plan.jobs[job].stages.len() + ready::PLACE + 1);
     }
 }

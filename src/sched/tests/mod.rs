@@ -73,6 +73,7 @@ fn job(name: &str) -> plan::Job {
         after: Vec::new(),
         slotless: false,
         daemon: false,
+        serves: false,
         ready: None,
         restart: plan::Restart::Never,
         slots: 1,
@@ -302,7 +303,8 @@ impl World {
             Action::Pull { job, most } => return Some(self.pull(job, most)),
             Action::Start { task, .. } => {
                 assert!(self.running.insert(task, Vec::new()).is_none(), "started twice");
-                self.started.push(self.names[&task]);
+                let name = *self.names.entry(task).or_insert_with(|| self.supervisor.task(task));
+                self.started.push(name);
                 self.most_at_once = self.most_at_once.max(self.running.len());
             }
             Action::Hook { task, .. } => drop(self.running.insert(task, vec![action])),
@@ -333,6 +335,7 @@ impl World {
                     done.push(action);
                 }
             }
+            Action::NotReady { .. } => {}
             Action::Retry { task, .. } | Action::PutBack { task } | Action::TakeBack { task } => {
                 self.running.remove(&task);
             }

@@ -134,7 +134,7 @@ prop_compose! {
         after in prop::collection::vec((0..earlier.max(1), 0..3u8), 0..if earlier == 0 { 1 } else { 3 }),
         kind in kind(),
         worker in prop::option::of(any_worker()),
-        (on_success, on_failure) in any::<(bool, bool)>(),
+        (on_success, on_failure, on_exit) in any::<(bool, bool, bool)>(),
         halt in prop::option::weighted(0.1, (any::<bool>(), 1..3u64)),
         (writes, leftovers) in (any::<bool>(), any_leftovers()),
         rate in any_rate(),
@@ -155,6 +155,7 @@ prop_compose! {
         let hook = || plan::Hook { stage: stage("hook") };
         job.on_success = on_success.then(hook);
         job.on_failure = on_failure.then(hook);
+        job.on_exit = on_exit.then(hook);
         if writes {
             job.stages[0].stdout = Output::Queue { queue: 0, show: false };
         }
