@@ -145,6 +145,30 @@ fn the_very_tokens_come_back_however_it_ends() {
     }
 }
 
+/// Each could have what the other waits for.
+#[test]
+fn two_pruns_that_compete_come_to_their_end() {
+    let space = Space::new();
+    let mut server = Jobserver::open(&space, "ab");
+    space.write(
+        "prun.toml",
+        r#"
+        [jobs.narrow]
+        repeat = 20
+        command = "true"
+        [jobs.wide]
+        repeat = 20
+        slots = 3
+        command = "true"
+        "#,
+    );
+    let pruns = STYLES.map(|auth| client(&space, auth, "").start());
+    for prun in pruns {
+        prun.end().ok();
+    }
+    assert_eq!(server.take(), "ab");
+}
+
 #[test]
 fn tokens_come_back_when_prun_is_stopped() {
     for auth in STYLES {
