@@ -30,6 +30,7 @@ mod idioms;
 mod interactive;
 mod jobcontrol;
 mod jobfiles;
+mod jobserver;
 mod journal;
 mod journal_kills;
 mod leftovers;
