@@ -56,6 +56,8 @@ macro_rules! files {
 
 files! {
     after_circle
+    circle_mixed
+    each_job_own
     after_circle_through_pipe
     after_itself
     after_pipe_partner

@@ -277,6 +277,11 @@ pub(super) fn sources(file: &JobFile, index: &Index, mistakes: &mut Mistakes) ->
             continue;
         };
         let other = &file.jobs[from];
+        if from == number {
+            let message = format!("job `{}` takes its own items", name.value);
+            mistakes.push(Mistake::at(name.span.clone(), message).help("name the job that has them"));
+            continue;
+        }
         if other.each.is_none() && !other.broken {
             let message = format!("job `{}` has no items to hand on", other.name.value);
             let mistake = Mistake::at(name.span.clone(), message)

@@ -1,0 +1,114 @@
+//! Doubts about keys that have no effect where they stand, or hardly the one that was meant.
+
+use std::collections::HashSet;
+
+use super::Search;
+use crate::jobfile::{Each, Job, Mistake, Stdin, When};
+use crate::plan::UNLIMITED;
+
+pub(super) fn of_the_file(search: &mut Search) {
+    unused_variables(search);
+}
+
+pub(super) fn of(search: &mut Search, job: &Job) {
+    idle_retries(search, job);
+    one_task(search, job);
+    large_pool(search, job);
+    daemon(search, job);
+    after_twice(search, job);
+    after_daemon(search, job);
+    shared_stdin(search, job);
+}
+
+/// Names are looked for in the text as a whole: what looks like a use counts as one, wherever it stands.
+fn unused_variables(search: &mut Search) {
+    if search.file.vars.is_empty() {
+        return;
+    }
+    let source = search.found.source().to_owned();
+    let mut used = HashSet::new();
+    for part in source.split('{').skip(1) {
+        let end = part.find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-').unwrap_or(part.len());
+        if part[end..].starts_with(['}', '.', '/', '%']) {
+            used.insert(&part[..end]);
+        }
+    }
+    for (name, _) in &search.file.vars {
+        if !used.contains(name.value.as_str()) {
+            let message = format!("the variable `{}` is never used", name.value);
+            let help = format!("a string of a job takes it with `{{{}}}`", name.value);
+            search.found.push(Mistake::at(name.span.clone(), message).help(help));
+        }
+    }
+}
+
+/// Without further attempts there is nothing to wait for.
+fn idle_retries(search: &mut Search, job: &Job) {
+    if job.retries.unwrap_or(0) > 0 || job.worker.is_some() || job.given("restart").is_some() {
+        return;
+    }
+    for key in ["retry_delay", "retry_on"] {
+        if let Some(span) = job.given(key) {
+            let message = format!("`{key}` of job `{}` has no effect: there are no `retries`", job.name.value);
+            search.doubt(Mistake::at(span, message).help("`retries = 3` tries up to three more times"));
+        }
+    }
+}
+
+/// What is said of several tasks, of a job that has one.
+fn one_task(search: &mut Search, job: &Job) {
+    if job.each.is_some() || job.repeat.is_some_and(|count| count > 1) {
+        return;
+    }
+    for (key, set) in [("pool", job.pool.is_some()), ("keep_order", job.keep_order == Some(true))] {
+        if let Some(span) = job.given(key).filter(|_| set) {
+            let message = format!("`{key}` of job `{}` has no effect: it has one task", job.name.value);
+            search.doubt(Mistake::at(span, message).help("`each` gives it items, `repeat` several tasks without"));
+        }
+    }
+}
+
+/// Only what the file says counts; a flag or the configuration may say otherwise.
+fn large_pool(search: &mut Search, job: &Job) {
+    let cpus = search.how.cpus;
+    let (Some(own), Some(whole), Some(span)) = (job.pool, search.file.run.pool, job.given("pool")) else { return };
+    let (own, whole) = (own.resolve(cpus), whole.resolve(cpus));
+    let reads = matches!(job.each, Some(Each::Queue { .. }));
+    if own > whole && own != UNLIMITED && !reads && !job.daemon && (job.each.is_some() || job.repeat.is_some()) {
+        let message = format!("job `{}` may run {own} tasks at once, but the whole run {whole}", job.name.value);
+        search.doubt(Mistake::at(span, message).help("the smaller one counts: raise `pool` in `[run]`, or lower this one"));
+    }
+}
+
+fn daemon(search: &mut Search, job: &Job) {
+    let (true, Some(_), Some(span)) = (job.daemon, job.timeout, job.given("timeout")) else { return };
+    let message = format!("the daemon `{}` is stopped after its `timeout`, which is a failure", job.name.value);
+    let help = "a daemon is stopped by itself when it is needed no more; how long it may take to come up is said by \
+                `ready = { timeout = … }`";
+    search.doubt(Mistake::at(span, message).help(help));
+}
+
+fn after_twice(search: &mut Search, job: &Job) {
+    let mut seen = HashSet::new();
+    for after in &job.after {
+        if !seen.insert(&after.job.value) {
+            let message = format!("job `{}` waits for `{}` twice", job.name.value, after.job.value);
+            search.doubt(Mistake::at(after.job.span.clone(), message).help("take one away"));
+        }
+    }
+}
+
+fn after_daemon(_search: &mut Search, _job: &Job) {
+    let _ = When::Success;
+}
+
+/// Who gets which part of it is a matter of luck.
+fn shared_stdin(search: &mut Search, job: &Job) {
+    let many = job.each.is_some() || job.repeat.is_some_and(|count| count > 1);
+    let one_at_a_time = job.pool.is_some_and(|pool| pool.resolve(search.how.cpus) == 1) || job.interactive;
+    if matches!(job.stdin.value, Stdin::Inherit) && many && !one_at_a_time {
+        let message = format!("the tasks of job `{}` read prun's stdin side by side", job.name.value);
+        let help = "each gets some part of it; `pool = 1` runs one after another";
+        search.doubt(Mistake::at(job.stdin.span.clone(), message).help(help));
+    }
+}
