@@ -55,7 +55,8 @@ struct Found {
 
 pub fn start(asked: Check) -> Result<Verdict, Instead> {
     let color = show::has_colors(asked.color.or_else(variables::color), &io::stdout());
-    let wrong = |mistakes: &jobfile::Mistakes| run::wrong(mistakes, show::has_colors(asked.color, &io::stderr()));
+    let wrong =
+        |mistakes: &jobfile::Mistakes| run::wrong(mistakes, show::has_colors(asked.color, &io::stderr()));
     let config = if asked.no_config { Config::default() } else { config::of_the_user(&wrong)? };
     let usual = [run::USUAL_FILE.into()];
     let files = if asked.files.is_empty() { &usual[..] } else { &asked.files };

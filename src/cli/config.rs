@@ -27,9 +27,7 @@ pub fn of_the_user(wrong: &dyn Fn(&Mistakes) -> Instead) -> Result<Config, Inste
     // Room for the whole of it: one read, and one that finds the end.
     let mut bytes = Vec::with_capacity(8192);
     match File::open(&path).and_then(|file| file.take(MOST_BYTES).read_to_end(&mut bytes)) {
-        Ok(_) => {
-            parse_config(&name, &bytes).map_err(|mistakes| wrong(&mistakes))
-        }
+        Ok(_) => parse_config(&name, &bytes).map_err(|mistakes| wrong(&mistakes)),
         Err(why) if is_absence(&why) => Ok(Config::default()),
         Err(why) => Err(Instead::fail(format_args!(
             "the configuration file `{name}` can't be read: {}; `--no-config` leaves it out",

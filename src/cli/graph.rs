@@ -63,7 +63,8 @@ const USUAL_WIDTH: usize = 80;
 pub fn start(asked: GraphArgs) -> Result<Verdict, Instead> {
     let (name, jobs) = run::operands(&asked.operands)?;
     let bytes = run::read(&name, jobs.first())?;
-    let wrong = |mistakes: &jobfile::Mistakes| run::wrong(mistakes, show::has_colors(asked.color, &io::stderr()));
+    let wrong =
+        |mistakes: &jobfile::Mistakes| run::wrong(mistakes, show::has_colors(asked.color, &io::stderr()));
     let config = if asked.no_config { Default::default() } else { config::of_the_user(&wrong)? };
     let file = jobfile::parse_over(&config, &escape(name.as_encoded_bytes()), &bytes)
         .map_err(|mistakes| wrong(&mistakes))?;
@@ -106,7 +107,9 @@ mod tests {
     #[test]
     fn the_locale_says_which_characters_there_are() {
         let with = |pairs: &'static [(&str, &str)]| {
-            has_unicode(|name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
+            has_unicode(|name| {
+                pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+            })
         };
         assert!(with(&[("LANG", "de_DE.UTF-8")]));
         assert!(with(&[("LC_ALL", ""), ("LC_CTYPE", "C.utf8"), ("LANG", "C")]));

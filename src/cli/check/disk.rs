@@ -45,7 +45,9 @@ fn find(name: &[u8], folder: &Path) -> Program {
             let file = folder.join(std::ffi::OsStr::from_bytes(name));
             match file.metadata() {
                 Err(_) => Program::Missing,
-                Ok(data) if data.is_dir() || access(&file, AccessFlags::X_OK).is_err() => Program::NotExecutable,
+                Ok(data) if data.is_dir() || access(&file, AccessFlags::X_OK).is_err() => {
+                    Program::NotExecutable
+                }
                 Ok(_) => Program::Found,
             }
         }

@@ -100,7 +100,8 @@ impl Pen<'_> {
         let mut words = Vec::new();
         let arrow = if self.look.unicode { "─▶" } else { "->" };
         let queues = |queues: &[usize]| {
-            let names: Vec<String> = queues.iter().map(|queue| escape(self.graph.queues[*queue].as_bytes())).collect();
+            let names: Vec<String> =
+                queues.iter().map(|queue| escape(self.graph.queues[*queue].as_bytes())).collect();
             names.join(", ")
         };
         if !first.reads.is_empty() {

@@ -173,7 +173,13 @@ impl Lanes {
                     (false, false, true) => Sign::BranchLeft,
                     (false, false, false) => Sign::LastLeft,
                 },
-                _ if self.lane(column).is_some() => if goes_on { Sign::Down } else { Sign::End },
+                _ if self.lane(column).is_some() => {
+                    if goes_on {
+                        Sign::Down
+                    } else {
+                        Sign::End
+                    }
+                }
                 _ if within => Sign::Across,
                 _ => Sign::Blank,
             });
@@ -210,11 +216,18 @@ mod tests {
         assert_eq!(drawn(&[&[], &[0], &[0], &[0]], 9), "○\n├─●\n├─●\n╰─●\n");
         assert_eq!(drawn(&[&[], &[0], &[0], &[1, 2]], 9), "○\n├─●\n╰─│─●\n●─┴─╯\n");
         let through = drawn(&[&[], &[], &[0, 1], &[0, 2], &[0, 1, 3]], 9);
-        assert_eq!(through, "○\n│ ○\n├─┼─●\n├─│─╯─●\n");
+        assert_eq!(through, "○\n│ ○\n├─┼─●\n├─│─┴─●\n╰─┴─●─╯\n");
     }
 
     #[test]
     fn where_no_lane_is_left_words_say_it() {
-        assert_eq!(drawn(&[&[], &[], &[0], &[1, 2], &[3]], 1), "");
+        let text = drawn(&[&[], &[], &[0], &[1, 2], &[3]], 1);
+        assert_eq!(text, "○\n│ ○\n●\n╵ ● 1 2\n● 3\n");
+    }
+
+    #[test]
+    fn nothing_above_a_row_is_joined_to_it_unless_a_lane_is() {
+        // The third needs the first alone, and the second, right above it, is needed by nobody.
+        assert_eq!(drawn(&[&[], &[0], &[0], &[0, 2]], 9), "○\n├─●\n├─●\n╰─┴─●\n");
     }
 }

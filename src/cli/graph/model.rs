@@ -76,8 +76,12 @@ impl Graph {
         // Nodes are counted without those.
         let mut numbers = vec![0; plan.jobs.len()];
         let mut nodes = Vec::new();
-        let hidden: BTreeSet<usize> =
-            owner.iter().enumerate().filter(|(number, owner)| number != *owner).map(|(number, _)| number).collect();
+        let hidden: BTreeSet<usize> = owner
+            .iter()
+            .enumerate()
+            .filter(|(number, owner)| number != *owner)
+            .map(|(number, _)| number)
+            .collect();
         for (number, job) in plan.jobs.iter().enumerate().filter(|(number, _)| !hidden.contains(number)) {
             numbers[number] = nodes.len();
             nodes.push(node(plan, job));

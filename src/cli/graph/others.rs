@@ -103,7 +103,8 @@ mod tests {
 
     fn graph() -> Graph {
         let node = |name: &str| Node { jobs: vec![name.to_owned()], ..Node::default() };
-        let daemon = Node { daemon: true, marks: vec!["daemon".into(), "ready at port 1".into()], ..node("db") };
+        let daemon =
+            Node { daemon: true, marks: vec!["daemon".into(), "ready at port 1".into()], ..node("db") };
         let writer = Node { tasks: Tasks::Known(3), writes: vec![0], ..node("a\"\\\u{1b}<") };
         let reader = Node { tasks: Tasks::Unknown, reads: vec![0], ..node("end") };
         let edge = |need, node, kind| Edge { need, node, kind };

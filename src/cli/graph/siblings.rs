@@ -39,7 +39,9 @@ pub fn rows(graph: &Graph) -> Vec<Row> {
         node.writes.iter().for_each(|&queue| ends[queue].0.push(number));
         node.reads.iter().for_each(|&queue| ends[queue].1.push(number));
     }
-    for (writers, readers) in ends.iter().filter(|(writers, readers)| writers.len().max(readers.len()) <= MOST_ENDS) {
+    for (writers, readers) in
+        ends.iter().filter(|(writers, readers)| writers.len().max(readers.len()) <= MOST_ENDS)
+    {
         for &reader in readers {
             rows[reader].needs.extend(writers.iter().map(|&writer| (writer, Link::Queue)));
         }
@@ -78,7 +80,8 @@ fn siblings(graph: &Graph) -> (Vec<usize>, Vec<Row>) {
         let Node { reads, writes, marks, at_end, .. } = node;
         let at_end = at_end.map(|when| when as u8);
         let (needs, dependents) = (&needs[number], &dependents[number]);
-        let row = *known.entry(Company { needs, dependents, reads, writes, marks, at_end }).or_insert(rows.len());
+        let row =
+            *known.entry(Company { needs, dependents, reads, writes, marks, at_end }).or_insert(rows.len());
         if row == rows.len() {
             rows.push(Row { members: Vec::new(), needs: Vec::new() });
         }
@@ -176,7 +179,10 @@ mod tests {
     fn siblings_share_a_row() {
         use Kind::Success as S;
         let fan = graph(5, &[(0, 1, S), (0, 2, S), (0, 3, S), (1, 4, S), (2, 4, S)]);
-        assert_eq!(needs(&fan), [(vec![0], vec![]), (vec![1, 2], vec![0]), (vec![3], vec![0]), (vec![4], vec![1])]);
+        assert_eq!(
+            needs(&fan),
+            [(vec![0], vec![]), (vec![1, 2], vec![0]), (vec![3], vec![0]), (vec![4], vec![1])]
+        );
         let other = graph(4, &[(0, 1, S), (0, 2, Kind::Exit), (1, 3, S), (2, 3, S)]);
         assert_eq!(rows(&other).len(), 4);
     }

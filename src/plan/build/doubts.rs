@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 
 use super::text::Texts;
 use super::{BuildOptions, index, queues, variables};
-use crate::jobfile::{Command, Each, Job, JobFile, Mistake, Mistakes, Output, PipelineStage, Stdin, Text, What};
+use crate::jobfile::{
+    Command, Each, Job, JobFile, Mistake, Mistakes, Output, PipelineStage, Stdin, Text, What,
+};
 use crate::plan::template::{Scope, Template};
 
 mod commands;
@@ -145,8 +147,10 @@ fn stages(job: &Job) -> &[PipelineStage] {
 /// The files that its output goes to; and whether they are written to from the beginning.
 fn files(job: &Job) -> impl Iterator<Item = (&Text, bool)> {
     let outputs = [&job.stdout, &job.stderr].into_iter();
-    outputs.chain(stages(job).iter().filter_map(|stage| stage.stderr.as_ref())).filter_map(|output| match output {
-        Output::File { path, append, .. } => Some((path, !append)),
-        _ => None,
+    outputs.chain(stages(job).iter().filter_map(|stage| stage.stderr.as_ref())).filter_map(|output| {
+        match output {
+            Output::File { path, append, .. } => Some((path, !append)),
+            _ => None,
+        }
     })
 }

@@ -129,7 +129,11 @@ fn circle(file: &JobFile, places: &[Place], steps: &[&Wait]) -> Mistake {
         shown += if piped { " | " } else { " & " };
         shown += name(next);
         if !piped {
-            let both = format!("`{}` and `{}` start together: they are joined by a queue", name(step.to), name(next));
+            let both = format!(
+                "`{}` and `{}` start together: they are joined by a queue",
+                name(step.to),
+                name(next)
+            );
             help.get_or_insert(both);
         }
     }

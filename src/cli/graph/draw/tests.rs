@@ -26,7 +26,8 @@ fn graph(text: &str) -> Graph {
 
 #[track_caller]
 fn drawn(graph: &Graph, expected: &str) {
-    let expected: String = expected.lines().skip(1).map(|line| format!("{}\n", line.get(4..).unwrap_or(""))).collect();
+    let expected: String =
+        expected.lines().skip(1).map(|line| format!("{}\n", line.get(4..).unwrap_or(""))).collect();
     assert_eq!(text(graph, LOOK), expected);
 }
 

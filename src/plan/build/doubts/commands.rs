@@ -21,14 +21,17 @@ pub(super) fn of(search: &mut Search, job: &Job) {
 
 /// Words that are a shell's own.
 const BUILTINS: [&str; 18] = [
-    ".", "alias", "bg", "cd", "declare", "eval", "exec", "exit", "export", "fg", "read", "set", "shift", "source",
-    "trap", "ulimit", "umask", "unset",
+    ".", "alias", "bg", "cd", "declare", "eval", "exec", "exit", "export", "fg", "read", "set", "shift",
+    "source", "trap", "ulimit", "umask", "unset",
 ];
 
 /// What runs is looked for as it will be.
 fn program(search: &mut Search, job: &Job, command: &Command) {
     // The job has a PATH of its own, or may have.
-    if job.setup.clear_env || !job.setup.env_files.is_empty() || job.env.iter().any(|(name, _)| name == "PATH") {
+    if job.setup.clear_env
+        || !job.setup.env_files.is_empty()
+        || job.env.iter().any(|(name, _)| name == "PATH")
+    {
         return;
     }
     let Some((text, span)) = first_word(job, command) else { return };
@@ -109,7 +112,8 @@ fn tildes(search: &mut Search, command: &Command) {
 
 pub(super) fn tilde(search: &mut Search, word: &str, span: Span, help: &str) {
     if word == "~" || word.starts_with("~/") {
-        let message = format!("`{word}` is not in the home folder: without a shell `~` is any other character");
+        let message =
+            format!("`{word}` is not in the home folder: without a shell `~` is any other character");
         search.doubt(Mistake::at(span, message).help(help));
     }
 }
@@ -126,7 +130,8 @@ fn shebang(search: &mut Search, job: &Job, command: &Command) {
         [program, ..] => Some(base(program)),
         [] => None,
     };
-    let shell = job.shell.as_ref().and_then(|words| words.first()).map_or("/bin/sh", |word| word.value.as_str());
+    let shell =
+        job.shell.as_ref().and_then(|words| words.first()).map_or("/bin/sh", |word| word.value.as_str());
     let Some(wanted) = wanted.filter(|wanted| *wanted != base(&shell)) else { return };
     let message = format!("the script of job `{}` is run by `{shell}`, not by `{wanted}`", job.name.value);
     search.doubt(
@@ -149,12 +154,16 @@ fn unused_items(search: &mut Search, job: &Job) {
             }
             ("script", "`{}` or `$1` stands for the item; `repeat = N` runs it N times without any")
         }
-        Some(What::Pipeline(_)) => {
-            ("pipeline", "`{}` stands for the item, in any of its commands; `repeat = N` runs it N times without any")
-        }
+        Some(What::Pipeline(_)) => (
+            "pipeline",
+            "`{}` stands for the item, in any of its commands; `repeat = N` runs it N times without any",
+        ),
         _ => return,
     };
-    if !matches!(job.stdin.value, Stdin::Null | Stdin::Open | Stdin::Inherit | Stdin::File(_) | Stdin::Text(_)) {
+    if !matches!(
+        job.stdin.value,
+        Stdin::Null | Stdin::Open | Stdin::Inherit | Stdin::File(_) | Stdin::Text(_)
+    ) {
         return;
     }
     let mut texts: Vec<&Text> = job.env.iter().map(|(_, text)| text).chain(&job.cwd).collect();

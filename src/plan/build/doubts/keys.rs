@@ -28,7 +28,8 @@ fn unused_variables(search: &mut Search) {
     let source = search.found.source().to_owned();
     let mut used = HashSet::new();
     for part in source.split('{').skip(1) {
-        let end = part.find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-').unwrap_or(part.len());
+        let end =
+            part.find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-').unwrap_or(part.len());
         if part[end..].starts_with(['}', '.', '/', '%']) {
             used.insert(&part[..end]);
         }
@@ -49,7 +50,8 @@ fn idle_retries(search: &mut Search, job: &Job) {
     }
     for key in ["retry_delay", "retry_on"] {
         if let Some(span) = job.given(key) {
-            let message = format!("`{key}` of job `{}` has no effect: there are no `retries`", job.name.value);
+            let message =
+                format!("`{key}` of job `{}` has no effect: there are no `retries`", job.name.value);
             search.doubt(Mistake::at(span, message).help("`retries = 3` tries up to three more times"));
         }
     }
@@ -63,7 +65,9 @@ fn one_task(search: &mut Search, job: &Job) {
     for (key, set) in [("pool", job.pool.is_some()), ("keep_order", job.keep_order == Some(true))] {
         if let Some(span) = job.given(key).filter(|_| set) {
             let message = format!("`{key}` of job `{}` has no effect: it has one task", job.name.value);
-            search.doubt(Mistake::at(span, message).help("`each` gives it items, `repeat` several tasks without"));
+            search.doubt(
+                Mistake::at(span, message).help("`each` gives it items, `repeat` several tasks without"),
+            );
         }
     }
 }
@@ -71,18 +75,30 @@ fn one_task(search: &mut Search, job: &Job) {
 /// Only what the file says counts; a flag or the configuration may say otherwise.
 fn large_pool(search: &mut Search, job: &Job) {
     let cpus = search.how.cpus;
-    let (Some(own), Some(whole), Some(span)) = (job.pool, search.file.run.pool, job.given("pool")) else { return };
+    let (Some(own), Some(whole), Some(span)) = (job.pool, search.file.run.pool, job.given("pool")) else {
+        return;
+    };
     let (own, whole) = (own.resolve(cpus), whole.resolve(cpus));
     let reads = matches!(job.each, Some(Each::Queue { .. }));
-    if own > whole && own != UNLIMITED && !reads && !job.daemon && (job.each.is_some() || job.repeat.is_some()) {
-        let message = format!("job `{}` may run {own} tasks at once, but the whole run {whole}", job.name.value);
-        search.doubt(Mistake::at(span, message).help("the smaller one counts: raise `pool` in `[run]`, or lower this one"));
+    if own > whole
+        && own != UNLIMITED
+        && !reads
+        && !job.daemon
+        && (job.each.is_some() || job.repeat.is_some())
+    {
+        let message =
+            format!("job `{}` may run {own} tasks at once, but the whole run {whole}", job.name.value);
+        search.doubt(
+            Mistake::at(span, message)
+                .help("the smaller one counts: raise `pool` in `[run]`, or lower this one"),
+        );
     }
 }
 
 fn daemon(search: &mut Search, job: &Job) {
     let (true, Some(_), Some(span)) = (job.daemon, job.timeout, job.given("timeout")) else { return };
-    let message = format!("the daemon `{}` is stopped after its `timeout`, which is a failure", job.name.value);
+    let message =
+        format!("the daemon `{}` is stopped after its `timeout`, which is a failure", job.name.value);
     let help = "a daemon is stopped by itself when it is needed no more; how long it may take to come up is said by \
                 `ready = { timeout = … }`";
     search.doubt(Mistake::at(span, message).help(help));

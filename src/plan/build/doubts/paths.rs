@@ -49,7 +49,8 @@ fn missing(search: &mut Search, job: &Job, text: &Text, what: &str) {
         }
         None => {
             let doubt = Mistake::at(text.span.clone(), format!("there is no file `{shown}` {what} now"));
-            search.doubt(doubt.help("a job that waits for another one (`after`) may find what that one makes"));
+            search
+                .doubt(doubt.help("a job that waits for another one (`after`) may find what that one makes"));
         }
     }
 }
@@ -92,7 +93,10 @@ fn strange_placeholders(search: &mut Search, job: &Job) {
                 || names.columns.iter().any(|name| name == word)
                 || word == "args";
             if !known {
-                let doubt = Mistake::at(text.place(range), format!("`{{{word}}}` is no placeholder, and stays as it is"));
+                let doubt = Mistake::at(
+                    text.place(range),
+                    format!("`{{{word}}}` is no placeholder, and stays as it is"),
+                );
                 search.doubt(doubt.help(format!(
                     "`[vars]` lists variables, and named columns come with `each`; there is no `{word}` among them"
                 )));
@@ -136,14 +140,18 @@ pub(super) fn written_twice(search: &mut Search) {
     let mut known: HashMap<PathBuf, (usize, Span)> = HashMap::new();
     for (number, job) in search.file.jobs.iter().enumerate() {
         for (text, _) in files(job).filter(|(_, anew)| *anew) {
-            let Some(path) = search.path(job, text).filter(|path| !path.starts_with("/dev")) else { continue };
+            let Some(path) = search.path(job, text).filter(|path| !path.starts_with("/dev")) else {
+                continue;
+            };
             match known.get(&path) {
                 // Its stdout and its stderr may go to one file.
                 Some((first, _)) if *first == number => {}
                 Some((first, span)) => {
                     let names = (&search.file.jobs[*first].name.value, &job.name.value);
-                    let message = format!("jobs `{}` and `{}` both write `{}` anew", names.0, names.1, text.value);
-                    let doubt = Mistake::at(text.span.clone(), message).other(span.clone(), "also written here");
+                    let message =
+                        format!("jobs `{}` and `{}` both write `{}` anew", names.0, names.1, text.value);
+                    let doubt =
+                        Mistake::at(text.span.clone(), message).other(span.clone(), "also written here");
                     search.found.push(doubt.help("`append = true` keeps what is there"));
                 }
                 None => _ = known.insert(path, (number, text.span.clone())),

@@ -10,7 +10,8 @@ struct Disk(&'static [&'static str]);
 impl Look for Disk {
     fn program(&self, name: &[u8], folder: &Path) -> Program {
         let name = std::str::from_utf8(name).unwrap();
-        let name = if name.contains('/') { folder.join(name).display().to_string() } else { name.to_owned() };
+        let path = || folder.join(name).display().to_string().replace("/./", "/").replace("/dir/../", "/");
+        let name = if name.contains('/') { path() } else { name.to_owned() };
         match () {
             _ if self.0.contains(&name.as_str()) => Program::Found,
             _ if self.0.contains(&format!("!{name}").as_str()) => Program::NotExecutable,
@@ -31,11 +32,22 @@ impl Look for Disk {
     }
 }
 
-const DISK: Disk = Disk(&["true", "cat", "echo", "!old", "/home/tool", "!/home/data", "/home/in", "/home/dir/", "/home/dir/x"]);
+const DISK: Disk = Disk(&[
+    "true",
+    "cat",
+    "echo",
+    "!old",
+    "/home/tool",
+    "!/home/data",
+    "/home/in",
+    "/home/dir/",
+    "/home/dir/x",
+]);
 
 /// The first line of each doubt, without `warning: `.
 fn found(text: &str) -> Vec<String> {
-    let how = BuildOptions { file_name: "x.toml".into(), base: "/home".into(), cpus: 4, ..Default::default() };
+    let how =
+        BuildOptions { file_name: "x.toml".into(), base: "/home".into(), cpus: 4, ..Default::default() };
     let file = jobfile::parse("x.toml", text.as_bytes()).unwrap();
     if let Err(mistakes) = build(&file, &how) {
         panic!("wrong:\n{}", mistakes.render(false));
@@ -95,7 +107,10 @@ fn what_only_a_shell_knows() {
     doubtful("command = \"true\"\nstdout.file = \"~/x\"", told);
     fine("command = \"cat '~/x' a~/x\"");
     fine("script = \"cat ~/x\"");
-    doubtful("script = \"#!/usr/bin/env -S python3 -u\\nprint(1)\"", "the script of job `a` is run by `/bin/sh`, not by `python3`");
+    doubtful(
+        "script = \"#!/usr/bin/env -S python3 -u\\nprint(1)\"",
+        "the script of job `a` is run by `/bin/sh`, not by `python3`",
+    );
     doubtful("script = \"#!/bin/bash\\nx\"", "the script of job `a` is run by `/bin/sh`, not by `bash`");
     fine("script = \"#!/bin/sh -e\\nx\"");
 }
@@ -103,7 +118,10 @@ fn what_only_a_shell_knows() {
 #[test]
 fn items_that_nobody_looks_at() {
     doubtful("each = [1, 2]\nscript = \"date\"", "the script of job `a` does not look at its items");
-    doubtful("each = [1, 2]\npipeline = [\"cat in\", \"cat\"]", "the pipeline of job `a` does not look at its items");
+    doubtful(
+        "each = [1, 2]\npipeline = [\"cat in\", \"cat\"]",
+        "the pipeline of job `a` does not look at its items",
+    );
     for keys in [
         "command = \"cat\"",
         "script = \"echo {}\"",
@@ -128,7 +146,7 @@ fn files_are_looked_for() {
     doubtful("command = \"cat\"\nstdin.file = \"dir\"", "`/home/dir` is a folder, not a file for stdin");
     doubtful("command = \"cat\"\neach.lines = \"none\"", "there is no file `/home/none` for items now");
     doubtful("command = \"cat\"\neach.csv = \"none\"", "there is no file `/home/none` for items now");
-    doubtful("command = \"cat\"\nenv_file = \"none\"", "there is no file `/home/none` of variables now");
+    doubtful("command = \"cat\"\nenv_file = \"vars\"", "there is no file `/home/vars` of variables now");
     doubtful("command = \"cat\"\neach.glob = \"*.jpg\"", "nothing matches `*.jpg` now");
     doubtful("command = \"cat\"\ncwd = \"none\"", "there is no folder `/home/none` now");
     doubtful("command = \"cat\"\ncwd = \"in\"", "`/home/in` is no folder");
@@ -142,14 +160,21 @@ fn files_are_looked_for() {
     ] {
         fine(&format!("command = \"cat\"\n{keys}"));
     }
-    let both = |other: &str| found(&format!("[jobs.a]\ncommand = \"cat\"\nstdin.file = \"new/x\"\n[jobs.b]\ncommand = \"true\"\n{other}"));
+    let both = |other: &str| {
+        found(&format!(
+            "[jobs.a]\ncommand = \"cat\"\nstdin.file = \"new/x\"\n[jobs.b]\ncommand = \"true\"\n{other}"
+        ))
+    };
     assert_eq!(both("").len(), 1);
     assert_eq!(both("stdout.file = \"new/x\"").len(), 0);
 }
 
 #[test]
 fn braces_that_stay() {
-    doubtful("command = \"cat\"\nstdout.file = \"{date}.txt\"", "`{date}` is no placeholder, and stays as it is");
+    doubtful(
+        "command = \"cat\"\nstdout.file = \"{date}.txt\"",
+        "`{date}` is no placeholder, and stays as it is",
+    );
     doubtful("command = \"cat\"\ntag = \"{date}\"", "`{date}` is no placeholder, and stays as it is");
     fine("command = \"echo {date}\"");
     fine("each.csv = \"in\"\ncommand = \"cat\"\nstdout.file = \"{date}.txt\"");
@@ -168,13 +193,16 @@ fn files_that_are_lost() {
     assert_eq!(two(file, "stdout = { file = \"out\", append = true }").len(), 0);
     assert_eq!(two(file, "stdout.file = \"other\"").len(), 0);
     fine("command = \"cat\"\nstdout.file = \"out\"\nstderr.file = \"out\"");
-    doubtful("command = \"cat\"\nstdin.file = \"in\"\nstdout.file = \"in\"", "job `a` reads `in`, and empties it before");
+    doubtful(
+        "command = \"cat\"\nstdin.file = \"in\"\nstdout.file = \"in\"",
+        "job `a` reads `in`, and empties it before",
+    );
 }
 
 #[test]
 fn variables_that_nobody_uses() {
     let with = |command: &str| found(&format!("[vars]\nhost = \"x\"\n[jobs.a]\ncommand = \"cat {command}\""));
-    assert_eq!(with("{hosts}"), ["the variable `host` is never used"]);
+    assert_eq!(with("{ host }"), ["the variable `host` is never used"]);
     for used in ["{host}", "{host.}", "{host//}", "{host%.org}"] {
         assert_eq!(with(used), Vec::<String>::new(), "{used}");
     }
@@ -183,15 +211,25 @@ fn variables_that_nobody_uses() {
 #[test]
 fn keys_without_effect() {
     let each = "command = \"cat\"\neach = [1, 2]\n";
-    doubtful("command = \"cat\"\nretry_delay = 1", "`retry_delay` of job `a` has no effect: there are no `retries`");
-    doubtful("command = \"cat\"\nretry_on = [1]", "`retry_on` of job `a` has no effect: there are no `retries`");
+    doubtful(
+        "command = \"cat\"\nretry_delay = 1",
+        "`retry_delay` of job `a` has no effect: there are no `retries`",
+    );
+    doubtful(
+        "command = \"cat\"\nretry_on = [1]",
+        "`retry_on` of job `a` has no effect: there are no `retries`",
+    );
     fine("command = \"cat\"\nretry_on = [1]\nretries = 1");
     fine(&format!("{each}worker = true\nretry_delay = 1"));
     doubtful("command = \"cat\"\npool = 2", "`pool` of job `a` has no effect: it has one task");
-    doubtful("command = \"cat\"\nkeep_order = true", "`keep_order` of job `a` has no effect: it has one task");
+    doubtful(
+        "command = \"cat\"\nkeep_order = true",
+        "`keep_order` of job `a` has no effect: it has one task",
+    );
     fine(&format!("{each}pool = 2\nkeep_order = true"));
     fine("command = \"cat\"\nrepeat = 2\npool = 2");
-    let pools = |whole: &str, own: &str| found(&format!("[run]\npool = {whole}\n[jobs.a]\n{each}pool = {own}"));
+    let pools =
+        |whole: &str, own: &str| found(&format!("[run]\npool = {whole}\n[jobs.a]\n{each}pool = {own}"));
     assert_eq!(pools("2", "4"), ["job `a` may run 4 tasks at once, but the whole run 2"]);
     assert_eq!((pools("4", "4").len(), pools("0", "4").len(), pools("2", "0").len()), (0, 0, 0));
 }
@@ -206,7 +244,9 @@ fn a_daemon_that_fails_by_its_timeout() {
 
 #[test]
 fn a_job_that_waits_twice() {
-    let after = |after: &str| found(&format!("[jobs.a]\ncommand = \"cat\"\n[jobs.b]\ncommand = \"cat\"\nafter = {after}"));
+    let after = |after: &str| {
+        found(&format!("[jobs.a]\ncommand = \"cat\"\n[jobs.b]\ncommand = \"cat\"\nafter = {after}"))
+    };
     assert_eq!(after("[\"a\", \"a\"]"), ["job `b` waits for `a` twice"]);
     assert_eq!(after("[\"a\"]").len(), 0);
 }
