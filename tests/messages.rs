@@ -71,10 +71,13 @@ files! {
     bad_ok
     bad_pool
     bad_vars
+    batches
     command_and_script
     dialogues
     duplicate
+    each_command
     each_kinds
+    each_matrix
     each_seq
     each_sources
     escapes_in_source
@@ -93,6 +96,8 @@ files! {
     queue_ends
     queue_circle
     queue_after
+    ready
+    ready_places
     worker_places
     daemon_places
     each_job

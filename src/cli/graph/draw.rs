@@ -62,6 +62,21 @@ fn dependents(rows: &[Row]) -> Vec<Vec<usize>> {
 
 /// Needs come first; what depends on a row comes soon after it, and first what nothing else depends on.
 fn order(rows: &[Row], dependents: &[Vec<usize>]) -> Vec<usize> {
+    let plain = visit(rows, dependents, |_| 0);
+    // How many rows hang on each alone.
+    let mut weights = vec![1; rows.len()];
+    for &row in plain.iter().rev() {
+        let mut needs = rows[row].needs.iter().map(|(need, _)| *need);
+        if let Some(need) = needs.next().filter(|first| needs.all(|other| other == *first)) {
+            weights[need] += weights[row];
+        }
+    }
+    visit(rows, dependents, |row| weights[row])
+}
+
+/// Of what a row sets free, first what nothing depends on, then the lighter ones: a line that waits for others is
+/// long, so little is drawn beside it.
+fn visit(rows: &[Row], dependents: &[Vec<usize>], weight: impl Fn(usize) -> usize) -> Vec<usize> {
     let mut missing = vec![0; rows.len()];
     dependents.iter().flatten().for_each(|&row| missing[row] += 1);
     let mut open: Vec<usize> = (0..rows.len()).rev().filter(|row| missing[*row] == 0).collect();
@@ -75,7 +90,7 @@ fn order(rows: &[Row], dependents: &[Vec<usize>]) -> Vec<usize> {
                 next.push(dependent);
             }
         }
-        next.sort_by_key(|&row| (!dependents[row].is_empty(), row));
+        next.sort_by_key(|&row| (!dependents[row].is_empty(), weight(row), row));
         open.extend(next.into_iter().rev());
     }
     order

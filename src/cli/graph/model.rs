@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use crate::plan::items::known_tasks;
+use crate::plan::items::known_total;
+use crate::plan::template::Piece;
 use crate::plan::{AtEnd, Items, Job, Plan, Ready, Restart, Sign, Stage, When};
 
 /// Jobs, and what joins them.
@@ -76,6 +77,7 @@ impl Graph {
         // Nodes are counted without those.
         let mut numbers = vec![0; plan.jobs.len()];
         let mut nodes = Vec::new();
+        let tasks = tasks(plan);
         let hidden: BTreeSet<usize> = owner
             .iter()
             .enumerate()
@@ -84,7 +86,7 @@ impl Graph {
             .collect();
         for (number, job) in plan.jobs.iter().enumerate().filter(|(number, _)| !hidden.contains(number)) {
             numbers[number] = nodes.len();
-            nodes.push(node(plan, job));
+            nodes.push(Node { tasks: tasks[number], ..node(plan, job) });
         }
         let number = |job: usize| numbers[owner[job]];
         let mut edges = Vec::new();
@@ -94,6 +96,7 @@ impl Graph {
                     When::Success => Kind::Success,
                     When::Failure => Kind::Failure,
                     When::Exit => Kind::Exit,
+                    When::Ready => Kind::Ready,
                 };
                 edges.push(Edge { need: number(after.job), node: number(at), kind });
             }
@@ -141,7 +144,6 @@ fn node(plan: &Plan, job: &Job) -> Node {
     Node {
         jobs: names(&job.stages),
         duplex: job.duplex,
-        tasks: tasks(plan, job),
         daemon: job.daemon,
         marks,
         at_end: job.at_end,
@@ -161,18 +163,34 @@ fn names(stages: &[Stage]) -> Vec<String> {
     names
 }
 
-fn tasks(plan: &Plan, job: &Job) -> Tasks {
-    match job.items {
-        Items::None => Tasks::Single,
-        _ => known_tasks(plan, job).map_or(Tasks::Unknown, Tasks::Known),
+/// Of all jobs: those that take each other's items can be many.
+fn tasks(plan: &Plan) -> Vec<Tasks> {
+    let mut found: Vec<Option<Tasks>> = vec![None; plan.jobs.len()];
+    for start in 0..plan.jobs.len() {
+        let (mut at, mut way) = (start, Vec::new());
+        let tasks = loop {
+            let job = &plan.jobs[at];
+            way.push(at);
+            match job.items {
+                _ if found[at].is_some() => break found[at].unwrap_or_default(),
+                Items::Of(from) => at = from,
+                Items::None => break Tasks::Single,
+                _ => break known_total(&job.items, &job.batch).map_or(Tasks::Unknown, Tasks::Known),
+            }
+        };
+        way.into_iter().for_each(|job| found[job] = Some(tasks));
     }
+    found.into_iter().map(Option::unwrap_or_default).collect()
 }
 
 /// What a child writes is not repeated here: it may hold anything.
 fn readiness(ready: &Ready) -> String {
     match &ready.sign {
         Sign::Line(_) => "ready at a line".to_owned(),
-        Sign::Port(port) => format!("ready at port {port}"),
+        Sign::Port(port) => match port.pieces.as_slice() {
+            [Piece::Text(port)] => format!("ready at port {}", String::from_utf8_lossy(port)),
+            _ => "ready at a port".to_owned(),
+        },
         Sign::Command(_) => "ready by a command".to_owned(),
         Sign::After(time) => format!("ready after {}s", time.as_secs_f64()),
     }

@@ -71,6 +71,35 @@ pub const EACH: &[Key] = &[
          columns.",
     ),
     key(
+        "command",
+        "string, array or `{ script = \"…\" }`",
+        "",
+        "The lines that this command writes. It is started with the job, with its directory, environment and limits (but \
+         for a directory or variable that an item stands in), and takes no place in the pool; the first task starts when \
+         the first line is there, and the command waits while 1000 lines do. It is told of as a job called \
+         `NAME.each`. If it fails, the lines that came are run, and the job counts as one that was skipped because of \
+         a failure; its own `timeout`, `retries` and `ok` are those of its tasks. When the job takes no more items, the \
+         command is stopped, which is no failure. With `resume` it runs again, and items are known by what they are.",
+    ),
+    key(
+        "matrix",
+        "table",
+        "",
+        "All combinations of the values of several columns: `{ os = [\"linux\", \"mac\"], v = [3.10, 3.11] }` makes four \
+         items with the columns `{os}` and `{v}` (also `{1}` and `{2}`), in this order, the last column changing fastest. \
+         Values are strings and numbers; instead of an array a column may be one of `{ seq = … }`, `{ lines = … }` and \
+         `{ glob = … }`. Combinations are made one by one and take no memory; what has to be read for another column than \
+         the first is read to its end before. If a column has no value, there is no item.",
+    ),
+    key(
+        "zip",
+        "table",
+        "",
+        "Columns, as with `matrix`, in step: the first item has the first value of each, the second the second. They \
+         must be of one length. Of what is read in the run, that shows when one ends: then the job fails, when the items \
+         that were there have been run.",
+    ),
+    key(
         "queue",
         "string",
         "",
@@ -88,13 +117,13 @@ pub const EACH: &[Key] = &[
         "nul",
         "`true` or `false`",
         "`false`",
-        "With `lines`: items end with a NUL byte, as `find -print0` writes them, not with a newline.",
+        "With `lines` and `command`: items end with a NUL byte, as `find -print0` writes them, not with a newline.",
     ),
     key(
         "separator",
         "string",
         "`\",\"` for `csv`",
-        "With `csv`, `lines` and `queue`: the one character between columns, such as `\"\\t\"`. Without it a line or a \
+        "With `csv`, `lines`, `command` and `queue`: the one character between columns, such as `\"\\t\"`. Without it a line or a \
          record of a queue is one value.",
     ),
     key(
@@ -183,6 +212,51 @@ pub const RETRY_DELAY: &[Key] = &[
         "`true` or `false`",
         "`false`",
         "Take a random part off each delay, so that many tasks do not come back at once.",
+    ),
+];
+
+/// `ready = { … }`.
+pub const READY: &[Key] = &[
+    key(
+        "line",
+        "string",
+        "",
+        "A regular expression, looked for in each line that the task writes to stdout or stderr, wherever these go, and \
+         in each stage of a pipeline. A line counts when it is complete, or at the end of the output; of a very long one \
+         the first 64 KiB are looked at. With it the task's output passes through prun also with `output = \"raw\"`, \
+         `\"inherit\"` or `\"null\"`.",
+    ),
+    key(
+        "port",
+        "number or string",
+        "",
+        "A TCP port of localhost, 127.0.0.1 or ::1: the task is up when a connection to it is accepted, which prun closes \
+         at once. As a string it may have placeholders. If something else has listened there since before the task was \
+         started, prun says so, and waits on.",
+    ),
+    key(
+        "command",
+        "command",
+        "",
+        "A command: the task is up when it exits with 0. It has the environment and the working directory of the job, \
+         and `PRUN_TASK_PID`, the task's (first) process; its output is discarded, but the last lines of its stderr are \
+         told if the task never comes up. It is run at once and then again, never twice at the same time. It is \
+         killed, with all in its process group, when it has taken 10 seconds (or ten times `every`, if that is more), or \
+         when the task is stopped or ends. If it can't be started at all, the task has failed.",
+    ),
+    key("after", "duration", "", "The task is up when it has run so long."),
+    key(
+        "timeout",
+        "duration",
+        "`\"60s\"`",
+        "How long each attempt may take until it is up. Then it is stopped, and its outcome is `timeout`.",
+    ),
+    key(
+        "every",
+        "duration",
+        "`\"250ms\"`",
+        "With `port` and `command`: how long to wait from one look to the next. The first looks at a port, at which \
+         nobody listens yet, come sooner after each other.",
     ),
 ];
 

@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use super::text::Texts;
-use super::{BuildOptions, index, queues, variables};
+use super::{BuildOptions, Index, index, locks, pipes, queues, variables};
 use crate::jobfile::{
     Command, Each, Job, JobFile, Mistake, Mistakes, Output, PipelineStage, Stdin, Text, What,
 };
@@ -50,12 +50,16 @@ pub enum Kind {
 pub fn doubts(file: &JobFile, how: &BuildOptions, look: &dyn Look) -> Mistakes {
     let mut unwanted = file.mistakes.clone();
     let vars = variables(file, how, &mut unwanted);
-    let sources = queues::sources(file, &index(file), &mut unwanted);
+    let index = index(file);
+    let sources = queues::sources(file, &index, &mut unwanted);
     let origins = queues::origins(file, &sources);
+    let chains = pipes::chains(file, &index, &mut unwanted);
+    let locks = locks::named(file, &chains);
     let mut search = Search {
         file,
         how,
-        texts: &Texts { vars: &vars, args: &how.args, origins },
+        texts: &Texts { vars: &vars, args: &how.args, origins, locks },
+        index,
         look,
         made: HashSet::new(),
         found: file.mistakes.doubts(),
@@ -63,6 +67,7 @@ pub fn doubts(file: &JobFile, how: &BuildOptions, look: &dyn Look) -> Mistakes {
     search.made = search.made();
     keys::of_the_file(&mut search);
     paths::written_twice(&mut search);
+    commands::of_the_run(&mut search);
     for job in &file.jobs {
         keys::of(&mut search, job);
         commands::of(&mut search, job);
@@ -76,6 +81,7 @@ struct Search<'a> {
     how: &'a BuildOptions,
     texts: &'a Texts<'a>,
     look: &'a dyn Look,
+    index: Index<'a>,
     /// Files that jobs write, and the folders above them.
     made: HashSet<PathBuf>,
     found: Mistakes,
@@ -134,6 +140,19 @@ fn commands(job: &Job) -> Vec<&Command> {
         Some(What::Command(command)) => vec![command],
         Some(What::Pipeline(stages)) => stages.iter().map(|stage| &stage.command).collect(),
     }
+}
+
+/// Where its items come from.
+fn sources(job: &Job) -> Vec<&Each> {
+    let mut open: Vec<&Each> = job.each.iter().collect();
+    let mut found = Vec::new();
+    while let Some(each) = open.pop() {
+        match each {
+            Each::Join { sources, .. } => open.extend(sources.iter().map(|source| &source.value)),
+            each => found.push(each),
+        }
+    }
+    found
 }
 
 /// The stages of its pipeline.

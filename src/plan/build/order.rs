@@ -1,9 +1,11 @@
 //! `after`: who waits for whom, and which jobs a selection takes.
 
+use std::collections::HashSet;
+
 use super::circles::circles;
 use super::pipes::{Chain, Place};
 use super::{BuildOptions, Index, Joined, unknown_job};
-use crate::jobfile::{Each, JobFile, Mistake, Mistakes, Span, When};
+use crate::jobfile::{self, Each, JobFile, Mistake, Mistakes, Span, When};
 use crate::plan::After;
 
 /// One condition: `from` waits for `to`. Both are jobs of the file.
@@ -48,7 +50,7 @@ pub(super) fn waits(
                 let to_chain = places[to].chain;
                 if to == from {
                     mistakes.push(Mistake::at(span, format!("job `{name}` waits for itself")));
-                } else if chain.jobs.contains(&to) {
+                } else if to_chain == number && chain.jobs.contains(&to) {
                     let this = &file.jobs[from].name.value;
                     let mistake = Mistake::at(
                         span,
@@ -63,7 +65,8 @@ pub(super) fn waits(
                     let help = format!("they start together: leave `{name}` out of `after`");
                     mistakes.push(Mistake::at(span, message).help(help));
                 } else {
-                    waits[number].push(Wait { from, to, to_chain, when: after.when, takes: false, span });
+                    let Some(when) = condition(file, chains, after, to, to_chain, mistakes) else { continue };
+                    waits[number].push(Wait { from, to, to_chain, when, takes: false, span });
                 }
             }
         }
@@ -71,11 +74,42 @@ pub(super) fn waits(
     share(waits, &joined.groups)
 }
 
+/// What a condition of `after` means; a mistake if nothing ever tells that the other job is ready.
+fn condition(
+    file: &JobFile,
+    chains: &[Chain],
+    after: &jobfile::After,
+    to: usize,
+    to_chain: usize,
+    mistakes: &mut Mistakes,
+) -> Option<When> {
+    // What is in a circle of pipes is in no chain.
+    let other = &file.jobs[chains.get(to_chain).map_or(to, Chain::last)];
+    let when = after.when.unwrap_or(if other.daemon { When::Ready } else { When::Success });
+    let tells = other.daemon || other.ready.is_some() || other.broken;
+    if when != When::Ready || tells {
+        return Some(when);
+    }
+    let name = &after.job.value;
+    let message = format!("job `{name}` never counts as ready: it is no daemon, and has no `ready`");
+    let help = format!(
+        "say when it is up: `ready = {{ line = \"…\" }}`; to run after its end, write `{name} = \"success\"`"
+    );
+    let mistake = Mistake::at(after.job.span.clone(), message).help(help);
+    mistakes.push(mistake.other(other.name.span.clone(), "this one"));
+    None
+}
+
 /// What queues join waits together.
 fn share(waits: Vec<Vec<Wait>>, groups: &[usize]) -> Vec<Vec<Wait>> {
     let mut of_group: Vec<Vec<Wait>> = vec![Vec::new(); waits.len()];
     for (wait, &group) in waits.into_iter().zip(groups) {
         of_group[group].extend(wait);
+    }
+    // What many of them say is kept once: each has all of it.
+    for waits in of_group.iter_mut().filter(|waits| waits.len() > 1) {
+        let mut seen = HashSet::new();
+        waits.retain(|wait| seen.insert((wait.to, wait.when as u8)));
     }
     groups.iter().map(|&group| of_group[group].clone()).collect()
 }

@@ -3,20 +3,42 @@
 
 use std::path::Path;
 
-use super::{Program, Search, commands, files};
-use crate::jobfile::{Command, Job, Mistake, Span, Stdin, Text, What};
+use super::{Program, Search, commands, files, sources};
+use crate::jobfile::{Command, Each, Job, Mistake, Sign, Span, Stdin, Text, What};
+use crate::plan::AtEnd;
+use crate::plan::build::last::written;
 use crate::plan::script::is_posix;
 use crate::plan::template::Template;
 use crate::plan::words;
 
 pub(super) fn of(search: &mut Search, job: &Job) {
-    let hooks = [&job.on_success, &job.on_failure].into_iter().flatten();
-    for command in commands(job).into_iter().chain(hooks) {
-        program(search, job, command);
-        tildes(search, command);
-        shebang(search, job, command);
+    let hooks = [&job.on_success, &job.on_failure, &job.on_exit].into_iter().flatten();
+    let lists = sources(job).into_iter().filter_map(|each| match each {
+        Each::Command { command, .. } => Some(command),
+        _ => None,
+    });
+    let probe = job.ready.as_ref().and_then(|ready| match &ready.sign {
+        Sign::Command(command) => Some(command),
+        _ => None,
+    });
+    for command in commands(job).into_iter().chain(hooks).chain(lists).chain(probe) {
+        one(search, job, command);
     }
     unused_items(search, job);
+}
+
+/// The hooks of the run.
+pub(super) fn of_the_run(search: &mut Search) {
+    let file = search.file;
+    for command in AtEnd::ALL.into_iter().filter_map(|at| written(&file.run, at)) {
+        one(search, &file.bare, command);
+    }
+}
+
+fn one(search: &mut Search, job: &Job, command: &Command) {
+    program(search, job, command);
+    tildes(search, command);
+    shebang(search, job, command);
 }
 
 /// Words that are a shell's own.
@@ -133,7 +155,7 @@ fn shebang(search: &mut Search, job: &Job, command: &Command) {
     let shell =
         job.shell.as_ref().and_then(|words| words.first()).map_or("/bin/sh", |word| word.value.as_str());
     let Some(wanted) = wanted.filter(|wanted| *wanted != base(&shell)) else { return };
-    let message = format!("the script of job `{}` is run by `{shell}`, not by `{wanted}`", job.name.value);
+    let message = format!("this script is run by `{shell}`, not by `{wanted}`");
     search.doubt(
         Mistake::at(text.place(0..line.len() + 2), message)
             .label("a comment for the shell")

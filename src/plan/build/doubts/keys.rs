@@ -3,11 +3,12 @@
 use std::collections::HashSet;
 
 use super::Search;
-use crate::jobfile::{Each, Job, Mistake, Stdin, When};
+use crate::jobfile::{Each, Job, Mistake, Stdin, When, nearest};
 use crate::plan::UNLIMITED;
 
 pub(super) fn of_the_file(search: &mut Search) {
     unused_variables(search);
+    locks(search);
 }
 
 pub(super) fn of(search: &mut Search, job: &Job) {
@@ -114,8 +115,51 @@ fn after_twice(search: &mut Search, job: &Job) {
     }
 }
 
-fn after_daemon(_search: &mut Search, _job: &Job) {
-    let _ = When::Success;
+/// It is the other way round: the daemon is stopped when this job, too, has ended.
+fn after_daemon(search: &mut Search, job: &Job) {
+    for after in &job.after {
+        let Some(other) = search.index.get(after.job.value.as_str()).map(|job| &search.file.jobs[*job])
+        else {
+            continue;
+        };
+        let reads = matches!(other.stdin.value, Stdin::Pipe(_) | Stdin::Queue { .. })
+            || matches!(other.each, Some(Each::Queue { .. }));
+        if other.daemon && !reads && matches!(after.when, Some(When::Success | When::Exit)) {
+            let name = &after.job.value;
+            let message = format!("job `{}` waits for the end of `{name}`, a daemon", job.name.value);
+            let help = format!(
+                "unless it ends by itself, it is stopped when all other jobs have ended, and this one is skipped; \
+                 write `{name} = \"ready\"` to wait until it is up"
+            );
+            let doubt =
+                Mistake::at(after.job.span.clone(), message).other(other.name.span.clone(), "this one");
+            search.doubt(doubt.help(help));
+        }
+    }
+}
+
+/// Locks that nobody takes, and those that look like another one misspelt.
+fn locks(search: &mut Search) {
+    let file = search.file;
+    let listed: HashSet<&str> = file.locks.iter().map(|lock| lock.name.value.as_str()).collect();
+    let mut taken = HashSet::new();
+    for want in file.jobs.iter().flat_map(|job| &job.locks) {
+        let name = want.lock.value.as_str();
+        if !taken.insert(name) || listed.contains(name) {
+            continue;
+        }
+        if let Some(near) = nearest(name, listed.iter().copied()) {
+            let message = format!("`[locks]` lists no `{name}`, but `{near}`");
+            let help =
+                format!("did you mean `{near}`? As it is, `{name}` is a lock of its own, with one permit");
+            search.doubt(Mistake::at(want.lock.span.clone(), message).help(help));
+        }
+    }
+    for lock in file.locks.iter().filter(|lock| !taken.contains(lock.name.value.as_str())) {
+        let message = format!("no job takes the lock `{}`", lock.name.value);
+        let help = format!("a job takes it with `locks = [\"{}\"]`", lock.name.value);
+        search.doubt(Mistake::at(lock.name.span.clone(), message).help(help));
+    }
 }
 
 /// Who gets which part of it is a matter of luck.

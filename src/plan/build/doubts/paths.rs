@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use super::commands::tilde;
-use super::{Kind, Search, files};
+use super::{Kind, Search, files, sources};
 use crate::jobfile::{Each, Job, Mistake, Span, Stdin, Tag, Text};
 
 pub(super) fn of(search: &mut Search, job: &Job) {
@@ -27,10 +27,12 @@ fn folder(job: &Job) -> Option<(&Text, &'static str)> {
 /// The files that a job reads, and what for.
 fn read(job: &Job) -> Vec<(&Text, &'static str)> {
     let mut files = Vec::new();
-    if let Some(Each::Lines { file, .. } | Each::Csv { file, .. }) = &job.each
-        && file.value != "-"
-    {
-        files.push((file, "for items"));
+    for each in sources(job) {
+        if let Each::Lines { file, .. } | Each::Csv { file, .. } = each
+            && file.value != "-"
+        {
+            files.push((file, "for items"));
+        }
     }
     if let Stdin::File(file) = &job.stdin.value {
         files.push((file, "for stdin"));
@@ -67,12 +69,14 @@ fn missing_folder(search: &mut Search, job: &Job) {
 }
 
 fn missing_matches(search: &mut Search, job: &Job) {
-    let Some(Each::Glob(text)) = &job.each else { return };
-    let Some(Ok(pattern)) = search.fixed(job, text).map(String::from_utf8) else { return };
-    let base = &search.how.base;
-    if !search.may_be_made(job, &base.join(&pattern)) && !search.look.matches(&pattern, base) {
-        let message = format!("nothing matches `{pattern}` now");
-        search.doubt(Mistake::at(text.span.clone(), message).help("without items the job has no task"));
+    for each in sources(job) {
+        let Each::Glob(text) = each else { continue };
+        let Some(Ok(pattern)) = search.fixed(job, text).map(String::from_utf8) else { continue };
+        let base = &search.how.base;
+        if !search.may_be_made(job, &base.join(&pattern)) && !search.look.matches(&pattern, base) {
+            let message = format!("nothing matches `{pattern}` now");
+            search.doubt(Mistake::at(text.span.clone(), message).help("without items the job has no task"));
+        }
     }
 }
 
@@ -90,7 +94,7 @@ fn strange_placeholders(search: &mut Search, job: &Job) {
     for text in texts.chain(files(job).map(|(text, _)| text)).chain(tag) {
         for (range, word) in braced(&text.value) {
             let known = names.vars.contains_key(word)
-                || names.columns.iter().any(|name| name == word)
+                || names.columns.iter().chain(names.locks).any(|name| name == word)
                 || word == "args";
             if !known {
                 let doubt = Mistake::at(

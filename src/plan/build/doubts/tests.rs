@@ -89,7 +89,6 @@ fn programs_are_looked_for() {
         "command = \"make\"\nenv.PATH = \"/opt\"",
         "command = \"make\"\nenv_file = \"in\"",
         "command = \"{}\"\neach = [\"make\"]",
-        "command = \"{args}\"",
         "script = \"make\"",
     ] {
         fine(keys);
@@ -109,9 +108,9 @@ fn what_only_a_shell_knows() {
     fine("script = \"cat ~/x\"");
     doubtful(
         "script = \"#!/usr/bin/env -S python3 -u\\nprint(1)\"",
-        "the script of job `a` is run by `/bin/sh`, not by `python3`",
+        "this script is run by `/bin/sh`, not by `python3`",
     );
-    doubtful("script = \"#!/bin/bash\\nx\"", "the script of job `a` is run by `/bin/sh`, not by `bash`");
+    doubtful("script = \"#!/bin/bash\\nx\"", "this script is run by `/bin/sh`, not by `bash`");
     fine("script = \"#!/bin/sh -e\\nx\"");
 }
 
@@ -148,7 +147,7 @@ fn files_are_looked_for() {
     doubtful("command = \"cat\"\neach.csv = \"none\"", "there is no file `/home/none` for items now");
     doubtful("command = \"cat\"\nenv_file = \"vars\"", "there is no file `/home/vars` of variables now");
     doubtful("command = \"cat\"\neach.glob = \"*.jpg\"", "nothing matches `*.jpg` now");
-    doubtful("command = \"cat\"\ncwd = \"none\"", "there is no folder `/home/none` now");
+    doubtful("command = \"cat\"\ncwd = \"nothing\"", "there is no folder `/home/nothing` now");
     doubtful("command = \"cat\"\ncwd = \"in\"", "`/home/in` is no folder");
     for keys in [
         "stdin.file = \"in\"",
@@ -240,6 +239,44 @@ fn a_daemon_that_fails_by_its_timeout() {
     assert_eq!(found(text), Vec::<String>::new());
     let told = found(&format!("{text}timeout = 5\n"));
     assert_eq!(told, ["the daemon `a` is stopped after its `timeout`, which is a failure"]);
+}
+
+#[test]
+fn a_daemon_whose_end_is_waited_for() {
+    let after = |when: &str| {
+        let daemon = "[jobs.db]\ncommand = \"cat\"\ndaemon = true";
+        found(&format!("{daemon}\n[jobs.a]\ncommand = \"cat\"\nafter = {when}"))
+    };
+    assert_eq!(after("{ db = \"success\" }"), ["job `a` waits for the end of `db`, a daemon"]);
+    assert_eq!(after("{ db = \"exit\" }").len(), 1);
+    for fine in ["[\"db\"]", "{ db = \"ready\" }", "{ db = \"failure\" }"] {
+        assert_eq!(after(fine).len(), 0, "{fine}");
+    }
+}
+
+#[test]
+fn locks_that_nobody_takes_or_that_are_misspelt() {
+    let with =
+        |locks: &str| found(&format!("[locks]\nnetwork = 2\n[jobs.a]\ncommand = \"cat\"\nlocks = {locks}"));
+    assert_eq!(with("[\"network\"]").len(), 0);
+    assert_eq!(with("[\"network\", \"db\"]").len(), 0);
+    assert_eq!(with("[\"db\"]"), ["no job takes the lock `network`"]);
+    assert_eq!(with("[\"netwrok\"]").len(), 2);
+    assert!(with("[\"netwrok\"]").contains(&"`[locks]` lists no `netwrok`, but `network`".to_owned()));
+}
+
+#[test]
+fn other_commands_of_a_job_and_of_the_run() {
+    let told = "there is no program `make` in PATH now";
+    doubtful("command = \"cat\"\non_exit = \"make\"", told);
+    doubtful("command = \"cat\"\neach.command = \"make\"", told);
+    doubtful("command = \"cat\"\nready.command = \"make\"", told);
+    doubtful(
+        "command = \"cat\"\neach.matrix = { a = [1], b.lines = \"nothing\" }",
+        "there is no file `/home/nothing` for items now",
+    );
+    assert_eq!(found("[run]\non_failure = \"make\"\n[jobs.a]\ncommand = \"cat\""), [told]);
+    fine("command = \"cat\"\nlocks = [\"gpu\"]\nstdout.file = \"{gpu}\"\n[locks]\ngpu = [\"0\", \"1\"]");
 }
 
 #[test]
