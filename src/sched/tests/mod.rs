@@ -5,6 +5,7 @@ mod daemons;
 mod hooks;
 mod leftovers;
 mod limits;
+mod listers;
 mod order;
 mod queues;
 mod random;
