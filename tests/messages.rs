@@ -94,6 +94,8 @@ files! {
     queue_ends
     queue_circle
     queue_after
+    ready
+    ready_places
     worker_places
     daemon_places
     each_job

@@ -80,6 +80,7 @@ fn job_file_page(prose: &str) -> String {
         ("STAGE", keys::STAGE),
         ("LIMITS", keys::LIMITS),
         ("RETRY_DELAY", keys::RETRY_DELAY),
+        ("READY", keys::READY),
     ];
     let page = sections.iter().fold(prose.to_owned(), |page, (name, keys)| {
         page.replace(&format!(".\\\" KEYS {name}\n"), &keys.iter().map(key).collect::<String>())

@@ -142,12 +142,20 @@ pub enum RunEvent {
         /// What was started, as a line that a shell can run; only filled under `--verbose`.
         command: Option<String>,
     },
+    /// The attempt that runs counts as up.
+    Ready {
+        task: TaskName,
+        /// Since its start.
+        elapsed: Duration,
+    },
     /// An attempt failed and another will follow.
     Retrying {
         task: TaskName,
         attempt: u32,
         outcome: Outcome,
         delay: Duration,
+        /// It is a daemon, which may also have ended well.
+        restart: bool,
     },
     /// An attempt was stopped because memory is short; it counts for nothing, and another will follow.
     PutBack {
@@ -215,7 +223,18 @@ pub enum RunEvent {
         why: String,
         kill: bool,
     },
+    /// Every job has ended. Only hooks of the run may follow.
     RunEnded(Summary),
+    /// A hook of the run began.
+    LastStarted {
+        /// `run.on_exit`
+        name: Arc<str>,
+        pid: i32,
+        /// As for [`RunEvent::TaskStarted`].
+        command: Option<String>,
+    },
+    /// A hook of the run failed: which, and how.
+    LastFailed(String),
 }
 
 /// What people need to understand a failure.
@@ -261,4 +280,7 @@ pub trait Listener {
     fn draw(&mut self, now: Time, out: &mut Vec<u8>);
     /// Takes the bars off the terminal, because other bytes will be written there next.
     fn erase(&mut self, out: &mut Vec<u8>);
+    /// How the run went, as text without colours and with all that there is to say, for whoever reads it after the
+    /// end of the run.
+    fn report(&self, summary: &Summary) -> String;
 }

@@ -5,7 +5,9 @@ mod job;
 mod tables;
 
 pub use job::{JOB, NOT_IN_DEFAULTS};
-pub use tables::{EACH, LIMITS, OUTPUT, QUEUE, RECORDS, REPLY, RETRY_DELAY, STAGE, STDIN, STEP, WORKER};
+pub use tables::{
+    EACH, LIMITS, OUTPUT, QUEUE, READY, RECORDS, REPLY, RETRY_DELAY, STAGE, STDIN, STEP, WORKER,
+};
 
 /// One key of a section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +55,14 @@ pub const TOP: &[Key] = &[
         "tables",
         "",
         "`[queues.NAME]` is a queue between jobs. One that jobs name and that is not listed has the defaults.",
+    ),
+    key(
+        "locks",
+        "numbers or arrays",
+        "",
+        "Locks that tasks of several jobs take, one a line: `db = 1` is held by one task at a time, `net = 8` has eight \
+         permits, and `gpu = [\"0\", \"1\"]` two that have names: a task that takes one is told which, as `{gpu}` and in \
+         its environment as `PRUN_LOCK_GPU`. One that jobs name and that is not listed has one permit. See LOCKS.",
     ),
     key(
         "vars",
@@ -136,6 +146,15 @@ pub const RUN: &[Key] = &[
          running, and workers, daemons and readers of a queue are.",
     ),
     key(
+        "jobserver",
+        "`true`, `false`, `\"pipe\"` or `\"fifo\"`",
+        "`false`",
+        "Share the run's slots with what tasks start, by make's jobserver protocol: `make`, `cargo` and others then run \
+         no more at once, all together, than the pool has slots. `true` is `\"pipe\"`, which every make knows; `\"fifo\"` \
+         is for make from 4.4 on, and for programs that know nothing else. It has to be asked for, because a `make` \
+         without `-j` begins to run jobs in parallel where it finds a jobserver. See JOBSERVER in prun(1).",
+    ),
+    key(
         "journal",
         "string",
         "",
@@ -149,6 +168,23 @@ pub const RUN: &[Key] = &[
         "`false`",
         "With `true`, tasks that ended ok according to the journal are not run again and count as ok; with \
          `\"failed\"` only those run whose last line in the journal is a failure.",
+    ),
+    key(
+        "on_success",
+        "command",
+        "none",
+        "A command that runs when all jobs have ended and no task has failed, with the report on its stdin, and \
+         `PRUN_OUTCOME` (`ok`, `failed`, `cancelled`), `PRUN_EXIT`, `PRUN_SIGNAL` and `PRUN_DURATION` of the run in \
+         its environment. `[defaults]` says how it is started: `shell`, `env`, `cwd` and the like. It is no task and \
+         no job; if it fails, that is told, and prun's status is 1 if it was 0. `\"none\"` undoes what the \
+         configuration file says.",
+    ),
+    key("on_failure", "command", "none", "The same if something failed."),
+    key(
+        "on_exit",
+        "command",
+        "none",
+        "The same however the run ended, behind the other one. See HOOKS in prun(1) for what happens after a signal.",
     ),
 ];
 
@@ -166,6 +202,7 @@ pub(super) enum Table {
     Output,
     Stage,
     RetryDelay,
+    Ready,
     Queue,
     Records,
     Worker,
@@ -187,6 +224,7 @@ impl Table {
             Table::Output => OUTPUT,
             Table::Stage => STAGE,
             Table::RetryDelay => RETRY_DELAY,
+            Table::Ready => READY,
             Table::Queue => QUEUE,
             Table::Records => RECORDS,
             Table::Worker => WORKER,
@@ -198,11 +236,9 @@ impl Table {
     /// Keys that prun will have and this version has not. They are told apart from slips of the pen.
     pub fn planned(self) -> &'static [&'static str] {
         match self {
-            Table::Top => &["locks", "values"],
-            Table::Run => &["on_success", "on_failure", "on_exit", "backend"],
-            Table::Defaults | Table::Job => {
-                &["slots", "locks", "ready", "restart", "on_exit", "writes", "reads"]
-            }
+            Table::Top => &["values"],
+            Table::Run => &["backend"],
+            Table::Defaults | Table::Job => &["restart", "writes", "reads"],
             Table::Config
             | Table::Each
             | Table::Limits
@@ -210,6 +246,7 @@ impl Table {
             | Table::Output
             | Table::Stage
             | Table::RetryDelay
+            | Table::Ready
             | Table::Queue
             | Table::Records
             | Table::Worker

@@ -100,6 +100,28 @@ pub struct RetryDelay {
     pub jitter: bool,
 }
 
+/// `jobserver`: how what tasks start finds the run's slots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum JobserverStyle {
+    /// Not at all.
+    #[default]
+    Off,
+    /// By descriptors, which every make knows.
+    Pipe,
+    /// By the path of a FIFO, which make knows from 4.4 on.
+    Fifo,
+}
+
+/// `true`, `false`, `pipe` or `fifo`.
+pub fn parse_jobserver(word: &str) -> Result<JobserverStyle, String> {
+    match word {
+        "true" | "1" | "pipe" => Ok(JobserverStyle::Pipe),
+        "false" | "0" => Ok(JobserverStyle::Off),
+        "fifo" => Ok(JobserverStyle::Fifo),
+        _ => Err("expected `pipe`, `fifo`, `true` or `false`".to_owned()),
+    }
+}
+
 /// `resume`: what the journal knows and is not run again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Resume {
@@ -227,6 +249,12 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 }
 
 const TOO_LONG: &str = "expected a duration of at most 100 years and at least a nanosecond";
+
+/// The number of a port.
+pub fn parse_port(text: &str) -> Result<u16, String> {
+    let port = text.parse().ok().filter(|port| *port > 0);
+    port.ok_or_else(|| format!("expected a port from 1 to {}", u16::MAX))
+}
 
 /// `4`, `0` (no limit), `50%` of the CPUs, `+2` and `-2` of them.
 pub fn parse_pool(text: &str) -> Result<PoolSize, String> {

@@ -19,6 +19,11 @@ pub fn holds(pid: Pid, ends: &[PathBuf]) -> bool {
     fds.filter_map(|fd| std::fs::read_link(fd.path()).ok()).any(|link| ends.contains(&link))
 }
 
+/// Whether it can be known what the process has open.
+pub fn can_look(pid: Pid) -> bool {
+    std::fs::read_dir(format!("/proc/{pid}/fd")).is_ok()
+}
+
 /// The one whose other side this is.
 fn terminal_behind(fd: BorrowedFd) -> Option<PathBuf> {
     let mut name = [0u8; 64];

@@ -14,14 +14,16 @@
 //! | [`cgroup`] | a control group of the run's own |
 //! | [`contain`] | which of these there are |
 //! | [`held`] | who has the other end of a pipe |
+//! | [`port`] | whether somebody listens at a port of this machine, and who |
 //! | [`pty`] | terminals of children's own |
 //! | [`terminal`] | prun's own: who is in its foreground, its settings |
 //! | [`jam`] | pipes that nobody empties |
+//! | [`jobserver`] | slots that are shared with make and others |
 //! | [`poller`], [`waker`] | waiting for descriptors, and ending that wait from another thread |
 //! | [`input`], [`io`], [`files`] | reading a shared stdin, writing, copying, temporary files |
 //! | [`limits`] | how much there is of descriptors, arguments and CPUs |
 //!
-//! Every descriptor that is opened here is close-on-exec.
+//! Every descriptor that is opened here is close-on-exec, but for the two that children find a jobserver by.
 #![allow(unsafe_code)]
 
 pub mod cgroup;
@@ -39,10 +41,12 @@ pub mod held;
 pub mod input;
 pub mod io;
 pub mod jam;
+pub mod jobserver;
 pub mod limits;
 pub mod mark;
 pub mod own;
 pub mod poller;
+pub mod port;
 pub mod process;
 pub mod pty;
 pub mod roll;

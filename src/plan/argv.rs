@@ -80,7 +80,7 @@ impl Word {
         let about_each = |place: &Place| match place.what {
             Source::Item | Source::Named(_) | Source::Tree => true,
             Source::Column(_) => !scope.columns_are_items(),
-            Source::Seq | Source::Slot => false,
+            Source::Seq | Source::Slot | Source::Lock(_) => false,
         };
         if scope.items.len() > 1 && self.0.places().any(about_each) { scope.items.len() } else { 1 }
     }
@@ -205,7 +205,7 @@ mod tests {
     }
 
     fn names(vars: &BTreeMap<String, String>) -> Names<'_> {
-        Names { items: true, columns: &[], vars, args: None, open: false }
+        Names { items: true, columns: &[], locks: &[], vars, args: None, open: false }
     }
 
     fn command(texts: &[&str], append_item: bool) -> What {

@@ -11,16 +11,18 @@ use super::duplex::Duplex;
 use super::feed::Feed;
 use super::hook::Hooked;
 use super::queues::{Inlet, Queues};
+use super::ready::Looking;
 use crate::event::{Exit, Known, Time, Usage};
 use crate::flow::answers::Answers;
 use crate::flow::output::Outputs;
 use crate::os::group::GroupHandle;
 use crate::os::mark::Mark;
 use crate::os::process;
+use crate::plan::template::{Held, Scope};
 use crate::plan::{Item, QueueId};
 use crate::sched::TaskId;
 
-/// What stays the same over all attempts of a task.
+/// What stays the same over all attempts of a task, and what this one holds.
 #[derive(Debug, Clone)]
 pub struct Work {
     pub job: usize,
@@ -31,6 +33,16 @@ pub struct Work {
     pub block: Option<Block>,
     /// What the journal knows it by; empty without one.
     pub known: Vec<Known>,
+    /// What its attempt, or its worker, was given of locks whose permits have names.
+    pub held: Option<Arc<[Held]>>,
+}
+
+impl Work {
+    /// What its templates are filled from.
+    pub fn scope(&self, slot: usize) -> Scope<'_> {
+        let held = self.held.as_deref().unwrap_or_default();
+        Scope { items: &self.items, names: &self.names, seq: self.seq, slot, held }
+    }
 }
 
 /// One process of the task.
@@ -96,6 +108,8 @@ pub struct Active {
     pub feed: Option<Feed>,
     /// prun talks to it.
     pub talk: Option<Box<Talk>>,
+    /// It is not known to be up.
+    pub looking: Option<Box<Looking>>,
     /// Its stages write to each other in a circle.
     pub duplex: Option<Box<Duplex>>,
     /// Its terminal, once nobody has that open: closing it would hang up on a task that runs on without.
@@ -106,6 +120,8 @@ pub struct Active {
     pub received: u64,
     /// A signal was sent to it by prun.
     pub stopping: bool,
+    /// It was not up in time: what was waited for.
+    pub unready: Option<String>,
     /// The task itself is over: this is its hook.
     pub hook: Option<Box<Hooked>>,
     /// It is a worker whose answers are believed.
@@ -158,11 +174,13 @@ impl Active {
             readers: Vec::new(),
             feed: None,
             talk: None,
+            looking: None,
             duplex: None,
             terminal: None,
             stderr_tail: Vec::new(),
             received: 0,
             stopping: false,
+            unready: None,
             hook: None,
             taker: None,
         }
@@ -171,7 +189,8 @@ impl Active {
     /// When it has to be looked after.
     pub fn due(&self) -> Option<Time> {
         let talk = self.talk.as_ref().and_then(|talk| talk.due);
-        [talk, self.duplex.as_ref().map(|duplex| duplex.due)].into_iter().flatten().min()
+        let looking = self.looking.as_ref().and_then(|looking| looking.due);
+        [talk, looking, self.duplex.as_ref().map(|duplex| duplex.due)].into_iter().flatten().min()
     }
 
     pub fn live(&self) -> usize {
@@ -221,6 +240,21 @@ impl Active {
     }
 }
 
+/// Who in prun listens to what a task writes.
+#[derive(Default)]
+pub struct Ears<'a> {
+    pub talk: Option<&'a mut Talk>,
+    pub looking: Option<&'a mut Looking>,
+}
+
+impl Ears<'_> {
+    /// `at`: which of the task's readers brought it.
+    fn hear(self, at: usize, bytes: &[u8]) {
+        self.talk.into_iter().for_each(|talk| talk.hear(bytes));
+        self.looking.into_iter().for_each(|looking| looking.hear(at, bytes));
+    }
+}
+
 impl Reader {
     /// Reads what is there, once, and hands it on. `None`: nothing is there now; else how much was read, and
     /// whether more may be there.
@@ -229,7 +263,7 @@ impl Reader {
         inlet: Inlet,
         buffer: &mut Vec<u8>,
         tail: &mut Vec<u8>,
-        talk: Option<&mut Talk>,
+        ears: Ears,
         queues: &mut Queues,
         outputs: &mut Outputs,
     ) -> Option<(usize, bool)> {
@@ -239,7 +273,7 @@ impl Reader {
         {
             let count = self.read(space)?;
             let more = count == space.len();
-            talk.into_iter().for_each(|talk| talk.hear(&space[..count]));
+            ears.hear(inlet.at, &space[..count]);
             self.lanes.iter().for_each(|&lane| outputs.push(place, lane, &space[..count]));
             self.keep_tail(&space[..count], tail);
             queues.filled(queue, inlet, count);
@@ -247,7 +281,7 @@ impl Reader {
         }
         let count = self.read(buffer)?;
         let more = count == buffer.len();
-        talk.into_iter().for_each(|talk| talk.hear(&buffer[..count]));
+        ears.hear(inlet.at, &buffer[..count]);
         self.hand_on(place, buffer, count, tail, outputs);
         Some((count, more))
     }

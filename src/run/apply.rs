@@ -13,7 +13,7 @@ use super::tell;
 use crate::event::{Detail, Exit, Known, Outcome, RunEvent, TaskName};
 use crate::flow::output::{Dest, Op};
 use crate::plan::items::is_lister;
-use crate::plan::{Item, Items};
+use crate::plan::{Item, Items, Restart, first_held};
 use crate::sched::{Action, Event, TaskId};
 
 /// So many tasks that need not run are passed over in one turn of the loop.
@@ -44,7 +44,7 @@ impl Run {
             Action::Give { worker, task, attempt } => self.give(worker, task, attempt),
             Action::EndInput { worker } => self.end_input(worker),
             Action::WorkerEnded { worker, .. } => self.worker_ended(worker),
-            Action::Hook { task, outcome } => self.hook(task, outcome),
+            Action::Hook { task, at, outcome } => self.hook(task, at, outcome),
             // What was only printed has no process that could be stopped.
             Action::Signal { task, .. } | Action::Kill { task } | Action::Leftovers { task, .. }
                 if self.options.dry_run =>
@@ -54,10 +54,13 @@ impl Run {
             Action::Signal { task, signal } => self.local.stop(task, signal, self.now),
             Action::Kill { task } => self.local.stop(task, nix::libc::SIGKILL, self.now),
             Action::Leftovers { task, kill } => self.local.wait_for_leftovers(task, kill, self.now),
+            Action::NotReady { task } => self.local.not_ready(task),
             Action::Retry { task, outcome, delay } => self.retry(task, outcome, delay),
             Action::PutBack { task } => self.put_back(task),
             Action::TakeBack { task } => _ = self.take_back(task),
             Action::End { task, outcome, attempts } => self.end(task, outcome, attempts),
+            Action::AskTokens(wanted) => self.ask_tokens(wanted),
+            Action::GiveTokens(count) => self.give_tokens(count),
             Action::Live(task) => self.outputs.let_flow(task.place as usize),
             Action::Tell(event) => {
                 if let RunEvent::RunEnded(_) = event {
@@ -75,6 +78,9 @@ impl Run {
                     self.local.queues.job_ended(job);
                 }
                 self.tell(&event);
+                if let RunEvent::RunEnded(summary) = &event {
+                    self.prepare_last(summary);
+                }
                 if let RunEvent::JobEnded { job, .. } | RunEvent::JobSkipped { job, .. } = event {
                     self.end_of_chain(job);
                 }
@@ -118,7 +124,7 @@ impl Run {
                 other => break other,
             };
             if self.is_done(job, &known) {
-                let work = Work { job, seq: 0, items, names, block, known };
+                let work = Work { job, seq: 0, items, names, block, known, held: None };
                 if !self.pass_over(work, None) {
                     return;
                 }
@@ -185,12 +191,17 @@ impl Run {
         if self.works.len() <= place {
             self.works.resize_with(place + 1, || None);
         }
-        self.works[place] = Some(Work { job, seq, items, names, block, known });
+        self.works[place] = Some(Work { job, seq, items, names, block, known, held: None });
     }
 
     fn start(&mut self, task: TaskId, attempt: u32, slot: usize, last_attempt: bool) {
         self.starts += 1;
-        let Some(work) = self.works[task.place as usize].take() else { return };
+        let work = self.works.get_mut(task.place as usize).and_then(Option::take);
+        let Some(mut work) = work.or_else(|| self.work_of_last(task)) else { return };
+        if self.plan.jobs[work.job].at_end.is_some() {
+            return self.start_last(task, work, attempt, slot);
+        }
+        work.held = self.supervisor.held(task);
         let name = TaskName { job: work.job, seq: work.seq };
         if self.options.dry_run {
             self.print_command(task, work, slot);
@@ -215,6 +226,11 @@ impl Run {
         }
         let pid =
             self.local.get(task).and_then(|active| active.processes.first()).map_or(0, |p| p.pid.as_raw());
+        // Of what is up as soon as it runs nothing else will tell.
+        let job = &self.plan.jobs[name.job];
+        if pid != 0 && job.daemon && job.ready.is_none() {
+            self.events.push_back(Event::Ready(task));
+        }
         if pid != 0 || verbose {
             self.tell(&RunEvent::TaskStarted { task: name, attempt, pid, item, command });
         }
@@ -229,7 +245,8 @@ impl Run {
             line.push(b'\n');
             self.outputs.ops.push(Op::Write { dest: Dest::Stdout, bytes: line });
         }
-        self.events.push_back(Event::Drained(task));
+        // Whatever waits for it is to be printed, too.
+        self.events.extend([Event::Ready(task), Event::Drained(task)]);
         let exits = (0..job.stages.len()).map(|stage| Event::Exited { task, stage, exit: Exit::Code(0) });
         self.events.extend(exits);
         self.works[task.place as usize] = Some(work);
@@ -239,7 +256,8 @@ impl Run {
     fn print_reader(&mut self, job: usize) {
         let Items::Queue { queue, .. } = self.plan.jobs[job].items else { return };
         let (job, queue) = (&self.plan.jobs[job], &self.plan.queues[queue]);
-        let none = Work { seq: 1, ..super::workers::no_task(0) };
+        let held = first_held(&self.plan, job);
+        let none = Work { seq: 1, held, ..super::workers::no_task(0) };
         let command = tell::line(job, &none, 1, tell::Values::Told);
         let from = match job.lister.map(|lister| &self.plan.jobs[lister]) {
             // A script may have lines of its own.
@@ -255,7 +273,10 @@ impl Run {
 
     fn retry(&mut self, task: TaskId, outcome: Outcome, delay: Duration) {
         match self.take_back(task) {
-            Some((name, attempt)) => self.tell(&RunEvent::Retrying { task: name, attempt, outcome, delay }),
+            Some((task, attempt)) => {
+                let restart = self.plan.jobs[task.job].restart != Restart::Never;
+                self.tell(&RunEvent::Retrying { task, attempt, outcome, delay, restart });
+            }
             None => self.retry_given(task, outcome, delay),
         }
     }
@@ -275,7 +296,7 @@ impl Run {
         self.write_out();
         // The end of its output may be on its way; the next attempt's is another.
         self.events
-            .retain(|event| !matches!(event, Event::Drained(of) | Event::GroupGone(of) if *of == task));
+            .retain(|event| !matches!(event, Event::Drained(of) | Event::GroupGone(of) | Event::Ready(of) if *of == task));
         let name = TaskName { job: active.work.job, seq: active.work.seq };
         self.works[task.place as usize] = Some(active.work);
         Some((name, active.attempt))
@@ -308,6 +329,9 @@ impl Run {
         };
         let plan = Arc::clone(&self.plan);
         let job = &plan.jobs[work.job];
+        if job.at_end.is_some() {
+            return self.end_last(task, &work, left);
+        }
         let told = self.told(task, &work, active.as_ref(), &outcome, attempts);
         let (elapsed, usage) = (told.elapsed, told.usage);
         let lines = self.lines_of(&told);

@@ -50,6 +50,9 @@ fn count_in(vmstat: &str) -> Option<u64> {
 
 /// The reason of a failure, to go on "killed by SIGXCPU: "; of the last stage that has one.
 pub fn of(job: &Job, active: &Active, memory: &OutOfMemory) -> Option<String> {
+    if active.unready.is_some() {
+        return active.unready.clone();
+    }
     // What prun kills needs no other reason.
     if active.stopping {
         return None;

@@ -17,7 +17,7 @@ use crate::os;
 use crate::os::poller::{Interest, Poller};
 use crate::plan::argv::{Fitter, variables_len};
 use crate::plan::items::{self, Next};
-use crate::plan::{Batch, Input, Item, Items, Plan, QueueId, Stage, What};
+use crate::plan::{Batch, Input, Item, Items, Plan, QueueId, Stage, What, room_for_held};
 
 /// The answer to a pull.
 pub enum Pulled {
@@ -223,6 +223,7 @@ impl Source {
             let what = stage.what.clone();
             let fixed = os::env::Env::inherited().room()
                 + OWN_VARIABLES
+                + room_for_held(plan, job)
                 + variables_len(&stage.env)
                 + in_files(stage);
             Fit { fitter: Fitter::new(&what, &job.name, fixed, room), what }

@@ -9,12 +9,16 @@ pub enum Token {
     Sinks,
     /// The reader of prun's stdout has gone.
     Stdout,
+    /// The jobserver may have tokens.
+    Tokens,
     /// Items may be read for this job.
     Items(usize),
     /// What a leftover writes.
     Stray(u32),
     Reader(TaskId, usize),
     Feed(TaskId),
+    /// What a task's probe writes.
+    Probe(TaskId),
 }
 
 // A task's generation is never 0 and never the largest number, so the upper half tells tasks from the rest.
@@ -23,6 +27,7 @@ const STRAYS: u64 = u32::MAX as u64;
 /// The lower half of a task's token: its place, and which of its pipes.
 const KIND_BITS: u32 = 8;
 const FEED: u64 = (1 << KIND_BITS) - 1;
+const PROBE: u64 = FEED - 1;
 const FIRST_ITEMS: u64 = 16;
 
 impl Token {
@@ -34,10 +39,12 @@ impl Token {
             Token::Signals => 0,
             Token::Sinks => 1,
             Token::Stdout => 2,
+            Token::Tokens => 3,
             Token::Items(job) => FIRST_ITEMS + job as u64,
             Token::Stray(stray) => STRAYS << 32 | u64::from(stray),
             Token::Reader(id, at) => of_task(id, at as u64),
             Token::Feed(id) => of_task(id, FEED),
+            Token::Probe(id) => of_task(id, PROBE),
         }
     }
 
@@ -47,12 +54,14 @@ impl Token {
             (OTHERS, 0) => Token::Signals,
             (OTHERS, 1) => Token::Sinks,
             (OTHERS, 2) => Token::Stdout,
+            (OTHERS, 3) => Token::Tokens,
             (OTHERS, job) => Token::Items((job - FIRST_ITEMS) as usize),
             (STRAYS, stray) => Token::Stray(stray as u32),
             (generation, rest) => {
                 let id = TaskId { place: (rest >> KIND_BITS) as u32, generation: generation as u32 };
                 match rest & FEED {
                     FEED => Token::Feed(id),
+                    PROBE => Token::Probe(id),
                     at => Token::Reader(id, at as usize),
                 }
             }
@@ -71,10 +80,12 @@ mod tests {
             Token::Signals,
             Token::Sinks,
             Token::Stdout,
+            Token::Tokens,
             Token::Items(3),
             Token::Stray(7),
             Token::Reader(id, 2),
             Token::Feed(id),
+            Token::Probe(id),
         ];
         for token in all {
             assert_eq!(Token::unpack(token.pack()), token);

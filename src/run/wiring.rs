@@ -11,7 +11,6 @@ use super::active::PIPE;
 use super::block::Block;
 use super::disk;
 use super::feed::{Fed, Feed};
-use super::hook::has_hooks;
 use super::sinks::Sinks;
 use super::unstarted::{Unstarted, shortage_of_files};
 use crate::event::StartFailure;
@@ -19,7 +18,7 @@ use crate::flow::output::{Dest, Escape, LaneSpec, Policy};
 use crate::os;
 use crate::plan::OutputMode;
 use crate::plan::template::{Scope, Template};
-use crate::plan::{Items, Job, Output, QueueId, Stage, Stdin};
+use crate::plan::{Items, Job, Output, QueueId, Ready, Sign, Stage, Stdin};
 
 /// Which of a stage's outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -60,6 +59,8 @@ pub struct Wiring {
     job_files: HashMap<(usize, usize, Stream), JobFile>,
     /// Where columns of the table go, and how.
     pub table: Option<(Dest, Escape)>,
+    /// How the run went, once all jobs have ended; for its hooks.
+    pub report: Vec<u8>,
 }
 
 /// A child's stdin.
@@ -85,7 +86,18 @@ const MOST_ROOM: usize = 1 << 20;
 
 impl Wiring {
     pub fn new() -> io::Result<Wiring> {
-        Ok(Wiring { null: os::files::dev_null()?, open: None, job_files: HashMap::new(), table: None })
+        Ok(Wiring {
+            null: os::files::dev_null()?,
+            open: None,
+            job_files: HashMap::new(),
+            table: None,
+            report: Vec::new(),
+        })
+    }
+
+    /// `/dev/null`.
+    pub fn null(&self) -> RawFd {
+        self.null.as_raw_fd()
     }
 
     /// What the first stage reads. `whole`: items are fed as they are, without a newline.
@@ -118,6 +130,7 @@ impl Wiring {
                 }
                 feed(&bytes).map(|(fd, feed)| Source::Fed(fd, feed))
             }
+            Stdin::Report => feed(&self.report).map(|(fd, feed)| Source::Fed(fd, feed)),
             Stdin::Text(text) => {
                 let mut bytes = Vec::new();
                 text.render(scope, &mut bytes);
@@ -156,11 +169,11 @@ impl Wiring {
         };
         let file = |dest, own| LaneSpec { dest, tag: None, escape: None, own };
         // What the last stage writes to stdout is what the hook reads.
-        let for_hook = has_hooks(job) && stage + 1 == job.stages.len() && stream == Stream::Stdout;
-        // So does prun what it talks to, or what is written to a terminal.
+        let for_hook = job.has_hooks() && stage + 1 == job.stages.len() && stream == Stream::Stdout;
+        // So does prun what it talks to, what is written to a terminal, or what a line is looked for in.
         let is_stdout = stream == Stream::Stdout;
-        let heard =
-            is_stdout && (job.stages[stage].pty || matches!(job.stages[stage].stdin, Stdin::Dialogue(_)));
+        let heard = matches!(&job.ready, Some(Ready { sign: Sign::Line(_), .. }))
+            || is_stdout && (job.stages[stage].pty || matches!(job.stages[stage].stdin, Stdin::Dialogue(_)));
         let through = for_hook || heard;
         let mut target = match output {
             Output::Null if through => Target::Lanes(Vec::new()),

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use super::stop::{self, Reason, Stop};
-use super::task::{Role, State, TaskId};
-use super::{Action, DRAIN, JobId, Mode, Supervisor, halt};
+use super::task::{Role, State, TaskId, Up};
+use super::{Action, DRAIN, JobId, Mode, Supervisor, halt, last};
 use crate::event::{Exit, Outcome, RunEvent, StartFailure, Time};
-use crate::plan::{Leftovers, Output, status};
+use crate::plan::{Leftovers, Output, Restart, status};
 
 const SIGPIPE: i32 = 13;
+/// A daemon that ran so long has come up well: delays that grow begin anew.
+const STEADY: Time = Time::from_secs(10);
 
 impl Supervisor {
     pub(super) fn exited(
@@ -50,7 +52,7 @@ impl Supervisor {
         actions: &mut Vec<Action>,
     ) {
         let kill = match self.leftovers(id) {
-            Leftovers::Leave => return self.all_exited(now, id, drained, None, actions),
+            Leftovers::Leave => return self.all_exited(now, id, drained, self.is_excused(id), actions),
             Leftovers::Kill => true,
             Leftovers::Wait => false,
         };
@@ -106,7 +108,7 @@ impl Supervisor {
     fn dry(&mut self, now: Time, id: TaskId) {
         let task = self.tasks.get_mut(id);
         let plan = &self.plan.jobs[task.job];
-        if !plan.daemon || !matches!(task.role, Role::Attempt) {
+        if !plan.daemon || plan.serves || !matches!(task.role, Role::Attempt) {
             return;
         }
         if let State::Running { live, drained, .. } = *self.tasks.state(id) {
@@ -167,7 +169,9 @@ impl Supervisor {
             State::Stopping(stopping) => {
                 self.all_exited(now, id, stopping.drained, Some(stopping.reason), actions);
             }
-            State::Running { live: 0, drained, .. } => self.all_exited(now, id, drained, None, actions),
+            State::Running { live: 0, drained, .. } => {
+                self.all_exited(now, id, drained, self.is_excused(id), actions)
+            }
             // Of an attempt that is over.
             _ => {}
         }
@@ -209,12 +213,12 @@ impl Supervisor {
         }
         match &self.tasks.get(id).role {
             Role::Worker(_) => self.worker_ended(now, id, reason, actions),
-            Role::Hook(outcome) => {
-                let outcome = outcome.clone();
-                if reason == Some(Reason::Short) && matches!(self.mode, Mode::Going | Mode::Closing) {
-                    return self.hook_short(now, id, outcome);
+            Role::Hook(over) => {
+                let over = over.clone();
+                if reason == Some(Reason::Short) && self.begins_hooks() {
+                    return self.hook_short(now, id, over.own);
                 }
-                self.hook_ended(now, id, outcome, reason, actions);
+                self.hook_ended(now, id, over, reason, actions);
             }
             Role::Attempt if reason == Some(Reason::PutBack) && self.goes_on(id) => {
                 self.put_back(id, actions)
@@ -244,14 +248,24 @@ impl Supervisor {
     ) {
         let task = self.tasks.get(id);
         let retries = &self.plan.jobs[task.job].retries;
+        let restart = self.plan.jobs[task.job].restart;
+        // What has run dry is not wanted any more.
+        let ended_well =
+            restart == Restart::Always && outcome == Outcome::Ok && matches!(task.role, Role::Attempt);
         let again = self.goes_on(id)
             && task.attempt <= retries.count
-            && stop::may_retry(&outcome, retries.on.as_ref());
+            && (ended_well || stop::may_retry(&outcome, retries.on.as_ref()));
         if !again {
             self.conclude(now, id, outcome, actions);
             return;
         }
-        let delay = stop::delay(&retries.delay, task.attempt, task.seq);
+        let in_a_row = match restart {
+            Restart::Never => task.attempt,
+            _ if task.started + STEADY <= now => 1,
+            _ => task.streak + 1,
+        };
+        let delay = stop::delay(&retries.delay, in_a_row, task.seq);
+        self.tasks.get_mut(id).streak = in_a_row;
         self.give_back_slot(id);
         self.forget_live(id);
         actions.push(Action::Retry { task: id, outcome: outcome.clone(), delay });
@@ -280,6 +294,10 @@ impl Supervisor {
             _ => {
                 let (verdicts, outcome) = self.judge(id);
                 self.jobs.get_mut(job).stages = (verdicts.len() > 1).then_some(verdicts);
+                let not_up = self.tasks.get(id).up != Up::Now && self.plan.jobs[job].ready.is_some();
+                if outcome == Outcome::Ok && self.plan.jobs[job].daemon && not_up && !dry {
+                    return Outcome::Fault("ended before it was ready".into());
+                }
                 outcome
             }
         }
@@ -322,12 +340,16 @@ impl Supervisor {
     pub(super) fn end_task(&mut self, now: Time, id: TaskId, outcome: Outcome, actions: &mut Vec<Action>) {
         self.give_back_slot(id);
         self.forget_live(id);
+        if last::hook_of_run(&self.plan, self.tasks.get(id).job).is_some() {
+            return self.end_last(id, outcome, actions);
+        }
         let task = self.tasks.remove(id);
         actions.push(Action::End { task: id, outcome: outcome.clone(), attempts: task.attempt });
         self.jobs.get_mut(task.job).active -= 1;
         self.count(task.job, task.seq, &outcome);
         self.jobs.expect_item_of(task.job);
         self.check_halt(now, task.job, &outcome, actions);
+        self.look_for_never_up(task.job, task.up, &outcome, actions);
         self.end_job_if_done(task.job, actions);
     }
 
@@ -345,6 +367,9 @@ impl Supervisor {
     }
 
     pub(super) fn check_halt(&mut self, now: Time, job: JobId, outcome: &Outcome, actions: &mut Vec<Action>) {
+        if self.services.are_stopped() {
+            return; // All else has ended, and nothing is left to decide.
+        }
         if *outcome == Outcome::Ok && self.jobs.is_lister(job) {
             return;
         }

@@ -75,6 +75,10 @@ pub struct JobState {
     /// Items were skipped, or never came, because the job that they come from was not ok: whether it failed.
     pub missed: Option<bool>,
     dependents: Vec<(JobId, After)>,
+    /// Those that wait for it to be up.
+    pub up_dependents: Vec<JobId>,
+    /// Tasks that were up at some time.
+    pub up: u64,
 }
 
 /// The workers of a job.
@@ -134,6 +138,7 @@ impl JobState {
             When::Success => matches!(end, End::Ok | End::Failed) && !failed,
             When::Failure => failed,
             When::Exit => true,
+            When::Ready => unreachable!("no job is up because it has ended"),
         }
     }
 }
@@ -148,6 +153,7 @@ pub struct Jobs {
     pulling: BTreeSet<usize>,
     takes_slots: Vec<bool>,
     has_workers: Vec<bool>,
+    with_workers: Vec<JobId>,
     is_lister: Vec<bool>,
     /// Jobs whose workers are to be looked at.
     pub stirred: Vec<JobId>,
@@ -156,8 +162,9 @@ pub struct Jobs {
 impl Jobs {
     pub fn new(plan: &Plan) -> Jobs {
         let state = |job: &crate::plan::Job| JobState {
-            phase: Phase::Blocked(job.after.len()),
-            source: Source::Idle,
+            // A hook of the run is none of those that the run waits for.
+            phase: if job.at_end.is_some() { Phase::Ended(End::Ok) } else { Phase::Blocked(job.after.len()) },
+            source: if job.at_end.is_some() { Source::Ended } else { Source::Idle },
             ready: VecDeque::new(),
             running: 0,
             active: 0,
@@ -173,22 +180,28 @@ impl Jobs {
             stages: None,
             missed: None,
             dependents: Vec::new(),
+            up_dependents: Vec::new(),
+            up: 0,
         };
         let mut states: Vec<JobState> = plan.jobs.iter().map(state).collect();
         for (id, job) in plan.jobs.iter().enumerate() {
             for after in &job.after {
-                states[after.job].dependents.push((id, *after));
+                match after.when {
+                    When::Ready => states[after.job].up_dependents.push(id),
+                    _ => states[after.job].dependents.push((id, *after)),
+                }
             }
         }
         let mut is_lister = vec![false; plan.jobs.len()];
         plan.jobs.iter().filter_map(|job| job.lister).for_each(|lister| is_lister[lister] = true);
         Jobs {
-            not_ended: states.len(),
+            not_ended: plan.jobs.iter().filter(|job| job.at_end.is_none()).count(),
             open_sources: 0,
             order: Order::new(plan),
             pulling: BTreeSet::new(),
             takes_slots: plan.jobs.iter().map(|job| !job.slotless).collect(),
             has_workers: plan.jobs.iter().map(|job| job.worker.is_some()).collect(),
+            with_workers: (0..plan.jobs.len()).filter(|job| plan.jobs[*job].worker.is_some()).collect(),
             is_lister,
             stirred: Vec::new(),
             states,
@@ -232,6 +245,11 @@ impl Jobs {
 
     pub fn is_pulling(&self) -> bool {
         !self.pulling.is_empty()
+    }
+
+    /// Jobs whose tasks are run by workers.
+    pub fn with_workers(&self) -> &[JobId] {
+        &self.with_workers
     }
 
     /// Something changed for the workers of the job.
@@ -307,7 +325,7 @@ impl Supervisor {
             let why = self.why_no_items(before);
             self.skip(job, failure, why, actions);
             self.release_lister(job);
-            self.settle(job, actions);
+            self.settle(vec![job], actions);
             return;
         }
         let outcome = match (state.end(), &state.first_failure) {
@@ -317,9 +335,11 @@ impl Supervisor {
             _ => Outcome::Ok,
         };
         actions.push(Action::Tell(RunEvent::JobEnded { job, outcome, tasks: state.tasks }));
-        self.jobs.set_ended(job, state.end());
+        let end = self.jobs.get(job).end();
+        self.jobs.set_ended(job, end);
+        self.services.ended(job);
         self.release_lister(job);
-        self.settle(job, actions);
+        self.settle(vec![job], actions);
     }
 
     /// The job whose tasks, or whose output, are this one's items.
@@ -341,24 +361,47 @@ impl Supervisor {
     }
 
     /// Jobs that waited for this one may begin, or never will, and so on. A list, not recursion: chains are long.
-    fn settle(&mut self, job: JobId, actions: &mut Vec<Action>) {
-        let mut ended = vec![job];
+    pub(super) fn settle(&mut self, mut ended: Vec<JobId>, actions: &mut Vec<Action>) {
         while let Some(job) = ended.pop() {
+            self.settle_up(job, &mut ended, actions);
             let dependents = std::mem::take(&mut self.jobs.get_mut(job).dependents);
             for (dependent, after) in dependents {
-                let Phase::Blocked(waiting) = self.jobs.get(dependent).phase else { continue };
+                let Phase::Blocked(_) = self.jobs.get(dependent).phase else { continue };
                 let Phase::Ended(end) = self.jobs.get(job).phase else { unreachable!("{job} has ended") };
                 if !self.jobs.get(job).holds(end, after) {
                     let failure = matches!(end, End::Failed | End::Skipped { failure: true });
                     let why = self.reason(job, end, after);
                     self.skip(dependent, failure, why, actions);
                     ended.push(dependent);
-                } else if waiting == 1 {
-                    self.open(dependent, actions);
                 } else {
-                    self.jobs.get_mut(dependent).phase = Phase::Blocked(waiting - 1);
+                    self.condition_holds(dependent, actions);
                 }
             }
+        }
+    }
+
+    /// Those who still wait for an ended job to be up.
+    fn settle_up(&mut self, job: JobId, ended: &mut Vec<JobId>, actions: &mut Vec<Action>) {
+        let state = self.jobs.get(job);
+        if let (Phase::Ended(end), false) = (&state.phase, state.up_dependents.is_empty()) {
+            let name = &self.plan.jobs[job].name;
+            let (failure, how) = match end {
+                End::Failed => (true, "failed before it was ready"),
+                End::Skipped { failure } => (*failure, "was skipped"),
+                End::Cancelled => (false, "was cancelled"),
+                End::Ok => (false, "ended before it was ready"),
+            };
+            let why = format!("`{name}` {how}");
+            self.never_up(job, failure, &why, ended, actions);
+        }
+    }
+
+    /// One of those that a job waits for; it begins with the last.
+    pub(super) fn condition_holds(&mut self, job: JobId, actions: &mut Vec<Action>) {
+        match self.jobs.get(job).phase {
+            Phase::Blocked(1) => self.open(job, actions),
+            Phase::Blocked(waiting) => self.jobs.get_mut(job).phase = Phase::Blocked(waiting - 1),
+            Phase::Open | Phase::Ended(_) => {}
         }
     }
 
@@ -385,8 +428,9 @@ impl Supervisor {
         self.reason(job, end, after)
     }
 
-    fn skip(&mut self, job: JobId, failure: bool, why: String, actions: &mut Vec<Action>) {
+    pub(super) fn skip(&mut self, job: JobId, failure: bool, why: String, actions: &mut Vec<Action>) {
         self.jobs.set_ended(job, End::Skipped { failure });
+        self.services.ended(job);
         if self.jobs.is_lister(job) {
             // The job that it would have listed items for is skipped as well, and says why.
             actions.push(Action::Tell(RunEvent::JobEnded { job, outcome: Outcome::Skipped, tasks: 0 }));

@@ -63,8 +63,14 @@ impl Supervisor {
             return None;
         }
         let task = self.tasks.get(id);
+        if self.services.are_stopped() && self.plan.jobs[task.job].serves {
+            return None; // Whatever it does is no failure any more.
+        }
         let since = match &task.role {
-            Role::Attempt => task.started,
+            Role::Attempt => {
+                let limit = self.time_limit(task.job).map(|limit| task.started + limit);
+                return [limit, self.up_at(id), self.up_until(id)].into_iter().flatten().min();
+            }
             Role::Worker(crew) if !crew.given.is_empty() => crew.since,
             Role::Worker(_) | Role::Dry | Role::Hook(_) => return None,
         };

@@ -24,7 +24,7 @@
 //! Tasks exist here only while they are active; a million items cost nothing.
 //!
 //! Where there is a hook, the last attempt does not end the task: it goes through `Running` once more, as its
-//! hook, and keeps its slot. A worker is no task, but has the same life from `Running` on; a task that is `With`
+//! hook, or twice, and keeps its slot. A worker is no task, but has the same life from `Running` on; a task that is `With`
 //! it ends when it is answered ([`task::Role`] tells them apart).
 //!
 //! - [`task`]: tasks, their states, and the one function that changes them
@@ -32,32 +32,41 @@
 //! - [`end`]: processes exit, output reaches its end, and so attempts and tasks end
 //! - [`workers`]: what workers are given, and what they answer
 //! - [`lost`]: workers end, and what becomes of their tasks
-//! - [`hooks`]: the command after a task's last attempt
+//! - [`hooks`]: the commands after a task's last attempt
+//! - [`last`]: the end of the run, and its own hooks
 //! - [`job`]: jobs, `after`, how a job ended
 //! - [`order`]: which job comes first
 //! - [`stop`]: the ladder signal → grace → SIGKILL, and why a task is stopped
 //! - [`halt`]: when the run stops by itself
 //! - [`stall`]: when nothing can go on
 //! - [`slots`]: the lowest free number
+//! - [`locks`]: named semaphores that tasks take
 //! - [`brakes`]: what holds starts back beside the pools: rates, the load, free memory
 //! - [`shortage`]: what could not be started because too little of something was there
+//! - `services`: daemons that serve others, and how they are stopped
+//! - `ready`: what has to be up before others begin
+//! - [`tokens`]: slots that are shared with make and others
 //! - [`limits`]: how long an attempt may take, also by the [`median`] of those before
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::event::{Exit, Outcome, RunEvent, Shortage, StartFailure, Summary, Time};
-use crate::plan::{Plan, status};
+use crate::event::{Exit, Outcome, RunEvent, Shortage, StartFailure, Time};
+use crate::plan::{AtEnd, Jobserver, Plan, status};
 
 pub mod brakes;
 mod end;
 pub mod halt;
 mod hooks;
 pub mod job;
+mod last;
 mod limits;
+mod locks;
 mod lost;
 pub mod median;
 pub mod order;
+mod ready;
+mod services;
 mod shortage;
 pub mod slots;
 mod stall;
@@ -66,17 +75,22 @@ pub mod stop;
 pub mod task;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod workers;
 
 use brakes::Brakes;
 pub use brakes::Reading;
 use halt::Tally;
 use job::{Jobs, Source};
+use last::Last;
+use locks::Locks;
 use order::Startable;
+use services::Services;
 use slots::Slots;
 use stop::Stop;
 pub use task::TaskId;
 use task::Tasks;
+use tokens::Tokens;
 
 /// Index into [`Plan::jobs`].
 pub type JobId = usize;
@@ -107,6 +121,9 @@ pub enum Event {
     Exited { task: TaskId, stage: usize, exit: Exit },
     /// The task's output is at its end.
     Drained(TaskId),
+    /// The task counts as up: its sign was seen; or it is a daemon without one, and runs. Not told for
+    /// [`Sign::After`](crate::plan::Sign::After), which is a matter of time alone.
+    Ready(TaskId),
     /// Nothing is left of what a stopped task started; or of what one left that the answer to
     /// [`Action::Leftovers`] is for.
     GroupGone(TaskId),
@@ -122,6 +139,8 @@ pub enum Event {
     Answers,
     /// So many tasks may run at once from now on. What runs goes on.
     Pool(usize),
+    /// So many of the tokens that were asked for have come.
+    Tokens(usize),
     /// What was asked for by [`Supervisor::reading_due`].
     Reading(Reading),
     /// prun was told to stop.
@@ -173,10 +192,11 @@ pub enum Action {
         worker: TaskId,
         outcome: Outcome,
     },
-    /// Start the job's hook for this outcome, with the task's output on its stdin. It is the task's process from
-    /// now on; its exit is told as that of stage 0.
+    /// Start this hook of the job for a task that ended so, with the task's output on its stdin. It is the task's
+    /// process from now on; its exit is told as that of stage 0.
     Hook {
         task: TaskId,
+        at: AtEnd,
         outcome: Outcome,
     },
     /// The task's own processes have ended by themselves. It ends when what they left has gone: is that to be
@@ -192,6 +212,10 @@ pub enum Action {
     },
     /// SIGKILL to everything that the task started.
     Kill {
+        task: TaskId,
+    },
+    /// The task was not up in time, and is stopped for that. What it was waited for is to be a part of its failure.
+    NotReady {
         task: TaskId,
     },
     /// The attempt is over and another will follow: its processes and pipes are forgotten.
@@ -216,8 +240,12 @@ pub enum Action {
     },
     /// Nothing else can start or print before this task ends: its output may flow live.
     Live(TaskId),
+    /// So many more tokens of the jobserver are wanted, in place of what was asked for before.
+    AskTokens(usize),
+    /// So many tokens are needed no longer.
+    GiveTokens(usize),
     Tell(RunEvent),
-    /// All jobs have ended.
+    /// All jobs have ended, and the hooks of the run.
     Finish,
 }
 
@@ -243,9 +271,13 @@ enum Mode {
 pub struct Supervisor {
     plan: Arc<Plan>,
     jobs: Jobs,
+    services: Services,
     tasks: Tasks,
     slots: Slots,
+    locks: Locks,
     brakes: Brakes,
+    /// If the slots are shared with others.
+    tokens: Option<Tokens>,
     mode: Mode,
     tally: Tally,
     /// The outcome that triggered a halt.
@@ -256,6 +288,7 @@ pub struct Supervisor {
     stopped: bool,
     /// prun's own failure.
     broken: bool,
+    last: Last,
     /// Jobs that have a task ready and room in their pool.
     startable: Startable,
     /// Only one task can run at any time, and it has a process of its own.
@@ -275,19 +308,25 @@ impl Supervisor {
     pub fn new(plan: Arc<Plan>) -> Supervisor {
         Supervisor {
             jobs: Jobs::new(&plan),
+            services: Services::new(&plan),
             tasks: Tasks::default(),
             slots: Slots::new(plan.pool),
+            locks: Locks::new(&plan),
             brakes: Brakes::new(&plan),
+            tokens: (plan.jobserver != Jobserver::None).then(Tokens::new),
             mode: Mode::Going,
             tally: Tally::default(),
             trigger: None,
             stopped_by: None,
             stopped: false,
             broken: false,
+            last: Last::default(),
             startable: Startable::default(),
-            one_at_a_time: plan.pool == 1
-                && plan.brakes.pool_file.is_none()
-                && plan.jobs.iter().all(|job| !job.slotless && job.worker.is_none()),
+            one_at_a_time: plan.brakes.pool_file.is_none()
+                && plan.jobs.iter().all(|job| {
+                    let alone = job.slots.min(plan.pool) > plan.pool / 2;
+                    job.at_end.is_some() || alone && !job.slotless && job.worker.is_none()
+                }),
             blocked: BTreeSet::new(),
             stall_at: None,
             live: None,
@@ -331,6 +370,7 @@ impl Supervisor {
             | Event::Short { task, .. }
             | Event::Exited { task, .. }
             | Event::Drained(task)
+            | Event::Ready(task)
             | Event::GroupGone(task)
             | Event::Fault { task, .. }
             | Event::InputEnded(task)
@@ -353,12 +393,14 @@ impl Supervisor {
             }
             Event::Exited { task, stage, exit } => self.exited(now, task, stage, exit, actions),
             Event::Drained(task) => self.drained(now, task, actions),
+            Event::Ready(task) => self.ready(now, task, actions),
             Event::GroupGone(task) => self.group_gone(now, task, actions),
             Event::Fault { task, why } => self.fault(now, task, why, actions),
             Event::InputEnded(task) => self.input_ended(now, task),
             Event::Blocked { task, blocked } => self.blocked(task, blocked),
             Event::Answers => {}
             Event::Pool(size) => self.resize_pool(size),
+            Event::Tokens(count) => self.tokens_came(count),
             Event::Reading(reading) => self.read_gauges(now, &reading, actions),
             Event::Signal(signal) => self.stop_all(now, Stop::signal(signal), actions),
             Event::OutputClosed => self.stop_all(now, Stop::output_closed(), actions),
@@ -370,10 +412,11 @@ impl Supervisor {
             Event::Tick(until) => self.tick(now, until, actions),
         }
         self.fill(now, actions);
+        self.look_after_services(now, actions);
         self.look_for_live(actions);
         self.look_for_stall(now);
         if self.jobs.all_ended() && self.mode != Mode::Finished {
-            self.finish(now, actions);
+            self.wind_up(now, actions);
         }
     }
 
@@ -386,22 +429,12 @@ impl Supervisor {
             return Verdict::Code(125);
         }
         if self.trigger == Some(Outcome::Ok) {
-            return Verdict::Code(0);
+            return Verdict::Code(self.last.failed.into());
         }
         let first = self.trigger.as_ref().or(self.jobs.first_failure());
-        Verdict::Code(status::exit_code(self.plan.status, first, self.tally.failed))
-    }
-
-    fn finish(&mut self, now: Time, actions: &mut Vec<Action>) {
-        self.mode = Mode::Finished;
-        actions.push(Action::Tell(RunEvent::RunEnded(Summary {
-            ok: self.tally.ok,
-            failed: self.tally.failed,
-            cancelled: self.tally.cancelled,
-            skipped: self.tally.skipped,
-            elapsed: now,
-            signal: self.stopped_by,
-        })));
-        actions.push(Action::Finish);
+        match status::exit_code(self.plan.status, first, self.tally.failed) {
+            0 => Verdict::Code(self.last.failed.into()),
+            code => Verdict::Code(code),
+        }
     }
 }

@@ -12,11 +12,13 @@ use crate::plan::{Outcomes, RetryDelay};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
     Timeout,
+    /// It was not up in time.
+    NotReady,
     /// It could not come to a good end, or its hook could not.
     Fault(Arc<str>),
     /// A worker that closed its output can't answer any more.
     Mute,
-    /// Its work was done: a daemon whose input had run dry, a worker without tasks.
+    /// Its work was done: a daemon whose input had run dry or that nobody needs any more, a worker without tasks.
     Finished,
     /// A stage of its pipeline could not be executed.
     NotStarted(Arc<StartFailure>),
@@ -31,7 +33,7 @@ pub enum Reason {
 impl Reason {
     pub fn outcome(self) -> Outcome {
         match self {
-            Reason::Timeout => Outcome::Timeout,
+            Reason::Timeout | Reason::NotReady => Outcome::Timeout,
             Reason::Fault(why) => Outcome::Fault(why),
             Reason::Mute => Outcome::Fault("its worker closed its output without an answer".into()),
             Reason::Finished => Outcome::Ok,
@@ -66,7 +68,7 @@ pub struct Stop {
     pub cause: Cause,
     why: String,
     /// SIGKILL was sent to everything.
-    killed: bool,
+    pub killed: bool,
 }
 
 impl Stop {
@@ -107,7 +109,11 @@ pub fn may_retry(outcome: &Outcome, on: Option<&Outcomes>) -> bool {
 /// The delay after the given attempt (from 1). Jitter takes off up to the whole, spread by the task's number:
 /// tasks that failed together do not come back together, and a run can be repeated exactly.
 pub fn delay(rule: &RetryDelay, attempt: u32, seq: u64) -> Time {
-    let grown = rule.first.as_secs_f64() * rule.factor.powi(attempt as i32 - 1);
+    let steps = i32::try_from(attempt).unwrap_or(i32::MAX).saturating_sub(1);
+    let grown = rule.first.as_secs_f64() * rule.factor.powi(steps);
+    if grown.is_nan() {
+        return Time::ZERO; // However often nothing grows beyond all bounds, it is nothing.
+    }
     let capped = grown.min(rule.max.as_secs_f64());
     let share = if rule.jitter {
         let hash = (seq ^ (u64::from(attempt) << 32)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -254,7 +260,7 @@ impl Supervisor {
         actions.push(Action::Signal { task: id, signal });
     }
 
-    fn kill(&mut self, id: TaskId, actions: &mut Vec<Action>) {
+    pub(super) fn kill(&mut self, id: TaskId, actions: &mut Vec<Action>) {
         if self.is_being_cleared(id) {
             return;
         }
@@ -273,8 +279,12 @@ impl Supervisor {
     pub(super) fn tick(&mut self, now: Time, until: Time, actions: &mut Vec<Action>) {
         while let Some(id) = self.tasks.overdue(until) {
             match self.tasks.state(id).clone() {
+                State::Running { .. } if self.last_is_late(id, actions) => {}
                 State::Running { .. } => {
-                    if let Some(reason) = self.why_due(now, until, id) {
+                    if let Some(reason) = self.why_due(now, until, id, actions) {
+                        if reason == Reason::NotReady {
+                            actions.push(Action::NotReady { task: id });
+                        }
                         self.stop_task(now, id, reason, self.stop_signal(id), actions);
                     }
                 }
@@ -295,9 +305,13 @@ impl Supervisor {
     }
 
     /// Why what is due is to be stopped, if it is.
-    fn why_due(&mut self, now: Time, until: Time, id: TaskId) -> Option<Reason> {
+    fn why_due(&mut self, now: Time, until: Time, id: TaskId, actions: &mut Vec<Action>) -> Option<Reason> {
         match self.tasks.get(id).role {
-            Role::Attempt | Role::Hook(_) => self.why_overdue(now, until, id),
+            Role::Attempt => {
+                let not_up = self.why_not_up(now, until, id, actions);
+                not_up.or_else(|| self.why_overdue(now, until, id))
+            }
+            Role::Hook(_) => self.why_overdue(now, until, id),
             Role::Dry => Some(Reason::Finished),
             Role::Worker(_) => self.why_worker_due(now, until, id),
         }

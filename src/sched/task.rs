@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use super::JobId;
 use super::stop::{Reason, Stopping};
 use crate::event::{Exit, Outcome, Time};
+use crate::plan::AtEnd;
 
 /// Names an active task, or a worker. The place is used again, the generation never is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -74,7 +75,20 @@ pub struct Task {
     /// Of the current attempt, one for each stage.
     pub exits: Vec<Option<Exit>>,
     pub role: Role,
+    pub up: Up,
+    /// Attempts since one lasted long.
+    pub streak: u32,
     state: State,
+}
+
+/// Whether it was seen to be up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Up {
+    Never,
+    /// In an attempt before this one.
+    Before,
+    /// In this one.
+    Now,
 }
 
 /// Places in pools.
@@ -82,6 +96,8 @@ pub struct Task {
 pub struct Slot {
     /// In the run's pool.
     pub run: Option<usize>,
+    /// So many of these it takes; 0 without one.
+    pub width: usize,
     /// In the job's own, if it has one.
     pub own: Option<usize>,
 }
@@ -100,10 +116,21 @@ pub enum Role {
     Attempt,
     /// The same, a daemon whose input has run dry: however it ends is no failure.
     Dry,
-    /// The hook of the task, whose last attempt ended so.
-    Hook(Outcome),
+    /// A hook of the task, whose last attempt has ended.
+    Hook(Over),
     /// No task, but a process that takes tasks.
     Worker(Crew),
+}
+
+/// A task that is over, but for its hooks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Over {
+    /// How it ended by itself, which is what its hooks are told.
+    pub own: Outcome,
+    /// How it ends: one of them may have failed.
+    pub outcome: Outcome,
+    /// The one that runs, or waits for its start.
+    pub at: AtEnd,
 }
 
 /// What a worker has to do.
@@ -144,6 +171,8 @@ impl Tasks {
             slot: None,
             exits: Vec::new(),
             role,
+            up: Up::Never,
+            streak: 0,
             state,
         };
         self.len += 1;

@@ -234,6 +234,13 @@ pub fn retrying(how: &Outcome, attempt: u32, delay: Duration) -> String {
     format!("{}, attempt {} {when}", outcome(how), attempt + 1)
 }
 
+/// `exit 22, starting it again in 1.0 s`: what follows the end of a daemon.
+pub fn restarting(how: &Outcome, delay: Duration) -> String {
+    let when = if delay.is_zero() { "now".into() } else { format!("in {}", duration(delay)) };
+    let how = if *how == Outcome::Ok { "ended".into() } else { outcome(how) };
+    format!("{how}, starting it again {when}")
+}
+
 /// One running task under the bar: how long it runs, its name, its item.
 pub fn running(name: &str, item: &str, time: Duration, columns: usize) -> String {
     // Tenths at all times, so that the column stands still.
@@ -327,6 +334,8 @@ mod tests {
     fn another_attempt_and_when() {
         assert_eq!(retrying(&Outcome::Failed(2), 1, seconds(1.0)), "exit 2, attempt 2 in 1.0 s");
         assert_eq!(retrying(&Outcome::Timeout, 2, Duration::ZERO), "timeout, attempt 3 now");
+        assert_eq!(restarting(&Outcome::Failed(2), seconds(1.0)), "exit 2, starting it again in 1.0 s");
+        assert_eq!(restarting(&Outcome::Ok, Duration::ZERO), "ended, starting it again now");
     }
 
     #[test]

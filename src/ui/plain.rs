@@ -39,6 +39,17 @@ impl Lines {
         Lines { voice, color, watched, exec, jobs: Vec::new(), failed: Vec::new(), report: Report::default() }
     }
 
+    /// [`Lines::report`] will be asked for.
+    pub fn keep_all(mut self) -> Lines {
+        self.report.keep_all();
+        self
+    }
+
+    /// All that there is to say of how the run went.
+    pub fn report(&self, summary: &Summary) -> String {
+        self.report.whole(summary).iter().flat_map(|line| [line, "\n"]).collect()
+    }
+
     /// `shown`: a bar was seen, so its end deserves a word.
     pub fn tell(&mut self, event: &RunEvent, columns: u16, shown: bool, out: &mut Vec<u8>) {
         match event {
@@ -71,9 +82,19 @@ impl Lines {
                 let text = format!("worker {slot} of {}{process}: {command}", self.job(*job));
                 self.say(Voice::Verbose, NOTE, &text, out);
             }
-            RunEvent::Retrying { task, attempt, outcome, delay } => {
+            RunEvent::Ready { task, elapsed } => {
+                let text = format!("{}: ready after {}", self.task(task), phrases::duration(*elapsed));
+                self.say(Voice::Verbose, NOTE, &text, out);
+            }
+            RunEvent::Retrying { task, attempt, outcome, delay, restart: false } => {
                 let text = format!("{}: {}", self.task(task), phrases::retrying(outcome, *attempt, *delay));
                 self.say(Voice::Verbose, NOTE, &text, out);
+            }
+            RunEvent::Retrying { task, outcome, delay, .. } => {
+                // Nobody sees else that a service was away for a while.
+                let least = if outcome.is_failure() { Voice::Normal } else { Voice::Verbose };
+                let text = format!("{}: {}", self.task(task), phrases::restarting(outcome, *delay));
+                self.say(least, WARNING, &text, out);
             }
             RunEvent::PutBack { task } => {
                 let text = format!("{}: stopped because memory is short, and put back", self.task(task));
@@ -91,8 +112,17 @@ impl Lines {
             RunEvent::Stopping { why, kill } => self.stopping(why, *kill, out),
             RunEvent::TasksBefore { count, .. } => self.report.before(*count),
             RunEvent::RunEnded(summary) => self.run_ended(summary, shown, out),
+            RunEvent::LastStarted { name, pid, command: Some(command) } => {
+                let process = if self.voice < Voice::Debug { String::new() } else { format!(" (pid {pid})") };
+                let text = format!("{name}{process}: {}", phrases::escape(command.as_bytes()));
+                self.say(Voice::Verbose, NOTE, &text, out);
+            }
+            RunEvent::LastFailed(text) => {
+                self.say(Voice::Quiet, FAILURE, &phrases::escape(text.as_bytes()), out);
+            }
             RunEvent::JobTotal { .. }
             | RunEvent::TaskStarted { .. }
+            | RunEvent::LastStarted { .. }
             | RunEvent::TasksOk { .. }
             | RunEvent::WorkerStarted { .. } => {}
         }
@@ -291,6 +321,10 @@ impl Listener for Plain {
     }
 
     fn erase(&mut self, _out: &mut Vec<u8>) {}
+
+    fn report(&self, summary: &Summary) -> String {
+        self.lines.report(summary)
+    }
 }
 
 #[cfg(test)]

@@ -50,10 +50,13 @@ impl Tally {
             RunEvent::JobEnded { job, tasks, .. } => self.set_total(*job, *tasks),
             RunEvent::JobSkipped { job, .. } => self.set_total(*job, 0),
             RunEvent::WorkerStarted { .. }
+            | RunEvent::Ready { .. }
             | RunEvent::Pool(_)
             | RunEvent::JobFailed { .. }
             | RunEvent::Warning(_)
             | RunEvent::Broken(_)
+            | RunEvent::LastStarted { .. }
+            | RunEvent::LastFailed(_)
             | RunEvent::Stopping { .. }
             | RunEvent::RunEnded(_) => {}
         }
@@ -144,6 +147,7 @@ mod tests {
             attempt: 1,
             outcome: Outcome::Timeout,
             delay: SECOND,
+            restart: false,
         };
         tally.note(SECOND, &retry);
         let names: Vec<u64> = tally.oldest(2).iter().map(|running| running.task.seq).collect();

@@ -357,3 +357,17 @@ fn pipe_duplex() {
     let wanted = ["2 times 2 is 4.", "3 times 3 is 9.", "4 times 4 is 16.", "No more questions."];
     ended.code(0).stdout("").check(said == wanted, "they took turns");
 }
+
+#[test]
+fn coroutine() {
+    let ended = lines_of("coroutine.toml");
+    ended.stdout_has("listening on port ");
+    // The server answers when so many have asked.
+    for crowd in ["12", "3"] {
+        let lines: Vec<String> =
+            (1..=12).map(|page| format!("page {page}, one of {crowd} at once")).collect();
+        let name = if crowd == "3" { "three" } else { "all" };
+        let lines: Vec<String> = lines.iter().map(|line| format!("{name}: {line}")).collect();
+        in_order(&ended, &lines.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+}

@@ -38,6 +38,7 @@ mod output;
 mod pipelines;
 mod pty;
 mod queues;
+mod ready;
 mod report;
 mod report_journal;
 mod results;

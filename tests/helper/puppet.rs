@@ -8,6 +8,7 @@
 //! - `say=TEXT` says something over the socket
 //! - `out=N`, `err=N` write N bytes; `line=TEXT`, `errline=TEXT` a line
 //! - `in` reads stdin to its end and says `read N` on stdout; `in=N` reads N bytes
+//! - `listen=PORT` listens at this port of 127.0.0.1 from then on
 //! - `alloc=N` takes N bytes of memory, and aborts if they are not to be had
 //! - `work=N` keeps a processor busy until it has used N milliseconds of it; `hog=N` has N bytes of memory from then on
 //! - `exit=K` ends; `die=KILL` ends by that signal; `stop` stops until SIGCONT comes; `hang` does nothing for ever
@@ -31,6 +32,7 @@
 mod escapes;
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, exit};
 use std::str::FromStr;
@@ -104,6 +106,9 @@ fn act(line: &Line, step: &str) {
         "line" => writeln!(std::io::stdout(), "{value}").expect("stdout takes a line"),
         "errline" => writeln!(std::io::stderr(), "{value}").expect("stderr takes a line"),
         "in" => drain(value),
+        "listen" => std::mem::forget(
+            TcpListener::bind(("127.0.0.1", number(value) as u16)).expect("the port is free"),
+        ),
         "alloc" => drop(std::hint::black_box(vec![1u8; number(value) as usize])),
         "work" => work(number(value)),
         "hog" => std::mem::forget(std::hint::black_box(vec![1u8; number(value) as usize])),

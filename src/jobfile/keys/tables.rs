@@ -215,6 +215,51 @@ pub const RETRY_DELAY: &[Key] = &[
     ),
 ];
 
+/// `ready = { … }`.
+pub const READY: &[Key] = &[
+    key(
+        "line",
+        "string",
+        "",
+        "A regular expression, looked for in each line that the task writes to stdout or stderr, wherever these go, and \
+         in each stage of a pipeline. A line counts when it is complete, or at the end of the output; of a very long one \
+         the first 64 KiB are looked at. With it the task's output passes through prun also with `output = \"raw\"`, \
+         `\"inherit\"` or `\"null\"`.",
+    ),
+    key(
+        "port",
+        "number or string",
+        "",
+        "A TCP port of localhost, 127.0.0.1 or ::1: the task is up when a connection to it is accepted, which prun closes \
+         at once. As a string it may have placeholders. If something else has listened there since before the task was \
+         started, prun says so, and waits on.",
+    ),
+    key(
+        "command",
+        "command",
+        "",
+        "A command: the task is up when it exits with 0. It has the environment and the working directory of the job, \
+         and `PRUN_TASK_PID`, the task's (first) process; its output is discarded, but the last lines of its stderr are \
+         told if the task never comes up. It is run at once and then again, never twice at the same time. It is \
+         killed, with all in its process group, when it has taken 10 seconds (or ten times `every`, if that is more), or \
+         when the task is stopped or ends. If it can't be started at all, the task has failed.",
+    ),
+    key("after", "duration", "", "The task is up when it has run so long."),
+    key(
+        "timeout",
+        "duration",
+        "`\"60s\"`",
+        "How long each attempt may take until it is up. Then it is stopped, and its outcome is `timeout`.",
+    ),
+    key(
+        "every",
+        "duration",
+        "`\"250ms\"`",
+        "With `port` and `command`: how long to wait from one look to the next. The first looks at a port, at which \
+         nobody listens yet, come sooner after each other.",
+    ),
+];
+
 /// `worker = { … }`.
 pub const WORKER: &[Key] = &[
     key(

@@ -5,10 +5,12 @@ use toml::de::{DeArray, DeString, DeTable, DeValue};
 
 use super::section::{Found, Node, Section};
 use super::walk::{Walk, spelt};
-use super::{each, io, setup, worker};
+use super::{each, io, locks, ready, setup, worker};
 use crate::jobfile::keys::{JOB, Table};
 use crate::jobfile::mistakes::Mistake;
-use crate::jobfile::model::{After, Batch, Command, Each, Job, PipelineStage, Span, Spanned, What, When};
+use crate::jobfile::model::{
+    After, Batch, Command, Each, Job, PipelineStage, Sign, Span, Spanned, What, When,
+};
 use crate::jobfile::near::nearest;
 use crate::jobfile::values::{self, RetryDelay};
 
@@ -18,6 +20,16 @@ pub(super) fn defaults<'a>(walk: &mut Walk<'a>, defaults: &Section<'a>) -> Job {
     walk.check_raw(defaults);
     let nameless = Spanned { value: String::new(), span: defaults.span.clone() };
     settings(walk, defaults, nameless)
+}
+
+/// What a job is that says nothing itself.
+pub(super) fn bare<'a>(
+    walk: &mut Walk<'a>,
+    empty: &'a DeTable<'a>,
+    defaults: Option<&'a DeTable<'a>>,
+) -> Job {
+    let section = Section::layered(String::new(), 0..0, empty, defaults);
+    settings(walk, &section, Spanned::default())
 }
 
 /// Reads one job, laid over `[defaults]`.
@@ -48,9 +60,11 @@ pub(super) fn read<'a>(
     check_items(walk, &alone);
     let whole = walk.wrong() == before && walk.is_complete();
     job.what = what(walk, &alone, &job.name, whole);
-    let hooks = ["on_success", "on_failure"].iter().any(|hook| has_script(&section, hook));
+    let hooks = ["on_success", "on_failure", "on_exit"].iter().any(|hook| has_script(&section, hook));
+    let probe =
+        job.ready.as_ref().is_some_and(|ready| matches!(ready.sign, Sign::Command(Command::Script(_))));
     let lists = matches!(&job.each, Some(Each::Command { command: Command::Script(_), .. }));
-    check_shell(walk, &alone, job.what.as_ref(), hooks || lists);
+    check_shell(walk, &alone, job.what.as_ref(), hooks || probe || lists);
     job.given = JOB
         .iter()
         .filter_map(|key| own.get_key_value(key.name).map(|(name, _)| (key.name, name.span())))
@@ -113,6 +127,7 @@ fn check_shell(walk: &mut Walk, section: &Section, what: Option<&What>, hooks: b
 /// The keys that may also stand in `[defaults]`.
 fn settings<'a>(walk: &mut Walk<'a>, section: &Section<'a>, name: Spanned<String>) -> Job {
     Job {
+        ready: ready::read(walk, section, name.value.is_empty()),
         stdin: io::stdin(walk, section, &name.span),
         stdout: io::output(walk, section, "stdout").unwrap_or_default(),
         stderr: io::output(walk, section, "stderr").unwrap_or_default(),
@@ -126,12 +141,15 @@ fn settings<'a>(walk: &mut Walk<'a>, section: &Section<'a>, name: Spanned<String
         repeat: None,
         batch: None,
         pool: None,
+        slots: walk.positive(section, "slots", "with `1` a task takes one place in the pool"),
+        locks: locks::wants(walk, section),
         after: Vec::new(),
         worker: None,
         daemon: walk.flag(section, "daemon").unwrap_or(false),
         pty: walk.flag(section, "pty").unwrap_or(false),
-        on_success: section.get("on_success").and_then(|found| command(walk, "on_success", found.node)),
-        on_failure: section.get("on_failure").and_then(|found| command(walk, "on_failure", found.node)),
+        on_success: hook(walk, section, "on_success"),
+        on_failure: hook(walk, section, "on_failure"),
+        on_exit: hook(walk, section, "on_exit"),
         start: walk.value(section, "start", "a string", values::parse_start).unwrap_or_default(),
         leftovers: walk.value(section, "leftovers", "a string", values::parse_leftovers).unwrap_or_default(),
         interactive: walk.flag(section, "interactive").unwrap_or(false),
@@ -205,6 +223,11 @@ fn what<'a>(walk: &mut Walk<'a>, section: &Section<'a>, name: &Spanned<String>, 
             None
         }
     }
+}
+
+/// A command that begins when something has ended.
+pub(super) fn hook<'a>(walk: &mut Walk<'a>, section: &Section<'a>, key: &'static str) -> Option<Command> {
+    section.get(key).and_then(|found| command(walk, key, found.node))
 }
 
 /// A string, an array, or `{ script = "…" }`.
@@ -296,13 +319,13 @@ fn after<'a>(walk: &mut Walk<'a>, section: &Section<'a>) -> Vec<After> {
             let name = |node: Node| {
                 walk.string("after", node).map(|name| Spanned { value: name.value, span: name.span })
             };
-            names.iter().filter_map(name).map(|job| After { job, when: When::Success }).collect()
+            names.iter().filter_map(name).map(|job| After { job, when: None }).collect()
         }
         DeValue::Table(_) => {
             let Some(conditions) = found.section("`after`".to_owned()) else { return Vec::new() };
             let condition = |(name, node): (&Toml<DeString>, Node)| {
                 let job = Spanned { value: name.get_ref().to_string(), span: name.span() };
-                when(walk, node).map(|when| After { job, when })
+                when(walk, node).map(|when| After { job, when: Some(when) })
             };
             conditions.in_order().into_iter().filter_map(condition).collect()
         }
@@ -315,18 +338,15 @@ fn after<'a>(walk: &mut Walk<'a>, section: &Section<'a>) -> Vec<After> {
 }
 
 fn when(walk: &mut Walk, node: Node) -> Option<When> {
-    if node.get_ref().as_str() == Some("ready") {
-        walk.mistake(Mistake::at(node.span(), "`ready` is not supported by this version of prun"));
-        return None;
-    }
-    walk.parsed("after", node, "`success`, `failure` or `exit`", |text| match text {
+    walk.parsed("after", node, "`success`, `failure`, `exit` or `ready`", |text| match text {
         "success" => Ok(When::Success),
         "failure" => Ok(When::Failure),
         "exit" => Ok(When::Exit),
+        "ready" => Ok(When::Ready),
         other => {
-            let near = nearest(other, ["success", "failure", "exit"]);
+            let near = nearest(other, ["success", "failure", "exit", "ready"]);
             let help = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-            Err(format!("expected `success`, `failure` or `exit`{help}"))
+            Err(format!("expected `success`, `failure`, `exit` or `ready`{help}"))
         }
     })
 }

@@ -1,20 +1,6 @@
-//! `daemon`, `pty` and `dialogue`: where they can stand in this version.
+//! `pty` and `dialogue`: where they can stand.
 
-use super::pipes::Chain;
-use crate::jobfile::{Each, Job, Mistake, Mistakes, Stdin, What};
-
-/// `first`: the first job of its chain.
-pub(super) fn check(job: &Job, first: &Job, chain: &Chain, mistakes: &mut Mistakes) {
-    let reads = chain.jobs.len() > 1
-        || matches!(first.stdin.value, Stdin::Queue { .. })
-        || matches!(job.each, Some(Each::Queue { .. }));
-    if job.daemon && !reads && !job.broken {
-        let message = "a daemon that reads no pipe and no queue is not supported by this version of prun";
-        let span = job.given("daemon").unwrap_or_else(|| job.name.span.clone());
-        let help = "one that reads is stopped when that has run dry: `stdin = { queue = \"…\" }`";
-        mistakes.push(Mistake::at(span, message).help(help));
-    }
-}
+use crate::jobfile::{Job, Mistake, Mistakes, Stdin, What};
 
 /// A terminal, and what prun talks to, must be alone: what runs in one pipeline is one process group, and a terminal
 /// has its own; and prun doesn't see what one stage writes to the next.

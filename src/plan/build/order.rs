@@ -3,7 +3,7 @@
 use super::circles::circles;
 use super::pipes::{Chain, Place};
 use super::{BuildOptions, Index, Joined, unknown_job};
-use crate::jobfile::{Each, JobFile, Mistake, Mistakes, Span, When};
+use crate::jobfile::{self, Each, JobFile, Mistake, Mistakes, Span, When};
 use crate::plan::After;
 
 /// One condition: `from` waits for `to`. Both are jobs of the file.
@@ -61,12 +61,39 @@ pub(super) fn waits(
                     let help = format!("they start together: leave `{name}` out of `after`");
                     mistakes.push(Mistake::at(span, message).help(help));
                 } else {
-                    waits[number].push(Wait { from, to, to_chain, when: after.when, span });
+                    let Some(when) = condition(file, chains, after, to, to_chain, mistakes) else { continue };
+                    waits[number].push(Wait { from, to, to_chain, when, span });
                 }
             }
         }
     }
     share(waits, &joined.groups)
+}
+
+/// What a condition of `after` means; a mistake if nothing ever tells that the other job is ready.
+fn condition(
+    file: &JobFile,
+    chains: &[Chain],
+    after: &jobfile::After,
+    to: usize,
+    to_chain: usize,
+    mistakes: &mut Mistakes,
+) -> Option<When> {
+    // What is in a circle of pipes is in no chain.
+    let other = &file.jobs[chains.get(to_chain).map_or(to, Chain::last)];
+    let when = after.when.unwrap_or(if other.daemon { When::Ready } else { When::Success });
+    let tells = other.daemon || other.ready.is_some() || other.broken;
+    if when != When::Ready || tells {
+        return Some(when);
+    }
+    let name = &after.job.value;
+    let message = format!("job `{name}` never counts as ready: it is no daemon, and has no `ready`");
+    let help = format!(
+        "say when it is up: `ready = {{ line = \"…\" }}`; to run after its end, write `{name} = \"success\"`"
+    );
+    let mistake = Mistake::at(after.job.span.clone(), message).help(help);
+    mistakes.push(mistake.other(other.name.span.clone(), "this one"));
+    None
 }
 
 /// What queues join waits together.

@@ -27,10 +27,13 @@ pub(super) struct Place {
 }
 
 /// What is the last job's to say, for all of them.
-const OF_THE_LAST: [&str; 17] = [
+const OF_THE_LAST: [&str; 20] = [
+    "slots",
+    "locks",
     "daemon",
     "on_success",
     "on_failure",
+    "on_exit",
     "leftovers",
     "interactive",
     "timeout",

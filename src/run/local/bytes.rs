@@ -6,7 +6,7 @@ use super::{BIG_PIPES, Local, Paused, Shared};
 use crate::os;
 use crate::os::poller::{Interest, Ready};
 use crate::plan::Output;
-use crate::run::active::{OFTEN, PIPE, Reader, Tap};
+use crate::run::active::{Ears, OFTEN, PIPE, Reader, Tap};
 use crate::run::feed::Fed;
 use crate::run::queues::Inlet;
 use crate::run::token::Token;
@@ -19,6 +19,7 @@ impl Local {
         match token {
             Token::Reader(id, at) => self.read(id, at, ready, shared),
             Token::Feed(id) => self.write_feed(id, shared),
+            Token::Probe(id) => self.hear_probe(id, shared),
             Token::Stray(stray) => self.discard(stray),
             _ => {}
         }
@@ -44,8 +45,11 @@ impl Local {
             (true, _) => {
                 let inlet = Inlet { task: id, at };
                 let tail = &mut active.stderr_tail;
-                let talk = active.talk.as_deref_mut().filter(|talk| talk.reader == at);
-                reader.take_in(inlet, &mut self.buffer, tail, talk, &mut self.queues, shared.outputs)
+                let ears = Ears {
+                    talk: active.talk.as_deref_mut().filter(|talk| talk.reader == at),
+                    looking: active.looking.as_deref_mut(),
+                };
+                reader.take_in(inlet, &mut self.buffer, tail, ears, &mut self.queues, shared.outputs)
             }
             (false, _) => Some((0, false)),
         };
@@ -54,8 +58,10 @@ impl Local {
             active.received += count as u64;
         }
         let carries_much = reader.tap.is_none() && count == PIPE;
+        let looked_at = active.looking.is_some();
         // No writer is left, and the pipe is empty now: that was the end.
-        if count == 0 || (ready.hup && !more && !reader.is_terminal) {
+        let ended = count == 0 || (ready.hup && !more && !reader.is_terminal);
+        if ended {
             // To close it is not enough: a child that is just being executed has all of prun's descriptors for a
             // moment yet (vfork's parent goes on before the kernel closes them), and the poller would tell of
             // this one for so long. The task's next attempt or its hook would be taken for it.
@@ -64,11 +70,20 @@ impl Local {
                 active.terminal = active.readers[at].take().map(|reader| reader.fd);
             }
             active.readers[at] = None;
-            if active.is_drained() {
+            let drained = active.is_drained();
+            if looked_at {
+                self.look_for_line(id, Some(at), shared);
+            }
+            if drained {
                 shared.events.push_back(Event::Drained(id));
             }
-        } else if carries_much {
-            self.note_full(id, at);
+        } else {
+            if carries_much {
+                self.note_full(id, at);
+            }
+            if looked_at {
+                self.look_for_line(id, None, shared);
+            }
         }
         self.answer(id, shared);
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use nix::unistd::Pid;
 
+use super::ready::PROBE;
 use super::{LAST_LOOK, Local, Shared};
 use crate::event::{Exit, Usage};
 use crate::os::mark::Mark;
@@ -14,7 +15,7 @@ use crate::os::poller::Interest;
 use crate::os::process::Change;
 use crate::os::{self, held, process, roll, tree};
 use crate::plan::Leftovers;
-use crate::run::active::{Active, Process, Reader};
+use crate::run::active::{Active, Ears, Process, Reader};
 use crate::run::queues::Inlet;
 use crate::run::token::Token;
 use crate::sched::{Event, TaskId};
@@ -75,15 +76,25 @@ impl Local {
             }
             return None;
         };
+        if stage == PROBE {
+            self.probe_ended(id, pid, exit, shared);
+            return None;
+        }
         self.end_talk(id, stage, exit, shared);
+        self.hear_last_lines(id, shared);
         let felt = self.felt(id, stage, exit);
         let plan = Arc::clone(&self.plan);
         if let Some(active) = self.get_mut(id) {
-            let waits = plan.jobs[active.work.job].leftovers != Leftovers::Leave;
+            let job = active.work.job;
+            let waits = plan.jobs[job].leftovers != Leftovers::Leave;
             // It is about to be stopped as all others are, and what it left with it.
             active.stopping |= felt.is_some();
             active.exited(stage, exit, waits);
-            if active.live() == 0 {
+            let all_exited = active.live() == 0;
+            if all_exited && plan.jobs[job].leftovers != Leftovers::Wait {
+                self.stop_looking(id);
+            }
+            if all_exited {
                 self.remnants.all_exited(id);
             }
             shared.events.push_back(Event::Exited { task: id, stage, exit });
@@ -101,6 +112,7 @@ impl Local {
     /// discarded; says who does.
     pub fn end(&mut self, id: TaskId, shared: &mut Shared) -> Option<(Active, Option<Holders>)> {
         self.get(id)?;
+        self.stop_looking(id);
         let mut active = self.actives[id.place as usize].take()?;
         self.lender.end(id, true);
         self.hungry.retain(|hungry| *hungry != id);
@@ -140,7 +152,14 @@ impl Local {
         let mut seen = 0;
         while seen < LAST_LOOK {
             let tail = &mut active.stderr_tail;
-            match reader.take_in(inlet, &mut self.buffer, tail, None, &mut self.queues, shared.outputs) {
+            match reader.take_in(
+                inlet,
+                &mut self.buffer,
+                tail,
+                Ears::default(),
+                &mut self.queues,
+                shared.outputs,
+            ) {
                 Some((0, _)) => return None,
                 Some((count, _)) => {
                     seen += count;

@@ -10,6 +10,7 @@
 //! - [`lent`]: the terminal, while a task has it to itself
 //! - `watch`: dialogues, circles of pipes, the size of terminals
 //! - `hook`: hooks start in the place of their task
+//! - `ready`: whether tasks are up
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -28,6 +29,7 @@ use super::token::Token;
 use super::wiring::Wiring;
 use crate::event::Time;
 use crate::flow::output::Outputs;
+use crate::os::jobserver::Server;
 use crate::os::poller::{Interest, Poller};
 use crate::os::{self, process};
 use crate::plan::Plan;
@@ -38,6 +40,7 @@ mod bytes;
 mod end;
 mod hook;
 pub mod lent;
+mod ready;
 mod remnants;
 mod start;
 mod stops;
@@ -79,7 +82,7 @@ impl Shared<'_> {
 
 pub struct Local {
     plan: Arc<Plan>,
-    launch: Launch,
+    pub launch: Launch,
     pub wiring: Wiring,
     pub queues: Queues,
     actives: Vec<Option<Active>>,
@@ -159,13 +162,18 @@ impl Local {
         self.actives.get_mut(id.place as usize)?.as_mut().filter(|active| active.id == id)
     }
 
+    /// From now on what is started finds this jobserver.
+    pub fn share_slots(&mut self, server: &Server) {
+        self.launch.share_slots(server);
+    }
+
     /// Whether prun's guardian has ended since the last call.
     pub fn lost_guardian(&mut self) -> bool {
         std::mem::take(&mut self.lost_guardian)
     }
 
     pub fn forget_job(&mut self, job: usize) {
-        // Behind the stages stand the hooks.
-        self.launch.forget(job, self.plan.jobs[job].stages.len() + 2);
+        // Behind the stages stand the hooks, and behind them the probe.
+        self.launch.forget(job, self.plan.jobs[job].stages.len() + ready::PLACE + 1);
     }
 }

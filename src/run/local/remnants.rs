@@ -230,6 +230,7 @@ impl Local {
         active.signal(SIGCONT);
         active.stopping = true;
         let live = active.live();
+        self.stop_looking(id);
         self.remnants.wait(id, Some(signal), now);
         // All its processes may have been reaped just now, before anybody wanted to stop it.
         if live == 0 {

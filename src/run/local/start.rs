@@ -20,6 +20,7 @@ use crate::run::duplex::Duplex;
 use crate::run::feed::Feed;
 use crate::run::launch::{Attempt, ChildEnds};
 use crate::run::queues::{Inlet, takes_whole_records};
+use crate::run::ready::Looking;
 use crate::run::token::Token;
 use crate::run::unstarted::Unstarted;
 use crate::run::wiring::{Source, Stream, Target, Wiring, feed_block, no_pipe, policy};
@@ -43,7 +44,11 @@ impl Local {
         active.mark = Some(roll::enter());
         active.taker = job.worker.as_ref().filter(|_| is_worker).map(taker);
         let mut wires = Wires::default();
-        let result = self.start_stages(job, &mut active, &mut wires, shared);
+        let looking = Looking::new(job, &active.work, active.slot, now);
+        let result = match looking.map(|looking| active.looking = looking) {
+            Ok(()) => self.start_stages(job, &mut active, &mut wires, shared),
+            Err(failure) => Err(failure.into()),
+        };
         shared.outputs.open(task.place as usize, std::mem::take(&mut wires.lanes), policy, order);
         for (stage, process) in active.processes.iter().enumerate() {
             self.pids.insert(process.pid, (task, stage));
@@ -51,6 +56,7 @@ impl Local {
         let short = matches!(result, Err(Unstarted::Short(..)));
         if let Err(unstarted) = result {
             let started = active.processes.len();
+            active.looking = None;
             if started == 0 {
                 self.lender.end(task, true);
             }
@@ -99,8 +105,7 @@ impl Local {
         shared: &mut Shared,
     ) -> Result<(), Unstarted> {
         let work = active.work.clone();
-        let scope =
-            Scope { items: &work.items, names: &work.names, seq: work.seq, slot: active.slot, held: &[] };
+        let scope = work.scope(active.slot);
         let tag = match active.is_worker() {
             true => job.tag.as_ref().map(|_| [job.name.as_bytes(), b"\t"].concat().into()),
             false => job.tag.as_ref().map(|tag| render(tag, &scope)),

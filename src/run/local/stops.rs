@@ -1,10 +1,14 @@
 //! Processes are stopped and go on: by Ctrl-Z, because they want the terminal, or by somebody's hand.
 
+use std::sync::Arc;
+
 use nix::libc::{SIGCONT, SIGINT, SIGQUIT, SIGSTOP, SIGTTIN, SIGTTOU};
 use nix::unistd::Pid;
 
+use super::ready::PROBE;
 use super::{Local, Shared};
 use crate::event::Exit;
+use crate::os::process;
 use crate::run::active::Process;
 use crate::sched::{Event, TaskId};
 
@@ -15,10 +19,22 @@ const WANTS_TO_CHANGE: &str = "it wants to write to the terminal or to change it
 const NEVER: &str = "it wants the terminal, and prun is in the background of it for good";
 
 impl Local {
+    /// It was not up in time, and will be stopped for that: its failure tells.
+    pub fn not_ready(&mut self, id: TaskId) {
+        let plan = Arc::clone(&self.plan);
+        let Some(active) = self.get_mut(id) else { return };
+        if let Some(ready) = &plan.jobs[active.work.job].ready {
+            let limit = humantime::format_duration(ready.timeout);
+            let looked =
+                active.looking.as_ref().map(|looking| format!(": {}", looking.told())).unwrap_or_default();
+            active.unready = Some(format!("it was not ready within {limit}{looked}"));
+        }
+    }
+
     /// A signal stopped a child. One that wants the terminal of others would wait for ever; what somebody stopped by
     /// hand can be continued by hand.
     pub(super) fn stopped(&mut self, pid: Pid, signal: i32, shared: &mut Shared) {
-        let Some(&(task, _)) = self.pids.get(&pid) else { return };
+        let Some(&(task, _)) = self.pids.get(&pid).filter(|(_, stage)| *stage != PROBE) else { return };
         if self.lender.is_lent_to(task) {
             if !self.lender.stopped(signal)
                 && let Some(active) = self.get(task)
@@ -50,7 +66,12 @@ impl Local {
     }
 
     fn signal_all(&self, signal: i32) {
-        self.actives.iter().flatten().for_each(|active| active.signal(signal));
+        for active in self.actives.iter().flatten() {
+            active.signal(signal);
+            let probe = active.looking.as_ref().and_then(|looking| looking.probe());
+            // A probe that has just ended needs no signal.
+            let _ = probe.map(|pid| process::kill_group(pid, signal));
+        }
     }
 
     /// The signal that a key sent to the task that had the terminal to itself and that ended it, if so.

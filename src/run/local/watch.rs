@@ -9,6 +9,7 @@ use crate::event::{Exit, Time};
 use crate::os;
 use crate::os::poller::Interest;
 use crate::plan::{Stdin, status};
+use crate::run::active::Ears;
 use crate::run::duplex::JAMMED;
 use crate::run::feed::Fed;
 use crate::run::queues::Inlet;
@@ -48,7 +49,10 @@ impl Local {
                 active.duplex = None;
                 shared.events.push_back(Event::Fault { task: id, why: Arc::from(JAMMED) });
             }
-            if active.due().is_some() {
+            if active.looking.is_some() {
+                self.look_whether_up(id, shared);
+            }
+            if self.get(id).is_some_and(|active| active.due().is_some()) {
                 self.watched.push(id);
             }
         }
@@ -88,7 +92,7 @@ impl Local {
         }
     }
 
-    fn hear_out(&mut self, id: TaskId, at: usize, shared: &mut Shared) {
+    pub(super) fn hear_out(&mut self, id: TaskId, at: usize, shared: &mut Shared) {
         let Some(active) = self.actives[id.place as usize].as_mut() else { return };
         let Some(reader) = &active.readers[at] else { return };
         let _ = os::own::set_nonblocking(reader.fd.as_fd());
@@ -99,7 +103,10 @@ impl Local {
                     inlet,
                     &mut self.buffer,
                     &mut active.stderr_tail,
-                    active.talk.as_deref_mut(),
+                    Ears {
+                        talk: active.talk.as_deref_mut().filter(|talk| talk.reader == at),
+                        looking: active.looking.as_deref_mut(),
+                    },
                     &mut self.queues,
                     shared.outputs,
                 )

@@ -1,0 +1,104 @@
+//! `ready`: when a job counts as up.
+
+use std::time::Duration;
+
+use toml::de::DeValue;
+
+use super::job::command;
+use super::section::{Found, Section};
+use super::walk::{Walk, spelt};
+use crate::jobfile::keys::Table;
+use crate::jobfile::mistakes::Mistake;
+use crate::jobfile::model::{Ready, Sign, Text};
+use crate::jobfile::values;
+
+/// The keys that say what shows it.
+const SIGNS: [&str; 4] = ["line", "port", "command", "after"];
+
+/// `None` also where `[defaults]` only say how it is looked at.
+pub(super) fn read<'a>(walk: &mut Walk<'a>, job: &Section<'a>, in_defaults: bool) -> Option<Ready> {
+    let found = job.get("ready")?;
+    let Some(table) = found.section("`ready`".to_owned()) else {
+        let help = match spelt(found.node) {
+            Some(text) if found.node.get_ref().is_integer() => format!("write `ready = {{ port = {text} }}`"),
+            Some(text) => {
+                format!("a line of its output: `ready = {{ line = \"{}\" }}`", text.escape_default())
+            }
+            None => "write `ready = { line = \"REGEX\" }` or `ready = { port = 6379 }`".to_owned(),
+        };
+        walk.wrong_type("ready", found.node, "a table", Some(help));
+        return None;
+    };
+    let before = walk.wrong();
+    walk.check_keys(&table, Table::Ready);
+    let timeout = positive(walk, &table, "timeout");
+    let every = positive(walk, &table, "every");
+    // A job's sign takes the place of that of `[defaults]`.
+    let own: Vec<_> =
+        SIGNS.into_iter().filter(|key| table.own.contains_key(*key) && table.get(key).is_some()).collect();
+    let signs = if own.is_empty() { &SIGNS[..] } else { &own };
+    let is_given = in_defaults || job.own.contains_key("ready");
+    if signs.iter().all(|key| table.get(key).is_none()) && (in_defaults || !is_given) {
+        return None;
+    }
+    let sign = walk.one_of_keys(&table, signs, before)?;
+    options_fit(walk, &table, sign.key);
+    let span = sign.node.span();
+    let sign = match sign.key {
+        "line" => Sign::Line(walk.pattern(&table, "line")?),
+        "port" => Sign::Port(port(walk, &sign)?),
+        "command" => Sign::Command(command(walk, "command", sign.node)?),
+        _ => Sign::After(walk.duration(&table, "after")?),
+    };
+    Some(Ready { sign, span, timeout, every })
+}
+
+/// Some keys mean something for some signs only. Of those in `[defaults]` nobody is told: they are for others.
+fn options_fit(walk: &mut Walk, table: &Section, sign: &str) {
+    let idle: &[(&'static str, &str)] = match sign {
+        "line" => &[("every", "output is looked at as it comes")],
+        "after" => &[
+            ("every", "nothing is looked at: the time alone tells"),
+            ("timeout", "nothing is looked at: the time alone tells"),
+        ],
+        _ => &[],
+    };
+    for (key, why) in idle {
+        if let Some(found) = table.get(key).filter(|_| table.own.contains_key(*key)) {
+            let of = if *key == "every" { "`port` and `command`" } else { "`line`, `port` and `command`" };
+            let mistake = Mistake::at(found.key_span, format!("`{key}` goes with {of}, not with `{sign}`"));
+            walk.mistake(mistake.help(*why));
+        }
+    }
+}
+
+fn positive(walk: &mut Walk, table: &Section, key: &'static str) -> Option<Duration> {
+    walk.value(table, key, "a duration", |text| match values::parse_duration(text)? {
+        Duration::ZERO => Err("expected more than 0".to_owned()),
+        duration => Ok(duration),
+    })
+}
+
+/// A number, or a string with placeholders.
+fn port(walk: &mut Walk, found: &Found) -> Option<Text> {
+    match found.node.get_ref() {
+        DeValue::String(_) => {
+            let text = walk.string("port", found.node)?;
+            if !text.value.contains('{')
+                && let Err(why) = values::parse_port(&text.value)
+            {
+                walk.wrong_value("port", found.node, why);
+                return None;
+            }
+            Some(text)
+        }
+        DeValue::Integer(_) => {
+            let port = walk.parsed("port", found.node, "a number", values::parse_port)?;
+            Some(Text { value: port.to_string(), span: found.node.span(), inner: None })
+        }
+        _ => {
+            walk.wrong_type("port", found.node, "a number, or a string with placeholders", None);
+            None
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Ports of this machine: whether somebody listens there, and who.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::PathBuf;
+
+use nix::errno::Errno;
+use nix::libc::linger;
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, SockaddrStorage, connect, getpeername, getsockname, getsockopt,
+    setsockopt, socket, sockopt,
+};
+
+use super::mark::Mark;
+use super::{held, roll, tree};
+
+/// What somebody who knocks at a port hears.
+#[derive(Debug)]
+pub enum Answer {
+    Open,
+    /// Nobody listens there.
+    Closed,
+    /// It is not known yet; on loopback that is rare. See [`Knock::answer`].
+    Later(Knock),
+}
+
+/// A connection that is being made.
+#[derive(Debug)]
+pub struct Knock(OwnedFd);
+
+/// The addresses that `localhost` can mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// 127.0.0.1
+    Four,
+    /// ::1
+    Six,
+}
+
+impl Family {
+    pub const BOTH: [Family; 2] = [Family::Four, Family::Six];
+}
+
+/// Tries to make a connection to a port of localhost, and closes it at once. Does not wait. What can't be tried, such as
+/// an address family that the machine has not, is closed.
+pub fn knock(family: Family, port: u16) -> Answer {
+    let (domain, address) = match family {
+        Family::Four => (AddressFamily::Inet, SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
+        Family::Six => (AddressFamily::Inet6, SocketAddr::from((Ipv6Addr::LOCALHOST, port))),
+    };
+    let address = SockaddrStorage::from(address);
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let Ok(fd) = socket(domain, SockType::Stream, flags, None) else { return Answer::Closed };
+    let connected = loop {
+        match connect(fd.as_raw_fd(), &address) {
+            Err(Errno::EINTR) => {}
+            result => break result,
+        }
+    };
+    let knock = Knock(fd);
+    match connected {
+        Ok(()) => knock.opened(),
+        Err(Errno::EINPROGRESS | Errno::EALREADY) => Answer::Later(knock),
+        Err(_) => Answer::Closed,
+    }
+}
+
+impl Knock {
+    /// What has become of it.
+    pub fn answer(self) -> Answer {
+        match getsockopt(&self.0.as_fd(), sockopt::SocketError) {
+            Ok(0) if getpeername::<SockaddrStorage>(self.0.as_raw_fd()).is_ok() => self.opened(),
+            Ok(0) => Answer::Later(self),
+            Ok(_) | Err(_) => Answer::Closed,
+        }
+    }
+
+    /// The kernel may have chosen the very port as that of this end, and so have connected the socket to itself.
+    fn opened(self) -> Answer {
+        let fd = self.0.as_raw_fd();
+        let (own, peer) = (getsockname::<SockaddrStorage>(fd), getpeername::<SockaddrStorage>(fd));
+        if peer.is_err() || own != peer {
+            return Answer::Open;
+        }
+        // The port is free again at once, without the minute in which nobody could listen there.
+        let _ = setsockopt(&self.0.as_fd(), sockopt::Linger, &linger { l_onoff: 1, l_linger: 0 });
+        Answer::Closed
+    }
+}
+
+/// Who listens at a port, if it is certain that none of those with this mark does: its name, as far as it is known.
+pub fn taken_by_another(port: u16, mark: Mark) -> Option<String> {
+    let sockets = listeners(port);
+    // Behind a port that the kernel passes on is no socket of this machine.
+    if sockets.is_empty() || !tree::can_look() {
+        return None;
+    }
+    for found in tree::marked(roll::run().mark) {
+        // What has lost its mark may be of the task.
+        let own = found.mark == mark || roll::is_unknown(found.mark);
+        let hidden = || !held::can_look(found.pid) && tree::is_alive(found.pid);
+        if own && (held::holds(found.pid, &sockets) || hidden()) {
+            return None;
+        }
+    }
+    let holder = tree::pids().find(|pid| held::holds(*pid, &sockets));
+    let named = holder.and_then(|pid| Some(format!("{} ({pid})", tree::name(pid)?)));
+    Some(named.unwrap_or_else(|| "something else".into()))
+}
+
+/// What the links in `/proc/PID/fd` of those say who listen there, at whatever address.
+fn listeners(port: u16) -> Vec<PathBuf> {
+    let tables = ["/proc/self/net/tcp", "/proc/self/net/tcp6"];
+    let texts = tables.into_iter().filter_map(|table| std::fs::read_to_string(table).ok());
+    texts.flat_map(|text| listeners_in(&text, port)).map(|inode| format!("socket:[{inode}]").into()).collect()
+}
+
+/// The numbers of the sockets.
+fn listeners_in(table: &str, port: u16) -> Vec<u64> {
+    const LISTEN: &str = "0A";
+    let inode = |line: &str| {
+        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+        let (_, own) = fields.get(1)?.rsplit_once(':')?;
+        let listens = *fields.get(3)? == LISTEN && u16::from_str_radix(own, 16) == Ok(port);
+        fields.get(9).filter(|_| listens)?.parse().ok()
+    };
+    table.lines().filter_map(inode).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    /// Also where the connection takes a moment to be made.
+    fn is_open(family: Family, port: u16) -> bool {
+        let mut answer = knock(family, port);
+        let start = Instant::now();
+        loop {
+            answer = match answer {
+                Answer::Open => return true,
+                Answer::Closed => return false,
+                Answer::Later(knock) => knock.answer(),
+            };
+            assert!(start.elapsed() < Duration::from_secs(60), "nobody answers");
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_port_is_open_while_somebody_listens() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback is there");
+        let port = listener.local_addr().expect("it has one").port();
+        assert!(is_open(Family::Four, port));
+        assert_eq!(listeners(port).len(), 1);
+        drop(listener);
+        assert!(!is_open(Family::Four, port));
+        assert!(listeners(port).is_empty());
+    }
+
+    #[test]
+    fn both_families_are_tried() {
+        let Ok(listener) = TcpListener::bind("[::1]:0") else {
+            println!("this machine has no IPv6");
+            return;
+        };
+        let port = listener.local_addr().expect("it has one").port();
+        assert!(is_open(Family::Six, port));
+    }
+
+    #[test]
+    fn who_listens_is_told_unless_it_is_the_task() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback is there");
+        let port = listener.local_addr().expect("it has one").port();
+        let mark = roll::enter();
+        // This test has no mark.
+        let who = taken_by_another(port, mark).expect("it is not the task");
+        assert!(who.ends_with(&format!("({})", std::process::id())), "{who}");
+        drop(listener);
+        assert_eq!(taken_by_another(port, mark), None, "nobody does");
+        roll::strike(mark);
+    }
+
+    #[test]
+    fn tables_are_read() {
+        let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n   \
+                     0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0 100 0 0 10 0\n   \
+                     1: 0100007F:1F90 0100007F:D431 01 00000000:00000000 00:00000000 00000000     0        0 4712 1 0 20 4 30 10 -1\n";
+        assert_eq!(listeners_in(table, 8080), [4711]);
+        assert_eq!(listeners_in(table, 8081), [0; 0]);
+    }
+}

@@ -1,0 +1,139 @@
+//! What has to be up before others begin. Pure.
+//!
+//! A task counts as up when its sign was seen, once: what waited for it has begun then, whatever becomes of the task.
+//! A job is up when it has no more items, and each of its tasks was up.
+
+use super::job::{Phase, Source};
+use super::stop::Reason;
+use super::task::{Role, State, Up};
+use super::{Action, JobId, Supervisor, TaskId};
+use crate::event::{Outcome, RunEvent, TaskName, Time};
+use crate::plan::Sign;
+
+impl Supervisor {
+    /// The task's sign was seen. Output that comes behind the exit may still hold it.
+    pub(super) fn ready(&mut self, now: Time, id: TaskId, actions: &mut Vec<Action>) {
+        let task = self.tasks.get(id);
+        let counts = matches!(task.role, Role::Attempt | Role::Dry)
+            && matches!(self.tasks.state(id), State::Running { .. } | State::Draining { reason: None, .. });
+        if !counts || task.up == Up::Now {
+            return;
+        }
+        let (job, seq, elapsed) = (task.job, task.seq, now.saturating_sub(task.started));
+        let before = std::mem::replace(&mut self.tasks.get_mut(id).up, Up::Now);
+        if self.plan.jobs[job].ready.is_some() {
+            actions.push(Action::Tell(RunEvent::Ready { task: TaskName { job, seq }, elapsed }));
+        }
+        if let State::Running { live, drained, .. } = *self.tasks.state(id)
+            && matches!(self.tasks.get(id).role, Role::Attempt)
+        {
+            let deadline = self.deadline(id);
+            self.tasks.set(id, State::Running { live, drained, deadline });
+        }
+        if before == Up::Never {
+            self.jobs.get_mut(job).up += 1;
+            self.look_for_up(job, actions);
+        }
+    }
+
+    /// When it counts as up without any other sign.
+    pub(super) fn up_at(&self, id: TaskId) -> Option<Time> {
+        let task = self.tasks.get(id);
+        let ready = self.plan.jobs[task.job].ready.as_ref().filter(|_| task.up != Up::Now)?;
+        match ready.sign {
+            Sign::After(time) if matches!(task.role, Role::Attempt) => Some(task.started + time),
+            _ => None,
+        }
+    }
+
+    /// When it has to be up at the latest.
+    pub(super) fn up_until(&self, id: TaskId) -> Option<Time> {
+        let task = self.tasks.get(id);
+        let ready = self.plan.jobs[task.job].ready.as_ref().filter(|_| task.up != Up::Now)?;
+        match ready.sign {
+            // It needs just that time.
+            Sign::After(_) => None,
+            _ if matches!(task.role, Role::Attempt) => Some(task.started + ready.timeout),
+            _ => None,
+        }
+    }
+
+    /// What was due may be that it counts as up; or that it was to be up by now.
+    pub(super) fn why_not_up(
+        &mut self,
+        now: Time,
+        until: Time,
+        id: TaskId,
+        actions: &mut Vec<Action>,
+    ) -> Option<Reason> {
+        let is_over = |due: Option<Time>| due.is_some_and(|due| due <= until.min(now));
+        if is_over(self.up_at(id)) {
+            self.ready(now, id, actions);
+        }
+        is_over(self.up_until(id)).then_some(Reason::NotReady)
+    }
+
+    /// If the job is up, those who waited for that may begin.
+    pub(super) fn look_for_up(&mut self, job: JobId, actions: &mut Vec<Action>) {
+        let state = self.jobs.get(job);
+        let is_up = state.phase == Phase::Open
+            && state.source == Source::Ended
+            && !state.closing
+            && state.up == state.tasks
+            && state.tally.failed == 0
+            && state.missed.is_none();
+        if state.up_dependents.is_empty() || !is_up {
+            return;
+        }
+        for dependent in std::mem::take(&mut self.jobs.get_mut(job).up_dependents) {
+            self.condition_holds(dependent, actions);
+        }
+    }
+
+    /// A task has ended. If it was never up, or has failed before the whole job was up, that never will be.
+    pub(super) fn look_for_never_up(
+        &mut self,
+        job: JobId,
+        up: Up,
+        outcome: &Outcome,
+        actions: &mut Vec<Action>,
+    ) {
+        if self.jobs.get(job).up_dependents.is_empty() || (up != Up::Never && !outcome.is_failure()) {
+            return;
+        }
+        let name = &self.plan.jobs[job].name;
+        let why = match outcome {
+            _ if up != Up::Never => format!("`{name}` failed before all of it was ready"),
+            Outcome::Timeout => format!("`{name}` was not ready in time"),
+            Outcome::NotStarted(_) => format!("`{name}` could not be started"),
+            Outcome::Cancelled => format!("`{name}` was cancelled"),
+            Outcome::Skipped => format!("`{name}` was skipped"),
+            _ => format!("`{name}` ended before it was ready"),
+        };
+        if *outcome == Outcome::Ok && !self.plan.jobs[job].daemon {
+            // Nothing else would tell.
+            let told = format!("{why}: jobs that wait for that are skipped");
+            actions.push(Action::Tell(RunEvent::Warning(told)));
+        }
+        let mut ended = Vec::new();
+        self.never_up(job, outcome.is_failure(), &why, &mut ended, actions);
+        self.settle(ended, actions);
+    }
+
+    /// Skips those who wait for the job to be up.
+    pub(super) fn never_up(
+        &mut self,
+        job: JobId,
+        failure: bool,
+        why: &str,
+        ended: &mut Vec<JobId>,
+        actions: &mut Vec<Action>,
+    ) {
+        for dependent in std::mem::take(&mut self.jobs.get_mut(job).up_dependents) {
+            if matches!(self.jobs.get(dependent).phase, Phase::Blocked(_)) {
+                self.skip(dependent, failure, why.to_owned(), actions);
+                ended.push(dependent);
+            }
+        }
+    }
+}

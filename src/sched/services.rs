@@ -1,0 +1,157 @@
+//! Daemons that serve others: when all other jobs have ended, they are stopped one after another, the last to start
+//! first. Pure.
+//!
+//! Other daemons read a pipe or a queue and end when that has run dry. They are waited for, unless what they read comes
+//! from such a service: then it runs dry when that has been stopped.
+
+use std::collections::BTreeMap;
+
+use super::job::{Phase, Source};
+use super::stop::Reason;
+use super::task::{Role, State, TaskId};
+use super::{Action, JobId, Mode, Supervisor};
+use crate::event::Time;
+use crate::plan::Plan;
+
+#[derive(Debug, Default)]
+pub(super) struct Services {
+    /// For each job: whether the services are there for it. Empty if there are none, or nothing else.
+    holds: Vec<bool>,
+    /// How many of those have not ended.
+    holding: usize,
+    /// When each service first started: the how manyeth.
+    started: BTreeMap<JobId, usize>,
+    stopping: Option<Stopping>,
+}
+
+/// They are being stopped.
+#[derive(Debug, Default)]
+struct Stopping {
+    /// Those whose turn is still to come, with their tasks; the next one last.
+    left: Vec<(JobId, Vec<TaskId>)>,
+    /// The one whose end is waited for.
+    at: Option<JobId>,
+}
+
+impl Services {
+    pub fn new(plan: &Plan) -> Services {
+        if !plan.jobs.iter().any(|job| job.serves) {
+            return Services::default();
+        }
+        let fed = fed(plan);
+        let holds: Vec<bool> =
+            plan.jobs.iter().zip(fed).map(|(job, fed)| !job.serves && !fed && job.at_end.is_none()).collect();
+        let holding = holds.iter().filter(|holds| **holds).count();
+        // Where all jobs are daemons, these are what the run is there for.
+        let holds = if holding > 0 { holds } else { Vec::new() };
+        Services { holds, holding, ..Services::default() }
+    }
+
+    /// A service starts, perhaps not for the first time.
+    pub fn started(&mut self, job: JobId) {
+        let next = self.started.len();
+        self.started.entry(job).or_insert(next);
+    }
+
+    pub fn ended(&mut self, job: JobId) {
+        if self.holds.get(job) == Some(&true) {
+            self.holding -= 1;
+        }
+    }
+
+    /// Nobody needs them any more.
+    pub fn are_stopped(&self) -> bool {
+        self.stopping.is_some()
+    }
+}
+
+/// For each job: whether it is a daemon that reads, in the end, what a service writes.
+fn fed(plan: &Plan) -> Vec<bool> {
+    let mut fed = vec![false; plan.jobs.len()];
+    let mut reads_of: Vec<Vec<JobId>> = vec![Vec::new(); plan.jobs.len()];
+    for queue in &plan.queues {
+        for writer in &queue.writers {
+            reads_of[*writer].extend(&queue.readers);
+        }
+    }
+    let mut open: Vec<JobId> = (0..plan.jobs.len()).filter(|job| plan.jobs[*job].serves).collect();
+    while let Some(job) = open.pop() {
+        for reader in std::mem::take(&mut reads_of[job]) {
+            if plan.jobs[reader].daemon && !std::mem::replace(&mut fed[reader], true) {
+                open.push(reader);
+            }
+        }
+    }
+    fed
+}
+
+impl Supervisor {
+    /// To be called when all that follows from an event is done: stops the services when their time has come, each when
+    /// the one before has ended.
+    pub(super) fn look_after_services(&mut self, now: Time, actions: &mut Vec<Action>) {
+        let over = !self.services.holds.is_empty() && self.services.holding == 0;
+        if !over || !matches!(self.mode, Mode::Going | Mode::Closing) {
+            return;
+        }
+        if self.services.stopping.is_none() {
+            self.begin_to_stop_services(now, actions);
+        }
+        while let Some(stopping) = &mut self.services.stopping {
+            if stopping.at.is_some_and(|job| !matches!(self.jobs.get(job).phase, Phase::Ended(_))) {
+                return;
+            }
+            let Some((job, tasks)) = stopping.left.pop() else { return };
+            stopping.at = Some(job);
+            for id in tasks {
+                // What has ended already may have a hook that runs.
+                let runs = self.tasks.contains(id) && matches!(self.tasks.get(id).role, Role::Attempt);
+                if runs && matches!(self.tasks.state(id), State::Running { .. }) {
+                    self.stop_task(now, id, Reason::Finished, self.stop_signal(id), actions);
+                }
+            }
+        }
+    }
+
+    /// None of them starts any more, neither anew nor again; and what they do is no failure.
+    fn begin_to_stop_services(&mut self, now: Time, actions: &mut Vec<Action>) {
+        self.services.stopping = Some(Stopping::default());
+        let plan = std::sync::Arc::clone(&self.plan);
+        let serves = |job: JobId| plan.jobs[job].serves;
+        for (job, plan) in plan.jobs.iter().enumerate() {
+            if plan.daemon && matches!(self.jobs.get(job).phase, Phase::Blocked(_)) {
+                self.skip(job, false, "all other jobs had ended".into(), actions);
+            }
+        }
+        let open = |job: &JobId| self.jobs.get(*job).phase == Phase::Open;
+        let services: Vec<JobId> = (0..plan.jobs.len()).filter(|job| serves(*job)).filter(open).collect();
+        for &job in &services {
+            self.jobs.get_mut(job).closing = true;
+            self.jobs.set_source(job, Source::Ended);
+            self.note_startable(job);
+        }
+        let mut tasks: BTreeMap<JobId, Vec<TaskId>> = BTreeMap::new();
+        for id in self.tasks.ids() {
+            let job = self.tasks.get(id).job;
+            if !serves(job) || self.drop_if_waiting(now, id, actions) {
+                continue;
+            }
+            if let State::Running { live, drained, .. } = *self.tasks.state(id) {
+                self.tasks.set(id, State::Running { live, drained, deadline: None });
+            }
+            tasks.entry(job).or_default().push(id);
+        }
+        for job in services {
+            self.end_job_if_done(job, actions);
+        }
+        let mut left: Vec<_> = tasks.into_iter().collect();
+        left.sort_by_key(|(job, _)| self.services.started.get(job).copied());
+        self.services.stopping = Some(Stopping { left, at: None });
+    }
+
+    /// A process that ended by itself did so when nobody needed it any more.
+    pub(super) fn is_excused(&self, id: TaskId) -> Option<Reason> {
+        let task = self.tasks.get(id);
+        let serves = self.plan.jobs[task.job].serves && matches!(task.role, Role::Attempt);
+        (self.services.are_stopped() && serves).then_some(Reason::Finished)
+    }
+}
