@@ -6,6 +6,7 @@ mod hooks;
 mod last;
 mod leftovers;
 mod limits;
+mod listers;
 mod locks;
 mod order;
 mod queues;
