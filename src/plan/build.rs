@@ -128,6 +128,7 @@ pub fn build(file: &JobFile, how: &BuildOptions) -> Result<Plan, Mistakes> {
         locks: &locks,
         places: &places,
         numbers: &numbers,
+        several: wanted.iter().filter(|wanted| **wanted).count() > 1,
     };
     let journal = journal(file, how, &texts, &mut mistakes);
     let mut jobs: Vec<_> = chains.iter().map(|chain| job::plan(&context, chain, &mut mistakes)).collect();

@@ -11,6 +11,8 @@ mod locks;
 mod order;
 mod queues;
 mod random;
+mod ready;
+mod services;
 mod shortage;
 mod stops;
 mod tokens;
