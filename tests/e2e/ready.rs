@@ -10,16 +10,21 @@ use crate::meeting::{Guest, Meeting};
 use crate::running::Running;
 use crate::space::Space;
 
-/// A port that nobody listens at, out of the range from which the system takes those of connections.
-fn free_port() -> u16 {
+/// A port at which this test listens, out of the range from which the system takes those of connections.
+fn listener() -> (TcpListener, u16) {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     loop {
         let number = std::process::id().wrapping_mul(97).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
         let port = (10_000 + number % 20_000) as u16;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
+        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
+            return (listener, port);
         }
     }
+}
+
+/// One that nobody listens at.
+fn free_port() -> u16 {
+    listener().1
 }
 
 /// A job that comes to the meeting, with more keys, and one that waits until it is ready.
@@ -175,8 +180,7 @@ fn a_port_that_is_no_number_is_a_failure_to_start() {
 fn somebody_else_at_the_port_does_not_count() {
     let space = Space::new();
     let meeting = Meeting::open(&space);
-    let other = TcpListener::bind("127.0.0.1:0").expect("loopback is there");
-    let port = other.local_addr().expect("it has one").port();
+    let (other, port) = listener();
     let running = space.file(&db_and_app(&format!("ready.port = {port}"))).start();
     let mut db = comes(&meeting, "db");
     let me = std::process::id();
@@ -195,8 +199,7 @@ fn somebody_else_at_the_port_does_not_count() {
 #[test]
 fn somebody_else_at_the_port_is_named_when_the_time_is_over() {
     let space = Space::new();
-    let other = TcpListener::bind("127.0.0.1:0").expect("loopback is there");
-    let port = other.local_addr().expect("it has one").port();
+    let (other, port) = listener();
     let file = format!("[jobs.a]\ncommand = 'puppet hang'\nready = {{ port = {port}, timeout = '1s' }}");
     let ended = space.file(&file).run();
     ended.code(124).stderr_has(&format!("waited for port {port}, where ")).stderr_has(" listens");
