@@ -104,6 +104,7 @@ files! {
     queue_places
     queue_values
     raw_output
+    restart_places
     script_places
     setup_places
     setup_values

@@ -33,7 +33,8 @@
 //! - [`workers`]: what workers are given, and what they answer
 //! - [`lost`]: workers end, and what becomes of their tasks
 //! - [`hooks`]: the command after a task's last attempt
-//! - [`job`]: jobs, `after`, how a job ended
+//! - [`job`]: jobs, how a job ended
+//! - `settle`: what that means for those that wait for it
 //! - [`order`]: which job comes first
 //! - [`stop`]: the ladder signal → grace → SIGKILL, and why a task is stopped
 //! - [`halt`]: when the run stops by itself
@@ -62,6 +63,7 @@ pub mod median;
 pub mod order;
 mod ready;
 mod services;
+mod settle;
 mod shortage;
 pub mod slots;
 mod stall;

@@ -367,3 +367,38 @@ fn coroutine() {
     let wanted: Vec<String> = page(12).chain(page(3)).collect();
     in_order(&ended, &wanted.iter().map(String::as_str).collect::<Vec<_>>());
 }
+
+#[test]
+fn daemon() {
+    let ended = lines_of("daemon.toml");
+    in_order(&ended, &["daemon\tStarting: daemon", "Starting: main", "Exiting: main"]);
+    in_order(
+        &ended,
+        &["Exiting: main", "other\tStarting: other", "other\tExiting: other", "other was joined"],
+    );
+    ended.check(!ended.stdout.contains("Exiting: daemon"), "it was stopped before");
+}
+
+#[test]
+fn services() {
+    let ended = example(&Space::new(), "services.toml").run();
+    ended.code(3).stderr_has("broken").stderr_has("skipped: never: `broken` failed");
+    ended.stdout_has("api\tis up; redis says PONG\n").stdout_has("hello from redis\n");
+    let last = ["broken has failed, store has not", "api\tstops; redis still says PONG"];
+    in_order(&ended, &last);
+    ended.check(!ended.stdout.contains("never"), "it was skipped");
+}
+
+#[test]
+fn dev() {
+    let space = Space::new();
+    let running = example(&space, "dev.toml").start();
+    running.shows("web\tServing HTTP on 127.0.0.1");
+    running.shows("watch\tnothing has changed\n");
+    running.says("worker: exit 1, starting it again in 0.50 s");
+    running.says("worker: exit 1, starting it again in 1.0 s");
+    running.signal(nix::sys::signal::Signal::SIGINT);
+    let ended = running.end();
+    ended.died_of(nix::sys::signal::Signal::SIGINT);
+    in_order(&ended, &["worker\tworks", "worker\tworks"]);
+}

@@ -42,6 +42,7 @@ mod report;
 mod report_journal;
 mod results;
 mod retries;
+mod services;
 mod shortage;
 mod starting;
 mod status;

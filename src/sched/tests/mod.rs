@@ -8,6 +8,7 @@ mod limits;
 mod order;
 mod queues;
 mod random;
+mod ready;
 mod services;
 mod shortage;
 mod stops;

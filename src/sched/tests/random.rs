@@ -4,12 +4,14 @@ use proptest::prelude::*;
 
 use super::super::task::Role;
 use super::*;
+use crate::plan::{Ready, Restart, Sign};
 
 #[derive(Debug, Clone)]
 enum Step {
     Exit { which: usize, code: u8 },
     Die { which: usize },
     Linger { which: usize },
+    Up { which: usize },
     NotStarted { which: usize },
     Short { which: usize },
     Fault { which: usize },
@@ -38,6 +40,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(which, code)| Step::Exit { which, code }),
         1 => which().prop_map(|which| Step::Die { which }),
         1 => which().prop_map(|which| Step::Linger { which }),
+        4 => which().prop_map(|which| Step::Up { which }),
         1 => which().prop_map(|which| Step::NotStarted { which }),
         2 => which().prop_map(|which| Step::Short { which }),
         1 => which().prop_map(|which| Step::Fault { which }),
@@ -67,6 +70,8 @@ enum Kind {
     Reader {
         daemon: bool,
     },
+    /// A daemon that reads nothing.
+    Service(Restart),
 }
 
 fn kind() -> impl Strategy<Value = Kind> {
@@ -74,6 +79,7 @@ fn kind() -> impl Strategy<Value = Kind> {
         3 => Just(Kind::Plain),
         2 => Just(Kind::Follower),
         1 => any::<bool>().prop_map(|daemon| Kind::Reader { daemon }),
+        2 => any_restart().prop_map(Kind::Service),
     ]
 }
 
@@ -89,13 +95,13 @@ prop_compose! {
         timeout in prop::option::of(50..500u64),
         retries in 0..3u32,
         grace in 0..300u64,
-        after in prop::collection::vec((0..earlier.max(1), 0..3u8), 0..if earlier == 0 { 1 } else { 3 }),
+        after in prop::collection::vec((0..earlier.max(1), 0..5u8), 0..if earlier == 0 { 1 } else { 3 }),
         kind in kind(),
         worker in prop::option::of(any_worker()),
         (on_success, on_failure) in any::<(bool, bool)>(),
         halt in prop::option::weighted(0.1, (any::<bool>(), 1..3u64)),
         (writes, leftovers) in (any::<bool>(), any_leftovers()),
-        rate in any_rate(),
+        (rate, ready) in (any_rate(), any_ready()),
     ) -> plan::Job {
         let mut job = job("j");
         job.pool = pool;
@@ -119,17 +125,38 @@ prop_compose! {
         match kind {
             Kind::Follower if earlier > 0 => job.items = Items::Of(earlier - 1),
             Kind::Reader { daemon } => (job.slotless, job.daemon) = (true, daemon && job.worker.is_none()),
+            Kind::Service(restart) => {
+                (job.slotless, job.daemon, job.serves, job.restart) = (true, true, true, restart);
+                (job.worker, job.ready) = (None, ready);
+            }
+            Kind::Plain if job.worker.is_none() => job.ready = ready,
             _ => {}
         }
         let mut seen = BTreeSet::new();
         for (other, when) in after {
             if earlier > 0 && seen.insert(other) && !matches!(job.items, Items::Of(_)) {
-                let when = [When::Success, When::Failure, When::Exit][when as usize];
+                let when =
+                    [When::Success, When::Failure, When::Exit, When::Ready, When::Ready][when as usize];
                 job.after.push(After { job: other, stage: 0, when });
             }
         }
         job
     }
+}
+
+fn any_restart() -> impl Strategy<Value = Restart> {
+    prop_oneof![Just(Restart::Never), Just(Restart::OnFailure), Just(Restart::Always)]
+}
+
+/// Signs that are seen from outside, and time.
+fn any_ready() -> impl Strategy<Value = Option<Ready>> {
+    let sign = prop_oneof![
+        2 => Just(Sign::Port(1)),
+        1 => (1..300u64).prop_map(|time| Sign::After(ms(time))),
+    ];
+    let ready = (sign, 1..300u64);
+    let every = ms(10);
+    prop::option::of(ready.prop_map(move |(sign, limit)| Ready { sign, timeout: ms(limit), every }))
 }
 
 fn any_leftovers() -> impl Strategy<Value = Leftovers> {
@@ -274,6 +301,11 @@ fn drive(world: &mut World, step: Step) {
         Step::Linger { which } => {
             if let Some(task) = pick(world, which) {
                 world.send(Event::Exited { task, stage: 0, exit: Exit::Code(0) });
+            }
+        }
+        Step::Up { which } => {
+            if let Some(task) = pick(world, which) {
+                world.send(Event::Ready(task));
             }
         }
         Step::NotStarted { which } => {
