@@ -199,7 +199,7 @@ fn somebody_else_at_the_port_does_not_count() {
 #[test]
 fn somebody_else_at_the_port_is_named_when_the_time_is_over() {
     let space = Space::new();
-    let (other, port) = listener();
+    let (_other, port) = listener();
     let file = format!("[jobs.a]\ncommand = 'puppet hang'\nready = {{ port = {port}, timeout = '1s' }}");
     let ended = space.file(&file).run();
     ended.code(124).stderr_has(&format!("waited for port {port}, where ")).stderr_has(" listens");

@@ -151,7 +151,7 @@ fn any_restart() -> impl Strategy<Value = Restart> {
 /// Signs that are seen from outside, and time.
 fn any_ready() -> impl Strategy<Value = Option<Ready>> {
     let sign = prop_oneof![
-        2 => Just(Sign::Port(1)),
+        2 => Just(Sign::Port(plan::template::Template::literal(b"1"))),
         1 => (1..300u64).prop_map(|time| Sign::After(ms(time))),
     ];
     let ready = (sign, 1..300u64);
