@@ -69,10 +69,13 @@ files! {
     bad_ok
     bad_pool
     bad_vars
+    batches
     command_and_script
     dialogues
     duplicate
+    each_command
     each_kinds
+    each_matrix
     each_seq
     each_sources
     escapes_in_source

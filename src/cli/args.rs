@@ -15,8 +15,10 @@ use crate::jobfile::values::{
 };
 use crate::plan::build::RunOverrides;
 
+mod hooks;
 mod throttle;
 
+use hooks::Hooks;
 pub use throttle::{Jobs, Throttle, parse_jobs};
 
 /// Each of these says how output is printed; the last one typed counts.
@@ -98,6 +100,9 @@ pub struct Both {
     #[arg(long, value_name = "HOW", value_parser = status_parser(), hide_possible_values = true)]
     #[arg(help_heading = STOPPING, hide_short_help = true)]
     pub status: Option<StatusMode>,
+
+    #[command(flatten)]
+    hooks: Hooks,
 
     #[command(flatten)]
     pub journal: JournalArgs,
@@ -196,6 +201,7 @@ impl Both {
             rate: self.throttle.rate().or(said.rate),
             load: self.throttle.load.or(said.load),
             memory_free: self.throttle.memory_free.or(said.memory_free),
+            jobserver: self.throttle.jobserver.or(said.jobserver),
             halt: self.halt().or(said.halt),
             output: self.output().or(said.output),
             keep_order: self.keep_order.then_some(true).or(said.keep_order),
@@ -206,6 +212,7 @@ impl Both {
             journal: journal.map(absolute).transpose()?,
             resume: self.journal.resume().or(said.resume),
             sync: self.journal.sync,
+            hooks: self.hooks.flags(&said.hooks),
         })
     }
 

@@ -19,10 +19,11 @@ use super::variables::variables;
 use super::{Instead, config, reason, show};
 use crate::jobfile::{self, Config};
 use crate::os::find::resolve;
+use crate::os::jobserver::Offer;
 use crate::os::{self, limits};
 use crate::plan::build::brakes;
 use crate::plan::exec::{ExecArgs, ExecError, parse_worker, plan, split_sources};
-use crate::plan::{Joblog, Logs, Timeout, Worker};
+use crate::plan::{Joblog, Jobserver, Logs, Timeout, UNLIMITED, Worker};
 use crate::run::Verdict;
 use crate::ui::phrases::escape;
 
@@ -217,6 +218,7 @@ pub(super) fn meaning(asked: &Exec, config: &Config) -> Result<ExecArgs, Instead
     let base = std::env::current_dir();
     let cpus = limits::cpus();
     let flags = both.overrides()?;
+    let offered = os::jobserver::offer() == Offer::There;
     let given = &config.defaults;
     // There is one job, so that what holds for each holds for all.
     let run = jobfile::Run {
@@ -265,13 +267,20 @@ pub(super) fn meaning(asked: &Exec, config: &Config) -> Result<ExecArgs, Instead
             // What was typed depends on placeholders.
             table: None,
         },
-        pool: flags.pool.or(run.pool).map_or(cpus, |size| size.resolve(cpus)),
+        pool: match flags.pool.or(run.pool) {
+            Some(size) => size.resolve(cpus),
+            // Its tokens say how many run at once. (What an input is cut into is held in memory.)
+            None if offered && !asked.pipe.pipe => UNLIMITED,
+            None => cpus,
+        },
+        jobserver: Jobserver::new(flags.jobserver.or(run.jobserver).unwrap_or_default(), offered),
         halt: flags.halt.or(run.halt).flatten(),
         output,
         // What children write themselves can't be put in order; only the option insists on it.
         keep_order: both.keep_order || !raw && flags.keep_order.or(run.keep_order).unwrap_or(false),
         grace: flags.grace.or(run.grace),
         status: both.status.unwrap_or_default(),
+        hooks: below::hooks(&flags, config),
         base: base.map_err(|why| {
             Instead::fail(format_args!("the working directory can't be found: {}", reason(&why)))
         })?,

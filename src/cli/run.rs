@@ -12,6 +12,7 @@ use super::args::{Both, Tag};
 use super::variables::variables;
 use super::{Instead, config, reason, show};
 use crate::jobfile::{self, JobFile, Mistakes, nearest};
+use crate::os::jobserver::Offer;
 use crate::os::{self, limits};
 use crate::plan::Plan;
 use crate::plan::build::{BuildOptions, RunOverrides, TagFlag, build};
@@ -172,6 +173,7 @@ pub(super) fn meaning(asked: &Run, name: &OsStr, jobs: Vec<String>) -> Result<Bu
         base: folder(name)?,
         cpus: limits::cpus(),
         terminal: os::terminal::is_at_hand(),
+        jobserver: os::jobserver::offer() == Offer::There,
         vars: asked.define.iter().map(|word| variable(word)).collect::<Result<_, _>>()?,
         args: asked.args.iter().cloned().map(OsString::into_vec).collect(),
         jobs,

@@ -31,6 +31,7 @@ pub fn options(both: &Both, plan: &Plan, exec: bool) -> Options {
         color: stderr_has_colors(both),
         terminal: watched.then(|| Box::new(size) as _),
         exec,
+        report: plan.jobs.iter().any(|job| job.at_end.is_some()),
     }
 }
 

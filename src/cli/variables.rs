@@ -14,8 +14,8 @@ use super::Instead;
 use super::args::{Jobs, MaybeHalt, Tag, When, parse_jobs};
 use super::exec::Shell;
 use crate::jobfile::values::{
-    Load, OutputMode, Rate, Resume, parse_duration, parse_halt, parse_load, parse_output, parse_rate,
-    parse_size,
+    JobserverStyle, Load, OutputMode, Rate, Resume, parse_duration, parse_halt, parse_jobserver, parse_load,
+    parse_output, parse_rate, parse_size,
 };
 use crate::ui::phrases::escape;
 
@@ -31,8 +31,11 @@ pub struct Variables {
     pub rate: Option<Rate>,
     pub load: Option<Load>,
     pub memory_free: Option<usize>,
+    pub jobserver: Option<JobserverStyle>,
     pub journal: Option<PathBuf>,
     pub resume: Option<Resume>,
+    /// `PRUN_ON_SUCCESS`, `PRUN_ON_FAILURE`, `PRUN_ON_EXIT`.
+    pub hooks: [Option<String>; 3],
     /// Of `prun exec`.
     pub shell: Option<Shell>,
     pub color: Option<When>,
@@ -64,8 +67,14 @@ fn read(get: impl Fn(&str) -> Option<OsString>) -> Result<Variables, Instead> {
         rate: text(get, "PRUN_RATE", parse_rate)?,
         load: text(get, "PRUN_LOAD", parse_load)?,
         memory_free: text(get, "PRUN_MEMORY_FREE", parse_size)?,
+        jobserver: text(get, "PRUN_JOBSERVER", parse_jobserver)?,
         journal: get("PRUN_JOURNAL").map(PathBuf::from),
         resume: text(get, "PRUN_RESUME", parse_resume)?,
+        hooks: [
+            text(get, "PRUN_ON_SUCCESS", |command| Ok(command.to_owned()))?,
+            text(get, "PRUN_ON_FAILURE", |command| Ok(command.to_owned()))?,
+            text(get, "PRUN_ON_EXIT", |command| Ok(command.to_owned()))?,
+        ],
         shell: text(get, "PRUN_SHELL", Shell::parse)?,
         color: text(get, "PRUN_COLOR", parse_color)?,
     })
@@ -147,8 +156,10 @@ mod tests {
             ("PRUN_GRACE", b"1m"),
             ("PRUN_RATE", b"2/s"),
             ("PRUN_MEMORY_FREE", b"1KiB"),
+            ("PRUN_JOBSERVER", b"true"),
             ("PRUN_JOURNAL", b"a\xff"),
             ("PRUN_RESUME", b"failed"),
+            ("PRUN_ON_FAILURE", b"mail me"),
             ("PRUN_SHELL", b"bash -eu"),
             ("PRUN_COLOR", b"never"),
         ];
@@ -160,7 +171,9 @@ mod tests {
         assert_eq!((said.grace, said.memory_free), (Some(Duration::from_secs(60)), Some(1024)));
         assert_eq!(said.rate, Some(Rate { interval: Duration::from_millis(500) }));
         assert_eq!(said.journal, Some(PathBuf::from(OsStr::from_bytes(b"a\xff"))));
+        assert_eq!(said.jobserver, Some(JobserverStyle::Pipe));
         assert_eq!((said.resume, said.color), (Some(Resume::AllButFailed), Some(When::Never)));
+        assert_eq!(said.hooks, [None, Some("mail me".into()), None]);
         assert_eq!(said.shell.unwrap().0, ["bash", "-eu", "-c"]);
         assert_eq!(given(&[("PRUN_TAG", b"true")]).unwrap().tag, Some(Tag::Item));
         assert_eq!(given(&[("PRUN_TAG", b"0")]).unwrap().tag, Some(Tag::Off));
@@ -207,7 +220,15 @@ mod tests {
         for (name, value, expected) in cases {
             assert_eq!(given(&[(name, value)]), Err(Instead::fail(expected)), "{name}");
         }
-        for name in ["PRUN_POOL", "PRUN_HALT", "PRUN_OUTPUT", "PRUN_RATE", "PRUN_LOAD", "PRUN_MEMORY_FREE"] {
+        for name in [
+            "PRUN_POOL",
+            "PRUN_HALT",
+            "PRUN_OUTPUT",
+            "PRUN_RATE",
+            "PRUN_LOAD",
+            "PRUN_MEMORY_FREE",
+            "PRUN_JOBSERVER",
+        ] {
             let Err(Instead::Fail { lines, .. }) = given(&[(name, b"x/y")]) else { panic!("{name}") };
             assert!(
                 lines.starts_with(&format!("prun: `{name}=x/y` in the environment: expected")),

@@ -223,7 +223,18 @@ pub enum RunEvent {
         why: String,
         kill: bool,
     },
+    /// Every job has ended. Only hooks of the run may follow.
     RunEnded(Summary),
+    /// A hook of the run began.
+    LastStarted {
+        /// `run.on_exit`
+        name: Arc<str>,
+        pid: i32,
+        /// As for [`RunEvent::TaskStarted`].
+        command: Option<String>,
+    },
+    /// A hook of the run failed: which, and how.
+    LastFailed(String),
 }
 
 /// What people need to understand a failure.
@@ -269,4 +280,7 @@ pub trait Listener {
     fn draw(&mut self, now: Time, out: &mut Vec<u8>);
     /// Takes the bars off the terminal, because other bytes will be written there next.
     fn erase(&mut self, out: &mut Vec<u8>);
+    /// How the run went, as text without colours and with all that there is to say, for whoever reads it after the
+    /// end of the run.
+    fn report(&self, summary: &Summary) -> String;
 }

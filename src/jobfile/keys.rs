@@ -39,7 +39,7 @@ pub const TOP: &[Key] = &[
         "table",
         "",
         "What holds for every job that does not say otherwise. It takes the keys of a job, but not what runs \
-         (`command`, `script`, `pipeline`), over what (`each`, `repeat`, `pool`, `worker`), or `after`. Tables such as `env` \
+         (`command`, `script`, `pipeline`), over what (`each`, `repeat`, `batch`, `pool`, `worker`), or `after`. Tables such as `env` \
          merge with the job's by key; `stdin` is taken whole. In a job, `\"none\"` undoes a default; here, one of the \
          configuration file.",
     ),
@@ -55,6 +55,14 @@ pub const TOP: &[Key] = &[
         "tables",
         "",
         "`[queues.NAME]` is a queue between jobs. One that jobs name and that is not listed has the defaults.",
+    ),
+    key(
+        "locks",
+        "numbers or arrays",
+        "",
+        "Locks that tasks of several jobs take, one a line: `db = 1` is held by one task at a time, `net = 8` has eight \
+         permits, and `gpu = [\"0\", \"1\"]` two that have names: a task that takes one is told which, as `{gpu}` and in \
+         its environment as `PRUN_LOCK_GPU`. One that jobs name and that is not listed has one permit. See LOCKS.",
     ),
     key(
         "vars",
@@ -138,6 +146,15 @@ pub const RUN: &[Key] = &[
          running, and workers, daemons and readers of a queue are.",
     ),
     key(
+        "jobserver",
+        "`true`, `false`, `\"pipe\"` or `\"fifo\"`",
+        "`false`",
+        "Share the run's slots with what tasks start, by make's jobserver protocol: `make`, `cargo` and others then run \
+         no more at once, all together, than the pool has slots. `true` is `\"pipe\"`, which every make knows; `\"fifo\"` \
+         is for make from 4.4 on, and for programs that know nothing else. It has to be asked for, because a `make` \
+         without `-j` begins to run jobs in parallel where it finds a jobserver. See JOBSERVER in prun(1).",
+    ),
+    key(
         "journal",
         "string",
         "",
@@ -151,6 +168,23 @@ pub const RUN: &[Key] = &[
         "`false`",
         "With `true`, tasks that ended ok according to the journal are not run again and count as ok; with \
          `\"failed\"` only those run whose last line in the journal is a failure.",
+    ),
+    key(
+        "on_success",
+        "command",
+        "none",
+        "A command that runs when all jobs have ended and no task has failed, with the report on its stdin, and \
+         `PRUN_OUTCOME` (`ok`, `failed`, `cancelled`), `PRUN_EXIT`, `PRUN_SIGNAL` and `PRUN_DURATION` of the run in \
+         its environment. `[defaults]` says how it is started: `shell`, `env`, `cwd` and the like. It is no task and \
+         no job; if it fails, that is told, and prun's status is 1 if it was 0. `\"none\"` undoes what the \
+         configuration file says.",
+    ),
+    key("on_failure", "command", "none", "The same if something failed."),
+    key(
+        "on_exit",
+        "command",
+        "none",
+        "The same however the run ended, behind the other one. See HOOKS in prun(1) for what happens after a signal.",
     ),
 ];
 
@@ -202,11 +236,11 @@ impl Table {
     /// Keys that prun will have and this version has not. They are told apart from slips of the pen.
     pub fn planned(self) -> &'static [&'static str] {
         match self {
-            Table::Top => &["locks", "values"],
-            Table::Run => &["on_success", "on_failure", "on_exit", "backend"],
-            Table::Defaults | Table::Job => &["batch", "slots", "locks", "on_exit", "writes", "reads"],
-            Table::Each => &["command", "matrix", "zip"],
+            Table::Top => &["values"],
+            Table::Run => &["backend"],
+            Table::Defaults | Table::Job => &["writes", "reads"],
             Table::Config
+            | Table::Each
             | Table::Limits
             | Table::Stdin
             | Table::Output

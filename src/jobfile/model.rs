@@ -7,8 +7,8 @@ use regex::bytes::Regex;
 
 use super::mistakes::Mistakes;
 use super::values::{
-    Halt, Leftovers, Limit, Load, Outcomes, OutputMode, PoolSize, Rate, Restart, Resume, RetryDelay,
-    StartMode, Timeout,
+    Halt, JobserverStyle, Leftovers, Limit, Load, Outcomes, OutputMode, PoolSize, Rate, Restart, Resume,
+    RetryDelay, StartMode, Timeout,
 };
 
 /// Bytes of the file.
@@ -49,8 +49,12 @@ pub struct JobFile {
     pub vars: Vec<(Spanned<String>, Text)>,
     /// Those that `[queues]` lists, in the order of the file. Jobs may name others, which have the defaults.
     pub queues: Vec<Queue>,
+    /// Those that `[locks]` lists, in the order of the file. Jobs may name others, which have one permit.
+    pub locks: Vec<Lock>,
     /// In the order of the file.
     pub jobs: Vec<Job>,
+    /// `[defaults]`, as a job that says nothing itself: so the hooks of the run are started.
+    pub bare: Job,
     /// What was wrong with single values; they are left out here.
     pub mistakes: Mistakes,
 }
@@ -69,9 +73,16 @@ pub struct Run {
     pub load: Option<Load>,
     /// Bytes.
     pub memory_free: Option<usize>,
+    pub jobserver: Option<JobserverStyle>,
     pub journal: Option<Text>,
     pub resume: Option<Spanned<Resume>>,
+    pub on_success: RunHook,
+    pub on_failure: RunHook,
+    pub on_exit: RunHook,
 }
+
+/// A command at the end of the run; `Some(None)` is "none", which undoes what is said elsewhere.
+pub type RunHook = Option<Option<Command>>;
 
 /// A regular expression that compiles.
 #[derive(Debug, Clone)]
@@ -89,6 +100,33 @@ pub struct Queue {
     pub records: Records,
     /// `deliver = "all"`.
     pub to_all: bool,
+}
+
+/// One line of `[locks]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lock {
+    pub name: Spanned<String>,
+    /// At least 1.
+    pub permits: usize,
+    /// Where they are counted, or listed.
+    pub span: Span,
+    /// What the permits are called, if they have names.
+    pub values: Vec<String>,
+}
+
+/// The variable in which a task finds what the permits that it holds are called.
+pub fn lock_variable(lock: &str) -> String {
+    format!("PRUN_LOCK_{}", lock.to_uppercase().replace('-', "_"))
+}
+
+/// So many permits of a lock, for each task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Want {
+    pub lock: Spanned<String>,
+    /// At least 1.
+    pub permits: usize,
+    /// Where they are counted; the name, where one is meant.
+    pub span: Span,
 }
 
 /// What a queue holds.
@@ -157,7 +195,12 @@ pub struct Job {
     pub shell: Option<Vec<Text>>,
     pub each: Option<Each>,
     pub repeat: Option<u64>,
+    pub batch: Option<Spanned<Batch>>,
     pub pool: Option<PoolSize>,
+    /// Of the run's pool, for each task.
+    pub slots: Option<usize>,
+    /// Each lock once.
+    pub locks: Vec<Want>,
     pub after: Vec<After>,
     pub worker: Option<Worker>,
     pub daemon: bool,
@@ -167,6 +210,7 @@ pub struct Job {
     pub pty: bool,
     pub on_success: Option<Command>,
     pub on_failure: Option<Command>,
+    pub on_exit: Option<Command>,
     pub stdin: Spanned<Stdin>,
     pub stdout: Output,
     pub stderr: Output,
@@ -231,6 +275,15 @@ pub struct Setup {
     pub env_files: Vec<Text>,
 }
 
+/// How many items make one task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Batch {
+    /// At least 1.
+    UpTo(usize),
+    /// As many as the system's argument limit takes.
+    Fit,
+}
+
 /// What runs.
 #[derive(Debug, Clone)]
 pub enum What {
@@ -264,6 +317,8 @@ pub enum Each {
     Rows {
         rows: Vec<Vec<String>>,
         names: Vec<String>,
+        /// Where each name stands.
+        places: Vec<Span>,
     },
     /// As they are spelt.
     Seq {
@@ -289,8 +344,23 @@ pub enum Each {
         name: Text,
         separator: Option<u8>,
     },
+    /// What this command writes, as with `Lines`.
+    Command {
+        command: Command,
+        nul: bool,
+        separator: Option<u8>,
+    },
     /// The items of that job whose tasks were ok.
     Job(Text),
+    /// Rows of several sources, each of which is a column. `in_step`: the first of each, the second of each; else all
+    /// combinations, the last source changing fastest.
+    Join {
+        in_step: bool,
+        names: Vec<String>,
+        /// Where each name stands.
+        places: Vec<Span>,
+        sources: Vec<Spanned<Each>>,
+    },
 }
 
 /// One condition of `after`.

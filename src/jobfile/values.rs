@@ -109,6 +109,28 @@ pub struct RetryDelay {
     pub jitter: bool,
 }
 
+/// `jobserver`: how what tasks start finds the run's slots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum JobserverStyle {
+    /// Not at all.
+    #[default]
+    Off,
+    /// By descriptors, which every make knows.
+    Pipe,
+    /// By the path of a FIFO, which make knows from 4.4 on.
+    Fifo,
+}
+
+/// `true`, `false`, `pipe` or `fifo`.
+pub fn parse_jobserver(word: &str) -> Result<JobserverStyle, String> {
+    match word {
+        "true" | "1" | "pipe" => Ok(JobserverStyle::Pipe),
+        "false" | "0" => Ok(JobserverStyle::Off),
+        "fifo" => Ok(JobserverStyle::Fifo),
+        _ => Err("expected `pipe`, `fifo`, `true` or `false`".to_owned()),
+    }
+}
+
 /// `resume`: what the journal knows and is not run again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Resume {

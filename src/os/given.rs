@@ -22,6 +22,8 @@ pub struct Given {
     pub nofile: (u64, u64),
     /// Whether prun had children already, of the program that became prun by executing it.
     pub children: bool,
+    /// The ends of make's jobserver, if they are named and are there. Later their numbers may be those of others.
+    pub jobserver: Option<(i32, i32)>,
 }
 
 /// A set of signal numbers. nix's own does not know real-time signals.
@@ -58,6 +60,7 @@ fn look() -> Given {
         mask: SigSet::thread_get_mask().unwrap_or_else(|_| SigSet::empty()),
         nofile: super::limits::nofile(),
         children: super::process::own_children(),
+        jobserver: super::jobserver::descriptors(),
     }
 }
 

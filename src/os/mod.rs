@@ -18,11 +18,12 @@
 //! | [`pty`] | terminals of children's own |
 //! | [`terminal`] | prun's own: who is in its foreground, its settings |
 //! | [`jam`] | pipes that nobody empties |
+//! | [`jobserver`] | slots that are shared with make and others |
 //! | [`poller`], [`waker`] | waiting for descriptors, and ending that wait from another thread |
 //! | [`input`], [`io`], [`files`] | reading a shared stdin, writing, copying, temporary files |
 //! | [`limits`] | how much there is of descriptors, arguments and CPUs |
 //!
-//! Every descriptor that is opened here is close-on-exec.
+//! Every descriptor that is opened here is close-on-exec, but for the two that children find a jobserver by.
 #![allow(unsafe_code)]
 
 pub mod cgroup;
@@ -40,6 +41,7 @@ pub mod held;
 pub mod input;
 pub mod io;
 pub mod jam;
+pub mod jobserver;
 pub mod limits;
 pub mod mark;
 pub mod own;

@@ -18,7 +18,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use super::given::given;
-use super::terminal;
+use super::{jobserver, terminal};
 
 /// The signals that stop prun.
 const STOPS: [i32; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT];
@@ -217,6 +217,7 @@ fn now() -> u64 {
 /// Where no signal ends it (as PID 1), it exits with 128 + n. Made of what handlers may call.
 pub fn die(signal: i32) -> ! {
     terminal::rescue();
+    jobserver::rescue();
     set_default(signal);
     // SAFETY: the set and the limit are plain C structs on the stack, for which zeroes are valid; the rest
     // are plain system calls. No core is written for a SIGQUIT that was obeyed.

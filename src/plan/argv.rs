@@ -80,7 +80,7 @@ impl Word {
         let about_each = |place: &Place| match place.what {
             Source::Item | Source::Named(_) | Source::Tree => true,
             Source::Column(_) => !scope.columns_are_items(),
-            Source::Seq | Source::Slot => false,
+            Source::Seq | Source::Slot | Source::Lock(_) => false,
         };
         if scope.items.len() > 1 && self.0.places().any(about_each) { scope.items.len() } else { 1 }
     }
@@ -176,6 +176,16 @@ impl Fitter {
     }
 }
 
+/// What variables take of the room for arguments, at most; none of them is about an item.
+pub fn variables_len(variables: &[(String, Template)]) -> usize {
+    /// Of `{#}` and `{%}`.
+    const NUMBER: usize = 20;
+    let len = |(name, value): &(String, Template)| {
+        cost(name.len() + 1 + value.fixed_len() + NUMBER * value.places().count())
+    };
+    variables.iter().map(len).sum()
+}
+
 /// Of an argument: its bytes, a NUL, and a pointer.
 fn cost(len: usize) -> usize {
     len + 1 + size_of::<usize>()
@@ -195,7 +205,7 @@ mod tests {
     }
 
     fn names(vars: &BTreeMap<String, String>) -> Names<'_> {
-        Names { items: true, columns: &[], vars, args: None, open: false }
+        Names { items: true, columns: &[], locks: &[], vars, args: None, open: false }
     }
 
     fn command(texts: &[&str], append_item: bool) -> What {

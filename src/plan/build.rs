@@ -9,15 +9,20 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use self::text::Texts;
-use super::{Brakes, Items, Journal, Logs, Plan, UNLIMITED, words};
-use crate::jobfile::values::{Halt, Load, OutputMode, PoolSize, Rate, Resume, StatusMode};
+use super::hooks::HookFlags;
+use super::{Brakes, Items, Job, Jobserver, Journal, Logs, Plan, UNLIMITED, words};
+use crate::jobfile::values::{Halt, JobserverStyle, Load, OutputMode, PoolSize, Rate, Resume, StatusMode};
 use crate::jobfile::{self, JobFile, Mistake, Mistakes, nearest};
 
+mod batch;
 mod circles;
 mod daemon;
 mod interactive;
 mod items;
 mod job;
+mod last;
+mod lister;
+mod locks;
 mod order;
 mod pipes;
 mod queues;
@@ -25,6 +30,8 @@ mod ready;
 mod stage;
 mod text;
 mod worker;
+
+pub use last::written as hook_of_run;
 
 #[cfg(test)]
 mod tests;
@@ -40,6 +47,8 @@ pub struct BuildOptions {
     pub cpus: usize,
     /// A job that is `interactive` can have a terminal; without one it is as any other.
     pub terminal: bool,
+    /// prun was given a jobserver: where nothing says how many tasks run at once, its tokens do.
+    pub jobserver: bool,
     /// `-D NAME=VALUE`.
     pub vars: Vec<(String, String)>,
     /// What stands after `--`.
@@ -59,6 +68,7 @@ pub struct RunOverrides {
     pub load: Option<Load>,
     /// Bytes.
     pub memory_free: Option<usize>,
+    pub jobserver: Option<JobserverStyle>,
     /// `Some(None)` is "never".
     pub halt: Option<Option<Halt>>,
     pub output: Option<OutputMode>,
@@ -72,6 +82,7 @@ pub struct RunOverrides {
     pub resume: Option<Resume>,
     /// `--sync`
     pub sync: bool,
+    pub hooks: HookFlags,
 }
 
 /// `--tag[=TEMPLATE]`.
@@ -99,59 +110,83 @@ pub fn build(file: &JobFile, how: &BuildOptions) -> Result<Plan, Mistakes> {
     let wanted = order::selected(file, how, &index, &waits, &places, &joined, &mut mistakes);
     items::check_stdin(file, how, &chains, &wanted, &mut mistakes);
     // In the plan jobs are counted without those that were not asked for.
-    let mut numbers = vec![0; chains.len()];
-    wanted.iter().zip(&mut numbers).fold(0, |next, (wanted, number)| {
-        *number = next;
-        next + usize::from(*wanted)
-    });
-    let (queues, ids) = queues::plan(&uses, &places, &wanted, &numbers);
-    let texts = Texts { vars: &vars, args: &how.args, origins: queues::origins(file, &sources) };
+    let numbers = lister::numbers(file, &chains, &wanted);
+    let (mut queues, ids) = queues::plan(&uses, &places, &wanted, &numbers);
+    let lists = lister::queues(file, &chains, &wanted, &numbers, &mut queues);
+    let origins = queues::origins(file, &sources);
+    let texts = Texts { vars: &vars, args: &how.args, origins, locks: locks::named(file, &chains) };
+    let locks = locks::Locks::new(file, &chains, &wanted, &mut mistakes);
     let context = job::Context {
         file,
         how,
         texts: &texts,
         queues: &ids,
+        lists: &lists,
         sources: &sources,
+        locks: &locks,
         places: &places,
         numbers: &numbers,
         several: wanted.iter().filter(|wanted| **wanted).count() > 1,
     };
     let journal = journal(file, how, &texts, &mut mistakes);
     let mut jobs: Vec<_> = chains.iter().map(|chain| job::plan(&context, chain, &mut mistakes)).collect();
+    let mut list = |(chain, job)| lister::plan(&context, chain, job, &mut mistakes);
+    let mut listers: Vec<Option<_>> = chains.iter().zip(&jobs).map(&mut list).collect();
+    let hooks = last::plan(&context, &mut mistakes);
     if !mistakes.is_empty() {
         return Err(mistakes);
     }
-    for (job, waits) in jobs.iter_mut().zip(&waits) {
+    for (number, (job, waits)) in jobs.iter_mut().zip(&waits).enumerate() {
         job.after = waits.iter().map(|wait| wait.condition(&numbers, &places)).collect();
+        if let Some(lister) = &mut listers[number] {
+            lister.after = job.after.clone();
+            job.lister = numbers[number].checked_sub(1);
+        }
     }
-    let mut jobs: Vec<_> =
-        jobs.into_iter().zip(&wanted).filter(|(_, wanted)| **wanted).map(|(job, _)| job).collect();
+    let mut jobs: Vec<_> = listers
+        .into_iter()
+        .zip(jobs)
+        .zip(&wanted)
+        .filter(|(_, wanted)| **wanted)
+        .flat_map(|((lister, job), _)| lister.into_iter().chain([job]))
+        .collect();
     let largest = chains
         .iter()
         .zip(&wanted)
         .filter(|(_, wanted)| **wanted)
         .filter_map(|(chain, _)| file.jobs[chain.last()].pool);
-    let pool = match how.run.pool.or(file.run.pool) {
-        Some(pool) => pool.resolve(how.cpus),
-        None => largest.map(|pool| pool.resolve(how.cpus)).fold(how.cpus, usize::max),
+    let asked = how.run.pool.or(file.run.pool).map(|pool| pool.resolve(how.cpus));
+    let usual = || largest.map(|pool| pool.resolve(how.cpus)).fold(how.cpus, usize::max);
+    let (pool, most) = match asked {
+        Some(pool) => (pool, pool),
+        None if how.jobserver => (UNLIMITED, usual()),
+        None => {
+            let usual = usual();
+            (usual, usual)
+        }
     };
     // Records are taken from a queue without a place in the run's pool, but not without bounds.
-    for job in jobs.iter_mut().filter(|job| matches!(job.items, Items::Queue { .. }) && job.pool == UNLIMITED)
-    {
-        job.pool = pool;
+    let takes_records = |job: &&mut Job| matches!(job.items, Items::Queue { .. }) && job.lister.is_none();
+    for job in jobs.iter_mut().filter(takes_records).filter(|job| job.pool == UNLIMITED) {
+        job.pool = most;
     }
+    // Whatever was asked for.
+    jobs.extend(hooks);
     let halt = how.run.halt.or(file.run.halt).flatten();
     let logs = Logs { journal, joblog: None, table: None };
     Ok(Plan {
         jobs,
         queues,
-        locks: Vec::new(),
+        locks: locks.planned,
         pool,
         halt,
         status: how.run.status.unwrap_or_default(),
         rerun: rerun(how),
         brakes: brakes(&file.run, &how.run, how.cpus),
-        jobserver: false,
+        jobserver: Jobserver::new(
+            how.run.jobserver.or(file.run.jobserver).unwrap_or_default(),
+            how.jobserver,
+        ),
         logs,
     })
 }

@@ -11,18 +11,20 @@ use super::script::{ScriptText, is_posix};
 use super::template::{Names, Template, TextError, Word};
 use super::words::quote;
 use super::{
-    Batch, Brakes, Cut, Items, Job, Leftovers, Logs, Output, Plan, Restart, Retries, Setup, Stage, Stdin,
-    UNLIMITED, What, Worker,
+    Batch, Brakes, Cut, Items, Job, Jobserver, Leftovers, Logs, Output, Plan, Restart, Retries, Setup, Stage,
+    Stdin, UNLIMITED, What, Worker,
 };
 use crate::jobfile::values::{Halt, Outcomes, OutputMode, RetryDelay, StartMode, StatusMode, Timeout};
 
 pub mod escapes;
+mod hooks;
 mod items;
 mod perl;
 mod pipe;
 mod results;
 mod worker;
 
+pub use hooks::ExecHook;
 pub use items::{From, ItemArgs, Source, split_sources};
 pub use pipe::PipeArgs;
 pub use worker::parse_worker;
@@ -69,6 +71,7 @@ pub struct ExecArgs {
     pub stop_signal: Option<i32>,
     /// Tasks at once.
     pub pool: usize,
+    pub jobserver: Jobserver,
     pub brakes: Brakes,
     pub logs: Logs,
     pub halt: Option<Halt>,
@@ -77,6 +80,8 @@ pub struct ExecArgs {
     pub tag: Option<Tag>,
     pub grace: Option<Duration>,
     pub status: StatusMode,
+    /// At the end of the run; for each [`AtEnd`](super::AtEnd), in their order.
+    pub hooks: [Option<ExecHook>; 3],
     /// Where prun was started, absolute.
     pub base: PathBuf,
 }
@@ -112,14 +117,15 @@ fn error<T>(message: &str, help: &str) -> Result<T, ExecError> {
 /// Plans the run.
 pub fn plan(args: ExecArgs) -> Result<Plan, ExecError> {
     check(&args)?;
-    let (pool, halt, status) = (args.pool, args.halt, args.status);
+    let (pool, jobserver, halt, status) = (args.pool, args.jobserver, args.halt, args.status);
     let (brakes, mut logs) = (args.brakes.clone(), args.logs.clone());
     let queues = args.pipe.iter().map(|pipe| pipe::queue(&args, pipe)).collect();
     let planner = Planner::new(args)?;
     logs.table = planner.table()?;
-    let job = planner.job()?;
-    let (jobs, locks) = (vec![job], Vec::new());
-    Ok(Plan { jobs, queues, locks, pool, brakes, jobserver: false, halt, status, logs, rerun: None })
+    let mut jobs = vec![planner.job()?];
+    jobs.extend(hooks::plan(&planner.args)?);
+    let locks = Vec::new();
+    Ok(Plan { jobs, queues, locks, pool, brakes, jobserver, halt, status, logs, rerun: None })
 }
 
 fn check(args: &ExecArgs) -> Result<(), ExecError> {
@@ -220,7 +226,7 @@ impl Planner {
             keep_order: args.keep_order,
             tag: self.tag()?,
             halt: None,
-            grace: args.grace.unwrap_or(Duration::from_secs(10)),
+            grace: args.grace.unwrap_or(GRACE),
             stop_signal: args.stop_signal.unwrap_or(SIGTERM),
             timeout: args.timeout,
             rate: None,
@@ -290,7 +296,7 @@ impl Planner {
             let append_item = args.has_items() && args.replace.is_none() && !taken;
             return Ok((base_name(&args.command[0]), What::Command { words, append_item }));
         }
-        let shell = args.shell.clone().unwrap_or_else(|| ["/bin/sh", "-c"].map(str::to_owned).into());
+        let shell = shell(args);
         let name = base_name(shell[0].as_bytes());
         if args.command.is_empty() {
             // The item is the script, so it is no parameter of it as well.
@@ -381,12 +387,18 @@ impl Planner {
 
     fn names(&self) -> Names<'_> {
         let Planner { columns, vars, open, .. } = self;
-        Names { items: self.args.has_items(), columns, vars, args: None, open: *open }
+        Names { items: self.args.has_items(), columns, locks: &[], vars, args: None, open: *open }
     }
 }
 
 /// SIGTERM has this number on every Linux.
 const SIGTERM: i32 = 15;
+const GRACE: Duration = Duration::from_secs(10);
+
+/// What runs scripts.
+fn shell(args: &ExecArgs) -> Vec<String> {
+    args.shell.clone().unwrap_or_else(|| ["/bin/sh", "-c"].map(str::to_owned).into())
+}
 
 fn base_name(program: &[u8]) -> String {
     OsStr::from_bytes(program.rsplit(|byte| *byte == b'/').next().unwrap_or(program))

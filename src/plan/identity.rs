@@ -1,8 +1,8 @@
 //! What a task is, over several runs: a hash of what it does. Pure.
 //!
 //! The hash is taken of the job's name and, for each stage, of the arguments, the working directory, the stage's own
-//! environment and its stdin (DESIGN.md, 5.7). What only says where a task stands among others, `{#}` and `{%}`, is
-//! hashed as it is written, so that inserting an item makes no other task a new one.
+//! environment and its stdin (DESIGN.md, 5.7). What only says where a task stands among others, `{#}`, `{%}` and
+//! values of locks, is hashed as it is written, so that inserting an item makes no other task a new one.
 
 use std::os::unix::ffi::OsStrExt;
 
@@ -96,11 +96,11 @@ fn hash_stage(stage: &Stage, job: &str, scope: &Scope, scratch: &mut Vec<u8>, ha
                 text(b"send", &step.send, hash);
             }
         }
-        Stdin::Null | Stdin::Open | Stdin::Inherit | Stdin::Pipe | Stdin::Queue { .. } => {}
+        Stdin::Null | Stdin::Open | Stdin::Inherit | Stdin::Pipe | Stdin::Queue { .. } | Stdin::Report => {}
     }
 }
 
-/// Numbers of tasks and slots are left as they are written.
+/// Numbers of tasks and slots, and values of locks, are left as they are written.
 fn unnumber(stage: &mut Stage) {
     match &mut stage.what {
         What::Command { words, .. } => words.iter_mut().for_each(|Word(word)| word.unnumber()),

@@ -8,7 +8,7 @@ use super::{Batch, Item, ItemList, Items, Job, Join, Plan, Seq};
 mod join;
 mod seq;
 
-pub use join::Joiner;
+pub use join::{Joiner, Uneven};
 
 /// The items of a job, one for each task (before they are put into batches); `None` for a task without one.
 #[derive(Debug, Clone)]
@@ -53,7 +53,7 @@ impl ItemIter {
             Items::Repeat(count) => State::Bare(*count),
             Items::List(list) => State::List { list: Arc::clone(list), next: 0 },
             Items::Seq(seq) => State::Seq { seq: seq.clone(), next: 0, count: seq.count() },
-            Items::Join { how, sources } => match sources.split_first() {
+            Items::Join { how, sources, .. } => match sources.split_first() {
                 None => State::Bare(0),
                 Some((first, others)) => {
                     let joiner = Joiner::new(*how, others)?;
@@ -122,13 +122,13 @@ fn count(items: &Items) -> Option<u64> {
         Items::Repeat(count) => Some(*count),
         Items::List(list) => Some(list.items.len() as u64),
         Items::Seq(seq) => Some(seq.count()),
-        Items::Join { how, sources } => {
+        Items::Join { how, sources, .. } => {
             let counts = sources.iter().map(count).collect::<Option<Vec<u64>>>()?;
             let shortest = counts.iter().min().copied().unwrap_or(0);
             match how {
                 _ if shortest == 0 => Some(0),
                 Join::Product => counts.into_iter().try_fold(1, u64::checked_mul),
-                Join::Zip => Some(shortest),
+                Join::Zip | Join::Even => Some(shortest),
                 Join::Link => counts.into_iter().max(),
             }
         }
@@ -140,6 +140,7 @@ fn count(items: &Items) -> Option<u64> {
 pub fn column_names(items: &Items) -> Vec<String> {
     match items {
         Items::List(list) => list.names.clone(),
+        Items::Join { names, .. } if !names.is_empty() => names.clone(),
         Items::Join { sources, .. } if sources.iter().any(|source| !column_names(source).is_empty()) => {
             sources.iter().flat_map(padded_names).collect()
         }
@@ -197,7 +198,7 @@ pub(super) mod tests {
     fn names_keep_to_their_columns() {
         let row = Item { columns: vec![b"a".to_vec(), b"b".to_vec()] };
         let named = ItemList { items: vec![row], names: vec!["x".to_owned(), "y".to_owned()] };
-        let product = |sources| Items::Join { how: Join::Product, sources };
+        let product = |sources| Items::Join { how: Join::Product, names: Vec::new(), sources };
         let mixed = product(vec![list(&["1"]), Items::List(Arc::new(named))]);
         assert_eq!(column_names(&mixed), ["", "x", "y"]);
         assert!(column_names(&product(vec![list(&["1"])])).is_empty());

@@ -8,16 +8,18 @@ use regex::bytes::Regex;
 
 pub use crate::jobfile::When;
 pub use crate::jobfile::values::{
-    Halt, HaltLimit, HaltOn, Leftovers, Limit, Outcomes, OutputMode, PoolSize, Rate, Restart, Resume,
-    RetryDelay, StartMode, StatusMode, Timeout, parse_pool,
+    Halt, HaltLimit, HaltOn, JobserverStyle, Leftovers, Limit, Outcomes, OutputMode, PoolSize, Rate, Restart,
+    Resume, RetryDelay, StartMode, StatusMode, Timeout, parse_pool,
 };
 
 pub mod argv;
 pub mod build;
 mod context;
 pub mod exec;
+pub mod hooks;
 pub mod identity;
 pub mod items;
+mod locks;
 mod logs;
 mod place;
 pub mod script;
@@ -26,6 +28,8 @@ pub mod status;
 pub mod template;
 pub mod words;
 
+pub use hooks::{AtEnd, Hook};
+pub use locks::{Lock, LockId, Want, first_held, lock_variable, room_for_held};
 pub use logs::{Form, Joblog, Journal, Logs, Table};
 pub use sources::{Between, Cut, Header, Input, Item, ItemList, Items, Join, Reading, Seq};
 use template::{ScriptText, Template, Word};
@@ -43,13 +47,40 @@ pub struct Plan {
     /// Tasks at once, over all jobs.
     pub pool: usize,
     pub brakes: Brakes,
-    /// The slots are shared with what tasks start that speaks make's jobserver protocol.
-    pub jobserver: bool,
+    /// Whether the slots are shared with what speaks make's jobserver protocol.
+    pub jobserver: Jobserver,
     pub halt: Option<Halt>,
     pub status: StatusMode,
     pub logs: Logs,
     /// What `{args}`-free reruns begin with: `prun FILE`; `None` for exec.
     pub rerun: Option<String>,
+}
+
+/// Whose slots they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Jobserver {
+    /// prun's alone.
+    #[default]
+    None,
+    /// They are shared with make or another, which started prun: each but the first is asked for.
+    Client,
+    /// They are shared with what tasks start.
+    Server {
+        /// Found by the path of a FIFO, else by descriptors.
+        fifo: bool,
+    },
+}
+
+impl Jobserver {
+    /// `offered`: prun was given one. Then it needs none of its own.
+    pub fn new(style: JobserverStyle, offered: bool) -> Jobserver {
+        match style {
+            _ if offered => Jobserver::Client,
+            JobserverStyle::Off => Jobserver::None,
+            JobserverStyle::Pipe => Jobserver::Server { fifo: false },
+            JobserverStyle::Fifo => Jobserver::Server { fifo: true },
+        }
+    }
 }
 
 /// What holds starts back, beside the pool.
@@ -121,27 +152,6 @@ pub struct Job {
     pub lister: Option<usize>,
 }
 
-/// A named counting semaphore.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lock {
-    pub name: Arc<str>,
-    /// At least 1.
-    pub permits: usize,
-    /// What each permit is called, if they have names; else empty.
-    pub values: Vec<String>,
-}
-
-/// Index into [`Plan::locks`].
-pub type LockId = usize;
-
-/// So many permits of a lock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Want {
-    pub lock: LockId,
-    /// From 1 to all.
-    pub permits: usize,
-}
-
 /// When a task counts as up.
 #[derive(Debug, Clone)]
 pub struct Ready {
@@ -163,21 +173,6 @@ pub enum Sign {
     Command(Box<Stage>),
     /// It has run so long.
     After(Duration),
-}
-
-/// How a run ended, for what begins then.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AtEnd {
-    Success,
-    Failure,
-    Exit,
-}
-
-/// A command that runs after the last attempt of a task, with the task's output on its stdin.
-#[derive(Debug, Clone)]
-pub struct Hook {
-    /// Its stdin is not used; its output goes where it says.
-    pub stage: Stage,
 }
 
 /// Processes that live on and take tasks one after another.
@@ -366,6 +361,8 @@ pub enum Stdin {
         ahead: bool,
     },
     Dialogue(Arc<Dialogue>),
+    /// How the run went, when it has ended.
+    Report,
 }
 
 /// What is said to a child that speaks first.

@@ -28,6 +28,8 @@ pub struct Names<'a> {
     pub items: bool,
     /// Names of the items' columns.
     pub columns: &'a [String],
+    /// Locks whose permits have names, and that each task holds.
+    pub locks: &'a [String],
     /// `[vars]` and `-D`; put in at once.
     pub vars: &'a BTreeMap<String, String>,
     /// The arguments after `--`; `None` where `{args}` means nothing (`prun exec`).
@@ -162,6 +164,9 @@ fn fill<'a>(base: &str, modifier: Modifier, names: &Names<'a>) -> Option<Fill<'a
     if names.columns.iter().any(|name| name == base) {
         return later(Source::Named(base.to_owned()), Sure::Yes);
     }
+    if names.locks.iter().any(|name| name == base) {
+        return later(Source::Lock(base.to_owned()), Sure::Yes);
+    }
     if let Some(value) = names.vars.get(base) {
         return Some(Fill::Now(modifier.apply(value.as_bytes()).to_vec()));
     }
@@ -190,6 +195,6 @@ fn near<'a>(base: &str, names: &Names<'a>) -> Option<&'a str> {
     if names.open || !is_name(base) || base.len() < 3 {
         return None;
     }
-    let known = names.columns.iter().chain(names.vars.keys()).map(String::as_str);
+    let known = names.columns.iter().chain(names.locks).chain(names.vars.keys()).map(String::as_str);
     nearest(base, known.chain(names.args.map(|_| "args")))
 }

@@ -5,6 +5,7 @@
 //! is code there; `$1` is the way to hand over a value.
 
 use super::context::{Context, contexts};
+use super::lock_variable;
 use super::place::{Fill, Hole, Names, Sure, TextError, holes, replacements};
 use super::template::{Modifier, Quote, Source, Template};
 
@@ -101,6 +102,7 @@ fn positional(fill: &Fill, columns: &[String]) -> Option<String> {
         }),
         Source::Seq => Some("$PRUN_SEQ".to_owned()),
         Source::Slot => Some("$PRUN_SLOT".to_owned()),
+        Source::Lock(name) => Some(format!("${}", lock_variable(name))),
     }
 }
 
@@ -114,7 +116,8 @@ mod tests {
         let columns: Vec<String> = columns.iter().map(|name| (*name).to_owned()).collect();
         let vars = BTreeMap::from([("who".to_owned(), "it's".to_owned())]);
         let args = [b"a b".to_vec(), b"c".to_vec()];
-        let names = Names { items: true, columns: &columns, vars: &vars, args: Some(&args), open };
+        let names =
+            Names { items: true, columns: &columns, locks: &[], vars: &vars, args: Some(&args), open };
         ScriptText::parse(text.as_bytes(), &names)
     }
 

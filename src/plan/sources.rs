@@ -32,6 +32,8 @@ pub enum Items {
     /// read to its end before.
     Join {
         how: Join,
+        /// What the columns are called, one of each source; empty: as the sources call them.
+        names: Vec<String>,
         sources: Vec<Items>,
     },
 }
@@ -43,6 +45,8 @@ pub enum Join {
     Product,
     /// In step, until one of them ends (`:::+`).
     Zip,
+    /// In step, and all of them end together; else the items can't be read (`each.zip`).
+    Even,
     /// In step, until all of them have ended; shorter ones begin again (`--link`).
     Link,
 }

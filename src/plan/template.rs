@@ -47,6 +47,8 @@ pub enum Source {
     Seq,
     /// `{%}`
     Slot,
+    /// `{gpu}`: what the permits that it holds of this lock are called.
+    Lock(String),
     /// All columns of the item as a path, `1/a/2/b` ([`results`](super::exec)); nobody writes it.
     Tree,
 }
@@ -177,9 +179,14 @@ impl Template {
         self.places().any(|place| place.what.is_item())
     }
 
-    /// Has a placeholder of the item, `{#}` or `{%}`.
+    /// Has a placeholder of the item, `{#}`, `{%}` or a lock's value.
     pub fn uses_task(&self) -> bool {
         self.places().next().is_some()
+    }
+
+    /// The same, and says by that where the item goes: a lock's value says nothing of it.
+    pub fn says_where_item_goes(&self) -> bool {
+        self.places().any(|place| !matches!(place.what, Source::Lock(_)))
     }
 
     /// Length of what is no placeholder.
@@ -188,11 +195,13 @@ impl Template {
         self.pieces.iter().map(text).sum()
     }
 
-    /// Makes `{#}` and `{%}` text: as they are written.
+    /// Makes `{#}`, `{%}` and values of locks text: as they are written.
     pub(super) fn unnumber(&mut self) {
         for piece in &mut self.pieces {
-            if let Piece::Place(Place { what: Source::Seq | Source::Slot, spelling, .. }) = piece {
-                *piece = Piece::Text(std::mem::take(spelling));
+            if let Piece::Place(place) = piece
+                && matches!(place.what, Source::Seq | Source::Slot | Source::Lock(_))
+            {
+                *piece = Piece::Text(std::mem::take(&mut place.spelling));
             }
         }
     }
@@ -228,6 +237,10 @@ impl Place {
         match &self.what {
             Source::Seq => put_number(scope.seq, out),
             Source::Slot => put_number(scope.slot as u64, out),
+            Source::Lock(name) => match scope.held.iter().find(|held| *held.lock == **name) {
+                Some(held) => self.quote.put(self.modifier.apply(held.value.as_bytes()), out),
+                None => out.extend_from_slice(&self.spelling),
+            },
             Source::Tree => tree::put(chosen, scope.names, out),
             Source::Column(n) if scope.columns_are_items() => match index(*n, scope.items.len()) {
                 Some(i) => self.put(&scope.items[i].columns, out),

@@ -116,6 +116,12 @@ pub fn words<B: AsRef<[u8]>>(words: &[B], names: &Names) -> Result<Vec<Word>, (u
     Ok(made)
 }
 
+/// The words of a command that is written as one string, where nobody is shown a place in it.
+pub fn line(text: &str, names: &Names) -> Result<Vec<Word>, TextError> {
+    let plain: Vec<String> = split(text)?.into_iter().map(|word| word.text).collect();
+    words(&plain, names).map_err(|(_, error)| error)
+}
+
 /// Quotes a word, so that a POSIX shell reads it as it is. The text is valid UTF-8 and holds no control
 /// characters but tabs and newlines: other bytes are written as `"$(printf '\033')"`. A newline stays itself,
 /// because a shell takes newlines off the end of what `$(…)` prints.
@@ -249,8 +255,14 @@ mod tests {
     #[test]
     fn arguments_become_words() {
         let args = [b"a b".to_vec(), b"{}".to_vec()];
-        let names =
-            Names { items: true, columns: &[], vars: &BTreeMap::new(), args: Some(&args), open: false };
+        let names = Names {
+            items: true,
+            columns: &[],
+            locks: &[],
+            vars: &BTreeMap::new(),
+            args: Some(&args),
+            open: false,
+        };
         let made = words(&["cp", "{args}", "x{args}y"], &names).unwrap();
         let literal: Vec<_> =
             ["cp", "a b", "{}", "xa b {}y"].map(|w| Word(Template::literal(w.as_bytes()))).into();

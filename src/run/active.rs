@@ -18,10 +18,11 @@ use crate::flow::output::Outputs;
 use crate::os::group::GroupHandle;
 use crate::os::mark::Mark;
 use crate::os::process;
+use crate::plan::template::{Held, Scope};
 use crate::plan::{Item, QueueId};
 use crate::sched::TaskId;
 
-/// What stays the same over all attempts of a task.
+/// What stays the same over all attempts of a task, and what this one holds.
 #[derive(Debug, Clone)]
 pub struct Work {
     pub job: usize,
@@ -32,6 +33,16 @@ pub struct Work {
     pub block: Option<Block>,
     /// What the journal knows it by; empty without one.
     pub known: Vec<Known>,
+    /// What its attempt, or its worker, was given of locks whose permits have names.
+    pub held: Option<Arc<[Held]>>,
+}
+
+impl Work {
+    /// What its templates are filled from.
+    pub fn scope(&self, slot: usize) -> Scope<'_> {
+        let held = self.held.as_deref().unwrap_or_default();
+        Scope { items: &self.items, names: &self.names, seq: self.seq, slot, held }
+    }
 }
 
 /// One process of the task.

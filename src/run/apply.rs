@@ -12,7 +12,7 @@ use super::source::Pulled;
 use super::tell;
 use crate::event::{Detail, Exit, Known, Outcome, RunEvent, TaskName};
 use crate::flow::output::{Dest, Op};
-use crate::plan::{Item, Items, Restart};
+use crate::plan::{Item, Items, Restart, first_held};
 use crate::sched::{Action, Event, TaskId};
 
 /// So many tasks that need not run are passed over in one turn of the loop.
@@ -43,7 +43,7 @@ impl Run {
             Action::Give { worker, task, attempt } => self.give(worker, task, attempt),
             Action::EndInput { worker } => self.end_input(worker),
             Action::WorkerEnded { worker, .. } => self.worker_ended(worker),
-            Action::Hook { task, outcome } => self.hook(task, outcome),
+            Action::Hook { task, at, outcome } => self.hook(task, at, outcome),
             // What was only printed has no process that could be stopped.
             Action::Signal { task, .. } | Action::Kill { task } | Action::Leftovers { task, .. }
                 if self.options.dry_run =>
@@ -58,6 +58,8 @@ impl Run {
             Action::PutBack { task } => self.put_back(task),
             Action::TakeBack { task } => _ = self.take_back(task),
             Action::End { task, outcome, attempts } => self.end(task, outcome, attempts),
+            Action::AskTokens(wanted) => self.ask_tokens(wanted),
+            Action::GiveTokens(count) => self.give_tokens(count),
             Action::Live(task) => self.outputs.let_flow(task.place as usize),
             Action::Tell(event) => {
                 if let RunEvent::RunEnded(_) = event {
@@ -75,6 +77,9 @@ impl Run {
                     self.local.queues.job_ended(job);
                 }
                 self.tell(&event);
+                if let RunEvent::RunEnded(summary) = &event {
+                    self.prepare_last(summary);
+                }
                 if let RunEvent::JobEnded { job, .. } | RunEvent::JobSkipped { job, .. } = event {
                     self.end_of_chain(job);
                 }
@@ -118,7 +123,7 @@ impl Run {
                 other => break other,
             };
             if self.is_done(job, &known) {
-                let work = Work { job, seq: 0, items, names, block, known };
+                let work = Work { job, seq: 0, items, names, block, known, held: None };
                 if !self.pass_over(work, None) {
                     return;
                 }
@@ -185,12 +190,17 @@ impl Run {
         if self.works.len() <= place {
             self.works.resize_with(place + 1, || None);
         }
-        self.works[place] = Some(Work { job, seq, items, names, block, known });
+        self.works[place] = Some(Work { job, seq, items, names, block, known, held: None });
     }
 
     fn start(&mut self, task: TaskId, attempt: u32, slot: usize, last_attempt: bool) {
         self.starts += 1;
-        let Some(work) = self.works[task.place as usize].take() else { return };
+        let work = self.works.get_mut(task.place as usize).and_then(Option::take);
+        let Some(mut work) = work.or_else(|| self.work_of_last(task)) else { return };
+        if self.plan.jobs[work.job].at_end.is_some() {
+            return self.start_last(task, work, attempt, slot);
+        }
+        work.held = self.supervisor.held(task);
         let name = TaskName { job: work.job, seq: work.seq };
         if self.options.dry_run {
             self.print_command(task, work, slot);
@@ -228,9 +238,11 @@ impl Run {
     /// Instead of a start: the command, as a line that a shell can run.
     fn print_command(&mut self, task: TaskId, work: Work, slot: usize) {
         let job = &self.plan.jobs[work.job];
-        let mut line = tell::line(job, &work, slot, tell::Values::Told).into_bytes();
-        line.push(b'\n');
-        self.outputs.ops.push(Op::Write { dest: Dest::Stdout, bytes: line });
+        if self.plan.jobs.get(work.job + 1).is_none_or(|next| next.lister != Some(work.job)) {
+            let mut line = tell::line(job, &work, slot, tell::Values::Told).into_bytes();
+            line.push(b'\n');
+            self.outputs.ops.push(Op::Write { dest: Dest::Stdout, bytes: line });
+        }
         // Whatever waits for it is to be printed, too.
         self.events.extend([Event::Ready(task), Event::Drained(task)]);
         let exits = (0..job.stages.len()).map(|stage| Event::Exited { task, stage, exit: Exit::Code(0) });
@@ -242,9 +254,18 @@ impl Run {
     fn print_reader(&mut self, job: usize) {
         let Items::Queue { queue, .. } = self.plan.jobs[job].items else { return };
         let (job, queue) = (&self.plan.jobs[job], &self.plan.queues[queue]);
-        let none = Work { seq: 1, ..super::workers::no_task(0) };
+        let held = first_held(&self.plan, job);
+        let none = Work { seq: 1, held, ..super::workers::no_task(0) };
         let command = tell::line(job, &none, 1, tell::Values::Told);
-        let line = format!("# {}: a task for each record of queue `{}`\n{command}\n", job.name, queue.name);
+        let from = match job.lister.map(|lister| &self.plan.jobs[lister]) {
+            // A script may have lines of its own.
+            Some(lister) => {
+                let listing = tell::line(lister, &none, 1, tell::Values::Told).replace('\n', "\n# ");
+                format!("line of: {listing}")
+            }
+            None => format!("record of queue `{}`", queue.name),
+        };
+        let line = format!("# {}: a task for each {from}\n{command}\n", job.name);
         self.outputs.ops.push(Op::Write { dest: Dest::Stdout, bytes: line.into_bytes() });
     }
 
@@ -306,6 +327,9 @@ impl Run {
         };
         let plan = Arc::clone(&self.plan);
         let job = &plan.jobs[work.job];
+        if job.at_end.is_some() {
+            return self.end_last(task, &work, left);
+        }
         let told = self.told(task, &work, active.as_ref(), &outcome, attempts);
         let (elapsed, usage) = (told.elapsed, told.usage);
         let lines = self.lines_of(&told);

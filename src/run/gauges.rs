@@ -120,6 +120,7 @@ impl Run {
         match self.gauges.look(self.now) {
             Some(News::Pool(size)) => {
                 self.tell(&RunEvent::Pool(size));
+                self.resize_tokens(size);
                 self.events.push_back(Event::Pool(size));
             }
             Some(News::Warning(why)) => self.tell(&RunEvent::Warning(why)),

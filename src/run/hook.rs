@@ -1,4 +1,4 @@
-//! Hooks: a command after the last attempt of a task, with the task's output on its stdin. It runs in the task's
+//! Hooks: commands after the last attempt of a task, with the task's output on their stdin. They run in the task's
 //! place, as its process; how the task itself ended is kept for the report.
 
 use std::fs::File;
@@ -13,7 +13,7 @@ use crate::event::{Detail, Exit, Outcome, RunEvent, TaskName, Time};
 use crate::flow::output::{Dest, Kept, LaneSpec};
 use crate::os;
 use crate::plan::template::Scope;
-use crate::plan::{Hook, Job, OutputMode};
+use crate::plan::{AtEnd, Job, OutputMode};
 use crate::sched::{Event, TaskId};
 
 /// A task that is over, but for its hook.
@@ -34,6 +34,8 @@ pub struct Over {
 /// Of a task whose hook runs.
 #[derive(Debug)]
 pub struct Hooked {
+    pub at: AtEnd,
+    /// Of the task itself.
     pub outcome: Outcome,
     /// When the task's last attempt began.
     pub started: Time,
@@ -43,7 +45,7 @@ pub struct Hooked {
     pub facts: Vec<(&'static str, String)>,
     /// Its first lane; its stdout has this one, its stderr the next.
     pub first_lane: usize,
-    /// What it reads, while it can't be started.
+    /// What it reads, while it can't be started, and while another hook follows that reads it again.
     pub input: Option<HookInput>,
 }
 
@@ -57,34 +59,20 @@ pub enum HookInput {
 /// Hooks whose input is still on its way to the disk.
 pub type Awaited = Vec<(TaskId, Receiver<io::Result<File>>)>;
 
-/// The hook for this outcome, and its place behind the job's stages.
-pub fn hook_of<'a>(job: &'a Job, outcome: &Outcome) -> Option<(usize, &'a Hook)> {
-    let (at, hook) = match outcome {
-        Outcome::Ok => (0, &job.on_success),
-        _ => (1, &job.on_failure),
-    };
-    hook.as_ref().map(|hook| (job.stages.len() + at, hook))
-}
-
-/// Whether what its tasks write, or answer, is kept until they have ended.
-pub fn has_hooks(job: &Job) -> bool {
-    job.on_success.is_some() || job.on_failure.is_some()
-}
-
 impl Run {
-    /// The last attempt of a task is over, and its hook's turn.
-    pub(super) fn hook(&mut self, task: TaskId, outcome: Outcome) {
+    /// The last attempt of a task is over, or its first hook, and it is this one's turn.
+    pub(super) fn hook(&mut self, task: TaskId, at: AtEnd, outcome: Outcome) {
         if self.options.dry_run {
             self.events.push_back(Event::Drained(task));
             self.events.push_back(Event::Exited { task, stage: 0, exit: Exit::Code(0) });
             return;
         }
-        if let Some(input) = self.local.hook_input(task) {
+        if let Some(input) = self.local.hook_input(task, at) {
             return self.start_hook(task, Ok(input));
         }
         let (local, mut shared) = self.local();
-        let Some((active, left)) = local.end(task, &mut shared) else {
-            return self.hook_of_given(task, outcome);
+        let Some((mut active, left)) = local.end(task, &mut shared) else {
+            return self.hook_of_given(task, at, outcome);
         };
         // The end of its output may be on its way; the hook's is another.
         self.events
@@ -92,8 +80,42 @@ impl Run {
         if let Some(holders) = left {
             self.warn_of_leftover(&active.work, &holders);
         }
-        let over = self.over(task, active);
-        self.begin_hook(over, outcome, None);
+        match active.hook.take() {
+            Some(before) => self.next_hook(active, *before, at),
+            None => {
+                let over = self.over(task, active);
+                self.begin_hook(over, at, outcome);
+            }
+        }
+    }
+
+    /// One hook is over, and the next one reads the same.
+    fn next_hook(&mut self, before: Active, hooked: Hooked, at: AtEnd) {
+        let task = before.id;
+        self.tell_hook(&before.work, before.attempt, before.slot, at);
+        let input = match hooked.input {
+            Some(HookInput::File(mut file)) => rewound(&mut file).map(|()| HookInput::File(file)),
+            Some(bytes) => Ok(bytes),
+            None => Err("the task's output was lost".into()),
+        };
+        let hooked = Hooked { at, input: None, ..hooked };
+        let active = Active::new(task, before.work, before.slot, before.attempt, self.now);
+        let (stderr_tail, received) = (before.stderr_tail, before.received);
+        self.local.place_hook(Active { hook: Some(Box::new(hooked)), stderr_tail, received, ..active });
+        // The other one may have been stopped before its input came: then this one gets it.
+        if !self.hooks.iter().any(|(awaiting, _)| *awaiting == task) {
+            self.start_hook(task, input);
+        }
+    }
+
+    fn tell_hook(&mut self, work: &Work, attempt: u32, slot: usize, at: AtEnd) {
+        let plan = Arc::clone(&self.plan);
+        let job = &plan.jobs[work.job];
+        let Some(hook) = job.hook(at).filter(|_| self.options.verbose) else { return };
+        let task = TaskName { job: work.job, seq: work.seq };
+        let item = tell::short_item(&work.items);
+        let command = Some(hook.stage.what.told(&job.name, &work.scope(slot)));
+        self.tell(&RunEvent::TaskStarted { task, attempt, pid: 0, item, command });
     }
 
     fn over(&self, task: TaskId, active: Active) -> Over {
@@ -112,20 +134,14 @@ impl Run {
         }
     }
 
-    /// Begins the hook of a task that has no process here any more. `answer`: what it reads, if that is not what
-    /// was kept of the task's output. Lanes of the task that are open go on before its own.
-    pub(super) fn begin_hook(&mut self, over: Over, outcome: Outcome, answer: Option<Vec<u8>>) {
+    /// Begins the first hook of a task that has no process here any more. Lanes of the task that are open go on
+    /// before its own.
+    pub(super) fn begin_hook(&mut self, over: Over, at: AtEnd, outcome: Outcome) {
         let plan = Arc::clone(&self.plan);
         let job = &plan.jobs[over.work.job];
-        let Some((_, hook)) = hook_of(job, &outcome) else { return };
         let task = over.task;
-        let scope = scope(&over.work, over.slot);
-        if self.options.verbose {
-            let name = TaskName { job: over.work.job, seq: over.work.seq };
-            let item = tell::short_item(&over.work.items);
-            let command = Some(hook.stage.what.told(&job.name, &scope));
-            self.tell(&RunEvent::TaskStarted { task: name, attempt: over.attempts, pid: 0, item, command });
-        }
+        self.tell_hook(&over.work, over.attempts, over.slot, at);
+        let scope = over.work.scope(over.slot);
         let lanes = if job.output == OutputMode::Raw { Vec::new() } else { lanes(job, &scope) };
         let place = task.place as usize;
         if !self.outputs.is_open(place) {
@@ -136,14 +152,12 @@ impl Run {
         let (kept, first_lane) = self.outputs.begin_hook(place, lanes);
         let facts = facts(&over, &outcome);
         let started = self.now.saturating_sub(over.elapsed);
-        let hooked = Hooked { outcome, started, detail: over.detail, facts, first_lane, input: None };
+        let hooked = Hooked { at, outcome, started, detail: over.detail, facts, first_lane, input: None };
         let active = Active::new(task, over.work, over.slot, over.attempts, self.now);
         self.local.place_hook(Active { hook: Some(Box::new(hooked)), ..active });
-        match (answer, kept) {
-            (Some(bytes), _) | (None, Kept::Memory(bytes)) => {
-                self.start_hook(task, Ok(HookInput::Bytes(bytes)));
-            }
-            (None, Kept::Spilled(spill)) => {
+        match kept {
+            Kept::Memory(bytes) => self.start_hook(task, Ok(HookInput::Bytes(bytes))),
+            Kept::Spilled(spill) => {
                 self.write_out();
                 let file = self.sinks.take_spilled(spill);
                 self.hooks.push((task, file));
@@ -156,11 +170,9 @@ impl Run {
         for (task, file) in std::mem::take(&mut self.hooks) {
             match file.try_recv() {
                 Ok(file) => {
-                    let rewound = file.and_then(|mut file| file.rewind().map(|()| file));
-                    let input = rewound.map(HookInput::File).map_err(|error| {
-                        format!("could not read the task's output again: {}", os::own::reason(&error))
-                    });
-                    self.start_hook(task, input);
+                    let input = file.map_err(|error| not_again(&error));
+                    let input = input.and_then(|mut file| rewound(&mut file).map(|()| file));
+                    self.start_hook(task, input.map(HookInput::File));
                 }
                 Err(TryRecvError::Empty) => self.hooks.push((task, file)),
                 // The thread has told what happened.
@@ -178,6 +190,15 @@ impl Run {
     }
 }
 
+/// From its first byte on.
+fn rewound(file: &mut File) -> Result<(), String> {
+    file.rewind().map_err(|error| not_again(&error))
+}
+
+fn not_again(error: &io::Error) -> String {
+    format!("could not read the task's output again: {}", os::own::reason(error))
+}
+
 impl Hooked {
     /// What is told of the failure: the task's own, or its hook's.
     pub fn told(self, stderr_of_hook: &[u8], attempts: u32) -> Box<Detail> {
@@ -188,10 +209,6 @@ impl Hooked {
         }
         detail
     }
-}
-
-pub fn scope(work: &Work, slot: usize) -> Scope<'_> {
-    Scope { items: &work.items, names: &work.names, seq: work.seq, slot, held: &[] }
 }
 
 /// Where a hook writes: where its task is shown.

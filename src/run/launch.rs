@@ -6,6 +6,7 @@ use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::unistd::Pid;
@@ -16,11 +17,12 @@ use crate::event::StartFailure;
 use crate::os::cstrings::CStrings;
 use crate::os::env::Env;
 use crate::os::find;
+use crate::os::jobserver::Server;
 use crate::os::mark::Mark;
 use crate::os::start::{Group, Launcher, Order, Setup, StartError, Strategy};
 use crate::plan::StartMode;
 use crate::plan::template::Scope;
-use crate::plan::{Job, Stage};
+use crate::plan::{Job, Stage, lock_variable};
 
 /// A variable longer than this could keep a command from starting that needs its room for arguments.
 const LONGEST_ITEM_VARIABLE: usize = 32 << 10;
@@ -40,7 +42,11 @@ pub struct Launch {
     run_id: String,
     /// prun's own directory; a child that is to run there needs no change of it.
     here: PathBuf,
+    /// `MAKEFLAGS`, with and without what prun was given there, and `CARGO_MAKEFLAGS`: prun's own jobserver.
+    jobserver: Option<[Vec<u8>; 3]>,
     scratch: Vec<u8>,
+    /// Variables for the hooks of the run.
+    pub facts: Option<Arc<[(&'static str, String)]>>,
 }
 
 /// One attempt of one task, as its processes know it.
@@ -61,8 +67,17 @@ impl Launch {
             prepared: HashMap::new(),
             run_id,
             here: std::env::current_dir().unwrap_or_default(),
+            jobserver: None,
             scratch: Vec::new(),
+            facts: None,
         })
+    }
+
+    /// From now on what is started finds this jobserver.
+    pub fn share_slots(&mut self, server: &Server) {
+        let given = std::env::var_os("MAKEFLAGS").unwrap_or_default();
+        let flags = [server.make_flags(given.as_bytes()), server.make_flags(b""), server.cargo_flags()];
+        self.jobserver = Some(flags);
     }
 
     /// Starts one stage.
@@ -73,7 +88,9 @@ impl Launch {
         stdio: [RawFd; 3],
         group: Group,
     ) -> Result<Pid, Unstarted> {
-        self.command(attempt, index, &attempt.job.stages[index], &[], stdio, group)
+        let facts = attempt.job.at_end.and_then(|_| self.facts.clone());
+        let facts = facts.as_deref().unwrap_or_default();
+        self.command(attempt, index, &attempt.job.stages[index], facts, stdio, group)
     }
 
     /// Starts a command of the job: `at` is its place among the stages, and the hooks behind them; `facts` are
@@ -121,6 +138,13 @@ impl Launch {
 
     fn prepare(&mut self, attempt: &Attempt, stage: &Stage) -> Result<Prepared, StartFailure> {
         let mut env = setup::environment(stage);
+        if let Some([added, alone, of_cargo]) = &self.jobserver {
+            // Below what the job says itself: one that says something else takes no part.
+            let of_make = if stage.setup.clear_env { alone } else { added };
+            for (name, value) in [(b"MAKEFLAGS".as_slice(), of_make), (b"CARGO_MAKEFLAGS", of_cargo)] {
+                env.set(name, value).map_err(|_| nul_in("MAKEFLAGS"))?;
+            }
+        }
         let pid = std::process::id().to_string();
         let own =
             [("PRUN_RUN_ID", self.run_id.as_str()), ("PRUN_PID", &pid), ("PRUN_JOB", &attempt.job.name)];
@@ -187,6 +211,10 @@ fn set_own_variables(
             // An item that holds a NUL does not fit into a variable.
             let _ = env.set_own(b"PRUN_ITEM", scratch);
         }
+    }
+    for held in scope.held {
+        // The job file was read as text without NUL.
+        let _ = env.set_own(lock_variable(&held.lock).as_bytes(), held.value.as_bytes());
     }
     for (name, value) in &stage.env {
         if value.uses_task() {

@@ -9,8 +9,9 @@
 //! - [`ready`]: whether tasks are up
 //! - [`queues`]: records that tasks write for others
 //! - [`gauges`]: the load, free memory, and the file that says how many tasks run at once
+//! - `tokens`: slots that are shared with make and others
 //! - [`source`]: items, read when they are wanted ([`stream`], [`paths`]), and blocks of an input ([`blocks`], [`block`])
-//! - [`hook`]: commands after tasks
+//! - [`hook`]: commands after tasks; `at_end`: those after the run
 //! - `workers`: processes that take tasks one after another
 //! - [`sinks`]: what is written, by threads of their own ([`writer`], [`disk`])
 //! - `apply`: what each action does
@@ -38,12 +39,13 @@ use crate::os::poller::{Interest, Poller, Ready};
 use crate::os::signals::Signals;
 use crate::plan::OutputMode;
 use crate::plan::items;
-use crate::plan::{Brakes, Items, Plan, Restart, UNLIMITED};
+use crate::plan::{Brakes, Items, Jobserver, Plan, Restart, UNLIMITED};
 pub use crate::sched::Verdict;
 use crate::sched::{Action, Event, Supervisor};
 
 pub mod active;
 mod apply;
+mod at_end;
 pub mod block;
 pub mod blocks;
 mod chain;
@@ -76,6 +78,7 @@ mod table;
 pub mod tell;
 mod threads;
 pub mod token;
+mod tokens;
 mod unstarted;
 pub mod wiring;
 mod workers;
@@ -123,6 +126,7 @@ pub fn run(mut plan: Plan, options: Options, listener: Box<dyn Listener>) -> Res
         plan.jobs.iter_mut().for_each(|job| {
             (job.rate, job.ready, job.restart) = (None, None, Restart::Never);
         });
+        plan.jobserver = Jobserver::None;
     }
     // What a file says may grow.
     let pool = if plan.brakes.pool_file.is_some() { UNLIMITED } else { plan.pool };
@@ -134,8 +138,11 @@ pub fn run(mut plan: Plan, options: Options, listener: Box<dyn Listener>) -> Res
     if !options.dry_run {
         suspend::check_terminal(&plan)?;
     }
-    let mut run = Run::new(plan, options, listener, signals).map_err(cannot_begin)?;
+    let (tokens, told) = tokens::open(&mut plan, options.verbose)
+        .map_err(|why| format!("make's jobserver can't be used: {}", os::own::reason(&why)))?;
+    let mut run = Run::new(plan, options, listener, signals, tokens).map_err(cannot_begin)?;
     run.warnings = run.open_logs()?;
+    run.warnings.extend(told);
     let warnings = run.open_table()?;
     run.warnings.extend(warnings);
     Ok(run.go())
@@ -169,6 +176,8 @@ struct Run {
     hooks: hook::Awaited,
     workers: workers::Workers,
     gauges: Gauges,
+    /// If the slots are shared with others.
+    tokens: Option<tokens::Tokens>,
     memory: hint::OutOfMemory,
     /// Actions that were done: room for others.
     spare_actions: Vec<Action>,
@@ -193,7 +202,13 @@ struct Run {
 }
 
 impl Run {
-    fn new(plan: Plan, options: Options, listener: Box<dyn Listener>, signals: Signals) -> io::Result<Run> {
+    fn new(
+        plan: Plan,
+        options: Options,
+        listener: Box<dyn Listener>,
+        signals: Signals,
+        tokens: Option<tokens::Tokens>,
+    ) -> io::Result<Run> {
         let plan = Arc::new(plan);
         let poller = Poller::new()?;
         let sinks = Sinks::new()?;
@@ -201,8 +216,9 @@ impl Run {
         poller.add(sinks.waker().fd(), Token::Sinks.pack(), Interest::Read)?;
         let run_id = tell::run_id();
         // Where tasks of several jobs may flow at the same time, lines must not mix.
-        let mixing = plan.jobs.len() > 1 && plan.jobs.iter().any(|job| job.keep_order);
-        let run = Run {
+        let several = plan.jobs.iter().filter(|job| job.at_end.is_none()).count() > 1;
+        let mixing = several && plan.jobs.iter().any(|job| job.keep_order);
+        let mut run = Run {
             supervisor: Supervisor::new(Arc::clone(&plan)),
             local: Local::new(Arc::clone(&plan), run_id.clone())?,
             run_id,
@@ -218,6 +234,7 @@ impl Run {
             hooks: hook::Awaited::new(),
             workers: workers::Workers::new(&plan),
             gauges: Gauges::new(&plan),
+            tokens,
             memory: hint::OutOfMemory::default(),
             spare_actions: Vec::new(),
             answered: false,
@@ -237,6 +254,9 @@ impl Run {
             sinks,
         };
         run.watch_stdout();
+        if let Some(server) = run.tokens.as_ref().and_then(tokens::Tokens::server) {
+            run.local.share_slots(server);
+        }
         Ok(run)
     }
 
@@ -252,8 +272,10 @@ impl Run {
     // ---- the loop ----------------------------------------------------------------------------------------
 
     fn go(mut self) -> Verdict {
+        let job_info = |job| job_info(&self.plan, job);
         self.tell(&RunEvent::RunStarted {
-            jobs: self.plan.jobs.iter().map(|job| job_info(&self.plan, job)).collect(),
+            // Behind them stand the hooks of the run, which are not told as jobs.
+            jobs: self.plan.jobs.iter().filter(|job| job.at_end.is_none()).map(job_info).collect(),
         });
         for why in std::mem::take(&mut self.warnings) {
             self.tell(&RunEvent::Warning(why));
@@ -331,6 +353,7 @@ impl Run {
                 let _ = self.poller.remove(os::own::stdout());
                 self.events.push_back(Event::OutputClosed);
             }
+            Token::Tokens => self.take_tokens(),
             Token::Items(job) => {
                 self.sources.pause(job, &self.poller);
                 if self.sources.is_asked(job) {

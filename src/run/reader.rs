@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::paths::Paths;
 use super::stream::{Stream, twice};
-use crate::plan::items::{self, ItemIter, Joiner, Next};
+use crate::plan::items::{self, ItemIter, Joiner, Next, Uneven};
 use crate::plan::{Item, ItemList, Items, Join};
 
 /// Gives items one by one.
@@ -23,7 +23,9 @@ impl Reader {
             (_, Some(iter)) => Reader::Memory(iter),
             (Items::Glob { pattern, base }, None) => Reader::Glob(Paths::open(pattern, base)?),
             (Items::Read(reading), None) => Reader::Stream(Stream::open(reading)?),
-            (Items::Join { how, sources }, None) => Reader::Joined(Box::new(Joined::open(*how, sources)?)),
+            (Items::Join { how, names, sources }, None) => {
+                Reader::Joined(Box::new(Joined::open(*how, names, sources)?))
+            }
             (other, None) => return Err(format!("items can't be read from {other:?}")),
         })
     }
@@ -51,6 +53,8 @@ impl Reader {
 /// Rows of several sources.
 pub struct Joined {
     how: Join,
+    /// What the columns are called, if the sources don't say it.
+    given_names: Vec<String>,
     /// Given on item by item, as they come.
     first: Named,
     /// The others, as far as they are in memory.
@@ -67,7 +71,7 @@ pub struct Joined {
 const AT_ONCE: usize = 10_000;
 
 impl Joined {
-    fn open(how: Join, sources: &[Items]) -> Result<Joined, String> {
+    fn open(how: Join, names: &[String], sources: &[Items]) -> Result<Joined, String> {
         let (first, others) = sources.split_first().ok_or("no sources of items")?;
         let first = Named::open(first)?;
         let mut unread = Vec::new();
@@ -76,7 +80,8 @@ impl Joined {
                 unread.push((place, Named::open(items)?, Vec::new()));
             }
         }
-        Ok(Joined { how, first, others: others.to_vec(), unread, joiner: None, named: false })
+        let (given_names, others) = (names.to_vec(), others.to_vec());
+        Ok(Joined { how, given_names, first, others, unread, joiner: None, named: false })
     }
 
     /// What the next row needs.
@@ -105,16 +110,32 @@ impl Joined {
         }
         let Some(joiner) = &mut self.joiner else { return Ok(Next::End) };
         let next = joiner.next(&mut || self.first.next())?;
+        let uneven = joiner.uneven();
         if let Next::Item(_) = next
             && !std::mem::replace(&mut self.named, true)
         {
             *names = self.names()?;
         }
-        Ok(next)
+        match uneven {
+            Some(uneven) => Err(self.why_uneven(uneven)),
+            None => Ok(next),
+        }
+    }
+
+    fn why_uneven(&self, Uneven { ended, longer, rows }: Uneven) -> String {
+        let name = |source: usize| self.given_names.get(source).map_or("one", String::as_str);
+        let (ended, longer) = (name(ended), name(longer));
+        let values = if rows == 1 { "value" } else { "values" };
+        format!(
+            "`zip` takes as many values of each source: `{ended}` ended after {rows} {values}, `{longer}` has more"
+        )
     }
 
     /// Those of all sources.
     fn names(&self) -> Result<Arc<[String]>, String> {
+        if !self.given_names.is_empty() {
+            return Ok(self.given_names.as_slice().into());
+        }
         let mut names = self.first.names.to_vec();
         if names.is_empty() && self.others.iter().all(|items| items::column_names(items).is_empty()) {
             return Ok(Arc::default());

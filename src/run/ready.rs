@@ -9,7 +9,6 @@ use std::time::Duration;
 use nix::unistd::Pid;
 
 use super::active::Work;
-use super::hook::scope;
 use crate::event::{Exit, StartFailure, Time};
 use crate::flow::lookout::Lookout;
 use crate::os::port::{self, Answer, Family, Knock};
@@ -82,7 +81,7 @@ impl Looking {
             Sign::Command(_) => (Some(now), Looked::Command(Probe::default())),
             Sign::Port(template) => {
                 let mut text = Vec::new();
-                template.render(&scope(work, slot), &mut text);
+                template.render(&work.scope(slot), &mut text);
                 let text = String::from_utf8_lossy(&text);
                 let port = text.parse().ok().filter(|port| *port > 0).ok_or_else(|| StartFailure {
                     code: 126,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::sinks::Sinks;
 use super::writer::Own;
-use crate::event::{Listener, RunEvent, Time};
+use crate::event::{Listener, RunEvent, Summary, Time};
 use crate::flow::output::{Dest, Op};
 use crate::os;
 
@@ -87,6 +87,11 @@ impl Screen {
             self.at_line_start = true;
         }
         sinks.write(Own::Stderr, text);
+    }
+
+    /// How the run went, for those who read it after its end.
+    pub fn report(&self, summary: &Summary) -> String {
+        self.listener.report(summary)
     }
 
     /// Draws the bar, if it is time.

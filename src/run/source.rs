@@ -15,9 +15,9 @@ use crate::event::Known;
 use crate::flow::queue::Taken;
 use crate::os;
 use crate::os::poller::{Interest, Poller};
-use crate::plan::argv::Fitter;
+use crate::plan::argv::{Fitter, variables_len};
 use crate::plan::items::{self, Next};
-use crate::plan::{Batch, Input, Item, Items, Plan, QueueId, What};
+use crate::plan::{Batch, Input, Item, Items, Plan, QueueId, Stage, What, room_for_held};
 
 /// The answer to a pull.
 pub enum Pulled {
@@ -219,8 +219,13 @@ impl Source {
             items => Kind::Reader(Reader::open(items)?),
         };
         let fit = (job.batch == Batch::Fit).then(|| {
-            let what = job.stages[0].what.clone();
-            let fixed = os::env::Env::inherited().room() + OWN_VARIABLES;
+            let stage = &job.stages[0];
+            let what = stage.what.clone();
+            let fixed = os::env::Env::inherited().room()
+                + OWN_VARIABLES
+                + room_for_held(plan, job)
+                + variables_len(&stage.env)
+                + in_files(stage);
             Fit { fitter: Fitter::new(&what, &job.name, fixed, room), what }
         });
         let names = items::column_names(&job.items).into();
@@ -331,6 +336,13 @@ impl Source {
             Kind::Queue { job, queue, separator } => Ok(record(queues, *queue, *job, *separator)),
         }
     }
+}
+
+/// What variables of files take of the room for arguments, at most: the shortest, `A=`, are three bytes of a file, and
+/// take that and a pointer.
+fn in_files(stage: &Stage) -> usize {
+    let len = |path| std::fs::metadata(stage.base.join(path)).map_or(0, |file| file.len() as usize);
+    stage.setup.env_files.iter().map(len).sum::<usize>() * 4
 }
 
 /// A record of a queue as an item.

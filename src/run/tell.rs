@@ -42,7 +42,7 @@ pub fn short_item(items: &[Item]) -> Arc<str> {
 
 /// The task's command as people may see it. Without its environment, whose values are nobody's business.
 pub fn command(job: &Job, work: &Work, slot: usize) -> String {
-    let scope = scope(work, slot);
+    let scope = work.scope(slot);
     let stages: Vec<_> = job.stages.iter().map(|stage| stage.what.told(&job.name, &scope)).collect();
     stages.join(" | ")
 }
@@ -71,7 +71,7 @@ impl Values {
 
 /// The task as a line that a shell can run: its directory, what it reads and where its output goes as well.
 pub fn line(job: &Job, work: &Work, slot: usize, values: Values) -> String {
-    let scope = scope(work, slot);
+    let scope = work.scope(slot);
     if let (Some(block), Items::Queue { .. }) = (&work.block, &job.items) {
         let line = StageLine { stage: &job.stages[0], scope: &scope, values }.of(&job.name);
         return block_line(block, values) + &line;
@@ -102,10 +102,6 @@ fn block_line(block: &Block, values: Values) -> String {
             None => head,
         },
     }
-}
-
-fn scope(work: &Work, slot: usize) -> Scope<'_> {
-    Scope { items: &work.items, names: &work.names, seq: work.seq, slot, held: &[] }
 }
 
 /// Makes the line of one stage.

@@ -9,6 +9,8 @@ pub enum Token {
     Sinks,
     /// The reader of prun's stdout has gone.
     Stdout,
+    /// The jobserver may have tokens.
+    Tokens,
     /// Items may be read for this job.
     Items(usize),
     /// What a leftover writes.
@@ -37,6 +39,7 @@ impl Token {
             Token::Signals => 0,
             Token::Sinks => 1,
             Token::Stdout => 2,
+            Token::Tokens => 3,
             Token::Items(job) => FIRST_ITEMS + job as u64,
             Token::Stray(stray) => STRAYS << 32 | u64::from(stray),
             Token::Reader(id, at) => of_task(id, at as u64),
@@ -51,6 +54,7 @@ impl Token {
             (OTHERS, 0) => Token::Signals,
             (OTHERS, 1) => Token::Sinks,
             (OTHERS, 2) => Token::Stdout,
+            (OTHERS, 3) => Token::Tokens,
             (OTHERS, job) => Token::Items((job - FIRST_ITEMS) as usize),
             (STRAYS, stray) => Token::Stray(stray as u32),
             (generation, rest) => {
@@ -76,6 +80,7 @@ mod tests {
             Token::Signals,
             Token::Sinks,
             Token::Stdout,
+            Token::Tokens,
             Token::Items(3),
             Token::Stray(7),
             Token::Reader(id, 2),

@@ -11,7 +11,6 @@ use super::active::PIPE;
 use super::block::Block;
 use super::disk;
 use super::feed::{Fed, Feed};
-use super::hook::has_hooks;
 use super::sinks::Sinks;
 use super::unstarted::{Unstarted, shortage_of_files};
 use crate::event::StartFailure;
@@ -60,6 +59,8 @@ pub struct Wiring {
     job_files: HashMap<(usize, usize, Stream), JobFile>,
     /// Where columns of the table go, and how.
     pub table: Option<(Dest, Escape)>,
+    /// How the run went, once all jobs have ended; for its hooks.
+    pub report: Vec<u8>,
 }
 
 /// A child's stdin.
@@ -85,7 +86,13 @@ const MOST_ROOM: usize = 1 << 20;
 
 impl Wiring {
     pub fn new() -> io::Result<Wiring> {
-        Ok(Wiring { null: os::files::dev_null()?, open: None, job_files: HashMap::new(), table: None })
+        Ok(Wiring {
+            null: os::files::dev_null()?,
+            open: None,
+            job_files: HashMap::new(),
+            table: None,
+            report: Vec::new(),
+        })
     }
 
     /// `/dev/null`.
@@ -123,6 +130,7 @@ impl Wiring {
                 }
                 feed(&bytes).map(|(fd, feed)| Source::Fed(fd, feed))
             }
+            Stdin::Report => feed(&self.report).map(|(fd, feed)| Source::Fed(fd, feed)),
             Stdin::Text(text) => {
                 let mut bytes = Vec::new();
                 text.render(scope, &mut bytes);
@@ -161,7 +169,7 @@ impl Wiring {
         };
         let file = |dest, own| LaneSpec { dest, tag: None, escape: None, own };
         // What the last stage writes to stdout is what the hook reads.
-        let for_hook = has_hooks(job) && stage + 1 == job.stages.len() && stream == Stream::Stdout;
+        let for_hook = job.has_hooks() && stage + 1 == job.stages.len() && stream == Stream::Stdout;
         // So does prun what it talks to, what is written to a terminal, or what a line is looked for in.
         let is_stdout = stream == Stream::Stdout;
         let heard = matches!(&job.ready, Some(Ready { sign: Sign::Line(_), .. }))

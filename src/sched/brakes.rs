@@ -219,7 +219,7 @@ impl Supervisor {
     fn put_youngest_back(&mut self, now: Time, actions: &mut Vec<Action>) {
         let mut running = 0;
         let mut youngest: Option<((Time, JobId, u64), TaskId)> = None;
-        for (id, task, state) in self.tasks.iter() {
+        for (id, task, state) in self.tasks.iter().filter(|(_, task, _)| !self.jobs.is_lister(task.job)) {
             match state {
                 State::Running { .. } => running += 1,
                 State::Stopping(stopping) if stopping.reason == Reason::PutBack => return,

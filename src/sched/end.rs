@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::stop::{self, Reason, Stop};
 use super::task::{Role, State, TaskId, Up};
-use super::{Action, DRAIN, JobId, Mode, Supervisor, halt};
+use super::{Action, DRAIN, JobId, Mode, Supervisor, halt, last};
 use crate::event::{Exit, Outcome, RunEvent, StartFailure, Time};
 use crate::plan::{Leftovers, Output, Restart, status};
 
@@ -94,6 +94,14 @@ impl Supervisor {
             && before.iter().all(Option::is_some)
         {
             self.dry(now, id);
+        }
+    }
+
+    /// Nobody wants what it writes: it is stopped at once, and however it ends is no failure.
+    pub(super) fn dismiss(&mut self, id: TaskId) {
+        if let State::Running { live, drained, .. } = *self.tasks.state(id) {
+            self.tasks.get_mut(id).role = Role::Dry;
+            self.tasks.set(id, State::Running { live, drained, deadline: Some(Time::ZERO) });
         }
     }
 
@@ -207,12 +215,12 @@ impl Supervisor {
         }
         match &self.tasks.get(id).role {
             Role::Worker(_) => self.worker_ended(now, id, reason, actions),
-            Role::Hook(outcome) => {
-                let outcome = outcome.clone();
-                if reason == Some(Reason::Short) && matches!(self.mode, Mode::Going | Mode::Closing) {
-                    return self.hook_short(now, id, outcome);
+            Role::Hook(over) => {
+                let over = over.clone();
+                if reason == Some(Reason::Short) && self.begins_hooks() {
+                    return self.hook_short(now, id, over.own);
                 }
-                self.hook_ended(now, id, outcome, reason, actions);
+                self.hook_ended(now, id, over, reason, actions);
             }
             Role::Attempt if reason == Some(Reason::PutBack) && self.goes_on(id) => {
                 self.put_back(id, actions)
@@ -334,6 +342,9 @@ impl Supervisor {
     pub(super) fn end_task(&mut self, now: Time, id: TaskId, outcome: Outcome, actions: &mut Vec<Action>) {
         self.give_back_slot(id);
         self.forget_live(id);
+        if last::hook_of_run(&self.plan, self.tasks.get(id).job).is_some() {
+            return self.end_last(id, outcome, actions);
+        }
         let task = self.tasks.remove(id);
         actions.push(Action::End { task: id, outcome: outcome.clone(), attempts: task.attempt });
         self.jobs.get_mut(task.job).active -= 1;
@@ -346,6 +357,9 @@ impl Supervisor {
 
     /// Keeps the counts that the exit status and `halt` are made of.
     pub(super) fn count(&mut self, job: JobId, seq: u64, outcome: &Outcome) {
+        if *outcome == Outcome::Ok && self.jobs.is_lister(job) {
+            return; // It is no task of anybody's.
+        }
         self.tally.add(outcome);
         let state = self.jobs.get_mut(job);
         state.tally.add(outcome);
@@ -357,6 +371,9 @@ impl Supervisor {
     pub(super) fn check_halt(&mut self, now: Time, job: JobId, outcome: &Outcome, actions: &mut Vec<Action>) {
         if self.services.are_stopped() {
             return; // All else has ended, and nothing is left to decide.
+        }
+        if *outcome == Outcome::Ok && self.jobs.is_lister(job) {
+            return;
         }
         if self.mode == Mode::Going && halt::xargs_stops(self.plan.status, outcome) {
             self.trigger = Some(outcome.clone());

@@ -89,7 +89,8 @@ pub fn xargs_stops(mode: StatusMode, outcome: &Outcome) -> bool {
 impl Supervisor {
     /// How many tasks the run has, if that is known by now.
     pub(super) fn total(&self) -> Option<u64> {
-        (0..self.plan.jobs.len()).map(|job| self.total_of(job)).sum()
+        let jobs = (0..self.plan.jobs.len()).filter(|job| !self.jobs.is_lister(*job));
+        jobs.map(|job| self.total_of(job)).sum()
     }
 
     pub(super) fn total_of(&self, job: JobId) -> Option<u64> {

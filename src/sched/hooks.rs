@@ -1,18 +1,21 @@
-//! Hooks: a command after the last attempt of a task. It takes the task's place: its slot and its process. Pure.
+//! Hooks: commands after the last attempt of a task. They take the task's place: its slot and its process. Pure.
 
 use super::stop::Reason;
-use super::task::{Role, State};
+use super::task::{Over, Role, State};
 use super::{Action, Mode, Supervisor, TaskId};
 use crate::event::{Exit, Outcome, RunEvent, Time};
-use crate::plan::{Hook, Items, Job, status};
+use crate::plan::{AtEnd, Items, Job, status};
 
-/// The hook for this outcome, and its name in a job file.
-fn hook<'a>(job: &'a Job, outcome: &Outcome) -> Option<(&'a Hook, &'static str)> {
-    match outcome {
-        Outcome::Ok => Some((job.on_success.as_ref()?, "on_success")),
-        outcome if outcome.is_failure() => Some((job.on_failure.as_ref()?, "on_failure")),
+/// The first hook after this outcome.
+fn first(job: &Job, outcome: &Outcome) -> Option<AtEnd> {
+    let own = match outcome {
+        Outcome::Ok => Some(AtEnd::Success),
+        outcome if outcome.is_failure() => Some(AtEnd::Failure),
+        // What never began has no end.
+        Outcome::Skipped => return None,
         _ => None,
-    }
+    };
+    own.into_iter().chain([AtEnd::Exit]).find(|at| job.hook(*at).is_some())
 }
 
 /// How a process ended, in words that go on a sentence.
@@ -24,38 +27,46 @@ pub fn ended(exit: Exit) -> String {
 }
 
 impl Supervisor {
-    /// The last attempt of a task is over: its hook, or its end. A stop begins nothing new.
+    /// A stop of the whole run begins nothing new.
+    pub(super) fn begins_hooks(&self) -> bool {
+        matches!(self.mode, Mode::Going | Mode::Closing)
+    }
+
+    /// The last attempt of a task is over: its hooks, or its end.
     pub(super) fn conclude(&mut self, now: Time, id: TaskId, outcome: Outcome, actions: &mut Vec<Action>) {
         let job = self.tasks.get(id).job;
-        let goes_on = matches!(self.mode, Mode::Going | Mode::Closing);
-        if !goes_on || hook(&self.plan.jobs[job], &outcome).is_none() {
-            self.end_task(now, id, outcome, actions);
-            return;
+        let plan = &self.plan.jobs[job];
+        let Some(at) = first(plan, &outcome).filter(|_| self.begins_hooks()) else {
+            return self.end_task(now, id, outcome, actions);
+        };
+        if plan.worker.is_some() {
+            self.jobs.get_mut(job).crew.hooks += 1;
         }
+        self.begin_hook(id, Over { own: outcome.clone(), outcome, at }, actions);
+    }
+
+    fn begin_hook(&mut self, id: TaskId, over: Over, actions: &mut Vec<Action>) {
+        actions.push(Action::Hook { task: id, at: over.at, outcome: over.own.clone() });
         let task = self.tasks.get_mut(id);
-        task.role = Role::Hook(outcome.clone());
+        task.role = Role::Hook(over);
         task.exits.clear();
         task.exits.push(None);
         self.tasks.set(id, State::Running { live: 1, drained: false, deadline: None });
-        if self.plan.jobs[job].worker.is_some() {
-            self.jobs.get_mut(job).crew.hooks += 1;
-        }
-        actions.push(Action::Hook { task: id, outcome });
     }
 
-    /// The hook is over, and with it the task. Its own failure counts.
+    /// The hook is over: the other one, or the end of the task. Its own failure counts.
     pub(super) fn hook_ended(
         &mut self,
         now: Time,
         id: TaskId,
-        outcome: Outcome,
+        mut over: Over,
         reason: Option<Reason>,
         actions: &mut Vec<Action>,
     ) {
         let task = self.tasks.get(id);
         let (job, seq) = (task.job, task.seq);
         let plan = &self.plan.jobs[job];
-        let Some((hook, key)) = hook(plan, &outcome) else { unreachable!("{id:?} has a hook") };
+        let Some(hook) = plan.hook(over.at) else { unreachable!("{id:?} has a hook") };
         let trouble = match reason {
             None => task.exits[0]
                 .filter(|exit| status::judge(Some(*exit), &hook.stage.ok).is_failure())
@@ -64,10 +75,11 @@ impl Supervisor {
             Some(Reason::Fault(why)) => Some(format!("failed: {why}")),
             Some(_) => None,
         };
-        let outcome = match trouble {
-            None => outcome,
-            Some(trouble) if outcome == Outcome::Ok => {
-                Outcome::Fault(format!("its `{key}` command {trouble}").into())
+        let key = over.at.key();
+        match trouble {
+            None => {}
+            Some(trouble) if over.outcome == Outcome::Ok => {
+                over.outcome = Outcome::Fault(format!("its `{key}` command {trouble}").into());
             }
             Some(trouble) => {
                 let name = match plan.items {
@@ -76,13 +88,15 @@ impl Supervisor {
                 };
                 let why = format!("the `{key}` command of `{name}` {trouble}");
                 actions.push(Action::Tell(RunEvent::Warning(why)));
-                outcome
             }
-        };
+        }
+        if over.at != AtEnd::Exit && plan.on_exit.is_some() && self.begins_hooks() {
+            return self.begin_hook(id, Over { at: AtEnd::Exit, ..over }, actions);
+        }
         if plan.worker.is_some() {
             self.jobs.get_mut(job).crew.hooks -= 1;
             self.jobs.stir(job);
         }
-        self.end_task(now, id, outcome, actions);
+        self.end_task(now, id, over.outcome, actions);
     }
 }

@@ -153,6 +153,8 @@ pub struct Jobs {
     pulling: BTreeSet<usize>,
     takes_slots: Vec<bool>,
     has_workers: Vec<bool>,
+    with_workers: Vec<JobId>,
+    is_lister: Vec<bool>,
     /// Jobs whose workers are to be looked at.
     pub stirred: Vec<JobId>,
 }
@@ -160,8 +162,9 @@ pub struct Jobs {
 impl Jobs {
     pub fn new(plan: &Plan) -> Jobs {
         let state = |job: &crate::plan::Job| JobState {
-            phase: Phase::Blocked(job.after.len()),
-            source: Source::Idle,
+            // A hook of the run is none of those that the run waits for.
+            phase: if job.at_end.is_some() { Phase::Ended(End::Ok) } else { Phase::Blocked(job.after.len()) },
+            source: if job.at_end.is_some() { Source::Ended } else { Source::Idle },
             ready: VecDeque::new(),
             running: 0,
             active: 0,
@@ -189,13 +192,17 @@ impl Jobs {
                 }
             }
         }
+        let mut is_lister = vec![false; plan.jobs.len()];
+        plan.jobs.iter().filter_map(|job| job.lister).for_each(|lister| is_lister[lister] = true);
         Jobs {
-            not_ended: states.len(),
+            not_ended: plan.jobs.iter().filter(|job| job.at_end.is_none()).count(),
             open_sources: 0,
             order: Order::new(plan),
             pulling: BTreeSet::new(),
             takes_slots: plan.jobs.iter().map(|job| !job.slotless).collect(),
             has_workers: plan.jobs.iter().map(|job| job.worker.is_some()).collect(),
+            with_workers: (0..plan.jobs.len()).filter(|job| plan.jobs[*job].worker.is_some()).collect(),
+            is_lister,
             stirred: Vec::new(),
             states,
         }
@@ -207,6 +214,11 @@ impl Jobs {
 
     pub fn get_mut(&mut self, job: JobId) -> &mut JobState {
         &mut self.states[job]
+    }
+
+    /// Its output are the items of another job.
+    pub fn is_lister(&self, job: JobId) -> bool {
+        self.is_lister[job]
     }
 
     pub fn all_ended(&self) -> bool {
@@ -233,6 +245,11 @@ impl Jobs {
 
     pub fn is_pulling(&self) -> bool {
         !self.pulling.is_empty()
+    }
+
+    /// Jobs whose tasks are run by workers.
+    pub fn with_workers(&self) -> &[JobId] {
+        &self.with_workers
     }
 
     /// Something changed for the workers of the job.
@@ -304,11 +321,10 @@ impl Supervisor {
         if state.phase != Phase::Open || state.source != Source::Ended || state.active > 0 {
             return;
         }
-        if let (End::Skipped { failure }, Items::Of(before), 0) =
-            (state.end(), &self.plan.jobs[job].items, state.tasks)
-        {
-            let why = self.why_no_items(*before);
+        if let (End::Skipped { failure }, Some(before), 0) = (state.end(), self.source_of(job), state.tasks) {
+            let why = self.why_no_items(before);
             self.skip(job, failure, why, actions);
+            self.release_lister(job);
             self.settle(vec![job], actions);
             return;
         }
@@ -322,7 +338,26 @@ impl Supervisor {
         let end = self.jobs.get(job).end();
         self.jobs.set_ended(job, end);
         self.services.ended(job);
+        self.release_lister(job);
         self.settle(vec![job], actions);
+    }
+
+    /// The job whose tasks, or whose output, are this one's items.
+    pub(super) fn source_of(&self, job: JobId) -> Option<JobId> {
+        let plan = &self.plan.jobs[job];
+        match plan.items {
+            Items::Of(before) => Some(before),
+            _ => plan.lister,
+        }
+    }
+
+    /// The job takes no more items: what lists them has nothing left to do, and need not have noticed.
+    fn release_lister(&mut self, job: JobId) {
+        let Some(lister) = self.plan.jobs[job].lister else { return };
+        if self.jobs.get(lister).active > 0 {
+            let tasks = self.tasks.ids().into_iter().filter(|id| self.tasks.get(*id).job == lister);
+            tasks.collect::<Vec<_>>().into_iter().for_each(|id| self.dismiss(id));
+        }
     }
 
     /// Whether something that failed is why an item of this job's source is missing.

@@ -24,7 +24,7 @@
 //! Tasks exist here only while they are active; a million items cost nothing.
 //!
 //! Where there is a hook, the last attempt does not end the task: it goes through `Running` once more, as its
-//! hook, and keeps its slot. A worker is no task, but has the same life from `Running` on; a task that is `With`
+//! hook, or twice, and keeps its slot. A worker is no task, but has the same life from `Running` on; a task that is `With`
 //! it ends when it is answered ([`task::Role`] tells them apart).
 //!
 //! - [`task`]: tasks, their states, and the one function that changes them
@@ -32,7 +32,8 @@
 //! - [`end`]: processes exit, output reaches its end, and so attempts and tasks end
 //! - [`workers`]: what workers are given, and what they answer
 //! - [`lost`]: workers end, and what becomes of their tasks
-//! - [`hooks`]: the command after a task's last attempt
+//! - [`hooks`]: the commands after a task's last attempt
+//! - [`last`]: the end of the run, and its own hooks
 //! - [`job`]: jobs, how a job ended
 //! - `settle`: what that means for those that wait for it
 //! - [`order`]: which job comes first
@@ -40,24 +41,28 @@
 //! - [`halt`]: when the run stops by itself
 //! - [`stall`]: when nothing can go on
 //! - [`slots`]: the lowest free number
+//! - [`locks`]: named semaphores that tasks take
 //! - [`brakes`]: what holds starts back beside the pools: rates, the load, free memory
 //! - [`shortage`]: what could not be started because too little of something was there
 //! - `services`: daemons that serve others, and how they are stopped
 //! - `ready`: what has to be up before others begin
+//! - [`tokens`]: slots that are shared with make and others
 //! - [`limits`]: how long an attempt may take, also by the [`median`] of those before
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::event::{Exit, Outcome, RunEvent, Shortage, StartFailure, Summary, Time};
-use crate::plan::{Plan, status};
+use crate::event::{Exit, Outcome, RunEvent, Shortage, StartFailure, Time};
+use crate::plan::{AtEnd, Jobserver, Plan, status};
 
 pub mod brakes;
 mod end;
 pub mod halt;
 mod hooks;
 pub mod job;
+mod last;
 mod limits;
+mod locks;
 mod lost;
 pub mod median;
 pub mod order;
@@ -72,18 +77,22 @@ pub mod stop;
 pub mod task;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod workers;
 
 use brakes::Brakes;
 pub use brakes::Reading;
 use halt::Tally;
 use job::{Jobs, Source};
+use last::Last;
+use locks::Locks;
 use order::Startable;
 use services::Services;
 use slots::Slots;
 use stop::Stop;
 pub use task::TaskId;
 use task::Tasks;
+use tokens::Tokens;
 
 /// Index into [`Plan::jobs`].
 pub type JobId = usize;
@@ -132,6 +141,8 @@ pub enum Event {
     Answers,
     /// So many tasks may run at once from now on. What runs goes on.
     Pool(usize),
+    /// So many of the tokens that were asked for have come.
+    Tokens(usize),
     /// What was asked for by [`Supervisor::reading_due`].
     Reading(Reading),
     /// prun was told to stop.
@@ -183,10 +194,11 @@ pub enum Action {
         worker: TaskId,
         outcome: Outcome,
     },
-    /// Start the job's hook for this outcome, with the task's output on its stdin. It is the task's process from
-    /// now on; its exit is told as that of stage 0.
+    /// Start this hook of the job for a task that ended so, with the task's output on its stdin. It is the task's
+    /// process from now on; its exit is told as that of stage 0.
     Hook {
         task: TaskId,
+        at: AtEnd,
         outcome: Outcome,
     },
     /// The task's own processes have ended by themselves. It ends when what they left has gone: is that to be
@@ -230,8 +242,12 @@ pub enum Action {
     },
     /// Nothing else can start or print before this task ends: its output may flow live.
     Live(TaskId),
+    /// So many more tokens of the jobserver are wanted, in place of what was asked for before.
+    AskTokens(usize),
+    /// So many tokens are needed no longer.
+    GiveTokens(usize),
     Tell(RunEvent),
-    /// All jobs have ended.
+    /// All jobs have ended, and the hooks of the run.
     Finish,
 }
 
@@ -260,7 +276,10 @@ pub struct Supervisor {
     services: Services,
     tasks: Tasks,
     slots: Slots,
+    locks: Locks,
     brakes: Brakes,
+    /// If the slots are shared with others.
+    tokens: Option<Tokens>,
     mode: Mode,
     tally: Tally,
     /// The outcome that triggered a halt.
@@ -271,6 +290,7 @@ pub struct Supervisor {
     stopped: bool,
     /// prun's own failure.
     broken: bool,
+    last: Last,
     /// Jobs that have a task ready and room in their pool.
     startable: Startable,
     /// Only one task can run at any time, and it has a process of its own.
@@ -293,17 +313,22 @@ impl Supervisor {
             services: Services::new(&plan),
             tasks: Tasks::default(),
             slots: Slots::new(plan.pool),
+            locks: Locks::new(&plan),
             brakes: Brakes::new(&plan),
+            tokens: (plan.jobserver != Jobserver::None).then(Tokens::new),
             mode: Mode::Going,
             tally: Tally::default(),
             trigger: None,
             stopped_by: None,
             stopped: false,
             broken: false,
+            last: Last::default(),
             startable: Startable::default(),
-            one_at_a_time: plan.pool == 1
-                && plan.brakes.pool_file.is_none()
-                && plan.jobs.iter().all(|job| !job.slotless && job.worker.is_none()),
+            one_at_a_time: plan.brakes.pool_file.is_none()
+                && plan.jobs.iter().all(|job| {
+                    let alone = job.slots.min(plan.pool) > plan.pool / 2;
+                    job.at_end.is_some() || alone && !job.slotless && job.worker.is_none()
+                }),
             blocked: BTreeSet::new(),
             stall_at: None,
             live: None,
@@ -377,6 +402,7 @@ impl Supervisor {
             Event::Blocked { task, blocked } => self.blocked(task, blocked),
             Event::Answers => {}
             Event::Pool(size) => self.resize_pool(size),
+            Event::Tokens(count) => self.tokens_came(count),
             Event::Reading(reading) => self.read_gauges(now, &reading, actions),
             Event::Signal(signal) => self.stop_all(now, Stop::signal(signal), actions),
             Event::OutputClosed => self.stop_all(now, Stop::output_closed(), actions),
@@ -392,7 +418,7 @@ impl Supervisor {
         self.look_for_live(actions);
         self.look_for_stall(now);
         if self.jobs.all_ended() && self.mode != Mode::Finished {
-            self.finish(now, actions);
+            self.wind_up(now, actions);
         }
     }
 
@@ -405,22 +431,12 @@ impl Supervisor {
             return Verdict::Code(125);
         }
         if self.trigger == Some(Outcome::Ok) {
-            return Verdict::Code(0);
+            return Verdict::Code(self.last.failed.into());
         }
         let first = self.trigger.as_ref().or(self.jobs.first_failure());
-        Verdict::Code(status::exit_code(self.plan.status, first, self.tally.failed))
-    }
-
-    fn finish(&mut self, now: Time, actions: &mut Vec<Action>) {
-        self.mode = Mode::Finished;
-        actions.push(Action::Tell(RunEvent::RunEnded(Summary {
-            ok: self.tally.ok,
-            failed: self.tally.failed,
-            cancelled: self.tally.cancelled,
-            skipped: self.tally.skipped,
-            elapsed: now,
-            signal: self.stopped_by,
-        })));
-        actions.push(Action::Finish);
+        match status::exit_code(self.plan.status, first, self.tally.failed) {
+            0 => Verdict::Code(self.last.failed.into()),
+            code => Verdict::Code(code),
+        }
     }
 }

@@ -57,7 +57,8 @@ impl Supervisor {
         let name = stage.split(':').next().unwrap_or(stage);
         match (end, after.when) {
             (End::Skipped { .. }, _) if self.jobs.get(job).tasks > 0 => {
-                format!("items of `{name}` were skipped")
+                let skipped = self.jobs.get(job).tally.skipped > 0;
+                format!("items of `{name}` {}", if skipped { "were skipped" } else { "are missing" })
             }
             (End::Skipped { .. }, _) => format!("`{name}` was skipped"),
             (End::Cancelled, _) => format!("`{name}` was cancelled"),
@@ -74,9 +75,14 @@ impl Supervisor {
     }
 
     pub(super) fn skip(&mut self, job: JobId, failure: bool, why: String, actions: &mut Vec<Action>) {
-        self.tally.add(&Outcome::Skipped);
         self.jobs.set_ended(job, End::Skipped { failure });
         self.services.ended(job);
+        if self.jobs.is_lister(job) {
+            // The job that it would have listed items for is skipped as well, and says why.
+            actions.push(Action::Tell(RunEvent::JobEnded { job, outcome: Outcome::Skipped, tasks: 0 }));
+            return;
+        }
+        self.tally.add(&Outcome::Skipped);
         actions.push(Action::Tell(RunEvent::JobSkipped { job, why }));
     }
 

@@ -7,9 +7,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::last::hook_of_run;
 use super::slots::Slots;
 use super::stop::{Reason, Stopping};
-use super::task::{Role, State, TaskId};
+use super::task::{Over, Role, State, TaskId};
 use super::{Action, JobId, Mode, Supervisor};
 use crate::event::{Outcome, RunEvent, Shortage, StartFailure, Time};
 
@@ -117,11 +118,14 @@ impl Supervisor {
             _ => return,
         };
         self.tasks.set(id, State::Running { live: started, drained, deadline });
+        if self.mode != Mode::Going && hook_of_run(&self.plan, self.tasks.get(id).job).is_some() {
+            // There is no time to wait.
+            return self.not_started(now, id, started, failure, actions);
+        }
         let hopeless = !self.room_will_come(id);
-        let slot = self.tasks.get(id).slot.and_then(|slot| slot.run);
-        let taken = self.slots.taken() - usize::from(slot.is_some());
+        let width = self.tasks.get(id).slot.map_or(0, |slot| slot.width);
         // What takes no slot gets room when the next one of the others ends.
-        let taken = if slot.is_none() { taken.saturating_sub(1) } else { taken };
+        let taken = self.slots.taken().saturating_sub(width.max(1));
         self.brakes.squeeze.tighten(now, taken, hopeless);
         let task = self.tasks.get_mut(id);
         task.short_since = if hopeless { task.short_since.or(Some(now)) } else { None };
@@ -183,8 +187,9 @@ impl Supervisor {
 
     /// It is tried again.
     pub(super) fn hook_again(&mut self, id: TaskId, outcome: Outcome, actions: &mut Vec<Action>) {
+        let Role::Hook(Over { at, .. }) = self.tasks.get(id).role else { unreachable!("{id:?} is a hook") };
         self.tasks.set(id, State::Running { live: 1, drained: false, deadline: None });
-        actions.push(Action::Hook { task: id, outcome });
+        actions.push(Action::Hook { task: id, at, outcome });
     }
 
     /// Whether it is a hook that could not be started, and waits.

@@ -44,16 +44,22 @@ impl Slots {
     }
 
     pub fn free(&self) -> bool {
-        self.taken < self.most.map_or(self.size, |most| most.min(self.size))
+        self.has_room(1)
+    }
+
+    /// So many of one task's. One that wants more than there are for now has its place when nothing else has.
+    pub fn has_room(&self, width: usize) -> bool {
+        let most = self.most.map_or(self.size, |most| most.min(self.size));
+        self.taken.saturating_add(width) <= most || (self.taken == 0 && most > 0)
     }
 
     pub fn taken(&self) -> usize {
         self.taken
     }
 
-    /// The lowest free number, from 1.
-    pub fn take(&mut self) -> usize {
-        self.taken += 1;
+    /// The lowest free number, from 1, for a task that takes so many: it has one number all the same.
+    pub fn take(&mut self, width: usize) -> usize {
+        self.taken += width;
         match self.given_back.pop() {
             Some(Reverse(slot)) => slot,
             None => {
@@ -63,8 +69,8 @@ impl Slots {
         }
     }
 
-    pub fn give_back(&mut self, slot: usize) {
-        self.taken -= 1;
+    pub fn give_back(&mut self, slot: usize, width: usize) {
+        self.taken -= width;
         self.given_back.push(Reverse(slot));
     }
 }

@@ -1,13 +1,13 @@
 //! When nothing can go on any more: everything that runs waits to write to a full queue, and nothing that reads it
-//! can. Pure.
+//! can; or what is left waits for a lock that only daemons hold. Pure.
 
 use std::sync::Arc;
 
 use super::job::{Phase, Source};
 use super::stop::Stop;
 use super::task::{Role, State, TaskId};
-use super::{Action, Mode, Supervisor};
-use crate::event::Time;
+use super::{Action, JobId, Mode, Supervisor};
+use crate::event::{Outcome, Time};
 use crate::plan::{Items, Output, QueueId};
 
 /// How long it must stay so. News of bytes that were moved may be on its way.
@@ -36,10 +36,10 @@ impl Supervisor {
             return;
         }
         self.stall_at = None;
-        if !self.is_stalled() {
+        if !self.is_stalled() || self.let_overtake() {
             return;
         }
-        let mut why = None;
+        let mut why = self.fail_waiting(now, actions);
         for id in self.blocked.clone() {
             let Some(queue) = self.written(id).next() else { continue };
             let name = &self.plan.queues[queue].name;
@@ -55,6 +55,22 @@ impl Supervisor {
         }
     }
 
+    /// The first job that waits for a lock, and will not get it: its next task has failed. In words, why.
+    fn fail_waiting(&mut self, now: Time, actions: &mut Vec<Action>) -> Option<String> {
+        let (job, text) = self.waits_for_lock()?;
+        let id = self.jobs.get_mut(job).ready.pop_front()?;
+        self.note_startable(job);
+        let why = format!("nothing can go on: `{}` {text}", self.plan.jobs[job].name);
+        self.end_task(now, id, Outcome::Fault(text.into()), actions);
+        Some(why)
+    }
+
+    /// Whether more takes slots than workers, which may be idle: then it need not be looked at every task.
+    fn runs_by_itself(&self) -> bool {
+        let workers = |job: &JobId| self.jobs.get(*job).crew.ids.len() * self.width(*job);
+        self.slots.taken() > self.jobs.with_workers().iter().map(workers).sum()
+    }
+
     /// The queues that a task writes to, or a worker.
     fn written(&self, id: TaskId) -> impl Iterator<Item = QueueId> {
         let job = self.tasks.contains(id).then(|| &self.plan.jobs[self.tasks.get(id).job]);
@@ -67,7 +83,7 @@ impl Supervisor {
     }
 
     fn is_stalled(&self) -> bool {
-        if self.blocked.is_empty()
+        if self.blocked.is_empty() && (!self.locks.keep_waiting() || self.runs_by_itself())
             || self.held
             || !matches!(self.mode, Mode::Going | Mode::Closing)
             || (self.mode == Mode::Going && (self.could_start() || self.jobs.is_pulling()))

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::brakes::Brakes;
 use super::job::{End, Jobs, Phase, Source};
 use super::order::Startable;
-use super::slots::Slots;
 use super::task::{Role, Slot, State, TaskId, Up};
+use super::tokens::Tokens;
 use super::{Action, JobId, Mode, Supervisor};
 use crate::event::{Outcome, RunEvent, StartFailure, Time};
-use crate::plan::{Items, Plan};
+use crate::plan::Plan;
 
 impl Supervisor {
     /// The answer to [`Action::Pull`]: an item is there, and becomes a task; once for each item, then
@@ -78,11 +78,12 @@ impl Supervisor {
         }
         let (seq, total) = (state.seq, state.tasks);
         self.jobs.set_source(job, Source::Ended);
-        if let Items::Of(before) = self.plan.jobs[job].items {
+        if let Some(before) = self.source_of(job) {
             let failure = match self.jobs.get(before).phase {
                 Phase::Ended(End::Skipped { failure }) => Some(failure),
                 // Perhaps without a task that failed: its own items could not be read.
                 Phase::Ended(End::Failed) => Some(true),
+                Phase::Ended(End::Cancelled) if self.jobs.is_lister(before) => Some(false),
                 _ => None,
             };
             let missed = &mut self.jobs.get_mut(job).missed;
@@ -110,13 +111,14 @@ impl Supervisor {
         }
         let state = self.jobs.get(job);
         let can = !state.ready.is_empty() && state.running < plan.pool;
-        self.startable.set(self.jobs.order.rank(job), plan.slotless, can);
+        self.set_startable(job, can);
     }
 
     /// Starts what may start, in the order of the jobs, gives workers their tasks, and keeps one item of each
     /// open job at hand.
     pub(super) fn fill(&mut self, now: Time, actions: &mut Vec<Action>) {
         self.brakes.release();
+        self.tokens.iter_mut().for_each(Tokens::release);
         self.brakes.squeeze.relax(now, &mut self.slots);
         if self.mode == Mode::Going && !self.held {
             self.offer_to_idle(now, actions);
@@ -129,12 +131,41 @@ impl Supervisor {
             self.wait_for_room();
         }
         self.retire_done(now, actions);
+        self.settle_tokens(actions);
+    }
+
+    /// The first job that may start something, is not held back, and has its locks. A task that takes many slots waits
+    /// until so many are free, and no later one takes them before.
+    fn next_to_start(&mut self, now: Time) -> Option<JobId> {
+        let mut slotted = self.slots.free() && !self.lacks_tokens();
+        loop {
+            let job = self.first_allowed(now, slotted)?;
+            if !self.may_lock(job) {
+                continue; // It is parked.
+            }
+            if self.plan.jobs[job].slotless || self.has_room(job) {
+                return Some(job);
+            }
+            slotted = false;
+        }
+    }
+
+    /// So many slots of the run's pool one task of the job takes.
+    pub(super) fn width(&self, job: JobId) -> usize {
+        let plan = &self.plan.jobs[job];
+        if plan.slotless { 0 } else { plan.slots.min(self.slots.size()).max(1) }
+    }
+
+    /// Slots for a task of the job are free, and it has the tokens.
+    fn has_room(&mut self, job: JobId) -> bool {
+        let (taken, width) = (self.slots.taken(), self.width(job));
+        self.slots.has_room(width) && self.tokens.as_mut().is_none_or(|tokens| tokens.allow(taken, width))
     }
 
     /// The first job that may start something, and is not held back.
-    fn next_to_start(&mut self, now: Time) -> Option<JobId> {
-        let Supervisor { startable, slots, jobs, brakes, plan, interactive, .. } = self;
-        let mut candidates = candidates(startable, slots, jobs, plan, interactive.is_some()).peekable();
+    fn first_allowed(&mut self, now: Time, slotted: bool) -> Option<JobId> {
+        let Supervisor { startable, jobs, brakes, plan, interactive, .. } = self;
+        let mut candidates = candidates(startable, slotted, jobs, plan, interactive.is_some()).peekable();
         candidates.peek()?;
         let allow = |brakes: &mut Brakes, job: JobId| {
             brakes.allow_job(now, job) && brakes.allow_process(now, plan.jobs[job].slotless)
@@ -145,10 +176,20 @@ impl Supervisor {
     /// Whether something could start, if it were not held back.
     pub(super) fn could_start(&self) -> bool {
         let interactive = self.interactive.is_some();
-        candidates(&self.startable, &self.slots, &self.jobs, &self.plan, interactive).next().is_some()
+        let mut first = self.slots.free();
+        let mut candidates = candidates(&self.startable, first, &self.jobs, &self.plan, interactive);
+        let fits = |job: JobId| self.slots.has_room(self.width(job));
+        // Behind one that waits for many slots there is none to be had.
+        candidates.any(|job| self.plan.jobs[job].slotless || (std::mem::take(&mut first) && fits(job)))
     }
 
-    fn start_next(&mut self, now: Time, job: JobId, actions: &mut Vec<Action>) {
+    /// Whether a job waits for slots, or tokens for them, and for nothing else.
+    pub(super) fn is_short_of_slots(&self) -> bool {
+        let first = self.startable.slotted.first().map(|rank| self.jobs.order.job(*rank));
+        first.is_some_and(|job| self.lacks_tokens() || !self.slots.has_room(self.width(job)))
+    }
+
+    pub(super) fn start_next(&mut self, now: Time, job: JobId, actions: &mut Vec<Action>) {
         if self.plan.jobs[job].worker.is_some() {
             self.start_worker(now, job, actions);
             return;
@@ -161,6 +202,7 @@ impl Supervisor {
             state => unreachable!("{id:?} is ready, not {state:?}"),
         };
         let slot = self.take_slot(job);
+        self.take_locks(id, job);
         let plan = &self.plan.jobs[job];
         let task = self.tasks.get_mut(id);
         task.slot = Some(slot);
@@ -183,7 +225,9 @@ impl Supervisor {
         }
         let deadline = self.deadline(id);
         self.tasks.set(id, State::Running { live, drained: false, deadline });
-        self.brakes.started(now, job);
+        if !self.jobs.is_lister(job) {
+            self.brakes.started(now, job);
+        }
         actions.push(Action::Start { task: id, attempt, slot: slot.number(), last_attempt });
         self.pull(job, actions);
         self.note_startable(job);
@@ -204,10 +248,11 @@ impl Supervisor {
     }
 
     pub(super) fn take_slot(&mut self, job: JobId) -> Slot {
-        let run = (!self.plan.jobs[job].slotless).then(|| self.slots.take());
+        let width = self.width(job);
+        let run = (width > 0).then(|| self.slots.take(width));
         let state = self.jobs.get_mut(job);
         state.running += 1;
-        Slot { run, own: state.slots.as_mut().map(Slots::take) }
+        Slot { run, width, own: state.slots.as_mut().map(|slots| slots.take(1)) }
     }
 
     pub(super) fn give_back_slot(&mut self, id: TaskId) {
@@ -218,13 +263,14 @@ impl Supervisor {
             self.interactive = None;
         }
         if let Some(number) = slot.run {
-            self.slots.give_back(number);
+            self.slots.give_back(number, slot.width);
         }
         let state = self.jobs.get_mut(job);
         if let (Some(slots), Some(number)) = (state.slots.as_mut(), slot.own) {
-            slots.give_back(number);
+            slots.give_back(number, 1);
         }
         state.running -= 1;
+        self.give_back_locks(id, job);
         self.note_startable(job);
     }
 
@@ -246,16 +292,17 @@ impl Supervisor {
     }
 }
 
-/// The jobs that may start something, first to last. Slots are for the item of an earlier job, if that is about to
-/// come; who needs none does not wait for them. `interactive`: a task has the terminal, and others wait for it.
+/// The jobs that may start something, first to last; `slotted`: also those that take slots. These are for the item of an
+/// earlier job, if that is about to come; who needs none does not wait for them. `interactive`: a task has the terminal,
+/// and others wait for it.
 fn candidates<'a>(
     startable: &'a Startable,
-    slots: &Slots,
+    slotted: bool,
     jobs: &'a Jobs,
     plan: &'a Plan,
     interactive: bool,
 ) -> impl Iterator<Item = JobId> + 'a {
-    let slotted = slots.free().then_some(&startable.slotted).into_iter().flatten();
+    let slotted = slotted.then_some(&startable.slotted).into_iter().flatten();
     let mut slotted = slotted.take_while(|rank| !jobs.earlier_is_pulling(**rank, plan)).peekable();
     let mut slotless = startable.slotless.iter().peekable();
     let ranks = std::iter::from_fn(move || match (slotless.peek(), slotted.peek()) {

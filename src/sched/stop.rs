@@ -68,7 +68,7 @@ pub struct Stop {
     pub cause: Cause,
     why: String,
     /// SIGKILL was sent to everything.
-    killed: bool,
+    pub killed: bool,
 }
 
 impl Stop {
@@ -260,7 +260,7 @@ impl Supervisor {
         actions.push(Action::Signal { task: id, signal });
     }
 
-    fn kill(&mut self, id: TaskId, actions: &mut Vec<Action>) {
+    pub(super) fn kill(&mut self, id: TaskId, actions: &mut Vec<Action>) {
         if self.is_being_cleared(id) {
             return;
         }
@@ -279,6 +279,7 @@ impl Supervisor {
     pub(super) fn tick(&mut self, now: Time, until: Time, actions: &mut Vec<Action>) {
         while let Some(id) = self.tasks.overdue(until) {
             match self.tasks.state(id).clone() {
+                State::Running { .. } if self.last_is_late(id, actions) => {}
                 State::Running { .. } => {
                     if let Some(reason) = self.why_due(now, until, id, actions) {
                         if reason == Reason::NotReady {

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use super::JobId;
 use super::stop::{Reason, Stopping};
 use crate::event::{Exit, Outcome, Time};
+use crate::plan::AtEnd;
 
 /// Names an active task, or a worker. The place is used again, the generation never is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -95,6 +96,8 @@ pub enum Up {
 pub struct Slot {
     /// In the run's pool.
     pub run: Option<usize>,
+    /// So many of these it takes; 0 without one.
+    pub width: usize,
     /// In the job's own, if it has one.
     pub own: Option<usize>,
 }
@@ -113,10 +116,21 @@ pub enum Role {
     Attempt,
     /// The same, a daemon whose input has run dry: however it ends is no failure.
     Dry,
-    /// The hook of the task, whose last attempt ended so.
-    Hook(Outcome),
+    /// A hook of the task, whose last attempt has ended.
+    Hook(Over),
     /// No task, but a process that takes tasks.
     Worker(Crew),
+}
+
+/// A task that is over, but for its hooks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Over {
+    /// How it ended by itself, which is what its hooks are told.
+    pub own: Outcome,
+    /// How it ends: one of them may have failed.
+    pub outcome: Outcome,
+    /// The one that runs, or waits for its start.
+    pub at: AtEnd,
 }
 
 /// What a worker has to do.

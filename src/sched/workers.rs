@@ -104,7 +104,7 @@ impl Supervisor {
         let state = self.jobs.get(job);
         let plan = &self.plan.jobs[job];
         let wanted = !state.ready.is_empty() && state.running < plan.pool && self.may_give(job);
-        self.startable.set(self.jobs.order.rank(job), plan.slotless, wanted);
+        self.set_startable(job, wanted);
     }
 
     /// Gives the oldest ready task to the worker, if there is one.
@@ -142,9 +142,10 @@ impl Supervisor {
         for job in (0..self.plan.jobs.len()).rev() {
             for at in (0..self.jobs.get(job).crew.ids.len()).rev() {
                 let worker = self.jobs.get(job).crew.ids[at];
+                let width = self.tasks.get(worker).slot.map_or(0, |slot| slot.width);
                 if let Some(crew) = self.tasks.crew_mut(worker) {
-                    crew.surplus = left > 0 && !self.plan.jobs[job].slotless;
-                    left -= usize::from(crew.surplus);
+                    crew.surplus = left > 0 && width > 0;
+                    left = left.saturating_sub(width);
                 }
             }
             if !self.jobs.get(job).crew.ids.is_empty() {
@@ -160,6 +161,7 @@ impl Supervisor {
         let short_since = self.brakes.squeeze.workers.remove(&job);
         let slot = self.take_slot(job);
         let worker = self.tasks.add(job, number, Role::Worker(Crew::default()));
+        self.take_locks(worker, job);
         let state = self.jobs.get_mut(job);
         state.active += 1;
         state.crew.ids.push(worker);
@@ -245,23 +247,25 @@ impl Supervisor {
         }
     }
 
-    /// A worker that waits for items that may be long in coming gives its slot to who can use it: its items may
-    /// even depend on that.
+    /// A worker that waits for items that may be long in coming gives its slots, and its locks, to who can use them: its
+    /// items may even depend on that.
     pub(super) fn retire_idle(&mut self, now: Time, actions: &mut Vec<Action>) {
-        if self.startable.slotted.is_empty() || self.slots.free() {
+        let short_of_slots = self.is_short_of_slots();
+        if !short_of_slots && !self.locks.are_in_use() {
             return;
         }
         let mut idle = None;
-        for (job, plan) in self.plan.jobs.iter().enumerate() {
+        for &job in self.jobs.with_workers() {
             let state = self.jobs.get(job);
-            if plan.slotless || plan.worker.is_none() {
+            let plan = &self.plan.jobs[job];
+            if !(short_of_slots && !plan.slotless || self.locks.are_wanted(&plan.locks)) {
                 continue;
             }
             let waits = state.source == Source::Waiting && state.ready.is_empty();
             for &worker in &state.crew.ids {
                 let Some(crew) = self.tasks.crew(worker) else { continue };
                 if crew.retired {
-                    return; // Its slot will be free.
+                    return; // What it has will be free.
                 }
                 if waits && crew.given.is_empty() {
                     idle = idle.or(Some(worker));

@@ -56,11 +56,14 @@ pub struct Options {
     pub terminal: Option<Size>,
     /// The run is one of `prun exec`: a single task that fails needs no report, and success needs no word.
     pub exec: bool,
+    /// [`Listener::report`] will be asked for.
+    pub report: bool,
 }
 
 /// The listener for these options.
 pub fn listener(options: Options) -> Box<dyn Listener> {
     let lines = Lines::new(options.voice, options.color, options.terminal.is_some(), options.exec);
+    let lines = if options.report { lines.keep_all() } else { lines };
     let size = options.terminal.unwrap_or_else(|| Box::new(|| (DEFAULT_COLUMNS, DEFAULT_LINES)));
     match options.progress {
         Progress::None => Box::new(Plain::new(lines, size, None)),

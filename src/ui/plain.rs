@@ -39,6 +39,17 @@ impl Lines {
         Lines { voice, color, watched, exec, jobs: Vec::new(), failed: Vec::new(), report: Report::default() }
     }
 
+    /// [`Lines::report`] will be asked for.
+    pub fn keep_all(mut self) -> Lines {
+        self.report.keep_all();
+        self
+    }
+
+    /// All that there is to say of how the run went.
+    pub fn report(&self, summary: &Summary) -> String {
+        self.report.whole(summary).iter().flat_map(|line| [line, "\n"]).collect()
+    }
+
     /// `shown`: a bar was seen, so its end deserves a word.
     pub fn tell(&mut self, event: &RunEvent, columns: u16, shown: bool, out: &mut Vec<u8>) {
         match event {
@@ -101,8 +112,17 @@ impl Lines {
             RunEvent::Stopping { why, kill } => self.stopping(why, *kill, out),
             RunEvent::TasksBefore { count, .. } => self.report.before(*count),
             RunEvent::RunEnded(summary) => self.run_ended(summary, shown, out),
+            RunEvent::LastStarted { name, pid, command: Some(command) } => {
+                let process = if self.voice < Voice::Debug { String::new() } else { format!(" (pid {pid})") };
+                let text = format!("{name}{process}: {}", phrases::escape(command.as_bytes()));
+                self.say(Voice::Verbose, NOTE, &text, out);
+            }
+            RunEvent::LastFailed(text) => {
+                self.say(Voice::Quiet, FAILURE, &phrases::escape(text.as_bytes()), out);
+            }
             RunEvent::JobTotal { .. }
             | RunEvent::TaskStarted { .. }
+            | RunEvent::LastStarted { .. }
             | RunEvent::TasksOk { .. }
             | RunEvent::WorkerStarted { .. } => {}
         }
@@ -301,6 +321,10 @@ impl Listener for Plain {
     }
 
     fn erase(&mut self, _out: &mut Vec<u8>) {}
+
+    fn report(&self, summary: &Summary) -> String {
+        self.lines.report(summary)
+    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
-use crate::event::{Listener, RunEvent, Time};
+use crate::event::{Listener, RunEvent, Summary, Time};
 
 use super::plain::Lines;
 use super::tally::{Running, Tally};
@@ -129,6 +129,10 @@ impl Listener for Bar {
             Phase::Waiting { .. } | Phase::Erased { .. } | Phase::Over { drawn: false } => return,
         };
         self.paint(NOTHING, 0, String::new(), String::new(), out);
+    }
+
+    fn report(&self, summary: &Summary) -> String {
+        self.lines.report(summary)
     }
 }
 

@@ -8,6 +8,9 @@ use super::phrases;
 /// Failures after the first that get a line of their own; skipped jobs likewise.
 const LINES: usize = 20;
 
+/// What is kept for a whole report beside these; no person reads as much.
+const MOST_BYTES: usize = 64 << 20;
+
 /// Lines of a task's stderr that are shown.
 const STDERR_LINES: usize = 10;
 
@@ -36,26 +39,44 @@ struct First {
 struct Some20 {
     lines: Vec<String>,
     more: u64,
+    /// Those behind them are kept as well, for the whole report; as many as there is room for.
+    behind: Option<Vec<String>>,
+    bytes: usize,
 }
 
 impl Some20 {
     fn push(&mut self, line: impl FnOnce() -> String) {
         if self.lines.len() < LINES {
-            self.lines.push(line());
-        } else {
-            self.more += 1;
+            return self.lines.push(line());
+        }
+        self.more += 1;
+        if let Some(behind) = self.behind.as_mut().filter(|_| self.bytes < MOST_BYTES) {
+            let line = line();
+            self.bytes += line.len();
+            behind.push(line);
         }
     }
 
-    fn tell(&self, what: &str, out: &mut Vec<String>) {
-        out.extend(self.lines.iter().map(|line| format!("{what}: {line}")));
-        if self.more > 0 {
-            out.push(format!("{what}: {} more", self.more));
+    /// `whole`: all that are known.
+    fn tell(&self, what: &str, whole: bool, out: &mut Vec<String>) {
+        let behind = self.behind.iter().flatten().filter(|_| whole);
+        let before = out.len() + self.lines.len();
+        out.extend(self.lines.iter().chain(behind).map(|line| format!("{what}: {line}")));
+        let more = self.more - (out.len() - before) as u64;
+        if more > 0 {
+            out.push(format!("{what}: {more} more"));
         }
     }
 }
 
 impl Report {
+    /// [`Report::whole`] will be asked for.
+    pub fn keep_all(&mut self) {
+        for list in [&mut self.others, &mut self.skipped, &mut self.empty] {
+            list.behind = Some(Vec::new());
+        }
+    }
+
     pub fn ended(&mut self, name: impl FnOnce() -> String, how: &Outcome, detail: Option<&Detail>) {
         if !how.is_failure() {
             return;
@@ -87,13 +108,22 @@ impl Report {
 
     /// The lines of the report. Those that begin with a blank belong to the line above them.
     pub fn lines(&self, summary: &Summary) -> Vec<String> {
+        self.tell(summary, false)
+    }
+
+    /// The same without leaving anything out.
+    pub fn whole(&self, summary: &Summary) -> Vec<String> {
+        self.tell(summary, true)
+    }
+
+    fn tell(&self, summary: &Summary, whole: bool) -> Vec<String> {
         let mut out = Vec::new();
         if let Some(first) = &self.first {
             first.tell(!self.others.lines.is_empty(), &mut out);
         }
-        self.others.tell("also failed", &mut out);
-        self.skipped.tell("skipped", &mut out);
-        self.empty.tell("had no items", &mut out);
+        self.others.tell("also failed", whole, &mut out);
+        self.skipped.tell("skipped", whole, &mut out);
+        self.empty.tell("had no items", whole, &mut out);
         let counts = phrases::counts(summary, self.before);
         out.push(match summary.signal {
             Some(signal) => format!("stopped by {}: {counts}", phrases::signal_name(signal)),
@@ -105,7 +135,7 @@ impl Report {
     /// The one line about a run in which all went well.
     pub fn success(&self, summary: &Summary) -> Vec<String> {
         let mut out = Vec::new();
-        self.empty.tell("had no items", &mut out);
+        self.empty.tell("had no items", false, &mut out);
         out.push(phrases::counts(summary, self.before));
         out
     }
@@ -212,6 +242,20 @@ mod tests {
         }
         let lines = report.lines(&summary());
         assert_eq!(lines.iter().filter(|line| line.starts_with("also failed: a:")).count(), LINES);
+        assert!(lines.contains(&"also failed: 979 more".to_string()), "{lines:#?}");
+    }
+
+    #[test]
+    fn a_whole_report_leaves_nothing_out() {
+        let mut report = Report::default();
+        report.keep_all();
+        for n in 0..1000 {
+            report.ended(|| format!("a[{n}]"), &Outcome::Failed(1), Some(&detail()));
+        }
+        let lines = report.whole(&summary());
+        assert_eq!(lines.iter().filter(|line| line.starts_with("also failed: a[")).count(), 999);
+        assert_eq!(lines.last().unwrap(), "3 ok, 2 failed, 1 skipped (2.0 s)");
+        let lines = report.lines(&summary());
         assert!(lines.contains(&"also failed: 979 more".to_string()), "{lines:#?}");
     }
 

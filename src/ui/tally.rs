@@ -55,6 +55,8 @@ impl Tally {
             | RunEvent::JobFailed { .. }
             | RunEvent::Warning(_)
             | RunEvent::Broken(_)
+            | RunEvent::LastStarted { .. }
+            | RunEvent::LastFailed(_)
             | RunEvent::Stopping { .. }
             | RunEvent::RunEnded(_) => {}
         }

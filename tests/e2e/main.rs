@@ -15,6 +15,7 @@ mod contain;
 mod data;
 mod dialogue;
 mod duplex;
+mod each;
 mod env;
 mod exec;
 mod exec_items;

@@ -11,7 +11,8 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use super::STARTING;
 use crate::cli::{Instead, reason};
 use crate::jobfile::values::{
-    Load, PoolSize, Rate, parse_duration, parse_load, parse_pool, parse_rate, parse_size,
+    JobserverStyle, Load, PoolSize, Rate, parse_duration, parse_jobserver, parse_load, parse_pool,
+    parse_rate, parse_size,
 };
 use crate::run::gauges;
 use crate::ui::phrases::escape;
@@ -52,6 +53,15 @@ pub struct Throttle {
     #[arg(long, alias = "memfree", value_name = "SIZE", value_parser = parse_size)]
     #[arg(help_heading = STARTING, hide_short_help = true)]
     pub memory_free: Option<usize>,
+
+    /// Share the slots with what tasks start, such as make and cargo: pipe or fifo [without HOW: pipe]
+    ///
+    /// By make's jobserver protocol: all together run no more at once than `-j` says. `pipe` is known to every make,
+    /// `fifo` from 4.4 on. A `make` without `-j` then runs jobs in parallel. Where prun was given a jobserver itself,
+    /// by `make -j`, that is the one; `false` is as without this option.
+    #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "pipe")]
+    #[arg(value_parser = parse_jobserver, help_heading = STARTING, hide_short_help = true)]
+    pub jobserver: Option<JobserverStyle>,
 }
 
 impl Throttle {

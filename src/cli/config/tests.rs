@@ -8,17 +8,23 @@ use crate::cli::args::{Tag, parse_jobs};
 use crate::cli::variables::Variables;
 use crate::cli::{exec, run};
 use crate::jobfile::parse_over;
-use crate::jobfile::values::{HaltLimit, OutputMode, Rate, Resume, parse_halt, parse_load};
-use crate::plan::Plan;
+use crate::jobfile::values::{HaltLimit, OutputMode, Rate, Resume, parse_halt, parse_jobserver, parse_load};
 use crate::plan::build::build;
 use crate::plan::template::Piece;
+use crate::plan::{Jobserver, Plan};
+
+/// There are but two; neighbours differ.
+fn style(level: u32) -> &'static str {
+    ["pipe", "fifo"][level as usize % 2]
+}
 
 /// `[run]` with every key, told apart by a number.
 fn keys(level: u32) -> String {
+    let style = style(level);
     format!(
         "[run]\npool = {level}\nhalt = \"now,fail={level}\"\noutput = \"line\"\nkeep_order = true\n\
          tag = \"{level}\"\ngrace = {level}\nrate = \"1/{level}s\"\nload = {level}\nmemory_free = {level}\n\
-         journal = \"/{level}\"\nresume = true\n"
+         jobserver = \"{style}\"\njournal = \"/{level}\"\nresume = true\n"
     )
 }
 
@@ -35,6 +41,7 @@ fn variables(level: u32) -> Variables {
         rate: Some(Rate { interval: Duration::from_secs(level.into()) }),
         load: parse_load(&word).ok(),
         memory_free: Some(level as usize),
+        jobserver: parse_jobserver(style(level)).ok(),
         journal: Some(PathBuf::from(format!("/{level}"))),
         resume: Some(Resume::Finished),
         ..Variables::default()
@@ -43,9 +50,10 @@ fn variables(level: u32) -> Variables {
 
 /// Options that say the same.
 fn options(level: u32) -> Vec<String> {
+    let style = style(level);
     let line = format!(
         "-j{level} --halt now,fail={level} --output line -k --tag={level} --grace {level} --rate 1/{level}s \
-         --load {level} --memory-free {level} --journal /{level} --resume"
+         --load {level} --memory-free {level} --jobserver={style} --journal /{level} --resume"
     );
     line.split_whitespace().map(str::to_owned).collect()
 }
@@ -69,6 +77,7 @@ fn says(plan: Plan, level: u32) {
     let brakes = plan.brakes;
     assert_eq!(brakes.rate.map(|rate| rate.interval), Some(time));
     assert_eq!((brakes.load, brakes.memory_free), (Some(level.into()), Some(level.into())));
+    assert_eq!(plan.jobserver, Jobserver::Server { fifo: style(level) == "fifo" });
     let journal = plan.logs.journal.unwrap();
     assert_eq!((journal.path, journal.resume), (PathBuf::from(format!("/{level}")), Resume::Finished));
 }

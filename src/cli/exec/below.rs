@@ -12,9 +12,9 @@ use super::super::args;
 use super::super::logs::absolute;
 use super::Exec;
 use crate::jobfile::{self, Config};
-use crate::plan::Journal;
-use crate::plan::build::RunOverrides;
-use crate::plan::exec::Tag;
+use crate::plan::build::{RunOverrides, hook_of_run};
+use crate::plan::exec::{ExecHook, Tag};
+use crate::plan::{AtEnd, Journal};
 
 pub fn journal(flags: &RunOverrides, config: &Config) -> Result<Option<Journal>, Instead> {
     let lower = config.run.journal.as_ref().map(|text| Path::new(&text.value));
@@ -43,6 +43,15 @@ pub fn tag(asked: &Exec, config: &Config, bare: bool) -> Option<Tag> {
         }
         (None, None, Some(jobfile::Tag::Off) | None) => None,
     }
+}
+
+/// Commands at the end of the run.
+pub fn hooks(flags: &RunOverrides, config: &Config) -> [Option<ExecHook>; 3] {
+    AtEnd::ALL.map(|at| match &flags.hooks[at as usize] {
+        Some(flag) if flag.is_none() => None,
+        Some(flag) => Some(ExecHook::Flag(flag.clone())),
+        None => hook_of_run(&config.run, at).cloned().map(ExecHook::Config),
+    })
 }
 
 /// `NAME=VALUE`, each name once.

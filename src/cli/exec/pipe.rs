@@ -38,7 +38,7 @@ pub struct Pipe {
     /// Of a regular file only the ends of blocks are looked for: its data goes to the tasks within the kernel.
     /// `-n N` gives N records to a task.
     #[arg(long, alias = "pipepart", conflicts_with_all = NOT_WITH)]
-    pipe: bool,
+    pub pipe: bool,
 
     /// Make blocks of about this size: 64KiB, 10MB [default: 1MiB]
     #[arg(long, value_name = "SIZE", value_parser = parse_block, allow_negative_numbers = true)]

@@ -53,6 +53,18 @@ pub const JOB: &[Key] = &[
         "Run the command so many times, without an item. `{#}` is the number of each task.",
     ),
     key(
+        "batch",
+        "number or `\"fit\"`",
+        "",
+        "How many items of `each` make one task, at most; `\"fit\"` is as many as the system's argument limit takes. In \
+         `command` each word with a placeholder of the item is repeated for each (`cp a b c DIR` with `cp {} DIR`), and \
+         added items are added one after another; a `script` has them all as `$1`, `$2` and so on, and `stdin = \"item\"` \
+         gives each a line. Of single values `{1}` is the first of the batch, `{2}` the second; of rows it is each one's \
+         first column. Elsewhere values are joined by blanks. The last batch may have fewer; one that a file or a queue has not filled \
+         yet waits for more. A journal knows the items, not the batches. Not with workers, or with `each.job`, which has the other \
+         job's tasks.",
+    ),
+    key(
         "pool",
         "number or string",
         "the run's pool",
@@ -60,12 +72,28 @@ pub const JOB: &[Key] = &[
          `0` is no limit of its own.",
     ),
     key(
+        "slots",
+        "number",
+        "`1`",
+        "How many places in the run's pool one task takes, for a task that keeps several CPUs busy by itself; more than \
+         there are stands for all. It waits until so many are free, and no later task takes them before. Daemons and jobs \
+         that read a pipe or a queue take no place, and have no `slots`.",
+    ),
+    key(
+        "locks",
+        "array or table",
+        "none",
+        "What each task takes before it starts, all or none, and gives back when it ends: `[\"db\"]` one permit of the \
+         lock `db`, `{ net = 2, gpu = 1 }` so many of each. See LOCKS. Tables merge with that of `[defaults]`, in which \
+         `\"none\"` undoes a lock.",
+    ),
+    key(
         "worker",
         "`true`, `false` or table",
         "`false`",
         "The tasks of `each` are run by `pool` processes that live on. A task is given to one on its stdin, as `stdin` \
          says (by default the item and a newline), and ends with its answer on the process's stdout. `timeout`, \
-         `retries` (here 2 by default), `on_success`, `keep_order` and the report are per task; slot, `{%}` and \
+         `retries` (here 2 by default), `on_success`, `keep_order` and the report are per task; slot, locks, `{%}` and \
          environment belong to the process. If a process dies, only the task that it was at counts an attempt. \
          Without tasks left a process gets the end of its input, and after `grace` it is stopped, which is no failure.",
     ),
@@ -153,6 +181,12 @@ pub const JOB: &[Key] = &[
         "command",
         "none",
         "The same after the last attempt of a task that failed. If it fails itself, that is told, too.",
+    ),
+    key(
+        "on_exit",
+        "command",
+        "none",
+        "The same after the last attempt of every task, however it ended, behind the other one: what that makes of a          success is not seen in `PRUN_OUTCOME`. It also runs after a task that was stopped because its job was          halted (`PRUN_OUTCOME` is `cancelled`), and never for one that was skipped. A stop of the whole run begins          none of the three.",
     ),
     key(
         "start",
@@ -276,7 +310,7 @@ pub const JOB: &[Key] = &[
         "retry_delay",
         "duration or table",
         "`0`; `\"1s\"` with `restart`",
-        "How long to wait before a further attempt; the place in the pool is given back meanwhile. `{ first = \"1s\", \
+        "How long to wait before a further attempt; the place in the pool and the locks are given back meanwhile. `{ first = \"1s\", \
          factor = 2.0, max = \"1m\", jitter = true }` is a growing delay.",
     ),
     key(
@@ -304,4 +338,4 @@ pub const JOB: &[Key] = &[
 
 /// The keys of [`JOB`] that may not stand in `[defaults]`.
 pub const NOT_IN_DEFAULTS: &[&str] =
-    &["command", "script", "pipeline", "each", "repeat", "pool", "worker", "after"];
+    &["command", "script", "pipeline", "each", "repeat", "batch", "pool", "worker", "after"];

@@ -71,6 +71,35 @@ pub const EACH: &[Key] = &[
          columns.",
     ),
     key(
+        "command",
+        "string, array or `{ script = \"…\" }`",
+        "",
+        "The lines that this command writes. It is started with the job, with its directory, environment and limits (but \
+         for a directory or variable that an item stands in), and takes no place in the pool; the first task starts when \
+         the first line is there, and the command waits while 1000 lines do. It is told of as a job called \
+         `NAME.each`. If it fails, the lines that came are run, and the job counts as one that was skipped because of \
+         a failure; its own `timeout`, `retries` and `ok` are those of its tasks. When the job takes no more items, the \
+         command is stopped, which is no failure. With `resume` it runs again, and items are known by what they are.",
+    ),
+    key(
+        "matrix",
+        "table",
+        "",
+        "All combinations of the values of several columns: `{ os = [\"linux\", \"mac\"], v = [3.10, 3.11] }` makes four \
+         items with the columns `{os}` and `{v}` (also `{1}` and `{2}`), in this order, the last column changing fastest. \
+         Values are strings and numbers; instead of an array a column may be one of `{ seq = … }`, `{ lines = … }` and \
+         `{ glob = … }`. Combinations are made one by one and take no memory; what has to be read for another column than \
+         the first is read to its end before. If a column has no value, there is no item.",
+    ),
+    key(
+        "zip",
+        "table",
+        "",
+        "Columns, as with `matrix`, in step: the first item has the first value of each, the second the second. They \
+         must be of one length. Of what is read in the run, that shows when one ends: then the job fails, when the items \
+         that were there have been run.",
+    ),
+    key(
         "queue",
         "string",
         "",
@@ -88,13 +117,13 @@ pub const EACH: &[Key] = &[
         "nul",
         "`true` or `false`",
         "`false`",
-        "With `lines`: items end with a NUL byte, as `find -print0` writes them, not with a newline.",
+        "With `lines` and `command`: items end with a NUL byte, as `find -print0` writes them, not with a newline.",
     ),
     key(
         "separator",
         "string",
         "`\",\"` for `csv`",
-        "With `csv`, `lines` and `queue`: the one character between columns, such as `\"\\t\"`. Without it a line or a \
+        "With `csv`, `lines`, `command` and `queue`: the one character between columns, such as `\"\\t\"`. Without it a line or a \
          record of a queue is one value.",
     ),
     key(

@@ -89,8 +89,12 @@ pub(super) fn run_over(upper: Run, lower: Run) -> Run {
         rate: upper.rate.or(lower.rate),
         load: upper.load.or(lower.load),
         memory_free: upper.memory_free.or(lower.memory_free),
+        jobserver: upper.jobserver.or(lower.jobserver),
         journal: upper.journal.or(lower.journal),
         resume: upper.resume.or(lower.resume),
+        on_success: upper.on_success.or(lower.on_success),
+        on_failure: upper.on_failure.or(lower.on_failure),
+        on_exit: upper.on_exit.or(lower.on_exit),
     }
 }
 

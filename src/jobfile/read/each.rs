@@ -9,14 +9,18 @@ use crate::jobfile::mistakes::Mistake;
 use crate::jobfile::model::{Each, Spanned};
 use crate::jobfile::near::alternatives;
 
+mod columns;
+
 /// The keys that name a source.
-const SOURCES: [&str; 6] = ["seq", "lines", "glob", "csv", "queue", "job"];
+const SOURCES: [&str; 9] = ["seq", "lines", "glob", "csv", "command", "matrix", "zip", "queue", "job"];
 
 pub(super) fn read<'a>(walk: &mut Walk<'a>, job: &Section<'a>) -> Option<Each> {
     let found = job.get("each")?;
     match found.node.get_ref() {
         DeValue::Array(items) => rows(walk, items),
-        DeValue::Table(_) => found.alone("`each`".to_owned()).and_then(|table| source(walk, &table)),
+        DeValue::Table(_) => {
+            found.alone("`each`".to_owned()).and_then(|table| source(walk, &table, &SOURCES))
+        }
         _ => {
             let help =
                 "write the items as an array, `[\"a\", \"b\"]`, or name a source, `{ lines = \"FILE\" }`";
@@ -53,7 +57,7 @@ impl Kind {
 
 fn rows<'a>(walk: &mut Walk<'a>, items: &'a DeArray<'a>) -> Option<Each> {
     let Some(first) = items.iter().next() else {
-        return Some(Each::Rows { rows: Vec::new(), names: Vec::new() });
+        return Some(Each::Rows { rows: Vec::new(), names: Vec::new(), places: Vec::new() });
     };
     let kind = Kind::of(first);
     if let Some(other) = items.iter().find(|item| Kind::of(item) != kind) {
@@ -66,7 +70,8 @@ fn rows<'a>(walk: &mut Walk<'a>, items: &'a DeArray<'a>) -> Option<Each> {
     let names = column_names(walk, first)?;
     let rows: Vec<Option<Vec<String>>> = items.iter().map(|item| row(walk, item, &names)).collect();
     let rows = rows.into_iter().collect::<Option<_>>()?;
-    Some(Each::Rows { rows, names: names.into_iter().map(|name| name.value).collect() })
+    let (names, places) = names.into_iter().map(|name| (name.value, name.span)).unzip();
+    Some(Each::Rows { rows, names, places })
 }
 
 /// The keys of the first row, in the order in which they are written; none for other items.
@@ -128,17 +133,16 @@ fn row<'a>(walk: &mut Walk<'a>, item: Node<'a>, names: &[Spanned<String>]) -> Op
     }
 }
 
-fn source<'a>(walk: &mut Walk<'a>, table: &Section<'a>) -> Option<Each> {
+fn source<'a>(walk: &mut Walk<'a>, table: &Section<'a>, sources: &[&'static str]) -> Option<Each> {
     let before = walk.wrong();
     walk.check_keys(table, Table::Each);
-    let given: Vec<Found> = SOURCES.into_iter().filter_map(|key| table.get(key)).collect();
+    let given: Vec<Found> = sources.iter().filter_map(|key| table.get(key)).collect();
     let found = match given.as_slice() {
         [] => {
             if walk.wrong() == before {
-                let mistake = Mistake::at(table.span.clone(), "`each` names no source");
-                walk.mistake(mistake.help(
-                        "give it one of `seq`, `lines`, `glob`, `csv`, `queue` and `job`, or write the items as an array",
-                    ));
+                let mistake = Mistake::at(table.span.clone(), format!("{} names no source", table.title));
+                let sources = alternatives(sources);
+                walk.mistake(mistake.help(format!("give it {sources}, or write the items as an array")));
             }
             return None;
         }
@@ -160,12 +164,19 @@ fn source<'a>(walk: &mut Walk<'a>, table: &Section<'a>) -> Option<Each> {
             let separator = walk.value(table, "separator", "a string", separator);
             walk.path("lines", found.node).map(|file| Each::Lines { file, nul, separator })
         }
+        "command" => {
+            let nul = walk.flag(table, "nul").unwrap_or(false);
+            let separator = walk.value(table, "separator", "a string", separator);
+            let command = super::job::command(walk, "command", found.node);
+            command.map(|command| Each::Command { command, nul, separator })
+        }
         "glob" => walk.path("glob", found.node).map(Each::Glob),
         "queue" => {
             let separator = walk.value(table, "separator", "a string", separator);
             walk.queue_name(found.node).map(|name| Each::Queue { name, separator })
         }
         "job" => walk.string("job", found.node).map(Each::Job),
+        "matrix" | "zip" => columns::read(walk, &found),
         _ => {
             let separator = walk.value(table, "separator", "a string", separator).unwrap_or(b',');
             let header = walk.flag(table, "header").unwrap_or(true);
@@ -176,8 +187,11 @@ fn source<'a>(walk: &mut Walk<'a>, table: &Section<'a>) -> Option<Each> {
 
 /// Each option belongs to one source.
 fn options_fit(walk: &mut Walk, table: &Section, source: &str) {
-    let options: [(_, &[&str]); 3] =
-        [("nul", &["lines"]), ("separator", &["lines", "csv", "queue"]), ("header", &["csv"])];
+    let options: [(_, &[&str]); 3] = [
+        ("nul", &["lines", "command"]),
+        ("separator", &["lines", "command", "csv", "queue"]),
+        ("header", &["csv"]),
+    ];
     for (option, of) in options {
         let Some(found) = table.get(option).filter(|_| !of.contains(&source)) else { continue };
         let goes = format!("`{option}` goes with {}, not with `{source}`", alternatives(of));

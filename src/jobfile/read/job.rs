@@ -5,10 +5,12 @@ use toml::de::{DeArray, DeString, DeTable, DeValue};
 
 use super::section::{Found, Node, Section};
 use super::walk::{Walk, spelt};
-use super::{each, io, ready, setup, worker};
+use super::{each, io, locks, ready, setup, worker};
 use crate::jobfile::keys::{JOB, Table};
 use crate::jobfile::mistakes::Mistake;
-use crate::jobfile::model::{After, Command, Job, PipelineStage, Sign, Span, Spanned, What, When};
+use crate::jobfile::model::{
+    After, Batch, Command, Each, Job, PipelineStage, Sign, Span, Spanned, What, When,
+};
 use crate::jobfile::near::nearest;
 use crate::jobfile::values::{self, RetryDelay};
 
@@ -18,6 +20,16 @@ pub(super) fn defaults<'a>(walk: &mut Walk<'a>, defaults: &Section<'a>) -> Job {
     walk.check_raw(defaults);
     let nameless = Spanned { value: String::new(), span: defaults.span.clone() };
     settings(walk, defaults, nameless)
+}
+
+/// What a job is that says nothing itself.
+pub(super) fn bare<'a>(
+    walk: &mut Walk<'a>,
+    empty: &'a DeTable<'a>,
+    defaults: Option<&'a DeTable<'a>>,
+) -> Job {
+    let section = Section::layered(String::new(), 0..0, empty, defaults);
+    settings(walk, &section, Spanned::default())
 }
 
 /// Reads one job, laid over `[defaults]`.
@@ -41,23 +53,44 @@ pub(super) fn read<'a>(
     let alone = Section::new(section.title.clone(), section.span.clone(), own);
     job.each = each::read(walk, &alone);
     job.repeat = walk.count(&alone, "repeat").map(u64::from);
+    job.batch = batch(walk, &alone);
     job.pool = walk.pool(&alone);
     job.worker = worker::read(walk, &alone);
     job.after = after(walk, &alone);
     check_items(walk, &alone);
     let whole = walk.wrong() == before && walk.is_complete();
     job.what = what(walk, &alone, &job.name, whole);
-    let hooks = ["on_success", "on_failure"].iter().any(|hook| has_script(&section, hook));
+    let hooks = ["on_success", "on_failure", "on_exit"].iter().any(|hook| has_script(&section, hook));
     let probe =
         job.ready.as_ref().is_some_and(|ready| matches!(ready.sign, Sign::Command(Command::Script(_))));
-    let hooks = hooks || probe;
-    check_shell(walk, &alone, job.what.as_ref(), hooks);
+    let lists = matches!(&job.each, Some(Each::Command { command: Command::Script(_), .. }));
+    check_shell(walk, &alone, job.what.as_ref(), hooks || probe || lists);
     job.given = JOB
         .iter()
         .filter_map(|key| own.get_key_value(key.name).map(|(name, _)| (key.name, name.span())))
         .collect();
     job.broken = walk.wrong() != before;
     job
+}
+
+fn batch(walk: &mut Walk, section: &Section) -> Option<Spanned<Batch>> {
+    let found = section.get("batch")?;
+    let value = match found.node.get_ref() {
+        DeValue::Integer(_) => walk
+            .positive(section, "batch", "without `batch` each item has a task of its own")
+            .map(Batch::UpTo),
+        DeValue::String(text) if text == "fit" => Some(Batch::Fit),
+        DeValue::String(_) => {
+            let why = "expected a number or `\"fit\"`, as many as the system's argument limit takes";
+            walk.wrong_value("batch", found.node, why);
+            None
+        }
+        _ => {
+            walk.wrong_type("batch", found.node, "a number or `\"fit\"`", None);
+            None
+        }
+    };
+    value.map(|value| Spanned { value, span: found.node.span() })
 }
 
 fn check_items(walk: &mut Walk, section: &Section) {
@@ -106,14 +139,18 @@ fn settings<'a>(walk: &mut Walk<'a>, section: &Section<'a>, name: Spanned<String
         shell: shell(walk, section),
         each: None,
         repeat: None,
+        batch: None,
         pool: None,
+        slots: walk.positive(section, "slots", "with `1` a task takes one place in the pool"),
+        locks: locks::wants(walk, section),
         after: Vec::new(),
         worker: None,
         daemon: walk.flag(section, "daemon").unwrap_or(false),
         restart: walk.value(section, "restart", "a string", values::parse_restart).unwrap_or_default(),
         pty: walk.flag(section, "pty").unwrap_or(false),
-        on_success: section.get("on_success").and_then(|found| command(walk, "on_success", found.node)),
-        on_failure: section.get("on_failure").and_then(|found| command(walk, "on_failure", found.node)),
+        on_success: hook(walk, section, "on_success"),
+        on_failure: hook(walk, section, "on_failure"),
+        on_exit: hook(walk, section, "on_exit"),
         start: walk.value(section, "start", "a string", values::parse_start).unwrap_or_default(),
         leftovers: walk.value(section, "leftovers", "a string", values::parse_leftovers).unwrap_or_default(),
         interactive: walk.flag(section, "interactive").unwrap_or(false),
@@ -187,6 +224,11 @@ fn what<'a>(walk: &mut Walk<'a>, section: &Section<'a>, name: &Spanned<String>, 
             None
         }
     }
+}
+
+/// A command that begins when something has ended.
+pub(super) fn hook<'a>(walk: &mut Walk<'a>, section: &Section<'a>, key: &'static str) -> Option<Command> {
+    section.get(key).and_then(|found| command(walk, key, found.node))
 }
 
 /// A string, an array, or `{ script = "…" }`.

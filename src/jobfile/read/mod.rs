@@ -9,7 +9,7 @@ use self::section::Section;
 use self::walk::Walk;
 use super::keys::Table;
 use super::mistakes::{Mistake, Mistakes};
-use super::model::{Job, JobFile, Queue, Run, Spanned};
+use super::model::{Job, JobFile, Lock, Queue, Run, RunHook, Spanned};
 use super::values;
 
 mod checks;
@@ -17,6 +17,7 @@ mod config;
 mod each;
 mod io;
 mod job;
+mod locks;
 mod queue;
 mod ready;
 mod section;
@@ -51,17 +52,25 @@ pub fn parse_over(config: &Config, name: &str, bytes: &[u8]) -> Result<JobFile, 
     let (table, errors) = DeTable::parse_recoverable(text);
     let (lower, _) = DeTable::parse_recoverable(&lower);
     let defaults = config::defaults(table.get_ref(), lower.get_ref());
+    let empty = DeTable::default();
     let mistakes = Mistakes::new(name, source.clone()).with_config(&config.name, behind);
     let mut walk = Walk::new(&source, mistakes, errors.is_empty());
     let (lower, _) = config::read(&mut walk, lower.get_ref());
     let file = top(&mut walk, name, table.get_ref(), defaults.as_ref());
+    // What is wrong in it was told for the jobs, which have it as well.
+    let bare = match walk.wrong() {
+        0 => job::bare(&mut walk, &empty, defaults.as_ref()),
+        _ => Job::default(),
+    };
     let mut mistakes = walk.into_mistakes();
     if errors.is_empty() {
         return Ok(JobFile {
             run: config::run_over(file.run, lower),
             vars: file.vars,
             queues: file.queues,
+            locks: file.locks,
             jobs: file.jobs,
+            bare,
             mistakes,
         });
     }
@@ -162,6 +171,7 @@ struct File {
     run: Run,
     vars: Vars,
     queues: Vec<Queue>,
+    locks: Vec<Lock>,
     jobs: Vec<Job>,
 }
 
@@ -177,6 +187,7 @@ fn top<'a>(
     let run = walk.table(&file, "run").map(|section| run(walk, &section)).unwrap_or_default();
     let vars = walk.table(&file, "vars").map(|section| vars(walk, &section)).unwrap_or_default();
     let queues = walk.table(&file, "queues").map(|section| queue::queues(walk, &section)).unwrap_or_default();
+    let locks = walk.table(&file, "locks").map(|section| locks::locks(walk, &section)).unwrap_or_default();
     if let Some(own) = walk.table(&file, "defaults") {
         // "none" undoes what the configuration says.
         job::defaults(walk, &Section::layered(own.title, own.span, own.own, None));
@@ -190,7 +201,7 @@ fn top<'a>(
             "a job is a table with something to run: `[jobs.hello]` and below it `command = \"echo hello\"`";
         walk.mistake(Mistake::new(format!("`{name}` has no jobs")).help(help));
     }
-    File { run, vars, queues, jobs }
+    File { run, vars, queues, locks, jobs }
 }
 
 fn jobs<'a>(walk: &mut Walk<'a>, section: &Section<'a>, defaults: Option<&'a DeTable<'a>>) -> Vec<Job> {
@@ -208,7 +219,7 @@ fn jobs<'a>(walk: &mut Walk<'a>, section: &Section<'a>, defaults: Option<&'a DeT
     jobs
 }
 
-fn run(walk: &mut Walk, section: &Section) -> Run {
+fn run<'a>(walk: &mut Walk<'a>, section: &Section<'a>) -> Run {
     walk.check_keys(section, Table::Run);
     walk.check_raw(section);
     Run {
@@ -221,8 +232,19 @@ fn run(walk: &mut Walk, section: &Section) -> Run {
         rate: walk.rate(section),
         load: walk.value(section, "load", "a number or a string", values::parse_load),
         memory_free: walk.value(section, "memory_free", "a size", values::parse_size),
+        jobserver: walk.jobserver(section),
         journal: section.get("journal").and_then(|found| walk.path("journal", found.node)),
         resume: walk.resume(section),
+        on_success: run_hook(walk, section, "on_success"),
+        on_failure: run_hook(walk, section, "on_failure"),
+        on_exit: run_hook(walk, section, "on_exit"),
+    }
+}
+
+fn run_hook<'a>(walk: &mut Walk<'a>, section: &Section<'a>, key: &'static str) -> RunHook {
+    match section.get(key)?.node.get_ref().as_str() {
+        Some("none") => Some(None),
+        _ => job::hook(walk, section, key).map(Some),
     }
 }
 

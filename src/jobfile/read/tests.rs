@@ -91,7 +91,7 @@ fn wrong_values_are_left_out_and_kept_as_mistakes() {
 #[test]
 fn rows_may_differ_in_length() {
     let file = read("[jobs.a]\ncommand = \"echo\"\neach = [[\"a\"], [\"b\", 2]]");
-    let Some(Each::Rows { rows, names }) = &file.jobs[0].each else { panic!() };
+    let Some(Each::Rows { rows, names, .. }) = &file.jobs[0].each else { panic!() };
     assert_eq!((rows[1].len(), names.len()), (2, 0));
 }
 

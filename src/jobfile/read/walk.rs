@@ -9,7 +9,7 @@ use crate::jobfile::keys::{JOB, NOT_IN_DEFAULTS, RUN, Table};
 use crate::jobfile::mistakes::{Mistake, Mistakes};
 use crate::jobfile::model::{Span, Spanned, Tag, Text};
 use crate::jobfile::near::nearest;
-use crate::jobfile::values::{self, Halt, Outcomes, OutputMode, PoolSize, Rate, Resume};
+use crate::jobfile::values::{self, Halt, JobserverStyle, Outcomes, OutputMode, PoolSize, Rate, Resume};
 
 /// The walk over the tree: the source, and what was found to be wrong.
 pub(super) struct Walk<'a> {
@@ -248,6 +248,27 @@ impl<'a> Walk<'a> {
             }
         };
         Some(Spanned { value, span: found.node.span() })
+    }
+
+    /// A style, or whether there is one.
+    pub fn jobserver(&mut self, section: &Section) -> Option<JobserverStyle> {
+        let found = section.get("jobserver")?;
+        let style = match found.node.get_ref() {
+            DeValue::Boolean(false) => Some(JobserverStyle::Off),
+            DeValue::Boolean(true) => Some(JobserverStyle::Pipe),
+            DeValue::String(word) if word == "pipe" => Some(JobserverStyle::Pipe),
+            DeValue::String(word) if word == "fifo" => Some(JobserverStyle::Fifo),
+            DeValue::String(_) => None,
+            _ => {
+                self.wrong_type("jobserver", found.node, "`true`, `false`, `\"pipe\"` or `\"fifo\"`", None);
+                return None;
+            }
+        };
+        if style.is_none() {
+            let expected = "expected `true`, `false`, `\"pipe\"` or `\"fifo\"`";
+            self.wrong_value("jobserver", found.node, expected);
+        }
+        style
     }
 
     /// What children write to prun's own stdout can't be put in order, nor prefixed.

@@ -8,39 +8,105 @@ use super::BuildOptions;
 use super::job::Context;
 use super::pipes::Chain;
 use crate::jobfile::{Each, Job, JobFile, Mistake, Mistakes, Span, Spanned, Stdin, Text};
-use crate::plan::{Between, Cut, Header, Input, Item, ItemList, Items, Reading, Seq};
+use crate::plan::items::known_total;
+use crate::plan::{Batch, Between, Cut, Header, Input, Item, ItemList, Items, Join, Reading, Seq};
 
 /// Where the items of a job come from.
 pub(super) fn items(number: usize, context: &Context, mistakes: &mut Mistakes) -> Items {
-    let (job, base, texts) = (&context.file.jobs[number], &context.how.base, context.texts);
+    let job = &context.file.jobs[number];
+    match &job.each {
+        None => job.repeat.map_or(Items::None, Items::Repeat),
+        Some(each) => {
+            check_names(job, each, context, mistakes);
+            source(number, each, context, mistakes)
+        }
+    }
+}
+
+/// A column that is called as a variable would hide it.
+fn check_names(job: &Job, each: &Each, context: &Context, mistakes: &mut Mistakes) {
+    let (Each::Rows { names, places, .. } | Each::Join { names, places, .. }) = each else { return };
+    for (name, place) in names.iter().zip(places).filter(|(name, _)| context.texts.vars.contains_key(*name)) {
+        let Some((var, _)) = context.file.vars.iter().find(|(var, _)| var.value == *name) else { continue };
+        let message =
+            format!("`{name}` is both a column of the items of job `{}` and a variable", job.name.value);
+        let mistake = Mistake::at(place.clone(), message).other(var.span.clone(), "the variable");
+        mistakes.push(mistake.help(format!("what is `{{{name}}}`? Call one of them something else")));
+    }
+}
+
+fn source(number: usize, each: &Each, context: &Context, mistakes: &mut Mistakes) -> Items {
+    let (base, texts) = (&context.how.base, context.texts);
     let input = |file: &Text, mistakes: &mut Mistakes| match texts.of_run(file, mistakes) {
         path if path == b"-" => Input::Stdin,
         path => Input::File(base.join(OsStr::from_bytes(&path))),
     };
-    match &job.each {
-        None => job.repeat.map_or(Items::None, Items::Repeat),
-        Some(Each::Rows { rows, names }) => Items::List(Arc::new(list(rows, names))),
-        Some(Each::Seq { first, step, last, span }) => seq(first, step.as_ref(), last, span, mistakes),
-        Some(Each::Lines { file, nul, separator }) => {
+    match each {
+        Each::Rows { rows, names, .. } => Items::List(Arc::new(list(rows, names))),
+        Each::Seq { first, step, last, span } => seq(first, step.as_ref(), last, span, mistakes),
+        Each::Lines { file, nul, separator } => {
             let cut = Cut::At(if *nul { 0 } else { b'\n' });
             read(input(file, mistakes), cut, separator.map(Between::Byte), Header::No)
         }
-        Some(Each::Csv { file, separator, header }) => {
+        Each::Csv { file, separator, header } => {
             let header = if *header { Header::Names } else { Header::No };
             read(input(file, mistakes), Cut::Csv(*separator), None, header)
         }
-        Some(Each::Queue { name, separator }) => {
-            Items::Queue { queue: context.queue(name), separator: *separator }
+        Each::Queue { name, separator } => Items::Queue { queue: context.queue(name), separator: *separator },
+        Each::Command { separator, .. } => {
+            Items::Queue { queue: context.lists[number].unwrap_or_default(), separator: *separator }
         }
-        Some(Each::Job(_)) => {
+        Each::Job(_) => {
             let from = context.sources[number].map(|from| context.places[from].chain);
             Items::Of(from.and_then(|chain| context.numbers.get(chain).copied()).unwrap_or_default())
         }
-        Some(Each::Glob(text)) => {
+        Each::Glob(text) => {
             let pattern = texts.of_run(text, mistakes);
             Items::Glob { pattern: glob(text, pattern, mistakes), base: base.to_owned() }
         }
+        Each::Join { in_step, names, places, sources } => {
+            let all: Vec<Items> =
+                sources.iter().map(|each| source(number, &each.value, context, mistakes)).collect();
+            if *in_step {
+                check_lengths(names, places, sources, &all, mistakes);
+            }
+            let how = if *in_step { Join::Even } else { Join::Product };
+            Items::Join { how, names: names.clone(), sources: all }
+        }
     }
+}
+
+/// What is in step is of one length, as far as it is known before anything is read.
+fn check_lengths(
+    names: &[String],
+    places: &[Span],
+    sources: &[Spanned<Each>],
+    items: &[Items],
+    mistakes: &mut Mistakes,
+) {
+    let mut first: Option<(usize, u64)> = None;
+    for (number, items) in items.iter().enumerate() {
+        let Some(count) = known_total(items, &Batch::One) else { continue };
+        let Some((other, wanted)) = first else {
+            first = Some((number, count));
+            continue;
+        };
+        if count != wanted {
+            let message = format!(
+                "columns of `zip` that end apart: `{}` has {}, `{}` {count}",
+                names[other],
+                values(wanted),
+                names[number]
+            );
+            let mistake = Mistake::at(sources[number].span.clone(), message).label(values(count));
+            let mistake = mistake.other(places[other].clone(), values(wanted));
+            mistakes.push(mistake.help("they are taken in step; for all combinations there is `matrix`"));
+        }
+    }
+}
+
+fn values(count: u64) -> String {
+    if count == 1 { "1 value".to_owned() } else { format!("{count} values") }
 }
 
 fn read(from: Input, cut: Cut, columns: Option<Between>, header: Header) -> Items {
@@ -86,8 +152,17 @@ fn glob(text: &Text, pattern: Vec<u8>, mistakes: &mut Mistakes) -> String {
 
 /// Whether prun itself reads its stdin.
 pub(super) fn take_stdin(file: &JobFile, how: &BuildOptions) -> bool {
-    let from_stdin = |job: &Job| matches!(&job.each, Some(Each::Lines { file, .. } | Each::Csv { file, .. }) if file.value == "-");
+    let from_stdin = |job: &Job| job.each.iter().flat_map(files).any(|file| file.value == "-");
     how.file_name == "-" || file.jobs.iter().any(from_stdin)
+}
+
+/// The files that items are read from.
+fn files(each: &Each) -> Vec<&Text> {
+    match each {
+        Each::Lines { file, .. } | Each::Csv { file, .. } => vec![file],
+        Each::Join { sources, .. } => sources.iter().flat_map(|source| files(&source.value)).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// Items read from prun's stdin leave nothing there for anybody else.
@@ -101,11 +176,8 @@ pub(super) fn check_stdin(
     let jobs = chains.iter().zip(wanted).filter(|(_, wanted)| **wanted).flat_map(|(chain, _)| &chain.jobs);
     let (mut readers, mut heirs) = (Vec::new(), Vec::new());
     for job in jobs.map(|&job| &file.jobs[job]) {
-        if let Some(Each::Lines { file, .. } | Each::Csv { file, .. }) = &job.each
-            && file.value == "-"
-        {
-            readers.push(&file.span);
-        }
+        let of_job = job.each.iter().flat_map(files);
+        readers.extend(of_job.filter(|file| file.value == "-").map(|file| &file.span));
         if matches!(job.stdin.value, Stdin::Inherit) {
             heirs.push(&job.stdin.span);
         }

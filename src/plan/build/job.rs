@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use super::pipes::{Chain, Place};
 use super::text::{self, Texts};
-use super::{BuildOptions, TagFlag, daemon, interactive, items, ready, stage, worker};
+use super::{BuildOptions, TagFlag, batch, daemon, interactive, items, locks, ready, stage, worker};
 use crate::jobfile::values::{OutputMode, PoolSize};
-use crate::jobfile::{self, Command, JobFile, Mistakes, Stdin, Tag, Text};
+use crate::jobfile::{self, Command, Each, JobFile, Mistakes, Stdin, Tag, Text};
 use crate::plan::template::{Names, Piece, Template};
-use crate::plan::{Batch, Items, Job, QueueId, Restart, Retries, RetryDelay, UNLIMITED};
+use crate::plan::{Items, Job, QueueId, Restart, Retries, RetryDelay, UNLIMITED};
 
-const GRACE: Duration = Duration::from_secs(10);
+pub(super) const GRACE: Duration = Duration::from_secs(10);
 /// Before a daemon is started again.
 const RESTART_DELAY: Duration = Duration::from_secs(1);
 const TERM: i32 = 15;
@@ -23,8 +23,11 @@ pub(super) struct Context<'a> {
     pub texts: &'a Texts<'a>,
     /// The plan's queues, by name.
     pub queues: &'a BTreeMap<&'a str, QueueId>,
+    /// For each job of the file whose items a command lists: the queue that they come through.
+    pub lists: &'a [Option<QueueId>],
     /// For each job of the file: whose items it takes.
     pub sources: &'a [Option<usize>],
+    pub locks: &'a locks::Locks<'a>,
     pub places: &'a [Place],
     /// Of the chains in the plan.
     pub numbers: &'a [usize],
@@ -49,16 +52,21 @@ pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) ->
     let jobs: Vec<_> = chain.jobs.iter().map(|&job| &file.jobs[job]).collect();
     daemon::check_alone(&jobs, mistakes);
     interactive::check(job, mistakes);
+    locks::check_slots(job, first, mistakes);
+    let names = texts.of_task(job);
+    locks::check_columns(job, names.columns, names.locks, mistakes);
     let stages = stage::plan(context, chain, mistakes);
+    let batch = batch::plan(job, &stages, mistakes);
     let items = items::items(chain.last(), context, mistakes);
     let reads_queue =
-        matches!(first.stdin.value, Stdin::Queue { .. }) || matches!(items, Items::Queue { .. });
+        matches!(first.stdin.value, Stdin::Queue { .. }) || matches!(job.each, Some(Each::Queue { .. }));
     let reads = reads_queue || chain.jobs.len() > 1;
     let ready = ready::plan(context, job, mistakes);
     let mut hook = |command: &Option<Command>| {
         command.as_ref().map(|command| stage::hook(context, job, command, mistakes))
     };
-    let (on_success, on_failure) = (hook(&job.on_success), hook(&job.on_failure));
+    let (on_success, on_failure, on_exit) =
+        (hook(&job.on_success), hook(&job.on_failure), hook(&job.on_exit));
     // Nobody waits for the end of what would never end.
     let lines = matches!(items, Items::None) || job.daemon;
     let natural = if lines { OutputMode::Line } else { OutputMode::Group };
@@ -74,7 +82,7 @@ pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) ->
         name: job.name.value.as_str().into(),
         stages,
         items,
-        batch: Batch::One,
+        batch,
         pool: job.pool.map_or(UNLIMITED, |pool: PoolSize| pool.resolve(how.cpus)),
         output,
         keep_order: keep_order && !raw,
@@ -91,15 +99,15 @@ pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) ->
         serves: job.daemon && !reads,
         ready,
         restart,
-        slots: 1,
-        locks: Vec::new(),
+        slots: job.slots.unwrap_or(1),
+        locks: context.locks.wants(job),
         worker,
         duplex: chain.duplex,
         leftovers: job.leftovers,
         interactive,
         on_success,
         on_failure,
-        on_exit: None,
+        on_exit,
         at_end: None,
         lister: None,
     }

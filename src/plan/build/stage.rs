@@ -13,7 +13,7 @@ use crate::jobfile::values::Outcomes;
 use crate::jobfile::{self, Command, Mistake, Mistakes, PipelineStage, Text};
 use crate::plan::script::{ScriptText, is_posix};
 use crate::plan::template::{Names, Template};
-use crate::plan::{Dialogue, Hook, Output, Setup, Stage, Stdin, Step, What};
+use crate::plan::{AtEnd, Dialogue, Hook, Output, QueueId, Setup, Stage, Stdin, Step, What};
 
 /// Of a dialogue, without one of its own.
 const STEP_TIMEOUT: Duration = Duration::from_secs(30);
@@ -50,8 +50,45 @@ pub(super) fn hook(
     Hook { stage }
 }
 
+/// A command at the end of the run: as of a job that says nothing itself.
+pub(super) fn of_run(
+    context: &Context,
+    at: AtEnd,
+    mistakes: &mut Mistakes,
+    what: impl FnOnce(&mut Writer) -> What,
+) -> Stage {
+    let mut writer = Writer::new(context, &context.file.bare, mistakes);
+    let what = what(&mut writer);
+    writer.stage(at.name_in_run(), what, Stdin::Report, None)
+}
+
+/// The command that lists the items of a job, for that queue: as the job's own, but there are no items yet. What is
+/// said of the environment and the directory with an item in it is for the tasks.
+pub(super) fn lister(
+    context: &Context,
+    job: &jobfile::Job,
+    name: String,
+    command: &Command,
+    queue: QueueId,
+    mistakes: &mut Mistakes,
+) -> Stage {
+    let mut writer = Writer::new(context, job, mistakes);
+    let names = Names { items: false, columns: &[], open: false, ..writer.names };
+    let of_tasks = std::mem::replace(&mut writer.names, names);
+    let what = writer.what(command, false);
+    writer.names = of_tasks;
+    let mut stage = writer.stage(name, what, Stdin::Null, None);
+    (stage.stdout, stage.stderr) = (Output::Queue { queue, show: false }, Output::Show);
+    (stage.ok, stage.pty) = (Outcomes::success(), false);
+    stage.env.retain(|(_, value)| !value.uses_item());
+    if stage.cwd.as_ref().is_some_and(Template::uses_item) {
+        stage.cwd = Some(Template::literal(context.how.base.as_os_str().as_encoded_bytes()));
+    }
+    stage
+}
+
 /// Plans the stages of one job.
-struct Writer<'a> {
+pub(super) struct Writer<'a> {
     job: &'a jobfile::Job,
     context: &'a Context<'a>,
     names: Names<'a>,
@@ -134,7 +171,7 @@ impl<'a> Writer<'a> {
     }
 
     /// `append`: the item goes at the end of a command that doesn't mention the task.
-    fn what(&mut self, command: &Command, append: bool) -> What {
+    pub(super) fn what(&mut self, command: &Command, append: bool) -> What {
         let (words, place) = match command {
             Command::Script(text) => return self.script(text),
             Command::Line(text) => (text::line(text, &self.names, self.mistakes), text),
@@ -144,7 +181,7 @@ impl<'a> Writer<'a> {
             let mistake = Mistake::at(place.span.clone(), "nothing to run: no arguments for `{args}`");
             self.mistakes.push(mistake.help("give the command after `--`"));
         }
-        let append_item = append && !words.iter().any(|word| word.0.uses_task());
+        let append_item = append && !words.iter().any(|word| word.0.says_where_item_goes());
         What::Command { words, append_item }
     }
 

@@ -13,17 +13,19 @@ pub(super) struct Texts<'a> {
     pub args: &'a [Vec<u8>],
     /// Of jobs that take another one's items: what these come from in the end.
     pub origins: HashMap<&'a str, &'a Each>,
+    /// Of jobs that hold some: locks whose permits have names.
+    pub locks: HashMap<&'a str, Vec<String>>,
 }
 
 impl<'a> Texts<'a> {
     /// What strings that are used when a task runs may refer to.
-    pub fn of_task(&self, job: &'a Job) -> Names<'a> {
+    pub fn of_task<'t>(&'t self, job: &'t Job) -> Names<'t> {
         let each = match &job.each {
             Some(Each::Job(_)) => self.origins.get(job.name.value.as_str()).copied(),
             each => each.as_ref(),
         };
         let columns: &[String] = match each {
-            Some(Each::Rows { names, .. }) => names,
+            Some(Each::Rows { names, .. } | Each::Join { names, .. }) => names,
             _ => &[],
         };
         let header = matches!(each, Some(Each::Csv { header: true, .. }));
@@ -32,6 +34,7 @@ impl<'a> Texts<'a> {
         Names {
             items: job.each.is_some() || lost,
             columns,
+            locks: self.locks.get(job.name.value.as_str()).map(Vec::as_slice).unwrap_or_default(),
             vars: self.vars,
             args: Some(self.args),
             open: header || lost,
@@ -40,7 +43,14 @@ impl<'a> Texts<'a> {
 
     /// What a path that is read before there are items may refer to, put in.
     pub fn of_run(&self, text: &Text, mistakes: &mut Mistakes) -> Vec<u8> {
-        let names = Names { items: false, columns: &[], vars: self.vars, args: Some(self.args), open: false };
+        let names = Names {
+            items: false,
+            columns: &[],
+            locks: &[],
+            vars: self.vars,
+            args: Some(self.args),
+            open: false,
+        };
         let help = "items are read before there are tasks; variables and `{args}` can be used";
         taskless(text, &names, help, mistakes)
     }

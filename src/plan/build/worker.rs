@@ -87,7 +87,7 @@ fn check_texts(job: &Job, texts: &Texts, mistakes: &mut Mistakes) {
     let of_task = |text: &Text| {
         // What can't be parsed is told where it is planned.
         let template = Template::parse(text.value.as_bytes(), &names).unwrap_or_default();
-        template.places().any(|place| !matches!(place.what, Source::Slot))
+        template.places().any(|place| !matches!(place.what, Source::Slot | Source::Lock(_)))
     };
     let words: Vec<&Text> = match &job.what {
         Some(What::Command(Command::Line(text) | Command::Script(text))) => vec![text],
@@ -98,7 +98,7 @@ fn check_texts(job: &Job, texts: &Texts, mistakes: &mut Mistakes) {
     for text in all.filter(|text| of_task(text)) {
         let message = "a placeholder of the task in what belongs to the worker's process";
         mistakes.push(Mistake::at(text.span.clone(), message).help(
-            "a worker is started before it is given a task, on its stdin; only `{%}` is known by then",
+            "a worker is started before it is given a task, on its stdin; only `{%}`, and what it holds of locks, is known by then",
         ));
     }
 }

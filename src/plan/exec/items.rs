@@ -129,7 +129,7 @@ pub(super) fn items(args: &ExecArgs) -> Result<Items, ExecError> {
 }
 
 fn join(how: Join, mut sources: Vec<Items>) -> Items {
-    if sources.len() == 1 { sources.remove(0) } else { Items::Join { how, sources } }
+    if sources.len() == 1 { sources.remove(0) } else { Items::Join { how, names: Vec::new(), sources } }
 }
 
 pub(super) fn reading(args: &ExecArgs, path: &Path) -> Reading {

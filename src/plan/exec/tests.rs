@@ -53,11 +53,13 @@ fn args(command: &[&str], sources: &[&[&str]]) -> ExecArgs {
         ok: None,
         stop_signal: None,
         pool: 2,
+        jobserver: Jobserver::None,
         halt: None,
         output: None,
         keep_order: false,
         tag: None,
         grace: None,
+        hooks: Default::default(),
         status: StatusMode::First,
         base: PathBuf::from("/base"),
     }

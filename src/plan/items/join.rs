@@ -9,6 +9,17 @@ pub struct Joiner {
     way: Way,
     /// One of the others has no items: no row can ever be made.
     barren: bool,
+    uneven: Option<Uneven>,
+}
+
+/// Of sources that were to end together, these did not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Uneven {
+    /// The one that ended, and one that has more; 0 is the first.
+    pub ended: usize,
+    pub longer: usize,
+    /// So many rows were made.
+    pub rows: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -25,7 +36,17 @@ enum Way {
         /// first source need not be waited for.
         waiting: Option<Item>,
     },
+    Even(Even),
     Link(Link),
+}
+
+/// In step, to one end.
+#[derive(Debug, Clone)]
+struct Even {
+    others: Vec<ItemIter>,
+    /// What the next item of the first source goes with, once it was looked at.
+    waiting: Option<Vec<Option<Item>>>,
+    rows: u64,
 }
 
 /// In step, until all have ended.
@@ -58,11 +79,12 @@ impl Joiner {
                 let others = match others {
                     [] => Items::List(ItemList { items: vec![Item::default()], names: Vec::new() }.into()),
                     [one] => one.clone(),
-                    _ => Items::Join { how, sources: others.to_vec() },
+                    _ => Items::Join { how, names: Vec::new(), sources: others.to_vec() },
                 };
                 Way::Product { others: Box::new(ItemIter::new(&others)?), turn: None }
             }
             Join::Zip => Way::Zip { others: iters, waiting: None },
+            Join::Even => Way::Even(Even { others: iters, waiting: None, rows: 0 }),
             Join::Link => Way::Link(Link {
                 others: iters.into_iter().map(|iter| Wheel { source: iter.clone(), now: iter }).collect(),
                 longest: counts().max().unwrap_or(0),
@@ -71,7 +93,13 @@ impl Joiner {
                 first_ended: false,
             }),
         };
-        Some(Joiner { way, barren: counts().any(|count| count == 0) })
+        let barren = how != Join::Even && counts().any(|count| count == 0);
+        Some(Joiner { way, barren, uneven: None })
+    }
+
+    /// Why it ended, if not because all sources did that were to end together.
+    pub fn uneven(&self) -> Option<Uneven> {
+        self.uneven
     }
 
     /// The next row; `first` gives the next item of the first source.
@@ -107,8 +135,40 @@ impl Joiner {
                     other => other,
                 })
             }
+            Way::Even(even) => even.next(first, &mut self.uneven),
             Way::Link(link) => link.next(first),
         }
+    }
+}
+
+impl Even {
+    fn next<E>(
+        &mut self,
+        first: &mut dyn FnMut() -> Result<Next, E>,
+        uneven: &mut Option<Uneven>,
+    ) -> Result<Next, E> {
+        let others = self
+            .waiting
+            .get_or_insert_with(|| self.others.iter_mut().map(|iter| iter.next().flatten()).collect());
+        let item = match first()? {
+            Next::Item(item) => Some(item.unwrap_or_default()),
+            Next::End => None,
+            other => return Ok(other),
+        };
+        let ended = others.iter().position(Option::is_none).map(|at| at + 1);
+        let longer = others.iter().position(Option::is_some).map(|at| at + 1);
+        let rows = self.rows;
+        match (item, ended, longer) {
+            (Some(first), None, _) => {
+                let others = self.waiting.take().into_iter().flatten().flatten().collect();
+                self.rows += 1;
+                return Ok(row(first, Some(flat(others))));
+            }
+            (Some(_), Some(ended), _) => *uneven = Some(Uneven { ended, longer: 0, rows }),
+            (None, _, Some(longer)) => *uneven = Some(Uneven { ended: 0, longer, rows }),
+            (None, _, None) => {}
+        }
+        Ok(Next::End)
     }
 }
 
@@ -166,7 +226,7 @@ mod tests {
     use crate::plan::{Batch, Seq};
 
     fn join(how: Join, sources: &[&[&str]]) -> Items {
-        Items::Join { how, sources: sources.iter().map(|words| list(words)).collect() }
+        Items::Join { how, names: Vec::new(), sources: sources.iter().map(|words| list(words)).collect() }
     }
 
     fn rows(items: &Items) -> Vec<String> {
@@ -211,15 +271,16 @@ mod tests {
     fn joins_of_joins() {
         let zipped = join(Join::Zip, &[&["a", "b"], &["1", "2"]]);
         let sources = vec![zipped.clone(), list(&["x", "y"])];
-        let product = Items::Join { how: Join::Product, sources };
+        let product = Items::Join { how: Join::Product, names: Vec::new(), sources };
         assert_eq!(rows(&product), ["a 1 x", "a 1 y", "b 2 x", "b 2 y"]);
-        let linked = Items::Join { how: Join::Link, sources: vec![list(&["x", "y", "z"]), zipped] };
+        let linked =
+            Items::Join { how: Join::Link, names: Vec::new(), sources: vec![list(&["x", "y", "z"]), zipped] };
         assert_eq!(rows(&linked), ["x a 1", "y b 2", "z a 1"]);
     }
 
     #[test]
     fn what_has_ended_stays_ended() {
-        for how in [Join::Product, Join::Zip, Join::Link] {
+        for how in [Join::Product, Join::Zip, Join::Even, Join::Link] {
             let mut iter = ItemIter::new(&join(how, &[&["a"], &["b"]])).unwrap();
             assert!(iter.next().is_some() && iter.next().is_none() && iter.next().is_none());
         }
@@ -238,7 +299,7 @@ mod tests {
 
     #[test]
     fn a_first_source_that_has_nothing_yet_is_waited_for() {
-        for how in [Join::Product, Join::Zip, Join::Link] {
+        for how in [Join::Product, Join::Zip, Join::Even, Join::Link] {
             let mut joiner = Joiner::new(how, &[list(&["1"])]).unwrap();
             let mut first = first(vec![None, Some("a"), None]);
             let mut next = || joiner.next(&mut first).unwrap_or_else(|never| match never {});
@@ -266,9 +327,29 @@ mod tests {
     }
 
     #[test]
+    fn sources_that_should_end_together() {
+        let uneven = |first: &[&str], others: &[&[&str]]| {
+            let others: Vec<Items> = others.iter().map(|words| list(words)).collect();
+            let mut joiner = Joiner::new(Join::Even, &others).unwrap();
+            let mut items = ItemIter::new(&list(first)).unwrap();
+            let mut first = || Ok::<_, Infallible>(items.next().map_or(Next::End, Next::Item));
+            while let Ok(Next::Item(_)) = joiner.next(&mut first) {}
+            joiner.uneven()
+        };
+        assert_eq!(uneven(&["a", "b"], &[&["1", "2"], &["x", "y"]]), None);
+        assert_eq!(uneven(&[], &[&[]]), None);
+        let of = |ended, longer, rows| Some(Uneven { ended, longer, rows });
+        assert_eq!(uneven(&["a", "b"], &[&["1", "2"], &["x"]]), of(2, 0, 1));
+        assert_eq!(uneven(&["a", "b"], &[&[]]), of(1, 0, 0));
+        assert_eq!(uneven(&["a"], &[&["1"], &["x", "y"]]), of(0, 2, 1));
+        assert_eq!(uneven(&[], &[&[], &["x"]]), of(0, 2, 0));
+    }
+
+    #[test]
     fn a_million_million_rows_cost_nothing() {
         let million = || Items::Seq(Seq::parse("1", "1", "1000000").unwrap());
-        let product = Items::Join { how: Join::Product, sources: vec![million(), million()] };
+        let product =
+            Items::Join { how: Join::Product, names: Vec::new(), sources: vec![million(), million()] };
         assert_eq!(known_total(&product, &Batch::One), Some(1_000_000_000_000));
         assert_eq!(known_total(&product, &Batch::Fit), None);
         assert_eq!(ItemIter::new(&product).unwrap().nth(1_000_000).unwrap().unwrap().columns[0], b"2");
@@ -283,7 +364,7 @@ mod tests {
                 list(&words.iter().map(String::as_str).collect::<Vec<_>>())
             };
             let sources: Vec<Items> = lengths.iter().enumerate().map(source).collect();
-            let rows = |how| rows(&Items::Join { how, sources: sources.clone() });
+            let rows = |how| rows(&Items::Join { how, names: Vec::new(), sources: sources.clone() });
             let line = |pick: &dyn Fn(usize) -> usize| {
                 (0..lengths.len()).map(|i| word(i, pick(i))).collect::<Vec<_>>().join(" ")
             };

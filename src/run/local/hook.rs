@@ -7,8 +7,9 @@ use super::start::not_started;
 use super::{Local, Shared};
 use crate::event::{StartFailure, Usage};
 use crate::os::{self, roll};
+use crate::plan::AtEnd;
 use crate::run::active::{Active, Group, Process, Reader};
-use crate::run::hook::{HookInput, hook_of, scope};
+use crate::run::hook::HookInput;
 use crate::run::launch::{Attempt, ChildEnds};
 use crate::run::unstarted::Unstarted;
 use crate::run::wiring::{feed, no_pipe};
@@ -36,6 +37,10 @@ impl Local {
             Ok(input) => self.start_hook_process(&mut active, input),
             Err(why) => Err(StartFailure { code: 126, why: why.clone() }.into()),
         };
+        if let Some(hooked) = &mut active.hook {
+            let follows = hooked.at != AtEnd::Exit && self.plan.jobs[active.work.job].on_exit.is_some();
+            hooked.input = input.ok().filter(|_| follows || started.is_err());
+        }
         match started {
             Ok(process) => {
                 self.pids.insert(process.pid, (id, 0));
@@ -49,9 +54,6 @@ impl Local {
                 active.readers.clear();
                 active.feed = None;
                 active.mark.take().into_iter().for_each(roll::strike);
-                if let (Unstarted::Short(..), Some(hooked)) = (&unstarted, &mut active.hook) {
-                    hooked.input = input.ok();
-                }
                 shared.events.push_back(not_started(id, 0, unstarted));
             }
         }
@@ -60,19 +62,21 @@ impl Local {
     }
 
     /// The hook could not be started when it was its turn: what it reads was kept.
-    pub fn hook_input(&mut self, id: TaskId) -> Option<HookInput> {
-        self.get_mut(id)?.hook.as_mut()?.input.take()
+    pub fn hook_input(&mut self, id: TaskId, at: AtEnd) -> Option<HookInput> {
+        self.get_mut(id)?.hook.as_mut().filter(|hooked| hooked.at == at)?.input.take()
     }
 
     fn start_hook_process(&mut self, active: &mut Active, input: &HookInput) -> Result<Process, Unstarted> {
         let plan = Arc::clone(&self.plan);
         let job = &plan.jobs[active.work.job];
         let work = active.work.clone();
-        let Some((hooked, (at, hook))) =
-            active.hook.as_ref().and_then(|hooked| Some((hooked, hook_of(job, &hooked.outcome)?)))
+        let Some((hooked, hook)) =
+            active.hook.as_ref().and_then(|hooked| Some((hooked, job.hook(hooked.at)?)))
         else {
             unreachable!("a hook is begun only where there is one")
         };
+        // What is prepared for it has its place behind the job's stages.
+        let at = job.stages.len() + hooked.at as usize;
         let mut ends = ChildEnds::default();
         let stdin = match input {
             HookInput::File(file) => file.as_raw_fd(),
@@ -104,7 +108,7 @@ impl Local {
             job_index: work.job,
             number: active.attempt,
             mark: active.mark,
-            scope: scope(&work, active.slot),
+            scope: work.scope(active.slot),
         };
         let pid =
             self.launch.command(&attempt, at, &hook.stage, &hooked.facts, stdio, os::start::Group::New)?;

@@ -29,6 +29,7 @@ use super::token::Token;
 use super::wiring::Wiring;
 use crate::event::Time;
 use crate::flow::output::Outputs;
+use crate::os::jobserver::Server;
 use crate::os::poller::{Interest, Poller};
 use crate::os::{self, process};
 use crate::plan::Plan;
@@ -81,7 +82,7 @@ impl Shared<'_> {
 
 pub struct Local {
     plan: Arc<Plan>,
-    launch: Launch,
+    pub launch: Launch,
     pub wiring: Wiring,
     pub queues: Queues,
     actives: Vec<Option<Active>>,
@@ -159,6 +160,11 @@ impl Local {
 
     pub fn get_mut(&mut self, id: TaskId) -> Option<&mut Active> {
         self.actives.get_mut(id.place as usize)?.as_mut().filter(|active| active.id == id)
+    }
+
+    /// From now on what is started finds this jobserver.
+    pub fn share_slots(&mut self, server: &Server) {
+        self.launch.share_slots(server);
     }
 
     /// Whether prun's guardian has ended since the last call.

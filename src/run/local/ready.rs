@@ -14,9 +14,8 @@ use crate::event::Exit;
 use crate::os::poller::Interest;
 use crate::os::start::Group;
 use crate::os::{self, port, process};
-use crate::plan::{Job, Sign, Stage, status};
+use crate::plan::{AtEnd, Job, Sign, Stage, status};
 use crate::run::active::Active;
-use crate::run::hook::scope;
 use crate::run::launch::{Attempt, ChildEnds};
 use crate::run::ready::{Heard, Looked, Looking, PortLook};
 use crate::run::tell::task_name;
@@ -28,7 +27,7 @@ use crate::sched::{Event, TaskId};
 /// In place of a stage's number: a probe of the task.
 pub const PROBE: usize = usize::MAX;
 /// The place of the probe's command behind a job's stages, where the hooks are, too.
-pub const PLACE: usize = 3;
+pub const PLACE: usize = AtEnd::ALL.len();
 /// To find out who listens at a port costs a look through all processes: the rest after it, in times of what it took.
 const REST: u32 = 20;
 
@@ -122,7 +121,7 @@ impl Local {
             job_index: active.work.job,
             number: active.attempt,
             mark: active.mark,
-            scope: scope(&active.work, active.slot),
+            scope: active.work.scope(active.slot),
         };
         let facts = [("PRUN_TASK_PID", active.first_pid().unwrap_or_default().to_string())];
         let at = job.stages.len() + PLACE;

@@ -105,8 +105,7 @@ impl Local {
         shared: &mut Shared,
     ) -> Result<(), Unstarted> {
         let work = active.work.clone();
-        let scope =
-            Scope { items: &work.items, names: &work.names, seq: work.seq, slot: active.slot, held: &[] };
+        let scope = work.scope(active.slot);
         let tag = match active.is_worker() {
             true => job.tag.as_ref().map(|_| [job.name.as_bytes(), b"\t"].concat().into()),
             false => job.tag.as_ref().map(|tag| render(tag, &scope)),

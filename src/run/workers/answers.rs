@@ -8,7 +8,6 @@ use crate::flow::output::{Dest, LaneSpec, Op};
 use crate::plan::{Items, Job, Output, Plan, QueueId, Reply, Worker};
 use crate::run::Run;
 use crate::run::active::Work;
-use crate::run::hook::{has_hooks, scope};
 use crate::run::wiring::policy;
 use crate::sched::{Event, TaskId};
 
@@ -29,7 +28,7 @@ impl Way {
         let job = &plan.jobs[index];
         let worker = job.worker.as_ref()?;
         let is_followed = plan.jobs.iter().any(|other| matches!(other.items, Items::Of(of) if of == index));
-        let plain = job.tag.is_none() && !job.keep_order && !has_hooks(job) && !is_followed;
+        let plain = job.tag.is_none() && !job.keep_order && !job.has_hooks() && !is_followed;
         let counted = worker.fail.is_none() && !matches!(worker.reply, Reply::Until(_));
         Some(match job.stages[0].stdout {
             Output::Show if plain && counted => Way::Straight(Dest::Stdout),
@@ -186,14 +185,14 @@ fn answer_lanes(
     slot: usize,
     sinks: &mut crate::run::sinks::Sinks,
 ) -> Vec<LaneSpec> {
-    let scope = scope(work, slot);
+    let scope = work.scope(slot);
     let tag = job.tag.as_ref().map(|tag| {
         let mut bytes = Vec::new();
         tag.render(&scope, &mut bytes);
         bytes.into()
     });
     let mut lanes = local.wiring.answer((work.job, job), &scope, tag, sinks);
-    if has_hooks(job) {
+    if job.has_hooks() {
         lanes.push(LaneSpec { dest: Dest::Hook, tag: None, escape: None, own: false });
     }
     lanes

@@ -11,10 +11,10 @@ use super::active::{Active, Work};
 use super::hook::Over;
 use super::local::Start;
 use super::queues::takes_whole_records;
-use super::{Run, hook, tell};
+use super::{Run, tell};
 use crate::event::{Detail, Exit, Outcome, RunEvent, StartFailure, TaskName, Time};
 use crate::flow::output::{Dest, Op};
-use crate::plan::{Item, Job, Plan, Stdin};
+use crate::plan::{AtEnd, Item, Job, Plan, Stdin, first_held};
 use crate::sched::{Event, TaskId};
 
 mod answers;
@@ -91,7 +91,7 @@ impl Run {
             return;
         }
         self.starts += 1;
-        let work = no_task(job);
+        let work = Work { held: self.supervisor.held(worker), ..no_task(job) };
         let verbose = self.options.verbose;
         let command = verbose.then(|| tell::command(&self.plan.jobs[job], &work, slot));
         let start = Start { task: worker, work, slot, attempt: 0, last_attempt: true };
@@ -108,7 +108,7 @@ impl Run {
     }
 
     pub(super) fn give(&mut self, worker: TaskId, task: TaskId, attempt: u32) {
-        let Some(Some(work)) = self.works.get(task.place as usize) else { return };
+        let Some(Some(work)) = self.works.get_mut(task.place as usize) else { return };
         self.workers.note_given(task, Given { worker, attempt, at: self.now });
         if self.options.dry_run {
             let job = work.job;
@@ -117,6 +117,7 @@ impl Run {
         let job = &self.plan.jobs[work.job];
         let Some(active) = self.local.get_mut(worker) else { return };
         let slot = active.slot;
+        work.held.clone_from(&active.work.held);
         if let Some(taker) = &mut active.taker
             && !taker.asked
         {
@@ -216,7 +217,7 @@ impl Run {
     }
 
     /// The hook of a task that a worker had. What it reads is the answer, if there was one.
-    pub(super) fn hook_of_given(&mut self, task: TaskId, outcome: Outcome) {
+    pub(super) fn hook_of_given(&mut self, task: TaskId, at: AtEnd, outcome: Outcome) {
         let place = task.place as usize;
         let Some(work) = self.works.get_mut(place).and_then(Option::take) else { return };
         let given = self.workers.given(task);
@@ -238,7 +239,7 @@ impl Run {
             detail,
             work,
         };
-        self.begin_hook(over, outcome, None);
+        self.begin_hook(over, at, outcome);
     }
 
     // ---- a dry run ---------------------------------------------------------------------------------------
@@ -258,7 +259,8 @@ impl Run {
         let tasks = self.workers.counted[index];
         let job = &self.plan.jobs[index];
         if tasks > 0 {
-            let line = tell::line(job, &no_task(index), 1, tell::Values::Told);
+            let work = Work { held: first_held(&self.plan, job), ..no_task(index) };
+            let line = tell::line(job, &work, 1, tell::Values::Told);
             let what = if tasks == 1 { "task" } else { "tasks" };
             let line = format!("{line} # {tasks} {what} on its stdin\n");
             self.outputs.ops.push(Op::Write { dest: Dest::Stdout, bytes: line.into_bytes() });
@@ -268,7 +270,7 @@ impl Run {
 
 /// What a worker itself works on.
 pub(super) fn no_task(job: usize) -> Work {
-    Work { job, seq: 0, items: Vec::new(), names: Arc::new([]), block: None, known: Vec::new() }
+    Work { job, seq: 0, items: Vec::new(), names: Arc::new([]), block: None, known: Vec::new(), held: None }
 }
 
 fn holds_newline(item: &Item) -> bool {
@@ -278,7 +280,7 @@ fn holds_newline(item: &Item) -> bool {
 /// Appends the task as its job's `stdin` says.
 fn put_task(job: &Job, work: &Work, slot: usize, whole: bool, out: &mut Vec<u8>) {
     if let Stdin::Text(text) = &job.stages[0].stdin {
-        return text.render(&hook::scope(work, slot), out);
+        return text.render(&work.scope(slot), out);
     }
     for item in &work.items {
         for (at, column) in item.columns.iter().enumerate() {

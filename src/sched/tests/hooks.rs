@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::event::StartFailure;
+use crate::plan::AtEnd;
 
 fn hooked(name: &str) -> plan::Job {
     let mut job = job(name);
@@ -15,7 +16,7 @@ fn a_hook_keeps_the_slot_and_the_task() {
     let mut world = World::new(vec![hooked("a")], 1, &[2]);
     let task = world.task(0, 1);
     world.code(0, 1, 0);
-    assert_eq!(world.running[&task], [Action::Hook { task, outcome: Outcome::Ok }]);
+    assert_eq!(world.running[&task], [Action::Hook { task, at: AtEnd::Success, outcome: Outcome::Ok }]);
     assert!(world.ended.is_empty());
     assert_eq!(world.started.len(), 1, "its slot is taken");
     world.code(0, 1, 0);
@@ -33,7 +34,10 @@ fn a_hook_comes_after_the_last_attempt() {
     let task = world.task(0, 1);
     assert!(world.running[&task].is_empty());
     world.code(0, 1, 7);
-    assert_eq!(world.running[&task], [Action::Hook { task, outcome: Outcome::Failed(7) }]);
+    assert_eq!(
+        world.running[&task],
+        [Action::Hook { task, at: AtEnd::Failure, outcome: Outcome::Failed(7) }]
+    );
     world.code(0, 1, 0);
     assert_eq!(world.outcomes(), [(0, 1, Outcome::Failed(7))]);
 }
@@ -94,5 +98,69 @@ fn workers_go_on_while_hooks_run_but_not_far() {
     assert_eq!(world.oldest(worker), None);
     world.code(0, 1, 0);
     assert_eq!(world.oldest(worker), Some(3));
+    assert_eq!(world.outcomes(), [(0, 1, Outcome::Ok)]);
+}
+
+/// A job with all three.
+fn thrice(name: &str) -> plan::Job {
+    let mut job = hooked(name);
+    job.on_exit = Some(plan::Hook { stage: stage("hook") });
+    job
+}
+
+#[test]
+fn on_exit_comes_after_the_other_and_hears_how_the_task_itself_ended() {
+    let mut world = World::new(vec![thrice("a")], 1, &[2]);
+    let task = world.task(0, 1);
+    world.code(0, 1, 0);
+    world.code(0, 1, 3);
+    assert_eq!(world.running[&task].last(), Some(&exit_hook(task, Outcome::Ok)));
+    assert_eq!(world.started.len(), 1, "its slot is taken");
+    world.code(0, 1, 4);
+    let fault = Outcome::Fault("its `on_success` command exited with 3".into());
+    assert_eq!(world.outcomes(), [(0, 1, fault)]);
+    let warning = "the `on_exit` command of `a` exited with 4";
+    assert!(world.told.contains(&RunEvent::Warning(warning.into())), "{:?}", world.told);
+    // Alone it can make a task fail, too.
+    world.code(0, 2, 0);
+    world.code(0, 2, 0);
+    world.code(0, 2, 5);
+    let fault = Outcome::Fault("its `on_exit` command exited with 5".into());
+    assert_eq!(world.outcomes()[1], (0, 2, fault));
+}
+
+fn exit_hook(task: TaskId, outcome: Outcome) -> Action {
+    Action::Hook { task, at: AtEnd::Exit, outcome }
+}
+
+#[test]
+fn a_job_that_halts_begins_on_exit_for_what_it_stops_and_for_nothing_else() {
+    let mut a = thrice("a");
+    (a.on_success, a.on_failure) = (None, None);
+    a.halt = Some(Halt { now: true, on: HaltOn::Fail, limit: HaltLimit::Count(1) });
+    let mut world = World::new(vec![a], 2, &[4]);
+    world.code(0, 1, 1);
+    world.code(0, 1, 0);
+    let task = world.task(0, 2);
+    world.exit(0, 2, Exit::Signal(TERM));
+    assert_eq!(world.running[&task].last(), Some(&exit_hook(task, Outcome::Cancelled)));
+    world.code(0, 2, 0);
+    assert!(world.finished);
+    let expected = [(0, 1, Outcome::Failed(1)), (0, 2, Outcome::Cancelled)];
+    assert_eq!(world.outcomes()[..2], expected);
+    assert!(world.outcomes()[2..].iter().all(|(.., outcome)| *outcome == Outcome::Skipped));
+}
+
+#[test]
+fn an_on_exit_that_was_short_is_tried_again_and_stays_the_one_it_was() {
+    let mut world = World::new(vec![thrice("a")], 1, &[1]);
+    let task = world.task(0, 1);
+    world.code(0, 1, 0);
+    world.code(0, 1, 0);
+    let failure = Arc::new(StartFailure { code: 126, why: "no room".into() });
+    world.send(Event::Short { task, started: 0, shortage: crate::event::Shortage::Processes, failure });
+    world.at(50);
+    assert_eq!(world.running[&task].last(), Some(&exit_hook(task, Outcome::Ok)));
+    world.code(0, 1, 0);
     assert_eq!(world.outcomes(), [(0, 1, Outcome::Ok)]);
 }

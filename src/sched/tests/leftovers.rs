@@ -109,7 +109,7 @@ fn what_a_hook_leaves_is_left() {
     let mut world = World::new(vec![a], 1, &[1]);
     let task = ends_by_itself(&mut world, 0);
     world.send(Event::GroupGone(task));
-    assert_eq!(world.running[&task], [Action::Hook { task, outcome: Outcome::Ok }]);
+    assert_eq!(world.running[&task], [Action::Hook { task, at: plan::AtEnd::Success, outcome: Outcome::Ok }]);
     ends_by_itself(&mut world, 0);
     assert_eq!(world.outcomes(), [(0, 1, Outcome::Ok)]);
 }

@@ -12,6 +12,7 @@ mod ready;
 mod services;
 mod shortage;
 mod stops;
+mod tokens;
 mod workers;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -114,7 +115,7 @@ fn plan(jobs: Vec<plan::Job>, pool: usize) -> Plan {
         status: StatusMode::First,
         rerun: None,
         brakes: Brakes::default(),
-        jobserver: false,
+        jobserver: Jobserver::None,
         logs: Logs::default(),
     }
 }
@@ -150,6 +151,10 @@ struct World {
     known: BTreeSet<(JobId, u64)>,
     /// Those of them that were met.
     met: Vec<(JobId, u64)>,
+    /// Of the jobserver: tokens that anybody may take, that prun has, that it waits for.
+    free: usize,
+    taken: usize,
+    wanted: usize,
 }
 
 impl World {
@@ -193,6 +198,9 @@ impl World {
             names: BTreeMap::new(),
             known: known.iter().copied().collect(),
             met: Vec::new(),
+            free: 0,
+            taken: 0,
+            wanted: 0,
         };
         world.send(Event::Begin);
         world
@@ -297,7 +305,8 @@ impl World {
             Action::Pull { job, most } => return Some(self.pull(job, most)),
             Action::Start { task, .. } => {
                 assert!(self.running.insert(task, Vec::new()).is_none(), "started twice");
-                self.started.push(self.names[&task]);
+                let name = *self.names.entry(task).or_insert_with(|| self.supervisor.task(task));
+                self.started.push(name);
                 self.most_at_once = self.most_at_once.max(self.running.len());
             }
             Action::Hook { task, .. } => drop(self.running.insert(task, vec![action])),
@@ -339,10 +348,34 @@ impl World {
                 self.ended.push((job, seq, outcome));
             }
             Action::Live(task) => self.live = Some(task),
+            Action::AskTokens(wanted) => {
+                self.wanted = wanted;
+                return self.take_tokens();
+            }
+            Action::GiveTokens(count) => {
+                self.taken -= count;
+                self.free += count;
+            }
             Action::Tell(event) => self.told.push(event),
             Action::Finish => self.finished = true,
         }
         None
+    }
+
+    fn take_tokens(&mut self) -> Option<Event> {
+        let count = self.wanted.min(self.free);
+        self.free -= count;
+        self.wanted -= count;
+        self.taken += count;
+        (count > 0).then_some(Event::Tokens(count))
+    }
+
+    /// Others give tokens back.
+    fn free_tokens(&mut self, count: usize) {
+        self.free += count;
+        if let Some(event) = self.take_tokens() {
+            self.send(event);
+        }
     }
 
     // ---- workers -----------------------------------------------------------------------------------------

@@ -8,24 +8,67 @@ use crate::plan::{Ready, Restart, Sign};
 
 #[derive(Debug, Clone)]
 enum Step {
-    Exit { which: usize, code: u8 },
-    Die { which: usize },
-    Linger { which: usize },
-    Up { which: usize },
-    NotStarted { which: usize },
-    Short { which: usize },
-    Fault { which: usize },
-    InputEnded { which: usize },
-    Blocked { which: usize, blocked: bool },
-    Answer { which: usize, count: usize, fails: bool },
-    WorkerEnds { which: usize, exit: Exit },
-    WorkerNotStarted { which: usize },
-    WorkerShort { which: usize },
-    WorkerCloses { which: usize },
-    NotGiven { which: usize },
+    Exit {
+        which: usize,
+        code: u8,
+    },
+    Die {
+        which: usize,
+    },
+    Linger {
+        which: usize,
+    },
+    Up {
+        which: usize,
+    },
+    NotStarted {
+        which: usize,
+    },
+    Short {
+        which: usize,
+    },
+    Fault {
+        which: usize,
+    },
+    InputEnded {
+        which: usize,
+    },
+    Blocked {
+        which: usize,
+        blocked: bool,
+    },
+    Answer {
+        which: usize,
+        count: usize,
+        fails: bool,
+    },
+    WorkerEnds {
+        which: usize,
+        exit: Exit,
+    },
+    WorkerNotStarted {
+        which: usize,
+    },
+    WorkerShort {
+        which: usize,
+    },
+    WorkerCloses {
+        which: usize,
+    },
+    NotGiven {
+        which: usize,
+    },
     Hold(bool),
     Pool(usize),
-    Reading { load: u64, memory: u64 },
+    /// Others take tokens, or give some back.
+    Tokens {
+        take: bool,
+        count: usize,
+    },
+    Reading {
+        load: u64,
+        memory: u64,
+    },
     Wait(u64),
     Signal(i32),
 }
@@ -55,6 +98,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => which().prop_map(|which| Step::NotGiven { which }),
         1 => any::<bool>().prop_map(Step::Hold),
         1 => (1..4usize).prop_map(Step::Pool),
+        2 => (any::<bool>(), 1..4usize).prop_map(|(take, count)| Step::Tokens { take, count }),
         2 => (0..4u64, 0..150u64).prop_map(|(load, memory)| Step::Reading { load, memory }),
         3 => (1..400u64).prop_map(Step::Wait),
         1 => prop_oneof![6 => Just(0), 1 => Just(INT), 1 => Just(TERM)].prop_map(Step::Signal),
@@ -98,7 +142,7 @@ prop_compose! {
         after in prop::collection::vec((0..earlier.max(1), 0..5u8), 0..if earlier == 0 { 1 } else { 3 }),
         kind in kind(),
         worker in prop::option::of(any_worker()),
-        (on_success, on_failure) in any::<(bool, bool)>(),
+        (on_success, on_failure, on_exit) in any::<(bool, bool, bool)>(),
         halt in prop::option::weighted(0.1, (any::<bool>(), 1..3u64)),
         (writes, leftovers) in (any::<bool>(), any_leftovers()),
         (rate, ready) in (any_rate(), any_ready()),
@@ -119,6 +163,7 @@ prop_compose! {
         let hook = || plan::Hook { stage: stage("hook") };
         job.on_success = on_success.then(hook);
         job.on_failure = on_failure.then(hook);
+        job.on_exit = on_exit.then(hook);
         if writes {
             job.stages[0].stdout = Output::Queue { queue: 0, show: false };
         }
@@ -151,7 +196,7 @@ fn any_restart() -> impl Strategy<Value = Restart> {
 /// Signs that are seen from outside, and time.
 fn any_ready() -> impl Strategy<Value = Option<Ready>> {
     let sign = prop_oneof![
-        2 => Just(Sign::Port(plan::template::Template::literal(b"1"))),
+        2 => Just(super::services::port()),
         1 => (1..300u64).prop_map(|time| Sign::After(ms(time))),
     ];
     let ready = (sign, 1..300u64);
@@ -193,10 +238,12 @@ proptest! {
         items in prop::collection::vec(0..6u64, 4),
         brakes in any_brakes(),
         known in prop::collection::vec((0..4usize, 1..6u64), 0..6),
+        jobserver in any::<bool>(),
         steps in prop::collection::vec(step(), 0..80),
     ) {
+        let jobserver = if jobserver { plan::Jobserver::Client } else { plan::Jobserver::None };
         let queues = vec![queue("q", &[0, 1], &[3])];
-        let plan = Plan { queues, brakes, ..plan(jobs, pool) };
+        let plan = Plan { queues, brakes, jobserver, ..plan(jobs, pool) };
         let mut world = World::resumed(plan.clone(), &items, &known);
         for step in steps {
             let before = world.supervisor.slots.taken();
@@ -220,6 +267,7 @@ proptest! {
         prop_assert!(world.supervisor.due().is_none());
         prop_assert!(world.supervisor.tasks.is_empty() && world.supervisor.slots.taken() == 0);
         prop_assert!(world.workers.is_empty());
+        prop_assert_eq!((world.taken, world.wanted), (0, 0));
         let failed = world.ended.iter().filter(|(.., outcome)| outcome.is_failure()).count();
         let whole = world.told.iter().filter(|event| matches!(event, RunEvent::JobFailed { .. })).count();
         prop_assert_eq!(world.supervisor.tally.failed, (failed + whole) as u64);
@@ -255,6 +303,11 @@ fn check(world: &World, plan: &Plan, before: usize) {
     }
     assert!(slotted <= before || world.supervisor.slots.surplus() == 0);
     assert_eq!(slotted, world.supervisor.slots.taken());
+    if let Some(tokens) = &world.supervisor.tokens {
+        assert_eq!(tokens.held(), world.taken);
+        let most = plan.jobs.iter().map(|job| job.slots).max().unwrap_or(1);
+        assert!(slotted <= (1 + tokens.held()).max(most), "{slotted} slots with {} tokens", tokens.held());
+    }
     for (job, count) in processes.iter().enumerate() {
         assert!(*count <= plan.jobs[job].pool);
         assert_eq!(*count, world.supervisor.jobs.get(job).running);
@@ -349,6 +402,8 @@ fn drive(world: &mut World, step: Step) {
             events.into_iter().for_each(|event| world.send(event));
         }
         Step::Pool(size) => world.send(Event::Pool(size)),
+        Step::Tokens { take: true, count } => world.free = world.free.saturating_sub(count),
+        Step::Tokens { take: false, count } => world.free_tokens(count),
         Step::Reading { load, memory } => {
             let reading = Reading { load: Some(load as f64), memory: Some(memory) };
             world.send(Event::Reading(reading));

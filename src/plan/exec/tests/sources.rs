@@ -38,7 +38,7 @@ fn reading(items: &Items) -> &Reading {
 }
 
 fn joined(items: Items) -> (Join, Vec<Items>) {
-    let Items::Join { how, sources } = items else { panic!("{items:?}") };
+    let Items::Join { how, sources, .. } = items else { panic!("{items:?}") };
     (how, sources)
 }
 

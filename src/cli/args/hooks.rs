@@ -1,0 +1,45 @@
+//! Options for commands at the end of the run.
+
+use clap::Args;
+
+use super::STOPPING;
+use crate::plan::hooks::{HookFlag, HookFlags};
+
+#[derive(Args, Debug, Default)]
+pub struct Hooks {
+    /// At the end of the run, if nothing failed, run CMD with the report on its stdin
+    ///
+    /// CMD is split into words as a command of a job file is, and run without a shell: `sh -c '…'` is one. It finds
+    /// `PRUN_OUTCOME`, `PRUN_EXIT`, `PRUN_SIGNAL` and `PRUN_DURATION` of the run in its environment. `none` undoes what
+    /// a file says.
+    #[arg(long, value_name = "CMD", help_heading = STOPPING, hide_short_help = true)]
+    on_success: Option<String>,
+
+    /// The same if something failed
+    #[arg(long, value_name = "CMD", help_heading = STOPPING, hide_short_help = true)]
+    on_failure: Option<String>,
+
+    /// The same however the run ended, behind the other one
+    #[arg(long, value_name = "CMD", help_heading = STOPPING, hide_short_help = true)]
+    on_exit: Option<String>,
+}
+
+/// For each option: what messages call it, and the variable of the environment.
+const NAMES: [(&str, &str); 3] = [
+    ("--on-success=", "PRUN_ON_SUCCESS="),
+    ("--on-failure=", "PRUN_ON_FAILURE="),
+    ("--on-exit=", "PRUN_ON_EXIT="),
+];
+
+impl Hooks {
+    /// What was typed, and else what variables say.
+    pub fn flags(&self, variables: &[Option<String>; 3]) -> HookFlags {
+        let typed = [&self.on_success, &self.on_failure, &self.on_exit];
+        std::array::from_fn(|at| {
+            let flag = |to: &'static str, text: &Option<String>| {
+                text.as_ref().map(|text| HookFlag { to, text: text.clone() })
+            };
+            flag(NAMES[at].0, typed[at]).or_else(|| flag(NAMES[at].1, &variables[at]))
+        })
+    }
+}

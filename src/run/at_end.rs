@@ -1,0 +1,97 @@
+//! The hooks of the run: commands that begin when all jobs have ended, with the report on their stdin. Each is the
+//! only task of a job of the plan's own, of which neither logs nor people are told as of others.
+
+use std::sync::Arc;
+
+use super::active::Work;
+use super::local::{Holders, Start};
+use super::{Run, Verdict, tell, workers};
+use crate::event::{Exit, RunEvent, Summary};
+use crate::flow::output::{Dest, Op};
+use crate::plan::AtEnd;
+use crate::sched::{Event, TaskId};
+
+impl Run {
+    /// The run has ended, but for its hooks: keeps what they are told.
+    pub(super) fn prepare_last(&mut self, summary: &Summary) {
+        if self.plan.jobs.iter().all(|job| job.at_end.is_none()) {
+            return;
+        }
+        if self.options.dry_run {
+            return self.print_last();
+        }
+        self.local.wiring.report = self.screen.report(summary).into_bytes();
+        self.local.launch.facts = Some(self.facts_of_run(summary).into());
+    }
+
+    /// `PRUN_…` variables. What does not apply is empty, as in those of a task's hook.
+    fn facts_of_run(&self, summary: &Summary) -> Vec<(&'static str, String)> {
+        let verdict = self.supervisor.verdict();
+        let outcome = match verdict {
+            Verdict::Code(0) => "ok",
+            Verdict::Signal(_) if !self.supervisor.has_failed() => "cancelled",
+            _ => "failed",
+        };
+        let (exit, signal) = match verdict {
+            Verdict::Code(code) => (code.to_string(), String::new()),
+            Verdict::Signal(signal) => (String::new(), signal.to_string()),
+        };
+        vec![
+            ("PRUN_OUTCOME", outcome.to_owned()),
+            ("PRUN_EXIT", exit),
+            ("PRUN_SIGNAL", signal),
+            ("PRUN_DURATION", format!("{:.3}", summary.elapsed.as_secs_f64())),
+        ]
+    }
+
+    /// What a hook of the run works on; `None` for any other task.
+    pub(super) fn work_of_last(&self, task: TaskId) -> Option<Work> {
+        let (job, seq) = self.supervisor.task(task);
+        let work = || Work { seq, ..workers::no_task(job) };
+        self.plan.jobs[job].at_end.map(|_| work())
+    }
+
+    pub(super) fn start_last(&mut self, task: TaskId, work: Work, attempt: u32, slot: usize) {
+        if self.options.dry_run {
+            self.events.push_back(Event::Drained(task));
+            self.events.push_back(Event::Exited { task, stage: 0, exit: Exit::Code(0) });
+            self.works.resize_with(self.works.len().max(task.place as usize + 1), || None);
+            self.works[task.place as usize] = Some(work);
+            return;
+        }
+        let job = &self.plan.jobs[work.job];
+        let name = Arc::clone(&job.name);
+        let command = self.options.verbose.then(|| tell::command(job, &work, slot));
+        let now = self.now;
+        let (local, mut shared) = self.local();
+        if !local.start(now, Start { task, work, slot, attempt, last_attempt: true }, &mut shared) {
+            return; // It was not begun.
+        }
+        let pid = self.local.get(task).and_then(|active| active.first_pid()).unwrap_or(0);
+        self.tell(&RunEvent::LastStarted { name, pid, command });
+    }
+
+    pub(super) fn end_last(&mut self, task: TaskId, work: &Work, left: Option<Holders>) {
+        self.outputs.close(task.place as usize, Vec::new());
+        self.write_out();
+        if let Some(holders) = left {
+            self.warn_of_leftover(work, &holders);
+        }
+    }
+
+    /// Instead of starting them: all of them, as lines that a shell can run.
+    fn print_last(&mut self) {
+        for (number, job) in self.plan.jobs.iter().enumerate() {
+            let Some(at) = job.at_end else { continue };
+            let when = match at {
+                AtEnd::Success => "at the end of the run, if all went well",
+                AtEnd::Failure => "at the end of the run, if something failed",
+                AtEnd::Exit => "at the end of the run",
+            };
+            let work = Work { seq: 1, ..workers::no_task(number) };
+            let line = tell::line(job, &work, 1, tell::Values::Told);
+            let text = format!("# {}: {when}, with the report on stdin\n{line}\n", at.key());
+            self.outputs.ops.push(Op::Write { dest: Dest::Stdout, bytes: text.into_bytes() });
+        }
+    }
+}
