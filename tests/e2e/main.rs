@@ -36,6 +36,7 @@ mod limits;
 mod lost_marks;
 mod output;
 mod pipelines;
+mod probes;
 mod pty;
 mod queues;
 mod ready;
