@@ -113,9 +113,11 @@ impl Supervisor {
         if !reads || self.is_being_cleared(id) {
             return;
         }
+        // Nothing is due for one that has ended, and whose leftovers were sent SIGKILL.
+        let deadline = if self.is_being_cleared(id) { None } else { Some(now + plan.grace) };
         if let State::Running { live, drained, .. } = *self.tasks.state(id) {
             self.tasks.get_mut(id).role = Role::Dry;
-            self.tasks.set(id, State::Running { live, drained, deadline: Some(now + plan.grace) });
+            self.tasks.set(id, State::Running { live, drained, deadline });
         }
     }
 

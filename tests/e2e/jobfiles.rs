@@ -100,6 +100,73 @@ fn pool() {
 }
 
 #[test]
+fn lock() {
+    let ended = lines_of("lock.toml");
+    let lines = |name: &str| -> Vec<String> { (0..3).map(|n| format!("{name} writes line {n}")).collect() };
+    let held: Vec<&str> = ended.lines().into_iter().filter(|line| !line.starts_with("third")).collect();
+    assert_eq!(held, [lines("first"), lines("second")].concat());
+    ended.stdout_has("third works on something else\n");
+}
+
+#[test]
+fn semaphore() {
+    let ended = lines_of("semaphore.toml");
+    let mut free = 2;
+    for line in ended.lines() {
+        let (name, what) = line.split_once(' ').expect("who does what");
+        let permits = if name == "greedy" { 2 } else { 1 };
+        free += if what == "releases" { permits } else { -permits };
+        ended.check(free >= 0, "no more than two permits are taken");
+    }
+    assert_eq!((free, ended.lines().len()), (2, 14));
+}
+
+#[test]
+fn gpu_sweep() {
+    let ended = lines_of("gpu_sweep.toml");
+    for rate in ["0.1", "0.01"] {
+        for depth in [2, 4] {
+            ended.stdout_has(&format!("rate {rate}, depth {depth}: trained on card "));
+        }
+    }
+    let cards =
+        ended.lines().into_iter().filter_map(|line| line.split_once("on card ")).map(|(_, card)| card);
+    ended.check(cards.clone().count() == 4 && cards.clone().all(|card| ["0", "1"].contains(&card)), "cards");
+    ended.stdout_has("large: trained on cards 0,1\n");
+    in_order(&ended, &["data is ready", "all trained"]);
+}
+
+#[test]
+fn ci() {
+    let ended = example(&Space::new(), "ci.toml").run();
+    ended.code(3).stderr_has("failed: test[4]: exit 3").stderr_has("stderr  1 of 40 tests failed");
+    ended.stderr_has("skipped: release: `test` failed");
+    for (os, python) in [("linux", "3.9"), ("linux", "3.10"), ("bsd", "3.9"), ("bsd", "3.10")] {
+        ended.stdout_has(&format!("test {os} {python}\ttesting on {os} with python {python}\n"));
+    }
+    in_order(&ended, &["build\tcompiled", "coverage\tcoverage collected"]);
+    let last = ended.lines().pop().expect("a line");
+    ended.check(
+        last.starts_with("build failed, exit code 3: 5 ok, 1 failed, 1 skipped ("),
+        "the end of the run",
+    );
+}
+
+#[test]
+fn backup() {
+    let ended = example(&Space::new(), "backup.toml").run();
+    ended.code(75).stderr_has("copy[3]").stderr_has("skipped: prune: `copy` failed");
+    in_order(&ended, &["home: saved at attempt 1", "To: operator", "Subject: backup failed with 75", ""]);
+    ended
+        .stdout_has("mail: saved at attempt 2\n")
+        .stdout_has("\nfailed: copy[3]: exit 75 after 3 attempts (");
+    let ended = example(&Space::new(), "backup.toml -D broken=nothing").run();
+    ended.ok();
+    in_order(&ended, &["photos: saved at attempt 1", "old backups removed"]);
+    ended.stdout_has("\nthe backup is complete: 4 ok (");
+}
+
+#[test]
 fn apply() {
     lines_of("apply.toml").stdout("begin 0\nend 0\nbegin 1\nend 1\nbegin 2\nend 2\ndone\n");
 }

@@ -3,8 +3,11 @@
 mod brakes;
 mod daemons;
 mod hooks;
+mod last;
 mod leftovers;
 mod limits;
+mod listers;
+mod locks;
 mod order;
 mod queues;
 mod random;
