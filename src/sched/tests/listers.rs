@@ -34,7 +34,7 @@ fn dry(world: &mut World) {
 
 fn why_skipped(world: &World) -> Vec<&str> {
     let why = |event| match event {
-        &RunEvent::JobSkipped { ref why, .. } => Some(why.as_str()),
+        RunEvent::JobSkipped { why, .. } => Some(why.as_str()),
         _ => None,
     };
     world.told.iter().filter_map(why).collect()
