@@ -10,6 +10,7 @@ mod order;
 mod queues;
 mod random;
 mod shortage;
+mod slots;
 mod stops;
 mod tokens;
 mod workers;
