@@ -108,7 +108,9 @@ impl Supervisor {
     fn dry(&mut self, now: Time, id: TaskId) {
         let task = self.tasks.get(id);
         let plan = &self.plan.jobs[task.job];
-        if !plan.daemon || plan.serves || !matches!(task.role, Role::Attempt) {
+        let reads = plan.daemon && !plan.serves && matches!(task.role, Role::Attempt);
+        // What has ended can't be stopped again.
+        if !reads || self.is_being_cleared(id) {
             return;
         }
         // Nothing is due for one that has ended, and whose leftovers were sent SIGKILL.
