@@ -77,14 +77,29 @@ pub(super) fn lister(
     let of_tasks = std::mem::replace(&mut writer.names, names);
     let what = writer.what(command, false);
     writer.names = of_tasks;
+    if uses_lock(&what) {
+        let text = match command {
+            Command::Line(text) | Command::Script(text) => text,
+            Command::Words(words) => &words[0],
+        };
+        let mistake = Mistake::at(text.span.clone(), "a lock's value where there is no task yet");
+        writer.mistakes.push(mistake.help("items are listed before a task takes its locks"));
+    }
     let mut stage = writer.stage(name, what, Stdin::Null, None);
     (stage.stdout, stage.stderr) = (Output::Queue { queue, show: false }, Output::Show);
     (stage.ok, stage.pty) = (Outcomes::success(), false);
-    stage.env.retain(|(_, value)| !value.uses_item());
+    stage.env.retain(|(_, value)| !value.uses_item() && !value.uses_lock());
     if stage.cwd.as_ref().is_some_and(Template::uses_item) {
         stage.cwd = Some(Template::literal(context.how.base.as_os_str().as_encoded_bytes()));
     }
     stage
+}
+
+fn uses_lock(what: &What) -> bool {
+    match what {
+        What::Command { words, .. } => words.iter().any(|word| word.0.uses_lock()),
+        What::Script { text, .. } => text.0.uses_lock(),
+    }
 }
 
 /// Plans the stages of one job.

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::super::task::Role;
+use super::locks::{check_locks, few_locks};
 use super::*;
 use crate::plan::{AtEnd, Ready, Restart, Sign};
 
@@ -191,18 +192,8 @@ prop_compose! {
     }
 }
 
-/// What the locks of a plan are: a few permits, some of which have names.
-fn locks() -> Vec<plan::Lock> {
-    let values = ["A", "B"].map(str::to_owned).to_vec();
-    vec![
-        plan::Lock { name: "one".into(), permits: 1, values: Vec::new() },
-        plan::Lock { name: "three".into(), permits: 3, values: Vec::new() },
-        plan::Lock { name: "named".into(), permits: 2, values },
-    ]
-}
-
 fn any_wants() -> impl Strategy<Value = Vec<plan::Want>> {
-    let of = |lock: usize| prop::option::weighted(0.3, 1..=locks()[lock].permits);
+    let of = |lock: usize| prop::option::weighted(0.3, 1..=few_locks()[lock].permits);
     (of(0), of(1), of(2)).prop_map(|(one, three, named)| {
         let wants = [one, three, named].into_iter().enumerate();
         wants.filter_map(|(lock, permits)| Some(plan::Want { lock, permits: permits? })).collect()
@@ -266,7 +257,7 @@ proptest! {
         let queues = vec![queue("q", &[0, 1], &[3])];
         items.resize(4 + hooks.len(), 0);
         let jobs = jobs.into_iter().chain(hooks.into_iter().map(super::last::hook_of_run)).collect();
-        let plan = Plan { queues, brakes, jobserver, locks: locks(), ..plan(jobs, pool) };
+        let plan = Plan { queues, brakes, jobserver, locks: few_locks(), ..plan(jobs, pool) };
         let mut world = World::resumed(plan.clone(), &items, &known);
         for step in steps {
             let before = world.supervisor.slots.taken();
@@ -350,26 +341,6 @@ fn check(world: &World, plan: &Plan, before: usize) {
     given.sort();
     given.dedup();
     assert_eq!(given.len(), count, "a task is with two workers");
-}
-
-/// No permit is held twice, and nobody who waits holds any.
-fn check_locks(world: &World, plan: &Plan) {
-    let mut taken = vec![0; plan.locks.len()];
-    let mut names: Vec<String> = Vec::new();
-    for (id, task, _) in world.supervisor.tasks.iter() {
-        let wants = if task.slot.is_some() { plan.jobs[task.job].locks.as_slice() } else { &[] };
-        wants.iter().for_each(|want| taken[want.lock] += want.permits);
-        let named = wants.iter().filter(|want| want.lock == 2).map(|want| want.permits).sum::<usize>();
-        let held = world.supervisor.held(id);
-        let held: Vec<&str> = held.iter().flat_map(|held| held[0].value.split(',')).collect();
-        assert_eq!(held.len(), named);
-        names.extend(held.into_iter().map(str::to_owned));
-    }
-    let count = names.len();
-    names.sort();
-    names.dedup();
-    assert_eq!(names.len(), count, "a value is held twice");
-    plan.locks.iter().zip(taken).for_each(|(lock, taken)| assert!(taken <= lock.permits, "{lock:?}"));
 }
 
 /// Brings everything on towards its end.
