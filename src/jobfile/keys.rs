@@ -113,7 +113,7 @@ pub const RUN: &[Key] = &[
     key(
         "tag",
         "`true`, `false` or string",
-        "`false`",
+        "`true` for daemons that read no pipe or queue, when several jobs run; else `false`",
         "What each line of output is prefixed with: `true` is the job's name and the item, or a text of your own \
          with placeholders, such as `\"{#} {/}\"`. A tab follows it.",
     ),
@@ -238,7 +238,7 @@ impl Table {
         match self {
             Table::Top => &["values"],
             Table::Run => &["backend"],
-            Table::Defaults | Table::Job => &["restart", "writes", "reads"],
+            Table::Defaults | Table::Job => &["writes", "reads"],
             Table::Config
             | Table::Each
             | Table::Limits
