@@ -100,6 +100,8 @@ files! {
     queue_after
     ready
     ready_places
+    run_hooks
+    run_hooks_words
     worker_places
     daemon_places
     each_job

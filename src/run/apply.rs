@@ -85,6 +85,7 @@ impl Run {
                     self.end_of_chain(job);
                 }
             }
+            Action::Settle => self.last.settle(),
             Action::Finish => self.finished = true,
         }
     }

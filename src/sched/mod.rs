@@ -151,6 +151,8 @@ pub enum Event {
     OutputClosed,
     /// prun itself failed: output could not be written, no descriptor left for its own needs.
     Broken(String),
+    /// The answer to [`Action::Settle`].
+    Settled,
     /// What was due at this time is over. Not at the time when this is handled: of what happened in between,
     /// such as an exit just before a deadline, the news stands behind it.
     Tick(Time),
@@ -247,6 +249,8 @@ pub enum Action {
     /// So many tokens are needed no longer.
     GiveTokens(usize),
     Tell(RunEvent),
+    /// Hooks of the run follow: tell when all that tasks wrote is where it was to go.
+    Settle,
     /// All jobs have ended, and the hooks of the run.
     Finish,
 }
@@ -401,6 +405,7 @@ impl Supervisor {
             Event::InputEnded(task) => self.input_ended(now, task),
             Event::Blocked { task, blocked } => self.blocked(task, blocked),
             Event::Answers => {}
+            Event::Settled => self.last.settled(),
             Event::Pool(size) => self.resize_pool(size),
             Event::Tokens(count) => self.tokens_came(count),
             Event::Reading(reading) => self.read_gauges(now, &reading, actions),

@@ -245,6 +245,26 @@ fn nobody_reads_prun_any_more_and_on_exit_runs_all_the_same() {
 }
 
 #[test]
+fn what_could_not_be_written_is_known_before() {
+    let space = Space::new();
+    let toml = "run.on_success = 'touch success'\nrun.on_failure.script = 'echo $PRUN_OUTCOME $PRUN_EXIT >told'\n\
+                [jobs.a]\ncommand = 'echo much'\n";
+    space.write("prun.toml", toml);
+    let ended = space.sh("prun >/dev/full").run();
+    ended.code(125).stderr_has("could not write to stdout");
+    assert_eq!((space.read("told").as_str(), space.exists("success")), ("failed 125\n", false));
+}
+
+#[test]
+fn they_find_all_that_was_written() {
+    let space = Space::new();
+    let toml = "run.journal = 'journal'\nrun.on_success.script = 'wc -c <big; wc -l <journal'\n\
+                [jobs.a]\nrepeat = 30\ncommand = 'head -c 1000000 /dev/zero'\nstdout.file = 'big'\n";
+    let ended = space.file(toml).run();
+    ended.ok().stdout("30000000\n30\n");
+}
+
+#[test]
 fn timeouts_and_halts_are_told() {
     let space = Space::new();
     let toml = format!("{ALL}[jobs.a]\ncommand = 'puppet hang'\ntimeout = '50ms'\n");

@@ -210,3 +210,35 @@ fn a_single_task_is_live_as_without_them() {
     assert_eq!(items.live, Some(items.task(0, 1)), "one at a time");
     items.send(Event::Signal(TERM));
 }
+
+#[test]
+fn they_wait_until_all_is_written_but_a_signal_does_not() {
+    let begin = || {
+        let mut supervisor = Supervisor::new(Arc::new(plan(with_hooks(job("a")), 1)));
+        let mut actions = Vec::new();
+        supervisor.handle(Time::ZERO, Event::Begin, &mut actions);
+        supervisor.handle(Time::ZERO, Event::NoMoreItems(0), &mut actions);
+        (supervisor, actions)
+    };
+    let starts =
+        |actions: &[Action]| actions.iter().filter(|action| matches!(action, Action::Start { .. })).count();
+    let (mut supervisor, mut actions) = begin();
+    assert_eq!((actions.last(), starts(&actions)), (Some(&Action::Settle), 0));
+    supervisor.handle(Time::ZERO, Event::Settled, &mut actions);
+    assert_eq!(starts(&actions), 1);
+
+    let (mut supervisor, mut actions) = begin();
+    supervisor.handle(Time::ZERO, Event::Signal(TERM), &mut actions);
+    assert_eq!(starts(&actions), 1);
+    supervisor.handle(Time::ZERO, Event::Settled, &mut actions);
+    assert_eq!(starts(&actions), 1, "once");
+
+    // What could not be written makes a failure of it.
+    let (mut supervisor, mut actions) = begin();
+    supervisor.handle(Time::ZERO, Event::Broken("full".into()), &mut actions);
+    let started = actions.iter().find_map(|action| match action {
+        Action::Start { task, .. } => Some(supervisor.task(*task).0),
+        _ => None,
+    });
+    assert_eq!((started, supervisor.verdict()), (Some(FAILURE), Verdict::Code(125)));
+}

@@ -361,6 +361,7 @@ impl World {
                 self.free += count;
             }
             Action::Tell(event) => self.told.push(event),
+            Action::Settle => return Some(Event::Settled),
             Action::Finish => self.finished = true,
         }
         None
