@@ -11,8 +11,15 @@ use prun::cli::exec;
 use prun::jobfile;
 use prun::plan::build::{BuildOptions, build};
 
-const PAGES: [&str; 5] =
-    ["man/prun.1", "man/prun-exec.1", "man/prun-report.1", "man/prun-migrating.7", "man/prun.toml.5"];
+const PAGES: [&str; 7] = [
+    "man/prun.1",
+    "man/prun-exec.1",
+    "man/prun-check.1",
+    "man/prun-graph.1",
+    "man/prun-report.1",
+    "man/prun-migrating.7",
+    "man/prun.toml.5",
+];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))

@@ -56,6 +56,10 @@ macro_rules! files {
 
 files! {
     after_circle
+    lock_places
+    lock_values
+    circle_mixed
+    each_job_own
     after_circle_through_pipe
     after_itself
     after_pipe_partner
@@ -107,6 +111,7 @@ files! {
     queue_places
     queue_values
     raw_output
+    restart_places
     script_places
     setup_places
     setup_values

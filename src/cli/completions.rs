@@ -3,7 +3,9 @@
 use clap::{Command, CommandFactory, Parser};
 use clap_complete::{Shell, generate};
 
+use super::check::Check;
 use super::exec::Exec;
+use super::graph::GraphArgs;
 use super::report::Report;
 use super::run::Run;
 
@@ -31,6 +33,8 @@ pub fn tree() -> Command {
     Run::command()
         .subcommand(long_form)
         .subcommand(Exec::command())
+        .subcommand(Check::command())
+        .subcommand(GraphArgs::command())
         .subcommand(Report::command())
         .subcommand(Completions::command())
         .disable_help_subcommand(true)

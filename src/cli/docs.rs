@@ -5,8 +5,10 @@ use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
+use super::check::Check;
 use super::completions;
 use super::exec::Exec;
+use super::graph::GraphArgs;
 use super::report::Report;
 use super::run::Run;
 use super::theirs::{Flag, PARALLEL, XARGS};
@@ -26,6 +28,14 @@ pub fn files() -> Vec<(&'static str, String)> {
         (
             "man/prun-exec.1",
             command_page("PRUN-EXEC", Exec::command(), include_str!("../../man/parts/prun-exec.1")),
+        ),
+        (
+            "man/prun-check.1",
+            command_page("PRUN-CHECK", Check::command(), include_str!("../../man/parts/prun-check.1")),
+        ),
+        (
+            "man/prun-graph.1",
+            command_page("PRUN-GRAPH", GraphArgs::command(), include_str!("../../man/parts/prun-graph.1")),
         ),
         (
             "man/prun-report.1",

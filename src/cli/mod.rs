@@ -17,10 +17,12 @@ use crate::run::Verdict;
 use crate::ui::phrases::escape;
 
 pub mod args;
+pub mod check;
 pub mod completions;
 pub mod config;
 pub mod docs;
 pub mod exec;
+pub mod graph;
 pub mod logs;
 pub mod report;
 pub mod run;
@@ -88,6 +90,8 @@ fn go(words: &[OsString]) -> Result<Verdict, Instead> {
             let asked: completions::Completions = parse("prun completions", &words[1..])?;
             Err(Instead::Say(completions::script(asked.shell)))
         }
+        Some("check") => check::start(parse("prun check", &words[1..])?),
+        Some("graph") => graph::start(parse("prun graph", &words[1..])?),
         Some("report") => report::start(parse("prun report", &words[1..])?),
         Some("run") => run::start(parse("prun run", &words[1..])?),
         _ => run::start(parse("prun", words)?),
@@ -96,7 +100,8 @@ fn go(words: &[OsString]) -> Result<Verdict, Instead> {
 
 fn runs_tasks(words: &[OsString]) -> bool {
     let first = words.first().and_then(|word| word.to_str());
-    !first.is_some_and(|word| matches!(word, "completions" | "report" | "-h" | "--help" | "-V" | "--version"))
+    let others = ["check", "completions", "graph", "report", "-h", "--help", "-V", "--version"];
+    !first.is_some_and(|word| others.contains(&word))
 }
 
 /// Before anything else, also before it is known what is asked for: every page that prun has used before is copied

@@ -48,8 +48,7 @@ pub struct Run {
 
 const USAGE: &str = "prun [OPTIONS] [FILE] [JOB...] [-- ARG...]
        prun exec [OPTIONS] COMMAND [ARG...] [::: ITEM...]...
-       prun report [OPTIONS] JOURNAL
-       prun completions SHELL";
+       prun check | graph | report | completions  (see `prun graph -h`)";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -67,7 +66,7 @@ Examples:
 The job file is described in prun.toml(5).";
 
 /// What runs if no file is named.
-const USUAL_FILE: &str = "prun.toml";
+pub(super) const USUAL_FILE: &str = "prun.toml";
 
 /// The largest job file is 32 MiB; one byte more tells that a file is larger, without reading all of it.
 pub const MOST_BYTES: u64 = (32 << 20) + 1;
@@ -100,7 +99,7 @@ pub fn run_plan(plan: Plan, both: &Both, exec: bool) -> Result<Verdict, Instead>
 }
 
 /// The job file, and the jobs of it.
-fn operands(words: &[OsString]) -> Result<(OsString, Vec<String>), Instead> {
+pub(super) fn operands(words: &[OsString]) -> Result<(OsString, Vec<String>), Instead> {
     let named = words.first().filter(|word| is_file(word));
     let jobs = &words[usize::from(named.is_some())..];
     if jobs.first().is_some_and(|job| job == "exec") && named.is_none() {
@@ -120,7 +119,7 @@ fn is_file(word: &OsStr) -> bool {
 }
 
 /// What the file holds. `first_job` was typed in the place where the file could have been.
-fn read(name: &OsStr, first_job: Option<&String>) -> Result<Vec<u8>, Instead> {
+pub(super) fn read(name: &OsStr, first_job: Option<&String>) -> Result<Vec<u8>, Instead> {
     let mut bytes = Vec::new();
     let result = if name == "-" {
         io::stdin().lock().take(MOST_BYTES).read_to_end(&mut bytes)
@@ -139,7 +138,7 @@ fn read(name: &OsStr, first_job: Option<&String>) -> Result<Vec<u8>, Instead> {
     }
 }
 
-const COMMANDS: [&str; 4] = ["exec", "run", "report", "completions"];
+const COMMANDS: [&str; 6] = ["exec", "run", "check", "graph", "report", "completions"];
 
 fn no_usual_file(first_job: Option<&String>) -> Instead {
     match first_job {
@@ -178,6 +177,23 @@ pub(super) fn meaning(asked: &Run, name: &OsStr, jobs: Vec<String>) -> Result<Bu
         args: asked.args.iter().cloned().map(OsString::into_vec).collect(),
         jobs,
         run: RunOverrides { tag: tag.map(tag_flag).transpose()?, ..both.overrides()? },
+    })
+}
+
+/// What a file means that is looked at and not run: `{args}` stands for some argument.
+pub(super) fn only_looked_at(
+    name: &OsStr,
+    define: &[OsString],
+    jobs: Vec<String>,
+) -> Result<BuildOptions, Instead> {
+    Ok(BuildOptions {
+        file_name: name.to_string_lossy().into_owned(),
+        base: folder(name)?,
+        cpus: limits::cpus(),
+        vars: define.iter().map(|word| variable(word)).collect::<Result<_, _>>()?,
+        args: vec![b"ARG".to_vec()],
+        jobs,
+        ..BuildOptions::default()
     })
 }
 

@@ -111,7 +111,7 @@ pub fn stdout_has_colors() -> bool {
 }
 
 /// `NO_COLOR`, `CLICOLOR_FORCE` and `TERM` are asked only where prun's own option and variable leave it open.
-fn has_colors(wanted: Option<When>, stream: &impl RawStream) -> bool {
+pub fn has_colors(wanted: Option<When>, stream: &impl RawStream) -> bool {
     match wanted.unwrap_or_default() {
         When::Always => true,
         When::Never => false,

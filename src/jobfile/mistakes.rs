@@ -61,9 +61,19 @@ impl Mistake {
     }
 }
 
+/// How bad what was found is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Weight {
+    /// The file can't be run.
+    Mistake,
+    /// It can be run, but hardly says what was meant.
+    Doubt,
+}
+
 /// Every mistake of one file, and of the configuration below it. Never empty when it is the error of a `Result`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Mistakes {
+    weight: Weight,
     /// The file, as people know it.
     name: Arc<str>,
     source: Arc<str>,
@@ -76,7 +86,18 @@ pub struct Mistakes {
 
 impl Mistakes {
     pub(super) fn new(name: &str, source: Arc<str>) -> Mistakes {
-        Mistakes { name: name.into(), source, config: None, list: Vec::new(), more: 0 }
+        let (name, weight) = (name.into(), Weight::Mistake);
+        Mistakes { weight, name, source, config: None, list: Vec::new(), more: 0 }
+    }
+
+    /// Room for doubts about the same file, which are shown as mistakes are.
+    pub(crate) fn doubts(&self) -> Mistakes {
+        Mistakes { weight: Weight::Doubt, list: Vec::new(), more: 0, ..self.clone() }
+    }
+
+    /// The file, and behind it the configuration.
+    pub(crate) fn source(&self) -> &str {
+        &self.source
     }
 
     /// The text of the configuration file `name` begins in the source at `start`.
@@ -133,13 +154,15 @@ impl Mistakes {
         text.truncate(text.trim_end().len());
         let more = self.len().saturating_sub(SHOWN);
         if more > 0 {
-            text += &format!("\n\n… and {more} more {}", if more == 1 { "error" } else { "errors" });
+            let what = if self.weight == Weight::Doubt { "warning" } else { "error" };
+            text += &format!("\n\n… and {more} more {what}{}", if more == 1 { "" } else { "s" });
         }
         text + "\n"
     }
 
     fn group<'a>(&'a self, mistake: &'a Mistake) -> Group<'a> {
-        let mut group = Group::with_title(Level::ERROR.primary_title(harmless(&mistake.message)));
+        let level = if self.weight == Weight::Doubt { Level::WARNING } else { Level::ERROR };
+        let mut group = Group::with_title(level.primary_title(harmless(&mistake.message)));
         if let Some((span, label)) = &mistake.place {
             let mut notes = vec![(AnnotationKind::Primary, span.clone(), label)];
             if let Some((span, label)) = &mistake.other {

@@ -17,6 +17,7 @@ use crate::jobfile::{self, JobFile, Mistake, Mistakes, nearest};
 mod batch;
 mod circles;
 mod daemon;
+pub mod doubts;
 mod interactive;
 mod items;
 mod job;
@@ -106,7 +107,7 @@ pub fn build(file: &JobFile, how: &BuildOptions) -> Result<Plan, Mistakes> {
     let sources = queues::sources(file, &index, &mut mistakes);
     let joined = Joined::new(queues::groups(&uses, &places, chains.len()), &sources, &places);
     let waits = order::waits(file, &index, &chains, &places, &joined, &mut mistakes);
-    order::find_circles(file, &order::with_sources(file, &waits, &places, &joined), &mut mistakes);
+    order::find_circles(file, &order::with_sources(file, &waits, &places, &joined), &places, &mut mistakes);
     let wanted = order::selected(file, how, &index, &waits, &places, &joined, &mut mistakes);
     items::check_stdin(file, how, &chains, &wanted, &mut mistakes);
     // In the plan jobs are counted without those that were not asked for.
@@ -114,7 +115,8 @@ pub fn build(file: &JobFile, how: &BuildOptions) -> Result<Plan, Mistakes> {
     let (mut queues, ids) = queues::plan(&uses, &places, &wanted, &numbers);
     let lists = lister::queues(file, &chains, &wanted, &numbers, &mut queues);
     let origins = queues::origins(file, &sources);
-    let texts = Texts { vars: &vars, args: &how.args, origins, locks: locks::named(file, &chains) };
+    let (locks, named_locks) = (locks::named(file, &chains), locks::all_named(file));
+    let texts = Texts { vars: &vars, args: &how.args, origins, locks, named_locks };
     let locks = locks::Locks::new(file, &chains, &wanted, &mut mistakes);
     let context = job::Context {
         file,
@@ -126,6 +128,7 @@ pub fn build(file: &JobFile, how: &BuildOptions) -> Result<Plan, Mistakes> {
         locks: &locks,
         places: &places,
         numbers: &numbers,
+        several: wanted.iter().filter(|wanted| **wanted).count() > 1,
     };
     let journal = journal(file, how, &texts, &mut mistakes);
     let mut jobs: Vec<_> = chains.iter().map(|chain| job::plan(&context, chain, &mut mistakes)).collect();

@@ -20,6 +20,8 @@ impl Run {
         if self.options.dry_run {
             return self.print_last();
         }
+        // What shows how far the run is has nothing more to say.
+        self.screen.erase(&mut self.sinks);
         self.local.wiring.report = self.screen.report(summary).into_bytes();
         self.local.launch.facts = Some(self.facts_of_run(summary).into());
     }
@@ -72,7 +74,9 @@ impl Run {
     }
 
     pub(super) fn end_last(&mut self, task: TaskId, work: &Work, left: Option<Holders>) {
-        self.outputs.close(task.place as usize, Vec::new());
+        if self.outputs.is_open(task.place as usize) {
+            self.outputs.close(task.place as usize, Vec::new());
+        }
         self.write_out();
         if let Some(holders) = left {
             self.warn_of_leftover(work, &holders);

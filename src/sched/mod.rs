@@ -34,7 +34,8 @@
 //! - [`lost`]: workers end, and what becomes of their tasks
 //! - [`hooks`]: the commands after a task's last attempt
 //! - [`last`]: the end of the run, and its own hooks
-//! - [`job`]: jobs, `after`, how a job ended
+//! - [`job`]: jobs, how a job ended
+//! - `settle`: what that means for those that wait for it
 //! - [`order`]: which job comes first
 //! - [`stop`]: the ladder signal → grace → SIGKILL, and why a task is stopped
 //! - [`halt`]: when the run stops by itself
@@ -69,6 +70,7 @@ pub mod median;
 pub mod order;
 mod ready;
 mod services;
+mod settle;
 mod shortage;
 pub mod slots;
 mod stall;

@@ -92,6 +92,12 @@ pub(super) fn named<'a>(file: &'a JobFile, chains: &[Chain]) -> HashMap<&'a str,
     of_jobs
 }
 
+/// All locks whose permits have names.
+pub(super) fn all_named(file: &JobFile) -> Vec<String> {
+    let named = file.locks.iter().filter(|lock| !lock.values.is_empty());
+    named.map(|lock| lock.name.value.clone()).collect()
+}
+
 /// `{gpu}` can't be both.
 pub(super) fn check_columns(
     job: &jobfile::Job,

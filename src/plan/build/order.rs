@@ -1,5 +1,7 @@
 //! `after`: who waits for whom, and which jobs a selection takes.
 
+use std::collections::HashSet;
+
 use super::circles::circles;
 use super::pipes::{Chain, Place};
 use super::{BuildOptions, Index, Joined, unknown_job};
@@ -13,6 +15,8 @@ pub(super) struct Wait {
     to: usize,
     to_chain: usize,
     when: When,
+    /// It takes that job's items, one by one.
+    takes: bool,
     span: Span,
 }
 
@@ -46,7 +50,7 @@ pub(super) fn waits(
                 let to_chain = places[to].chain;
                 if to == from {
                     mistakes.push(Mistake::at(span, format!("job `{name}` waits for itself")));
-                } else if chain.jobs.contains(&to) {
+                } else if to_chain == number && chain.jobs.contains(&to) {
                     let this = &file.jobs[from].name.value;
                     let mistake = Mistake::at(
                         span,
@@ -62,7 +66,7 @@ pub(super) fn waits(
                     mistakes.push(Mistake::at(span, message).help(help));
                 } else {
                     let Some(when) = condition(file, chains, after, to, to_chain, mistakes) else { continue };
-                    waits[number].push(Wait { from, to, to_chain, when, span });
+                    waits[number].push(Wait { from, to, to_chain, when, takes: false, span });
                 }
             }
         }
@@ -102,6 +106,11 @@ fn share(waits: Vec<Vec<Wait>>, groups: &[usize]) -> Vec<Vec<Wait>> {
     for (wait, &group) in waits.into_iter().zip(groups) {
         of_group[group].extend(wait);
     }
+    // What many of them say is kept once: each has all of it.
+    for waits in of_group.iter_mut().filter(|waits| waits.len() > 1) {
+        let mut seen = HashSet::new();
+        waits.retain(|wait| seen.insert((wait.to, wait.when as u8)));
+    }
     groups.iter().map(|&group| of_group[group].clone()).collect()
 }
 
@@ -117,24 +126,26 @@ pub(super) fn with_sources(
         let (Some(to), Some(Each::Job(name))) = (*to, &file.jobs[from].each) else { continue };
         let (chain, to_chain) = (places[from].chain, places[to].chain);
         if let (Some(own), true) = (waits.get_mut(chain), to_chain < joined.groups.len()) {
-            own.push(Wait { from, to, to_chain, when: When::Success, span: name.span.clone() });
+            let span = name.span.clone();
+            own.push(Wait { from, to, to_chain, when: When::Success, takes: true, span });
         }
     }
     waits
 }
 
 /// Complains about jobs that wait for each other.
-pub(super) fn find_circles(file: &JobFile, waits: &[Vec<Wait>], mistakes: &mut Mistakes) {
-    circles(waits, |wait| wait.to_chain, |steps| mistakes.push(circle(file, &steps)));
+pub(super) fn find_circles(file: &JobFile, waits: &[Vec<Wait>], places: &[Place], mistakes: &mut Mistakes) {
+    circles(waits, |wait| wait.to_chain, |steps| mistakes.push(circle(file, places, &steps)));
 }
 
 /// No more jobs of a circle are named.
 const SHOWN: usize = 10;
 
 /// The last step leads back to the first.
-fn circle(file: &JobFile, steps: &[&Wait]) -> Mistake {
+fn circle(file: &JobFile, places: &[Place], steps: &[&Wait]) -> Mistake {
     let name = |job: usize| file.jobs[job].name.value.as_str();
     let mut shown = name(steps[0].from).to_owned();
+    let mut help = None;
     for (number, step) in steps.iter().enumerate() {
         // Of a long circle its beginning and its end are shown.
         if number >= SHOWN && number + 1 < steps.len() {
@@ -143,16 +154,28 @@ fn circle(file: &JobFile, steps: &[&Wait]) -> Mistake {
         }
         shown += " → ";
         shown += name(step.to);
-        // The next one to wait may be another job of the same pipe.
+        // The next one to wait may be another job of the same pipe, or on the other side of a queue.
         let next = steps[(number + 1) % steps.len()].from;
-        if next != step.to {
-            shown += " | ";
-            shown += name(next);
+        if next == step.to {
+            continue;
+        }
+        let piped = places[next].chain == places[step.to].chain;
+        shown += if piped { " | " } else { " & " };
+        shown += name(next);
+        if !piped {
+            let both = format!(
+                "`{}` and `{}` start together: they are joined by a queue",
+                name(step.to),
+                name(next)
+            );
+            help.get_or_insert(both);
         }
     }
     let last = steps[steps.len() - 1];
-    let label = format!("`{}` waits for `{}`", name(last.from), name(last.to));
-    Mistake::at(last.span.clone(), format!("jobs wait for each other: {shown}")).label(label)
+    let what = if last.takes { "takes the items of" } else { "waits for" };
+    let label = format!("`{}` {what} `{}`", name(last.from), name(last.to));
+    let mistake = Mistake::at(last.span.clone(), format!("jobs wait for each other: {shown}")).label(label);
+    Mistake { help, ..mistake }
 }
 
 /// Which chains were asked for, and what they need.

@@ -277,6 +277,11 @@ pub(super) fn sources(file: &JobFile, index: &Index, mistakes: &mut Mistakes) ->
             continue;
         };
         let other = &file.jobs[from];
+        if from == number {
+            let message = format!("job `{}` takes its own items", name.value);
+            mistakes.push(Mistake::at(name.span.clone(), message).help("name the job that has them"));
+            continue;
+        }
         if other.each.is_none() && !other.broken {
             let message = format!("job `{}` has no items to hand on", other.name.value);
             let mistake = Mistake::at(name.span.clone(), message)
@@ -292,17 +297,23 @@ pub(super) fn sources(file: &JobFile, index: &Index, mistakes: &mut Mistakes) ->
 
 /// Of jobs that take another one's items: the `each` that these come from in the end. None for a circle.
 pub(super) fn origins<'a>(file: &'a JobFile, sources: &[Option<usize>]) -> HashMap<&'a str, &'a Each> {
-    let mut origins = HashMap::new();
-    for (job, source) in sources.iter().enumerate() {
-        let (mut at, mut steps) = (*source, 0);
-        while let Some(from) = at
-            && steps <= sources.len()
-        {
-            (at, steps) = (sources[from], steps + 1);
-            if let (None, Some(each)) = (at, &file.jobs[from].each) {
-                origins.insert(file.jobs[job].name.value.as_str(), each);
+    // Each way is followed once; a circle leads nowhere.
+    let mut found: Vec<Option<Option<&Each>>> = vec![None; sources.len()];
+    for start in 0..sources.len() {
+        let (mut at, mut way) = (start, Vec::new());
+        let end = loop {
+            if let Some(known) = found[at] {
+                break known;
             }
-        }
+            found[at] = Some(None);
+            way.push(at);
+            match sources[at] {
+                Some(from) => at = from,
+                None => break file.jobs[at].each.as_ref(),
+            }
+        };
+        way.into_iter().for_each(|job| found[job] = Some(end));
     }
-    origins
+    let takes = found.iter().enumerate().filter(|(job, _)| sources[*job].is_some());
+    takes.filter_map(|(job, end)| Some((file.jobs[job].name.value.as_str(), (*end)??))).collect()
 }

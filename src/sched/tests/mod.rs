@@ -3,12 +3,16 @@
 mod brakes;
 mod daemons;
 mod hooks;
+mod last;
 mod leftovers;
 mod limits;
 mod listers;
+mod locks;
 mod order;
 mod queues;
 mod random;
+mod ready;
+mod services;
 mod shortage;
 mod stops;
 mod tokens;

@@ -1,0 +1,116 @@
+//! `prun check FILE...`: everything that is wrong or doubtful, and nothing is run.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Write};
+
+use clap::Parser;
+
+use super::args::When;
+use super::{Instead, OWN_FAILURE, config, printed, run, show, variables};
+use crate::jobfile::{self, Config};
+use crate::plan::build::build;
+use crate::plan::build::doubts::doubts;
+use crate::run::Verdict;
+use crate::ui::phrases::escape;
+
+mod disk;
+
+use disk::Disk;
+
+/// Find what is wrong or doubtful in job files, without running anything
+#[derive(Parser, Debug)]
+#[command(name = "check", bin_name = "prun check", max_term_width = 100)]
+pub struct Check {
+    /// Set a variable of the job files
+    #[arg(short = 'D', long, value_name = "NAME=VALUE")]
+    define: Vec<OsString>,
+
+    /// Say nothing of files that are in order, and count nothing
+    #[arg(short, long)]
+    quiet: bool,
+
+    /// Use colours: auto, always or never [default: auto]
+    #[arg(long, value_name = "WHEN", hide_possible_values = true)]
+    color: Option<When>,
+
+    /// Leave out the configuration file
+    #[arg(long)]
+    no_config: bool,
+
+    /// Job files (-: stdin; without one ./prun.toml)
+    #[arg(value_name = "FILE")]
+    files: Vec<OsString>,
+}
+
+/// The status where nothing is wrong, but something is doubtful.
+const DOUBTFUL: u8 = 1;
+
+/// What was found in one file.
+struct Found {
+    /// For people, as they are shown.
+    text: String,
+    mistakes: usize,
+    doubts: usize,
+}
+
+pub fn start(asked: Check) -> Result<Verdict, Instead> {
+    let color = show::has_colors(asked.color.or_else(variables::color), &io::stdout());
+    let wrong =
+        |mistakes: &jobfile::Mistakes| run::wrong(mistakes, show::has_colors(asked.color, &io::stderr()));
+    let config = if asked.no_config { Config::default() } else { config::of_the_user(&wrong)? };
+    let usual = [run::USUAL_FILE.into()];
+    let files = if asked.files.is_empty() { &usual[..] } else { &asked.files };
+    let mut status = 0;
+    let mut out = io::stdout().lock();
+    for file in files {
+        let found = match look_at(&asked, file, &config, color) {
+            Ok(found) => found,
+            // The others are looked at all the same.
+            Err(Instead::Fail { lines, .. }) => {
+                _ = io::stderr().write_all(lines.as_bytes());
+                status = OWN_FAILURE;
+                continue;
+            }
+            Err(said) => return Err(said),
+        };
+        match (found.mistakes, found.doubts) {
+            (0, 0) => {}
+            (0, _) => status = status.max(DOUBTFUL),
+            _ => status = OWN_FAILURE,
+        }
+        let last = if asked.quiet { String::new() } else { last_line(file, &found) };
+        match printed(out.write_all((found.text + &last).as_bytes()).and_then(|()| out.flush())) {
+            Verdict::Code(0) => {}
+            verdict => return Ok(verdict),
+        }
+    }
+    Ok(Verdict::Code(status))
+}
+
+fn look_at(asked: &Check, name: &OsStr, config: &Config, color: bool) -> Result<Found, Instead> {
+    let bytes = run::read(name, None)?;
+    let options = run::only_looked_at(name, &asked.define, Vec::new())?;
+    let file = jobfile::parse_over(config, &escape(name.as_encoded_bytes()), &bytes);
+    let right = file.and_then(|file| build(&file, &options).map(|_| file));
+    // What is doubtful in a wrong file may be a consequence of that.
+    let (list, is_wrong) = match right {
+        Err(mistakes) => (mistakes, true),
+        Ok(file) => (doubts(&file, &options, &Disk::default()), false),
+    };
+    let text = if list.is_empty() { String::new() } else { list.render(color) + "\n" };
+    let (mistakes, doubts) = if is_wrong { (list.len(), 0) } else { (0, list.len()) };
+    Ok(Found { text, mistakes, doubts })
+}
+
+/// How many there are in a file.
+fn last_line(file: &OsStr, found: &Found) -> String {
+    let count = |number: usize, what: &str| match number {
+        0 => None,
+        1 => Some(format!("1 {what}")),
+        number => Some(format!("{number} {what}s")),
+    };
+    let counts: Vec<String> =
+        [count(found.mistakes, "mistake"), count(found.doubts, "doubt")].into_iter().flatten().collect();
+    let counts = if counts.is_empty() { "ok".to_owned() } else { counts.join(", ") };
+    format!("{}: {counts}\n", escape(file.as_encoded_bytes()))
+}

@@ -1,0 +1,119 @@
+//! `prun graph FILE [JOB...]`: who waits for whom, for people and for other programs.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::AsFd;
+
+use clap::{Parser, ValueEnum};
+
+use super::args::When;
+use super::{Instead, config, run, show};
+use crate::jobfile;
+use crate::os;
+use crate::plan::build::build;
+use crate::run::Verdict;
+use crate::ui::phrases::escape;
+
+mod draw;
+mod lanes;
+mod model;
+mod others;
+mod siblings;
+
+use model::Graph;
+
+/// Show the graph of a job file: who waits for whom, and what joins them
+#[derive(Parser, Debug)]
+#[command(name = "graph", bin_name = "prun graph", max_term_width = 100)]
+pub struct GraphArgs {
+    /// Draw it as text, or write it for another program: text, dot or mermaid [default: text]
+    ///
+    /// `dot` is read by Graphviz, `mermaid` by many viewers of Markdown.
+    #[arg(long, value_name = "FORMAT", hide_possible_values = true, default_value = "text")]
+    #[arg(hide_default_value = true)]
+    format: Format,
+
+    /// Set a variable of the job file
+    #[arg(short = 'D', long, value_name = "NAME=VALUE")]
+    define: Vec<OsString>,
+
+    /// Use colours: auto, always or never [default: auto]
+    #[arg(long, value_name = "WHEN", hide_possible_values = true)]
+    color: Option<When>,
+
+    /// Leave out the configuration file
+    #[arg(long)]
+    no_config: bool,
+
+    /// The job file (-: stdin; without one ./prun.toml), then the jobs that are wanted, with what they need
+    #[arg(value_name = "FILE|JOB")]
+    operands: Vec<OsString>,
+}
+
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Text,
+    Dot,
+    Mermaid,
+}
+
+/// What a terminal has that doesn't say, and what is no terminal.
+const USUAL_WIDTH: usize = 80;
+
+pub fn start(asked: GraphArgs) -> Result<Verdict, Instead> {
+    let (name, jobs) = run::operands(&asked.operands)?;
+    let bytes = run::read(&name, jobs.first())?;
+    let wrong =
+        |mistakes: &jobfile::Mistakes| run::wrong(mistakes, show::has_colors(asked.color, &io::stderr()));
+    let config = if asked.no_config { Default::default() } else { config::of_the_user(&wrong)? };
+    let file = jobfile::parse_over(&config, &escape(name.as_encoded_bytes()), &bytes)
+        .map_err(|mistakes| wrong(&mistakes))?;
+    let options = run::only_looked_at(&name, &asked.define, jobs)?;
+    let plan = build(&file, &options).map_err(|mistakes| wrong(&mistakes))?;
+    let graph = Graph::of(&plan);
+    let text = match asked.format {
+        Format::Dot => others::dot(&graph),
+        Format::Mermaid => others::mermaid(&graph),
+        Format::Text => {
+            let look = draw::Look {
+                width: width(),
+                unicode: has_unicode(|name| std::env::var(name).ok()),
+                color: show::has_colors(asked.color.or_else(super::variables::color), &io::stdout()),
+            };
+            draw::text(&graph, look)
+        }
+    };
+    Err(Instead::Say(text.into_bytes()))
+}
+
+fn width() -> usize {
+    let size = os::io::terminal_size(io::stdout().as_fd());
+    size.map(|(columns, _)| usize::from(columns)).filter(|columns| *columns >= 20).unwrap_or(USUAL_WIDTH)
+}
+
+/// Whether the locale has more than ASCII, as setlocale(3) looks for it.
+fn has_unicode(get: impl Fn(&str) -> Option<String>) -> bool {
+    let said = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(get).find(|value| !value.is_empty());
+    said.is_some_and(|locale| {
+        let locale = locale.to_ascii_lowercase();
+        locale.contains("utf-8") || locale.contains("utf8")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_locale_says_which_characters_there_are() {
+        let with = |pairs: &'static [(&str, &str)]| {
+            has_unicode(|name| {
+                pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+            })
+        };
+        assert!(with(&[("LANG", "de_DE.UTF-8")]));
+        assert!(with(&[("LC_ALL", ""), ("LC_CTYPE", "C.utf8"), ("LANG", "C")]));
+        assert!(!with(&[("LC_ALL", "C"), ("LANG", "de_DE.UTF-8")]));
+        assert!(!with(&[]));
+    }
+}

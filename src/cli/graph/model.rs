@@ -1,0 +1,210 @@
+//! The graph of a plan: jobs, what they wait for, and the queues between them. Pure.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use crate::plan::items::known_total;
+use crate::plan::template::Piece;
+use crate::plan::{AtEnd, Items, Job, Plan, Ready, Restart, Sign, Stage, When};
+
+/// Jobs, and what joins them.
+#[derive(Debug, Default)]
+pub struct Graph {
+    pub nodes: Vec<Node>,
+    /// Each once.
+    pub edges: Vec<Edge>,
+    /// By number.
+    pub queues: Vec<String>,
+}
+
+/// A job, or jobs that are joined by pipes.
+#[derive(Debug, Clone, Default)]
+pub struct Node {
+    /// The jobs' names, first to last.
+    pub jobs: Vec<String>,
+    /// They pipe into each other.
+    pub duplex: bool,
+    pub tasks: Tasks,
+    pub daemon: bool,
+    /// What else is worth knowing, in words.
+    pub marks: Vec<String>,
+    /// Queues that it reads, and those that it writes to; sorted.
+    pub reads: Vec<usize>,
+    pub writes: Vec<usize>,
+    /// It begins when all others have ended, if they ended so.
+    pub at_end: Option<AtEnd>,
+}
+
+/// How many tasks a job has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Tasks {
+    /// It has no items.
+    #[default]
+    Single,
+    Known(u64),
+    /// It depends on what a file, a command or a queue holds.
+    Unknown,
+}
+
+/// `node` waits for `need`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Edge {
+    pub need: usize,
+    pub node: usize,
+    pub kind: Kind,
+}
+
+/// For what it waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    Success,
+    Failure,
+    Exit,
+    Ready,
+    /// It takes its items, one by one.
+    Items,
+}
+
+impl Graph {
+    pub fn of(plan: &Plan) -> Graph {
+        // What lists the items of a job is a part of that job.
+        let mut owner: Vec<usize> = (0..plan.jobs.len()).collect();
+        for (number, job) in plan.jobs.iter().enumerate() {
+            if let Some(lister) = job.lister {
+                owner[lister] = number;
+            }
+        }
+        // Nodes are counted without those.
+        let mut numbers = vec![0; plan.jobs.len()];
+        let mut nodes = Vec::new();
+        let tasks = tasks(plan);
+        let hidden: BTreeSet<usize> = owner
+            .iter()
+            .enumerate()
+            .filter(|(number, owner)| number != *owner)
+            .map(|(number, _)| number)
+            .collect();
+        for (number, job) in plan.jobs.iter().enumerate().filter(|(number, _)| !hidden.contains(number)) {
+            numbers[number] = nodes.len();
+            nodes.push(Node { tasks: tasks[number], ..node(plan, job) });
+        }
+        let number = |job: usize| numbers[owner[job]];
+        let mut edges = Vec::new();
+        for (at, job) in plan.jobs.iter().enumerate() {
+            for after in &job.after {
+                let kind = match after.when {
+                    When::Success => Kind::Success,
+                    When::Failure => Kind::Failure,
+                    When::Exit => Kind::Exit,
+                    When::Ready => Kind::Ready,
+                };
+                edges.push(Edge { need: number(after.job), node: number(at), kind });
+            }
+            if let Items::Of(from) = job.items {
+                edges.push(Edge { need: number(from), node: number(at), kind: Kind::Items });
+            }
+        }
+        edges.retain(|edge| edge.need != edge.node);
+        edges.sort_unstable_by_key(|edge| (edge.node, edge.need, edge.kind));
+        edges.dedup();
+        let mut queues = Vec::new();
+        for queue in &plan.queues {
+            // One between a job and what lists its items is no more to be seen than that.
+            if queue.writers.iter().any(|writer| hidden.contains(writer)) {
+                continue;
+            }
+            queue.writers.iter().for_each(|&job| nodes[number(job)].writes.push(queues.len()));
+            queue.readers.iter().for_each(|&job| nodes[number(job)].reads.push(queues.len()));
+            queues.push(queue.name.to_string());
+        }
+        Graph { nodes, edges, queues }
+    }
+}
+
+fn node(plan: &Plan, job: &Job) -> Node {
+    let mut marks = Vec::new();
+    if job.daemon {
+        marks.push("daemon".to_owned());
+    }
+    match job.restart {
+        Restart::Never => {}
+        Restart::OnFailure => marks.push("restarted on failure".to_owned()),
+        Restart::Always => marks.push("restarted".to_owned()),
+    }
+    marks.extend(job.ready.as_ref().map(readiness));
+    if job.worker.is_some() {
+        marks.push("workers".to_owned());
+    }
+    if !job.locks.is_empty() {
+        marks.push(locks(plan, job));
+    }
+    if job.slots > 1 {
+        marks.push(format!("{} slots", job.slots));
+    }
+    Node {
+        jobs: names(&job.stages),
+        duplex: job.duplex,
+        daemon: job.daemon,
+        marks,
+        at_end: job.at_end,
+        ..Node::default()
+    }
+}
+
+/// The jobs of the stages; those of one `pipeline` are one job.
+fn names(stages: &[Stage]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for stage in stages {
+        let name = stage.name.split(':').next().unwrap_or_default();
+        if names.last().is_none_or(|last| last != name) {
+            names.push(name.to_owned());
+        }
+    }
+    names
+}
+
+/// Of all jobs: those that take each other's items can be many.
+fn tasks(plan: &Plan) -> Vec<Tasks> {
+    let mut found: Vec<Option<Tasks>> = vec![None; plan.jobs.len()];
+    for start in 0..plan.jobs.len() {
+        let (mut at, mut way) = (start, Vec::new());
+        let tasks = loop {
+            let job = &plan.jobs[at];
+            way.push(at);
+            match job.items {
+                _ if found[at].is_some() => break found[at].unwrap_or_default(),
+                Items::Of(from) => at = from,
+                Items::None => break Tasks::Single,
+                _ => break known_total(&job.items, &job.batch).map_or(Tasks::Unknown, Tasks::Known),
+            }
+        };
+        way.into_iter().for_each(|job| found[job] = Some(tasks));
+    }
+    found.into_iter().map(Option::unwrap_or_default).collect()
+}
+
+/// What a child writes is not repeated here: it may hold anything.
+fn readiness(ready: &Ready) -> String {
+    match &ready.sign {
+        Sign::Line(_) => "ready at a line".to_owned(),
+        Sign::Port(port) => match port.pieces.as_slice() {
+            [Piece::Text(port)] => format!("ready at port {}", String::from_utf8_lossy(port)),
+            _ => "ready at a port".to_owned(),
+        },
+        Sign::Command(_) => "ready by a command".to_owned(),
+        Sign::After(time) => format!("ready after {}s", time.as_secs_f64()),
+    }
+}
+
+fn locks(plan: &Plan, job: &Job) -> String {
+    let mut text = "takes ".to_owned();
+    for (number, want) in job.locks.iter().enumerate() {
+        let comma = if number > 0 { ", " } else { "" };
+        let name = plan.locks.get(want.lock).map_or("", |lock| &lock.name);
+        _ = match want.permits {
+            1 => write!(text, "{comma}{name}"),
+            permits => write!(text, "{comma}{permits} of {name}"),
+        };
+    }
+    text
+}

@@ -1,0 +1,175 @@
+//! What is doubtful in a job file that is not wrong: it can be run, but hardly says what was meant. Pure: what
+//! depends on the disk is asked of [`Look`].
+//!
+//! A doubt that is none costs more than one that is not told, so each of these is left out where there may be a good
+//! reason.
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+use super::text::Texts;
+use super::{BuildOptions, Index, index, locks, pipes, queues, variables};
+use crate::jobfile::{
+    Command, Each, Job, JobFile, Mistake, Mistakes, Output, PipelineStage, Stdin, Text, What,
+};
+use crate::plan::template::{Scope, Template};
+
+mod commands;
+mod keys;
+mod paths;
+
+#[cfg(test)]
+mod tests;
+
+/// What is on the disk now.
+pub trait Look {
+    /// Whether this program would be found from this folder.
+    fn program(&self, name: &[u8], folder: &Path) -> Program;
+    /// What is there; `None`: nothing.
+    fn kind(&self, path: &Path) -> Option<Kind>;
+    /// Whether a glob has any match, seen from this folder.
+    fn matches(&self, pattern: &str, folder: &Path) -> bool;
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Program {
+    Found,
+    NotExecutable,
+    Missing,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Folder,
+    Other,
+}
+
+/// Everything that is doubtful in a file from which a plan can be made.
+pub fn doubts(file: &JobFile, how: &BuildOptions, look: &dyn Look) -> Mistakes {
+    let mut unwanted = file.mistakes.clone();
+    let vars = variables(file, how, &mut unwanted);
+    let index = index(file);
+    let sources = queues::sources(file, &index, &mut unwanted);
+    let origins = queues::origins(file, &sources);
+    let chains = pipes::chains(file, &index, &mut unwanted);
+    let (locks, named_locks) = (locks::named(file, &chains), locks::all_named(file));
+    let mut search = Search {
+        file,
+        how,
+        texts: &Texts { vars: &vars, args: &how.args, origins, locks, named_locks },
+        index,
+        look,
+        made: HashSet::new(),
+        found: file.mistakes.doubts(),
+    };
+    search.made = search.made();
+    keys::of_the_file(&mut search);
+    paths::written_twice(&mut search);
+    commands::of_the_run(&mut search);
+    for job in &file.jobs {
+        keys::of(&mut search, job);
+        commands::of(&mut search, job);
+        paths::of(&mut search, job);
+    }
+    search.found
+}
+
+struct Search<'a> {
+    file: &'a JobFile,
+    how: &'a BuildOptions,
+    texts: &'a Texts<'a>,
+    look: &'a dyn Look,
+    index: Index<'a>,
+    /// Files that jobs write, and the folders above them.
+    made: HashSet<PathBuf>,
+    found: Mistakes,
+}
+
+impl Search<'_> {
+    fn doubt(&mut self, doubt: Mistake) {
+        self.found.push(doubt);
+    }
+
+    /// What a text is for every task of the job; `None` if that is not known now.
+    fn fixed(&self, job: &Job, text: &Text) -> Option<Vec<u8>> {
+        let template = Template::parse(text.value.as_bytes(), &self.texts.of_task(job)).ok()?;
+        if template.uses_task() || text.value.contains("{args") {
+            return None;
+        }
+        let mut out = Vec::new();
+        template.render(&Scope { items: &[], names: &[], seq: 0, slot: 0, held: &[] }, &mut out);
+        Some(out)
+    }
+
+    /// The same as a path.
+    fn path(&self, job: &Job, text: &Text) -> Option<PathBuf> {
+        Some(self.how.base.join(OsString::from_vec(self.fixed(job, text)?)))
+    }
+
+    /// Where the job runs.
+    fn folder(&self, job: &Job) -> Option<PathBuf> {
+        job.cwd.as_ref().map_or_else(|| Some(self.how.base.clone()), |cwd| self.path(job, cwd))
+    }
+
+    fn made(&self) -> HashSet<PathBuf> {
+        let mut made = HashSet::new();
+        for job in &self.file.jobs {
+            for (text, _) in files(job) {
+                let path = self.path(job, text);
+                made.extend(path.iter().flat_map(|path| path.ancestors()).map(Path::to_owned));
+            }
+        }
+        made
+    }
+
+    /// Something that runs before this job, or with it, may make what it needs.
+    fn may_be_made(&self, job: &Job, path: &Path) -> bool {
+        let alone = job.after.is_empty()
+            && !matches!(job.each, Some(Each::Job(_) | Each::Queue { .. }))
+            && !matches!(job.stdin.value, Stdin::Pipe(_) | Stdin::Queue { .. });
+        !alone || self.made.contains(path)
+    }
+}
+
+/// The commands that a job runs to do its work.
+fn commands(job: &Job) -> Vec<&Command> {
+    match &job.what {
+        None => Vec::new(),
+        Some(What::Command(command)) => vec![command],
+        Some(What::Pipeline(stages)) => stages.iter().map(|stage| &stage.command).collect(),
+    }
+}
+
+/// Where its items come from.
+fn sources(job: &Job) -> Vec<&Each> {
+    let mut open: Vec<&Each> = job.each.iter().collect();
+    let mut found = Vec::new();
+    while let Some(each) = open.pop() {
+        match each {
+            Each::Join { sources, .. } => open.extend(sources.iter().map(|source| &source.value)),
+            each => found.push(each),
+        }
+    }
+    found
+}
+
+/// The stages of its pipeline.
+fn stages(job: &Job) -> &[PipelineStage] {
+    match &job.what {
+        Some(What::Pipeline(stages)) => stages,
+        _ => &[],
+    }
+}
+
+/// The files that its output goes to; and whether they are written to from the beginning.
+fn files(job: &Job) -> impl Iterator<Item = (&Text, bool)> {
+    let outputs = [&job.stdout, &job.stderr].into_iter();
+    outputs.chain(stages(job).iter().filter_map(|stage| stage.stderr.as_ref())).filter_map(|output| {
+        match output {
+            Output::File { path, append, .. } => Some((path, !append)),
+            _ => None,
+        }
+    })
+}

@@ -1,0 +1,227 @@
+//! Doubts about what runs: programs that are not there, words that only a shell understands, items that nobody looks
+//! at.
+
+use std::path::Path;
+
+use super::{Program, Search, commands, files, sources};
+use crate::jobfile::{Command, Each, Job, Mistake, Sign, Span, Stdin, Text, What};
+use crate::plan::AtEnd;
+use crate::plan::build::last::written;
+use crate::plan::script::is_posix;
+use crate::plan::template::Template;
+use crate::plan::words;
+
+pub(super) fn of(search: &mut Search, job: &Job) {
+    let hooks = [&job.on_success, &job.on_failure, &job.on_exit].into_iter().flatten();
+    let lists = sources(job).into_iter().filter_map(|each| match each {
+        Each::Command { command, .. } => Some(command),
+        _ => None,
+    });
+    let probe = job.ready.as_ref().and_then(|ready| match &ready.sign {
+        Sign::Command(command) => Some(command),
+        _ => None,
+    });
+    for command in commands(job).into_iter().chain(hooks).chain(lists).chain(probe) {
+        one(search, job, command);
+    }
+    unused_items(search, job);
+}
+
+/// The hooks of the run.
+pub(super) fn of_the_run(search: &mut Search) {
+    let file = search.file;
+    for command in AtEnd::ALL.into_iter().filter_map(|at| written(&file.run, at)) {
+        one(search, &file.bare, command);
+    }
+}
+
+fn one(search: &mut Search, job: &Job, command: &Command) {
+    program(search, job, command);
+    tildes(search, command);
+    shebang(search, job, command);
+}
+
+/// Words that are a shell's own.
+const BUILTINS: [&str; 18] = [
+    ".", "alias", "bg", "cd", "declare", "eval", "exec", "exit", "export", "fg", "read", "set", "shift",
+    "source", "trap", "ulimit", "umask", "unset",
+];
+
+/// What runs is looked for as it will be.
+fn program(search: &mut Search, job: &Job, command: &Command) {
+    // The job has a PATH of its own, or may have.
+    if job.setup.clear_env
+        || !job.setup.env_files.is_empty()
+        || job.env.iter().any(|(name, _)| name == "PATH")
+    {
+        return;
+    }
+    let Some((text, span)) = first_word(job, command) else { return };
+    let Some(name) = search.fixed(job, &text) else { return };
+    let with_slash = name.contains(&b'/');
+    let folder = search.folder(job);
+    let Some(folder) = folder.as_deref().or((!with_slash).then_some(Path::new("/"))) else { return };
+    let found = search.look.program(&name, folder);
+    if found == Program::Found {
+        return;
+    }
+    let shown = String::from_utf8_lossy(&name);
+    let path = folder.join(&*shown);
+    if with_slash && search.may_be_made(job, &path) {
+        return;
+    }
+    let doubt = match (found, with_slash) {
+        (Program::NotExecutable, true) => {
+            let doubt = Mistake::at(span, format!("`{shown}` is not executable"));
+            doubt.help("`chmod +x` makes it so")
+        }
+        (Program::NotExecutable, false) => {
+            Mistake::at(span, format!("`{shown}` is in PATH, but not executable"))
+        }
+        (_, true) => Mistake::at(span, format!("there is no program `{shown}` now"))
+            .help(format!("it is looked for from `{}`", folder.display())),
+        (_, false) => {
+            let doubt = Mistake::at(span, format!("there is no program `{shown}` in PATH now"));
+            match advice(&shown) {
+                Some(advice) => doubt.help(advice),
+                None => doubt,
+            }
+        }
+    };
+    search.doubt(doubt);
+}
+
+fn advice(word: &str) -> Option<String> {
+    if BUILTINS.contains(&word) {
+        return Some(format!("`{word}` is a word of the shell: write `script` instead of `command`"));
+    }
+    let (name, value) = word.split_once('=')?;
+    Some(format!("a variable is set with `env = {{ {name} = \"{value}\" }}`, or by a `script`"))
+}
+
+/// The program of a command, and where it stands.
+fn first_word(job: &Job, command: &Command) -> Option<(Text, Span)> {
+    match command {
+        Command::Line(line) => {
+            let word = words::split(&line.value).ok()?.into_iter().next()?;
+            let span = line.place(word.range);
+            Some((Text { value: word.text, span: span.clone(), inner: None }, span))
+        }
+        Command::Words(words) => words.first().map(|word| (word.clone(), word.span.clone())),
+        // The usual one is there.
+        Command::Script(_) => {
+            job.shell.as_ref().and_then(|words| words.first()).map(|word| (word.clone(), word.span.clone()))
+        }
+    }
+}
+
+/// Only a shell knows home folders.
+fn tildes(search: &mut Search, command: &Command) {
+    let found: Vec<(String, Span)> = match command {
+        Command::Script(_) => Vec::new(),
+        Command::Line(line) => {
+            let words = words::split(&line.value).unwrap_or_default();
+            // Within quotes it means itself in a shell, too.
+            let bare = words.into_iter().filter(|word| line.value[word.range.clone()].starts_with('~'));
+            bare.map(|word| (word.text, line.place(word.range))).collect()
+        }
+        Command::Words(words) => words.iter().map(|word| (word.value.clone(), word.span.clone())).collect(),
+    };
+    for (word, span) in found {
+        tilde(search, &word, span, "a `script` knows it; and so does `$HOME`, there");
+    }
+}
+
+pub(super) fn tilde(search: &mut Search, word: &str, span: Span, help: &str) {
+    if word == "~" || word.starts_with("~/") {
+        let message =
+            format!("`{word}` is not in the home folder: without a shell `~` is any other character");
+        search.doubt(Mistake::at(span, message).help(help));
+    }
+}
+
+/// The first line of a script is nothing to the shell that is given its text.
+fn shebang(search: &mut Search, job: &Job, command: &Command) {
+    let Command::Script(text) = command else { return };
+    let Some(line) = text.value.strip_prefix("#!") else { return };
+    let line = line.lines().next().unwrap_or_default();
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let base = |path: &&str| path.rsplit('/').next().unwrap_or_default().to_owned();
+    let wanted = match words.as_slice() {
+        [env, rest @ ..] if base(env) == "env" => rest.iter().find(|word| !word.starts_with('-')).map(base),
+        [program, ..] => Some(base(program)),
+        [] => None,
+    };
+    let shell =
+        job.shell.as_ref().and_then(|words| words.first()).map_or("/bin/sh", |word| word.value.as_str());
+    let Some(wanted) = wanted.filter(|wanted| *wanted != base(&shell)) else { return };
+    let message = format!("this script is run by `{shell}`, not by `{wanted}`");
+    search.doubt(
+        Mistake::at(text.place(0..line.len() + 2), message)
+            .label("a comment for the shell")
+            .help(format!("write `shell = [\"{wanted}\", \"-c\"]`")),
+    );
+}
+
+/// Every task does the same.
+fn unused_items(search: &mut Search, job: &Job) {
+    let Some(span) = job.given("each").filter(|_| job.worker.is_none()) else { return };
+    // A command gets what it doesn't ask for at its end.
+    let (plain, help) = match &job.what {
+        Some(What::Command(Command::Script(_))) => {
+            let shell = job.shell.as_ref().and_then(|words| words.first());
+            // What other languages do with their arguments is not known here.
+            if shell.is_some_and(|shell| !is_posix(&shell.value)) {
+                return;
+            }
+            ("script", "`{}` or `$1` stands for the item; `repeat = N` runs it N times without any")
+        }
+        Some(What::Pipeline(_)) => (
+            "pipeline",
+            "`{}` stands for the item, in any of its commands; `repeat = N` runs it N times without any",
+        ),
+        _ => return,
+    };
+    if !matches!(
+        job.stdin.value,
+        Stdin::Null | Stdin::Open | Stdin::Inherit | Stdin::File(_) | Stdin::Text(_)
+    ) {
+        return;
+    }
+    let mut texts: Vec<&Text> = job.env.iter().map(|(_, text)| text).chain(&job.cwd).collect();
+    texts.extend(files(job).map(|(text, _)| text));
+    if let Stdin::File(text) | Stdin::Text(text) = &job.stdin.value {
+        texts.push(text);
+    }
+    for command in commands(job) {
+        match command {
+            Command::Line(text) => texts.push(text),
+            Command::Words(words) => texts.extend(words),
+            Command::Script(text) if looks_at_arguments(&text.value) => return,
+            Command::Script(text) => texts.push(text),
+        }
+    }
+    let names = search.texts.of_task(job);
+    let used = |text: &&Text| {
+        text.value.contains("PRUN_")
+            || Template::parse(text.value.as_bytes(), &names).map_or(true, |template| template.uses_task())
+    };
+    if !texts.iter().any(used) {
+        let message = format!("the {plain} of job `{}` does not look at its items", job.name.value);
+        search.doubt(Mistake::at(span, message).help(help));
+    }
+}
+
+/// `$1`, `"$@"`, `${1%.c}`, `$#`, and what reads them without saying so.
+fn looks_at_arguments(script: &str) -> bool {
+    let mut before = ' ';
+    let mut open = false;
+    for c in script.chars() {
+        if (before == '$' || open) && (c.is_ascii_digit() || matches!(c, '@' | '*' | '#')) {
+            return true;
+        }
+        open = before == '$' && c == '{';
+        before = c;
+    }
+    script.contains("shift") || script.contains("getopts") || script.contains("for ")
+}

@@ -1,0 +1,165 @@
+//! Doubts about files and folders: what is read and not there, what is written twice.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use super::commands::tilde;
+use super::{Kind, Search, files, sources};
+use crate::jobfile::{Each, Job, Mistake, Span, Stdin, Tag, Text};
+
+pub(super) fn of(search: &mut Search, job: &Job) {
+    for (text, _) in read(job).into_iter().chain(files(job).map(|(text, _)| (text, ""))).chain(folder(job)) {
+        tilde(search, &text.value, text.span.clone(), "write the path in full, or set it with `-D`");
+    }
+    for (text, what) in read(job) {
+        missing(search, job, text, what);
+    }
+    missing_folder(search, job);
+    missing_matches(search, job);
+    strange_placeholders(search, job);
+    read_and_written(search, job);
+}
+
+fn folder(job: &Job) -> Option<(&Text, &'static str)> {
+    job.cwd.as_ref().map(|cwd| (cwd, ""))
+}
+
+/// The files that a job reads, and what for.
+fn read(job: &Job) -> Vec<(&Text, &'static str)> {
+    let mut files = Vec::new();
+    for each in sources(job) {
+        if let Each::Lines { file, .. } | Each::Csv { file, .. } = each
+            && file.value != "-"
+        {
+            files.push((file, "for items"));
+        }
+    }
+    if let Stdin::File(file) = &job.stdin.value {
+        files.push((file, "for stdin"));
+    }
+    files.extend(job.setup.env_files.iter().map(|file| (file, "of variables")));
+    files
+}
+
+fn missing(search: &mut Search, job: &Job, text: &Text, what: &str) {
+    let Some(path) = search.path(job, text).filter(|path| !search.may_be_made(job, path)) else { return };
+    let shown = path.display();
+    match search.look.kind(&path) {
+        Some(Kind::Other) => {}
+        Some(Kind::Folder) => {
+            search.doubt(Mistake::at(text.span.clone(), format!("`{shown}` is a folder, not a file {what}")));
+        }
+        None => {
+            let doubt = Mistake::at(text.span.clone(), format!("there is no file `{shown}` {what} now"));
+            search
+                .doubt(doubt.help("a job that waits for another one (`after`) may find what that one makes"));
+        }
+    }
+}
+
+fn missing_folder(search: &mut Search, job: &Job) {
+    let Some(text) = &job.cwd else { return };
+    let Some(path) = search.path(job, text).filter(|path| !search.may_be_made(job, path)) else { return };
+    let what = match search.look.kind(&path) {
+        Some(Kind::Folder) => return,
+        Some(Kind::Other) => format!("`{}` is no folder", path.display()),
+        None => format!("there is no folder `{}` now", path.display()),
+    };
+    search.doubt(Mistake::at(text.span.clone(), what).help("nothing can be started in it"));
+}
+
+fn missing_matches(search: &mut Search, job: &Job) {
+    for each in sources(job) {
+        let Each::Glob(text) = each else { continue };
+        let Some(Ok(pattern)) = search.fixed(job, text).map(String::from_utf8) else { continue };
+        let base = &search.how.base;
+        if !search.may_be_made(job, &base.join(&pattern)) && !search.look.matches(&pattern, base) {
+            let message = format!("nothing matches `{pattern}` now");
+            search.doubt(Mistake::at(text.span.clone(), message).help("without items the job has no task"));
+        }
+    }
+}
+
+/// In a path or a tag, other than in a command, braces are hardly meant to stay.
+fn strange_placeholders(search: &mut Search, job: &Job) {
+    let names = search.texts.of_task(job);
+    if names.open {
+        return;
+    }
+    let tag = match &job.tag {
+        Some(Tag::Template(text)) => Some(text),
+        _ => None,
+    };
+    let texts = read(job).into_iter().chain(folder(job)).map(|(text, _)| text);
+    for text in texts.chain(files(job).map(|(text, _)| text)).chain(tag) {
+        for (range, word) in braced(&text.value) {
+            let known = names.vars.contains_key(word)
+                || names.columns.iter().chain(names.locks).any(|name| name == word)
+                || word == "args";
+            if !known {
+                let doubt = Mistake::at(
+                    text.place(range),
+                    format!("`{{{word}}}` is no placeholder, and stays as it is"),
+                );
+                search.doubt(doubt.help(format!(
+                    "`[vars]` lists variables, and named columns come with `each`; there is no `{word}` among them"
+                )));
+            }
+        }
+    }
+}
+
+/// `{word}`, where it could be the name of something.
+fn braced(text: &str) -> Vec<(std::ops::Range<usize>, &str)> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(open) = text[at..].find('{').map(|found| at + found) {
+        at = open + 1;
+        let Some(end) = text[at..].find('}').map(|found| at + found) else { break };
+        let word = &text[at..end];
+        let name = word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && word.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+        if name && !text[..open].ends_with(['$', '%', '{']) {
+            found.push((open..end + 1, word));
+        }
+    }
+    found
+}
+
+/// A file is emptied before the job reads it.
+fn read_and_written(search: &mut Search, job: &Job) {
+    let Stdin::File(input) = &job.stdin.value else { return };
+    let Some(path) = search.path(job, input) else { return };
+    let same = files(job).find(|(text, anew)| *anew && search.path(job, text).as_ref() == Some(&path));
+    if let Some((output, _)) = same {
+        let message = format!("job `{}` reads `{}`, and empties it before", job.name.value, input.value);
+        let doubt = Mistake::at(output.span.clone(), message).other(input.span.clone(), "read here");
+        let output = output.value.clone();
+        search.doubt(doubt.help(format!("write to another file, and rename it afterwards to `{output}`")));
+    }
+}
+
+/// Of two jobs that write one file from its beginning, one loses.
+pub(super) fn written_twice(search: &mut Search) {
+    let mut known: HashMap<PathBuf, (usize, Span)> = HashMap::new();
+    for (number, job) in search.file.jobs.iter().enumerate() {
+        for (text, _) in files(job).filter(|(_, anew)| *anew) {
+            let Some(path) = search.path(job, text).filter(|path| !path.starts_with("/dev")) else {
+                continue;
+            };
+            match known.get(&path) {
+                // Its stdout and its stderr may go to one file.
+                Some((first, _)) if *first == number => {}
+                Some((first, span)) => {
+                    let names = (&search.file.jobs[*first].name.value, &job.name.value);
+                    let message =
+                        format!("jobs `{}` and `{}` both write `{}` anew", names.0, names.1, text.value);
+                    let doubt =
+                        Mistake::at(text.span.clone(), message).other(span.clone(), "also written here");
+                    search.found.push(doubt.help("`append = true` keeps what is there"));
+                }
+                None => _ = known.insert(path, (number, text.span.clone())),
+            }
+        }
+    }
+}
