@@ -25,6 +25,7 @@ use model::Graph;
 /// Show the graph of a job file: who waits for whom, and what joins them
 #[derive(Parser, Debug)]
 #[command(name = "graph", bin_name = "prun graph", max_term_width = 100)]
+#[command(override_usage = "prun graph [OPTIONS] [FILE] [JOB]...")]
 pub struct GraphArgs {
     /// Draw it as text, or write it for another program: text, dot or mermaid [default: text]
     ///

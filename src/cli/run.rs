@@ -48,7 +48,10 @@ pub struct Run {
 
 const USAGE: &str = "prun [OPTIONS] [FILE] [JOB...] [-- ARG...]
        prun exec [OPTIONS] COMMAND [ARG...] [::: ITEM...]...
-       prun check | graph | report | completions  (see `prun graph -h`)";
+       prun check [OPTIONS] [FILE]...
+       prun graph [OPTIONS] [FILE] [JOB]...
+       prun report [OPTIONS] JOURNAL
+       prun completions SHELL";
 
 const EXAMPLES: &str = "\
 Examples:

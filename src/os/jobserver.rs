@@ -313,7 +313,7 @@ impl Server {
     }
 
     fn of_fifo() -> io::Result<(Server, Client)> {
-        let folder = mkdtemp(&place().join("prun-jobserver-XXXXXX"))?;
+        let folder = mkdtemp(&folder().join("prun-jobserver-XXXXXX"))?;
         let path = folder.join("fifo");
         let made = mkfifo(&path, Mode::from_bits_truncate(0o600));
         let names = [&path, &folder].map(|path| CString::new(path.clone().into_os_string().into_vec()));
@@ -369,8 +369,8 @@ fn for_children(fd: BorrowedFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
-/// The words of `MAKEFLAGS` are parted by blanks.
-fn place() -> PathBuf {
+/// Where a FIFO is made. The words of `MAKEFLAGS` are parted by blanks, so that no name of a folder may have any.
+pub fn folder() -> PathBuf {
     let folder = std::env::temp_dir();
     let blank = folder.as_os_str().as_bytes().iter().any(u8::is_ascii_whitespace);
     if blank || !folder.is_absolute() { PathBuf::from("/tmp") } else { folder }

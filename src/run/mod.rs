@@ -138,8 +138,7 @@ pub fn run(mut plan: Plan, options: Options, listener: Box<dyn Listener>) -> Res
     if !options.dry_run {
         suspend::check_terminal(&plan)?;
     }
-    let (tokens, told) = tokens::open(&mut plan, options.verbose)
-        .map_err(|why| format!("make's jobserver can't be used: {}", os::own::reason(&why)))?;
+    let (tokens, told) = tokens::open(&mut plan, options.verbose)?;
     let mut run = Run::new(plan, options, listener, signals, tokens).map_err(cannot_begin)?;
     run.warnings = run.open_logs()?;
     run.warnings.extend(told);

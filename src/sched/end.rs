@@ -97,14 +97,6 @@ impl Supervisor {
         }
     }
 
-    /// Nobody wants what it writes: it is stopped at once, and however it ends is no failure.
-    pub(super) fn dismiss(&mut self, id: TaskId) {
-        if let State::Running { live, drained, .. } = *self.tasks.state(id) {
-            self.tasks.get_mut(id).role = Role::Dry;
-            self.tasks.set(id, State::Running { live, drained, deadline: Some(Time::ZERO) });
-        }
-    }
-
     fn dry(&mut self, now: Time, id: TaskId) {
         let task = self.tasks.get(id);
         let plan = &self.plan.jobs[task.job];

@@ -342,24 +342,6 @@ impl Supervisor {
         self.settle(vec![job], actions);
     }
 
-    /// The job whose tasks, or whose output, are this one's items.
-    pub(super) fn source_of(&self, job: JobId) -> Option<JobId> {
-        let plan = &self.plan.jobs[job];
-        match plan.items {
-            Items::Of(before) => Some(before),
-            _ => plan.lister,
-        }
-    }
-
-    /// The job takes no more items: what lists them has nothing left to do, and need not have noticed.
-    fn release_lister(&mut self, job: JobId) {
-        let Some(lister) = self.plan.jobs[job].lister else { return };
-        if self.jobs.get(lister).active > 0 {
-            let tasks = self.tasks.ids().into_iter().filter(|id| self.tasks.get(*id).job == lister);
-            tasks.collect::<Vec<_>>().into_iter().for_each(|id| self.dismiss(id));
-        }
-    }
-
     /// Whether something that failed is why an item of this job's source is missing.
     pub(super) fn source_failed(&self, job: JobId) -> bool {
         match self.plan.jobs[job].items {

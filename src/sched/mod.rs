@@ -47,6 +47,7 @@
 //! - `services`: daemons that serve others, and how they are stopped
 //! - `ready`: what has to be up before others begin
 //! - [`tokens`]: slots that are shared with make and others
+//! - [`listers`]: jobs that list the items of others
 //! - [`limits`]: how long an attempt may take, also by the [`median`] of those before
 
 use std::collections::BTreeSet;
@@ -62,6 +63,7 @@ mod hooks;
 pub mod job;
 mod last;
 mod limits;
+mod listers;
 mod locks;
 mod lost;
 pub mod median;

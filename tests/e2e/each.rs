@@ -373,6 +373,31 @@ fn one_job_of_the_file_brings_its_list() {
 }
 
 #[test]
+fn the_command_of_a_daemon_keeps_no_run_alive() {
+    let space = Space::new();
+    let meeting = Meeting::open(&space);
+    let toml = r#"
+        [locks]
+        gpu = ["0"]
+        [jobs.served]
+        each.command = "puppet meet=lister line={gpu} hold"
+        command = "puppet meet={}.{gpu} hold"
+        locks = ["gpu"]
+        daemon = true
+        [jobs.main]
+        command = "puppet meet=main hold"
+    "#;
+    let running = space.file(toml).start();
+    let mut guests = meeting.guests(3);
+    let names: Vec<&str> = guests.iter().map(|guest| guest.name.as_str()).collect();
+    assert_eq!(names, ["lister", "main", "{gpu}.0"]);
+    guests[1].tell("exit=0");
+    guests[0].is_gone();
+    guests[2].is_gone();
+    running.end().ok();
+}
+
+#[test]
 fn a_dry_run_tells_the_command_and_a_task() {
     let space = Space::new();
     let toml = r#"

@@ -391,6 +391,8 @@ fn a_pool_without_limit_has_no_jobserver() {
     let space = Space::new();
     let ended = space.exec("--jobserver -j0 -c 'echo \"$MAKEFLAGS\"' ::: 1").run();
     ended.code(0).stdout("\n").stderr_has("there is no jobserver, because nothing limits");
+    let nowhere = space.exec("--jobserver=fifo -j2 true ::: 1").env("TMPDIR", "/no/such").run();
+    nowhere.code(125).stderr_has("no jobserver can be made in `/no/such`: no such file or directory");
     space.exec("--jobserver --dry-run echo ::: 1").run().ok().stdout("echo 1\n");
     space.exec("--jobserver=pip true ::: 1").run().code(125).stderr_has("expected `pipe`, `fifo`");
     let wrong = space.file("run = { jobserver = \"pip\" }\n[jobs.a]\ncommand = 'true'").run();

@@ -104,16 +104,16 @@ fn prun_tells_which_value_a_task_has() {
         [jobs.a]
         each = [1]
         locks = { gpu = 2 }
-        command = "test {} = {gpu}"
+        command = "test {} -eq {gpu}"
     "#;
     let ended = space.file(toml).run();
-    ended.code(1).stderr_has("test 1 = A,B");
+    ended.code(2).stderr_has("rerun   test 1 -eq A,B\n");
     let ended = space.prun("-v").run();
-    ended.check(ended.stderr.matches("test 1 = A,B").count() >= 2, "also when it starts");
-    space.prun("--dry-run").run().ok().stdout("test 1 = A,B\n");
+    ended.check(ended.stderr.matches("test 1 -eq A,B").count() >= 2, "also when it starts");
+    space.prun("--dry-run").run().ok().stdout("test 1 -eq A,B\n");
     let toml = toml.replace("command", "worker = true\ncommand");
-    space.file(&toml.replace("test {}", "test 1")).run().code(1);
-    space.prun("--dry-run").run().ok().stdout_has("test 1 = A,B # 1 task on its stdin\n");
+    space.write("prun.toml", toml.replace("test {}", "test 1"));
+    space.prun("--dry-run").run().ok().stdout_has("test 1 -eq A,B # 1 task on its stdin\n");
 }
 
 #[test]
@@ -230,6 +230,26 @@ fn who_waits_for_a_lock_is_no_obstacle_to_a_stop() {
     guest.is_gone();
     running.end().died_of(Signal::SIGINT);
     assert!(!meeting.has_guest());
+}
+
+#[test]
+fn a_lock_that_a_daemon_keeps_is_told() {
+    let space = Space::new();
+    let meeting = Meeting::open(&space);
+    let toml = r#"
+        [jobs.d]
+        daemon = true
+        locks = ["db"]
+        command = "puppet meet=d hang"
+        [jobs.a]
+        locks = ["db"]
+        command = "echo a"
+    "#;
+    let running = space.file(toml).start();
+    let mut daemon = meeting.guest();
+    let ended = running.end();
+    ended.code(1).stdout("").stderr_has("nothing can go on: `a` waits for lock `db`, which daemon `d` holds");
+    daemon.is_gone();
 }
 
 #[test]

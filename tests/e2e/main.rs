@@ -41,6 +41,7 @@ mod locks;
 mod lost_marks;
 mod output;
 mod pipelines;
+mod probes;
 mod pty;
 mod queues;
 mod ready;

@@ -31,6 +31,16 @@ impl Stage {
         self.space.file(&jobs.concat()).start()
     }
 
+    /// These come, in whatever order: who waits for a service without a sign begins when that was started.
+    #[track_caller]
+    fn come<const N: usize>(&self, names: [&str; N]) -> [Guest; N] {
+        let mut guests = self.meeting.guests(N);
+        names.map(|name| {
+            let at = guests.iter().position(|guest| guest.name == name);
+            guests.swap_remove(at.unwrap_or_else(|| panic!("{name} did not come")))
+        })
+    }
+
     #[track_caller]
     fn comes(&self, name: &str) -> Guest {
         let guest = self.meeting.guest();
@@ -63,9 +73,8 @@ fn they_are_stopped_one_after_another_when_all_others_have_ended() {
         service("db", "stop_signal = \"INT\""),
     ];
     let running = stage.start(&jobs);
-    let mut db = stage.comes("db");
-    let mut api = stage.comes("api");
-    ends(stage.comes("main"), 0);
+    let [mut db, mut api, main] = stage.come(["db", "api", "main"]);
+    ends(main, 0);
     api.hears("got TERM");
     is_left_alone(&mut db);
     ends(api, 3);
@@ -83,9 +92,8 @@ fn each_is_given_its_own_grace() {
         service("b", "grace = \"50ms\"\nafter = [\"a\"]"),
     ];
     let running = stage.start(&jobs);
-    let mut a = stage.comes("a");
-    let mut b = stage.comes("b");
-    ends(stage.comes("main"), 0);
+    let [mut a, mut b, main] = stage.come(["a", "b", "main"]);
+    ends(main, 0);
     // It hears, and does nothing.
     b.hears("got TERM");
     b.is_gone();
@@ -110,8 +118,8 @@ fn nothing_that_a_service_started_is_left() {
 fn a_failed_run_stops_its_services_too() {
     let stage = Stage::new();
     let running = stage.start(&[service("db", ""), guest("main", "after = [\"db\"]")]);
-    let mut db = stage.comes("db");
-    ends(stage.comes("main"), 7);
+    let [mut db, main] = stage.come(["db", "main"]);
+    ends(main, 7);
     db.hears("got TERM");
     ends(db, 0);
     running.end().code(7).stderr_has("main").stderr_lacks("db");
@@ -182,8 +190,7 @@ fn what_reads_from_a_service_ends_after_it() {
 fn one_that_fails_is_a_failure_and_the_run_goes_on_without_it() {
     let stage = Stage::new();
     let running = stage.start(&[service("db", ""), guest("main", "after = [\"db\"]")]);
-    let db = stage.comes("db");
-    let mut main = stage.comes("main");
+    let [db, mut main] = stage.come(["db", "main"]);
     ends(db, 3);
     running.says("db `puppet");
     is_left_alone(&mut main);
@@ -196,8 +203,7 @@ fn one_that_ends_well_by_itself_has_not_failed() {
     let stage = Stage::new();
     stage.space.write("prun.toml", [service("db", ""), guest("main", "after = [\"db\"]")].concat());
     let running = stage.space.prun("-v").start();
-    let db = stage.comes("db");
-    let main = stage.comes("main");
+    let [db, main] = stage.come(["db", "main"]);
     ends(db, 0);
     running.says("db: ok");
     ends(main, 0);
@@ -211,7 +217,7 @@ fn one_that_ends_before_it_is_ready_has_failed_and_nobody_waits_for_it() {
     let running = stage.start(&jobs);
     let mut guests = stage.meeting.guests(2);
     ends(guests.remove(0), 0);
-    running.says("db `puppet catch=TERM,INT meet=db hold`: ended before it was ready");
+    running.says("hold`: ended before it was ready");
     ends(guests.remove(0), 0);
     let ended = running.end();
     ended.code(1).stderr_has("skipped: app: `db` ended before it was ready");
@@ -255,8 +261,7 @@ fn on_failure_it_is_started_again() {
     let stage = Stage::new();
     let keys = "restart = \"on-failure\"\nretry_delay = 0";
     let running = stage.start(&[service("db", keys), guest("main", "after = [\"db\"]")]);
-    let db = stage.comes("db");
-    let main = stage.comes("main");
+    let [db, main] = stage.come(["db", "main"]);
     ends(db, 3);
     running.says("db: exit 3, starting it again now");
     let again = stage.comes("db");
@@ -273,8 +278,7 @@ fn always_it_is_started_again_also_after_a_good_end_but_no_more_often_than_allow
     let stage = Stage::new();
     let keys = "restart = \"always\"\nretry_delay = \"10ms\"\nretries = 2";
     let running = stage.start(&[service("db", keys), guest("main", "after = [\"db\"]")]);
-    let db = stage.comes("db");
-    let main = stage.comes("main");
+    let [db, main] = stage.come(["db", "main"]);
     ends(db, 0);
     ends(stage.comes("db"), 1);
     ends(stage.comes("db"), 9);
@@ -290,8 +294,7 @@ fn nobody_waits_for_a_restart_that_is_not_wanted_any_more() {
     for signal in [None, Some(Signal::SIGTERM)] {
         let stage = Stage::new();
         let running = stage.start(&jobs);
-        let db = stage.comes("db");
-        let mut main = stage.comes("main");
+        let [db, mut main] = stage.come(["db", "main"]);
         ends(db, 3);
         running.says("starting it again in 1 h");
         match signal {

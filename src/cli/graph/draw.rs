@@ -188,7 +188,7 @@ impl Pen<'_> {
         }
         let only = row.needs.len() == 1 && in_words.is_empty();
         let kinds = [
-            (Link::Waits(Kind::Ready), "when ready", "when it is ready: "),
+            (Link::Waits(Kind::Ready), "when ready", "when ready: "),
             (Link::Waits(Kind::Failure), "on failure", "on failure of "),
             (Link::Waits(Kind::Exit), "on exit", "on exit of "),
             (Link::Waits(Kind::Items), "item by item", "item by item of "),

@@ -43,7 +43,7 @@ pub const JOB: &[Key] = &[
         "",
         "The items: the job has one task for each. `[\"a\", \"b\"]` are values, `[[\"a\", 1], [\"b\", 2]]` are rows \
          whose columns are `{1}` and `{2}`, `[{ name = \"a\", n = 3 }]` are rows with named columns, `{name}` and `{n}`. \
-         A table names a source to read them from. Numbers keep their spelling. Files are read when the job's \
+         A table names a source to read them from. Numbers keep their spelling. Files are read, and commands started, when the job's \
          `after` holds. Without any item there is no task, and the job is ok.",
     ),
     key(

@@ -133,8 +133,8 @@ pub(super) fn check_slots(job: &jobfile::Job, first: &jobfile::Job, mistakes: &m
         return;
     };
     let message = format!("`slots` of job `{}`, which {why} and takes none", job.name.value);
-    let mistake = Mistake::at(span, message)
-        .help("what is wired together starts together, whatever the pool; take `slots` away");
+    let mistake =
+        Mistake::at(span, message).help("it never waits for a place in the run's pool; take `slots` away");
     mistakes.push(match place {
         Some(place) => mistake.other(place, "its tasks are not counted in the run's pool"),
         None => mistake,

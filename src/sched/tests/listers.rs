@@ -33,11 +33,11 @@ fn dry(world: &mut World) {
 }
 
 fn why_skipped(world: &World) -> Vec<&str> {
-    let why = |event| match event {
-        &RunEvent::JobSkipped { ref why, .. } => Some(why.as_str()),
+    let skipped = world.told.iter().filter_map(|event| match event {
+        RunEvent::JobSkipped { why, .. } => Some(why.as_str()),
         _ => None,
-    };
-    world.told.iter().filter_map(why).collect()
+    });
+    skipped.collect()
 }
 
 #[test]

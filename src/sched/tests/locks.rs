@@ -1,6 +1,5 @@
-//! Locks, and tasks that take several slots.
+//! Locks: who gets them, who waits, and what follows when nobody can go on.
 
-use super::super::task::Role;
 use super::*;
 use crate::plan::{Lock, Want};
 
@@ -341,94 +340,43 @@ fn before_nothing_can_go_on_some_may_overtake() {
     assert_eq!(world.supervisor.verdict(), Verdict::Code(0));
 }
 
-// ---- slots -----------------------------------------------------------------------------------------------
-
-fn wide(name: &str, slots: usize) -> plan::Job {
-    plan::Job { slots, ..job(name) }
-}
-
-fn slot(world: &World, job: JobId, seq: u64) -> usize {
-    world.supervisor.tasks.get(world.task(job, seq)).slot.expect("it runs").number()
-}
-
-#[test]
-fn a_wide_task_waits_for_its_slots_and_is_not_overtaken() {
-    let mut world = World::new(vec![wide("a", 3), job("b")], 4, &[2, 3]);
-    assert_eq!(world.started, [(0, 1)], "one slot is free, and kept for a's next");
-    world.code(0, 1, 0);
-    assert_eq!(world.started, [(0, 1), (0, 2), (1, 1)]);
-    assert_eq!((slot(&world, 0, 2), slot(&world, 1, 1)), (1, 2), "`{{%}}` is the lowest free number");
-    world.code(0, 2, 0);
-    assert_eq!(world.running.len(), 3);
-    assert_eq!(slot(&world, 1, 2), 1);
-}
-
-#[test]
-fn more_slots_than_there_are_is_all() {
-    let mut world = World::new(vec![wide("a", 9), job("b")], 2, &[2, 2]);
-    assert_eq!(world.started, [(0, 1)]);
-    world.code(0, 1, 0);
-    assert_eq!(world.running.len(), 1);
-    world.code(0, 2, 0);
-    assert_eq!(world.running.len(), 2);
-}
-
-#[test]
-fn a_pool_that_becomes_smaller_is_all_there_is() {
-    let mut world = World::new(vec![wide("a", 3), job("b")], 4, &[3, 1]);
-    world.send(Event::Pool(2));
-    world.code(0, 1, 0);
-    assert_eq!(world.started.len(), 2, "a's next takes both");
-    world.send(Event::Pool(4));
-    world.code(0, 2, 0);
-    assert_eq!(world.started, [(0, 1), (0, 2), (0, 3), (1, 1)]);
-    world.code(0, 3, 0);
-    world.code(1, 1, 0);
-    assert!(world.finished);
-    assert_eq!(world.supervisor.slots.taken(), 0);
-}
-
-#[test]
-fn two_wide_tasks_that_never_fit_are_one_at_a_time() {
-    let world = World::new(vec![wide("a", 2)], 3, &[5]);
-    assert_eq!(world.live, Some(world.task(0, 1)), "nothing else can print");
-    let world = World::new(vec![wide("a", 2), job("b")], 3, &[5, 5]);
-    assert_eq!(world.live, None);
-}
-
-#[test]
-fn an_idle_worker_makes_room_for_a_wide_task() {
-    let mut a = crew("a", 1, &[]);
-    a.items = Items::Queue { queue: 0, separator: None };
-    let jobs = vec![a, wide("b", 2)];
-    let mut world = World::of(plan(jobs, 2), &[1, 1]);
-    let worker = world.worker(0);
-    assert!(world.started.is_empty());
-    world.answer(worker, 1, None);
-    assert_eq!(world.workers[&worker].last(), Some(&Action::EndInput { worker }));
-    world.end_worker(worker, Exit::Code(0));
-    assert_eq!(world.started, [(1, 1)]);
-}
-
-#[test]
-fn a_worker_takes_as_many_slots() {
-    let mut a = crew("a", 1, &[]);
-    a.slots = 2;
-    let mut world = World::of(plan(vec![a], 4), &[9]);
-    assert_eq!(world.workers.len(), 2);
-    world.send(Event::Pool(3));
-    let surplus = |world: &World| {
-        let is = |task: &task::Task| matches!(&task.role, Role::Worker(crew) if crew.surplus);
-        world.supervisor.tasks.iter().filter(|(_, task, _)| is(task)).count()
-    };
-    assert_eq!(surplus(&world), 1);
-}
-
 #[test]
 fn a_lock_is_waited_for_before_slots_are_kept() {
     // `b` could have its slots, but not its lock: nobody else has to wait for it.
-    let mut b = wide("b", 2);
+    let mut b = plan::Job { slots: 2, ..job("b") };
     b.locks = vec![Want { lock: 0, permits: 1 }];
     let world = world(vec![lock("db", 1)], vec![locked("a", &[(0, 1)]), b, job("c")], 2, &[1, 1, 2]);
     assert_eq!(world.started, [(0, 1), (2, 1)]);
+}
+
+// ---- whatever happens (see `random`) ---------------------------------------------------------------------
+
+/// What the locks of a plan are: a few permits, some of which have names.
+pub fn few_locks() -> Vec<plan::Lock> {
+    let values = ["A", "B"].map(str::to_owned).to_vec();
+    vec![
+        plan::Lock { name: "one".into(), permits: 1, values: Vec::new() },
+        plan::Lock { name: "three".into(), permits: 3, values: Vec::new() },
+        plan::Lock { name: "named".into(), permits: 2, values },
+    ]
+}
+
+/// No permit is held twice, and nobody who waits holds any.
+pub fn check_locks(world: &World, plan: &Plan) {
+    let mut taken = vec![0; plan.locks.len()];
+    let mut names: Vec<String> = Vec::new();
+    for (id, task, _) in world.supervisor.tasks.iter() {
+        let wants = if task.slot.is_some() { plan.jobs[task.job].locks.as_slice() } else { &[] };
+        wants.iter().for_each(|want| taken[want.lock] += want.permits);
+        let named = wants.iter().filter(|want| want.lock == 2).map(|want| want.permits).sum::<usize>();
+        let held = world.supervisor.held(id);
+        let held: Vec<&str> = held.iter().flat_map(|held| held[0].value.split(',')).collect();
+        assert_eq!(held.len(), named);
+        names.extend(held.into_iter().map(str::to_owned));
+    }
+    let count = names.len();
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), count, "a value is held twice");
+    plan.locks.iter().zip(taken).for_each(|(lock, taken)| assert!(taken <= lock.permits, "{lock:?}"));
 }

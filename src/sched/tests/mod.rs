@@ -14,6 +14,7 @@ mod random;
 mod ready;
 mod services;
 mod shortage;
+mod slots;
 mod stops;
 mod tokens;
 mod workers;
