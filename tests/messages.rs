@@ -101,7 +101,6 @@ files! {
     ready
     ready_places
     run_hooks
-    run_hooks_words
     worker_places
     daemon_places
     each_job

@@ -111,7 +111,7 @@ impl Supervisor {
         let verdict = self.verdict();
         let failed = match verdict {
             Verdict::Code(code) => code != 0,
-            Verdict::Signal(_) => self.broken || self.has_failed(),
+            Verdict::Signal(_) => self.has_failed(),
         };
         let due = |at: AtEnd| match at {
             AtEnd::Success => verdict == Verdict::Code(0),
@@ -124,10 +124,10 @@ impl Supervisor {
         hooks.into_iter().map(|(_, job)| job).collect()
     }
 
-    /// Something has failed, whatever else happened. What a success put a halt to has not.
+    /// Something has failed, or prun itself, whatever else happened. What a success put a halt to has not.
     pub fn has_failed(&self) -> bool {
         let first = self.trigger.as_ref().or(self.jobs.first_failure());
-        first.is_some_and(Outcome::is_failure)
+        self.broken || first.is_some_and(Outcome::is_failure)
     }
 
     /// Somebody wants prun to end.
