@@ -58,7 +58,16 @@ fn a_build() {
     let ascii: Vec<String> = rows
         .iter()
         .map(|row| {
-            let plain = [("○", "o"), ("●", "*"), ("├", "+"), ("╰", "`"), ("│", "|"), ("─", "-"), ("┴", "'"), ("╯", "'")];
+            let plain = [
+                ("○", "o"),
+                ("●", "*"),
+                ("├", "+"),
+                ("╰", "'"),
+                ("│", "|"),
+                ("─", "-"),
+                ("┴", "'"),
+                ("╯", "'"),
+            ];
             plain.iter().fold((*row).to_owned(), |row, (sign, plain)| row.replace(sign, plain))
         })
         .collect();
