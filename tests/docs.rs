@@ -98,7 +98,7 @@ fn the_files_that_are_shown_are_right() {
         between(&page, ".EX", ".EE").into_iter().filter(|text| text.contains("[run]")).map(unescaped),
     );
     let (jobs, configs): (Vec<_>, Vec<_>) = examples.iter().partition(|text| text.contains("[jobs."));
-    assert_eq!((jobs.len(), configs.len()), (6, 2));
+    assert!(jobs.len() >= 7 && configs.len() == 2, "{} and {}", jobs.len(), configs.len());
     for text in configs {
         assert!(jobfile::parse_config("config.toml", text.as_bytes()).is_ok(), "{text}");
     }

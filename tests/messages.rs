@@ -56,6 +56,8 @@ macro_rules! files {
 
 files! {
     after_circle
+    lock_places
+    lock_values
     circle_mixed
     each_job_own
     after_circle_through_pipe
@@ -98,6 +100,8 @@ files! {
     queue_after
     ready
     ready_places
+    run_hooks
+    run_hooks_words
     worker_places
     daemon_places
     each_job
@@ -109,6 +113,7 @@ files! {
     queue_places
     queue_values
     raw_output
+    restart_places
     script_places
     setup_places
     setup_values

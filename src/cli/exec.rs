@@ -256,7 +256,7 @@ pub(super) fn meaning(asked: &Exec, config: &Config) -> Result<ExecArgs, Instead
         start: asked.start.unwrap_or(given.start),
         timeout: asked.timeout.or(given.timeout),
         retries: asked.retries.or(given.retries),
-        retry_delay: asked.retry_delay.or(Some(given.retry_delay)),
+        retry_delay: asked.retry_delay.or(given.retry_delay),
         retry_on: asked.retry_on.clone().or_else(|| given.retry_on.clone()),
         ok: asked.ok.clone().or_else(|| given.ok.clone()),
         stop_signal: asked.stop_signal.or(given.stop_signal),

@@ -113,7 +113,7 @@ pub const RUN: &[Key] = &[
     key(
         "tag",
         "`true`, `false` or string",
-        "`false`",
+        "`true` for daemons that read no pipe or queue, when several jobs run; else `false`",
         "What each line of output is prefixed with: `true` is the job's name and the item, or a text of your own \
          with placeholders, such as `\"{#} {/}\"`. A tab follows it.",
     ),
@@ -174,7 +174,7 @@ pub const RUN: &[Key] = &[
         "command",
         "none",
         "A command that runs when all jobs have ended and no task has failed, with the report on its stdin, and \
-         `PRUN_OUTCOME` (`ok`, `failed`, `cancelled`), `PRUN_EXIT`, `PRUN_SIGNAL` and `PRUN_DURATION` of the run in \
+         `PRUN_OUTCOME` (`ok`, `failed` or `cancelled`), `PRUN_EXIT`, `PRUN_SIGNAL` and `PRUN_DURATION` of the run in \
          its environment. `[defaults]` says how it is started: `shell`, `env`, `cwd` and the like. It is no task and \
          no job; if it fails, that is told, and prun's status is 1 if it was 0. `\"none\"` undoes what the \
          configuration file says.",
@@ -184,7 +184,7 @@ pub const RUN: &[Key] = &[
         "on_exit",
         "command",
         "none",
-        "The same however the run ended, behind the other one. See HOOKS in prun(1) for what happens after a signal.",
+        "The same however the run ended, behind the other one. See THE END OF A RUN in prun(1).",
     ),
 ];
 
@@ -238,7 +238,7 @@ impl Table {
         match self {
             Table::Top => &["values"],
             Table::Run => &["backend"],
-            Table::Defaults | Table::Job => &["restart", "writes", "reads"],
+            Table::Defaults | Table::Job => &["writes", "reads"],
             Table::Config
             | Table::Each
             | Table::Limits

@@ -7,8 +7,8 @@ use regex::bytes::Regex;
 
 use super::mistakes::Mistakes;
 use super::values::{
-    Halt, JobserverStyle, Leftovers, Limit, Load, Outcomes, OutputMode, PoolSize, Rate, Resume, RetryDelay,
-    StartMode, Timeout,
+    Halt, JobserverStyle, Leftovers, Limit, Load, Outcomes, OutputMode, PoolSize, Rate, Restart, Resume,
+    RetryDelay, StartMode, Timeout,
 };
 
 /// Bytes of the file.
@@ -205,6 +205,7 @@ pub struct Job {
     pub worker: Option<Worker>,
     pub daemon: bool,
     pub ready: Option<Ready>,
+    pub restart: Restart,
     /// Its terminal is its own.
     pub pty: bool,
     pub on_success: Option<Command>,
@@ -226,7 +227,8 @@ pub struct Job {
     pub grace: Option<Duration>,
     pub ok: Option<Outcomes>,
     pub retries: Option<u32>,
-    pub retry_delay: RetryDelay,
+    /// `None`: what is usual for what it is.
+    pub retry_delay: Option<RetryDelay>,
     pub retry_on: Option<Outcomes>,
     pub halt: Option<Option<Halt>>,
     pub output: Option<OutputMode>,

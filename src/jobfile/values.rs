@@ -11,7 +11,7 @@ mod delay;
 mod limits;
 
 pub use brakes::{Load, Rate, parse_load, parse_rate};
-pub use delay::{parse_factor, parse_retry_delay, parse_retry_rule};
+pub use delay::{parse_factor, parse_restart, parse_retry_delay, parse_retry_rule};
 pub use limits::{
     Limit, UMASK, parse_cpu_limit, parse_files_limit, parse_nice, parse_processes_limit, parse_size_from_0,
     parse_umask,
@@ -87,6 +87,15 @@ pub struct Outcomes {
     pub codes: Vec<u8>,
     pub timeout: bool,
     pub signal: bool,
+}
+
+/// After which ends a daemon is started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Restart {
+    #[default]
+    Never,
+    OnFailure,
+    Always,
 }
 
 /// `retry_delay`: a duration, or a growing one.

@@ -67,8 +67,12 @@ pub fn offer() -> Offer {
 /// The descriptors that are named and are what they should be. To be asked before prun opens anything.
 pub(super) fn descriptors() -> Option<(RawFd, RawFd)> {
     VARIABLES.iter().find_map(|name| match auth(name)? {
-        Auth::Descriptors(read, write) if is_pipe(read, false) && is_pipe(write, true) => Some((read, write)),
-        _ => None,
+        Auth::Descriptors(read, write) => {
+            // Two pipes may be prun's stdin and stdout.
+            let both = pipe(read, false).zip(pipe(write, true));
+            both.is_some_and(|(one, other)| one == other).then_some((read, write))
+        }
+        Auth::Fifo(_) => None,
     })
 }
 
@@ -97,18 +101,21 @@ fn auth_in(flags: &[u8]) -> Option<Auth> {
     Some(Auth::Descriptors(read.parse().ok()?, write.parse().ok()?))
 }
 
-fn is_pipe(fd: RawFd, writes: bool) -> bool {
+/// Which pipe it is, if it is one that can be read or written.
+fn pipe(fd: RawFd, writes: bool) -> Option<(u64, u64)> {
     // SAFETY: stat is a plain C struct, for which zeroes are valid, and live; other descriptors are an error and no
     // harm.
-    let (kind, flags) = unsafe {
+    let (stat, flags) = unsafe {
         let mut stat: libc::stat = std::mem::zeroed();
         if libc::fstat(fd, &mut stat) == -1 {
-            return false;
+            return None;
         }
-        (stat.st_mode & libc::S_IFMT, libc::fcntl(fd, libc::F_GETFL))
+        (stat, libc::fcntl(fd, libc::F_GETFL))
     };
     let wanted = if writes { libc::O_WRONLY } else { libc::O_RDONLY };
-    kind == libc::S_IFIFO && [wanted, libc::O_RDWR].contains(&(flags & libc::O_ACCMODE))
+    let fits = stat.st_mode & libc::S_IFMT == libc::S_IFIFO
+        && [wanted, libc::O_RDWR].contains(&(flags & libc::O_ACCMODE));
+    fits.then_some((stat.st_dev, stat.st_ino))
 }
 
 fn is_fifo(path: &Path) -> bool {
@@ -306,7 +313,7 @@ impl Server {
     }
 
     fn of_fifo() -> io::Result<(Server, Client)> {
-        let folder = mkdtemp(&place().join("prun-jobserver-XXXXXX"))?;
+        let folder = mkdtemp(&folder().join("prun-jobserver-XXXXXX"))?;
         let path = folder.join("fifo");
         let made = mkfifo(&path, Mode::from_bits_truncate(0o600));
         let names = [&path, &folder].map(|path| CString::new(path.clone().into_os_string().into_vec()));
@@ -362,8 +369,8 @@ fn for_children(fd: BorrowedFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
-/// The words of `MAKEFLAGS` are parted by blanks.
-fn place() -> PathBuf {
+/// Where a FIFO is made. The words of `MAKEFLAGS` are parted by blanks, so that no name of a folder may have any.
+pub fn folder() -> PathBuf {
     let folder = std::env::temp_dir();
     let blank = folder.as_os_str().as_bytes().iter().any(u8::is_ascii_whitespace);
     if blank || !folder.is_absolute() { PathBuf::from("/tmp") } else { folder }

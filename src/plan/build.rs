@@ -115,7 +115,8 @@ pub fn build(file: &JobFile, how: &BuildOptions) -> Result<Plan, Mistakes> {
     let (mut queues, ids) = queues::plan(&uses, &places, &wanted, &numbers);
     let lists = lister::queues(file, &chains, &wanted, &numbers, &mut queues);
     let origins = queues::origins(file, &sources);
-    let texts = Texts { vars: &vars, args: &how.args, origins, locks: locks::named(file, &chains) };
+    let (locks, named_locks) = (locks::named(file, &chains), locks::all_named(file));
+    let texts = Texts { vars: &vars, args: &how.args, origins, locks, named_locks };
     let locks = locks::Locks::new(file, &chains, &wanted, &mut mistakes);
     let context = job::Context {
         file,
@@ -127,6 +128,7 @@ pub fn build(file: &JobFile, how: &BuildOptions) -> Result<Plan, Mistakes> {
         locks: &locks,
         places: &places,
         numbers: &numbers,
+        several: wanted.iter().filter(|wanted| **wanted).count() > 1,
     };
     let journal = journal(file, how, &texts, &mut mistakes);
     let mut jobs: Vec<_> = chains.iter().map(|chain| job::plan(&context, chain, &mut mistakes)).collect();

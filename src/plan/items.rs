@@ -106,6 +106,11 @@ pub fn known_tasks(plan: &Plan, job: &Job) -> Option<u64> {
     known_total(&job.items, &job.batch)
 }
 
+/// Whether what the job writes are the items of another one, right before which it stands then.
+pub fn is_lister(plan: &Plan, job: usize) -> bool {
+    plan.jobs.get(job + 1).is_some_and(|next| next.lister == Some(job))
+}
+
 /// The number of tasks, if it is known before anything is read.
 pub fn known_total(items: &Items, batch: &Batch) -> Option<u64> {
     let count = count(items)?;

@@ -8,8 +8,8 @@ use regex::bytes::Regex;
 
 pub use crate::jobfile::When;
 pub use crate::jobfile::values::{
-    Halt, HaltLimit, HaltOn, JobserverStyle, Leftovers, Limit, Outcomes, OutputMode, PoolSize, Rate, Resume,
-    RetryDelay, StartMode, StatusMode, Timeout, parse_pool,
+    Halt, HaltLimit, HaltOn, JobserverStyle, Leftovers, Limit, Outcomes, OutputMode, PoolSize, Rate, Restart,
+    Resume, RetryDelay, StartMode, StatusMode, Timeout, parse_pool,
 };
 
 pub mod argv;
@@ -173,15 +173,6 @@ pub enum Sign {
     Command(Box<Stage>),
     /// It has run so long.
     After(Duration),
-}
-
-/// After which ends a daemon is started again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Restart {
-    #[default]
-    Never,
-    OnFailure,
-    Always,
 }
 
 /// Processes that live on and take tasks one after another.

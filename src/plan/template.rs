@@ -189,6 +189,11 @@ impl Template {
         self.places().any(|place| !matches!(place.what, Source::Lock(_)))
     }
 
+    /// Has a placeholder of a lock's value.
+    pub fn uses_lock(&self) -> bool {
+        self.places().any(|place| matches!(place.what, Source::Lock(_)))
+    }
+
     /// Length of what is no placeholder.
     pub(super) fn fixed_len(&self) -> usize {
         let text = |piece: &Piece| if let Piece::Text(text) = piece { text.len() } else { 0 };

@@ -12,6 +12,7 @@ use super::source::Pulled;
 use super::tell;
 use crate::event::{Detail, Exit, Known, Outcome, RunEvent, TaskName};
 use crate::flow::output::{Dest, Op};
+use crate::plan::items::is_lister;
 use crate::plan::{Item, Items, Restart, first_held};
 use crate::sched::{Action, Event, TaskId};
 
@@ -84,6 +85,7 @@ impl Run {
                     self.end_of_chain(job);
                 }
             }
+            Action::Settle => self.last.settle(),
             Action::Finish => self.finished = true,
         }
     }
@@ -238,7 +240,8 @@ impl Run {
     /// Instead of a start: the command, as a line that a shell can run.
     fn print_command(&mut self, task: TaskId, work: Work, slot: usize) {
         let job = &self.plan.jobs[work.job];
-        if self.plan.jobs.get(work.job + 1).is_none_or(|next| next.lister != Some(work.job)) {
+        // The job that takes its lines tells of it.
+        if !is_lister(&self.plan, work.job) {
             let mut line = tell::line(job, &work, slot, tell::Values::Told).into_bytes();
             line.push(b'\n');
             self.outputs.ops.push(Op::Write { dest: Dest::Stdout, bytes: line });

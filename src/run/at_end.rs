@@ -2,16 +2,63 @@
 //! only task of a job of the plan's own, of which neither logs nor people are told as of others.
 
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError};
 
 use super::active::Work;
 use super::local::{Holders, Start};
 use super::{Run, Verdict, tell, workers};
-use crate::event::{Exit, RunEvent, Summary};
+use crate::event::{Exit, RunEvent, Summary, Time};
 use crate::flow::output::{Dest, Op};
 use crate::plan::AtEnd;
 use crate::sched::{Event, TaskId};
 
+/// How far the end of the run has come.
+#[derive(Debug, Default)]
+pub struct Last {
+    elapsed: Time,
+    settling: Option<Settling>,
+}
+
+/// What the hooks wait for, so that they find all that tasks wrote, and hear of it if it can't be written.
+#[derive(Debug)]
+enum Settling {
+    /// stdout and stderr.
+    Output,
+    /// Files and logs.
+    Files(Receiver<()>),
+}
+
+impl Last {
+    pub fn settle(&mut self) {
+        self.settling = Some(Settling::Output);
+    }
+}
+
 impl Run {
+    /// Tells when what tasks wrote is where it was to go. The loop is woken each time that this may have changed.
+    pub(super) fn look_whether_settled(&mut self) {
+        let Some(settling) = self.last.settling.take() else { return };
+        let waits_for = match settling {
+            Settling::Output => {
+                self.sinks.hand_over(self.now, false, &mut self.outputs.spare);
+                match self.sinks.is_done() {
+                    false => Some(Settling::Output),
+                    true => self.sinks.settle_files().map(Settling::Files),
+                }
+            }
+            Settling::Files(told) => match told.try_recv() {
+                Err(TryRecvError::Empty) => Some(Settling::Files(told)),
+                // Gone with a thread that could not be started, which is told as a failure.
+                Ok(()) | Err(TryRecvError::Disconnected) => None,
+            },
+        };
+        if waits_for.is_none() {
+            self.look_for_failure();
+            self.events.push_back(Event::Settled);
+        }
+        self.last.settling = waits_for;
+    }
+
     /// The run has ended, but for its hooks: keeps what they are told.
     pub(super) fn prepare_last(&mut self, summary: &Summary) {
         if self.plan.jobs.iter().all(|job| job.at_end.is_none()) {
@@ -20,12 +67,14 @@ impl Run {
         if self.options.dry_run {
             return self.print_last();
         }
+        // What shows how far the run is has nothing more to say.
+        self.screen.erase(&mut self.sinks);
         self.local.wiring.report = self.screen.report(summary).into_bytes();
-        self.local.launch.facts = Some(self.facts_of_run(summary).into());
+        self.last.elapsed = summary.elapsed;
     }
 
     /// `PRUN_…` variables. What does not apply is empty, as in those of a task's hook.
-    fn facts_of_run(&self, summary: &Summary) -> Vec<(&'static str, String)> {
+    fn facts_of_run(&self) -> Vec<(&'static str, String)> {
         let verdict = self.supervisor.verdict();
         let outcome = match verdict {
             Verdict::Code(0) => "ok",
@@ -40,7 +89,7 @@ impl Run {
             ("PRUN_OUTCOME", outcome.to_owned()),
             ("PRUN_EXIT", exit),
             ("PRUN_SIGNAL", signal),
-            ("PRUN_DURATION", format!("{:.3}", summary.elapsed.as_secs_f64())),
+            ("PRUN_DURATION", format!("{:.3}", self.last.elapsed.as_secs_f64())),
         ]
     }
 
@@ -59,6 +108,10 @@ impl Run {
             self.works[task.place as usize] = Some(work);
             return;
         }
+        if self.local.launch.facts.is_none() {
+            // They are the same for the next one, whatever becomes of this one.
+            self.local.launch.facts = Some(self.facts_of_run().into());
+        }
         let job = &self.plan.jobs[work.job];
         let name = Arc::clone(&job.name);
         let command = self.options.verbose.then(|| tell::command(job, &work, slot));
@@ -72,7 +125,9 @@ impl Run {
     }
 
     pub(super) fn end_last(&mut self, task: TaskId, work: &Work, left: Option<Holders>) {
-        self.outputs.close(task.place as usize, Vec::new());
+        if self.outputs.is_open(task.place as usize) {
+            self.outputs.close(task.place as usize, Vec::new());
+        }
         self.write_out();
         if let Some(holders) = left {
             self.warn_of_leftover(work, &holders);

@@ -37,6 +37,8 @@ pub enum Command {
     Keep(Log, Box<dyn Keeper>),
     /// What they tell of was written.
     Lines(Vec<Line>),
+    /// Says when all before it is done.
+    Settle(Sender<()>),
     Finish,
 }
 
@@ -118,6 +120,14 @@ impl Disk {
     /// What went wrong, told once.
     pub fn take_failure(&self) -> Option<String> {
         self.progress.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Tells when all that was sent so far has been written, and wakes the loop then. `None`: that is so already.
+    pub fn settle(&mut self) -> Option<Receiver<()>> {
+        self.sender.as_ref()?;
+        let (sender, receiver) = channel();
+        self.send(Command::Settle(sender));
+        Some(receiver)
     }
 
     /// Waits until everything is on disk.
@@ -321,6 +331,13 @@ impl Worker {
                         waiting.extend_from_slice(&bytes);
                     }
                 }
+                Ok(())
+            }
+            Command::Settle(to) => {
+                self.flush();
+                // A run that ends in a hurry does not wait for it.
+                let _ = to.send(());
+                self.waker.wake();
                 Ok(())
             }
             Command::Finish => Ok(()),

@@ -138,8 +138,7 @@ pub fn run(mut plan: Plan, options: Options, listener: Box<dyn Listener>) -> Res
     if !options.dry_run {
         suspend::check_terminal(&plan)?;
     }
-    let (tokens, told) = tokens::open(&mut plan, options.verbose)
-        .map_err(|why| format!("make's jobserver can't be used: {}", os::own::reason(&why)))?;
+    let (tokens, told) = tokens::open(&mut plan, options.verbose)?;
     let mut run = Run::new(plan, options, listener, signals, tokens).map_err(cannot_begin)?;
     run.warnings = run.open_logs()?;
     run.warnings.extend(told);
@@ -174,6 +173,7 @@ struct Run {
     works: Vec<Option<Work>>,
     chains: chain::Chains,
     hooks: hook::Awaited,
+    last: at_end::Last,
     workers: workers::Workers,
     gauges: Gauges,
     /// If the slots are shared with others.
@@ -232,6 +232,7 @@ impl Run {
             works: Vec::new(),
             chains: chain::Chains::new(&plan),
             hooks: hook::Awaited::new(),
+            last: at_end::Last::default(),
             workers: workers::Workers::new(&plan),
             gauges: Gauges::new(&plan),
             tokens,
@@ -430,16 +431,22 @@ impl Run {
         self.screen.tell(self.now, event, &mut self.outputs.ops, &mut self.sinks);
     }
 
-    /// Looks whether writing failed, and whether reading may go on.
-    fn look_after_sinks(&mut self) {
-        self.sinks.look_after_threads();
-        self.start_awaited_hooks();
+    /// Looks whether writing failed.
+    fn look_for_failure(&mut self) {
         if !self.failed_to_write
             && let Some(failure) = self.sinks.take_failure()
         {
             self.failed_to_write = true;
             self.events.push_back(last::event_of(failure));
         }
+    }
+
+    /// Looks whether writing failed, and whether reading may go on.
+    fn look_after_sinks(&mut self) {
+        self.sinks.look_after_threads();
+        self.start_awaited_hooks();
+        self.look_for_failure();
+        self.look_whether_settled();
         let crowded = self.sinks.crowded();
         // What makes room for a thread must not be taken by the next task.
         let hold = crowded || self.outputs.kept() > KEPT || self.sinks.await_thread();

@@ -127,7 +127,7 @@ impl Looking {
             }
             Looked::Line(_) | Looked::Command(_) => self.every,
         };
-        self.due = Some(now + wait);
+        self.due = Some(together(now + wait, wait));
     }
 
     /// A probe was started.
@@ -157,6 +157,12 @@ impl Looking {
             Looked::Command(_) => "waited for its `ready` command, which had not ended".into(),
         }
     }
+}
+
+/// Looks at many tasks come together, a little late, so that the loop does not turn for each of them.
+fn together(due: Time, wait: Duration) -> Time {
+    let step = (wait / 16).as_millis().max(1);
+    Time::from_millis(due.as_millis().div_ceil(step).saturating_mul(step).try_into().unwrap_or(u64::MAX))
 }
 
 impl PortLook {
@@ -254,6 +260,15 @@ mod tests {
             })
             .collect();
         assert_eq!(waits, [4, 8, 10, 10].map(Time::from_millis));
+    }
+
+    #[test]
+    fn looks_at_many_tasks_come_together() {
+        let wait = Duration::from_millis(250);
+        let all = (1000..1030).map(|at| together(Time::from_millis(at) + wait, wait));
+        let all: std::collections::BTreeSet<Time> = all.collect();
+        assert!(all.len() <= 3, "{all:?}");
+        assert!(all.first() >= Some(&Time::from_millis(1250)), "and never early");
     }
 
     #[test]

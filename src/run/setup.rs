@@ -10,6 +10,10 @@ use crate::os::limits;
 use crate::os::start::{Setup, StartError, Step};
 use crate::plan::{self, Limit, Stage};
 
+/// Variables that are settings of one run, and none of a prun within its tasks.
+const OF_ONE_RUN: [&str; 5] =
+    ["PRUN_JOURNAL", "PRUN_RESUME", "PRUN_ON_SUCCESS", "PRUN_ON_FAILURE", "PRUN_ON_EXIT"];
+
 /// Processor time from SIGXCPU to SIGKILL, in seconds.
 const LAST_SECONDS: u64 = 5;
 
@@ -36,8 +40,7 @@ pub fn hard_value(limit: Limit, value: u64) -> u64 {
 /// The variables that tasks of the job have in common, before prun adds its own.
 pub fn environment(stage: &Stage) -> Env {
     let mut env = if stage.setup.clear_env { Env::empty() } else { Env::inherited() };
-    // They are about this run: a prun within a task has a journal of its own, or none.
-    ["PRUN_JOURNAL", "PRUN_RESUME"].iter().for_each(|name| env.remove(name.as_bytes()));
+    OF_ONE_RUN.iter().for_each(|name| env.remove(name.as_bytes()));
     // Where prun has no terminal, nothing is known of one.
     let has_term = || env.iter().any(|variable| variable.len() > 5 && variable.starts_with(b"TERM="));
     if stage.pty && !stage.setup.clear_env && !has_term() {

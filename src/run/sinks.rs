@@ -222,6 +222,11 @@ impl Sinks {
         self.stdout.is_done() && self.stderr.as_ref().is_none_or(Writer::is_done)
     }
 
+    /// Tells when files and logs hold all that came so far, and wakes the loop then; `None`: they do.
+    pub fn settle_files(&mut self) -> Option<Receiver<()>> {
+        self.disk.settle()
+    }
+
     /// Waits until all files of jobs are written.
     pub fn finish_files(&mut self) {
         self.disk.finish();

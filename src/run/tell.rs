@@ -10,6 +10,7 @@ use super::hint::{self, OutOfMemory};
 use super::setup::file_variables;
 use super::wrapped::wrapped;
 use crate::event::{Detail, Time};
+use crate::plan::items::is_lister;
 use crate::plan::template::{Scope, Template};
 use crate::plan::words::{quote, quote_in_line};
 use crate::plan::{Item, Items, Job, Output, Plan, Stage, Stdin};
@@ -240,7 +241,7 @@ pub fn detail(
     };
     let slot = active.map_or(0, |active| active.slot);
     let rerun = match (&plan.rerun, &job.items) {
-        (Some(prun), Items::None) => format!("{prun} {}", job.name),
+        (Some(prun), Items::None) if !is_lister(plan, work.job) => format!("{prun} {}", job.name),
         _ => line(job, work, slot, Values::Hidden),
     };
     // What was read is gone, or was not all that the task read.

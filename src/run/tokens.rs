@@ -32,17 +32,31 @@ struct Own {
 }
 
 /// The jobserver that the plan asks for; and what else is to be said of it.
-pub fn open(plan: &mut Plan, verbose: bool) -> io::Result<(Option<Tokens>, Option<String>)> {
+///
+/// # Errors
+/// When there is none. For people.
+pub fn open(plan: &mut Plan, verbose: bool) -> Result<(Option<Tokens>, Option<String>), String> {
     if matches!(plan.jobserver, Jobserver::Server { .. }) && plan.pool == UNLIMITED {
         plan.jobserver = Jobserver::None;
         let why = "there is no jobserver, because nothing limits how many tasks run at once: say `-j N`, too";
         return Ok((None, Some(why.to_owned())));
     }
+    let wrong = |why: io::Error| match plan.jobserver {
+        Jobserver::Server { fifo: true } => {
+            let (folder, why) = (os::jobserver::folder(), os::own::reason(&why));
+            format!(
+                "no jobserver can be made in `{}`: {why}; `TMPDIR` names another folder",
+                folder.display()
+            )
+        }
+        Jobserver::Server { fifo: false } => format!("no jobserver can be made: {}", os::own::reason(&why)),
+        _ => format!("make's jobserver can't be used: {}", os::own::reason(&why)),
+    };
     let (client, own) = match plan.jobserver {
-        Jobserver::Client => (Client::connect()?, None),
+        Jobserver::Client => (Client::connect().map_err(wrong)?, None),
         Jobserver::Server { fifo } => {
             let size = tokens_of(plan.pool);
-            let (server, client) = Server::open(fifo, size)?;
+            let (server, client) = Server::open(fifo, size).map_err(wrong)?;
             (client, Some(Own { server, size, surplus: 0 }))
         }
         Jobserver::None => {

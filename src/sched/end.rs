@@ -97,23 +97,19 @@ impl Supervisor {
         }
     }
 
-    /// Nobody wants what it writes: it is stopped at once, and however it ends is no failure.
-    pub(super) fn dismiss(&mut self, id: TaskId) {
-        if let State::Running { live, drained, .. } = *self.tasks.state(id) {
-            self.tasks.get_mut(id).role = Role::Dry;
-            self.tasks.set(id, State::Running { live, drained, deadline: Some(Time::ZERO) });
-        }
-    }
-
     fn dry(&mut self, now: Time, id: TaskId) {
-        let task = self.tasks.get_mut(id);
+        let task = self.tasks.get(id);
         let plan = &self.plan.jobs[task.job];
-        if !plan.daemon || plan.serves || !matches!(task.role, Role::Attempt) {
+        let reads = plan.daemon && !plan.serves && matches!(task.role, Role::Attempt);
+        // What has ended can't be stopped again.
+        if !reads || self.is_being_cleared(id) {
             return;
         }
+        // Nothing is due for one that has ended, and whose leftovers were sent SIGKILL.
+        let deadline = if self.is_being_cleared(id) { None } else { Some(now + plan.grace) };
         if let State::Running { live, drained, .. } = *self.tasks.state(id) {
             self.tasks.get_mut(id).role = Role::Dry;
-            self.tasks.set(id, State::Running { live, drained, deadline: Some(now + plan.grace) });
+            self.tasks.set(id, State::Running { live, drained, deadline });
         }
     }
 

@@ -74,7 +74,7 @@ pub struct JobState {
     pub stages: Option<Vec<Outcome>>,
     /// Items were skipped, or never came, because the job that they come from was not ok: whether it failed.
     pub missed: Option<bool>,
-    dependents: Vec<(JobId, After)>,
+    pub dependents: Vec<(JobId, After)>,
     /// Those that wait for it to be up.
     pub up_dependents: Vec<JobId>,
     /// Tasks that were up at some time.
@@ -123,7 +123,7 @@ impl JobState {
     }
 
     /// Whether a condition on one of its stages holds, now that it has ended.
-    fn holds(&self, end: End, after: After) -> bool {
+    pub fn holds(&self, end: End, after: After) -> bool {
         // The last stage stands for the whole pipeline, which fails with any of its stages.
         let stage_failed = || match &self.stages {
             Some(stages) if after.stage + 1 < stages.len() => stages[after.stage].is_failure(),
@@ -295,7 +295,7 @@ impl Jobs {
         }
     }
 
-    fn set_ended(&mut self, job: JobId, end: End) {
+    pub fn set_ended(&mut self, job: JobId, end: End) {
         self.states[job].phase = Phase::Ended(end);
         self.not_ended -= 1;
     }
@@ -311,7 +311,7 @@ impl Supervisor {
         }
     }
 
-    fn open(&mut self, job: JobId, actions: &mut Vec<Action>) {
+    pub(super) fn open(&mut self, job: JobId, actions: &mut Vec<Action>) {
         self.jobs.open(job);
         actions.push(Action::Pull { job, most: 1 });
     }
@@ -342,104 +342,6 @@ impl Supervisor {
         self.settle(vec![job], actions);
     }
 
-    /// The job whose tasks, or whose output, are this one's items.
-    pub(super) fn source_of(&self, job: JobId) -> Option<JobId> {
-        let plan = &self.plan.jobs[job];
-        match plan.items {
-            Items::Of(before) => Some(before),
-            _ => plan.lister,
-        }
-    }
-
-    /// The job takes no more items: what lists them has nothing left to do, and need not have noticed.
-    fn release_lister(&mut self, job: JobId) {
-        let Some(lister) = self.plan.jobs[job].lister else { return };
-        if self.jobs.get(lister).active > 0 {
-            let tasks = self.tasks.ids().into_iter().filter(|id| self.tasks.get(*id).job == lister);
-            tasks.collect::<Vec<_>>().into_iter().for_each(|id| self.dismiss(id));
-        }
-    }
-
-    /// Jobs that waited for this one may begin, or never will, and so on. A list, not recursion: chains are long.
-    pub(super) fn settle(&mut self, mut ended: Vec<JobId>, actions: &mut Vec<Action>) {
-        while let Some(job) = ended.pop() {
-            self.settle_up(job, &mut ended, actions);
-            let dependents = std::mem::take(&mut self.jobs.get_mut(job).dependents);
-            for (dependent, after) in dependents {
-                let Phase::Blocked(_) = self.jobs.get(dependent).phase else { continue };
-                let Phase::Ended(end) = self.jobs.get(job).phase else { unreachable!("{job} has ended") };
-                if !self.jobs.get(job).holds(end, after) {
-                    let failure = matches!(end, End::Failed | End::Skipped { failure: true });
-                    let why = self.reason(job, end, after);
-                    self.skip(dependent, failure, why, actions);
-                    ended.push(dependent);
-                } else {
-                    self.condition_holds(dependent, actions);
-                }
-            }
-        }
-    }
-
-    /// Those who still wait for an ended job to be up.
-    fn settle_up(&mut self, job: JobId, ended: &mut Vec<JobId>, actions: &mut Vec<Action>) {
-        let state = self.jobs.get(job);
-        if let (Phase::Ended(end), false) = (&state.phase, state.up_dependents.is_empty()) {
-            let name = &self.plan.jobs[job].name;
-            let (failure, how) = match end {
-                End::Failed => (true, "failed before it was ready"),
-                End::Skipped { failure } => (*failure, "was skipped"),
-                End::Cancelled => (false, "was cancelled"),
-                End::Ok => (false, "ended before it was ready"),
-            };
-            let why = format!("`{name}` {how}");
-            self.never_up(job, failure, &why, ended, actions);
-        }
-    }
-
-    /// One of those that a job waits for; it begins with the last.
-    pub(super) fn condition_holds(&mut self, job: JobId, actions: &mut Vec<Action>) {
-        match self.jobs.get(job).phase {
-            Phase::Blocked(1) => self.open(job, actions),
-            Phase::Blocked(waiting) => self.jobs.get_mut(job).phase = Phase::Blocked(waiting - 1),
-            Phase::Open | Phase::Ended(_) => {}
-        }
-    }
-
-    fn reason(&self, job: JobId, end: End, after: After) -> String {
-        let stage = &self.plan.jobs[job].stages[after.stage].name;
-        // Of the stages of one job, `build:2`, the file knows only the job.
-        let name = stage.split(':').next().unwrap_or(stage);
-        match (end, after.when) {
-            (End::Skipped { .. }, _) if self.jobs.get(job).tasks > 0 => {
-                let skipped = self.jobs.get(job).tally.skipped > 0;
-                format!("items of `{name}` {}", if skipped { "were skipped" } else { "are missing" })
-            }
-            (End::Skipped { .. }, _) => format!("`{name}` was skipped"),
-            (End::Cancelled, _) => format!("`{name}` was cancelled"),
-            (_, When::Failure) => format!("`{name}` did not fail"),
-            _ => format!("`{name}` failed"),
-        }
-    }
-
-    /// Why none of a job's items ever came: as if those who take them waited for it.
-    fn why_no_items(&self, job: JobId) -> String {
-        let after = After { job, stage: self.plan.jobs[job].stages.len() - 1, when: When::Success };
-        let Phase::Ended(end) = self.jobs.get(job).phase else { unreachable!("{job} has ended") };
-        self.reason(job, end, after)
-    }
-
-    pub(super) fn skip(&mut self, job: JobId, failure: bool, why: String, actions: &mut Vec<Action>) {
-        self.jobs.set_ended(job, End::Skipped { failure });
-        self.services.ended(job);
-        if self.jobs.is_lister(job) {
-            // The job that it would have listed items for is skipped as well, and says why.
-            actions.push(Action::Tell(RunEvent::JobEnded { job, outcome: Outcome::Skipped, tasks: 0 }));
-            return;
-        }
-        self.tally.add(&Outcome::Skipped);
-        actions.push(Action::Tell(RunEvent::JobSkipped { job, why }));
-    }
-
     /// Whether something that failed is why an item of this job's source is missing.
     pub(super) fn source_failed(&self, job: JobId) -> bool {
         match self.plan.jobs[job].items {
@@ -450,16 +352,6 @@ impl Supervisor {
                     || state.phase == Phase::Ended(End::Skipped { failure: true })
             }
             _ => false,
-        }
-    }
-
-    /// Nothing new starts any more: skips the jobs that wait for others. To be called before anything ends
-    /// because of the stop, so that no such end lets one of them begin.
-    pub(super) fn skip_blocked(&mut self, actions: &mut Vec<Action>) {
-        for job in 0..self.plan.jobs.len() {
-            if matches!(self.jobs.get(job).phase, Phase::Blocked(_)) {
-                self.skip(job, false, "the run was stopped".into(), actions);
-            }
         }
     }
 

@@ -16,14 +16,34 @@ use crate::plan::{AtEnd, Plan};
 
 #[derive(Debug, Default)]
 pub struct Last {
-    /// The end of the run was told.
-    told: bool,
+    stage: Stage,
     /// Those that have not begun.
     left: VecDeque<JobId>,
     /// prun was told to stop: they are killed then.
     until: Option<Time>,
     /// One of them failed.
     pub failed: bool,
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Stage {
+    /// Jobs run.
+    #[default]
+    Before,
+    /// The end of the run was told; what tasks wrote is on its way. It may turn out that it can't be written.
+    Settling,
+    Settled,
+    /// It is known which hooks begin.
+    Hooks,
+}
+
+impl Last {
+    /// All that tasks wrote is where it was to go.
+    pub fn settled(&mut self) {
+        if self.stage == Stage::Settling {
+            self.stage = Stage::Settled;
+        }
+    }
 }
 
 /// The hook of the run that this job is.
@@ -34,10 +54,8 @@ pub fn hook_of_run(plan: &Plan, job: JobId) -> Option<AtEnd> {
 impl Supervisor {
     /// All jobs have ended: the next hook of the run begins, or the run is over.
     pub(super) fn wind_up(&mut self, now: Time, actions: &mut Vec<Action>) {
-        if !self.last.told {
-            self.last.told = true;
-            self.last.left = self.hooks_due().into();
-            actions.push(Action::Tell(RunEvent::RunEnded(self.summary(now))));
+        if !self.look_for_hooks(now, actions) {
+            return;
         }
         if self.is_urgent() && self.last.until.is_none() {
             let grace = self.last.left.front().map(|job| self.plan.jobs[*job].grace);
@@ -56,6 +74,25 @@ impl Supervisor {
                 actions.push(Action::Finish);
             }
         }
+    }
+
+    /// Whether it is known which hooks begin.
+    fn look_for_hooks(&mut self, now: Time, actions: &mut Vec<Action>) -> bool {
+        if self.last.stage == Stage::Before {
+            actions.push(Action::Tell(RunEvent::RunEnded(self.summary(now))));
+            let any = self.plan.jobs.iter().any(|job| job.at_end.is_some());
+            self.last.stage = if any { Stage::Settling } else { Stage::Settled };
+            actions.extend(any.then_some(Action::Settle));
+        }
+        // Who wants prun to end does not wait for readers that are slow.
+        if self.last.stage == Stage::Settling && !self.is_urgent() {
+            return false;
+        }
+        if self.last.stage != Stage::Hooks {
+            self.last.stage = Stage::Hooks;
+            self.last.left = self.hooks_due().into();
+        }
+        true
     }
 
     fn summary(&self, now: Time) -> Summary {

@@ -100,7 +100,8 @@ impl Supervisor {
 
     /// A task that went back when nothing is given out any more.
     fn end_lost(&mut self, now: Time, task: TaskId, reason: Option<&Reason>, actions: &mut Vec<Action>) {
-        if !self.tasks.contains(task) {
+        // Its hook may run meanwhile.
+        if !self.tasks.contains(task) || matches!(self.tasks.get(task).role, Role::Hook(_)) {
             return;
         }
         if reason == Some(&Reason::Cancelled) {

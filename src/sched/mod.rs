@@ -34,7 +34,8 @@
 //! - [`lost`]: workers end, and what becomes of their tasks
 //! - [`hooks`]: the commands after a task's last attempt
 //! - [`last`]: the end of the run, and its own hooks
-//! - [`job`]: jobs, `after`, how a job ended
+//! - [`job`]: jobs, how a job ended
+//! - `settle`: what that means for those that wait for it
 //! - [`order`]: which job comes first
 //! - [`stop`]: the ladder signal → grace → SIGKILL, and why a task is stopped
 //! - [`halt`]: when the run stops by itself
@@ -46,6 +47,7 @@
 //! - `services`: daemons that serve others, and how they are stopped
 //! - `ready`: what has to be up before others begin
 //! - [`tokens`]: slots that are shared with make and others
+//! - [`listers`]: jobs that list the items of others
 //! - [`limits`]: how long an attempt may take, also by the [`median`] of those before
 
 use std::collections::BTreeSet;
@@ -61,12 +63,14 @@ mod hooks;
 pub mod job;
 mod last;
 mod limits;
+mod listers;
 mod locks;
 mod lost;
 pub mod median;
 pub mod order;
 mod ready;
 mod services;
+mod settle;
 mod shortage;
 pub mod slots;
 mod stall;
@@ -149,6 +153,8 @@ pub enum Event {
     OutputClosed,
     /// prun itself failed: output could not be written, no descriptor left for its own needs.
     Broken(String),
+    /// The answer to [`Action::Settle`].
+    Settled,
     /// What was due at this time is over. Not at the time when this is handled: of what happened in between,
     /// such as an exit just before a deadline, the news stands behind it.
     Tick(Time),
@@ -245,6 +251,8 @@ pub enum Action {
     /// So many tokens are needed no longer.
     GiveTokens(usize),
     Tell(RunEvent),
+    /// Hooks of the run follow: tell when all that tasks wrote is where it was to go.
+    Settle,
     /// All jobs have ended, and the hooks of the run.
     Finish,
 }
@@ -399,6 +407,7 @@ impl Supervisor {
             Event::InputEnded(task) => self.input_ended(now, task),
             Event::Blocked { task, blocked } => self.blocked(task, blocked),
             Event::Answers => {}
+            Event::Settled => self.last.settled(),
             Event::Pool(size) => self.resize_pool(size),
             Event::Tokens(count) => self.tokens_came(count),
             Event::Reading(reading) => self.read_gauges(now, &reading, actions),

@@ -95,6 +95,8 @@ impl Supervisor {
         }
         if self.services.stopping.is_none() {
             self.begin_to_stop_services(now, actions);
+            // What was held back may be held back no longer.
+            self.fill(now, actions);
         }
         while let Some(stopping) = &mut self.services.stopping {
             if stopping.at.is_some_and(|job| !matches!(self.jobs.get(job).phase, Phase::Ended(_))) {

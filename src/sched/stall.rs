@@ -40,7 +40,13 @@ impl Supervisor {
             return;
         }
         let mut why = self.fail_waiting(now, actions);
-        for id in self.blocked.clone() {
+        // What lists items waits because of others, if there are any.
+        let lists = |id: &TaskId| self.tasks.contains(*id) && self.jobs.is_lister(self.tasks.get(*id).job);
+        let (listers, mut others): (Vec<_>, Vec<_>) = self.blocked.iter().copied().partition(lists);
+        if others.is_empty() && why.is_none() {
+            others = listers;
+        }
+        for id in others {
             let Some(queue) = self.written(id).next() else { continue };
             let name = &self.plan.queues[queue].name;
             let text: Arc<str> =

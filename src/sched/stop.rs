@@ -280,6 +280,10 @@ impl Supervisor {
         while let Some(id) = self.tasks.overdue(until) {
             match self.tasks.state(id).clone() {
                 State::Running { .. } if self.last_is_late(id, actions) => {}
+                // It has ended; what it left is on its way.
+                State::Running { live, drained, .. } if self.is_being_cleared(id) => {
+                    self.tasks.set(id, State::Running { live, drained, deadline: None });
+                }
                 State::Running { .. } => {
                     if let Some(reason) = self.why_due(now, until, id, actions) {
                         if reason == Reason::NotReady {

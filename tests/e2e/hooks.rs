@@ -261,3 +261,100 @@ fn nothing_runs_for_what_was_cancelled_or_in_a_dry_run() {
     dry.prun("dry.toml --dry-run").run().ok().stdout("echo task\n");
     assert!(!space.exists("hooked"));
 }
+
+/// A hook that tells which one it is, what it is told, and what it reads.
+fn tell(name: &str) -> String {
+    format!("{{ script = 'echo \"{name}: $PRUN_OUTCOME [$PRUN_EXIT] [$PRUN_SIGNAL] $(cat)\"' }}")
+}
+
+#[test]
+fn on_exit_comes_behind_the_other_and_reads_the_same() {
+    let space = Space::new();
+    let (on_success, on_failure, on_exit) = (tell("success"), tell("failure"), tell("exit"));
+    let toml = format!(
+        "[defaults]\non_success = {on_success}\non_failure = {on_failure}\non_exit = {on_exit}\nstdout = 'null'\n\
+         [jobs.well]\ncommand = 'echo one'\n\
+         [jobs.fails]\nafter = ['well']\nscript = 'echo two $PRUN_ATTEMPT; exit 4'\nretries = 1\n\
+         [jobs.skipped]\nafter = ['fails']\ncommand = 'true'\n"
+    );
+    let ended = space.file(&toml).run();
+    ended.code(4).stdout(
+        "success: ok [0] [] one\nexit: ok [0] [] one\n\
+         failure: failed [4] [] two 2\nexit: failed [4] [] two 2\n",
+    );
+}
+
+#[test]
+fn on_exit_reads_a_hundred_megabytes_again() {
+    let space = Space::new();
+    let toml = r#"
+        [jobs.a]
+        command = "head -c 100000000 /dev/zero"
+        stdout = "null"
+        on_success = "wc -c"
+        on_exit = "wc -c"
+    "#;
+    space.file(toml).run().ok().stdout("100000000\n100000000\n");
+}
+
+#[test]
+fn on_exit_hears_how_the_task_itself_ended() {
+    let space = Space::new();
+    let toml = format!(
+        "[jobs.a]\ncommand = 'echo fine'\non_success.script = 'echo why >&2; exit 3'\non_exit = {}\n",
+        tell("exit")
+    );
+    let ended = space.file(&toml).run();
+    ended.code(1).stdout("fine\nexit: ok [0] [] fine\n");
+    ended.stderr_has("a `echo fine`: its `on_success` command exited with 3").stderr_has("stderr  why\n");
+    let ended = space
+        .file("[jobs.a]\ncommand = 'true'\non_success = './no-such'\non_exit = 'echo all the same'\n")
+        .run();
+    ended.code(1).stdout("all the same\n").stderr_has("no-such");
+    let ended = space.file("[jobs.a]\nscript = 'exit 5'\non_exit = 'false'\n").run();
+    ended.code(5).stderr_has("the `on_exit` command of `a` exited with 1");
+    space
+        .file("[jobs.a]\ncommand = 'true'\non_exit = 'false'\n")
+        .run()
+        .code(1)
+        .stderr_has("its `on_exit` command");
+}
+
+#[test]
+fn on_exit_runs_after_a_task_that_its_job_stopped() {
+    let space = Space::new();
+    let toml = format!(
+        "run.pool = 2\n[jobs.a]\neach = ['long', 'short', 'never']\nhalt = 'now,fail=1'\n\
+         script = '''case {{}} in long) echo begun >>began; exec sleep 600;; esac\n\
+         while ! test -e began; do sleep 0.01; done; exit 2'''\n\
+         on_exit = {}\n",
+        tell("exit {}")
+    );
+    let ended = space.file(&toml).run();
+    ended.code(2).stdout_sorted(&["exit short: failed [2] [] ", "exit long: cancelled [] [15] "]);
+}
+
+#[test]
+fn on_exit_of_pipelines_timeouts_and_workers() {
+    let space = Space::new();
+    let on_exit = tell("exit");
+    let toml = format!(
+        "[defaults]\non_exit = {on_exit}\n[jobs.piped]\npipeline = ['echo through', 'tr a-z A-Z']\nstdout = 'null'\n\
+         [jobs.late]\nafter = ['piped']\ncommand = 'sleep 600'\ntimeout = '50ms'\n\
+         [jobs.worked]\nafter.late = 'exit'\neach = ['x']\nworker = true\npool = 1\nstdout = 'null'\n\
+         script = 'while read -r a; do echo answer $a; done'\n"
+    );
+    let ended = space.file(&toml).run();
+    ended.code(124).stdout("exit: ok [0] [] THROUGH\nexit: timeout [] [15] \nexit: ok [] [] answer x\n");
+}
+
+#[test]
+fn a_stop_of_the_run_begins_no_on_exit() {
+    let space = Space::new();
+    let toml = "[jobs.a]\nscript = 'echo begun; exec sleep 600'\non_exit = 'touch hooked'\n";
+    let running = space.file(toml).start();
+    running.shows("begun\n");
+    running.signal(Signal::SIGTERM);
+    running.end().died_of(Signal::SIGTERM);
+    assert!(!space.exists("hooked"));
+}

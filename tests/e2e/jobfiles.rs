@@ -100,6 +100,73 @@ fn pool() {
 }
 
 #[test]
+fn lock() {
+    let ended = lines_of("lock.toml");
+    let lines = |name: &str| -> Vec<String> { (0..3).map(|n| format!("{name} writes line {n}")).collect() };
+    let held: Vec<&str> = ended.lines().into_iter().filter(|line| !line.starts_with("third")).collect();
+    assert_eq!(held, [lines("first"), lines("second")].concat());
+    ended.stdout_has("third works on something else\n");
+}
+
+#[test]
+fn semaphore() {
+    let ended = lines_of("semaphore.toml");
+    let mut free = 2;
+    for line in ended.lines() {
+        let (name, what) = line.split_once(' ').expect("who does what");
+        let permits = if name == "greedy" { 2 } else { 1 };
+        free += if what == "releases" { permits } else { -permits };
+        ended.check(free >= 0, "no more than two permits are taken");
+    }
+    assert_eq!((free, ended.lines().len()), (2, 14));
+}
+
+#[test]
+fn gpu_sweep() {
+    let ended = lines_of("gpu_sweep.toml");
+    for rate in ["0.1", "0.01"] {
+        for depth in [2, 4] {
+            ended.stdout_has(&format!("rate {rate}, depth {depth}: trained on card "));
+        }
+    }
+    let cards =
+        ended.lines().into_iter().filter_map(|line| line.split_once("on card ")).map(|(_, card)| card);
+    ended.check(cards.clone().count() == 4 && cards.clone().all(|card| ["0", "1"].contains(&card)), "cards");
+    ended.stdout_has("large: trained on cards 0,1\n");
+    in_order(&ended, &["data is ready", "all trained"]);
+}
+
+#[test]
+fn ci() {
+    let ended = example(&Space::new(), "ci.toml").run();
+    ended.code(3).stderr_has("failed: test[4]: exit 3").stderr_has("stderr  1 of 40 tests failed");
+    ended.stderr_has("skipped: release: `test` failed");
+    for (os, python) in [("linux", "3.9"), ("linux", "3.10"), ("bsd", "3.9"), ("bsd", "3.10")] {
+        ended.stdout_has(&format!("test {os} {python}\ttesting on {os} with python {python}\n"));
+    }
+    in_order(&ended, &["build\tcompiled", "coverage\tcoverage collected"]);
+    let last = ended.lines().pop().expect("a line");
+    ended.check(
+        last.starts_with("build failed, exit code 3: 5 ok, 1 failed, 1 skipped ("),
+        "the end of the run",
+    );
+}
+
+#[test]
+fn backup() {
+    let ended = example(&Space::new(), "backup.toml").run();
+    ended.code(75).stderr_has("copy[3]").stderr_has("skipped: prune: `copy` failed");
+    in_order(&ended, &["home: saved at attempt 1", "To: operator", "Subject: backup failed with 75", ""]);
+    ended
+        .stdout_has("mail: saved at attempt 2\n")
+        .stdout_has("\nfailed: copy[3]: exit 75 after 3 attempts (");
+    let ended = example(&Space::new(), "backup.toml -D broken=nothing").run();
+    ended.ok();
+    in_order(&ended, &["photos: saved at attempt 1", "old backups removed"]);
+    ended.stdout_has("\nthe backup is complete: 4 ok (");
+}
+
+#[test]
 fn apply() {
     lines_of("apply.toml").stdout("begin 0\nend 0\nbegin 1\nend 1\nbegin 2\nend 2\ndone\n");
 }
@@ -363,11 +430,42 @@ fn coroutine() {
     let ended = lines_of("coroutine.toml");
     ended.stdout_has("listening on port ");
     // The server answers when so many have asked.
-    for crowd in ["12", "3"] {
-        let lines: Vec<String> =
-            (1..=12).map(|page| format!("page {page}, one of {crowd} at once")).collect();
-        let name = if crowd == "3" { "three" } else { "all" };
-        let lines: Vec<String> = lines.iter().map(|line| format!("{name}: {line}")).collect();
-        in_order(&ended, &lines.iter().map(String::as_str).collect::<Vec<_>>());
-    }
+    let page = |crowd: u32| (1..=12).map(move |page| format!("page {page}, one of {crowd} at once"));
+    let wanted: Vec<String> = page(12).chain(page(3)).collect();
+    in_order(&ended, &wanted.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+#[test]
+fn daemon() {
+    let ended = lines_of("daemon.toml");
+    in_order(&ended, &["daemon\tStarting: daemon", "Starting: main", "Exiting: main"]);
+    in_order(
+        &ended,
+        &["Exiting: main", "other\tStarting: other", "other\tExiting: other", "other was joined"],
+    );
+    ended.check(!ended.stdout.contains("Exiting: daemon"), "it was stopped before");
+}
+
+#[test]
+fn services() {
+    let ended = example(&Space::new(), "services.toml").run();
+    ended.code(3).stderr_has("broken").stderr_has("skipped: never: `broken` failed");
+    ended.stdout_has("api\tis up; redis says PONG\n").stdout_has("hello from redis\n");
+    let last = ["broken has failed, store has not", "api\tstops; redis still says PONG"];
+    in_order(&ended, &last);
+    ended.check(!ended.stdout.contains("never"), "it was skipped");
+}
+
+#[test]
+fn dev() {
+    let space = Space::new();
+    let running = example(&space, "dev.toml").start();
+    running.shows("web\tServing HTTP on 127.0.0.1");
+    running.shows("watch\tnothing has changed\n");
+    running.says("worker: exit 1, starting it again in 0.50 s");
+    running.says("worker: exit 1, starting it again in 1.0 s");
+    running.signal(nix::sys::signal::Signal::SIGINT);
+    let ended = running.end();
+    ended.died_of(nix::sys::signal::Signal::SIGINT);
+    in_order(&ended, &["worker\tworks", "worker\tworks"]);
 }

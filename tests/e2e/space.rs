@@ -118,7 +118,8 @@ impl Space {
         // Nothing of the people who run the tests.
         for (name, _) in std::env::vars_os() {
             let ours = name.as_bytes().starts_with(b"PRUN_") && name != MARK;
-            if ours || name == "NO_COLOR" || name == "CLICOLOR_FORCE" {
+            let of_make = name.as_bytes().ends_with(b"MAKEFLAGS");
+            if ours || of_make || name == "NO_COLOR" || name == "CLICOLOR_FORCE" {
                 command.env_remove(name);
             }
         }

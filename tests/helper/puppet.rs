@@ -31,12 +31,13 @@
 
 mod escapes;
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, exit};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{Signal, raise};
@@ -106,9 +107,7 @@ fn act(line: &Line, step: &str) {
         "line" => writeln!(std::io::stdout(), "{value}").expect("stdout takes a line"),
         "errline" => writeln!(std::io::stderr(), "{value}").expect("stderr takes a line"),
         "in" => drain(value),
-        "listen" => std::mem::forget(
-            TcpListener::bind(("127.0.0.1", number(value) as u16)).expect("the port is free"),
-        ),
+        "listen" => listen(number(value) as u16),
         "alloc" => drop(std::hint::black_box(vec![1u8; number(value) as usize])),
         "work" => work(number(value)),
         "hog" => std::mem::forget(std::hint::black_box(vec![1u8; number(value) as usize])),
@@ -184,6 +183,20 @@ fn drain(limit: &str) {
     let limit = if limit.is_empty() { u64::MAX } else { number(limit) };
     let read = std::io::copy(&mut std::io::stdin().lock().take(limit), &mut std::io::sink());
     println!("read {}", read.expect("stdin can be read"));
+}
+
+/// Somebody else may hold the port for a moment yet, such as a child of the test's that is just being executed.
+fn listen(port: u16) {
+    let start = Instant::now();
+    loop {
+        match TcpListener::bind(("127.0.0.1", port)) {
+            Ok(listener) => return std::mem::forget(listener),
+            Err(error) if error.kind() == ErrorKind::AddrInUse && start.elapsed().as_secs() < 60 => {
+                std::thread::yield_now();
+            }
+            Err(error) => panic!("port {port}: {error}"),
+        }
+    }
 }
 
 fn measure(file: &str, words: &mut impl Iterator<Item = String>) {

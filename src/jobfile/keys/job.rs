@@ -43,7 +43,7 @@ pub const JOB: &[Key] = &[
         "",
         "The items: the job has one task for each. `[\"a\", \"b\"]` are values, `[[\"a\", 1], [\"b\", 2]]` are rows \
          whose columns are `{1}` and `{2}`, `[{ name = \"a\", n = 3 }]` are rows with named columns, `{name}` and `{n}`. \
-         A table names a source to read them from. Numbers keep their spelling. Files are read when the job's \
+         A table names a source to read them from. Numbers keep their spelling. Files are read, and commands started, when the job's \
          `after` holds. Without any item there is no task, and the job is ok.",
     ),
     key(
@@ -101,10 +101,12 @@ pub const JOB: &[Key] = &[
         "after",
         "array or table",
         "",
-        "What must have ended before this job starts: `[\"build\"]` waits for its success; `{ build = \"success\", \
-         probe = \"failure\", any = \"exit\" }` says what each must come to. `failure` is failed, or skipped because \
-         of a failure; `exit` is ended or skipped. A job whose condition can no longer hold is skipped, which is no \
-         failure of its own.",
+        "What must have happened before this job starts: `[\"build\", \"db\"]` waits for the success of a job, or until a \
+         daemon is ready; `{ build = \"success\", probe = \"failure\", any = \"exit\", db = \"ready\" }` says what each must \
+         come to. `failure` is failed, or skipped because of a failure; `exit` is ended or skipped. `ready` is for daemons \
+         and for jobs with `ready`: all tasks of the job were up, and what becomes of them later does not matter. A daemon \
+         without `ready` is up as soon as it runs. A job whose condition can no longer hold is skipped at once, which is \
+         no failure of its own.",
     ),
     key(
         "stdin",
@@ -139,9 +141,22 @@ pub const JOB: &[Key] = &[
         "daemon",
         "`true` or `false`",
         "`false`",
-        "The job reads a pipe or a queue and would never end by itself: when that has run dry, it gets the end of its \
-         input, after `grace` it is stopped, and however it ends then is no failure. Other daemons are not \
-         supported by this version of prun.",
+        "The job serves others, and does not keep the run alive. It takes no place in the pool, and its stdin is \
+         `\"open\"`. When all other jobs have ended, daemons are stopped one after another, the last to start first, each \
+         when the one before has gone, within its own `grace`; one that has not started by then is skipped. On a \
+         signal, or a `halt`, all are stopped at once. A daemon that reads a pipe or a queue is stopped when that has run \
+         dry: it gets the end of its input, and after `grace` the stop signal. However a daemon ends from then on is no \
+         failure. Ending before with a failure is, and so is ending before it was `ready`; the run goes on without it. If \
+         every job is a daemon, the run lasts until they end, or prun is told to stop.",
+    ),
+    key(
+        "restart",
+        "`\"never\"`, `\"on-failure\"` or `\"always\"`",
+        "`\"never\"`",
+        "After which ends a daemon is started again, while the run goes on: after failures (if `retry_on` is given, after \
+         those), or also when it has ended well. At most `retries` times, without a limit if that is not given, and \
+         after `retry_delay`. A delay that grows begins anew when the daemon has run for 10 seconds. A command that could \
+         not be executed is not tried again.",
     ),
     key(
         "ready",
@@ -285,11 +300,16 @@ pub const JOB: &[Key] = &[
         "What counts as success: exit codes, `\"timeout\"`, `\"signal\"`. In a `pipeline` it holds for each stage that \
          has no `ok` of its own.",
     ),
-    key("retries", "number", "`0`; `2` with `worker`", "How many further attempts a task that failed gets."),
+    key(
+        "retries",
+        "number",
+        "`0`; `2` with `worker`; no limit with `restart`",
+        "How many further attempts a task that failed gets; how many times at most a daemon with `restart` is started again.",
+    ),
     key(
         "retry_delay",
         "duration or table",
-        "`0`",
+        "`0`; `\"1s\"` with `restart`",
         "How long to wait before a further attempt; the place in the pool and the locks are given back meanwhile. `{ first = \"1s\", \
          factor = 2.0, max = \"1m\", jitter = true }` is a growing delay.",
     ),

@@ -75,7 +75,7 @@ pub const EACH: &[Key] = &[
         "string, array or `{ script = \"…\" }`",
         "",
         "The lines that this command writes. It is started with the job, with its directory, environment and limits (but \
-         for a directory or variable that an item stands in), and takes no place in the pool; the first task starts when \
+         for a directory or variable that an item or the value of a lock stands in), and takes no place in the pool; the first task starts when \
          the first line is there, and the command waits while 1000 lines do. It is told of as a job called \
          `NAME.each`. If it fails, the lines that came are run, and the job counts as one that was skipped because of \
          a failure; its own `timeout`, `retries` and `ok` are those of its tasks. When the job takes no more items, the \

@@ -176,7 +176,7 @@ fn source<'a>(walk: &mut Walk<'a>, table: &Section<'a>, sources: &[&'static str]
             walk.queue_name(found.node).map(|name| Each::Queue { name, separator })
         }
         "job" => walk.string("job", found.node).map(Each::Job),
-        "matrix" | "zip" => columns::read(walk, &found),
+        "matrix" | "zip" => columns::read(walk, found),
         _ => {
             let separator = walk.value(table, "separator", "a string", separator).unwrap_or(b',');
             let header = walk.flag(table, "header").unwrap_or(true);

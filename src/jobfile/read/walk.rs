@@ -374,6 +374,7 @@ fn elsewhere(key: &str, table: Table, node: Node) -> Option<String> {
     }
     let of_job = JOB.iter().any(|job| job.name == key);
     match table {
+        Table::Ready if key == "script" => Some("write `command = { script = \"…\" }`".to_owned()),
         Table::Config => Some("the configuration file holds `[run]` and `[defaults]`".to_owned()),
         Table::Top if of_job => Some(format!("`{key}` belongs to a job, below `[jobs.NAME]`")),
         Table::Run if of_job => {

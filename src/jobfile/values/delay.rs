@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{RetryDelay, parse_duration};
+use super::{Restart, RetryDelay, parse_duration};
 use crate::jobfile::near::near_word;
 
 impl RetryDelay {
@@ -13,6 +13,17 @@ impl RetryDelay {
         max: Duration::from_secs(60),
         jitter: false,
     };
+}
+
+/// The words of `restart`.
+pub fn parse_restart(text: &str) -> Result<Restart, String> {
+    match text {
+        "never" => Ok(Restart::Never),
+        "on-failure" => Ok(Restart::OnFailure),
+        "always" => Ok(Restart::Always),
+        other => Err("expected `never`, `on-failure` or `always`".to_owned()
+            + &near_word(other, &["never", "on-failure", "always"])),
+    }
 }
 
 /// One duration: the same delay before each further attempt.

@@ -1,6 +1,25 @@
-//! `pty` and `dialogue`: where they can stand.
+//! `restart`, `pty` and `dialogue`: where they can stand.
 
+use super::pipes::Chain;
+use crate::jobfile::values::Restart;
 use crate::jobfile::{Job, Mistake, Mistakes, Stdin, What};
+
+/// Only what is expected to live on is started again.
+pub(super) fn restart(job: &Job, chain: &Chain, mistakes: &mut Mistakes) -> Restart {
+    let what = match chain.jobs.len() {
+        1 if job.daemon => return job.restart,
+        1 => "is no daemon",
+        _ => "reads a pipe, and ends with what feeds it",
+    };
+    // `[defaults]` may say it for those that can have it.
+    if let Some(span) = job.given("restart").filter(|_| job.restart != Restart::Never) {
+        let name = &job.name.value;
+        let message = format!("job `{name}` can't be started again: it {what}");
+        let help = "further attempts after a failure are `retries`; a service is a job with `daemon = true`";
+        mistakes.push(Mistake::at(span, message).help(help));
+    }
+    Restart::Never
+}
 
 /// A terminal, and what prun talks to, must be alone: what runs in one pipeline is one process group, and a terminal
 /// has its own; and prun doesn't see what one stage writes to the next.

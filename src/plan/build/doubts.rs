@@ -54,11 +54,11 @@ pub fn doubts(file: &JobFile, how: &BuildOptions, look: &dyn Look) -> Mistakes {
     let sources = queues::sources(file, &index, &mut unwanted);
     let origins = queues::origins(file, &sources);
     let chains = pipes::chains(file, &index, &mut unwanted);
-    let locks = locks::named(file, &chains);
+    let (locks, named_locks) = (locks::named(file, &chains), locks::all_named(file));
     let mut search = Search {
         file,
         how,
-        texts: &Texts { vars: &vars, args: &how.args, origins, locks },
+        texts: &Texts { vars: &vars, args: &how.args, origins, locks, named_locks },
         index,
         look,
         made: HashSet::new(),

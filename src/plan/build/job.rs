@@ -9,9 +9,11 @@ use super::{BuildOptions, TagFlag, batch, daemon, interactive, items, locks, rea
 use crate::jobfile::values::{OutputMode, PoolSize};
 use crate::jobfile::{self, Command, Each, JobFile, Mistakes, Stdin, Tag, Text};
 use crate::plan::template::{Names, Piece, Template};
-use crate::plan::{Items, Job, QueueId, Restart, Retries, UNLIMITED};
+use crate::plan::{Items, Job, QueueId, Restart, Retries, RetryDelay, UNLIMITED};
 
 pub(super) const GRACE: Duration = Duration::from_secs(10);
+/// Before a daemon is started again.
+const RESTART_DELAY: Duration = Duration::from_secs(1);
 const TERM: i32 = 15;
 
 /// What the jobs of a file have in common while they are planned.
@@ -29,6 +31,8 @@ pub(super) struct Context<'a> {
     pub places: &'a [Place],
     /// Of the chains in the plan.
     pub numbers: &'a [usize],
+    /// More than one is in the plan.
+    pub several: bool,
 }
 
 impl Context<'_> {
@@ -44,6 +48,7 @@ pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) ->
     let job = &file.jobs[chain.last()];
     let first = &file.jobs[chain.jobs[0]];
     let worker = worker::plan(job, texts, mistakes);
+    let restart = daemon::restart(job, chain, mistakes);
     let jobs: Vec<_> = chain.jobs.iter().map(|&job| &file.jobs[job]).collect();
     daemon::check_alone(&jobs, mistakes);
     interactive::check(job, mistakes);
@@ -72,7 +77,7 @@ pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) ->
     let raw = output == OutputMode::Raw;
     let keep_order = job.keep_order.or(how.run.keep_order).or(file.run.keep_order).unwrap_or(false);
     // What children write themselves can't be put in order, nor prefixed.
-    let tag = if raw { None } else { tag(file, how, job, texts, mistakes) };
+    let tag = if raw { None } else { tag(context, job, job.daemon && !reads, mistakes) };
     Job {
         name: job.name.value.as_str().into(),
         stages,
@@ -87,17 +92,13 @@ pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) ->
         stop_signal: job.stop_signal.unwrap_or(TERM),
         timeout: job.timeout,
         rate: job.rate,
-        retries: Retries {
-            count: job.retries.unwrap_or(if worker.is_some() { worker::RETRIES } else { 0 }),
-            delay: job.retry_delay,
-            on: job.retry_on.clone(),
-        },
+        retries: retries(job, restart, worker.is_some()),
         after: Vec::new(),
         slotless: job.daemon || reads_queue,
         daemon: job.daemon,
         serves: job.daemon && !reads,
         ready,
-        restart: Restart::Never,
+        restart,
         slots: job.slots.unwrap_or(1),
         locks: context.locks.wants(job),
         worker,
@@ -112,18 +113,27 @@ pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) ->
     }
 }
 
+fn retries(job: &jobfile::Job, restart: Restart, worker: bool) -> Retries {
+    let (count, delay) = match restart {
+        Restart::Never if worker => (worker::RETRIES, RetryDelay::default()),
+        Restart::Never => (0, RetryDelay::default()),
+        Restart::OnFailure | Restart::Always => (u32::MAX, RetryDelay::constant(RESTART_DELAY)),
+    };
+    Retries {
+        count: job.retries.unwrap_or(count),
+        delay: job.retry_delay.unwrap_or(delay),
+        on: job.retry_on.clone(),
+    }
+}
+
 /// The job's own tag, the flag's, or that of `[run]`.
-fn tag(
-    file: &JobFile,
-    how: &BuildOptions,
-    job: &jobfile::Job,
-    texts: &Texts,
-    mistakes: &mut Mistakes,
-) -> Option<Template> {
+fn tag(context: &Context, job: &jobfile::Job, serves: bool, mistakes: &mut Mistakes) -> Option<Template> {
+    let Context { file, how, texts, .. } = context;
     let names = texts.of_task(job);
     let mut written = |text: &jobfile::Text| Some(with_tab(text::template(text, &names, mistakes)));
     match (&job.tag, &how.run.tag, &file.run.tag) {
         (Some(Tag::Template(text)), _, _) => written(text),
+        (None, None, None) if serves && context.several => Some(name_and_item(job, &names)),
         (Some(Tag::Off), _, _) | (None, Some(TagFlag::Off), _) | (None, None, Some(Tag::Off) | None) => None,
         (Some(Tag::On), _, _) | (None, Some(TagFlag::On), _) | (None, None, Some(Tag::On)) => {
             Some(name_and_item(job, &names))

@@ -91,7 +91,7 @@ pub(super) fn plan(context: &Context, chain: &Chain, job: &Job, mistakes: &mut M
         after: Vec::new(),
         slotless: true,
         daemon: job.daemon,
-        serves: false,
+        serves: job.serves,
         ready: None,
         restart: Restart::Never,
         slots: 1,

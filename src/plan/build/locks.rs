@@ -92,6 +92,12 @@ pub(super) fn named<'a>(file: &'a JobFile, chains: &[Chain]) -> HashMap<&'a str,
     of_jobs
 }
 
+/// All locks whose permits have names.
+pub(super) fn all_named(file: &JobFile) -> Vec<String> {
+    let named = file.locks.iter().filter(|lock| !lock.values.is_empty());
+    named.map(|lock| lock.name.value.clone()).collect()
+}
+
 /// `{gpu}` can't be both.
 pub(super) fn check_columns(
     job: &jobfile::Job,
@@ -127,8 +133,8 @@ pub(super) fn check_slots(job: &jobfile::Job, first: &jobfile::Job, mistakes: &m
         return;
     };
     let message = format!("`slots` of job `{}`, which {why} and takes none", job.name.value);
-    let mistake = Mistake::at(span, message)
-        .help("what is wired together starts together, whatever the pool; take `slots` away");
+    let mistake =
+        Mistake::at(span, message).help("it never waits for a place in the run's pool; take `slots` away");
     mistakes.push(match place {
         Some(place) => mistake.other(place, "its tasks are not counted in the run's pool"),
         None => mistake,

@@ -27,10 +27,12 @@ pub(super) struct Place {
 }
 
 /// What is the last job's to say, for all of them.
-const OF_THE_LAST: [&str; 20] = [
+const OF_THE_LAST: [&str; 22] = [
     "slots",
     "locks",
     "daemon",
+    "ready",
+    "restart",
     "on_success",
     "on_failure",
     "on_exit",

@@ -12,7 +12,7 @@ use super::text;
 use crate::jobfile::values::Outcomes;
 use crate::jobfile::{self, Command, Mistake, Mistakes, PipelineStage, Text};
 use crate::plan::script::{ScriptText, is_posix};
-use crate::plan::template::{Names, Template};
+use crate::plan::template::{Names, Source, Template};
 use crate::plan::{AtEnd, Dialogue, Hook, Output, QueueId, Setup, Stage, Stdin, Step, What};
 
 /// Of a dialogue, without one of its own.
@@ -63,7 +63,7 @@ pub(super) fn of_run(
 }
 
 /// The command that lists the items of a job, for that queue: as the job's own, but there are no items yet. What is
-/// said of the environment and the directory with an item in it is for the tasks.
+/// said of the environment and the directory with an item or the value of a lock in it is for the tasks.
 pub(super) fn lister(
     context: &Context,
     job: &jobfile::Job,
@@ -73,18 +73,35 @@ pub(super) fn lister(
     mistakes: &mut Mistakes,
 ) -> Stage {
     let mut writer = Writer::new(context, job, mistakes);
-    let names = Names { items: false, columns: &[], open: false, ..writer.names };
+    let names = Names { items: false, columns: &[], locks: &[], open: false, ..writer.names };
     let of_tasks = std::mem::replace(&mut writer.names, names);
     let what = writer.what(command, false);
     writer.names = of_tasks;
+    if uses_lock(&what) {
+        let text = match command {
+            Command::Line(text) | Command::Script(text) => text,
+            Command::Words(words) => &words[0],
+        };
+        let mistake = Mistake::at(text.span.clone(), "a lock's value where there is no task yet");
+        writer.mistakes.push(mistake.help("items are listed before a task takes its locks"));
+    }
     let mut stage = writer.stage(name, what, Stdin::Null, None);
     (stage.stdout, stage.stderr) = (Output::Queue { queue, show: false }, Output::Show);
     (stage.ok, stage.pty) = (Outcomes::success(), false);
-    stage.env.retain(|(_, value)| !value.uses_item());
-    if stage.cwd.as_ref().is_some_and(Template::uses_item) {
+    let of_tasks =
+        |text: &Template| text.places().any(|place| !matches!(place.what, Source::Seq | Source::Slot));
+    stage.env.retain(|(_, value)| !of_tasks(value));
+    if stage.cwd.as_ref().is_some_and(of_tasks) {
         stage.cwd = Some(Template::literal(context.how.base.as_os_str().as_encoded_bytes()));
     }
     stage
+}
+
+fn uses_lock(what: &What) -> bool {
+    match what {
+        What::Command { words, .. } => words.iter().any(|word| word.0.uses_lock()),
+        What::Script { text, .. } => text.0.uses_lock(),
+    }
 }
 
 /// Plans the stages of one job.

@@ -15,6 +15,8 @@ pub(super) struct Texts<'a> {
     pub origins: HashMap<&'a str, &'a Each>,
     /// Of jobs that hold some: locks whose permits have names.
     pub locks: HashMap<&'a str, Vec<String>>,
+    /// All of them.
+    pub named_locks: Vec<String>,
 }
 
 impl<'a> Texts<'a> {
@@ -46,7 +48,7 @@ impl<'a> Texts<'a> {
         let names = Names {
             items: false,
             columns: &[],
-            locks: &[],
+            locks: &self.named_locks,
             vars: self.vars,
             args: Some(self.args),
             open: false,

@@ -18,6 +18,7 @@ use crate::plan::{AtEnd, Job, Sign, Stage, status};
 use crate::run::active::Active;
 use crate::run::launch::{Attempt, ChildEnds};
 use crate::run::ready::{Heard, Looked, Looking, PortLook};
+use crate::run::tell::task_name;
 use crate::run::token::Token;
 use crate::run::unstarted::Unstarted;
 use crate::run::wiring::no_pipe;
@@ -65,9 +66,10 @@ impl Local {
     }
 
     fn taken(&self, id: TaskId, who: &str) -> String {
-        let name = self.get(id).map_or("", |active| &self.plan.jobs[active.work.job].name);
+        let work = self.get(id).map(|active| &active.work);
+        let name = work.map(|work| task_name(&self.plan.jobs[work.job], work.seq)).unwrap_or_default();
         format!(
-            "`{name}` waits for its port, but {who} has listened there since before it was started, and is none of its \
+            "{name} waits for its port, but {who} has listened there since before it was started, and is none of its \
              processes"
         )
     }

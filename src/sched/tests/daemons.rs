@@ -49,6 +49,20 @@ fn a_daemon_is_stopped_when_its_input_has_run_dry_and_that_is_no_failure() {
 }
 
 #[test]
+fn input_that_ends_while_leftovers_are_killed_changes_nothing() {
+    let mut job = daemon("d");
+    job.leftovers = Leftovers::Kill;
+    let mut world = World::new(vec![job], 1, &[1]);
+    let task = world.task(0, 1);
+    world.send(Event::Drained(task));
+    world.send(Event::Exited { task, stage: 0, exit: Exit::Code(0) });
+    world.send(Event::InputEnded(task));
+    assert_eq!(world.supervisor.due(), None);
+    world.send(Event::GroupGone(task));
+    assert!(world.finished);
+}
+
+#[test]
 fn a_daemon_that_fails_before_has_failed_and_other_readers_may_fail_after() {
     let mut world = World::new(vec![daemon("d"), slotless("r")], 1, &[1, 1]);
     world.code(0, 1, 3);

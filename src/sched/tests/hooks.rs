@@ -82,13 +82,7 @@ fn a_hook_has_no_timeout() {
 #[test]
 fn workers_go_on_while_hooks_run_but_not_far() {
     let mut a = hooked("a");
-    a.worker = Some(plan::Worker {
-        reply: plan::Reply::Line,
-        fail: None,
-        ahead: 1,
-        max_tasks: None,
-        init: Vec::new(),
-    });
+    a.worker = Some(worker(1));
     let mut world = World::new(vec![a], 1, &[9]);
     let worker = world.worker(0);
     world.answer(worker, 1, None);
@@ -99,6 +93,28 @@ fn workers_go_on_while_hooks_run_but_not_far() {
     world.code(0, 1, 0);
     assert_eq!(world.oldest(worker), Some(3));
     assert_eq!(world.outcomes(), [(0, 1, Outcome::Ok)]);
+}
+
+fn worker(ahead: usize) -> plan::Worker {
+    plan::Worker { reply: plan::Reply::Line, fail: None, ahead, max_tasks: None, init: Vec::new() }
+}
+
+#[test]
+fn a_worker_that_its_job_stops_has_on_exit_for_the_task_that_it_was_at() {
+    let mut a = thrice("a");
+    (a.on_success, a.on_failure) = (None, None);
+    a.worker = Some(worker(2));
+    a.halt = Some(Halt { now: true, on: HaltOn::Fail, limit: HaltLimit::Count(1) });
+    let mut world = World::new(vec![a], 1, &[9]);
+    let worker = world.worker(0);
+    world.answer(worker, 1, Some("bad"));
+    world.code(0, 1, 0);
+    world.end_worker(worker, Exit::Signal(TERM));
+    let task = world.task(0, 2);
+    assert_eq!(world.running[&task].last(), Some(&exit_hook(task, Outcome::Cancelled)));
+    world.code(0, 2, 0);
+    assert!(world.finished);
+    assert_eq!(world.outcomes()[1], (0, 2, Outcome::Cancelled));
 }
 
 /// A job with all three.

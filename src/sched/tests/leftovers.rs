@@ -135,3 +135,15 @@ fn a_worker_that_has_ended_gets_no_task_while_it_is_waited_for() {
     world.send(Event::GroupGone(worker));
     assert!(world.given.len() > before, "another worker takes the rest");
 }
+
+#[test]
+fn of_a_daemon_that_has_ended_and_kills_nothing_is_due_when_its_input_is_dry() {
+    let daemon = plan::Job { daemon: true, slotless: true, timeout: None, ..job_with(Leftovers::Kill) };
+    let mut world = World::new(vec![daemon], 1, &[1]);
+    let task = ends_by_itself(&mut world, 0);
+    world.send(Event::InputEnded(task));
+    assert_eq!(world.supervisor.due(), None);
+    world.at(1_000);
+    world.send(Event::GroupGone(task));
+    assert_eq!(world.outcomes(), [(0, 1, Outcome::Ok)]);
+}

@@ -3,12 +3,18 @@
 mod brakes;
 mod daemons;
 mod hooks;
+mod last;
 mod leftovers;
 mod limits;
+mod listers;
+mod locks;
 mod order;
 mod queues;
 mod random;
+mod ready;
+mod services;
 mod shortage;
+mod slots;
 mod stops;
 mod tokens;
 mod workers;
@@ -355,6 +361,7 @@ impl World {
                 self.free += count;
             }
             Action::Tell(event) => self.told.push(event),
+            Action::Settle => return Some(Event::Settled),
             Action::Finish => self.finished = true,
         }
         None

@@ -3,7 +3,9 @@
 use proptest::prelude::*;
 
 use super::super::task::Role;
+use super::locks::{check_locks, few_locks};
 use super::*;
+use crate::plan::{AtEnd, Ready, Restart, Sign};
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -15,6 +17,9 @@ enum Step {
         which: usize,
     },
     Linger {
+        which: usize,
+    },
+    Up {
         which: usize,
     },
     NotStarted {
@@ -79,6 +84,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(which, code)| Step::Exit { which, code }),
         1 => which().prop_map(|which| Step::Die { which }),
         1 => which().prop_map(|which| Step::Linger { which }),
+        4 => which().prop_map(|which| Step::Up { which }),
         1 => which().prop_map(|which| Step::NotStarted { which }),
         2 => which().prop_map(|which| Step::Short { which }),
         1 => which().prop_map(|which| Step::Fault { which }),
@@ -109,6 +115,8 @@ enum Kind {
     Reader {
         daemon: bool,
     },
+    /// A daemon that reads nothing.
+    Service(Restart),
 }
 
 fn kind() -> impl Strategy<Value = Kind> {
@@ -116,6 +124,7 @@ fn kind() -> impl Strategy<Value = Kind> {
         3 => Just(Kind::Plain),
         2 => Just(Kind::Follower),
         1 => any::<bool>().prop_map(|daemon| Kind::Reader { daemon }),
+        2 => any_restart().prop_map(Kind::Service),
     ]
 }
 
@@ -131,15 +140,17 @@ prop_compose! {
         timeout in prop::option::of(50..500u64),
         retries in 0..3u32,
         grace in 0..300u64,
-        after in prop::collection::vec((0..earlier.max(1), 0..3u8), 0..if earlier == 0 { 1 } else { 3 }),
+        after in prop::collection::vec((0..earlier.max(1), 0..5u8), 0..if earlier == 0 { 1 } else { 3 }),
         kind in kind(),
         worker in prop::option::of(any_worker()),
         (on_success, on_failure, on_exit) in any::<(bool, bool, bool)>(),
         halt in prop::option::weighted(0.1, (any::<bool>(), 1..3u64)),
         (writes, leftovers) in (any::<bool>(), any_leftovers()),
-        rate in any_rate(),
+        (rate, ready, locks) in (any_rate(), any_ready(), any_wants()),
+        slots in prop_oneof![4 => Just(1), 1 => 2..4usize],
     ) -> plan::Job {
         let mut job = job("j");
+        (job.locks, job.slots) = (locks, slots);
         job.pool = pool;
         job.timeout = timeout.map(|limit| match limit {
             400.. => Timeout::OfMedian(limit as f64),
@@ -162,17 +173,46 @@ prop_compose! {
         match kind {
             Kind::Follower if earlier > 0 => job.items = Items::Of(earlier - 1),
             Kind::Reader { daemon } => (job.slotless, job.daemon) = (true, daemon && job.worker.is_none()),
+            Kind::Service(restart) => {
+                (job.slotless, job.daemon, job.serves, job.restart) = (true, true, true, restart);
+                (job.worker, job.ready) = (None, ready);
+            }
+            Kind::Plain if job.worker.is_none() => job.ready = ready,
             _ => {}
         }
         let mut seen = BTreeSet::new();
         for (other, when) in after {
             if earlier > 0 && seen.insert(other) && !matches!(job.items, Items::Of(_)) {
-                let when = [When::Success, When::Failure, When::Exit][when as usize];
+                let when =
+                    [When::Success, When::Failure, When::Exit, When::Ready, When::Ready][when as usize];
                 job.after.push(After { job: other, stage: 0, when });
             }
         }
         job
     }
+}
+
+fn any_wants() -> impl Strategy<Value = Vec<plan::Want>> {
+    let of = |lock: usize| prop::option::weighted(0.3, 1..=few_locks()[lock].permits);
+    (of(0), of(1), of(2)).prop_map(|(one, three, named)| {
+        let wants = [one, three, named].into_iter().enumerate();
+        wants.filter_map(|(lock, permits)| Some(plan::Want { lock, permits: permits? })).collect()
+    })
+}
+
+fn any_restart() -> impl Strategy<Value = Restart> {
+    prop_oneof![Just(Restart::Never), Just(Restart::OnFailure), Just(Restart::Always)]
+}
+
+/// Signs that are seen from outside, and time.
+fn any_ready() -> impl Strategy<Value = Option<Ready>> {
+    let sign = prop_oneof![
+        2 => Just(super::services::port()),
+        1 => (1..300u64).prop_map(|time| Sign::After(ms(time))),
+    ];
+    let ready = (sign, 1..300u64);
+    let every = ms(10);
+    prop::option::of(ready.prop_map(move |(sign, limit)| Ready { sign, timeout: ms(limit), every }))
 }
 
 fn any_leftovers() -> impl Strategy<Value = Leftovers> {
@@ -194,7 +234,22 @@ fn any_brakes() -> impl Strategy<Value = Brakes> {
 }
 
 fn any_jobs() -> impl Strategy<Value = Vec<plan::Job>> {
-    (any_job(0), any_job(1), any_job(2), any_job(3)).prop_map(|(a, b, c, d)| vec![a, b, c, d])
+    let lists = prop::bool::weighted(0.2);
+    (any_job(0), any_job(1), any_job(2), any_job(3), lists).prop_map(|(mut a, mut b, c, d, lists)| {
+        if lists && !matches!(b.items, Items::Of(_)) {
+            a = plan::Job { slotless: true, grace: a.grace, leftovers: a.leftovers, ..job("lister") };
+            a.stages[0].stdout = Output::Queue { queue: 0, show: false };
+            (b.lister, b.after) = (Some(LISTER), Vec::new());
+        }
+        vec![a, b, c, d]
+    })
+}
+
+/// The job that may list the items of the second.
+const LISTER: JobId = 0;
+
+fn has_lister(plan: &Plan) -> bool {
+    plan.jobs[1].lister.is_some()
 }
 
 proptest! {
@@ -206,7 +261,8 @@ proptest! {
     fn every_task_ends_once_and_the_run_comes_to_rest(
         jobs in any_jobs(),
         pool in 1..4usize,
-        items in prop::collection::vec(0..6u64, 4),
+        mut items in prop::collection::vec(0..6u64, 4),
+        hooks in prop::sample::subsequence(AtEnd::ALL.to_vec(), 0..=3),
         brakes in any_brakes(),
         known in prop::collection::vec((0..4usize, 1..6u64), 0..6),
         jobserver in any::<bool>(),
@@ -214,7 +270,9 @@ proptest! {
     ) {
         let jobserver = if jobserver { plan::Jobserver::Client } else { plan::Jobserver::None };
         let queues = vec![queue("q", &[0, 1], &[3])];
-        let plan = Plan { queues, brakes, jobserver, ..plan(jobs, pool) };
+        items.resize(4 + hooks.len(), 0);
+        let jobs = jobs.into_iter().chain(hooks.into_iter().map(super::last::hook_of_run)).collect();
+        let plan = Plan { queues, brakes, jobserver, locks: few_locks(), ..plan(jobs, pool) };
         let mut world = World::resumed(plan.clone(), &items, &known);
         for step in steps {
             let before = world.supervisor.slots.taken();
@@ -239,22 +297,37 @@ proptest! {
         prop_assert!(world.supervisor.tasks.is_empty() && world.supervisor.slots.taken() == 0);
         prop_assert!(world.workers.is_empty());
         prop_assert_eq!((world.taken, world.wanted), (0, 0));
+        // The hooks of the run are not counted.
+        world.ended.retain(|(job, ..)| plan.jobs[*job].at_end.is_none());
         let failed = world.ended.iter().filter(|(.., outcome)| outcome.is_failure()).count();
         let whole = world.told.iter().filter(|event| matches!(event, RunEvent::JobFailed { .. })).count();
         prop_assert_eq!(world.supervisor.tally.failed, (failed + whole) as u64);
         let ok = world.ended.iter().filter(|(.., outcome)| *outcome == Outcome::Ok).count();
-        prop_assert_eq!(world.supervisor.tally.ok, (ok + world.met.len()) as u64);
+        let listed = world.ended.iter().filter(|(job, _, outcome)| *job == LISTER && *outcome == Outcome::Ok).count();
+        let met = world.met.iter().filter(|(job, _)| *job != LISTER || !has_lister(&plan)).count();
+        let uncounted = if has_lister(&plan) { listed } else { 0 };
+        prop_assert_eq!(world.supervisor.tally.ok, (ok + met - uncounted) as u64);
         world.met.iter().for_each(|name| assert!(!ended.contains(name), "{name:?} was known, and run"));
     }
 }
 
 /// What holds at any time. `before`: slots that were taken when less had happened.
 fn check(world: &World, plan: &Plan, before: usize) {
+    let is_last = |job: JobId| plan.jobs[job].at_end.is_some();
+    let of_jobs = world.started.iter().filter(|(job, _)| !is_last(*job)).count();
+    if of_jobs < world.started.len() {
+        let mut left = world.supervisor.tasks.iter();
+        assert!(left.all(|(_, task, _)| is_last(task.job)), "a hook of the run began too early");
+        assert!(world.supervisor.tasks.len() <= 1, "they run one after another");
+    }
     if let Some(rate) = plan.brakes.rate {
-        let starts = world.started.len() + world.given.len();
+        let lists = |job: JobId| job == LISTER && has_lister(plan);
+        let counted = |job: JobId| !is_last(job) && !lists(job);
+        let starts = world.started.iter().filter(|(job, _)| counted(*job)).count() + world.given.len();
         let time = world.now.div_duration_f64(rate.interval);
         assert!(starts as f64 <= 3.0 + time, "{starts} starts in {time} intervals");
     }
+    check_locks(world, plan);
     let mut slotted = 0;
     let mut processes = vec![0; plan.jobs.len()];
     let mut given: Vec<TaskId> = Vec::new();
@@ -262,7 +335,8 @@ fn check(world: &World, plan: &Plan, before: usize) {
         let job = &plan.jobs[task.job];
         if let Some(slot) = task.slot {
             assert_eq!(slot.run.is_none(), job.slotless);
-            slotted += usize::from(slot.run.is_some());
+            assert!(slot.width <= job.slots && (slot.width == 0) == job.slotless);
+            slotted += slot.width;
             processes[task.job] += 1;
         }
         assert!(task.attempt <= job.retries.count + 1);
@@ -325,6 +399,11 @@ fn drive(world: &mut World, step: Step) {
         Step::Linger { which } => {
             if let Some(task) = pick(world, which) {
                 world.send(Event::Exited { task, stage: 0, exit: Exit::Code(0) });
+            }
+        }
+        Step::Up { which } => {
+            if let Some(task) = pick(world, which) {
+                world.send(Event::Ready(task));
             }
         }
         Step::NotStarted { which } => {

@@ -110,6 +110,32 @@ fn a_task_of_several_slots_waits_for_all_its_tokens_unless_nothing_else_runs() {
 }
 
 #[test]
+fn a_wide_task_begins_with_what_there_is_if_it_is_alone() {
+    let wide = plan::Job { slots: 3, ..job("b") };
+    let mut world = world(vec![job("a"), wide, job("c")], UNLIMITED, &[1, 2, 1]);
+    assert_eq!((&world.started[..], shared(&world)), (&[(0, 1)][..], (0, 3)));
+    world.free_tokens(2);
+    assert_eq!((world.started.len(), shared(&world)), (1, (2, 1)), "one is lacking, and nobody overtakes");
+    world.code(0, 1, 0);
+    assert_eq!((&world.started[1..], shared(&world)), (&[(1, 1)][..], (2, 3)));
+    world.code(1, 1, 0);
+    assert_eq!((world.started.len(), shared(&world)), (3, (2, 1)));
+    world.code(1, 2, 0);
+    world.code(2, 1, 0);
+    assert!(world.finished);
+    assert_eq!((shared(&world), world.free), ((0, 0), 2));
+    let wide = plan::Job { slots: 3, ..job("b") };
+    let mut alone = self::world(vec![wide], UNLIMITED, &[1]);
+    assert_eq!(
+        (alone.started.len(), shared(&alone)),
+        (1, (0, 2)),
+        "it runs, and the rest is taken as it comes"
+    );
+    alone.free_tokens(1);
+    assert_eq!(shared(&alone), (1, 1));
+}
+
+#[test]
 fn an_idle_worker_makes_room_for_those_it_waits_for() {
     let mut follower = job("b");
     follower.items = Items::Of(0);
