@@ -51,7 +51,7 @@ fn a_build() {
         "\
 o build
 +-* test x3
-`-|-* lint, format
+'-|-* lint, format
 *-'-' package
 * tell (on failure)
 o alone

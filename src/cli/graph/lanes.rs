@@ -73,8 +73,7 @@ impl Sign {
             Sign::Down => '|',
             Sign::Across => '-',
             Sign::Branch | Sign::BranchLeft | Sign::JoinedOn => '+',
-            Sign::Last => '`',
-            Sign::LastLeft | Sign::Joined | Sign::End => '\'',
+            Sign::Last | Sign::LastLeft | Sign::Joined | Sign::End => '\'',
             Sign::Finish => '=',
         }
     }
