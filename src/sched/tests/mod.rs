@@ -9,6 +9,7 @@ mod limits;
 mod listers;
 mod locks;
 mod order;
+mod promises;
 mod queues;
 mod random;
 mod ready;
@@ -23,6 +24,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::promises::Promises;
 use super::*;
 use crate::plan::template::Template;
 use crate::plan::{
@@ -159,6 +161,7 @@ struct World {
     free: usize,
     taken: usize,
     wanted: usize,
+    promises: Promises,
 }
 
 impl World {
@@ -205,6 +208,7 @@ impl World {
             free: 0,
             taken: 0,
             wanted: 0,
+            promises: Promises::default(),
         };
         world.send(Event::Begin);
         world
@@ -214,6 +218,7 @@ impl World {
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
             let mut actions = Vec::new();
+            self.promises.note(&event);
             self.supervisor.handle(self.now, event, &mut actions);
             self.apply_all(actions, &mut events);
         }
@@ -308,13 +313,20 @@ impl World {
         match action {
             Action::Pull { job, most } => return Some(self.pull(job, most)),
             Action::Start { task, .. } => {
+                self.promises.begin(task, self.now, &action);
                 assert!(self.running.insert(task, Vec::new()).is_none(), "started twice");
                 let name = *self.names.entry(task).or_insert_with(|| self.supervisor.task(task));
+                self.conditions_hold(name.0);
                 self.started.push(name);
                 self.most_at_once = self.most_at_once.max(self.running.len());
             }
-            Action::Hook { task, .. } => drop(self.running.insert(task, vec![action])),
-            Action::StartWorker { worker, .. } => {
+            Action::Hook { task, .. } => {
+                self.promises.begin(task, self.now, &action);
+                self.running.insert(task, vec![action]);
+            }
+            Action::StartWorker { worker, job, .. } => {
+                self.conditions_hold(job);
+                self.promises.begin(worker, self.now, &action);
                 assert!(self.workers.insert(worker, Vec::new()).is_none(), "started twice");
             }
             Action::Give { worker, task, attempt } => {
@@ -329,6 +341,7 @@ impl World {
                 self.workers.get_mut(&worker).expect("its input ends while it lives").push(action);
             }
             Action::WorkerEnded { worker, ref outcome } => {
+                self.promises.end(worker);
                 let done = self.workers.remove(&worker).expect("a worker ends once");
                 let job = done.iter().find_map(|action| match action {
                     Action::Give { task, .. } => Some(self.names[task].0),
@@ -337,15 +350,21 @@ impl World {
                 self.workers_ended.push((job.unwrap_or(0), outcome.clone()));
             }
             Action::Signal { task, .. } | Action::Kill { task } | Action::Leftovers { task, .. } => {
+                if !matches!(action, Action::Leftovers { .. }) {
+                    self.promises.stop(task, self.now, matches!(action, Action::Kill { .. }));
+                }
                 if let Some(done) = self.running.get_mut(&task).or(self.workers.get_mut(&task)) {
                     done.push(action);
                 }
             }
             Action::NotReady { .. } => {}
             Action::Retry { task, .. } | Action::PutBack { task } | Action::TakeBack { task } => {
+                let delay = if let Action::Retry { delay, .. } = action { delay } else { Time::ZERO };
+                self.promises.try_again(task, self.now + delay);
                 self.running.remove(&task);
             }
             Action::End { task, outcome, .. } => {
+                self.promises.end(task);
                 self.running.remove(&task);
                 let (job, seq) = self.names[&task];
                 self.pass_on(job, seq, outcome == Outcome::Ok);

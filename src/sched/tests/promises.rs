@@ -1,0 +1,137 @@
+//! What is promised about order and time, looked at from outside: by what was done and told, not by what the scheduler
+//! thinks of itself.
+
+use super::*;
+
+/// Attempts, hooks and workers that have not ended.
+#[derive(Default)]
+pub struct Promises {
+    lives: BTreeMap<TaskId, Life>,
+    /// Tasks that are to be tried again, and from when on.
+    again: BTreeMap<TaskId, Time>,
+}
+
+struct Life {
+    kind: Kind,
+    began: Time,
+    signalled: Option<Time>,
+    killed: bool,
+    /// Its process has ended, or it has nothing to read any more: its limits are others then.
+    over: bool,
+    up: bool,
+}
+
+#[derive(PartialEq)]
+enum Kind {
+    Attempt,
+    Hook,
+    Worker,
+}
+
+impl Promises {
+    pub fn begin(&mut self, task: TaskId, now: Time, action: &Action) {
+        let kind = match action {
+            Action::Start { .. } => Kind::Attempt,
+            Action::Hook { .. } => Kind::Hook,
+            _ => Kind::Worker,
+        };
+        if let Some(from) = self.again.remove(&task).filter(|_| kind == Kind::Attempt) {
+            assert!(from <= now, "tried again at {now:?}, and not before {from:?}");
+        }
+        let life = Life { kind, began: now, signalled: None, killed: false, over: false, up: false };
+        self.lives.insert(task, life);
+    }
+
+    pub fn stop(&mut self, task: TaskId, now: Time, kill: bool) {
+        if let Some(life) = self.lives.get_mut(&task) {
+            life.signalled.get_or_insert(now);
+            life.killed |= kill;
+        }
+    }
+
+    pub fn end(&mut self, task: TaskId) {
+        self.lives.remove(&task);
+    }
+
+    pub fn try_again(&mut self, task: TaskId, from: Time) {
+        self.end(task);
+        self.again.insert(task, from);
+    }
+
+    pub fn note(&mut self, event: &Event) {
+        match event {
+            Event::Exited { task, .. } | Event::InputEnded(task) => {
+                self.lives.entry(*task).and_modify(|life| life.over = true);
+            }
+            Event::Ready(task) => {
+                self.lives.entry(*task).and_modify(|life| life.up = true);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl World {
+    /// To be called when all that was due by now has been handled.
+    pub fn deadlines_are_kept(&self) {
+        // What began just now may have no time at all.
+        assert!(self.supervisor.due().is_none_or(|due| due >= self.now), "something was due before");
+        for (task, life) in &self.promises.lives {
+            let (id, _) = self.supervisor.task(*task);
+            let job = &self.supervisor.plan.jobs[id];
+            if let Some(signalled) = life.signalled {
+                let patience = signalled + job.grace > self.now;
+                assert!(life.killed || patience, "{task:?} of job {id} has had its grace");
+            }
+            let has_limits = life.kind == Kind::Attempt && !life.over;
+            // Nobody needs it any more, and its turn to be stopped has not come.
+            let waits = job.serves && self.supervisor.services.are_stopped();
+            if life.signalled.is_some() || !has_limits || waits {
+                continue;
+            }
+            if let Some(Timeout::After(limit)) = job.timeout {
+                assert!(life.began + limit > self.now, "{task:?} of job {id} has had its time");
+            }
+            if let Some(ready) =
+                job.ready.as_ref().filter(|ready| !matches!(ready.sign, plan::Sign::After(_)))
+            {
+                assert!(life.up || life.began + ready.timeout > self.now, "{task:?} of job {id} is not up");
+            }
+        }
+    }
+
+    /// What the job waits for has come true, as far as that was told.
+    pub fn conditions_hold(&self, job: JobId) {
+        let plan = &self.supervisor.plan;
+        // Of the stages within a pipeline nothing is told.
+        let whole = |after: &&After| plan.jobs[after.job].stages.len() == 1;
+        for after in plan.jobs[job].after.iter().filter(whole) {
+            let holds = match after.when {
+                When::Ready => self.was_up(after.job),
+                when => self.told.iter().any(|event| match event {
+                    RunEvent::JobEnded { job, outcome, .. } if *job == after.job => match when {
+                        When::Success => *outcome == Outcome::Ok,
+                        When::Failure => outcome.is_failure() || *outcome == Outcome::Skipped,
+                        When::Exit | When::Ready => true,
+                    },
+                    RunEvent::JobSkipped { job, .. } => *job == after.job && when != When::Success,
+                    _ => false,
+                }),
+            };
+            assert!(holds, "job {job} began before its condition {after:?} held");
+        }
+    }
+
+    /// Each of its tasks has been up.
+    fn was_up(&self, of: JobId) -> bool {
+        let has_sign = self.supervisor.plan.jobs[of].ready.is_some();
+        let mut tasks = self.names.values().filter(|(job, _)| *job == of);
+        tasks.all(|name| match has_sign {
+            true => self
+                .told
+                .iter()
+                .any(|event| matches!(event, RunEvent::Ready { task, .. } if (task.job, task.seq) == *name)),
+            false => self.started.contains(name),
+        })
+    }
+}
