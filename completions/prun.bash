@@ -16,11 +16,17 @@ _prun() {
             ",$1")
                 cmd="prun"
                 ;;
+            prun,check)
+                cmd="prun__subcmd__check"
+                ;;
             prun,completions)
                 cmd="prun__subcmd__completions"
                 ;;
             prun,exec)
                 cmd="prun__subcmd__exec"
+                ;;
+            prun,graph)
+                cmd="prun__subcmd__graph"
                 ;;
             prun,report)
                 cmd="prun__subcmd__report"
@@ -35,7 +41,7 @@ _prun() {
 
     case "${cmd}" in
         prun)
-            opts="-j -k -u -v -q -D -h -V --jobs --rate --delay --load --memory-free --keep-order --ungroup --output --line-buffer --group --tag --tagstring --halt --fail-fast --grace --status --journal --resume --retry-failed --sync --dry-run --verbose --quiet --progress --bar --color --no-config --define --list --help --version run exec report completions"
+            opts="-j -k -u -v -q -D -h -V --jobs --rate --delay --load --memory-free --jobserver --keep-order --ungroup --output --line-buffer --group --tag --tagstring --halt --fail-fast --grace --status --on-success --on-failure --on-exit --journal --resume --retry-failed --sync --dry-run --verbose --quiet --progress --bar --color --no-config --define --list --help --version run exec check graph report completions"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -65,6 +71,10 @@ _prun() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --jobserver)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --output)
                     COMPREPLY=($(compgen -W "group line raw" -- "${cur}"))
                     return 0
@@ -87,6 +97,18 @@ _prun() {
                     ;;
                 --status)
                     COMPREPLY=($(compgen -W "first any count xargs" -- "${cur}"))
+                    return 0
+                    ;;
+                --on-success)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --on-failure)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --on-exit)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --journal)
@@ -116,6 +138,32 @@ _prun() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        prun__subcmd__check)
+            opts="-D -q -h --define --quiet --color --no-config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --define)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -D)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         prun__subcmd__completions)
             opts="-h --help bash elvish fish powershell zsh"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -131,7 +179,7 @@ _prun() {
             return 0
             ;;
         prun__subcmd__exec)
-            opts="-j -k -u -v -q -a -0 -d -n -X -I -r -L -c -C -h --jobs --rate --delay --load --memory-free --keep-order --ungroup --output --line-buffer --group --tag --tagstring --halt --fail-fast --grace --status --journal --resume --retry-failed --sync --dry-run --verbose --quiet --progress --bar --color --no-config --arg-file --null --delimiter --words --colsep --csv --header --link --max-args --replace --no-run-if-empty --repeat --once --pipe --block --recstart --recend --round-robin --worker --script --shell --cwd --env --stdin --stdout --stderr --results --joblog --start --timeout --retries --retry-delay --retry-on --ok --stop-signal --help"
+            opts="-j -k -u -v -q -a -0 -d -n -X -I -r -L -c -C -h --jobs --rate --delay --load --memory-free --jobserver --keep-order --ungroup --output --line-buffer --group --tag --tagstring --halt --fail-fast --grace --status --on-success --on-failure --on-exit --journal --resume --retry-failed --sync --dry-run --verbose --quiet --progress --bar --color --no-config --arg-file --null --delimiter --words --colsep --csv --header --link --max-args --replace --no-run-if-empty --repeat --once --pipe --block --recstart --recend --round-robin --worker --script --shell --cwd --env --stdin --stdout --stderr --results --joblog --start --timeout --retries --retry-delay --retry-on --ok --stop-signal --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -161,6 +209,10 @@ _prun() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --jobserver)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --output)
                     COMPREPLY=($(compgen -W "group line raw" -- "${cur}"))
                     return 0
@@ -183,6 +235,18 @@ _prun() {
                     ;;
                 --status)
                     COMPREPLY=($(compgen -W "first any count xargs" -- "${cur}"))
+                    return 0
+                    ;;
+                --on-success)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --on-failure)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --on-exit)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --journal)
@@ -328,6 +392,36 @@ _prun() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        prun__subcmd__graph)
+            opts="-D -h --format --define --color --no-config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "text dot mermaid" -- "${cur}"))
+                    return 0
+                    ;;
+                --define)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -D)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         prun__subcmd__report)
             opts="-h --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -347,7 +441,7 @@ _prun() {
             return 0
             ;;
         prun__subcmd__run)
-            opts="-j -k -u -v -q -D -h -V --jobs --rate --delay --load --memory-free --keep-order --ungroup --output --line-buffer --group --tag --tagstring --halt --fail-fast --grace --status --journal --resume --retry-failed --sync --dry-run --verbose --quiet --progress --bar --color --no-config --define --list --help --version"
+            opts="-j -k -u -v -q -D -h -V --jobs --rate --delay --load --memory-free --jobserver --keep-order --ungroup --output --line-buffer --group --tag --tagstring --halt --fail-fast --grace --status --on-success --on-failure --on-exit --journal --resume --retry-failed --sync --dry-run --verbose --quiet --progress --bar --color --no-config --define --list --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -377,6 +471,10 @@ _prun() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --jobserver)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --output)
                     COMPREPLY=($(compgen -W "group line raw" -- "${cur}"))
                     return 0
@@ -399,6 +497,18 @@ _prun() {
                     ;;
                 --status)
                     COMPREPLY=($(compgen -W "first any count xargs" -- "${cur}"))
+                    return 0
+                    ;;
+                --on-success)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --on-failure)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --on-exit)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --journal)

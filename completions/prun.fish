@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_prun_global_optspecs
-    string join \n j/jobs= rate= delay= load= memory-free= k/keep-order u/ungroup output= line-buffer group tag= tagstring= halt= fail-fast grace= status= journal= resume retry-failed sync dry-run v/verbose q/quiet progress= bar color= no-config D/define= list h/help V/version
+    string join \n j/jobs= rate= delay= load= memory-free= jobserver= k/keep-order u/ungroup output= line-buffer group tag= tagstring= halt= fail-fast grace= status= on-success= on-failure= on-exit= journal= resume retry-failed sync dry-run v/verbose q/quiet progress= bar color= no-config D/define= list h/help V/version
 end
 
 function __fish_prun_needs_command
@@ -29,6 +29,7 @@ complete -c prun -n "__fish_prun_needs_command" -l rate -d 'Start no more than s
 complete -c prun -n "__fish_prun_needs_command" -l delay -d 'GNU parallel\'s: the time from one start to the next' -r
 complete -c prun -n "__fish_prun_needs_command" -l load -d 'Start nothing new unless the load average is below this: 4, or 80% of the CPUs' -r
 complete -c prun -n "__fish_prun_needs_command" -l memory-free -d 'Start nothing new while less memory is free: 2GB' -r
+complete -c prun -n "__fish_prun_needs_command" -l jobserver -d 'Share the slots with what tasks start, such as make and cargo: pipe or fifo [without HOW: pipe]' -r
 complete -c prun -n "__fish_prun_needs_command" -l output -d 'Print a task\'s output in one piece (group), by whole lines (line) or untouched (raw)' -r -f -a "group\t''
 line\t''
 raw\t''"
@@ -40,6 +41,9 @@ complete -c prun -n "__fish_prun_needs_command" -l status -d 'Make the exit stat
 any\t''
 count\t''
 xargs\t''"
+complete -c prun -n "__fish_prun_needs_command" -l on-success -d 'At the end of the run, if nothing failed, run CMD with the report on its stdin' -r
+complete -c prun -n "__fish_prun_needs_command" -l on-failure -d 'The same if something failed' -r
+complete -c prun -n "__fish_prun_needs_command" -l on-exit -d 'The same however the run ended, behind the other one' -r
 complete -c prun -n "__fish_prun_needs_command" -l journal -d 'Write a line for each finished task to FILE, for --resume' -r -F
 complete -c prun -n "__fish_prun_needs_command" -l progress -d 'Show progress: auto, bar, plain or none [default: auto; without WHEN: bar]' -r -f -a "auto\t''
 bar\t''
@@ -67,6 +71,8 @@ complete -c prun -n "__fish_prun_needs_command" -s h -l help -d 'Print help (see
 complete -c prun -n "__fish_prun_needs_command" -s V -l version -d 'Print version'
 complete -c prun -n "__fish_prun_needs_command" -a "run" -d 'Run a job file, or these jobs of it and what they need'
 complete -c prun -n "__fish_prun_needs_command" -a "exec" -d 'Run COMMAND for each item: a line of stdin or of FILE, or a word after `:::`'
+complete -c prun -n "__fish_prun_needs_command" -a "check" -d 'Find what is wrong or doubtful in job files, without running anything'
+complete -c prun -n "__fish_prun_needs_command" -a "graph" -d 'Show the graph of a job file: who waits for whom, and what joins them'
 complete -c prun -n "__fish_prun_needs_command" -a "report" -d 'Tell what a journal says: what ended how, how long it took, what failed'
 complete -c prun -n "__fish_prun_needs_command" -a "completions" -d 'Print completions for a shell'
 complete -c prun -n "__fish_prun_using_subcommand run" -s j -l jobs -d 'Run N tasks at once [default: CPUs]' -r
@@ -74,6 +80,7 @@ complete -c prun -n "__fish_prun_using_subcommand run" -l rate -d 'Start no more
 complete -c prun -n "__fish_prun_using_subcommand run" -l delay -d 'GNU parallel\'s: the time from one start to the next' -r
 complete -c prun -n "__fish_prun_using_subcommand run" -l load -d 'Start nothing new unless the load average is below this: 4, or 80% of the CPUs' -r
 complete -c prun -n "__fish_prun_using_subcommand run" -l memory-free -d 'Start nothing new while less memory is free: 2GB' -r
+complete -c prun -n "__fish_prun_using_subcommand run" -l jobserver -d 'Share the slots with what tasks start, such as make and cargo: pipe or fifo [without HOW: pipe]' -r
 complete -c prun -n "__fish_prun_using_subcommand run" -l output -d 'Print a task\'s output in one piece (group), by whole lines (line) or untouched (raw)' -r -f -a "group\t''
 line\t''
 raw\t''"
@@ -85,6 +92,9 @@ complete -c prun -n "__fish_prun_using_subcommand run" -l status -d 'Make the ex
 any\t''
 count\t''
 xargs\t''"
+complete -c prun -n "__fish_prun_using_subcommand run" -l on-success -d 'At the end of the run, if nothing failed, run CMD with the report on its stdin' -r
+complete -c prun -n "__fish_prun_using_subcommand run" -l on-failure -d 'The same if something failed' -r
+complete -c prun -n "__fish_prun_using_subcommand run" -l on-exit -d 'The same however the run ended, behind the other one' -r
 complete -c prun -n "__fish_prun_using_subcommand run" -l journal -d 'Write a line for each finished task to FILE, for --resume' -r -F
 complete -c prun -n "__fish_prun_using_subcommand run" -l progress -d 'Show progress: auto, bar, plain or none [default: auto; without WHEN: bar]' -r -f -a "auto\t''
 bar\t''
@@ -115,6 +125,7 @@ complete -c prun -n "__fish_prun_using_subcommand exec" -l rate -d 'Start no mor
 complete -c prun -n "__fish_prun_using_subcommand exec" -l delay -d 'GNU parallel\'s: the time from one start to the next' -r
 complete -c prun -n "__fish_prun_using_subcommand exec" -l load -d 'Start nothing new unless the load average is below this: 4, or 80% of the CPUs' -r
 complete -c prun -n "__fish_prun_using_subcommand exec" -l memory-free -d 'Start nothing new while less memory is free: 2GB' -r
+complete -c prun -n "__fish_prun_using_subcommand exec" -l jobserver -d 'Share the slots with what tasks start, such as make and cargo: pipe or fifo [without HOW: pipe]' -r
 complete -c prun -n "__fish_prun_using_subcommand exec" -l output -d 'Print a task\'s output in one piece (group), by whole lines (line) or untouched (raw)' -r -f -a "group\t''
 line\t''
 raw\t''"
@@ -126,6 +137,9 @@ complete -c prun -n "__fish_prun_using_subcommand exec" -l status -d 'Make the e
 any\t''
 count\t''
 xargs\t''"
+complete -c prun -n "__fish_prun_using_subcommand exec" -l on-success -d 'At the end of the run, if nothing failed, run CMD with the report on its stdin' -r
+complete -c prun -n "__fish_prun_using_subcommand exec" -l on-failure -d 'The same if something failed' -r
+complete -c prun -n "__fish_prun_using_subcommand exec" -l on-exit -d 'The same however the run ended, behind the other one' -r
 complete -c prun -n "__fish_prun_using_subcommand exec" -l journal -d 'Write a line for each finished task to FILE, for --resume' -r -F
 complete -c prun -n "__fish_prun_using_subcommand exec" -l progress -d 'Show progress: auto, bar, plain or none [default: auto; without WHEN: bar]' -r -f -a "auto\t''
 bar\t''
@@ -186,6 +200,22 @@ complete -c prun -n "__fish_prun_using_subcommand exec" -l pipe -d 'Cut stdin (o
 complete -c prun -n "__fish_prun_using_subcommand exec" -l round-robin -d 'Give the blocks to tasks that live on, each to the one that has least to read'
 complete -c prun -n "__fish_prun_using_subcommand exec" -s c -l script -d 'COMMAND is a script for the shell'
 complete -c prun -n "__fish_prun_using_subcommand exec" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c prun -n "__fish_prun_using_subcommand check" -s D -l define -d 'Set a variable of the job files' -r
+complete -c prun -n "__fish_prun_using_subcommand check" -l color -d 'Use colours: auto, always or never [default: auto]' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c prun -n "__fish_prun_using_subcommand check" -s q -l quiet -d 'Say nothing of files that are in order, and count nothing'
+complete -c prun -n "__fish_prun_using_subcommand check" -l no-config -d 'Leave out the configuration file'
+complete -c prun -n "__fish_prun_using_subcommand check" -s h -l help -d 'Print help'
+complete -c prun -n "__fish_prun_using_subcommand graph" -l format -d 'Draw it as text, or write it for another program: text, dot or mermaid [default: text]' -r -f -a "text\t''
+dot\t''
+mermaid\t''"
+complete -c prun -n "__fish_prun_using_subcommand graph" -s D -l define -d 'Set a variable of the job file' -r
+complete -c prun -n "__fish_prun_using_subcommand graph" -l color -d 'Use colours: auto, always or never [default: auto]' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c prun -n "__fish_prun_using_subcommand graph" -l no-config -d 'Leave out the configuration file'
+complete -c prun -n "__fish_prun_using_subcommand graph" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c prun -n "__fish_prun_using_subcommand report" -l format -d 'Write it for other programs: joblog, junit or trace' -r -f -a "joblog\t''
 junit\t''
 trace\t''"
