@@ -107,13 +107,13 @@ fn prun_tells_which_value_a_task_has() {
         command = "test {} -eq {gpu}"
     "#;
     let ended = space.file(toml).run();
-    ended.code(2).stderr_has("rerun   test 1 -eq A,B\n");
+    ended.code(2).stderr_has("rerun   test 1 -eq 'A,B'\n");
     let ended = space.prun("-v").run();
-    ended.check(ended.stderr.matches("test 1 -eq A,B").count() >= 2, "also when it starts");
-    space.prun("--dry-run").run().ok().stdout("test 1 -eq A,B\n");
+    ended.check(ended.stderr.matches("test 1 -eq 'A,B'").count() >= 2, "also when it starts");
+    space.prun("--dry-run").run().ok().stdout("test 1 -eq 'A,B'\n");
     let toml = toml.replace("command", "worker = true\ncommand");
     space.write("prun.toml", toml.replace("test {}", "test 1"));
-    space.prun("--dry-run").run().ok().stdout_has("test 1 -eq A,B # 1 task on its stdin\n");
+    space.prun("--dry-run").run().ok().stdout_has("test 1 -eq 'A,B' # 1 task on its stdin\n");
 }
 
 #[test]
