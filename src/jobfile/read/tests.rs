@@ -31,6 +31,7 @@ fn every_key_is_understood() {
         keys::OUTPUT,
         keys::STAGE,
         keys::RETRY_DELAY,
+        keys::READY,
         keys::QUEUE,
         keys::RECORDS,
         keys::WORKER,
