@@ -129,7 +129,7 @@ fn what_the_disk_has() {
 fn the_configuration_is_looked_at_too() {
     let space = Space::new();
     space.write("config/prun/config.toml", "[defaults]\nretries = \"many\"\n").write("x.toml", GOOD);
-    space.prun("check x.toml").run().code(125).stderr_has("wrong value of `retries`");
+    space.prun("check x.toml").run().code(125).stderr_has("wrong type of `retries`");
     space.prun("check --no-config x.toml").run().code(0);
 }
 

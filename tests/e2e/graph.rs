@@ -38,9 +38,8 @@ fn a_build() {
     space.prun("graph").run().code(0).quiet().stdout(
         "\
 ○ build
-├─● test ×3
-╰─│─● lint, format
-●─┴─╯ package
+● test ×3, lint, format
+● package
 ● tell (on failure)
 ○ alone
 ",
@@ -50,9 +49,8 @@ fn a_build() {
     space.prun("graph").env("LC_ALL", "C").run().code(0).stdout(
         "\
 o build
-+-* test x3
-'-|-* lint, format
-*-'-' package
+* test x3, lint, format
+* package
 * tell (on failure)
 o alone
 ",
@@ -112,8 +110,7 @@ each.job = "align"
 ● pages ─▶ split ×? ─▶ words
 ├─● words ─▶ sort | count
 ╰─● words ─▶ keep (daemon)
-○ one ×10
-○ left ⇄ right
+○ one ×10, left ⇄ right
 ○ align ×5
 ● view ×5 (item by item)
 ",

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::Search;
 use crate::jobfile::{Each, Job, Mistake, Stdin, When, nearest};
-use crate::plan::UNLIMITED;
+use crate::plan::{Restart, UNLIMITED};
 
 pub(super) fn of_the_file(search: &mut Search) {
     unused_variables(search);
@@ -115,22 +115,17 @@ fn after_twice(search: &mut Search, job: &Job) {
     }
 }
 
-/// It is the other way round: the daemon is stopped when this job, too, has ended.
+/// One that is always started again ends only by being stopped, and that happens when this job, too, has ended. To wait
+/// for one that may end by itself is as good as for any other job.
 fn after_daemon(search: &mut Search, job: &Job) {
     for after in &job.after {
-        let Some(other) = search.index.get(after.job.value.as_str()).map(|job| &search.file.jobs[*job])
-        else {
-            continue;
-        };
-        let reads = matches!(other.stdin.value, Stdin::Pipe(_) | Stdin::Queue { .. })
-            || matches!(other.each, Some(Each::Queue { .. }));
-        if other.daemon && !reads && matches!(after.when, Some(When::Success | When::Exit)) {
+        let other = search.index.get(after.job.value.as_str()).map(|job| &search.file.jobs[*job]);
+        let Some(other) = other.filter(|other| other.restart == Restart::Always) else { continue };
+        if other.daemon && matches!(after.when, Some(When::Success | When::Exit)) {
             let name = &after.job.value;
-            let message = format!("job `{}` waits for the end of `{name}`, a daemon", job.name.value);
-            let help = format!(
-                "unless it ends by itself, it is stopped when all other jobs have ended, and this one is skipped; \
-                 write `{name} = \"ready\"` to wait until it is up"
-            );
+            let message =
+                format!("job `{}` waits for the end of `{name}`, which is always restarted", job.name.value);
+            let help = format!("write `{name} = \"ready\"` to wait until it is up");
             let doubt =
                 Mistake::at(after.job.span.clone(), message).other(other.name.span.clone(), "this one");
             search.doubt(doubt.help(help));

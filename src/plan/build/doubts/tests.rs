@@ -245,9 +245,13 @@ fn a_daemon_that_fails_by_its_timeout() {
 fn a_daemon_whose_end_is_waited_for() {
     let after = |when: &str| {
         let daemon = "[jobs.db]\ncommand = \"cat\"\ndaemon = true";
+        let daemon = format!("{daemon}\nrestart = \"always\"");
         found(&format!("{daemon}\n[jobs.a]\ncommand = \"cat\"\nafter = {when}"))
     };
-    assert_eq!(after("{ db = \"success\" }"), ["job `a` waits for the end of `db`, a daemon"]);
+    assert_eq!(
+        after("{ db = \"success\" }"),
+        ["job `a` waits for the end of `db`, which is always restarted"]
+    );
     assert_eq!(after("{ db = \"exit\" }").len(), 1);
     for fine in ["[\"db\"]", "{ db = \"ready\" }", "{ db = \"failure\" }"] {
         assert_eq!(after(fine).len(), 0, "{fine}");
