@@ -205,8 +205,9 @@ fn top<'a>(
 }
 
 fn jobs<'a>(walk: &mut Walk<'a>, section: &Section<'a>, defaults: Option<&'a DeTable<'a>>) -> Vec<Job> {
-    let mut jobs = Vec::new();
-    for (name, node) in section.in_order() {
+    let entries = section.in_order();
+    let mut jobs = Vec::with_capacity(entries.len());
+    for (name, node) in entries {
         match node.get_ref() {
             DeValue::Table(own) => jobs.push(job::read(walk, name, node.span(), own, defaults)),
             _ => {
