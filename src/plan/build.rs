@@ -145,13 +145,12 @@ pub fn build(file: &JobFile, how: &BuildOptions) -> Result<Plan, Mistakes> {
             job.lister = numbers[number].checked_sub(1);
         }
     }
-    let mut jobs: Vec<_> = listers
-        .into_iter()
-        .zip(jobs)
-        .zip(&wanted)
-        .filter(|(_, wanted)| **wanted)
-        .flat_map(|((lister, job), _)| lister.into_iter().chain([job]))
-        .collect();
+    let mut chosen = Vec::with_capacity(jobs.len());
+    for ((lister, job), _) in listers.into_iter().zip(jobs).zip(&wanted).filter(|(_, wanted)| **wanted) {
+        chosen.extend(lister.map(|lister| *lister));
+        chosen.push(job);
+    }
+    let mut jobs = chosen;
     let largest = chains
         .iter()
         .zip(&wanted)

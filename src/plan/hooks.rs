@@ -49,9 +49,9 @@ pub struct Hook {
 impl Job {
     pub fn hook(&self, at: AtEnd) -> Option<&Hook> {
         match at {
-            AtEnd::Success => self.on_success.as_ref(),
-            AtEnd::Failure => self.on_failure.as_ref(),
-            AtEnd::Exit => self.on_exit.as_ref(),
+            AtEnd::Success => self.on_success.as_deref(),
+            AtEnd::Failure => self.on_failure.as_deref(),
+            AtEnd::Exit => self.on_exit.as_deref(),
         }
     }
 

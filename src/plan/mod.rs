@@ -142,14 +142,22 @@ pub struct Job {
     pub leftovers: Leftovers,
     /// It has the terminal to itself while it runs, if prun has one.
     pub interactive: bool,
-    pub on_success: Option<Hook>,
-    pub on_failure: Option<Hook>,
+    pub on_success: Option<Box<Hook>>,
+    pub on_failure: Option<Box<Hook>>,
     /// After the other, whatever the outcome.
-    pub on_exit: Option<Hook>,
+    pub on_exit: Option<Box<Hook>>,
     /// It begins when all others have ended, if they ended so: a hook of the run.
     pub at_end: Option<AtEnd>,
     /// The job (index into [`Plan::jobs`]) whose output are its items, and with which it fails: `each.command`.
     pub lister: Option<usize>,
+}
+
+impl Job {
+    /// Tasks write into files.
+    pub fn has_files(&self) -> bool {
+        let mut outputs = self.stages.iter().flat_map(|stage| [&stage.stdout, &stage.stderr]);
+        outputs.any(|output| matches!(output, Output::File { .. }))
+    }
 }
 
 /// When a task counts as up.

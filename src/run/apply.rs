@@ -86,6 +86,7 @@ impl Run {
                 }
             }
             Action::Settle => self.last.settle(),
+            Action::SettleFiles(job) => self.settle_files(job),
             Action::Finish => self.finished = true,
         }
     }

@@ -17,6 +17,8 @@ use crate::sched::{Event, TaskId};
 pub struct Last {
     elapsed: Time,
     settling: Option<Settling>,
+    /// Jobs that others wait for, until what they wrote is in its files.
+    files: Vec<(usize, Receiver<()>)>,
 }
 
 /// What the hooks wait for, so that they find all that tasks wrote, and hear of it if it can't be written.
@@ -35,6 +37,28 @@ impl Last {
 }
 
 impl Run {
+    /// Asks for the files of a job to be complete.
+    pub(super) fn settle_files(&mut self, job: usize) {
+        self.write_out();
+        match self.sinks.settle_files() {
+            Some(told) => self.last.files.push((job, told)),
+            None => self.events.push_back(Event::FilesSettled(job)),
+        }
+    }
+
+    /// Tells of those that are. The loop is woken each time.
+    pub(super) fn look_for_settled_files(&mut self) {
+        let events = &mut self.events;
+        self.last.files.retain(|(job, told)| {
+            // Gone with its thread is told as a failure.
+            let waits = told.try_recv() == Err(TryRecvError::Empty);
+            if !waits {
+                events.push_back(Event::FilesSettled(*job));
+            }
+            waits
+        });
+    }
+
     /// Tells when what tasks wrote is where it was to go. The loop is woken each time that this may have changed.
     pub(super) fn look_whether_settled(&mut self) {
         let Some(settling) = self.last.settling.take() else { return };

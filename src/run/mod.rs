@@ -446,6 +446,7 @@ impl Run {
         self.sinks.look_after_threads();
         self.start_awaited_hooks();
         self.look_for_failure();
+        self.look_for_settled_files();
         self.look_whether_settled();
         let crowded = self.sinks.crowded();
         // What makes room for a thread must not be taken by the next task.

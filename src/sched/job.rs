@@ -70,6 +70,8 @@ pub struct JobState {
     pub verdict: Option<Outcome>,
     /// Starts nothing new.
     pub closing: bool,
+    /// What its tasks wrote into files.
+    pub files: Files,
     /// Of a pipeline's last attempt: how each stage ended, unless the attempt was stopped as a whole.
     pub stages: Option<Vec<Outcome>>,
     /// Items were skipped, or never came, because the job that they come from was not ok: whether it failed.
@@ -79,6 +81,16 @@ pub struct JobState {
     pub up_dependents: Vec<JobId>,
     /// Tasks that were up at some time.
     pub up: u64,
+}
+
+/// What tasks wrote into files by way of prun, and others read who come after them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Files {
+    #[default]
+    Unknown,
+    /// It was asked whether all of it is there.
+    Asked,
+    Settled,
 }
 
 /// The workers of a job.
@@ -177,6 +189,7 @@ impl Jobs {
             first_failure: None,
             verdict: None,
             closing: false,
+            files: Files::default(),
             stages: None,
             missed: None,
             dependents: Vec::new(),
@@ -328,6 +341,10 @@ impl Supervisor {
             self.settle(vec![job], actions);
             return;
         }
+        if self.awaits_files(job, actions) {
+            return;
+        }
+        let state = self.jobs.get(job);
         let outcome = match (state.end(), &state.first_failure) {
             (End::Failed, Some((_, failure))) => failure.clone(),
             (End::Cancelled, _) => Outcome::Cancelled,

@@ -155,6 +155,8 @@ pub enum Event {
     Broken(String),
     /// The answer to [`Action::Settle`].
     Settled,
+    /// What [`Action::SettleFiles`] was about is so.
+    FilesSettled(JobId),
     /// What was due at this time is over. Not at the time when this is handled: of what happened in between,
     /// such as an exit just before a deadline, the news stands behind it.
     Tick(Time),
@@ -253,6 +255,8 @@ pub enum Action {
     Tell(RunEvent),
     /// Hooks of the run follow: tell when all that tasks wrote is where it was to go.
     Settle,
+    /// Tell when all that the job's tasks wrote into files is there; [`Event::FilesSettled`].
+    SettleFiles(JobId),
     /// All jobs have ended, and the hooks of the run.
     Finish,
 }
@@ -407,6 +411,7 @@ impl Supervisor {
             Event::InputEnded(task) => self.input_ended(now, task),
             Event::Blocked { task, blocked } => self.blocked(task, blocked),
             Event::Answers => {}
+            Event::FilesSettled(job) => self.files_settled(job, actions),
             Event::Settled => self.last.settled(),
             Event::Pool(size) => self.resize_pool(size),
             Event::Tokens(count) => self.tokens_came(count),

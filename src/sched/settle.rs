@@ -1,7 +1,7 @@
 //! What the end of a job means for those that wait for it: they begin, or are skipped. Pure.
 
-use super::job::{End, Phase};
-use super::{Action, JobId, Supervisor};
+use super::job::{End, Files, Phase};
+use super::{Action, JobId, Mode, Supervisor};
 use crate::event::{Outcome, RunEvent};
 use crate::plan::{After, When};
 
@@ -94,5 +94,25 @@ impl Supervisor {
                 self.skip(job, false, "the run was stopped".into(), actions);
             }
         }
+    }
+
+    /// Who waits for the job finds its files complete. A stop waits for no disk.
+    pub(super) fn awaits_files(&mut self, job: JobId, actions: &mut Vec<Action>) -> bool {
+        let goes_on = matches!(self.mode, Mode::Going | Mode::Closing);
+        let state = self.jobs.get_mut(job);
+        let matters = !state.dependents.is_empty() && self.plan.jobs[job].has_files();
+        if !goes_on || !matters || state.files == Files::Settled {
+            return false;
+        }
+        if state.files == Files::Unknown {
+            state.files = Files::Asked;
+            actions.push(Action::SettleFiles(job));
+        }
+        true
+    }
+
+    pub(super) fn files_settled(&mut self, job: JobId, actions: &mut Vec<Action>) {
+        self.jobs.get_mut(job).files = Files::Settled;
+        self.end_job_if_done(job, actions);
     }
 }

@@ -160,3 +160,11 @@ fn a_skip_names_the_job_and_not_its_stage() {
         "[jobs.count]\npipeline = ['echo x', 'false']\n[jobs.next]\ncommand = 'true'\nafter = ['count']\n";
     space.file(toml).run().code(1).stderr_has("skipped: next: `count` failed\n");
 }
+
+#[test]
+fn who_comes_after_finds_the_files_complete() {
+    let space = Space::new();
+    let toml = "[jobs.write]\nrepeat = 40\nstdout.file = 'all'\ncommand = 'head -c 1000000 /dev/zero'\n\
+                [jobs.read]\nafter = ['write']\nscript = 'wc -c < all'\n";
+    space.file(toml).run().ok().stdout("40000000\n");
+}

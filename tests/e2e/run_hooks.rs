@@ -192,7 +192,7 @@ fn after_a_signal_on_failure_runs_if_something_had_failed() {
 fn a_signal_reaches_the_hook_that_runs_and_the_other_one_follows() {
     let space = Space::new();
     let meeting = Meeting::open(&space);
-    let toml = "run.on_success = 'puppet meet=hook catch=TERM hold'\nrun.on_exit = 'echo behind it'\n\
+    let toml = "run.on_success = 'puppet catch=TERM meet=hook hold'\nrun.on_exit = 'echo behind it'\n\
                 [jobs.a]\ncommand = 'true'\n";
     let running = space.file(toml).start();
     let mut hook = meeting.guest();
@@ -319,7 +319,7 @@ fn the_configuration_says_it_for_all_runs() {
 #[test]
 fn exec_has_them_too_and_stays_what_it_is() {
     let space = Space::new();
-    space.exec("--on-success wc echo {} ::: a b").run().code(0).stdout_has("a\nb\n      1");
+    space.exec("-k --on-success wc echo {} ::: a b").run().code(0).stdout_has("a\nb\n      1");
     // Not a word more of a single task, and its name is no job's.
     let ended = space.exec("--once --on-failure cat sh -c 'exit 3'").run();
     ended.code(3).stdout_has("failed: sh: exit 3");

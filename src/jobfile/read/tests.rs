@@ -31,12 +31,12 @@ fn every_key_is_understood() {
         keys::OUTPUT,
         keys::STAGE,
         keys::RETRY_DELAY,
+        keys::READY,
         keys::QUEUE,
         keys::RECORDS,
         keys::WORKER,
         keys::REPLY,
         keys::STEP,
-        keys::READY,
     ];
     for key in tables.into_iter().flatten() {
         assert!(used.contains(key.name), "`{}` is missing in every_key.toml", key.name);

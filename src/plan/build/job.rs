@@ -63,7 +63,7 @@ pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) ->
     let reads = reads_queue || chain.jobs.len() > 1;
     let ready = ready::plan(context, job, mistakes);
     let mut hook = |command: &Option<Command>| {
-        command.as_ref().map(|command| stage::hook(context, job, command, mistakes))
+        command.as_ref().map(|command| Box::new(stage::hook(context, job, command, mistakes)))
     };
     let (on_success, on_failure, on_exit) =
         (hook(&job.on_success), hook(&job.on_failure), hook(&job.on_exit));

@@ -66,13 +66,13 @@ fn name(file: &JobFile, chain: &Chain) -> String {
 }
 
 /// The job that lists the items of `job`, which is what the chain comes to; all but `after`.
-pub(super) fn plan(context: &Context, chain: &Chain, job: &Job, mistakes: &mut Mistakes) -> Option<Job> {
+pub(super) fn plan(context: &Context, chain: &Chain, job: &Job, mistakes: &mut Mistakes) -> Option<Box<Job>> {
     let Context { file, how, .. } = context;
     let (command, _) = command(file, chain)?;
     let name = name(file, chain);
     let queue = context.lists[chain.last()].unwrap_or_default();
     let stage = stage::lister(context, &file.jobs[chain.last()], name.clone(), command, queue, mistakes);
-    Some(Job {
+    Some(Box::new(Job {
         stages: vec![stage],
         items: Items::None,
         batch: Batch::One,
@@ -105,5 +105,5 @@ pub(super) fn plan(context: &Context, chain: &Chain, job: &Job, mistakes: &mut M
         on_exit: None,
         at_end: None,
         lister: None,
-    })
+    }))
 }

@@ -73,7 +73,7 @@ pub(super) fn lister(
     mistakes: &mut Mistakes,
 ) -> Stage {
     let mut writer = Writer::new(context, job, mistakes);
-    let names = Names { items: false, columns: &[], locks: &[], open: false, ..writer.names };
+    let names = Names { items: false, columns: &[], open: false, ..writer.names };
     let of_tasks = std::mem::replace(&mut writer.names, names);
     let what = writer.what(command, false);
     writer.names = of_tasks;

@@ -6,7 +6,7 @@ use crate::plan::AtEnd;
 
 fn hooked(name: &str) -> plan::Job {
     let mut job = job(name);
-    let hook = || Some(plan::Hook { stage: stage("hook") });
+    let hook = || Some(Box::new(plan::Hook { stage: stage("hook") }));
     (job.on_success, job.on_failure) = (hook(), hook());
     job
 }
@@ -120,7 +120,7 @@ fn a_worker_that_its_job_stops_has_on_exit_for_the_task_that_it_was_at() {
 /// A job with all three.
 fn thrice(name: &str) -> plan::Job {
     let mut job = hooked(name);
-    job.on_exit = Some(plan::Hook { stage: stage("hook") });
+    job.on_exit = Some(Box::new(plan::Hook { stage: stage("hook") }));
     job
 }
 

@@ -105,7 +105,7 @@ fn a_stopped_task_leaves_nothing() {
 #[test]
 fn what_a_hook_leaves_is_left() {
     let mut a = job_with(Leftovers::Wait);
-    a.on_success = Some(plan::Hook { stage: stage("hook") });
+    a.on_success = Some(Box::new(plan::Hook { stage: stage("hook") }));
     let mut world = World::new(vec![a], 1, &[1]);
     let task = ends_by_itself(&mut world, 0);
     world.send(Event::GroupGone(task));

@@ -155,7 +155,7 @@ fn it_is_not_put_back_and_is_not_the_one_that_is_left() {
 
 #[test]
 fn it_costs_no_start_of_the_rate() {
-    let rate = crate::jobfile::values::parse_rate("1/s").unwrap();
+    let rate = plan::Rate { interval: ms(1_000) };
     let queues = vec![queue("takes.each", &[0], &[1])];
     let brakes = Brakes { rate: Some(rate), ..Brakes::default() };
     let mut world = World::of(Plan { queues, brakes, ..plan(listed(), 2) }, &[1, 0, 1]);

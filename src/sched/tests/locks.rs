@@ -164,7 +164,7 @@ fn a_delay_before_the_next_attempt_gives_the_lock_back() {
 #[test]
 fn a_hook_belongs_to_its_task_and_holds_the_lock() {
     let mut a = locked("a", &[(0, 1)]);
-    a.on_success = Some(plan::Hook { stage: stage("hook") });
+    a.on_success = Some(Box::new(plan::Hook { stage: stage("hook") }));
     let mut world = world(vec![lock("db", 1)], vec![a, locked("b", &[(0, 1)])], 9, &[1, 1]);
     world.code(0, 1, 0);
     assert_eq!(world.started.len(), 1);

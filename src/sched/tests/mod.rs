@@ -380,6 +380,7 @@ impl World {
                 self.free += count;
             }
             Action::Tell(event) => self.told.push(event),
+            Action::SettleFiles(job) => return Some(Event::FilesSettled(job)),
             Action::Settle => return Some(Event::Settled),
             Action::Finish => self.finished = true,
         }

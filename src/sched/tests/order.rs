@@ -195,3 +195,23 @@ fn what_ended_ok_in_an_earlier_run_triggers_no_halt_and_lets_others_begin() {
     world.code(1, 2, 1);
     assert_eq!(world.started.last(), Some(&(2, 1)));
 }
+
+#[test]
+fn who_waits_for_a_job_finds_its_files_complete() {
+    let mut writer = job("w");
+    let path = Template::literal(b"f");
+    writer.stages[0].stdout = Output::File { path, append: false, show: false, per_task: false };
+    let mut reader = job("r");
+    reader.after = vec![After { job: 0, stage: 0, when: When::Success }];
+    let mut world = World::new(vec![writer, reader], 1, &[1, 1]);
+    let task = world.task(0, 1);
+    let mut actions = Vec::new();
+    world.supervisor.handle(world.now, Event::Drained(task), &mut actions);
+    world.supervisor.handle(world.now, Event::Exited { task, stage: 0, exit: Exit::Code(0) }, &mut actions);
+    assert!(actions.contains(&Action::SettleFiles(0)));
+    let begins =
+        |actions: &[Action]| actions.iter().any(|action| matches!(action, Action::Pull { job: 1, .. }));
+    assert!(!begins(&actions));
+    world.supervisor.handle(world.now, Event::FilesSettled(0), &mut actions);
+    assert!(begins(&actions));
+}

@@ -13,14 +13,14 @@ mod steps;
 use any::{LISTER, any_brakes, any_jobs, has_lister};
 use steps::{Step, drive, settle, step};
 
-/// How many runs are made up; `scripts/sequences` wants more.
-fn sequences() -> u32 {
-    let asked = std::env::var("PRUN_SEQUENCES").ok();
-    asked.map_or(10_000, |asked| asked.parse().expect("a number"))
+/// How many runs are made up: 10,000, unless more are asked for by `PROPTEST_CASES`, as `scripts/sequences` does.
+fn sequences() -> ProptestConfig {
+    let usual = ProptestConfig::default();
+    ProptestConfig { cases: usual.cases.max(10_000), ..usual }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: sequences(), ..ProptestConfig::default() })]
+    #![proptest_config(sequences())]
 
     /// Whatever happens in whatever order: pools and locks are kept, no job begins before its conditions hold, no
     /// deadline passes, every task ends exactly once, no task is with two workers, and the run comes to its end.

@@ -224,7 +224,7 @@ fn readers_are_waited_for_unless_a_service_feeds_them() {
 #[test]
 fn the_hook_of_a_service_may_end_before_the_next_one_is_stopped() {
     let mut b = service("b");
-    b.on_success = Some(plan::Hook { stage: stage("hook") });
+    b.on_success = Some(Box::new(plan::Hook { stage: stage("hook") }));
     let mut world = World::new(vec![service("a"), b, job("main")], 1, &[1, 1, 1]);
     world.code(2, 1, 0);
     world.exit(1, 1, Exit::Signal(TERM));

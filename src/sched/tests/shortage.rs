@@ -150,7 +150,7 @@ fn half_a_pipeline_is_gone_before_it_is_tried_again() {
 fn a_hook_waits_and_is_tried_again() {
     for stopped in [false, true] {
         let mut hooked = many("a");
-        hooked.on_success = Some(plan::Hook { stage: stage("hook") });
+        hooked.on_success = Some(Box::new(plan::Hook { stage: stage("hook") }));
         let mut world = World::new(vec![hooked], 1, &[1]);
         world.code(0, 1, 0);
         let task = world.task(0, 1);

@@ -63,7 +63,7 @@ prop_compose! {
         job.grace = ms(grace);
         job.worker = worker;
         job.halt = halt.map(|(now, limit)| Halt { now, on: HaltOn::Fail, limit: HaltLimit::Count(limit) });
-        let hook = || plan::Hook { stage: stage("hook") };
+        let hook = || Box::new(plan::Hook { stage: stage("hook") });
         job.on_success = on_success.then(hook);
         job.on_failure = on_failure.then(hook);
         job.on_exit = on_exit.then(hook);
