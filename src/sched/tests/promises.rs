@@ -80,7 +80,8 @@ impl World {
             let (id, _) = self.supervisor.task(*task);
             let job = &self.supervisor.plan.jobs[id];
             if let Some(signalled) = life.signalled {
-                let patience = signalled + job.grace > self.now;
+                // What follows from the handling of a deadline has its own only when that is over.
+                let patience = signalled + job.grace > self.now || signalled == self.now;
                 assert!(life.killed || patience, "{task:?} of job {id} has had its grace");
             }
             let has_limits = life.kind == Kind::Attempt && !life.over;
