@@ -120,6 +120,8 @@ pub struct JobInfo {
     pub many: bool,
     /// Number of tasks, when that is known before any item is read.
     pub total: Option<u64>,
+    /// It is there for others and its tasks are not counted: a service, or what lists the items of a job.
+    pub background: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -273,11 +273,9 @@ impl Run {
     // ---- the loop ----------------------------------------------------------------------------------------
 
     fn go(mut self) -> Verdict {
-        let job_info = |job| job_info(&self.plan, job);
-        self.tell(&RunEvent::RunStarted {
-            // Behind them stand the hooks of the run, which are not told as jobs.
-            jobs: self.plan.jobs.iter().filter(|job| job.at_end.is_none()).map(job_info).collect(),
-        });
+        // Behind them stand the hooks of the run, which are not told as jobs.
+        let jobs = self.plan.jobs.iter().take_while(|job| job.at_end.is_none()).count();
+        self.tell(&RunEvent::RunStarted { jobs: (0..jobs).map(|job| job_info(&self.plan, job)).collect() });
         for why in std::mem::take(&mut self.warnings) {
             self.tell(&RunEvent::Warning(why));
         }
@@ -464,8 +462,12 @@ impl Run {
     }
 }
 
-fn job_info(plan: &Plan, job: &crate::plan::Job) -> JobInfo {
+fn job_info(plan: &Plan, number: usize) -> JobInfo {
+    let job = &plan.jobs[number];
+    // What lists items stands right before the job that takes them.
+    let lists = plan.jobs.get(number + 1).is_some_and(|next| next.lister == Some(number));
     JobInfo {
+        background: job.serves || lists,
         name: Arc::clone(&job.name),
         many: !matches!(job.items, Items::None),
         total: items::known_tasks(plan, job),

@@ -355,7 +355,7 @@ mod tests {
                 ..Detail::default()
             })
         });
-        let jobs = vec![JobInfo { name: "get\x1b".into(), many: true, total: None }];
+        let jobs = vec![JobInfo { name: "get\x1b".into(), many: true, total: None, background: false }];
         let start = RunEvent::TaskStarted {
             task: task.clone(),
             attempt: 1,

@@ -296,7 +296,7 @@ mod tests {
 
     fn begin(bar: &mut Bar, total: Option<u64>, running: u64) {
         let mut out = Vec::new();
-        let jobs = vec![JobInfo { name: "fetch".into(), many: true, total }];
+        let jobs = vec![JobInfo { name: "fetch".into(), many: true, total, background: false }];
         bar.tell(Time::ZERO, &RunEvent::RunStarted { jobs }, &mut out);
         for seq in 1..=running {
             let task = TaskName { job: 0, seq };

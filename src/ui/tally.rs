@@ -1,6 +1,6 @@
 //! What a bar shows: how many tasks there are, how many have ended, and which run. Pure.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::event::{JobInfo, RunEvent, TaskName, Time};
@@ -12,6 +12,8 @@ use super::phrases::Standing;
 pub struct Tally {
     /// Number of tasks of each job, as far as known.
     totals: Vec<Option<u64>>,
+    /// Jobs whose tasks are not counted.
+    background: HashSet<usize>,
     running: HashMap<TaskKey, Running>,
     done: u64,
     failed: u64,
@@ -31,7 +33,10 @@ pub struct Running {
 impl Tally {
     pub fn note(&mut self, now: Time, event: &RunEvent) {
         match event {
-            RunEvent::RunStarted { jobs } => self.totals = jobs.iter().map(total_of).collect(),
+            RunEvent::RunStarted { jobs } => {
+                self.totals = jobs.iter().map(total_of).collect();
+                self.background = (0..jobs.len()).filter(|job| jobs[*job].background).collect();
+            }
             RunEvent::JobTotal { job, total } => self.set_total(*job, *total),
             RunEvent::TaskStarted { task, item, .. } => {
                 let running = Running { task: task.clone(), item: item.clone(), since: now };
@@ -42,7 +47,7 @@ impl Tally {
             }
             RunEvent::TaskEnded { task, outcome, .. } => {
                 self.running.remove(&key(task));
-                self.done += 1;
+                self.done += u64::from(!self.background.contains(&task.job));
                 self.failed += u64::from(outcome.is_failure());
             }
             RunEvent::TaskSkipped { .. } => self.done += 1,
@@ -63,7 +68,7 @@ impl Tally {
     }
 
     fn set_total(&mut self, job: usize, total: u64) {
-        if let Some(known) = self.totals.get_mut(job) {
+        if let Some(known) = self.totals.get_mut(job).filter(|_| !self.background.contains(&job)) {
             *known = Some(total);
         }
     }
@@ -78,10 +83,13 @@ impl Tally {
         }
     }
 
-    /// Up to `count` running tasks, those that run longest first.
+    /// Up to `count` running tasks, those that run longest first, and services last.
     pub fn oldest(&self, count: usize) -> Vec<&Running> {
         let mut all: Vec<&Running> = self.running.values().collect();
-        let age = |running: &&Running| (running.since, running.task.job, running.task.seq);
+        let age = |running: &&Running| {
+            let task = &running.task;
+            (self.background.contains(&task.job), running.since, task.job, task.seq)
+        };
         if all.len() > count && count > 0 {
             all.select_nth_unstable_by_key(count - 1, age);
         }
@@ -97,7 +105,7 @@ fn key(task: &TaskName) -> TaskKey {
 
 /// A job that is not `many` has one task, whatever is not yet known.
 fn total_of(job: &JobInfo) -> Option<u64> {
-    job.total.or((!job.many).then_some(1))
+    if job.background { Some(0) } else { job.total.or((!job.many).then_some(1)) }
 }
 
 #[cfg(test)]
@@ -108,7 +116,7 @@ mod tests {
     use crate::event::Outcome;
 
     fn job(many: bool, total: Option<u64>) -> JobInfo {
-        JobInfo { name: "j".into(), many, total }
+        JobInfo { name: "j".into(), many, total, background: false }
     }
 
     fn start(job: usize, seq: u64) -> RunEvent {
@@ -122,6 +130,25 @@ mod tests {
     }
 
     const SECOND: Time = Duration::from_secs(1);
+
+    #[test]
+    fn what_serves_is_not_counted_and_stands_behind_the_others() {
+        let mut tally = Tally::default();
+        let service = JobInfo { background: true, ..job(false, None) };
+        tally.note(SECOND, &RunEvent::RunStarted { jobs: vec![service, job(false, None)] });
+        for (job, now) in [(0, SECOND), (1, 2 * SECOND)] {
+            let task = TaskName { job, seq: 1 };
+            let item = "".into();
+            tally.note(now, &RunEvent::TaskStarted { task, attempt: 1, pid: 1, item, command: None });
+            tally.note(now, &RunEvent::JobTotal { job, total: 1 });
+        }
+        assert_eq!(tally.standing(SECOND).total, Some(1));
+        assert_eq!(tally.oldest(2).iter().map(|running| running.task.job).collect::<Vec<_>>(), [1, 0]);
+        let task = TaskName { job: 0, seq: 1 };
+        let (outcome, elapsed) = (Outcome::Ok, SECOND);
+        tally.note(SECOND, &RunEvent::TaskEnded { task, outcome, elapsed, usage: None, detail: None });
+        assert_eq!(tally.standing(SECOND).done, 0);
+    }
 
     #[test]
     fn the_total_is_known_when_that_of_each_job_is() {

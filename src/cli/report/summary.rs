@@ -238,7 +238,7 @@ fn kind(outcome: &Outcome) -> usize {
 /// `fetch[3] the item`; `build` for a job that is one task.
 pub fn name(entry: &Entry) -> String {
     let many = entry.seq > 1 || !entry.item.is_empty();
-    let job = JobInfo { name: entry.job.as_str().into(), many, total: None };
+    let job = JobInfo { name: entry.job.as_str().into(), many, total: None, background: false };
     let task = phrases::task(&job, &TaskName { job: 0, seq: entry.seq });
     if entry.item.is_empty() { task } else { format!("{task} {}", escape(entry.item.as_bytes())) }
 }

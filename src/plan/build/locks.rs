@@ -17,6 +17,7 @@ pub(super) struct Locks<'a> {
 impl<'a> Locks<'a> {
     /// `wanted`: the chains that are in the plan.
     pub fn new(file: &'a JobFile, chains: &[Chain], wanted: &[bool], mistakes: &mut Mistakes) -> Locks<'a> {
+        check_variables(file, mistakes);
         let listed = file.locks.iter().map(|lock| (lock.name.value.as_str(), lock)).collect();
         let mut locks = Locks { listed, planned: Vec::new(), ids: BTreeMap::new() };
         for (chain, wanted) in chains.iter().zip(wanted) {
@@ -98,7 +99,20 @@ pub(super) fn all_named(file: &JobFile) -> Vec<String> {
     named.map(|lock| lock.name.value.clone()).collect()
 }
 
-/// `{gpu}` can't be both.
+/// `{gpu}` can't be both a lock and a variable.
+fn check_variables(file: &JobFile, mistakes: &mut Mistakes) {
+    for lock in file.locks.iter().filter(|lock| !lock.values.is_empty()) {
+        let name = &lock.name.value;
+        if let Some((var, _)) = file.vars.iter().find(|(var, _)| var.value == *name) {
+            let message = format!("`{name}` is both a lock whose permits have names and a variable");
+            let mistake =
+                Mistake::at(lock.name.span.clone(), message).other(var.span.clone(), "the variable");
+            mistakes.push(mistake.help(format!("what is `{{{name}}}`? Call one of them something else")));
+        }
+    }
+}
+
+/// `{gpu}` can't be both a lock and a column.
 pub(super) fn check_columns(
     job: &jobfile::Job,
     columns: &[String],
