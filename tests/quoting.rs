@@ -148,7 +148,16 @@ fn shells() -> Vec<PathBuf> {
 /// The command that runs `script` for an item; `None` if the script is refused.
 fn command(shell: &Path, script: &str, item: &[u8], folder: &Path) -> Option<Command> {
     let vars = BTreeMap::new();
-    let names = Names { items: true, columns: &[], locks: &[], vars: &vars, args: None, open: false };
+    let names = Names {
+        items: true,
+        columns: &[],
+        locks: &[],
+        untaken: &[],
+        width: None,
+        vars: &vars,
+        args: None,
+        open: false,
+    };
     let text = ScriptText::parse(script.as_bytes(), &names).ok()?;
     let what = What::Script { shell: vec![shell.display().to_string(), "-c".to_owned()], text, posix: true };
     let items = [Item { columns: vec![item.to_vec()] }];

@@ -205,7 +205,16 @@ mod tests {
     }
 
     fn names(vars: &BTreeMap<String, String>) -> Names<'_> {
-        Names { items: true, columns: &[], locks: &[], vars, args: None, open: false }
+        Names {
+            items: true,
+            columns: &[],
+            locks: &[],
+            untaken: &[],
+            width: None,
+            vars,
+            args: None,
+            open: false,
+        }
     }
 
     fn command(texts: &[&str], append_item: bool) -> What {

@@ -387,7 +387,16 @@ impl Planner {
 
     fn names(&self) -> Names<'_> {
         let Planner { columns, vars, open, .. } = self;
-        Names { items: self.args.has_items(), columns, locks: &[], vars, args: None, open: *open }
+        Names {
+            items: self.args.has_items(),
+            columns,
+            locks: &[],
+            untaken: &[],
+            width: None,
+            vars,
+            args: None,
+            open: *open,
+        }
     }
 }
 

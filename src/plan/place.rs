@@ -30,6 +30,10 @@ pub struct Names<'a> {
     pub columns: &'a [String],
     /// Locks whose permits have names, and that each task holds.
     pub locks: &'a [String],
+    /// The same of locks that they don't hold.
+    pub untaken: &'a [String],
+    /// How many columns each item has at most, if that is known.
+    pub width: Option<usize>,
     /// `[vars]` and `-D`; put in at once.
     pub vars: &'a BTreeMap<String, String>,
     /// The arguments after `--`; `None` where `{args}` means nothing (`prun exec`).
@@ -123,6 +127,13 @@ fn meaning<'a>(
     if let Some(fill) = readings(content).into_iter().flatten().find_map(|(base, m)| fill(base, m, names)) {
         return Ok(Some(fill));
     }
+    if let Some(lock) = readings(content).into_iter().flatten().find_map(|(base, _)| untaken(base, names)) {
+        return Err(TextError {
+            range: range.clone(),
+            message: format!("the job does not take the lock `{lock}`"),
+            help: Some(format!("say `locks = [\"{lock}\"]`; with blanks, `{{ {lock} }}`, it is left alone")),
+        });
+    }
     match readings(content).into_iter().flatten().find_map(|(base, _)| near(base, names)) {
         Some(known) => Err(TextError {
             range: range.clone(),
@@ -159,7 +170,9 @@ fn fill<'a>(base: &str, modifier: Modifier, names: &Names<'a>) -> Option<Fill<'a
         return if names.items { later(Source::Item, Sure::Yes) } else { None };
     }
     if let Some(n) = number(base) {
-        return if names.items { later(Source::Column(n), Sure::Yes) } else { None };
+        // `x{2}` is a regular expression where there is one column.
+        let there = names.items && names.width.is_none_or(|width| n.unsigned_abs() as usize <= width);
+        return if there { later(Source::Column(n), Sure::Yes) } else { None };
     }
     if names.columns.iter().any(|name| name == base) {
         return later(Source::Named(base.to_owned()), Sure::Yes);
@@ -175,6 +188,11 @@ fn fill<'a>(base: &str, modifier: Modifier, names: &Names<'a>) -> Option<Fill<'a
         _ if names.open && is_name(base) => later(Source::Named(base.to_owned()), Sure::IfColumn),
         _ => None,
     }
+}
+
+/// A lock that the job forgot to take.
+fn untaken<'a>(base: &str, names: &Names<'a>) -> Option<&'a str> {
+    names.untaken.iter().map(String::as_str).find(|name| *name == base)
 }
 
 /// A column's number: not 0, spelt as people count.

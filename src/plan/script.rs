@@ -116,8 +116,16 @@ mod tests {
         let columns: Vec<String> = columns.iter().map(|name| (*name).to_owned()).collect();
         let vars = BTreeMap::from([("who".to_owned(), "it's".to_owned())]);
         let args = [b"a b".to_vec(), b"c".to_vec()];
-        let names =
-            Names { items: true, columns: &columns, locks: &[], vars: &vars, args: Some(&args), open };
+        let names = Names {
+            items: true,
+            columns: &columns,
+            locks: &[],
+            untaken: &[],
+            width: None,
+            vars: &vars,
+            args: Some(&args),
+            open,
+        };
         ScriptText::parse(text.as_bytes(), &names)
     }
 

@@ -259,6 +259,8 @@ mod tests {
             items: true,
             columns: &[],
             locks: &[],
+            untaken: &[],
+            width: None,
             vars: &BTreeMap::new(),
             args: Some(&args),
             open: false,

@@ -317,13 +317,14 @@ impl Run {
         let place = task.place as usize;
         if outcome == Outcome::Ok
             && self.local.get(task).is_none()
-            && let Some(work) = self.works[place].take_if(|work| self.plan.jobs[work.job].worker.is_some())
+            && let Some(waiting) = self.works.get_mut(place)
+            && let Some(work) = waiting.take_if(|work| self.plan.jobs[work.job].worker.is_some())
         {
             return self.end_good(task, work);
         }
         let (local, mut shared) = self.local();
         let ended = local.end(task, &mut shared);
-        let waiting = self.works[place].take();
+        let waiting = self.works.get_mut(place).and_then(Option::take);
         let (work, active, left) = match (ended, waiting) {
             (Some((active, left)), _) => (active.work.clone(), Some(active), left),
             (None, Some(work)) => (work, None, None),

@@ -132,10 +132,7 @@ impl Run {
             self.works[task.place as usize] = Some(work);
             return;
         }
-        if self.local.launch.facts.is_none() {
-            // They are the same for the next one, whatever becomes of this one.
-            self.local.launch.facts = Some(self.facts_of_run().into());
-        }
+        self.local.launch.facts = Some(self.facts_of_run().into());
         let job = &self.plan.jobs[work.job];
         let name = Arc::clone(&job.name);
         let command = self.options.verbose.then(|| tell::command(job, &work, slot));

@@ -23,6 +23,7 @@ impl Run {
         self.sinks.finish_files();
         let failure = if self.failed_to_write { None } else { self.sinks.take_failure() };
         match (self.supervisor.verdict(), failure.map(event_of)) {
+            (verdict @ Verdict::Code(_), None) => self.late_stop().map_or(verdict, Verdict::Signal),
             (verdict, None) | (verdict @ Verdict::Signal(_), _) => verdict,
             (_, Some(Event::Broken(why))) => {
                 self.tell(&RunEvent::Broken(why));
@@ -30,6 +31,15 @@ impl Run {
             }
             (_, Some(_)) => Verdict::Signal(SIGPIPE),
         }
+    }
+
+    /// prun was told to stop while it ended by itself: whoever called it stops, too.
+    fn late_stop(&mut self) -> Option<i32> {
+        let queued = self.events.iter().find_map(|event| match event {
+            Event::Signal(signal) => Some(*signal),
+            _ => None,
+        });
+        queued.or_else(|| self.signals.take().stop.first().copied())
     }
 
     /// Waits until everything was written, or until a signal comes.

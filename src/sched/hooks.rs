@@ -18,6 +18,11 @@ fn first(job: &Job, outcome: &Outcome) -> Option<AtEnd> {
     own.into_iter().chain([AtEnd::Exit]).find(|at| job.hook(*at).is_some())
 }
 
+/// What was ok, but has not had all its hooks because prun stopped, is to be done again.
+fn unfinished(outcome: Outcome) -> Outcome {
+    if outcome == Outcome::Ok { Outcome::Cancelled } else { outcome }
+}
+
 /// How a process ended, in words that go on a sentence.
 pub fn ended(exit: Exit) -> String {
     match exit {
@@ -36,9 +41,10 @@ impl Supervisor {
     pub(super) fn conclude(&mut self, now: Time, id: TaskId, outcome: Outcome, actions: &mut Vec<Action>) {
         let job = self.tasks.get(id).job;
         let plan = &self.plan.jobs[job];
-        let Some(at) = first(plan, &outcome).filter(|_| self.begins_hooks()) else {
-            return self.end_task(now, id, outcome, actions);
-        };
+        let Some(at) = first(plan, &outcome) else { return self.end_task(now, id, outcome, actions) };
+        if !self.begins_hooks() {
+            return self.end_task(now, id, unfinished(outcome), actions);
+        }
         if plan.worker.is_some() {
             self.jobs.get_mut(job).crew.hooks += 1;
         }
@@ -73,7 +79,10 @@ impl Supervisor {
                 .map(ended),
             Some(Reason::NotStarted(failure)) => Some(format!("could not be started: {}", failure.why)),
             Some(Reason::Fault(why)) => Some(format!("failed: {why}")),
-            Some(_) => None,
+            Some(_) => {
+                over.outcome = unfinished(over.outcome);
+                None
+            }
         };
         let key = over.at.key();
         match trouble {
@@ -90,8 +99,11 @@ impl Supervisor {
                 actions.push(Action::Tell(RunEvent::Warning(why)));
             }
         }
-        if over.at != AtEnd::Exit && plan.on_exit.is_some() && self.begins_hooks() {
-            return self.begin_hook(id, Over { at: AtEnd::Exit, ..over }, actions);
+        if over.at != AtEnd::Exit && plan.on_exit.is_some() {
+            if self.begins_hooks() {
+                return self.begin_hook(id, Over { at: AtEnd::Exit, ..over }, actions);
+            }
+            over.outcome = unfinished(over.outcome);
         }
         if plan.worker.is_some() {
             self.jobs.get_mut(job).crew.hooks -= 1;

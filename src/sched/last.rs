@@ -67,6 +67,15 @@ impl Supervisor {
         if self.was_killed() {
             self.last.left.clear();
         }
+        if self.last.until.is_some_and(|until| until <= now) {
+            for job in std::mem::take(&mut self.last.left) {
+                let key = hook_of_run(&self.plan, job).map_or("on_exit", AtEnd::key);
+                let why = format!(
+                    "the run's `{key}` command does not run: prun was told to stop, and `grace` is over"
+                );
+                actions.push(Action::Tell(RunEvent::Warning(why)));
+            }
+        }
         match self.last.left.pop_front() {
             Some(job) => self.begin_last(now, job, actions),
             None => {

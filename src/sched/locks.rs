@@ -25,7 +25,7 @@ pub struct Locks {
     /// By job; empty if no job takes a lock.
     tickets: Vec<Option<Ticket>>,
     last_ticket: u64,
-    /// Jobs in a line that are no daemons.
+    /// Jobs in a line.
     kept_waiting: usize,
     /// What tasks and workers took of locks whose permits have names.
     named: HashMap<TaskId, Named>,
@@ -83,7 +83,7 @@ impl Locks {
         !self.tickets.is_empty()
     }
 
-    /// Whether a job that is no daemon waits for nothing but locks.
+    /// Whether a job waits for nothing but locks.
     pub fn keep_waiting(&self) -> bool {
         self.kept_waiting > 0
     }
@@ -131,7 +131,7 @@ impl Locks {
         for want in &plan.locks {
             self.locks[want.lock].line.insert((number, job));
         }
-        self.kept_waiting += usize::from(!plan.daemon);
+        self.kept_waiting += 1;
     }
 
     fn end_promise(&mut self, ticket: Ticket, wants: &[Want]) {
@@ -156,7 +156,7 @@ impl Locks {
         for want in &plan.locks {
             self.locks[want.lock].line.remove(&(ticket.number, job));
         }
-        self.kept_waiting -= usize::from(!plan.daemon);
+        self.kept_waiting -= 1;
     }
 
     /// Something changed about these locks: who can have all that they want now?
@@ -304,7 +304,8 @@ impl Supervisor {
 
     /// The first job that is kept waiting by a lock, and in words for what.
     pub(super) fn waits_for_lock(&self) -> Option<(JobId, String)> {
-        let job = self.locks.parked().into_iter().find(|job| !self.plan.jobs[*job].daemon)?;
+        let parked = self.locks.parked();
+        let job = *parked.iter().find(|job| !self.plan.jobs[**job].daemon).or(parked.first())?;
         let wants = &self.plan.jobs[job].locks;
         let lacks = |want: &&Want| want.permits > self.locks.locks[want.lock].free;
         let lock = wants.iter().find(lacks).or(wants.first())?.lock;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::job::{Phase, Source};
 use super::stop::Stop;
-use super::task::{Role, State, TaskId};
+use super::task::{Role, State, TaskId, Up};
 use super::{Action, JobId, Mode, Supervisor};
 use crate::event::{Outcome, Time};
 use crate::plan::{Items, Output, QueueId};
@@ -96,6 +96,9 @@ impl Supervisor {
         {
             return false;
         }
+        // Where only daemons are left they may wait for each other.
+        let counts =
+            |id: JobId| !self.plan.jobs[id].daemon && !matches!(self.jobs.get(id).phase, Phase::Ended(_));
         let full: Vec<QueueId> = self.blocked.iter().flat_map(|id| self.written(*id)).collect();
         let reads = |job: usize| full.iter().any(|queue| self.plan.queues[*queue].readers.contains(&job));
         self.tasks.iter().all(|(id, task, state)| match state {
@@ -105,21 +108,24 @@ impl Supervisor {
             State::Running { .. } => match &task.role {
                 Role::Worker(crew) => crew.given.is_empty() && !crew.retired,
                 Role::Attempt => {
-                    // Others may begin when it is up.
-                    let is_awaited = !self.jobs.get(task.job).up_dependents.is_empty();
+                    // Others may begin when it is up, or are meant to begin when it ends.
+                    let of = self.jobs.get(task.job);
+                    let is_awaited = task.up != Up::Now && !of.up_dependents.is_empty();
+                    let is_awaited = is_awaited || self.blocked.is_empty() && !of.dependents.is_empty();
                     self.plan.jobs[task.job].daemon && !reads(task.job) && !is_awaited
                 }
                 Role::Dry | Role::Hook(_) => false,
             },
-        }) && self.plan.jobs.iter().enumerate().all(|(id, job)| {
-            let state = self.jobs.get(id);
-            let waits = state.phase == Phase::Open && state.is_asking();
-            match job.items {
-                _ if !waits => true,
-                Items::Queue { queue, .. } => state.source == Source::Waiting && !full.contains(&queue),
-                Items::Of(_) => state.source == Source::Waiting,
-                _ => false,
-            }
-        })
+        }) && (!self.blocked.is_empty() || (0..self.plan.jobs.len()).any(counts))
+            && self.plan.jobs.iter().enumerate().all(|(id, job)| {
+                let state = self.jobs.get(id);
+                let waits = state.phase == Phase::Open && state.is_asking();
+                match job.items {
+                    _ if !waits => true,
+                    Items::Queue { queue, .. } => state.source == Source::Waiting && !full.contains(&queue),
+                    Items::Of(_) => state.source == Source::Waiting,
+                    _ => false,
+                }
+            })
     }
 }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::job::Source;
-use super::task::{Role, State};
+use super::task::{Role, State, Up};
 use super::{Action, JobId, Mode, Supervisor, TaskId};
 use crate::event::{Outcome, RunEvent, StartFailure, Time};
-use crate::plan::{Outcomes, RetryDelay};
+use crate::plan::{Outcomes, Restart, RetryDelay};
 
 /// Why a task is stopped. The first reason stays: a task that timed out and is then hit by Ctrl-C timed out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -216,7 +216,7 @@ impl Supervisor {
         let outcome = match self.tasks.state(id) {
             State::Backoff { .. } if self.is_waiting_hook(id) => return false,
             State::Ready(before) => before.clone().unwrap_or(Outcome::Skipped),
-            State::Backoff { outcome, .. } => outcome.clone(),
+            State::Backoff { outcome, .. } => self.between_starts(id, outcome),
             _ => return false,
         };
         let job = self.tasks.get(id).job;
@@ -227,6 +227,20 @@ impl Supervisor {
         self.note_startable(job);
         self.end_task(now, id, outcome, actions);
         true
+    }
+
+    /// How a task ends that is not tried again after all: as its last attempt did. But a service that has been up, and
+    /// would have been started again, is stopped as if it ran.
+    fn between_starts(&self, id: TaskId, outcome: &Outcome) -> Outcome {
+        let task = self.tasks.get(id);
+        if self.plan.jobs[task.job].restart == Restart::Never {
+            return outcome.clone();
+        }
+        match self.services.are_stopped() {
+            false => Outcome::Cancelled,
+            true if task.up == Up::Never => outcome.clone(),
+            true => Outcome::Ok,
+        }
     }
 
     /// The first rung of the ladder, or the same rung again with a new signal.

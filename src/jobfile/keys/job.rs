@@ -186,7 +186,10 @@ pub const JOB: &[Key] = &[
         "on_exit",
         "command",
         "none",
-        "The same after the last attempt of every task, however it ended, behind the other one: what that makes of a          success is not seen in `PRUN_OUTCOME`. It also runs after a task that was stopped because its job was          halted (`PRUN_OUTCOME` is `cancelled`), and never for one that was skipped. A stop of the whole run begins          none of the three.",
+        "The same after the last attempt of every task, however it ended, behind the other one: what that makes of a \
+         success is not seen in `PRUN_OUTCOME`. It also runs after a task that was stopped because its job was \
+         halted (`PRUN_OUTCOME` is `cancelled`), and never for one that was skipped. A stop of the whole run begins \
+         none of the three.",
     ),
     key(
         "start",

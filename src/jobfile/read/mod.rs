@@ -15,6 +15,7 @@ use super::values;
 mod checks;
 mod config;
 mod each;
+mod hints;
 mod io;
 mod job;
 mod locks;

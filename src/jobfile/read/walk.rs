@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use toml::de::{DeTable, DeValue};
+use toml::de::DeValue;
 
+use super::hints::{elsewhere, synonym};
 use super::section::{Node, Section};
-use crate::jobfile::keys::{JOB, NOT_IN_DEFAULTS, RUN, Table};
+use crate::jobfile::keys::{NOT_IN_DEFAULTS, Table};
 use crate::jobfile::mistakes::{Mistake, Mistakes};
 use crate::jobfile::model::{Span, Spanned, Tag, Text};
 use crate::jobfile::near::nearest;
@@ -83,9 +84,10 @@ impl<'a> Walk<'a> {
                     format!("{what} is not supported by this version of prun"),
                 ));
             } else if !known {
-                let near = nearest(key, table.keys().iter().map(|known| known.name));
-                let help = near
-                    .map(|near| format!("did you mean `{near}`?"))
+                let near = || nearest(key, table.keys().iter().map(|known| known.name));
+                let help = synonym(key, table)
+                    .or_else(near)
+                    .map(|known| format!("did you mean `{known}`?"))
                     .or_else(|| elsewhere(key, table, node));
                 self.mistake(Mistake {
                     help,
@@ -363,28 +365,6 @@ fn between_quotes(written: &str) -> Option<(usize, &str)> {
         _ => 0,
     };
     Some((quotes + skipped, &text[skipped..]))
-}
-
-/// Where a key that is unknown here would be right.
-fn elsewhere(key: &str, table: Table, node: Node) -> Option<String> {
-    let runs =
-        |table: &DeTable| ["command", "script", "pipeline"].iter().any(|what| table.contains_key(*what));
-    if table == Table::Top && node.get_ref().as_table().is_some_and(runs) {
-        return Some(format!("a job is called `[jobs.{key}]`"));
-    }
-    let of_job = JOB.iter().any(|job| job.name == key);
-    match table {
-        Table::Ready if key == "script" => Some("write `command = { script = \"…\" }`".to_owned()),
-        Table::Config => Some("the configuration file holds `[run]` and `[defaults]`".to_owned()),
-        Table::Top if of_job => Some(format!("`{key}` belongs to a job, below `[jobs.NAME]`")),
-        Table::Run if of_job => {
-            Some(format!("`{key}` belongs to a job, or below `[defaults]` for all of them"))
-        }
-        Table::Job | Table::Defaults if RUN.iter().any(|run| run.name == key) => {
-            Some(format!("`{key}` belongs to `[run]`"))
-        }
-        _ => None,
-    }
 }
 
 fn article(kind: &str) -> String {

@@ -37,6 +37,9 @@ impl<'a> Texts<'a> {
             items: job.each.is_some() || lost,
             columns,
             locks: self.locks.get(job.name.value.as_str()).map(Vec::as_slice).unwrap_or_default(),
+            // Those that it takes are found before.
+            untaken: &self.named_locks,
+            width: each.filter(|_| job.batch.is_none()).and_then(width),
             vars: self.vars,
             args: Some(self.args),
             open: header || lost,
@@ -49,6 +52,8 @@ impl<'a> Texts<'a> {
             items: false,
             columns: &[],
             locks: &self.named_locks,
+            untaken: &[],
+            width: None,
             vars: self.vars,
             args: Some(self.args),
             open: false,
@@ -62,6 +67,19 @@ impl<'a> Texts<'a> {
         let names = self.of_task(job);
         let help = "it is read once for all tasks of the job; variables and `{args}` can be used";
         taskless(text, &names, help, mistakes)
+    }
+}
+
+/// How many columns each item has at most, as far as that is known before they are read.
+fn width(each: &Each) -> Option<usize> {
+    match each {
+        Each::Rows { rows, .. } => rows.iter().map(Vec::len).max(),
+        Each::Join { names, .. } => Some(names.len()),
+        Each::Seq { .. } | Each::Glob(_) => Some(1),
+        Each::Lines { separator, .. } | Each::Command { separator, .. } | Each::Queue { separator, .. } => {
+            separator.is_none().then_some(1)
+        }
+        Each::Csv { .. } | Each::Job(_) => None,
     }
 }
 

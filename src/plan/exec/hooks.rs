@@ -31,7 +31,16 @@ pub(super) fn plan(args: &ExecArgs) -> Result<Vec<Job>, ExecError> {
 
 fn what(hook: &ExecHook, args: &ExecArgs) -> Result<What, TextError> {
     let vars = BTreeMap::new();
-    let names = Names { items: false, columns: &[], vars: &vars, args: None, open: false, locks: &[] };
+    let names = Names {
+        items: false,
+        columns: &[],
+        vars: &vars,
+        args: None,
+        open: false,
+        locks: &[],
+        untaken: &[],
+        width: None,
+    };
     let words = match hook {
         ExecHook::Flag(flag) => flag.words(&names)?,
         ExecHook::Config(Command::Line(text)) => words::line(&text.value, &names)?,
