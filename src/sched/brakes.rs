@@ -101,6 +101,8 @@ pub struct Brakes {
     due: Option<Time>,
     /// Something was held back by the gauges, or because they were to be read first.
     waits: bool,
+    /// The last start was a further attempt.
+    again: bool,
 }
 
 impl Brakes {
@@ -115,6 +117,7 @@ impl Brakes {
             squeeze: Squeeze::default(),
             due: None,
             waits: false,
+            again: false,
         }
     }
 
@@ -160,9 +163,16 @@ impl Brakes {
         self.due = [self.due, at].into_iter().flatten().min();
     }
 
-    pub fn started(&mut self, now: Time, job: JobId) {
+    pub fn started(&mut self, now: Time, job: JobId, again: bool) {
+        self.again = again;
         let own = self.jobs.get_mut(job).and_then(Option::as_mut);
         self.run.iter_mut().chain(own).for_each(|pace| pace.start(now));
+    }
+
+    /// Whether it is the turn of a task that never started: where starts are rare, one that fails again and again
+    /// would take all of them.
+    pub fn is_turn_of_fresh(&self) -> bool {
+        self.again && (self.run.is_some() || !self.jobs.is_empty())
     }
 
     /// Something is held back.

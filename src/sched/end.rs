@@ -343,6 +343,9 @@ impl Supervisor {
         actions.push(Action::End { task: id, outcome: outcome.clone(), attempts: task.attempt });
         self.jobs.get_mut(task.job).active -= 1;
         self.count(task.job, task.seq, &outcome);
+        if outcome.is_failure() {
+            self.skip_hopeless(task.job, actions);
+        }
         self.jobs.expect_item_of(task.job);
         self.check_halt(now, task.job, &outcome, actions);
         self.look_for_never_up(task.job, task.up, &outcome, actions);

@@ -3,7 +3,7 @@
 use super::job::{End, Files, Phase};
 use super::{Action, JobId, Mode, Supervisor};
 use crate::event::{Outcome, RunEvent};
-use crate::plan::{After, When};
+use crate::plan::{After, Halt, HaltOn, When};
 
 impl Supervisor {
     /// Jobs that waited for this one may begin, or never will, and so on. A list, not recursion: chains are long.
@@ -24,6 +24,32 @@ impl Supervisor {
                 }
             }
         }
+    }
+
+    /// A task of the job has failed for good: who waits for the job's success need not wait for its other tasks.
+    pub(super) fn skip_hopeless(&mut self, job: JobId, actions: &mut Vec<Action>) {
+        let plan = &self.plan.jobs[job];
+        let (last, stages) = (plan.stages.len() - 1, plan.stages.len());
+        // With that a single success may outweigh all failures.
+        let may_succeed = |halt: Option<Halt>| halt.is_some_and(|halt| halt.on == HaltOn::Success);
+        let state = self.jobs.get_mut(job);
+        if state.dependents.is_empty() || may_succeed(plan.halt) {
+            return;
+        }
+        let hopeless = |(_, after): &(JobId, After)| after.when == When::Success && after.stage == last;
+        let (skipped, left) = std::mem::take(&mut state.dependents).into_iter().partition(hopeless);
+        state.dependents = left;
+        let skipped: Vec<(JobId, After)> = skipped;
+        let name = &plan.stages[stages - 1].name;
+        let why = format!("`{}` failed", name.split(':').next().unwrap_or(name));
+        let mut ended = Vec::new();
+        for (dependent, _) in skipped {
+            if matches!(self.jobs.get(dependent).phase, Phase::Blocked(_)) {
+                self.skip(dependent, true, why.clone(), actions);
+                ended.push(dependent);
+            }
+        }
+        self.settle(ended, actions);
     }
 
     /// Those who still wait for an ended job to be up.

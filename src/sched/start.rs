@@ -164,13 +164,22 @@ impl Supervisor {
 
     /// The first job that may start something, and is not held back.
     fn first_allowed(&mut self, now: Time, slotted: bool) -> Option<JobId> {
-        let Supervisor { startable, jobs, brakes, plan, interactive, .. } = self;
-        let mut candidates = candidates(startable, slotted, jobs, plan, interactive.is_some()).peekable();
-        candidates.peek()?;
+        let Supervisor { startable, jobs, tasks, brakes, plan, interactive, .. } = self;
+        let all = || candidates(startable, slotted, jobs, plan, interactive.is_some());
+        all().next()?;
         let allow = |brakes: &mut Brakes, job: JobId| {
             brakes.allow_job(now, job) && brakes.allow_process(now, plan.jobs[job].slotless)
         };
-        brakes.allow_any(now).then(|| candidates.find(|job| allow(brakes, *job)))?
+        if !brakes.allow_any(now) {
+            return None;
+        }
+        let is_fresh = |job: &JobId| jobs.get(*job).ready.iter().any(|id| tasks.get(*id).attempt == 0);
+        if brakes.is_turn_of_fresh()
+            && let Some(job) = all().filter(is_fresh).find(|job| allow(brakes, *job))
+        {
+            return Some(job);
+        }
+        all().find(|job| allow(brakes, *job))
     }
 
     /// Whether something could start, if it were not held back.
@@ -194,9 +203,7 @@ impl Supervisor {
             self.start_worker(now, job, actions);
             return;
         }
-        let Some(id) = self.jobs.get_mut(job).ready.pop_front() else {
-            unreachable!("{job} has a task ready")
-        };
+        let Some(id) = self.next_ready(job) else { unreachable!("{job} has a task ready") };
         let before = match self.tasks.state(id) {
             State::Ready(before) => before.clone(),
             state => unreachable!("{id:?} is ready, not {state:?}"),
@@ -226,11 +233,22 @@ impl Supervisor {
         let deadline = self.deadline(id);
         self.tasks.set(id, State::Running { live, drained: false, deadline });
         if !self.jobs.is_lister(job) {
-            self.brakes.started(now, job);
+            self.brakes.started(now, job, attempt > 1);
         }
         actions.push(Action::Start { task: id, attempt, slot: slot.number(), last_attempt });
         self.pull(job, actions);
         self.note_startable(job);
+    }
+
+    /// The first that waits, or the first that never started, if it is the turn of such.
+    fn next_ready(&mut self, job: JobId) -> Option<TaskId> {
+        let ready = &mut self.jobs.get_mut(job).ready;
+        if self.brakes.is_turn_of_fresh()
+            && let Some(at) = ready.iter().position(|id| self.tasks.get(*id).attempt == 0)
+        {
+            return ready.remove(at);
+        }
+        ready.pop_front()
     }
 
     /// Asks for the next item unless one waits already.

@@ -126,7 +126,7 @@ impl Supervisor {
             crew.given.push_back(task);
             crew.taken += 1;
         }
-        self.brakes.started(now, job);
+        self.brakes.started(now, job, false);
         actions.push(Action::Give { worker, task, attempt });
         if let State::Running { live, drained, deadline: None } = *self.tasks.state(worker) {
             let deadline = self.deadline(worker);
