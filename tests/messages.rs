@@ -89,6 +89,7 @@ files! {
     near_placeholder
     none_undoes_nothing
     not_in_defaults
+    other_tools
     not_toml
     nothing_to_run
     nul_in_command

@@ -69,7 +69,9 @@ pub const TOP: &[Key] = &[
         "strings or numbers",
         "",
         "Variables: `domain = \"python.org\"` is put in where a string of a job says `{domain}`. \
-         `-D domain=example.org` on the command line replaces the value.",
+         `-D domain=example.org` on the command line replaces the value. In a command a value is one argument, or a part \
+         of one, as an item is: several words go into the environment, `env.CFLAGS = \"{cflags}\"`, for a `script` to use \
+         them as `$CFLAGS`.",
     ),
 ];
 
@@ -147,7 +149,7 @@ pub const RUN: &[Key] = &[
     ),
     key(
         "jobserver",
-        "`true`, `false`, `\"pipe\"` or `\"fifo\"`",
+        "`true`, `false` or string",
         "`false`",
         "Share the run's slots with what tasks start, by make's jobserver protocol: `make`, `cargo` and others then run \
          no more at once, all together, than the pool has slots. `true` is `\"pipe\"`, which every make knows; `\"fifo\"` \

@@ -2,6 +2,7 @@
 
 use nix::sys::signal::Signal;
 
+use crate::meeting::Meeting;
 use crate::space::Space;
 
 #[test]
@@ -357,4 +358,19 @@ fn a_stop_of_the_run_begins_no_on_exit() {
     running.signal(Signal::SIGTERM);
     running.end().died_of(Signal::SIGTERM);
     assert!(!space.exists("hooked"));
+}
+
+#[test]
+fn a_task_whose_hook_was_cut_off_is_not_done() {
+    let space = Space::new();
+    let meeting = Meeting::open(&space);
+    let toml = "run.journal = 'j'\n[jobs.a]\ncommand = 'true'\non_success = 'puppet meet=hook hold'\n";
+    let running = space.file(toml).start();
+    let _hook = meeting.guest();
+    running.signal(Signal::SIGTERM);
+    running.end().died_of(Signal::SIGTERM).stderr_has("1 cancelled");
+    let running = space.file(toml).arg("--resume").start();
+    let mut hook = meeting.guest();
+    hook.tell("exit=0");
+    running.end().ok();
 }

@@ -351,3 +351,24 @@ fn the_variables_are_for_one_run() {
     space.write("prun.toml", "[jobs.outer]\ncommand = 'prun exec echo {} ::: inner'\n");
     space.prun("").env("PRUN_ON_EXIT", "echo once").run().ok().stdout("inner\nonce\n");
 }
+
+#[test]
+fn they_run_also_where_no_task_ever_started() {
+    let space = Space::new();
+    space
+        .exec("--on-success 'echo done' --on-exit 'echo over' true")
+        .stdin("")
+        .run()
+        .ok()
+        .stdout("done\nover\n");
+    let toml = format!("{ALL}[jobs.a]\neach = []\ncommand = 'echo'\n");
+    space.file(&toml).run().ok().stdout_has("exit: ok [0] []");
+}
+
+#[test]
+fn each_hears_how_the_run_stands_when_it_begins() {
+    let space = Space::new();
+    let toml = "run.on_success = 'false'\nrun.on_exit.script = 'echo $PRUN_OUTCOME $PRUN_EXIT'\n\
+                [jobs.a]\ncommand = 'true'\n";
+    space.file(toml).run().code(1).stdout("failed 1\n");
+}

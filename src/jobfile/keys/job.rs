@@ -189,7 +189,8 @@ pub const JOB: &[Key] = &[
         "The same after the last attempt of every task, however it ended, behind the other one: what that makes of a \
          success is not seen in `PRUN_OUTCOME`. It also runs after a task that was stopped because its job was \
          halted (`PRUN_OUTCOME` is `cancelled`), and never for one that was skipped. A stop of the whole run begins \
-         none of the three.",
+         none of the three; a task that was ok itself and lacks one because of that is `cancelled`, and is done again by \
+         `--resume`.",
     ),
     key(
         "start",

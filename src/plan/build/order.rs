@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::circles::circles;
 use super::pipes::{Chain, Place};
 use super::{BuildOptions, Index, Joined, unknown_job};
+use crate::jobfile::values::PoolSize;
 use crate::jobfile::{self, Each, JobFile, Mistake, Mistakes, Span, When};
 use crate::plan::After;
 
@@ -88,6 +89,9 @@ fn condition(
     let when = after.when.unwrap_or(if other.daemon { When::Ready } else { When::Success });
     let tells = other.daemon || other.ready.is_some() || other.broken;
     if when != When::Ready || tells {
+        if when == When::Ready && other.daemon {
+            check_all_run(other, after, mistakes);
+        }
         return Some(when);
     }
     let name = &after.job.value;
@@ -98,6 +102,23 @@ fn condition(
     let mistake = Mistake::at(after.job.span.clone(), message).help(help);
     mistakes.push(mistake.other(other.name.span.clone(), "this one"));
     None
+}
+
+/// A service is ready when all of its tasks are, and none of them ends to make room for another.
+fn check_all_run(service: &jobfile::Job, after: &jobfile::After, mistakes: &mut Mistakes) {
+    let tasks = match &service.each {
+        Some(Each::Rows { rows, .. }) => Some(rows.len() as u64),
+        _ => service.repeat,
+    };
+    let Some(PoolSize::Count(pool)) = service.pool.filter(|pool| *pool != PoolSize::Count(0)) else { return };
+    if tasks.is_some_and(|tasks| tasks > pool as u64) {
+        let name = &service.name.value;
+        let message = format!("daemon `{name}` is never ready: its pool has no room for all of its tasks");
+        let help = "each of them has to be up, and none ends before; leave `pool` out";
+        let place = service.given("pool").unwrap_or_else(|| service.name.span.clone());
+        let mistake = Mistake::at(after.job.span.clone(), message).other(place, "its pool");
+        mistakes.push(mistake.help(help));
+    }
 }
 
 /// What queues join waits together.

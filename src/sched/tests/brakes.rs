@@ -302,3 +302,22 @@ fn workers_and_daemons_are_not_put_back() {
     assert_eq!(world.running[&world.task(1, 1)], []);
     assert_eq!(world.running[&world.task(0, 1)].len(), 1, "it is not the only one");
 }
+
+#[test]
+fn what_is_tried_again_and_again_leaves_starts_to_what_never_started() {
+    let mut crash = super::services::service("crash");
+    crash.restart = plan::Restart::Always;
+    crash.retries.count = u32::MAX;
+    let rate = Some(plan::Rate { interval: ms(1_000) });
+    let brakes = Brakes { rate, ..Brakes::default() };
+    let jobs = vec![crash, job("main")];
+    let mut world = World::of(Plan { brakes, ..plan(jobs, 1) }, &[1, 1]);
+    for second in 1..5 {
+        if world.started.contains(&(1, 1)) {
+            break;
+        }
+        world.code(0, 1, 1);
+        world.at(second * 1_000);
+    }
+    assert!(world.started.contains(&(1, 1)), "{:?}", world.started);
+}

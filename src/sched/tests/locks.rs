@@ -380,3 +380,39 @@ pub fn check_locks(world: &World, plan: &Plan) {
     assert_eq!(names.len(), count, "a value is held twice");
     plan.locks.iter().zip(taken).for_each(|(lock, taken)| assert!(taken <= lock.permits, "{lock:?}"));
 }
+
+/// Two services that want one lock, and a job that waits for the second.
+#[test]
+fn a_service_that_waits_for_what_another_holds_is_a_stall_if_a_job_needs_it() {
+    let holder = |name: &str| {
+        let mut holder = super::services::service(name);
+        holder.locks = vec![plan::Want { lock: 0, permits: 1 }];
+        holder
+    };
+    let mut waiter = job("waiter");
+    waiter.after = vec![After { job: 1, stage: 0, when: When::Ready }];
+    let locks = few_locks();
+    let jobs = vec![holder("d"), holder("x"), waiter.clone()];
+    let mut world = World::of(Plan { locks: locks.clone(), ..plan(jobs, 1) }, &[1, 1, 1]);
+    world.send(Event::Ready(world.task(0, 1)));
+    assert_eq!(world.supervisor.due(), Some(ms(1_000)));
+    world.at(1_000);
+    assert!(matches!(&world.outcomes()[0], (1, 1, Outcome::Fault(why)) if why.contains("waits for lock")));
+    // Of one service with two tasks it is the second that waits.
+    let mut twice = holder("d");
+    twice.items = Items::Repeat(2);
+    waiter.after[0].job = 0;
+    let mut world = World::of(Plan { locks: locks.clone(), ..plan(vec![twice, waiter], 1) }, &[2, 1]);
+    world.send(Event::Ready(world.task(0, 1)));
+    assert_eq!(world.supervisor.due(), Some(ms(1_000)));
+    // Services alone may wait for each other, and so may one whose end a job waits for.
+    let mut world =
+        World::of(Plan { locks: locks.clone(), ..plan(vec![holder("d"), holder("x")], 1) }, &[1, 1]);
+    world.send(Event::Ready(world.task(0, 1)));
+    assert_eq!(world.supervisor.due(), None);
+    let mut join = job("join");
+    join.after = vec![After { job: 0, stage: 0, when: When::Exit }];
+    let mut world = World::of(Plan { locks, ..plan(vec![holder("d"), holder("x"), join], 1) }, &[1, 1, 1]);
+    world.send(Event::Ready(world.task(0, 1)));
+    assert_eq!(world.supervisor.due(), None);
+}

@@ -215,3 +215,23 @@ fn who_waits_for_a_job_finds_its_files_complete() {
     world.supervisor.handle(world.now, Event::FilesSettled(0), &mut actions);
     assert!(begins(&actions));
 }
+
+#[test]
+fn who_waits_for_success_is_skipped_at_the_first_failure() {
+    let mut waiter = job("s");
+    waiter.after = vec![After { job: 0, stage: 0, when: When::Success }];
+    let mut other = job("x");
+    other.after = vec![After { job: 1, stage: 0, when: When::Exit }];
+    let a = plan::Job { items: Items::Repeat(2), ..job("a") };
+    let mut world = World::new(vec![a, waiter, other], 3, &[2, 1, 1]);
+    world.code(0, 1, 5);
+    assert!(
+        world.told.contains(&RunEvent::JobSkipped { job: 1, why: "`a` failed".into() }),
+        "{:?}",
+        world.told
+    );
+    assert!(world.started.contains(&(2, 1)), "what waits for the end of that need not wait longer");
+    world.code(0, 2, 0);
+    world.code(2, 1, 0);
+    assert!(world.finished);
+}
