@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::job::Source;
-use super::task::{Role, State, Up};
+use super::task::{Role, State};
 use super::{Action, JobId, Mode, Supervisor, TaskId};
 use crate::event::{Outcome, RunEvent, StartFailure, Time};
 use crate::plan::{Outcomes, Restart, RetryDelay};
@@ -229,18 +229,11 @@ impl Supervisor {
         true
     }
 
-    /// How a task ends that is not tried again after all: as its last attempt did. But a service that has been up, and
-    /// would have been started again, is stopped as if it ran.
+    /// How a task ends that is not tried again after all: as its last attempt did. But a service that would have been
+    /// started again is stopped as if it ran, unless nobody needs it any more: then it is down at the end of the run.
     fn between_starts(&self, id: TaskId, outcome: &Outcome) -> Outcome {
-        let task = self.tasks.get(id);
-        if self.plan.jobs[task.job].restart == Restart::Never {
-            return outcome.clone();
-        }
-        match self.services.are_stopped() {
-            false => Outcome::Cancelled,
-            true if task.up == Up::Never => outcome.clone(),
-            true => Outcome::Ok,
-        }
+        let restarts = self.plan.jobs[self.tasks.get(id).job].restart != Restart::Never;
+        if restarts && !self.services.are_stopped() { Outcome::Cancelled } else { outcome.clone() }
     }
 
     /// The first rung of the ladder, or the same rung again with a new signal.

@@ -304,14 +304,15 @@ fn a_delay_that_grows_begins_anew_after_an_attempt_that_lasted() {
 
 #[test]
 fn nothing_is_started_again_when_nobody_needs_it() {
-    // In the middle of a delay it is stopped as if it ran.
-    for (restart, code) in [(Restart::Always, 0), (Restart::OnFailure, 3)] {
+    // In the middle of a delay it ends as its last attempt did, or is stopped by a signal as if it ran.
+    for (restart, code, outcome) in
+        [(Restart::Always, 0, Outcome::Ok), (Restart::OnFailure, 3, Outcome::Failed(3))]
+    {
         let mut world = World::new(vec![restarted(restart, u32::MAX), job("main")], 1, &[1, 1]);
-        world.send(Event::Ready(world.task(0, 1)));
         world.code(0, 1, code);
         world.code(1, 1, 0);
         assert!(world.finished);
-        assert_eq!(world.outcomes()[0], (0, 1, Outcome::Ok));
+        assert_eq!(world.outcomes()[0], (0, 1, outcome));
         let mut world = World::new(vec![restarted(restart, u32::MAX), job("main")], 1, &[1, 1]);
         world.code(0, 1, code);
         world.send(Event::Signal(TERM));
