@@ -35,6 +35,8 @@ impl Run {
 
     /// prun was told to stop while it ended by itself: whoever called it stops, too.
     fn late_stop(&mut self) -> Option<i32> {
+        // Nothing takes time after this.
+        os::guardian::dismiss();
         let queued = self.events.iter().find_map(|event| match event {
             Event::Signal(signal) => Some(*signal),
             _ => None,
