@@ -156,7 +156,7 @@ pub const JOB: &[Key] = &[
         "After which ends a daemon is started again, while the run goes on: after failures (if `retry_on` is given, after \
          those), or also when it has ended well. At most `retries` times, without a limit if that is not given, and \
          after `retry_delay`. A delay that grows begins anew when the daemon has run for 10 seconds. A command that could \
-         not be executed is not tried again.",
+         not be executed is not tried again. With `\"never\"` `retries` means what it means for any job.",
     ),
     key(
         "ready",
