@@ -151,21 +151,7 @@ pub fn build(file: &JobFile, how: &BuildOptions) -> Result<Plan, Mistakes> {
         chosen.push(job);
     }
     let mut jobs = chosen;
-    let largest = chains
-        .iter()
-        .zip(&wanted)
-        .filter(|(_, wanted)| **wanted)
-        .filter_map(|(chain, _)| file.jobs[chain.last()].pool);
-    let asked = how.run.pool.or(file.run.pool).map(|pool| pool.resolve(how.cpus));
-    let usual = || largest.map(|pool| pool.resolve(how.cpus)).fold(how.cpus, usize::max);
-    let (pool, most) = match asked {
-        Some(pool) => (pool, pool),
-        None if how.jobserver => (UNLIMITED, usual()),
-        None => {
-            let usual = usual();
-            (usual, usual)
-        }
-    };
+    let (pool, most) = pools(file, how, &chains, &wanted);
     // Records are taken from a queue without a place in the run's pool, but not without bounds.
     let takes_records = |job: &&mut Job| matches!(job.items, Items::Queue { .. }) && job.lister.is_none();
     for job in jobs.iter_mut().filter(takes_records).filter(|job| job.pool == UNLIMITED) {
@@ -190,6 +176,18 @@ pub fn build(file: &JobFile, how: &BuildOptions) -> Result<Plan, Mistakes> {
         ),
         logs,
     })
+}
+
+/// How many tasks run at once over all jobs, and of one job that takes no slots.
+fn pools(file: &JobFile, how: &BuildOptions, chains: &[pipes::Chain], wanted: &[bool]) -> (usize, usize) {
+    if let Some(pool) = how.run.pool.or(file.run.pool) {
+        let pool = pool.resolve(how.cpus);
+        return (pool, pool);
+    }
+    let wanted = chains.iter().zip(wanted).filter(|(_, wanted)| **wanted);
+    let pools = wanted.filter_map(|(chain, _)| file.jobs[chain.last()].pool);
+    let usual = pools.map(|pool| pool.resolve(how.cpus)).fold(how.cpus, usize::max);
+    (if how.jobserver { UNLIMITED } else { usual }, usual)
 }
 
 /// What holds starts back: what the command line says replaces what `[run]` says.

@@ -464,10 +464,8 @@ impl Run {
 
 fn job_info(plan: &Plan, number: usize) -> JobInfo {
     let job = &plan.jobs[number];
-    // What lists items stands right before the job that takes them.
-    let lists = plan.jobs.get(number + 1).is_some_and(|next| next.lister == Some(number));
     JobInfo {
-        background: job.serves || lists,
+        background: job.serves || items::is_lister(plan, number),
         name: Arc::clone(&job.name),
         many: !matches!(job.items, Items::None),
         total: items::known_tasks(plan, job),

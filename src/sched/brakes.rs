@@ -8,6 +8,7 @@ use super::stop::Reason;
 use super::task::{Role, State, TaskId};
 use super::{Action, JobId, Mode, Supervisor};
 use crate::event::{RunEvent, Time};
+use crate::plan::items::is_lister;
 use crate::plan::{self, Plan, Rate, Stdin};
 
 /// So long a reading is good for.
@@ -229,7 +230,7 @@ impl Supervisor {
     fn put_youngest_back(&mut self, now: Time, actions: &mut Vec<Action>) {
         let mut running = 0;
         let mut youngest: Option<((Time, JobId, u64), TaskId)> = None;
-        for (id, task, state) in self.tasks.iter().filter(|(_, task, _)| !self.jobs.is_lister(task.job)) {
+        for (id, task, state) in self.tasks.iter().filter(|(_, task, _)| !is_lister(&self.plan, task.job)) {
             match state {
                 State::Running { .. } => running += 1,
                 State::Stopping(stopping) if stopping.reason == Reason::PutBack => return,

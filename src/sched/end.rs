@@ -6,6 +6,7 @@ use super::stop::{self, Reason, Stop};
 use super::task::{Role, State, TaskId, Up};
 use super::{Action, DRAIN, JobId, Mode, Supervisor, halt, last};
 use crate::event::{Exit, Outcome, RunEvent, StartFailure, Time};
+use crate::plan::items::is_lister;
 use crate::plan::{Leftovers, Output, Restart, status};
 
 const SIGPIPE: i32 = 13;
@@ -354,7 +355,7 @@ impl Supervisor {
 
     /// Keeps the counts that the exit status and `halt` are made of.
     pub(super) fn count(&mut self, job: JobId, seq: u64, outcome: &Outcome) {
-        if *outcome == Outcome::Ok && self.jobs.is_lister(job) {
+        if *outcome == Outcome::Ok && is_lister(&self.plan, job) {
             return; // It is no task of anybody's.
         }
         self.tally.add(outcome);
@@ -369,7 +370,7 @@ impl Supervisor {
         if self.services.are_stopped() {
             return; // All else has ended, and nothing is left to decide.
         }
-        if *outcome == Outcome::Ok && self.jobs.is_lister(job) {
+        if *outcome == Outcome::Ok && is_lister(&self.plan, job) {
             return;
         }
         if self.mode == Mode::Going && halt::xargs_stops(self.plan.status, outcome) {

@@ -3,6 +3,7 @@
 use super::job::{Phase, Source};
 use super::{JobId, Supervisor};
 use crate::event::Outcome;
+use crate::plan::items::is_lister;
 use crate::plan::{Halt, HaltLimit, HaltOn, StatusMode, items};
 
 /// Tasks that ended, by how.
@@ -89,7 +90,7 @@ pub fn xargs_stops(mode: StatusMode, outcome: &Outcome) -> bool {
 impl Supervisor {
     /// How many tasks the run has, if that is known by now.
     pub(super) fn total(&self) -> Option<u64> {
-        let jobs = (0..self.plan.jobs.len()).filter(|job| !self.jobs.is_lister(*job));
+        let jobs = (0..self.plan.jobs.len()).filter(|job| !is_lister(&self.plan, *job));
         jobs.map(|job| self.total_of(job)).sum()
     }
 

@@ -166,7 +166,6 @@ pub struct Jobs {
     takes_slots: Vec<bool>,
     has_workers: Vec<bool>,
     with_workers: Vec<JobId>,
-    is_lister: Vec<bool>,
     /// Jobs whose workers are to be looked at.
     pub stirred: Vec<JobId>,
 }
@@ -205,8 +204,6 @@ impl Jobs {
                 }
             }
         }
-        let mut is_lister = vec![false; plan.jobs.len()];
-        plan.jobs.iter().filter_map(|job| job.lister).for_each(|lister| is_lister[lister] = true);
         Jobs {
             not_ended: plan.jobs.iter().filter(|job| job.at_end.is_none()).count(),
             open_sources: 0,
@@ -215,7 +212,6 @@ impl Jobs {
             takes_slots: plan.jobs.iter().map(|job| !job.slotless).collect(),
             has_workers: plan.jobs.iter().map(|job| job.worker.is_some()).collect(),
             with_workers: (0..plan.jobs.len()).filter(|job| plan.jobs[*job].worker.is_some()).collect(),
-            is_lister,
             stirred: Vec::new(),
             states,
         }
@@ -227,11 +223,6 @@ impl Jobs {
 
     pub fn get_mut(&mut self, job: JobId) -> &mut JobState {
         &mut self.states[job]
-    }
-
-    /// Its output are the items of another job.
-    pub fn is_lister(&self, job: JobId) -> bool {
-        self.is_lister[job]
     }
 
     pub fn all_ended(&self) -> bool {

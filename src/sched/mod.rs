@@ -300,6 +300,7 @@ pub struct Supervisor {
     stopped: bool,
     /// prun's own failure.
     broken: bool,
+    /// The end of the run, and its hooks.
     last: Last,
     /// Jobs that have a task ready and room in their pool.
     startable: Startable,

@@ -3,6 +3,7 @@
 use super::job::{End, Files, Phase};
 use super::{Action, JobId, Mode, Supervisor};
 use crate::event::{Outcome, RunEvent};
+use crate::plan::items::is_lister;
 use crate::plan::{After, Halt, HaltOn, When};
 
 impl Supervisor {
@@ -29,7 +30,7 @@ impl Supervisor {
     /// A task of the job has failed for good: who waits for the job's success need not wait for its other tasks.
     pub(super) fn skip_hopeless(&mut self, job: JobId, actions: &mut Vec<Action>) {
         let plan = &self.plan.jobs[job];
-        let (last, stages) = (plan.stages.len() - 1, plan.stages.len());
+        let last = plan.stages.len() - 1;
         // With that a single success may outweigh all failures.
         let may_succeed = |halt: Option<Halt>| halt.is_some_and(|halt| halt.on == HaltOn::Success);
         let state = self.jobs.get_mut(job);
@@ -37,11 +38,9 @@ impl Supervisor {
             return;
         }
         let hopeless = |(_, after): &(JobId, After)| after.when == When::Success && after.stage == last;
-        let (skipped, left) = std::mem::take(&mut state.dependents).into_iter().partition(hopeless);
-        state.dependents = left;
-        let skipped: Vec<(JobId, After)> = skipped;
-        let name = &plan.stages[stages - 1].name;
-        let why = format!("`{}` failed", name.split(':').next().unwrap_or(name));
+        let skipped: Vec<(JobId, After)> =
+            state.dependents.extract_if(.., |dependent| hopeless(dependent)).collect();
+        let why = format!("`{}` failed", self.name_in_file(job, last));
         let mut ended = Vec::new();
         for (dependent, _) in skipped {
             if matches!(self.jobs.get(dependent).phase, Phase::Blocked(_)) {
@@ -77,10 +76,14 @@ impl Supervisor {
         }
     }
 
+    /// Of the stages of one job, `build:2`, the file knows only the job.
+    fn name_in_file(&self, job: JobId, stage: usize) -> &str {
+        let stage = &self.plan.jobs[job].stages[stage].name;
+        stage.split(':').next().unwrap_or(stage)
+    }
+
     fn reason(&self, job: JobId, end: End, after: After) -> String {
-        let stage = &self.plan.jobs[job].stages[after.stage].name;
-        // Of the stages of one job, `build:2`, the file knows only the job.
-        let name = stage.split(':').next().unwrap_or(stage);
+        let name = self.name_in_file(job, after.stage);
         match (end, after.when) {
             (End::Skipped { .. }, _) if self.jobs.get(job).tasks > 0 => {
                 let skipped = self.jobs.get(job).tally.skipped > 0;
@@ -103,7 +106,7 @@ impl Supervisor {
     pub(super) fn skip(&mut self, job: JobId, failure: bool, why: String, actions: &mut Vec<Action>) {
         self.jobs.set_ended(job, End::Skipped { failure });
         self.services.ended(job);
-        if self.jobs.is_lister(job) {
+        if is_lister(&self.plan, job) {
             // The job that it would have listed items for is skipped as well, and says why.
             actions.push(Action::Tell(RunEvent::JobEnded { job, outcome: Outcome::Skipped, tasks: 0 }));
             return;

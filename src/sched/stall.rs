@@ -8,6 +8,7 @@ use super::stop::Stop;
 use super::task::{Role, State, TaskId, Up};
 use super::{Action, JobId, Mode, Supervisor};
 use crate::event::{Outcome, Time};
+use crate::plan::items::is_lister;
 use crate::plan::{Items, Output, QueueId};
 
 /// How long it must stay so. News of bytes that were moved may be on its way.
@@ -41,7 +42,7 @@ impl Supervisor {
         }
         let mut why = self.fail_waiting(now, actions);
         // What lists items waits because of others, if there are any.
-        let lists = |id: &TaskId| self.tasks.contains(*id) && self.jobs.is_lister(self.tasks.get(*id).job);
+        let lists = |id: &TaskId| self.tasks.contains(*id) && is_lister(&self.plan, self.tasks.get(*id).job);
         let (listers, mut others): (Vec<_>, Vec<_>) = self.blocked.iter().copied().partition(lists);
         if others.is_empty() && why.is_none() {
             others = listers;

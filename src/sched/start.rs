@@ -10,6 +10,7 @@ use super::tokens::Tokens;
 use super::{Action, JobId, Mode, Supervisor};
 use crate::event::{Outcome, RunEvent, StartFailure, Time};
 use crate::plan::Plan;
+use crate::plan::items::is_lister;
 
 impl Supervisor {
     /// The answer to [`Action::Pull`]: an item is there, and becomes a task; once for each item, then
@@ -83,7 +84,7 @@ impl Supervisor {
                 Phase::Ended(End::Skipped { failure }) => Some(failure),
                 // Perhaps without a task that failed: its own items could not be read.
                 Phase::Ended(End::Failed) => Some(true),
-                Phase::Ended(End::Cancelled) if self.jobs.is_lister(before) => Some(false),
+                Phase::Ended(End::Cancelled) if is_lister(&self.plan, before) => Some(false),
                 _ => None,
             };
             let missed = &mut self.jobs.get_mut(job).missed;
@@ -232,7 +233,7 @@ impl Supervisor {
         }
         let deadline = self.deadline(id);
         self.tasks.set(id, State::Running { live, drained: false, deadline });
-        if !self.jobs.is_lister(job) {
+        if !is_lister(&self.plan, job) {
             self.brakes.started(now, job, attempt > 1);
         }
         actions.push(Action::Start { task: id, attempt, slot: slot.number(), last_attempt });
