@@ -13,8 +13,8 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use prun::os::cstrings::CStrings;
 use prun::os::env::Env;
+use prun::os::live_starts;
 use prun::os::mark::{Mark, RunMark};
-use prun::os::roll;
 use prun::os::start::{Group, Launcher, Order, Setup, Strategy};
 use prun::os::{guardian, process, tree};
 
@@ -39,14 +39,14 @@ fn supervise(scripts: &str) {
     guardian::post().expect("the first thread can fork");
     process::become_subreaper().expect("the system knows subreapers");
     println!("guardian {}", guardian::pid().expect("it was posted"));
-    println!("run {}", roll::run().mark.number());
+    println!("run {}", live_starts::run().mark.number());
     let mut launcher = Launcher::new().expect("a stack for children");
     for (seq, script) in (1..).zip(scripts.lines()) {
-        let mark = roll::enter();
+        let mark = live_starts::enter();
         let strategy = if seq % 2 == 0 { Strategy::Fork } else { Strategy::Spawn };
         start(&mut launcher, strategy, script.trim_start_matches('-'), mark);
         if script.starts_with('-') {
-            roll::strike(mark);
+            live_starts::strike(mark);
         }
     }
     println!("started");
@@ -65,7 +65,7 @@ fn start(launcher: &mut Launcher, strategy: Strategy, script: &str, mark: Mark) 
     let mut argv = CStrings::new();
     ["sh", "-c", script].iter().for_each(|word| argv.push(word.as_bytes()).expect("no NUL"));
     let mut env = Env::inherited();
-    let (id, number) = (&roll::run().id, mark.number().to_string());
+    let (id, number) = (&live_starts::run().id, mark.number().to_string());
     let own = [("PRUN_RUN_ID", id.as_str()), ("PRUN_START", &number)];
     own.iter().for_each(|(name, value)| env.set(name.as_bytes(), value.as_bytes()).expect("no NUL"));
     let mut order = Order {

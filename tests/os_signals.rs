@@ -9,7 +9,7 @@ use nix::libc;
 use nix::unistd::Pid;
 use prun::os::cstrings::CStrings;
 use prun::os::env::Env;
-use prun::os::given::given;
+use prun::os::inherited::inherited;
 use prun::os::poller::{Interest, Poller};
 use prun::os::process::{Change, Changed, Exit, peek, reap};
 use prun::os::signals::{Signals, die};
@@ -185,7 +185,7 @@ fn start(strategy: Strategy, words: &[&str]) -> Pid {
 #[test]
 fn exits_are_told_also_where_they_were_ignored() {
     if inside() {
-        assert!(given().ignored.contains(libc::SIGCHLD));
+        assert!(inherited().ignored.contains(libc::SIGCHLD));
         let mut signals = Signals::install().unwrap();
         let poller = Poller::new().unwrap();
         poller.add(signals.fd(), 0, Interest::Read).unwrap();
@@ -245,8 +245,8 @@ fn children_get_the_signals_that_prun_was_given() {
 #[test]
 fn limits_and_closed_descriptors_are_as_given() {
     if inside() {
-        assert_eq!(given().open, [false, true, true]);
-        let before = given().nofile;
+        assert_eq!(inherited().open, [false, true, true]);
+        let before = inherited().nofile;
         let raised = prun::os::limits::raise_nofile(before.0 + 10);
         assert_eq!(raised, before.0 + 10);
         let pid = start(Strategy::Spawn, &["/bin/sh", "-c", "echo; echo said $(ulimit -n)"]);

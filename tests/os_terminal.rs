@@ -81,10 +81,10 @@ fn the_foreground_is_given_and_taken() {
         let group = nix::unistd::Pid::from_raw(child.id() as i32);
         terminal.give(group);
         assert!(terminal.is_of(group) && !terminal.is_ours());
-        assert!(in_background(prun::os::own::stderr()));
+        assert!(in_background(prun::os::std_streams::stderr()));
         // In the background, and not stopped for it.
         terminal.take();
-        assert!(terminal.is_ours() && !in_background(prun::os::own::stderr()));
+        assert!(terminal.is_ours() && !in_background(prun::os::std_streams::stderr()));
         child.kill().unwrap();
         child.wait().unwrap();
         return;

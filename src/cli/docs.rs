@@ -8,10 +8,10 @@ use clap_mangen::Man;
 use super::check::Check;
 use super::completions;
 use super::exec::Exec;
+use super::foreign_flags::{Flag, PARALLEL, XARGS};
 use super::graph::GraphArgs;
 use super::report::Report;
 use super::run::Run;
-use super::theirs::{Flag, PARALLEL, XARGS};
 use crate::jobfile::keys::{self, Key};
 
 /// When the prose was last changed, as manual pages say it.

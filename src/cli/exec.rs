@@ -27,10 +27,10 @@ use crate::plan::{Joblog, Jobserver, Logs, Timeout, UNLIMITED, Worker};
 use crate::run::Verdict;
 use crate::ui::phrases::escape;
 
-mod below;
 mod hints;
 mod items;
 mod pipe;
+mod precedence;
 mod results;
 mod values;
 
@@ -245,13 +245,13 @@ pub(super) fn meaning(asked: &Exec, config: &Config) -> Result<ExecArgs, Instead
         pipe: asked.pipe.meaning()?,
         worker: asked.worker.clone(),
         script: scripted,
-        shell: below::shell(asked, config),
+        shell: precedence::shell(asked, config),
         cwd: bytes(&asked.cwd).or_else(|| given.cwd.as_ref().map(|cwd| cwd.value.clone().into_bytes())),
-        env: below::env(asked, config),
+        env: precedence::env(asked, config),
         stdin: bytes(&asked.stdin),
         stdout: bytes(&asked.stdout),
         stderr: bytes(&asked.stderr),
-        tag: below::tag(asked, config, raw || results.is_some()),
+        tag: precedence::tag(asked, config, raw || results.is_some()),
         results,
         start: asked.start.unwrap_or(given.start),
         timeout: asked.timeout.or(given.timeout),
@@ -262,7 +262,7 @@ pub(super) fn meaning(asked: &Exec, config: &Config) -> Result<ExecArgs, Instead
         stop_signal: asked.stop_signal.or(given.stop_signal),
         brakes: brakes(&run, &flags, cpus),
         logs: Logs {
-            journal: below::journal(&flags, config)?,
+            journal: precedence::journal(&flags, config)?,
             joblog: asked.joblog.as_deref().map(joblog).transpose()?,
             // What was typed depends on placeholders.
             table: None,
@@ -280,7 +280,7 @@ pub(super) fn meaning(asked: &Exec, config: &Config) -> Result<ExecArgs, Instead
         keep_order: both.keep_order || !raw && flags.keep_order.or(run.keep_order).unwrap_or(false),
         grace: flags.grace.or(run.grace),
         status: both.status.unwrap_or_default(),
-        hooks: below::hooks(&flags, config),
+        hooks: precedence::hooks(&flags, config),
         base: base.map_err(|why| {
             Instead::fail(format_args!("the working directory can't be found: {}", reason(&why)))
         })?,

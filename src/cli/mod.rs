@@ -12,7 +12,7 @@ use nix::libc::SIGPIPE;
 
 use crate::jobfile::values::StatusMode;
 use crate::os;
-use crate::os::own::reason;
+use crate::os::errors::reason;
 use crate::run::Verdict;
 use crate::ui::phrases::escape;
 
@@ -22,12 +22,12 @@ pub mod completions;
 pub mod config;
 pub mod docs;
 pub mod exec;
+pub mod foreign_flags;
 pub mod graph;
 pub mod logs;
 pub mod report;
 pub mod run;
 pub mod show;
-pub mod theirs;
 pub mod usage;
 pub mod variables;
 

@@ -2,7 +2,7 @@
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use super::theirs;
+use super::foreign_flags;
 
 /// What was wrong, to what, why, what to do; without `prun: `.
 pub fn explain(mistake: &clap::Error, command: &str) -> String {
@@ -18,7 +18,7 @@ pub fn explain(mistake: &clap::Error, command: &str) -> String {
         ErrorKind::UnknownArgument => {
             // Nobody expects options of xargs where nothing is run.
             let runs = matches!(command, "prun" | "prun run" | "prun exec");
-            let advice = theirs::advice(option).filter(|_| runs);
+            let advice = foreign_flags::advice(option).filter(|_| runs);
             unknown(option, advice.as_deref(), get(ContextKind::SuggestedArg), &help)
         }
         ErrorKind::InvalidValue if value.is_empty() => format!("`{option}` needs a value; {help}"),

@@ -14,7 +14,7 @@ use nix::libc;
 use super::found::Found;
 use super::past::Past;
 use super::scan::Scanned;
-use crate::os::own::reason;
+use crate::os::errors::reason;
 
 /// A child that a killed prun was just starting holds the lock until it executes. So often it is asked for again,
 /// after this time.

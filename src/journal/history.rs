@@ -8,7 +8,8 @@ use super::entry::{self, Entry, Verdict};
 use super::found::Found;
 use super::scan;
 use crate::event::Known;
-use crate::os::own::{open_input, reason};
+use crate::os::errors::reason;
+use crate::os::files::open_input;
 
 /// All that a journal said when it was opened. Its lines are read again at each use: they may be millions.
 #[derive(Debug)]

@@ -11,7 +11,8 @@ use nix::libc;
 
 use super::Entry;
 use crate::event::Outcome;
-use crate::os::own::{reason, set_blocking};
+use crate::os::errors::reason;
+use crate::os::io::set_blocking;
 
 /// The first line.
 pub const HEADER: &[u8] = b"Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n";

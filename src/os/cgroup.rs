@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use nix::libc;
 use nix::unistd::Pid;
 
-use super::roll;
+use super::live_starts;
 use super::tree::{self, Found};
 
 /// The run's group, open; or none; nothing yet before the first start.
@@ -35,7 +35,7 @@ pub(super) fn raw() -> Option<RawFd> {
 fn open() -> Option<File> {
     super::guardian::wait_until_ready();
     let folder = match super::guardian::pid() {
-        Some(_) => roll::cgroup()?,
+        Some(_) => live_starts::cgroup()?,
         None => make().ok()?,
     };
     File::open(folder).ok()
@@ -56,7 +56,7 @@ pub fn look() -> Result<PathBuf, String> {
     if raw().is_none() && GIVEN_UP.load(Ordering::Relaxed) {
         return Err("processes can't be started in it".into());
     }
-    match roll::cgroup() {
+    match live_starts::cgroup() {
         Some(folder) => Ok(folder),
         // The guardian has kept the reason to itself; it is the same here.
         None => make(),
@@ -66,15 +66,17 @@ pub fn look() -> Result<PathBuf, String> {
 /// Those in the group that carry no mark at all. Once something may have been let go, they may be that, and are none
 /// of ours.
 pub(super) fn unmarked() -> Vec<Found> {
-    let Some(folder) = roll::cgroup().filter(|_| !roll::has_let_go()) else { return Vec::new() };
+    let Some(folder) = live_starts::cgroup().filter(|_| !live_starts::has_let_go()) else {
+        return Vec::new();
+    };
     let unmarked = members(&folder).into_iter().filter(|&pid| tree::mark_of(pid).is_none());
-    let found = unmarked.map(|pid| Found { pid, mark: roll::unknown() });
+    let found = unmarked.map(|pid| Found { pid, mark: live_starts::unknown() });
     found.filter(|found| tree::is_alive(found.pid)).collect()
 }
 
 /// Whether the process is in the run's group.
 pub(super) fn holds(pid: Pid) -> bool {
-    let Some(name) = roll::cgroup().and_then(|folder| folder.file_name().map(OsStr::to_owned)) else {
+    let Some(name) = live_starts::cgroup().and_then(|folder| folder.file_name().map(OsStr::to_owned)) else {
         return false;
     };
     let text = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
@@ -84,12 +86,14 @@ pub(super) fn holds(pid: Pid) -> bool {
 /// Kills all in the group at once, so that nothing can be forked meanwhile. Not if somebody is there who must live:
 /// what was let go, or the guardian of a run within. Says whether it was done.
 pub fn kill_all() -> bool {
-    let Some(folder) = roll::cgroup() else { return false };
+    let Some(folder) = live_starts::cgroup() else { return false };
     let may_die = |pid: Pid| match tree::mark_of(pid) {
-        Some(mark) if mark.run() == roll::run().mark => roll::is_live(mark) && !mark.is_guardian(),
+        Some(mark) if mark.run() == live_starts::run().mark => {
+            live_starts::is_live(mark) && !mark.is_guardian()
+        }
         // Of a run within: its own guardian is for what it let go.
         Some(_) => false,
-        None => !roll::has_let_go(),
+        None => !live_starts::has_let_go(),
     };
     // Whatever is forked between the look and the deed descends from those that were seen.
     members(&folder).into_iter().all(may_die) && write(&folder.join("cgroup.kill"), b"1").is_ok()
@@ -98,7 +102,7 @@ pub fn kill_all() -> bool {
 /// Moves what is still there to prun's own group, and removes the run's. By prun or by its guardian, whichever
 /// comes to the run's end.
 pub(super) fn close() {
-    let Some(folder) = roll::take_cgroup() else { return };
+    let Some(folder) = live_starts::take_cgroup() else { return };
     let Some(parent) = folder.parent() else { return };
     // A process may fork while it is looked for; zombies keep no group.
     for _ in 0..100 {
@@ -126,23 +130,23 @@ const PREFIX: &str = "prun-";
 pub(super) fn make() -> Result<PathBuf, String> {
     let folder = where_to_make()?;
     // Told before it is there: whoever comes to the run's end removes it, whenever that is.
-    if !roll::set_cgroup(&folder) {
+    if !live_starts::set_cgroup(&folder) {
         return Err("its path is too long".into());
     }
     std::fs::create_dir(&folder).map_err(|error| {
-        roll::take_cgroup();
-        format!("{}: {}", folder.display(), super::own::reason(&error))
+        live_starts::take_cgroup();
+        format!("{}: {}", folder.display(), super::errors::reason(&error))
     })?;
     Ok(folder)
 }
 
 fn where_to_make() -> Result<PathBuf, String> {
-    let read = |name: &str| std::fs::read_to_string(name).map_err(|error| super::own::reason(&error));
+    let read = |name: &str| std::fs::read_to_string(name).map_err(|error| super::errors::reason(&error));
     let own = read("/proc/self/cgroup")?;
     let own = own_path(&own).ok_or("there is no cgroup of version 2")?;
     let mounts = read("/proc/self/mountinfo")?;
     let own = folder_of(&mounts, own).ok_or("no cgroup of version 2 is mounted")?;
-    Ok(own.join(format!("{PREFIX}{:x}", roll::run().mark.number())))
+    Ok(own.join(format!("{PREFIX}{:x}", live_starts::run().mark.number())))
 }
 
 /// The group of version 2 in the text of `/proc/PID/cgroup`: the line of hierarchy 0.

@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -10,6 +11,17 @@ use nix::libc;
 /// `/dev/null`, for reading and writing.
 pub fn dev_null() -> io::Result<File> {
     OpenOptions::new().read(true).write(true).open("/dev/null")
+}
+
+/// Opens a file for reading without ever waiting for it: a FIFO without a writer is open at once (open(2)).
+/// What is read from it later waits as usual.
+pub fn open_input(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
+    if file.metadata()?.is_dir() {
+        return Err(io::Error::from_raw_os_error(libc::EISDIR));
+    }
+    super::io::set_blocking(file.as_fd())?;
+    Ok(file)
 }
 
 /// A file without a name in `$TMPDIR`, readable by nobody else, gone with its last descriptor.

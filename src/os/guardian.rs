@@ -20,7 +20,7 @@ use nix::unistd::{ForkResult, Pid, fork};
 
 use super::mark::Mark;
 use super::tree::{self, Found};
-use super::{cgroup, process, roll};
+use super::{cgroup, live_starts, process};
 
 /// What `ps` and `pkill -f` see in place of prun's own name and arguments.
 const NAME: &[u8] = b"guardian";
@@ -47,7 +47,7 @@ pub fn post() -> nix::Result<()> {
     if process::is_first() || GUARDIAN.load(Ordering::Acquire) != 0 {
         return Ok(());
     }
-    if !roll::open() {
+    if !live_starts::open() {
         return Err(Errno::ENOMEM);
     }
     let (lifeline, ours) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
@@ -74,7 +74,7 @@ pub(super) fn wait_until_ready() {
     static SEEN: AtomicBool = AtomicBool::new(false);
     if !SEEN.load(Ordering::Relaxed) {
         if pid().is_some() {
-            roll::wait_until_ready(LONGEST_WAIT);
+            live_starts::wait_until_ready(LONGEST_WAIT);
         }
         SEEN.store(true, Ordering::Relaxed);
     }
@@ -98,7 +98,7 @@ pub fn forget() {
 /// All that was to be stopped was, and what still runs is meant to: the guardian may end.
 pub fn release() {
     if let Some(pid) = pid() {
-        roll::set_well();
+        live_starts::set_well();
         // It may have been killed by somebody else; then there is only its zombie.
         let _ = process::kill(pid, libc::SIGKILL);
     }
@@ -123,10 +123,10 @@ fn guard(lifeline: OwnedFd) -> ! {
     let_go_of_descriptors(lifeline);
     // Here it costs prun no time.
     let _ = cgroup::make();
-    roll::set_ready();
+    live_starts::set_ready();
     wait_for_the_end();
-    if !roll::is_well() {
-        sweep(&mut || tree::marked(roll::run().mark));
+    if !live_starts::is_well() {
+        sweep(&mut || tree::marked(live_starts::run().mark));
         cgroup::close();
     }
     // SAFETY: ends this process only, without running anything of prun's.
@@ -235,7 +235,8 @@ fn sweep(marked: &mut dyn FnMut() -> Vec<Found>) {
     let mut pause = PAUSE;
     let mut clean = 0;
     while clean < 2 {
-        let found: Vec<Found> = marked().into_iter().filter(|found| roll::is_live(found.mark)).collect();
+        let found: Vec<Found> =
+            marked().into_iter().filter(|found| live_starts::is_live(found.mark)).collect();
         if !found.is_empty() {
             cgroup::kill_all();
         }

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, PosixFadviseAdvice, SpliceFFlags, fcntl, posix_fadvise, splice};
+use nix::fcntl::{FcntlArg, OFlag, PosixFadviseAdvice, SpliceFFlags, fcntl, posix_fadvise, splice};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::sendfile::sendfile64;
@@ -130,6 +130,17 @@ fn wait_for_room(fd: BorrowedFd, error: Errno) -> io::Result<()> {
         },
         error => Err(error.into()),
     }
+}
+
+/// Only for descriptors that prun made: the flag is that of everybody who shares one.
+pub fn set_nonblocking(fd: BorrowedFd) -> nix::Result<()> {
+    let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
+    fcntl(fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK)).map(drop)
+}
+
+pub fn set_blocking(fd: BorrowedFd) -> nix::Result<()> {
+    let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
+    fcntl(fd, FcntlArg::F_SETFL(flags - OFlag::O_NONBLOCK)).map(drop)
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ use nix::libc;
 use nix::sys::stat::Mode;
 use nix::unistd::{AccessFlags, access, mkdtemp, mkfifo};
 
-use super::given::given;
+use super::inherited::inherited;
 use super::input::SharedInput;
 
 /// No more tokens than this are held or served: a pipe of one page has room for them.
@@ -79,7 +79,7 @@ pub(super) fn descriptors() -> Option<(RawFd, RawFd)> {
 fn find() -> Option<Auth> {
     VARIABLES.iter().find_map(|name| match auth(name)? {
         Auth::Descriptors(read, write) => {
-            (given().jobserver == Some((read, write))).then_some(Auth::Descriptors(read, write))
+            (inherited().jobserver == Some((read, write))).then_some(Auth::Descriptors(read, write))
         }
         Auth::Fifo(path) => is_fifo(&path).then_some(Auth::Fifo(path)),
     })

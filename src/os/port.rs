@@ -12,7 +12,7 @@ use nix::sys::socket::{
 };
 
 use super::mark::Mark;
-use super::{held, roll, tree};
+use super::{live_starts, pipe_holders, tree};
 
 /// What somebody who knocks at a port hears.
 #[derive(Debug)]
@@ -95,15 +95,15 @@ pub fn taken_by_another(port: u16, mark: Mark) -> Option<String> {
     if sockets.is_empty() || !tree::can_look() {
         return None;
     }
-    for found in tree::marked(roll::run().mark) {
+    for found in tree::marked(live_starts::run().mark) {
         // What has lost its mark may be of the task.
-        let own = found.mark == mark || roll::is_unknown(found.mark);
-        let hidden = || !held::can_look(found.pid) && tree::is_alive(found.pid);
-        if own && (held::holds(found.pid, &sockets) || hidden()) {
+        let own = found.mark == mark || live_starts::is_unknown(found.mark);
+        let hidden = || !pipe_holders::can_look(found.pid) && tree::is_alive(found.pid);
+        if own && (pipe_holders::holds(found.pid, &sockets) || hidden()) {
             return None;
         }
     }
-    let holder = tree::pids().find(|pid| held::holds(*pid, &sockets));
+    let holder = tree::pids().find(|pid| pipe_holders::holds(*pid, &sockets));
     let named = holder.and_then(|pid| Some(format!("{} ({pid})", tree::name(pid)?)));
     Some(named.unwrap_or_else(|| "something else".into()))
 }
@@ -174,13 +174,13 @@ mod tests {
     fn who_listens_is_told_unless_it_is_the_task() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback is there");
         let port = listener.local_addr().expect("it has one").port();
-        let mark = roll::enter();
+        let mark = live_starts::enter();
         // This test has no mark.
         let who = taken_by_another(port, mark).expect("it is not the task");
         assert!(who.ends_with(&format!("({})", std::process::id())), "{who}");
         drop(listener);
         assert_eq!(taken_by_another(port, mark), None, "nobody does");
-        roll::strike(mark);
+        live_starts::strike(mark);
     }
 
     #[test]

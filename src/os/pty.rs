@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sys::termios::{LocalFlags, OutputFlags, SetArg, tcgetattr, tcsetattr};
 
-use super::{io::terminal_size, own};
+use super::{io::terminal_size, std_streams};
 
 /// Both ends of a terminal.
 pub struct Pty {
@@ -55,7 +55,9 @@ fn peer(master: BorrowedFd) -> io::Result<OwnedFd> {
 
 /// The size of prun's terminal, wherever it is.
 pub fn size_of_own() -> (u16, u16) {
-    let own = [own::stderr(), own::stdout(), own::stdin()].into_iter().find_map(terminal_size);
+    let own = [std_streams::stderr(), std_streams::stdout(), std_streams::stdin()]
+        .into_iter()
+        .find_map(terminal_size);
     let controlling = || terminal_size(File::open("/dev/tty").ok()?.as_fd());
     own.or_else(controlling).unwrap_or(SIZE)
 }

@@ -17,7 +17,7 @@ use nix::libc;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-use super::given::given;
+use super::inherited::inherited;
 use super::{jobserver, terminal};
 
 /// The signals that stop prun.
@@ -77,7 +77,7 @@ impl Signals {
         set_default(libc::SIGCHLD);
         let descriptor = SignalFd::with_flags(&read, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
         outlive_full_files();
-        for signal in STOPS.into_iter().filter(|&signal| !given().ignored.contains(signal)) {
+        for signal in STOPS.into_iter().filter(|&signal| !inherited().ignored.contains(signal)) {
             take_over(signal)?;
         }
         Ok(Signals { descriptor, taken: 0 })
@@ -147,7 +147,7 @@ fn arrived(signal: i32) {
 /// So would everything else in prun's process group. A shell that runs a script, for example, ends its loop only if it
 /// got the signal too.
 pub fn feel(signal: i32) {
-    if given().ignored.contains(signal) {
+    if inherited().ignored.contains(signal) {
         return;
     }
     arrived(signal);
@@ -166,7 +166,7 @@ pub fn feel(signal: i32) {
 
 /// Whether SIGTSTP does what it does to any other program.
 fn can_be_suspended() -> bool {
-    !given().ignored.contains(libc::SIGTSTP) && !given().mask.contains(Signal::SIGTSTP)
+    !inherited().ignored.contains(libc::SIGTSTP) && !inherited().mask.contains(Signal::SIGTSTP)
 }
 
 /// Suspends prun, as the SIGTSTP that it took would have done; `all`: with its whole process group, as if a key had
@@ -236,7 +236,7 @@ pub fn die(signal: i32) -> ! {
 /// start. If it was ignored before, it stays so, for children as well.
 fn outlive_full_files() {
     extern "C" fn nothing(_: i32) {}
-    if given().ignored.contains(libc::SIGXFSZ) {
+    if inherited().ignored.contains(libc::SIGXFSZ) {
         return;
     }
     // SAFETY: sigaction is a plain C struct, for which zeroes are valid; the handler does nothing.

@@ -19,7 +19,7 @@ use nix::unistd::Pid;
 use super::child::{Child, Failure};
 use super::cstrings::CStrings;
 use super::env::Env;
-use super::given::given;
+use super::inherited::inherited;
 use super::mark::Mark;
 use super::{clone, guardian, limits, process, signals};
 
@@ -140,11 +140,11 @@ impl Launcher {
         let stack = Mapping::new(GUARD + STACK, MapFlags::MAP_PRIVATE)?;
         // SAFETY: the lower part of a mapping of our own, which nothing uses yet, is made inaccessible.
         unsafe { mprotect(stack.start, GUARD, ProtFlags::PROT_NONE)? };
-        let (soft, hard) = given().nofile;
+        let (soft, hard) = inherited().nofile;
         Ok(Launcher {
             stack,
             failure: Mapping::new(size_of::<Failure>(), MapFlags::MAP_SHARED)?,
-            dispositions: signals::CHANGED.iter().map(|&s| (s, given().ignored.contains(s))).collect(),
+            dispositions: signals::CHANGED.iter().map(|&s| (s, inherited().ignored.contains(s))).collect(),
             files: (limits::nofile().0 != soft).then_some(libc::rlimit { rlim_cur: soft, rlim_max: hard }),
         })
     }
@@ -182,10 +182,10 @@ impl Launcher {
                 Group::New | Group::Join(_) | Group::Terminal(_) => None,
             },
             dispositions: &self.dispositions,
-            stop_ignored: given().ignored.contains(libc::SIGTSTP),
+            stop_ignored: inherited().ignored.contains(libc::SIGTSTP),
             files: order.setup.files.or(self.files),
             setup: order.setup,
-            mask: given().mask.as_ref(),
+            mask: inherited().mask.as_ref(),
             failure,
         };
         let pid = with_signals_blocked(|| self.stack.clone_child(order.strategy, &child))

@@ -13,8 +13,8 @@ use nix::libc;
 use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
 use nix::unistd::{Pid, getpgrp, tcgetpgrp};
 
-use super::given::given;
-use super::own;
+use super::inherited::inherited;
+use super::std_streams;
 
 /// The controlling terminal.
 #[derive(Debug)]
@@ -24,13 +24,13 @@ pub struct Terminal(OwnedFd);
 /// terminal. Where a shell without job control started prun in the background, which shows in an ignored SIGINT, the
 /// terminal is others' as long as it is not prun's stdin.
 pub fn is_at_hand() -> bool {
-    let shown = [own::stdout(), own::stderr()].into_iter().any(is_controlling);
-    is_controlling(own::stdin()) || shown && !given().ignored.contains(libc::SIGINT)
+    let shown = [std_streams::stdout(), std_streams::stderr()].into_iter().any(is_controlling);
+    is_controlling(std_streams::stdin()) || shown && !inherited().ignored.contains(libc::SIGINT)
 }
 
 /// Whether this is the controlling terminal. Of no other can anybody be in the foreground.
 pub fn is_controlling(fd: BorrowedFd) -> bool {
-    own::is_terminal(fd) && tcgetpgrp(fd).is_ok()
+    std_streams::is_terminal(fd) && tcgetpgrp(fd).is_ok()
 }
 
 /// Whether this is the controlling terminal and prun is not in its foreground.
@@ -41,7 +41,9 @@ pub fn in_background(fd: BorrowedFd) -> bool {
 impl Terminal {
     /// The controlling terminal, as one of prun's own descriptors has it.
     pub fn of_own() -> Option<Terminal> {
-        let own = [own::stdin(), own::stdout(), own::stderr()].into_iter().find(|fd| is_controlling(*fd))?;
+        let own = [std_streams::stdin(), std_streams::stdout(), std_streams::stderr()]
+            .into_iter()
+            .find(|fd| is_controlling(*fd))?;
         own.try_clone_to_owned().ok().map(Terminal)
     }
 

@@ -11,8 +11,8 @@ use nix::libc;
 use nix::unistd::Pid;
 
 use super::group::{Stat, pidfd_open, pidfd_send};
+use super::live_starts;
 use super::mark::{Mark, RunMark};
-use super::roll;
 use super::{cgroup, guardian};
 
 /// A process, and what it is known by.
@@ -71,7 +71,7 @@ pub fn mark_of(pid: Pid) -> Option<Mark> {
 pub fn marked(run: RunMark) -> Vec<Found> {
     let all = pids().filter_map(|pid| Some(Found { pid, mark: mark_of(pid)? }));
     let mut found: Vec<_> = all.filter(|found| found.mark.run() == run && is_alive(found.pid)).collect();
-    if run == roll::run().mark {
+    if run == live_starts::run().mark {
         found.extend(cgroup::unmarked());
     }
     found
@@ -96,7 +96,7 @@ pub fn signal(found: &Found, signal: i32) -> nix::Result<()> {
     };
     // The number may have become another's before it was opened, but not since.
     let known = match mark_of(found.pid) {
-        None => roll::is_unknown(found.mark) && cgroup::holds(found.pid),
+        None => live_starts::is_unknown(found.mark) && cgroup::holds(found.pid),
         mark => mark == Some(found.mark),
     };
     if !known {
@@ -140,7 +140,7 @@ fn realtime_timeout(limits: &[u8]) -> Option<u64> {
 
 /// Others' environments can't be read, which is well: prun could not signal them either.
 fn mark_by_environment(pid: Pid) -> Option<Mark> {
-    mark_of_variables(&std::fs::read(format!("/proc/{pid}/environ")).ok()?, &roll::run().id)
+    mark_of_variables(&std::fs::read(format!("/proc/{pid}/environ")).ok()?, &live_starts::run().id)
 }
 
 fn mark_of_variables(environment: &[u8], run: &str) -> Option<Mark> {
@@ -153,7 +153,7 @@ fn mark_of_variables(environment: &[u8], run: &str) -> Option<Mark> {
     if !guards && !is_ours(value(RUN_ID)) {
         return None;
     }
-    let mark = Mark::new(roll::run().mark, number(b"PRUN_START=").unwrap_or(0));
+    let mark = Mark::new(live_starts::run().mark, number(b"PRUN_START=").unwrap_or(0));
     Some(if guards { mark.of_guardian() } else { mark })
 }
 
@@ -235,19 +235,19 @@ mod tests {
 
     #[test]
     fn the_environment_tells_who_it_is() {
-        let mark = roll::enter();
+        let mark = live_starts::enter();
         let start = mark.number();
         let variables = |name: &str, id: &str| {
             format!("A=b\0{name}={id}\0PRUN_START={start}\0PRUN_SLOT=3\0").into_bytes()
         };
-        let id = roll::run().id.as_str();
+        let id = live_starts::run().id.as_str();
         let of = |name, of: &str| mark_of_variables(&variables(name, of), id);
         assert_eq!(of("PRUN_RUN_ID", id), Some(mark));
         assert_eq!(of("PRUN_GUARDS", id), Some(mark.of_guardian()));
         assert_eq!(of("PRUN_RUN_ID", "another"), None);
         assert_eq!(of("SOME", id), None, "somebody's knowledge of the run");
-        roll::strike(mark);
+        live_starts::strike(mark);
         let left = of("PRUN_RUN_ID", id).expect("it is still of the run");
-        assert!(!roll::is_live(left), "but let go");
+        assert!(!live_starts::is_live(left), "but let go");
     }
 }

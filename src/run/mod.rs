@@ -38,60 +38,42 @@ use crate::os;
 use crate::os::poller::{Interest, Poller, Ready};
 use crate::os::signals::Signals;
 use crate::plan::OutputMode;
-use crate::plan::items;
+use crate::plan::items as plan_items;
 use crate::plan::{Brakes, Items, Jobserver, Plan, Restart, UNLIMITED};
 pub use crate::sched::Verdict;
 use crate::sched::{Action, Event, Supervisor};
 
-pub mod active;
-mod apply;
-mod at_end;
+pub mod actions;
+pub mod attempt;
 pub mod block;
-pub mod blocks;
-mod chain;
-pub mod dialogue;
-pub mod disk;
-pub mod duplex;
-mod envfile;
-pub mod feed;
-pub mod gauges;
-mod hint;
-pub mod hook;
-mod known;
-mod last;
+pub mod descendants;
+pub mod event_loop;
+pub mod items;
 pub mod launch;
-mod ledger;
-mod left;
 pub mod local;
-pub mod paths;
+pub mod output;
 pub mod queues;
-mod reader;
-pub mod ready;
-pub mod screen;
-mod setup;
-mod signals;
-pub mod sinks;
-pub mod source;
-pub mod stream;
-mod suspend;
-mod table;
-pub mod tell;
-mod threads;
+pub mod record;
+pub mod shutdown;
+pub mod throttle;
 pub mod token;
-mod tokens;
-mod unstarted;
-pub mod wiring;
-mod workers;
-mod wrapped;
-pub mod writer;
+pub mod words;
+pub mod workers;
 
-use active::Work;
-use gauges::Gauges;
-use ledger::Ledger;
+use actions::hooks;
+use attempt::Work;
+use event_loop::suspend;
+use items::Sources;
+use items::chain;
 use local::{Local, Shared};
-use screen::Screen;
-use sinks::Sinks;
-use source::Sources;
+use output::Sinks;
+use output::screen::Screen;
+use output::thread_start;
+use record::ledger::Ledger;
+use record::{cause_of_death, results_table};
+use shutdown::{flush, run_hooks};
+use throttle::gauges::Gauges;
+use throttle::jobserver;
 use token::Token;
 
 /// How a run behaves beside what its plan says.
@@ -118,7 +100,8 @@ const DESCRIPTORS_PER_TASK: u64 = 3;
 /// # Errors
 /// When prun can't get what it needs for itself: a poller, signal handlers, a stack for children, its logs. For people.
 pub fn run(mut plan: Plan, options: Options, listener: Box<dyn Listener>) -> Result<Verdict, String> {
-    let cannot_begin = |why: io::Error| format!("the run could not begin: {}", crate::os::own::reason(&why));
+    let cannot_begin =
+        |why: io::Error| format!("the run could not begin: {}", crate::os::errors::reason(&why));
     let signals = Signals::install().map_err(cannot_begin)?;
     if options.dry_run {
         // What is only printed is not held back.
@@ -138,7 +121,7 @@ pub fn run(mut plan: Plan, options: Options, listener: Box<dyn Listener>) -> Res
     if !options.dry_run {
         suspend::check_terminal(&plan)?;
     }
-    let (tokens, told) = tokens::open(&mut plan, options.verbose)?;
+    let (tokens, told) = jobserver::open(&mut plan, options.verbose)?;
     let mut run = Run::new(plan, options, listener, signals, tokens).map_err(cannot_begin)?;
     run.warnings = run.open_logs()?;
     run.warnings.extend(told);
@@ -149,7 +132,7 @@ pub fn run(mut plan: Plan, options: Options, listener: Box<dyn Listener>) -> Res
 
 /// How many tasks a job can have at once, as far as that is known before its items are read.
 fn most_tasks(plan: &Plan, job: &crate::plan::Job) -> u64 {
-    items::known_tasks(plan, job).unwrap_or(u64::MAX).min(job.pool as u64)
+    plan_items::known_tasks(plan, job).unwrap_or(u64::MAX).min(job.pool as u64)
 }
 
 struct Run {
@@ -172,13 +155,13 @@ struct Run {
     /// Items of tasks that wait for their start, by the task's place.
     works: Vec<Option<Work>>,
     chains: chain::Chains,
-    hooks: hook::Awaited,
-    last: at_end::Last,
+    hooks: hooks::Awaited,
+    last: run_hooks::Last,
     workers: workers::Workers,
     gauges: Gauges,
     /// If the slots are shared with others.
-    tokens: Option<tokens::Tokens>,
-    memory: hint::OutOfMemory,
+    tokens: Option<jobserver::Tokens>,
+    memory: cause_of_death::OutOfMemory,
     /// Actions that were done: room for others.
     spare_actions: Vec<Action>,
     /// Workers answered in this turn.
@@ -190,7 +173,7 @@ struct Run {
     /// What is told to logs, if there are any.
     ledger: Option<Ledger>,
     /// Rows of ended tasks, if they are wanted.
-    table: Option<table::Rows>,
+    table: Option<results_table::Rows>,
     /// To be told when the run has begun.
     warnings: Vec<String>,
     /// Jobs whose number of tasks was told before their items were used up.
@@ -207,14 +190,14 @@ impl Run {
         options: Options,
         listener: Box<dyn Listener>,
         signals: Signals,
-        tokens: Option<tokens::Tokens>,
+        tokens: Option<jobserver::Tokens>,
     ) -> io::Result<Run> {
         let plan = Arc::new(plan);
         let poller = Poller::new()?;
         let sinks = Sinks::new()?;
         poller.add(signals.fd(), Token::Signals.pack(), Interest::Read)?;
         poller.add(sinks.waker().fd(), Token::Sinks.pack(), Interest::Read)?;
-        let run_id = tell::run_id();
+        let run_id = words::run_id();
         // Where tasks of several jobs may flow at the same time, lines must not mix.
         let several = plan.jobs.iter().filter(|job| job.at_end.is_none()).count() > 1;
         let mixing = several && plan.jobs.iter().any(|job| job.keep_order);
@@ -231,12 +214,12 @@ impl Run {
             starts: 0,
             works: Vec::new(),
             chains: chain::Chains::new(&plan),
-            hooks: hook::Awaited::new(),
-            last: at_end::Last::default(),
+            hooks: hooks::Awaited::new(),
+            last: run_hooks::Last::default(),
             workers: workers::Workers::new(&plan),
             gauges: Gauges::new(&plan),
             tokens,
-            memory: hint::OutOfMemory::default(),
+            memory: cause_of_death::OutOfMemory::default(),
             spare_actions: Vec::new(),
             answered: false,
             wanted: vec![1; plan.jobs.len()],
@@ -255,7 +238,7 @@ impl Run {
             sinks,
         };
         run.watch_stdout();
-        if let Some(server) = run.tokens.as_ref().and_then(tokens::Tokens::server) {
+        if let Some(server) = run.tokens.as_ref().and_then(jobserver::Tokens::server) {
             run.local.share_slots(server);
         }
         Ok(run)
@@ -266,7 +249,7 @@ impl Run {
         let direct = |job: &crate::plan::Job| job.output == OutputMode::Raw;
         if self.plan.jobs.iter().any(direct) {
             // What can't be watched has no other end that could go.
-            let _ = self.poller.add(os::own::stdout(), Token::Stdout.pack(), Interest::Hangup);
+            let _ = self.poller.add(os::std_streams::stdout(), Token::Stdout.pack(), Interest::Hangup);
         }
     }
 
@@ -340,7 +323,7 @@ impl Run {
         ];
         let at = at.into_iter().flatten().min();
         let left = at.map(|at| at.saturating_sub(self.now));
-        let thread = self.sinks.await_thread().then_some(threads::PAUSE);
+        let thread = self.sinks.await_thread().then_some(thread_start::PAUSE);
         [left, thread, self.local.queues.patience()].into_iter().flatten().min()
     }
 
@@ -349,7 +332,7 @@ impl Run {
             Token::Signals => self.take_signals(),
             Token::Sinks => self.sinks.waker().drain(),
             Token::Stdout => {
-                let _ = self.poller.remove(os::own::stdout());
+                let _ = self.poller.remove(os::std_streams::stdout());
                 self.events.push_back(Event::OutputClosed);
             }
             Token::Tokens => self.take_tokens(),
@@ -435,7 +418,7 @@ impl Run {
             && let Some(failure) = self.sinks.take_failure()
         {
             self.failed_to_write = true;
-            self.events.push_back(last::event_of(failure));
+            self.events.push_back(flush::event_of(failure));
         }
     }
 
@@ -465,9 +448,9 @@ impl Run {
 fn job_info(plan: &Plan, number: usize) -> JobInfo {
     let job = &plan.jobs[number];
     JobInfo {
-        background: job.serves || items::is_lister(plan, number),
+        background: job.serves || plan_items::is_lister(plan, number),
         name: Arc::clone(&job.name),
         many: !matches!(job.items, Items::None),
-        total: items::known_tasks(plan, job),
+        total: plan_items::known_tasks(plan, job),
     }
 }

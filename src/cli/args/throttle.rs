@@ -14,7 +14,7 @@ use crate::jobfile::values::{
     JobserverStyle, Load, PoolSize, Rate, parse_duration, parse_jobserver, parse_load, parse_pool,
     parse_rate, parse_size,
 };
-use crate::run::gauges;
+use crate::run::throttle::gauges;
 use crate::ui::phrases::escape;
 
 /// `--jobs`.

@@ -10,7 +10,7 @@ use nix::unistd::{AccessFlags, access};
 
 use crate::os::find::resolve;
 use crate::plan::build::doubts::{Kind, Look, Program};
-use crate::run::paths::Paths;
+use crate::run::items::glob::Paths;
 
 /// Many jobs run the same program: each is looked for once.
 #[derive(Default)]

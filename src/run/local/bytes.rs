@@ -2,15 +2,18 @@
 
 use std::os::fd::AsFd;
 
-use super::{BIG_PIPES, Local, Paused, Shared};
 use crate::os;
 use crate::os::poller::{Interest, Ready};
 use crate::plan::Output;
-use crate::run::active::{Ears, OFTEN, PIPE, Reader, Tap};
-use crate::run::feed::Fed;
+use crate::run::attempt::feed::Fed;
+use crate::run::attempt::{Ears, OFTEN, PIPE, Reader, Tap};
+use crate::run::launch::wiring::BIG_PIPE;
+use crate::run::local::BIG_PIPES;
+use crate::run::local::Local;
+use crate::run::local::Paused;
+use crate::run::local::Shared;
 use crate::run::queues::Inlet;
 use crate::run::token::Token;
-use crate::run::wiring::BIG_PIPE;
 use crate::sched::{Event, JobId, TaskId};
 
 impl Local {
@@ -197,7 +200,7 @@ impl Local {
             Fed::Over => {
                 let _ = shared.poller.remove(feed.fd());
                 if let Some(errno) = feed.failure() {
-                    let why = format!("its input could not be read: {}", os::own::reason(&errno.into()));
+                    let why = format!("its input could not be read: {}", os::errors::reason(&errno.into()));
                     shared.events.push_back(Event::Fault { task: id, why: why.into() });
                 }
                 let unsent = feed.unsent();

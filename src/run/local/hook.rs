@@ -3,16 +3,17 @@
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 
-use super::start::not_started;
-use super::{Local, Shared};
 use crate::event::{StartFailure, Usage};
-use crate::os::{self, roll};
+use crate::os::{self, live_starts};
 use crate::plan::AtEnd;
-use crate::run::active::{Active, Group, Process, Reader};
-use crate::run::hook::HookInput;
+use crate::run::actions::hooks::HookInput;
+use crate::run::attempt::{Active, Group, Process, Reader};
+use crate::run::launch::unstarted::Unstarted;
+use crate::run::launch::wiring::{feed, no_pipe};
 use crate::run::launch::{Attempt, ChildEnds};
-use crate::run::unstarted::Unstarted;
-use crate::run::wiring::{feed, no_pipe};
+use crate::run::local::Local;
+use crate::run::local::Shared;
+use crate::run::local::start::not_started;
 use crate::sched::{Event, TaskId};
 
 impl Local {
@@ -53,7 +54,7 @@ impl Local {
             Err(unstarted) => {
                 active.readers.clear();
                 active.feed = None;
-                active.mark.take().into_iter().for_each(roll::strike);
+                active.mark.take().into_iter().for_each(live_starts::strike);
                 shared.events.push_back(not_started(id, 0, unstarted));
             }
         }
@@ -102,7 +103,7 @@ impl Local {
                 stdio[at] = ends.keep(writer).as_raw_fd();
             }
         }
-        active.mark = Some(os::roll::enter());
+        active.mark = Some(os::live_starts::enter());
         let attempt = Attempt {
             job,
             job_index: work.job,

@@ -19,37 +19,33 @@ use std::sync::Arc;
 
 use nix::unistd::Pid;
 
-use self::lent::Lender;
-use super::active::{Active, PIPE, Work};
-use super::launch::Launch;
-use super::queues::Queues;
-use super::sinks::Sinks;
-use super::source::Sources;
-use super::token::Token;
-use super::wiring::Wiring;
 use crate::event::Time;
 use crate::flow::output::Outputs;
 use crate::os::jobserver::Server;
 use crate::os::poller::{Interest, Poller};
 use crate::os::{self, process};
 use crate::plan::Plan;
+use crate::run::attempt::{Active, PIPE, Work};
+use crate::run::descendants::terminal_lease::Lender;
+use crate::run::items::Sources;
+use crate::run::launch::Launch;
+use crate::run::launch::wiring::Wiring;
+use crate::run::output::Sinks;
+use crate::run::queues::Queues;
+use crate::run::token::Token;
 use crate::sched::{Event, TaskId};
 
-mod blocks;
 mod bytes;
-mod end;
+mod exit;
 mod hook;
-pub mod lent;
-mod ready;
-mod remnants;
+mod job_control;
+mod probes;
+mod round_robin;
 mod start;
-mod stops;
-mod terminal;
 mod watch;
-mod wires;
 
-pub use end::Holders;
-use remnants::Remnants;
+use crate::run::descendants::Remnants;
+pub use exit::Holders;
 
 /// A pipe of a capture holds no more than this.
 const BUFFER: usize = PIPE;
@@ -86,7 +82,7 @@ pub struct Local {
     pub wiring: Wiring,
     pub queues: Queues,
     actives: Vec<Option<Active>>,
-    pids: HashMap<Pid, (TaskId, usize)>,
+    pub(in crate::run) pids: HashMap<Pid, (TaskId, usize)>,
     pub remnants: Remnants,
     /// Pipes that leftovers of ended tasks hold open: read and discarded.
     strays: HashMap<u32, OwnedFd>,
@@ -174,6 +170,6 @@ impl Local {
 
     pub fn forget_job(&mut self, job: usize) {
         // Behind the stages stand the hooks, and behind them the probe.
-        self.launch.forget(job, self.plan.jobs[job].stages.len() + ready::PLACE + 1);
+        self.launch.forget(job, self.plan.jobs[job].stages.len() + probes::PLACE + 1);
     }
 }

@@ -3,27 +3,29 @@
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
-use super::terminal::Terminal;
-use super::wires::Wires;
-use super::{Local, Shared, Start};
 use crate::event::{Shortage, StartFailure, Time, Usage};
 use crate::flow::answers::Answers;
 use crate::flow::output::{Dest, LaneSpec, Order, Policy};
 use crate::os;
+use crate::os::live_starts;
 use crate::os::poller::Interest;
-use crate::os::roll;
 use crate::plan::template::{Scope, Template};
 use crate::plan::{Job, Stage, Stdin, Worker};
-use crate::run::active::{Active, Group, Process, Taker, Tap};
-use crate::run::dialogue::Talk;
-use crate::run::duplex::Duplex;
-use crate::run::feed::Feed;
+use crate::run::attempt::dialogue::Talk;
+use crate::run::attempt::duplex::Duplex;
+use crate::run::attempt::feed::Feed;
+use crate::run::attempt::readiness::Looking;
+use crate::run::attempt::{Active, Group, Process, Taker, Tap};
+use crate::run::launch::pty::Terminal;
+use crate::run::launch::stdio::Wires;
+use crate::run::launch::unstarted::Unstarted;
+use crate::run::launch::wiring::{Source, Stream, Target, Wiring, feed_block, no_pipe, policy};
 use crate::run::launch::{Attempt, ChildEnds};
+use crate::run::local::Local;
+use crate::run::local::Shared;
+use crate::run::local::Start;
 use crate::run::queues::{Inlet, takes_whole_records};
-use crate::run::ready::Looking;
 use crate::run::token::Token;
-use crate::run::unstarted::Unstarted;
-use crate::run::wiring::{Source, Stream, Target, Wiring, feed_block, no_pipe, policy};
 use crate::run::workers::answer_ends;
 use crate::sched::{Event, TaskId};
 
@@ -41,7 +43,7 @@ impl Local {
         let order: Option<Order> = (job.keep_order && !is_worker).then_some((start.work.job, start.work.seq));
         let policy = if is_worker { Policy::Flow } else { policy(job, start.last_attempt) };
         let mut active = Active::new(task, start.work, start.slot, start.attempt, now);
-        active.mark = Some(roll::enter());
+        active.mark = Some(live_starts::enter());
         active.taker = job.worker.as_ref().filter(|_| is_worker).map(taker);
         let mut wires = Wires::default();
         let looking = Looking::new(job, &active.work, active.slot, now);
@@ -85,7 +87,7 @@ impl Local {
         !short
     }
 
-    pub(super) fn watch(&self, active: &Active, shared: &mut Shared) {
+    pub(in crate::run) fn watch(&self, active: &Active, shared: &mut Shared) {
         for (at, reader) in active.readers.iter().enumerate() {
             if let Some(reader) = reader {
                 shared.watch(reader.fd.as_fd(), Token::Reader(active.id, at), Interest::Read);
@@ -252,7 +254,7 @@ impl Local {
 }
 
 /// The event that tells of it.
-pub(super) fn not_started(task: TaskId, started: usize, unstarted: Unstarted) -> Event {
+pub(in crate::run) fn not_started(task: TaskId, started: usize, unstarted: Unstarted) -> Event {
     match unstarted {
         Unstarted::Failed(failure) => Event::NotStarted { task, started, failure: Arc::new(failure) },
         Unstarted::Short(shortage, failure) => {

@@ -4,14 +4,16 @@ use std::collections::BTreeSet;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use super::{LAST_LOOK, Local, Shared};
 use crate::event::{Exit, Time};
 use crate::os;
 use crate::os::poller::Interest;
 use crate::plan::{Stdin, status};
-use crate::run::active::Ears;
-use crate::run::duplex::JAMMED;
-use crate::run::feed::Fed;
+use crate::run::attempt::Ears;
+use crate::run::attempt::duplex::JAMMED;
+use crate::run::attempt::feed::Fed;
+use crate::run::local::LAST_LOOK;
+use crate::run::local::Local;
+use crate::run::local::Shared;
 use crate::run::queues::Inlet;
 use crate::run::token::Token;
 use crate::sched::{Event, TaskId};
@@ -92,10 +94,10 @@ impl Local {
         }
     }
 
-    pub(super) fn hear_out(&mut self, id: TaskId, at: usize, shared: &mut Shared) {
+    pub(in crate::run) fn hear_out(&mut self, id: TaskId, at: usize, shared: &mut Shared) {
         let Some(active) = self.actives[id.place as usize].as_mut() else { return };
         let Some(reader) = &active.readers[at] else { return };
-        let _ = os::own::set_nonblocking(reader.fd.as_fd());
+        let _ = os::io::set_nonblocking(reader.fd.as_fd());
         let (inlet, mut seen) = (Inlet { task: id, at }, 0);
         while seen < LAST_LOOK
             && let Some((1.., _)) = reader

@@ -7,8 +7,8 @@ use crate::flow::answers::{Answer, Answers, Ends};
 use crate::flow::output::{Dest, LaneSpec, Op};
 use crate::plan::{Items, Job, Output, Plan, QueueId, Reply, Worker};
 use crate::run::Run;
-use crate::run::active::Work;
-use crate::run::wiring::policy;
+use crate::run::attempt::Work;
+use crate::run::launch::wiring::policy;
 use crate::sched::{Event, TaskId};
 
 /// An answer is shown up to so many bytes.
@@ -16,7 +16,7 @@ const SHOWN: usize = 60;
 
 /// Where the answers of a job go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Way {
+pub(in crate::run) enum Way {
     /// As they are to one place, whosever they are: all that were read in one piece.
     Straight(Dest),
     /// Each by itself.
@@ -171,7 +171,7 @@ impl Run {
         self.sources.give_back(work.items);
     }
 
-    pub(super) fn tell_good(&mut self) {
+    pub(in crate::run) fn tell_good(&mut self) {
         if let Some((job, count)) = self.workers.good.take() {
             self.tell(&RunEvent::TasksOk { job, count });
         }
@@ -183,7 +183,7 @@ fn answer_lanes(
     job: &Job,
     work: &Work,
     slot: usize,
-    sinks: &mut crate::run::sinks::Sinks,
+    sinks: &mut crate::run::output::Sinks,
 ) -> Vec<LaneSpec> {
     let scope = work.scope(slot);
     let tag = job.tag.as_ref().map(|tag| {

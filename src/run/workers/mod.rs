@@ -7,14 +7,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::active::{Active, Work};
-use super::hook::Over;
-use super::local::Start;
-use super::queues::takes_whole_records;
-use super::{Run, tell};
 use crate::event::{Detail, Exit, Outcome, RunEvent, StartFailure, TaskName, Time};
 use crate::flow::output::{Dest, Op};
 use crate::plan::{AtEnd, Item, Job, Plan, Stdin, first_held};
+use crate::run::Run;
+use crate::run::actions::hooks::Over;
+use crate::run::attempt::{Active, Work};
+use crate::run::local::Start;
+use crate::run::queues::takes_whole_records;
+use crate::run::words;
 use crate::sched::{Event, TaskId};
 
 mod answers;
@@ -46,7 +47,7 @@ pub struct Workers {
 }
 
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Given {
+pub(in crate::run) struct Given {
     pub worker: TaskId,
     attempt: u32,
     pub at: Time,
@@ -72,7 +73,7 @@ impl Workers {
         self.silent.first().map(|(_, since)| *since + SILENCE)
     }
 
-    pub(super) fn given(&self, task: TaskId) -> Option<Given> {
+    pub(in crate::run) fn given(&self, task: TaskId) -> Option<Given> {
         self.given.get(task.place as usize).copied().flatten()
     }
 
@@ -86,14 +87,14 @@ impl Workers {
 }
 
 impl Run {
-    pub(super) fn start_worker(&mut self, worker: TaskId, job: usize, slot: usize) {
+    pub(in crate::run) fn start_worker(&mut self, worker: TaskId, job: usize, slot: usize) {
         if self.options.dry_run {
             return;
         }
         self.starts += 1;
         let work = Work { held: self.supervisor.held(worker), ..no_task(job) };
         let verbose = self.options.verbose;
-        let command = verbose.then(|| tell::command(&self.plan.jobs[job], &work, slot));
+        let command = verbose.then(|| words::command(&self.plan.jobs[job], &work, slot));
         let start = Start { task: worker, work, slot, attempt: 0, last_attempt: true };
         let now = self.now;
         let (local, mut shared) = self.local();
@@ -107,7 +108,7 @@ impl Run {
         }
     }
 
-    pub(super) fn give(&mut self, worker: TaskId, task: TaskId, attempt: u32) {
+    pub(in crate::run) fn give(&mut self, worker: TaskId, task: TaskId, attempt: u32) {
         let Some(Some(work)) = self.works.get_mut(task.place as usize) else { return };
         self.workers.note_given(task, Given { worker, attempt, at: self.now });
         if self.options.dry_run {
@@ -141,7 +142,7 @@ impl Run {
     }
 
     /// Writes what workers were given.
-    pub(super) fn feed_workers(&mut self) {
+    pub(in crate::run) fn feed_workers(&mut self) {
         let mut fed = std::mem::take(&mut self.workers.fed);
         for worker in fed.drain(..) {
             let (local, mut shared) = self.local();
@@ -150,7 +151,7 @@ impl Run {
         self.workers.fed = fed;
     }
 
-    pub(super) fn end_input(&mut self, worker: TaskId) {
+    pub(in crate::run) fn end_input(&mut self, worker: TaskId) {
         if self.options.dry_run {
             self.events.push_back(Event::Exited { task: worker, stage: 0, exit: Exit::Code(0) });
             self.events.push_back(Event::Drained(worker));
@@ -162,7 +163,7 @@ impl Run {
         }
     }
 
-    pub(super) fn worker_ended(&mut self, worker: TaskId) {
+    pub(in crate::run) fn worker_ended(&mut self, worker: TaskId) {
         let (local, mut shared) = self.local();
         let Some((active, left)) = local.end(worker, &mut shared) else { return };
         self.workers.silent.retain(|(silent, _)| *silent != worker);
@@ -175,7 +176,7 @@ impl Run {
     }
 
     /// Points out workers that may keep their answers to themselves.
-    pub(super) fn look_for_silent_workers(&mut self) {
+    pub(in crate::run) fn look_for_silent_workers(&mut self) {
         while let Some(&(worker, since)) = self.workers.silent.first()
             && since + SILENCE <= self.now
         {
@@ -200,7 +201,7 @@ impl Run {
     // ---- tasks that a worker had -------------------------------------------------------------------------
 
     /// Its worker has ended while it was at the task, and the task will be tried again.
-    pub(super) fn retry_given(&mut self, task: TaskId, outcome: Outcome, delay: Duration) {
+    pub(in crate::run) fn retry_given(&mut self, task: TaskId, outcome: Outcome, delay: Duration) {
         let Some(Some(work)) = self.works.get(task.place as usize) else { return };
         let name = TaskName { job: work.job, seq: work.seq };
         let attempt = self.workers.given(task).map_or(0, |given| given.attempt);
@@ -208,16 +209,16 @@ impl Run {
     }
 
     /// What people need to know of a task that failed with a worker, which is still known if it was at the task.
-    pub(super) fn detail_of_given(&self, task: TaskId, work: &Work, attempts: u32) -> Box<Detail> {
+    pub(in crate::run) fn detail_of_given(&self, task: TaskId, work: &Work, attempts: u32) -> Box<Detail> {
         let given = self.workers.given(task);
         let worker = given.and_then(|given| self.local.get(given.worker));
-        let mut detail = tell::detail(&self.plan, work, worker, &self.memory, attempts, self.now);
+        let mut detail = words::detail(&self.plan, work, worker, &self.memory, attempts, self.now);
         detail.elapsed = given.map_or(Time::ZERO, |given| self.now.saturating_sub(given.at));
         Box::new(detail)
     }
 
     /// The hook of a task that a worker had. What it reads is the answer, if there was one.
-    pub(super) fn hook_of_given(&mut self, task: TaskId, at: AtEnd, outcome: Outcome) {
+    pub(in crate::run) fn hook_of_given(&mut self, task: TaskId, at: AtEnd, outcome: Outcome) {
         let place = task.place as usize;
         let Some(work) = self.works.get_mut(place).and_then(Option::take) else { return };
         let given = self.workers.given(task);
@@ -226,7 +227,7 @@ impl Run {
         let job = &self.plan.jobs[work.job];
         if !self.outputs.is_open(place) {
             let order = job.keep_order.then_some((work.job, work.seq));
-            self.outputs.open(place, Vec::new(), super::wiring::policy(job, true), order);
+            self.outputs.open(place, Vec::new(), crate::run::launch::wiring::policy(job, true), order);
         }
         let process = worker.and_then(|worker| worker.processes.first());
         let over = Over {
@@ -255,12 +256,12 @@ impl Run {
     }
 
     /// The workers' command, and how many tasks it would have had.
-    pub(super) fn print_worker(&mut self, index: usize) {
+    pub(in crate::run) fn print_worker(&mut self, index: usize) {
         let tasks = self.workers.counted[index];
         let job = &self.plan.jobs[index];
         if tasks > 0 {
             let work = Work { held: first_held(&self.plan, job), ..no_task(index) };
-            let line = tell::line(job, &work, 1, tell::Values::Told);
+            let line = words::line(job, &work, 1, words::Values::Told);
             let what = if tasks == 1 { "task" } else { "tasks" };
             let line = format!("{line} # {tasks} {what} on its stdin\n");
             self.outputs.ops.push(Op::Write { dest: Dest::Stdout, bytes: line.into_bytes() });
@@ -269,7 +270,7 @@ impl Run {
 }
 
 /// What a worker itself works on.
-pub(super) fn no_task(job: usize) -> Work {
+pub(in crate::run) fn no_task(job: usize) -> Work {
     Work { job, seq: 0, items: Vec::new(), names: Arc::new([]), block: None, known: Vec::new(), held: None }
 }
 

@@ -1,0 +1,78 @@
+//! How prun itself was started, looked at before Rust's runtime changes it.
+//!
+//! Before `main`, the runtime ignores SIGPIPE and opens `/dev/null` on closed descriptors 0 to 2. Children
+//! must get what prun was given, and prun must know that its stdout is closed, so the look is taken in
+//! `.init_array`, which the loader runs before the runtime.
+
+use std::sync::OnceLock;
+
+use nix::libc;
+use nix::sys::signal::SigSet;
+
+/// How prun was started.
+#[derive(Debug, Clone, Copy)]
+pub struct Inherited {
+    /// Whether descriptors 0, 1 and 2 were open.
+    pub open: [bool; 3],
+    /// The signals that were ignored.
+    pub ignored: SignalBits,
+    /// The signals that were blocked.
+    pub mask: SigSet,
+    /// The soft and the hard limit of open files.
+    pub nofile: (u64, u64),
+    /// Whether prun had children already, of the program that became prun by executing it.
+    pub children: bool,
+    /// The ends of make's jobserver, if they are named and are there. Later their numbers may be those of others.
+    pub jobserver: Option<(i32, i32)>,
+}
+
+/// A set of signal numbers. nix's own does not know real-time signals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SignalBits(u64);
+
+impl SignalBits {
+    pub fn contains(self, signal: i32) -> bool {
+        (1..=64).contains(&signal) && self.0 & 1 << (signal - 1) != 0
+    }
+}
+
+/// How prun was started.
+pub fn inherited() -> &'static Inherited {
+    INHERITED.get_or_init(look)
+}
+
+static INHERITED: OnceLock<Inherited> = OnceLock::new();
+
+#[used]
+// SAFETY: the loader calls the entries of `.init_array` as C functions, on the first thread, after the C
+// library is ready; the entry neither needs Rust's runtime nor unwinds.
+#[unsafe(link_section = ".init_array")]
+static BEFORE_MAIN: extern "C" fn() = before_main;
+
+extern "C" fn before_main() {
+    inherited();
+}
+
+fn look() -> Inherited {
+    Inherited {
+        open: [0, 1, 2].map(is_open),
+        ignored: SignalBits((1..=64).filter(|&s| is_ignored(s)).fold(0, |set, s| set | 1 << (s - 1))),
+        mask: SigSet::thread_get_mask().unwrap_or_else(|_| SigSet::empty()),
+        nofile: super::limits::nofile(),
+        children: super::process::own_children(),
+        jobserver: super::jobserver::descriptors(),
+    }
+}
+
+fn is_open(fd: i32) -> bool {
+    // SAFETY: F_GETFD only looks at a flag; a closed descriptor is an error and no harm.
+    unsafe { libc::fcntl(fd, libc::F_GETFD) != -1 }
+}
+
+fn is_ignored(signal: i32) -> bool {
+    // SAFETY: sigaction is a plain C struct, for which zeroes are valid.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: without a new action the call only fills `action`; it refuses the C library's own signals.
+    let result = unsafe { libc::sigaction(signal, std::ptr::null(), &mut action) };
+    result == 0 && action.sa_sigaction == libc::SIG_IGN
+}

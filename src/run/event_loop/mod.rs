@@ -1,0 +1,4 @@
+//! The loop.
+
+pub mod signals;
+pub mod suspend;

@@ -1,0 +1,48 @@
+//! Items that are the paths of a glob.
+
+use std::path::{Path, PathBuf};
+
+use crate::os;
+use crate::plan::Item;
+
+pub struct Paths {
+    paths: glob::Paths,
+    /// What relative patterns were put after, and is taken off again.
+    base: PathBuf,
+}
+
+impl Paths {
+    pub fn open(pattern: &str, base: &Path) -> Result<Paths, String> {
+        let options = glob::MatchOptions {
+            case_sensitive: true,
+            require_literal_separator: true,
+            require_literal_leading_dot: true,
+        };
+        let base_pattern = glob::Pattern::escape(&base.to_string_lossy());
+        let (full, base) = if Path::new(pattern).is_absolute() || base.as_os_str().is_empty() {
+            (pattern.to_owned(), PathBuf::new())
+        } else {
+            (format!("{base_pattern}/{pattern}"), base.to_owned())
+        };
+        match glob::glob_with(&full, options) {
+            Ok(paths) => Ok(Paths { paths, base }),
+            Err(error) => Err(format!("the glob `{pattern}` is no pattern: {}", error.msg)),
+        }
+    }
+
+    /// The next path; `None` after the last.
+    pub fn next_path(&mut self) -> Result<Option<Item>, String> {
+        use std::os::unix::ffi::OsStrExt;
+        match self.paths.next() {
+            None => Ok(None),
+            Some(Ok(path)) => {
+                let path = path.strip_prefix(&self.base).unwrap_or(&path);
+                Ok(Some(Item { columns: vec![path.as_os_str().as_bytes().to_vec()] }))
+            }
+            Some(Err(error)) => {
+                let why = os::errors::reason(error.error());
+                Err(format!("could not read the folder `{}`: {why}", error.path().display()))
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! What a job's processes start with that is not as prun has it, and words for what of it could not be had.
+
+use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit};
+
+use crate::event::StartFailure;
+use crate::os::env::Env;
+use crate::os::limits;
+use crate::os::start::{Setup, StartError, Step};
+use crate::plan::{self, Limit, Stage};
+use crate::run::launch::env_file;
+
+/// Variables that are settings of one run, and none of a prun within its tasks.
+const OF_ONE_RUN: [&str; 5] =
+    ["PRUN_JOURNAL", "PRUN_RESUME", "PRUN_ON_SUCCESS", "PRUN_ON_FAILURE", "PRUN_ON_EXIT"];
+
+/// Processor time from SIGXCPU to SIGKILL, in seconds.
+const LAST_SECONDS: u64 = 5;
+
+pub fn setup(plan: &plan::Setup) -> Setup {
+    let mut setup = Setup { umask: plan.umask, ..Setup::default() };
+    for &(limit, value) in &plan.limits {
+        setup.limit(resource(limit), value, hard_value(limit, value));
+    }
+    if plan.nice != 0 {
+        setup.priority = Some((limits::nice() + plan.nice).clamp(-20, 19));
+    }
+    setup
+}
+
+/// What the hard limit is set to with a soft one of `value`.
+pub fn hard_value(limit: Limit, value: u64) -> u64 {
+    match limit {
+        // As far as prun's own limit goes, which it may not have the right to raise.
+        Limit::Cpu => (value + LAST_SECONDS).min(hard_limit(limit).max(value)),
+        _ => value,
+    }
+}
+
+/// The variables that tasks of the job have in common, before prun adds its own.
+pub fn environment(stage: &Stage) -> Env {
+    let mut env = if stage.setup.clear_env { Env::empty() } else { Env::inherited() };
+    OF_ONE_RUN.iter().for_each(|name| env.remove(name.as_bytes()));
+    // Where prun has no terminal, nothing is known of one.
+    let has_term = || env.iter().any(|variable| variable.len() > 5 && variable.starts_with(b"TERM="));
+    if stage.pty && !stage.setup.clear_env && !has_term() {
+        let _ = env.set(b"TERM", b"dumb");
+    }
+    env
+}
+
+/// What the stage's `env_file`s say, in their order.
+pub fn file_variables(stage: &Stage) -> Result<Vec<(String, String)>, StartFailure> {
+    let mut variables = Vec::new();
+    for file in &stage.setup.env_files {
+        let read = env_file::read(&stage.base.join(file));
+        let wrong = |why| StartFailure { code: 126, why: format!("env_file `{}` {why}", file.display()) };
+        variables.extend(read.map_err(wrong)?);
+    }
+    Ok(variables)
+}
+
+/// Why a process with such a setup was not started, if that is the reason.
+pub fn explain(plan: &plan::Setup, error: StartError) -> Option<StartFailure> {
+    let why = match (error.step, error.errno) {
+        (Step::Limits, _) => beyond(plan)?,
+        (Step::Priority, Errno::EACCES | Errno::EPERM) => {
+            format!("nice = {}: only root can take precedence", plan.nice)
+        }
+        (Step::Execute, Errno::E2BIG | Errno::ENOMEM) => no_room(plan)?,
+        _ => return None,
+    };
+    Some(StartFailure { code: 126, why })
+}
+
+/// The limit that prun has no right to set.
+fn beyond(plan: &plan::Setup) -> Option<String> {
+    let (limit, value) = *plan.limits.iter().find(|(limit, value)| *value > hard_limit(*limit))?;
+    let told = format!("limits.{} = {}", limit.key(), limit.shown(value));
+    if let (Limit::Files, Some(most)) = (limit, limits::most_files())
+        && value > most
+    {
+        return Some(format!("{told} is more than the system allows, {most} (fs.nr_open)"));
+    }
+    let hard = limit.shown(hard_limit(limit));
+    Some(format!("{told} is above the hard limit of {hard}, which only root can raise"))
+}
+
+/// The kernel says that there is no room for the arguments, where there would be without a limit.
+fn no_room(plan: &plan::Setup) -> Option<String> {
+    let of = |wanted| plan.limits.iter().find(|(limit, _)| *limit == wanted).map(|(_, value)| *value);
+    if let Some(stack) = of(Limit::Stack)
+        && let room = limits::argument_room_in(stack)
+        && room < limits::argument_room()
+    {
+        let stack = Limit::Stack.shown(stack);
+        return Some(format!(
+            "arguments too long: with limits.stack = {stack}, all of them and the environment together can have {room} bytes"
+        ));
+    }
+    let memory = Limit::Memory.shown(of(Limit::Memory)?);
+    Some(format!("limits.memory = {memory} has no room for the arguments and the environment"))
+}
+
+fn hard_limit(limit: Limit) -> u64 {
+    getrlimit(resource(limit)).map_or(u64::MAX, |(_, hard)| hard)
+}
+
+fn resource(limit: Limit) -> Resource {
+    match limit {
+        Limit::Cpu => Resource::RLIMIT_CPU,
+        Limit::Memory => Resource::RLIMIT_AS,
+        Limit::Files => Resource::RLIMIT_NOFILE,
+        Limit::Processes => Resource::RLIMIT_NPROC,
+        Limit::FileSize => Resource::RLIMIT_FSIZE,
+        Limit::Core => Resource::RLIMIT_CORE,
+        Limit::Stack => Resource::RLIMIT_STACK,
+    }
+}

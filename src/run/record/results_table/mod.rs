@@ -1,0 +1,195 @@
+//! `--results FILE.csv`: one file with a row for each ended task, its output included.
+//!
+//! What a task writes is held as any group is, but escaped already; a row is that with its other columns around it.
+//! So it takes no more memory than a group, comes in the order that is wanted, and stands before what logs tell.
+
+use std::io::Write as _;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::flow::output::{Dest, Escape, Op, Row};
+use crate::journal::joblog::{milliseconds, status};
+use crate::plan::{Batch, Form, Plan};
+use crate::run::Run;
+use crate::run::launch::wiring::{in_table, policy};
+use crate::run::record::ledger::Told;
+use crate::run::words;
+use crate::sched::TaskId;
+
+mod file;
+
+/// Columns before those of the item.
+const COLUMNS: [&str; 9] =
+    ["Seq", "Host", "Starttime", "JobRuntime", "Send", "Receive", "Exitval", "Signal", "Command"];
+
+/// The table, as far as it was begun.
+pub struct Rows {
+    form: Form,
+    dest: Dest,
+    /// When the run began, since 1970.
+    began: Duration,
+    /// How many values of items a row has; known from the first row on.
+    width: Option<usize>,
+    /// The file has a first row already that names its columns.
+    has_names: bool,
+}
+
+impl Run {
+    /// Opens the table, if there is to be one; returns what people should know.
+    pub(in crate::run) fn open_table(&mut self) -> Result<Vec<String>, String> {
+        let Some(table) = self.plan.logs.table.as_ref().filter(|_| !self.options.dry_run) else {
+            return Ok(Vec::new());
+        };
+        let (mut has_names, mut warnings) = (table.form == Form::Json, Vec::new());
+        let dest = match &table.path {
+            None => Dest::Stdout,
+            Some(path) => {
+                let begun = file::prepare(path, table)?;
+                has_names |= begun.rows;
+                warnings.extend(begun.warning);
+                self.sinks.open_file(path.clone(), true)
+            }
+        };
+        let began = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.table = Some(Rows { form: table.form, dest, began, width: None, has_names });
+        self.local.wiring.table = Some((dest, escape(table.form)));
+        Ok(warnings)
+    }
+
+    /// A task has ended: what it wrote becomes its row. Those that prun stopped or skipped have none.
+    pub(in crate::run) fn add_row(&mut self, task: TaskId, told: &Told) {
+        let place = task.place as usize;
+        let job = &self.plan.jobs[told.work.job];
+        let Some(rows) = self.table.as_mut().filter(|_| in_table(job)) else { return };
+        let Some((exit, signal)) = status(told.outcome) else { return self.outputs.forget(place) };
+        if !self.outputs.is_open(place) {
+            // It never had a process, or waited for its next attempt.
+            let order = job.keep_order.then_some((told.work.job, told.work.seq));
+            self.outputs.open(place, Vec::new(), policy(job, true), order);
+        }
+        if let Some(names) = rows.begin(&self.plan, told) {
+            self.outputs.ops.push(Op::Write { dest: rows.dest, bytes: names });
+        }
+        let command = words::command(job, told.work, told.slot);
+        let row = rows.row(told, exit, signal, &command);
+        self.outputs.frame(place, row);
+    }
+}
+
+impl Rows {
+    /// With the first row it is known how many columns there are; returns the line that names them.
+    fn begin(&mut self, plan: &Plan, told: &Told) -> Option<Vec<u8>> {
+        if self.width.is_some() {
+            return None;
+        }
+        let Told { work, .. } = told;
+        // Where columns have names there are so many, however long the row is that happens to come first.
+        let has_names = !work.names.is_empty();
+        let columns = if has_names {
+            work.names.len()
+        } else {
+            work.items.first().map_or(0, |item| item.columns.len())
+        };
+        // The last task of a batch may have fewer than the others.
+        let (width, named) = match plan.jobs[work.job].batch {
+            Batch::One => (columns, has_names),
+            Batch::UpTo(most) => (columns * most, false),
+            Batch::Fit => (columns.min(1), false),
+        };
+        self.width = Some(width);
+        if std::mem::replace(&mut self.has_names, true) {
+            return None;
+        }
+        let numbered = |at: usize| format!("V{}", at + 1).into_bytes();
+        let names = (0..width).map(|at| match named {
+            true => work.names[at].clone().into_bytes(),
+            false => numbered(at),
+        });
+        let mut out = Vec::new();
+        let names: Vec<Vec<u8>> = COLUMNS.map(|name| name.into()).into_iter().chain(names).collect();
+        self.put_fields(&names, &mut out);
+        let comma = self.delimiter();
+        out.extend_from_slice(&[b"Stdout", [comma].as_slice(), b"Stderr\n"].concat());
+        Some(out)
+    }
+
+    /// All of a row but the output.
+    fn row(&self, told: &Told, exit: i32, signal: i32, command: &str) -> Row {
+        let work = told.work;
+        let (started, elapsed) = (milliseconds(self.began + told.started), milliseconds(told.elapsed));
+        let values: Vec<Vec<u8>> = work.items.iter().flat_map(|item| item.columns.iter().cloned()).collect();
+        let dest = self.dest;
+        let mut before = Vec::new();
+        if self.form == Form::Json {
+            write!(
+                before,
+                "{{ \"Seq\": {}, \"Host\": \":\", \"Starttime\": {started}, \"JobRuntime\": {elapsed}, \"Send\": 0, \
+                 \"Receive\": {}, \"Exitval\": {exit}, \"Signal\": {signal}, \"Command\": \"",
+                work.seq, told.received
+            )
+            .expect("a Vec takes all that is written");
+            Escape::Json.put_all(command.as_bytes(), &mut before);
+            before.extend_from_slice(b"\", \"V\": [ ");
+            for (at, value) in values.iter().enumerate() {
+                before.extend_from_slice(if at == 0 { b"\"" } else { b",\"" });
+                Escape::Json.put_all(value, &mut before);
+                before.push(b'"');
+            }
+            before.extend_from_slice(b" ], \"Stdout\": \"");
+            return Row { dest, before, between: b"\", \"Stderr\": \"".into(), behind: b"\" }\n".into() };
+        }
+        let numbers = [
+            work.seq.to_string(),
+            ":".into(),
+            started,
+            elapsed,
+            "0".into(),
+            told.received.to_string(),
+            exit.to_string(),
+            signal.to_string(),
+            command.to_owned(),
+        ];
+        let numbers = numbers.map(String::into_bytes);
+        let fields: Vec<Vec<u8>> = numbers.into_iter().chain(self.fitted(values)).collect();
+        self.put_fields(&fields, &mut before);
+        before.push(b'"');
+        Row { dest, before, between: vec![b'"', self.delimiter(), b'"'], behind: b"\"\n".into() }
+    }
+
+    /// As many values as the rows have: empty ones are added, and those beyond the last stand in it.
+    fn fitted(&self, mut values: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+        let width = self.width.unwrap_or_default();
+        if let Some(last) = width.checked_sub(1)
+            && values.len() > width
+        {
+            let joined = values.split_off(last).join(&b' ');
+            values.push(joined);
+        }
+        values.resize(width, Vec::new());
+        values
+    }
+
+    /// Each with what separates it from the next.
+    fn put_fields(&self, fields: &[Vec<u8>], out: &mut Vec<u8>) {
+        let mut writer = csv_core::WriterBuilder::new().delimiter(self.delimiter()).build();
+        for field in fields {
+            let start = out.len();
+            // Each byte may be a quote, and quotes may stand around it.
+            out.resize(start + 2 * field.len() + 2, 0);
+            let (_, _, mut end) = writer.field(field, &mut out[start..]);
+            out.resize(start + end + 2, 0);
+            end += writer.delimiter(&mut out[start + end..]).1;
+            out.truncate(start + end);
+        }
+    }
+
+    fn delimiter(&self) -> u8 {
+        if self.form == Form::Tsv { b'\t' } else { b',' }
+    }
+}
+
+fn escape(form: Form) -> Escape {
+    match form {
+        Form::Csv | Form::Tsv => Escape::Doubled,
+        Form::Json => Escape::Json,
+    }
+}

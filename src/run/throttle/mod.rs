@@ -1,0 +1,4 @@
+//! What holds starts back.
+
+pub mod gauges;
+pub mod jobserver;
