@@ -29,7 +29,8 @@
 //!
 //! | module | uses |
 //! |---|---|
-//! | `jobfile`, `flow`, `event`, `os` | nothing of the others |
+//! | `jobfile`, `event`, `os` | nothing of the others |
+//! | `flow` | `event` |
 //! | `plan` | `jobfile`, `event` |
 //! | `sched` | `plan`, `event` |
 //! | `ui` | `event` |

@@ -6,6 +6,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+mod ids;
+
+pub use ids::{JobId, LockId, Place, PlaceMap, QueueId, StageId};
+
 /// Time since the run began, on a monotonic clock that stands still while prun is suspended.
 pub type Time = Duration;
 
@@ -107,7 +111,7 @@ pub enum Shortage {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskName {
     /// Index into the jobs of [`RunEvent::RunStarted`].
-    pub job: usize,
+    pub job: JobId,
     /// Number within the job, from 1.
     pub seq: u64,
 }
@@ -131,7 +135,7 @@ pub enum RunEvent {
     },
     /// The number of tasks of a job became known (its items were read to the end).
     JobTotal {
-        job: usize,
+        job: JobId,
         total: u64,
     },
     TaskStarted {
@@ -175,17 +179,17 @@ pub enum RunEvent {
     },
     /// Tasks that workers answered, all ok; of these nothing else is told.
     TasksOk {
-        job: usize,
+        job: JobId,
         count: u64,
     },
     /// Tasks that need not run, because the journal knows them; they count as ok. Of these nothing else is told.
     TasksBefore {
-        job: usize,
+        job: JobId,
         count: u64,
     },
     /// A process that takes tasks one after another.
     WorkerStarted {
-        job: usize,
+        job: JobId,
         slot: usize,
         pid: i32,
         /// As for [`RunEvent::TaskStarted`].
@@ -200,12 +204,12 @@ pub enum RunEvent {
     Pool(usize),
     /// The job has failed without a task to show: none of its workers can be used.
     JobFailed {
-        job: usize,
+        job: JobId,
         outcome: Outcome,
     },
     /// Every task of the job has ended.
     JobEnded {
-        job: usize,
+        job: JobId,
         /// `Ok`, or the outcome of its first failure; `Cancelled` if it was stopped.
         outcome: Outcome,
         /// How many tasks it had.
@@ -213,7 +217,7 @@ pub enum RunEvent {
     },
     /// The job will not run: its `after` can no longer hold, or prun stopped.
     JobSkipped {
-        job: usize,
+        job: JobId,
         why: String,
     },
     /// Something that people should know and that is no failure of a task.

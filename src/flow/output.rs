@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::event::{JobId, Place, PlaceMap};
+
 /// Where bytes end up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Dest {
@@ -104,7 +106,7 @@ pub enum Policy {
 }
 
 /// A task's place in the order of its job.
-pub type Order = (usize, u64);
+pub type Order = (JobId, u64);
 
 /// Buffers from this size on are worth keeping.
 pub const BIG: usize = 16 << 10;
@@ -132,15 +134,15 @@ struct Gate {
     ended: BTreeMap<u64, Vec<Op>>,
     /// What those left, and what earlier attempts of others left.
     waiting: BTreeMap<u64, Vec<Lane>>,
-    /// Tasks that have not ended: number to key.
-    open: BTreeMap<u64, usize>,
+    /// Tasks that have not ended: number to place.
+    open: BTreeMap<u64, Place>,
 }
 
-/// All output of a run. Tasks are named by a key of the caller's choice, small and used again.
+/// All output of a run. Tasks are named by their places.
 #[derive(Debug)]
 pub struct Outputs {
-    sheaves: Vec<Option<Sheaf>>,
-    gates: BTreeMap<usize, Gate>,
+    sheaves: PlaceMap<Sheaf>,
+    gates: BTreeMap<JobId, Gate>,
     framing: Framing,
     next_spill: SpillId,
     /// Bytes kept in memory by all lanes.
@@ -154,7 +156,7 @@ impl Outputs {
     /// `framing`: how lanes flow that were held for a group.
     pub fn new(framing: Framing) -> Outputs {
         Outputs {
-            sheaves: Vec::new(),
+            sheaves: PlaceMap::default(),
             gates: BTreeMap::new(),
             framing,
             next_spill: 0,
@@ -165,30 +167,27 @@ impl Outputs {
     }
 
     /// An attempt of a task begins. With `order`, its output waits for its turn.
-    pub fn open(&mut self, key: usize, lanes: Vec<LaneSpec>, policy: Policy, order: Option<Order>) {
+    pub fn open(&mut self, place: Place, lanes: Vec<LaneSpec>, policy: Policy, order: Option<Order>) {
         let lanes: Vec<Lane> = lanes.into_iter().map(Lane::new).collect();
-        if self.sheaves.len() <= key {
-            self.sheaves.resize_with(key + 1, || None);
-        }
         let mut first = order.is_none();
         if let Some((job, seq)) = order {
             let gate = self.gate(job);
-            gate.open.insert(seq, key);
+            gate.open.insert(seq, place);
             first = gate.next == seq;
         }
         // In order, the first unfinished task flows.
         let flowing = first && (policy == Policy::Flow || (policy == Policy::Hold && order.is_some()));
-        self.sheaves[key] = Some(Sheaf { lanes, policy, order, flowing });
+        self.sheaves.insert(place, Sheaf { lanes, policy, order, flowing });
     }
 
     /// Whether an attempt of the task, or its hook, can write.
-    pub fn is_open(&self, key: usize) -> bool {
-        matches!(self.sheaves.get(key), Some(Some(_)))
+    pub fn is_open(&self, place: Place) -> bool {
+        self.sheaves.get(place).is_some()
     }
 
     /// The task wrote something.
-    pub fn push(&mut self, key: usize, lane: usize, bytes: &[u8]) {
-        let Some(sheaf) = &mut self.sheaves[key] else { return };
+    pub fn push(&mut self, place: Place, lane: usize, bytes: &[u8]) {
+        let Some(sheaf) = self.sheaves.get_mut(place) else { return };
         let framing = sheaf.framing(self.framing);
         let flowing = sheaf.flowing;
         let lane = &mut sheaf.lanes[lane];
@@ -228,14 +227,14 @@ impl Outputs {
 
     /// The same for the first `count` bytes of a buffer. Where much can be handed on as it is, the buffer goes, and
     /// the caller gets another one of the same length.
-    pub fn push_buffer(&mut self, key: usize, lane: usize, buffer: &mut Vec<u8>, count: usize) {
+    pub fn push_buffer(&mut self, place: Place, lane: usize, buffer: &mut Vec<u8>, count: usize) {
         let takes_all = |sheaf: &Sheaf| {
             let lane = &sheaf.lanes[lane];
             let flows = lane.spec.own
                 || (sheaf.flowing && !lane.is_for_hook() && sheaf.framing(self.framing) == Framing::Chunks);
             (flows && lane.spec.tag.is_none() && lane.kept.is_empty()).then_some(lane.spec.dest)
         };
-        match self.sheaves[key].as_ref().and_then(takes_all) {
+        match self.sheaves.get(place).and_then(takes_all) {
             Some(dest) if count >= BIG => {
                 let length = buffer.len();
                 let mut bytes = std::mem::replace(buffer, self.spare.pop().unwrap_or_default());
@@ -243,7 +242,7 @@ impl Outputs {
                 bytes.truncate(count);
                 self.ops.push(Op::Write { dest, bytes });
             }
-            _ => self.push(key, lane, &buffer[..count]),
+            _ => self.push(place, lane, &buffer[..count]),
         }
     }
 
@@ -253,8 +252,8 @@ impl Outputs {
     }
 
     /// Nothing else can write before this task ends: it need not be held. In a dry run there is nothing to hold.
-    pub fn let_flow(&mut self, key: usize) {
-        let Some(Some(sheaf)) = self.sheaves.get_mut(key) else { return };
+    pub fn let_flow(&mut self, place: Place) {
+        let Some(sheaf) = self.sheaves.get_mut(place) else { return };
         let first = sheaf.order.is_none_or(|(job, seq)| self.gates[&job].next == seq);
         if first && !sheaf.flowing && sheaf.policy != Policy::HoldFast {
             sheaf.flowing = true;
@@ -269,8 +268,8 @@ impl Outputs {
 
     /// An attempt failed and another will follow. What a group held of it is not shown; lines are, when it is
     /// their turn.
-    pub fn retry(&mut self, key: usize) {
-        let Some(mut sheaf) = self.sheaves[key].take() else { return };
+    pub fn retry(&mut self, place: Place) {
+        let Some(mut sheaf) = self.sheaves.take(place) else { return };
         if !sheaf.flowing && sheaf.policy != Policy::Flow {
             for lane in &mut sheaf.lanes {
                 self.kept -= lane.kept.len();
@@ -281,8 +280,8 @@ impl Outputs {
     }
 
     /// The task has ended: its output goes on, now or when its turn comes, and `then` what is to follow it.
-    pub fn close(&mut self, key: usize, then: Vec<Op>) {
-        let Some(sheaf) = self.sheaves[key].take() else { return };
+    pub fn close(&mut self, place: Place, then: Vec<Op>) {
+        let Some(sheaf) = self.sheaves.take(place) else { return };
         self.hand_on(sheaf.order, sheaf.lanes);
         match sheaf.order {
             Some(order) => self.ended(order, then),
@@ -302,7 +301,7 @@ impl Outputs {
     }
 
     /// The job has ended: nothing is left whose turn could come first, also if tasks before never were.
-    pub fn job_ended(&mut self, job: usize) {
+    pub fn job_ended(&mut self, job: JobId) {
         let Some(mut gate) = self.gates.remove(&job) else { return };
         for (seq, mut lanes) in std::mem::take(&mut gate.waiting) {
             self.release(&mut lanes);
@@ -329,22 +328,22 @@ impl Outputs {
         self.release(&mut later);
     }
 
-    fn gate(&mut self, job: usize) -> &mut Gate {
+    fn gate(&mut self, job: JobId) -> &mut Gate {
         self.gates.entry(job).or_insert_with(|| Gate { next: 1, ..Gate::default() })
     }
 
     /// The first task has ended: the next one's turn.
-    fn advance(&mut self, job: usize) {
+    fn advance(&mut self, job: JobId) {
         loop {
             let Some(gate) = self.gates.get_mut(&job) else { return };
             gate.next += 1;
             let next = gate.next;
-            let (key, ended) = (gate.open.get(&next).copied(), gate.ended.remove(&next));
+            let (place, ended) = (gate.open.get(&next).copied(), gate.ended.remove(&next));
             if let Some(mut lanes) = gate.waiting.remove(&next) {
                 self.release(&mut lanes);
             }
-            if let Some(key) = key {
-                self.let_flow(key);
+            if let Some(place) = place {
+                self.let_flow(place);
             }
             let Some(then) = ended else { return };
             self.ops.extend(then);

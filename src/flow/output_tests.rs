@@ -1,4 +1,5 @@
 use super::output::*;
+use crate::event::{JobId, Place};
 
 fn lane(dest: Dest) -> LaneSpec {
     LaneSpec { dest, tag: None, escape: None, own: false }
@@ -20,39 +21,39 @@ fn written(outputs: &mut Outputs) -> Vec<String> {
 #[test]
 fn a_group_comes_in_one_piece_at_the_end() {
     let mut outputs = Outputs::new(Framing::Lines);
-    outputs.open(0, vec![lane(Dest::Stdout)], Policy::Hold, None);
-    outputs.open(1, vec![lane(Dest::Stdout)], Policy::Hold, None);
-    outputs.push(0, 0, b"a");
-    outputs.push(1, 0, b"b\n");
-    outputs.push(0, 0, b"c\n");
+    outputs.open(Place(0), vec![lane(Dest::Stdout)], Policy::Hold, None);
+    outputs.open(Place(1), vec![lane(Dest::Stdout)], Policy::Hold, None);
+    outputs.push(Place(0), 0, b"a");
+    outputs.push(Place(1), 0, b"b\n");
+    outputs.push(Place(0), 0, b"c\n");
     assert!(written(&mut outputs).is_empty());
-    outputs.close(1, vec![]);
-    outputs.close(0, vec![]);
+    outputs.close(Place(1), vec![]);
+    outputs.close(Place(0), vec![]);
     assert_eq!(written(&mut outputs), ["b\n", "ac\n"]);
 }
 
 #[test]
 fn lines_flow_whole() {
     let mut outputs = Outputs::new(Framing::Lines);
-    outputs.open(0, vec![lane(Dest::Stdout)], Policy::Flow, None);
-    outputs.push(0, 0, b"one\ntw");
-    outputs.push(0, 0, b"o");
+    outputs.open(Place(0), vec![lane(Dest::Stdout)], Policy::Flow, None);
+    outputs.push(Place(0), 0, b"one\ntw");
+    outputs.push(Place(0), 0, b"o");
     assert_eq!(written(&mut outputs), ["one\n"]);
-    outputs.push(0, 0, b"\nthree");
+    outputs.push(Place(0), 0, b"\nthree");
     assert_eq!(written(&mut outputs), ["two\n"]);
-    outputs.close(0, vec![]);
+    outputs.close(Place(0), vec![]);
     assert_eq!(written(&mut outputs), ["three"]);
 }
 
 #[test]
 fn a_line_without_end_is_handed_on_in_pieces() {
     let mut outputs = Outputs::new(Framing::Lines);
-    outputs.open(0, vec![lane(Dest::Stdout)], Policy::Flow, None);
+    outputs.open(Place(0), vec![lane(Dest::Stdout)], Policy::Flow, None);
     let piece = vec![b'x'; 64 << 10];
     for _ in 0..100 {
-        outputs.push(0, 0, &piece);
+        outputs.push(Place(0), 0, &piece);
     }
-    outputs.close(0, vec![]);
+    outputs.close(Place(0), vec![]);
     let pieces = written(&mut outputs);
     assert!(pieces.len() > 2);
     assert_eq!(pieces.concat().len(), 100 * piece.len());
@@ -62,61 +63,61 @@ fn a_line_without_end_is_handed_on_in_pieces() {
 fn order_is_that_of_the_items_and_the_first_flows() {
     let mut outputs = Outputs::new(Framing::Chunks);
     for seq in 1..=3 {
-        outputs.open(seq as usize, vec![lane(Dest::Stdout)], Policy::Hold, Some((0, seq)));
+        outputs.open(Place(seq as u32), vec![lane(Dest::Stdout)], Policy::Hold, Some((JobId(0), seq)));
     }
-    outputs.push(3, 0, b"3");
-    outputs.close(3, vec![]);
-    outputs.push(2, 0, b"2");
+    outputs.push(Place(3), 0, b"3");
+    outputs.close(Place(3), vec![]);
+    outputs.push(Place(2), 0, b"2");
     assert!(written(&mut outputs).is_empty());
-    outputs.push(1, 0, b"1");
+    outputs.push(Place(1), 0, b"1");
     assert_eq!(written(&mut outputs), ["1"], "the first unfinished task flows live");
-    outputs.close(1, vec![]);
+    outputs.close(Place(1), vec![]);
     assert_eq!(written(&mut outputs), ["2"], "the second has become the first");
-    outputs.push(2, 0, b"2");
-    outputs.close(2, vec![]);
+    outputs.push(Place(2), 0, b"2");
+    outputs.close(Place(2), vec![]);
     assert_eq!(written(&mut outputs), ["2", "3"]);
 }
 
 #[test]
 fn a_task_that_never_ran_does_not_stop_the_order() {
     let mut outputs = Outputs::new(Framing::Chunks);
-    outputs.open(0, vec![lane(Dest::Stdout)], Policy::Hold, Some((0, 3)));
-    outputs.push(0, 0, b"3");
-    outputs.ended((0, 2), vec![]);
+    outputs.open(Place(0), vec![lane(Dest::Stdout)], Policy::Hold, Some((JobId(0), 3)));
+    outputs.push(Place(0), 0, b"3");
+    outputs.ended((JobId(0), 2), vec![]);
     assert!(written(&mut outputs).is_empty());
-    outputs.ended((0, 1), vec![]);
+    outputs.ended((JobId(0), 1), vec![]);
     assert_eq!(written(&mut outputs), ["3"]);
 }
 
 #[test]
 fn a_retry_forgets_what_was_held_but_not_the_turn() {
     let mut outputs = Outputs::new(Framing::Chunks);
-    outputs.open(0, vec![lane(Dest::Stdout)], Policy::HoldFast, Some((0, 1)));
-    outputs.push(0, 0, b"bad");
-    outputs.let_flow(0);
-    outputs.retry(0);
+    outputs.open(Place(0), vec![lane(Dest::Stdout)], Policy::HoldFast, Some((JobId(0), 1)));
+    outputs.push(Place(0), 0, b"bad");
+    outputs.let_flow(Place(0));
+    outputs.retry(Place(0));
     assert!(written(&mut outputs).is_empty());
-    outputs.open(0, vec![lane(Dest::Stdout)], Policy::Hold, Some((0, 1)));
-    outputs.push(0, 0, b"good");
+    outputs.open(Place(0), vec![lane(Dest::Stdout)], Policy::Hold, Some((JobId(0), 1)));
+    outputs.push(Place(0), 0, b"good");
     assert_eq!(written(&mut outputs), ["good"], "the last attempt is first in order");
 }
 
 #[test]
 fn under_line_every_attempt_is_shown() {
     let mut outputs = Outputs::new(Framing::Lines);
-    outputs.open(0, vec![lane(Dest::Stdout)], Policy::Flow, None);
-    outputs.push(0, 0, b"first\nhalf");
-    outputs.retry(0);
+    outputs.open(Place(0), vec![lane(Dest::Stdout)], Policy::Flow, None);
+    outputs.push(Place(0), 0, b"first\nhalf");
+    outputs.retry(Place(0));
     assert_eq!(written(&mut outputs), ["first\n", "half"]);
 }
 
 #[test]
 fn what_is_held_beyond_the_limit_is_spilled_and_comes_back_in_order() {
     let mut outputs = Outputs::new(Framing::Chunks);
-    outputs.open(0, vec![lane(Dest::Stdout)], Policy::Hold, None);
-    outputs.push(0, 0, &vec![b'x'; 3 << 20]);
-    outputs.push(0, 0, b"tail");
-    outputs.close(0, vec![]);
+    outputs.open(Place(0), vec![lane(Dest::Stdout)], Policy::Hold, None);
+    outputs.push(Place(0), 0, &vec![b'x'; 3 << 20]);
+    outputs.push(Place(0), 0, b"tail");
+    outputs.close(Place(0), vec![]);
     let ops = std::mem::take(&mut outputs.ops);
     assert!(matches!(&ops[0], Op::Spill { spill: 1, bytes } if bytes.len() == 3 << 20));
     assert_eq!(ops[1], Op::Replay { dest: Dest::Stdout, spill: 1, len: 3 << 20 });
@@ -126,9 +127,9 @@ fn what_is_held_beyond_the_limit_is_spilled_and_comes_back_in_order() {
 #[test]
 fn a_spilled_attempt_that_is_retried_is_dropped() {
     let mut outputs = Outputs::new(Framing::Chunks);
-    outputs.open(0, vec![lane(Dest::Stdout)], Policy::Hold, None);
-    outputs.push(0, 0, &vec![b'x'; 3 << 20]);
-    outputs.retry(0);
+    outputs.open(Place(0), vec![lane(Dest::Stdout)], Policy::Hold, None);
+    outputs.push(Place(0), 0, &vec![b'x'; 3 << 20]);
+    outputs.retry(Place(0));
     assert_eq!(outputs.ops.last(), Some(&Op::Drop { spill: 1 }));
     assert_eq!(outputs.ops.len(), 2, "nothing of it is shown");
 }
@@ -136,56 +137,56 @@ fn a_spilled_attempt_that_is_retried_is_dropped() {
 #[test]
 fn each_line_has_its_tag_once_however_it_is_cut() {
     let mut outputs = Outputs::new(Framing::Lines);
-    outputs.open(0, vec![tagged("t\t")], Policy::Flow, None);
+    outputs.open(Place(0), vec![tagged("t\t")], Policy::Flow, None);
     for piece in ["a\nb", "c", "\n", "d"] {
-        outputs.push(0, 0, piece.as_bytes());
+        outputs.push(Place(0), 0, piece.as_bytes());
     }
-    outputs.close(0, vec![]);
+    outputs.close(Place(0), vec![]);
     assert_eq!(written(&mut outputs).concat(), "t\ta\nt\tbc\nt\td");
 }
 
 #[test]
 fn letting_flow_releases_what_was_held() {
     let mut outputs = Outputs::new(Framing::Chunks);
-    outputs.open(0, vec![lane(Dest::Stdout), lane(Dest::Stderr)], Policy::Hold, None);
-    outputs.push(0, 0, b"one");
-    outputs.let_flow(0);
+    outputs.open(Place(0), vec![lane(Dest::Stdout), lane(Dest::Stderr)], Policy::Hold, None);
+    outputs.push(Place(0), 0, b"one");
+    outputs.let_flow(Place(0));
     assert_eq!(written(&mut outputs), ["one"]);
-    outputs.push(0, 0, b"two");
+    outputs.push(Place(0), 0, b"two");
     assert_eq!(written(&mut outputs), ["two"]);
 }
 
 #[test]
 fn lines_of_earlier_attempts_wait_for_their_turn_too() {
     let mut outputs = Outputs::new(Framing::Chunks);
-    outputs.open(1, vec![lane(Dest::Stdout)], Policy::Flow, Some((0, 1)));
-    outputs.open(2, vec![lane(Dest::Stdout)], Policy::Flow, Some((0, 2)));
-    outputs.push(2, 0, b"2, first attempt\n");
-    outputs.retry(2);
+    outputs.open(Place(1), vec![lane(Dest::Stdout)], Policy::Flow, Some((JobId(0), 1)));
+    outputs.open(Place(2), vec![lane(Dest::Stdout)], Policy::Flow, Some((JobId(0), 2)));
+    outputs.push(Place(2), 0, b"2, first attempt\n");
+    outputs.retry(Place(2));
     assert!(written(&mut outputs).is_empty(), "it is not its turn");
-    outputs.open(2, vec![lane(Dest::Stdout)], Policy::Flow, Some((0, 2)));
-    outputs.push(2, 0, b"2, second\n");
-    outputs.push(1, 0, b"1\n");
-    outputs.close(1, vec![]);
+    outputs.open(Place(2), vec![lane(Dest::Stdout)], Policy::Flow, Some((JobId(0), 2)));
+    outputs.push(Place(2), 0, b"2, second\n");
+    outputs.push(Place(1), 0, b"1\n");
+    outputs.close(Place(1), vec![]);
     assert_eq!(written(&mut outputs), ["1\n", "2, first attempt\n", "2, second\n"]);
-    outputs.retry(2);
-    outputs.ended((0, 2), vec![]);
-    outputs.open(3, vec![lane(Dest::Stdout)], Policy::Flow, Some((0, 3)));
-    outputs.push(3, 0, b"3\n");
+    outputs.retry(Place(2));
+    outputs.ended((JobId(0), 2), vec![]);
+    outputs.open(Place(3), vec![lane(Dest::Stdout)], Policy::Flow, Some((JobId(0), 3)));
+    outputs.push(Place(3), 0, b"3\n");
     assert_eq!(written(&mut outputs), ["3\n"], "nobody is waited for any more");
 }
 
 #[test]
 fn a_group_shows_only_the_last_attempt_also_in_order() {
     let mut outputs = Outputs::new(Framing::Chunks);
-    outputs.open(1, vec![lane(Dest::Stdout)], Policy::Hold, Some((0, 1)));
-    outputs.open(2, vec![lane(Dest::Stdout)], Policy::HoldFast, Some((0, 2)));
-    outputs.push(2, 0, b"first");
-    outputs.retry(2);
-    outputs.open(2, vec![lane(Dest::Stdout)], Policy::Hold, Some((0, 2)));
-    outputs.push(2, 0, b"last");
-    outputs.close(2, vec![]);
-    outputs.close(1, vec![]);
+    outputs.open(Place(1), vec![lane(Dest::Stdout)], Policy::Hold, Some((JobId(0), 1)));
+    outputs.open(Place(2), vec![lane(Dest::Stdout)], Policy::HoldFast, Some((JobId(0), 2)));
+    outputs.push(Place(2), 0, b"first");
+    outputs.retry(Place(2));
+    outputs.open(Place(2), vec![lane(Dest::Stdout)], Policy::Hold, Some((JobId(0), 2)));
+    outputs.push(Place(2), 0, b"last");
+    outputs.close(Place(2), vec![]);
+    outputs.close(Place(1), vec![]);
     assert_eq!(written(&mut outputs), ["last"]);
 }
 
@@ -194,16 +195,16 @@ fn a_line_stays_whole_when_it_begins_to_flow() {
     for len in [0, 2 << 20] {
         let mut outputs = Outputs::new(Framing::Lines);
         let spec = [lane(Dest::Stdout)];
-        outputs.open(0, spec.to_vec(), Policy::Flow, None);
-        outputs.open(1, spec.to_vec(), Policy::Hold, Some((1, 1)));
-        outputs.open(2, spec.to_vec(), Policy::Hold, Some((1, 2)));
-        outputs.push(2, 0, &b"whole\n".repeat(len / 6));
-        outputs.push(2, 0, b"not ");
+        outputs.open(Place(0), spec.to_vec(), Policy::Flow, None);
+        outputs.open(Place(1), spec.to_vec(), Policy::Hold, Some((JobId(1), 1)));
+        outputs.open(Place(2), spec.to_vec(), Policy::Hold, Some((JobId(1), 2)));
+        outputs.push(Place(2), 0, &b"whole\n".repeat(len / 6));
+        outputs.push(Place(2), 0, b"not ");
         written(&mut outputs);
-        outputs.close(1, vec![]);
-        outputs.push(0, 0, b"another's\n");
-        outputs.push(2, 0, b"mixed\n");
-        outputs.close(2, vec![]);
+        outputs.close(Place(1), vec![]);
+        outputs.push(Place(0), 0, b"another's\n");
+        outputs.push(Place(2), 0, b"mixed\n");
+        outputs.close(Place(2), vec![]);
         let (mut spilled, mut seen) = (0, Vec::new());
         for op in std::mem::take(&mut outputs.ops) {
             match op {
@@ -221,11 +222,11 @@ fn a_line_stays_whole_when_it_begins_to_flow() {
 fn a_file_of_ones_own_need_not_wait() {
     let mut outputs = Outputs::new(Framing::Lines);
     let own = LaneSpec { dest: Dest::File(7), tag: None, escape: None, own: true };
-    outputs.open(1, vec![lane(Dest::Stdout)], Policy::Hold, Some((0, 1)));
-    outputs.open(2, vec![lane(Dest::Stdout), own], Policy::Hold, Some((0, 2)));
-    outputs.push(2, 1, b"no line");
+    outputs.open(Place(1), vec![lane(Dest::Stdout)], Policy::Hold, Some((JobId(0), 1)));
+    outputs.open(Place(2), vec![lane(Dest::Stdout), own], Policy::Hold, Some((JobId(0), 2)));
+    outputs.push(Place(2), 1, b"no line");
     assert_eq!(written(&mut outputs), ["no line"]);
-    outputs.close(2, vec![]);
+    outputs.close(Place(2), vec![]);
     assert_eq!(written(&mut outputs), ["Close { dest: File(7) }"], "nor stays it open");
 }
 
@@ -236,15 +237,15 @@ fn for_hook() -> LaneSpec {
 #[test]
 fn a_hook_gets_what_its_task_wrote_and_stands_behind_it() {
     let mut outputs = Outputs::new(Framing::Lines);
-    outputs.open(0, vec![lane(Dest::Stdout), for_hook()], Policy::Hold, None);
+    outputs.open(Place(0), vec![lane(Dest::Stdout), for_hook()], Policy::Hold, None);
     for at in [0, 1] {
-        outputs.push(0, at, b"task");
+        outputs.push(Place(0), at, b"task");
     }
-    let (kept, first) = outputs.begin_hook(0, vec![lane(Dest::Stdout)]);
+    let (kept, first) = outputs.begin_hook(Place(0), vec![lane(Dest::Stdout)]);
     assert_eq!((kept, first), (Kept::Memory(b"task".to_vec()), 1));
     assert!(written(&mut outputs).is_empty(), "a group stays together");
-    outputs.push(0, first, b" and hook\n");
-    outputs.close(0, vec![]);
+    outputs.push(Place(0), first, b" and hook\n");
+    outputs.close(Place(0), vec![]);
     assert_eq!(written(&mut outputs), ["task", " and hook\n"]);
     assert_eq!(outputs.kept(), 0);
 }
@@ -252,14 +253,14 @@ fn a_hook_gets_what_its_task_wrote_and_stands_behind_it() {
 #[test]
 fn before_a_hook_flowing_output_is_handed_on_to_its_last_byte() {
     let mut outputs = Outputs::new(Framing::Lines);
-    outputs.open(0, vec![lane(Dest::Stdout), for_hook()], Policy::Flow, None);
+    outputs.open(Place(0), vec![lane(Dest::Stdout), for_hook()], Policy::Flow, None);
     for at in [0, 1] {
-        outputs.push(0, at, b"one\ntw");
+        outputs.push(Place(0), at, b"one\ntw");
     }
     assert_eq!(written(&mut outputs), ["one\n"], "what is kept for the hook does not flow");
-    let (kept, first) = outputs.begin_hook(0, vec![lane(Dest::Stdout)]);
+    let (kept, first) = outputs.begin_hook(Place(0), vec![lane(Dest::Stdout)]);
     assert_eq!((kept, first), (Kept::Memory(b"one\ntw".to_vec()), 0));
-    outputs.push(0, first, b"hook\n");
+    outputs.push(Place(0), first, b"hook\n");
     assert_eq!(written(&mut outputs), ["tw", "hook\n"]);
 }
 
@@ -268,13 +269,13 @@ fn without_a_hook_nothing_is_left_of_what_was_kept_for_it() {
     let mut outputs = Outputs::new(Framing::Lines);
     let much = vec![b'x'; 2 << 20];
     for retried in [true, false] {
-        outputs.open(0, vec![for_hook()], Policy::Flow, None);
-        outputs.push(0, 0, &much);
-        outputs.push(0, 0, b"more");
+        outputs.open(Place(0), vec![for_hook()], Policy::Flow, None);
+        outputs.push(Place(0), 0, &much);
+        outputs.push(Place(0), 0, b"more");
         if retried {
-            outputs.retry(0)
+            outputs.retry(Place(0))
         } else {
-            outputs.close(0, vec![])
+            outputs.close(Place(0), vec![])
         }
         let ops = std::mem::take(&mut outputs.ops);
         assert!(matches!(ops[..], [Op::Spill { .. }, Op::Drop { .. }]), "{}", ops.len());
@@ -285,11 +286,11 @@ fn without_a_hook_nothing_is_left_of_what_was_kept_for_it() {
 #[test]
 fn much_output_reaches_its_hook_through_a_file() {
     let mut outputs = Outputs::new(Framing::Lines);
-    outputs.open(0, vec![for_hook()], Policy::Hold, None);
+    outputs.open(Place(0), vec![for_hook()], Policy::Hold, None);
     let much = vec![b'x'; 2 << 20];
-    outputs.push(0, 0, &much);
-    outputs.push(0, 0, b"rest");
-    let (kept, _) = outputs.begin_hook(0, Vec::new());
+    outputs.push(Place(0), 0, &much);
+    outputs.push(Place(0), 0, b"rest");
+    let (kept, _) = outputs.begin_hook(Place(0), Vec::new());
     let ops = std::mem::take(&mut outputs.ops);
     let [Op::Spill { spill, bytes }, Op::Spill { spill: same, bytes: rest }] = &ops[..] else {
         panic!("{} operations", ops.len())
@@ -301,13 +302,13 @@ fn much_output_reaches_its_hook_through_a_file() {
 fn at_a_jobs_end_nobody_waits_for_tasks_that_never_were() {
     let mut outputs = Outputs::new(Framing::Lines);
     for (key, seq) in [(0, 3), (1, 5)] {
-        outputs.open(key, vec![lane(Dest::Stdout)], Policy::Hold, Some((7, seq)));
-        outputs.push(key, 0, format!("{seq}\n").as_bytes());
+        outputs.open(Place(key), vec![lane(Dest::Stdout)], Policy::Hold, Some((JobId(7), seq)));
+        outputs.push(Place(key), 0, format!("{seq}\n").as_bytes());
     }
-    outputs.close(1, vec![]);
-    outputs.close(0, vec![]);
+    outputs.close(Place(1), vec![]);
+    outputs.close(Place(0), vec![]);
     assert!(written(&mut outputs).is_empty());
-    outputs.job_ended(7);
+    outputs.job_ended(JobId(7));
     assert_eq!(written(&mut outputs), ["3\n", "5\n"]);
 }
 
@@ -323,26 +324,26 @@ fn row(before: &str) -> Row {
 fn what_a_task_wrote_becomes_columns_of_its_row() {
     let mut outputs = Outputs::new(Framing::Lines);
     let columns = || vec![column(Escape::Doubled), column(Escape::Doubled)];
-    outputs.open(0, columns(), Policy::HoldFast, None);
-    outputs.push(0, 1, b"e\n");
-    outputs.push(0, 0, b"a \"b\"\n");
-    outputs.let_flow(0);
-    outputs.frame(0, row("1,\""));
-    outputs.close(0, vec![]);
+    outputs.open(Place(0), columns(), Policy::HoldFast, None);
+    outputs.push(Place(0), 1, b"e\n");
+    outputs.push(Place(0), 0, b"a \"b\"\n");
+    outputs.let_flow(Place(0));
+    outputs.frame(Place(0), row("1,\""));
+    outputs.close(Place(0), vec![]);
     // One that could not be started has no lanes.
-    outputs.open(0, vec![], Policy::HoldFast, None);
-    outputs.frame(0, row("2,\""));
-    outputs.close(0, vec![]);
+    outputs.open(Place(0), vec![], Policy::HoldFast, None);
+    outputs.frame(Place(0), row("2,\""));
+    outputs.close(Place(0), vec![]);
     // One of the two.
-    outputs.open(0, vec![column(Escape::Json)], Policy::HoldFast, None);
-    outputs.push(0, 0, b"\xc3");
-    outputs.frame(0, row("3,\""));
-    outputs.close(0, vec![]);
+    outputs.open(Place(0), vec![column(Escape::Json)], Policy::HoldFast, None);
+    outputs.push(Place(0), 0, b"\xc3");
+    outputs.frame(Place(0), row("3,\""));
+    outputs.close(Place(0), vec![]);
     // None is wanted.
-    outputs.open(0, columns(), Policy::HoldFast, None);
-    outputs.push(0, 0, b"x");
-    outputs.forget(0);
-    outputs.close(0, vec![]);
+    outputs.open(Place(0), columns(), Policy::HoldFast, None);
+    outputs.push(Place(0), 0, b"x");
+    outputs.forget(Place(0));
+    outputs.close(Place(0), vec![]);
     assert_eq!(
         written(&mut outputs),
         ["1,\"a \"\"b\"\"\n\",\"e\n\"\n", "2,\"\",\"\"\n", "3,\"\u{fffd}\",\"\"\n"]
@@ -354,18 +355,18 @@ fn what_a_task_wrote_becomes_columns_of_its_row() {
 fn rows_come_in_order_and_without_earlier_attempts() {
     let mut outputs = Outputs::new(Framing::Chunks);
     for (key, seq) in [(0, 1), (1, 2)] {
-        outputs.open(key, vec![column(Escape::Doubled)], Policy::HoldFast, Some((0, seq)));
+        outputs.open(Place(key), vec![column(Escape::Doubled)], Policy::HoldFast, Some((JobId(0), seq)));
     }
-    outputs.push(1, 0, b"two");
-    outputs.frame(1, row("2,\""));
-    outputs.close(1, vec![Op::Log { log: Log::Joblog, bytes: b"2".into() }]);
-    outputs.push(0, 0, b"first attempt");
-    outputs.retry(0);
-    outputs.open(0, vec![column(Escape::Doubled)], Policy::HoldFast, Some((0, 1)));
-    outputs.push(0, 0, b"one");
+    outputs.push(Place(1), 0, b"two");
+    outputs.frame(Place(1), row("2,\""));
+    outputs.close(Place(1), vec![Op::Log { log: Log::Joblog, bytes: b"2".into() }]);
+    outputs.push(Place(0), 0, b"first attempt");
+    outputs.retry(Place(0));
+    outputs.open(Place(0), vec![column(Escape::Doubled)], Policy::HoldFast, Some((JobId(0), 1)));
+    outputs.push(Place(0), 0, b"one");
     assert!(written(&mut outputs).is_empty());
-    outputs.frame(0, row("1,\""));
-    outputs.close(0, vec![]);
+    outputs.frame(Place(0), row("1,\""));
+    outputs.close(Place(0), vec![]);
     let all = written(&mut outputs);
     assert_eq!(all[..2], ["1,\"one\",\"\"\n", "2,\"two\",\"\"\n"]);
     assert!(all.len() == 3 && all[2].starts_with("Log"), "{all:?}");
@@ -375,14 +376,14 @@ fn rows_come_in_order_and_without_earlier_attempts() {
 #[test]
 fn big_columns_are_spilled_escaped() {
     let mut outputs = Outputs::new(Framing::Chunks);
-    outputs.open(0, vec![column(Escape::Doubled), column(Escape::Doubled)], Policy::HoldFast, None);
+    outputs.open(Place(0), vec![column(Escape::Doubled), column(Escape::Doubled)], Policy::HoldFast, None);
     let piece = [b"\"".repeat(40_000), vec![b'\n']].concat();
     for _ in 0..20 {
-        outputs.push(0, 0, &piece);
-        outputs.push(0, 1, &piece);
+        outputs.push(Place(0), 0, &piece);
+        outputs.push(Place(0), 1, &piece);
     }
-    outputs.frame(0, row("1,\""));
-    outputs.close(0, vec![]);
+    outputs.frame(Place(0), row("1,\""));
+    outputs.close(Place(0), vec![]);
     let (mut spilled, mut file) = (std::collections::BTreeMap::<_, Vec<u8>>::new(), Vec::new());
     for op in std::mem::take(&mut outputs.ops) {
         match op {

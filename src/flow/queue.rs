@@ -14,6 +14,7 @@ use std::rc::Rc;
 
 use super::cut::{Cutter, Rule};
 use super::span::{Batch, Span};
+use crate::event::JobId;
 
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -49,7 +50,7 @@ pub struct Queue {
 #[derive(Debug, Default)]
 struct Lane {
     /// The reading jobs that have not ended.
-    readers: Vec<usize>,
+    readers: Vec<JobId>,
     waiting: Waiting,
     outlets: BTreeMap<Key, Outlet>,
 }
@@ -92,8 +93,8 @@ pub enum Taken {
 
 impl Queue {
     /// `readers`: the jobs that read it.
-    pub fn new(config: Config, readers: &[usize]) -> Queue {
-        let lane = |readers: &[usize]| Lane { readers: readers.to_vec(), ..Lane::default() };
+    pub fn new(config: Config, readers: &[JobId]) -> Queue {
+        let lane = |readers: &[JobId]| Lane { readers: readers.to_vec(), ..Lane::default() };
         let lanes = match config.to_all {
             true => readers.chunks(1).map(lane).collect(),
             false => vec![lane(readers)],
@@ -182,7 +183,7 @@ impl Queue {
     // ---- out ---------------------------------------------------------------------------------------------
 
     /// A process of the job `reader` reads from a pipe that holds `room`. `one`: one record at a time.
-    pub fn open_outlet(&mut self, key: Key, reader: usize, room: usize, one: bool) {
+    pub fn open_outlet(&mut self, key: Key, reader: JobId, room: usize, one: bool) {
         if let Some(lane) = self.lanes.iter_mut().find(|lane| lane.readers.contains(&reader)) {
             lane.outlets.insert(key, Outlet { room: room.max(1), one, ..Outlet::default() });
         }
@@ -271,7 +272,7 @@ impl Queue {
     }
 
     /// One record for a task of the job `reader`.
-    pub fn take(&mut self, reader: usize) -> Taken {
+    pub fn take(&mut self, reader: JobId) -> Taken {
         let (closed, separator) = (self.is_closed(), self.rule.separator());
         let Some(lane) = self.lanes.iter_mut().find(|lane| lane.readers.contains(&reader)) else {
             return Taken::End;
@@ -289,7 +290,7 @@ impl Queue {
     }
 
     /// The job reads no more.
-    pub fn reader_ended(&mut self, reader: usize) {
+    pub fn reader_ended(&mut self, reader: JobId) {
         for lane in &mut self.lanes {
             lane.readers.retain(|&known| known != reader);
         }

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::cut::*;
 use super::queue::*;
 use super::span::*;
+use crate::event::JobId;
 
 const READ: usize = 16;
 const ROOM: usize = 12;
@@ -14,7 +15,8 @@ fn lines() -> Rule {
 }
 
 fn queue(capacity: usize, to_all: bool, readers: &[usize]) -> Queue {
-    Queue::new(Config { capacity, rule: lines(), to_all, read: READ }, readers)
+    let readers: Vec<JobId> = readers.iter().copied().map(JobId).collect();
+    Queue::new(Config { capacity, rule: lines(), to_all, read: READ }, &readers)
 }
 
 /// A writing process: what it has not written yet.
@@ -55,7 +57,7 @@ impl World {
 
     fn start(&mut self, job: usize, one: bool) {
         let key = self.readers.len() as Key;
-        self.queue.open_outlet(key, job, ROOM, one);
+        self.queue.open_outlet(key, JobId(job), ROOM, one);
         self.readers.push(Reader { key, pipe: Vec::new(), read: Vec::new(), open: true });
     }
 
@@ -283,12 +285,12 @@ fn what_a_reader_leaves_comes_first() {
 #[test]
 fn a_queue_ends_for_those_that_take_items() {
     let mut queue = queue(9, false, &[7]);
-    assert_eq!(queue.take(7), Taken::Wait);
+    assert_eq!(queue.take(JobId(7)), Taken::Wait);
     queue.put(b"a".to_vec());
-    let Taken::Record(record) = queue.take(7) else { panic!("there is a record") };
+    let Taken::Record(record) = queue.take(JobId(7)) else { panic!("there is a record") };
     assert_eq!(&record[..], b"a\n");
     queue.close();
-    assert_eq!(queue.take(7), Taken::End);
+    assert_eq!(queue.take(JobId(7)), Taken::End);
 }
 
 #[test]
@@ -296,8 +298,8 @@ fn without_readers_nothing_is_kept() {
     let mut queue = queue(1, true, &[7, 8]);
     queue.put(b"a".to_vec());
     assert!(queue.is_full());
-    queue.reader_ended(7);
+    queue.reader_ended(JobId(7));
     assert!(queue.is_full() && !queue.is_abandoned());
-    queue.reader_ended(8);
+    queue.reader_ended(JobId(8));
     assert!(queue.is_abandoned() && !queue.is_full());
 }

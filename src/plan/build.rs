@@ -11,6 +11,7 @@ use std::time::Duration;
 use self::text::Texts;
 use super::hooks::HookFlags;
 use super::{Brakes, Items, Job, Jobserver, Journal, Logs, Plan, UNLIMITED, words};
+use crate::event::JobId;
 use crate::jobfile::values::{Halt, JobserverStyle, Load, OutputMode, PoolSize, Rate, Resume, StatusMode};
 use crate::jobfile::{self, JobFile, Mistake, Mistakes, nearest};
 
@@ -142,7 +143,7 @@ pub fn build(file: &JobFile, how: &BuildOptions) -> Result<Plan, Mistakes> {
         job.after = waits.iter().map(|wait| wait.condition(&numbers, &places)).collect();
         if let Some(lister) = &mut listers[number] {
             lister.after = job.after.clone();
-            job.lister = numbers[number].checked_sub(1);
+            job.lister = numbers[number].0.checked_sub(1).map(JobId);
         }
     }
     let mut chosen = Vec::with_capacity(jobs.len());

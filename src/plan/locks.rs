@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::template::Held;
-use super::{Job, Plan, What};
+use super::{Job, LockId, Plan, What};
 pub use crate::jobfile::lock_variable;
 
 /// A named counting semaphore.
@@ -15,9 +15,6 @@ pub struct Lock {
     /// What each permit is called, if they have names; else empty.
     pub values: Vec<String>,
 }
-
-/// Index into [`Plan::locks`].
-pub type LockId = usize;
 
 /// So many permits of a lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

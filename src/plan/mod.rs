@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use regex::bytes::Regex;
 
+pub use crate::event::{JobId, LockId, QueueId, StageId};
 pub use crate::jobfile::When;
 pub use crate::jobfile::values::{
     Halt, HaltLimit, HaltOn, JobserverStyle, Leftovers, Limit, Outcomes, OutputMode, PoolSize, Rate, Restart,
@@ -29,7 +30,7 @@ pub mod template;
 pub mod words;
 
 pub use hooks::{AtEnd, Hook};
-pub use locks::{Lock, LockId, Want, first_held, lock_variable, room_for_held};
+pub use locks::{Lock, Want, first_held, lock_variable, room_for_held};
 pub use logs::{Form, Joblog, Journal, Logs, Table};
 pub use sources::{Between, Cut, Header, Input, Item, ItemList, Items, Join, Reading, Seq};
 use template::{ScriptText, Template, Word};
@@ -54,6 +55,18 @@ pub struct Plan {
     pub logs: Logs,
     /// What `{args}`-free reruns begin with: `prun FILE`; `None` for exec.
     pub rerun: Option<String>,
+}
+
+impl Plan {
+    /// Returns the ids of all jobs, in the order of [`Plan::jobs`].
+    pub fn job_ids(&self) -> impl DoubleEndedIterator<Item = JobId> + ExactSizeIterator + Clone + use<> {
+        JobId::all(self.jobs.len())
+    }
+
+    /// Returns all jobs with their ids, in the order of [`Plan::jobs`].
+    pub fn numbered_jobs(&self) -> impl Iterator<Item = (JobId, &Job)> + Clone {
+        self.job_ids().zip(&self.jobs)
+    }
 }
 
 /// Whose slots they are.
@@ -149,10 +162,15 @@ pub struct Job {
     /// It begins when all others have ended, if they ended so: a hook of the run.
     pub at_end: Option<AtEnd>,
     /// The job (index into [`Plan::jobs`]) whose output are its items, and with which it fails: `each.command`.
-    pub lister: Option<usize>,
+    pub lister: Option<JobId>,
 }
 
 impl Job {
+    /// Returns the stage that ends the pipeline, and stands for it where only one is asked for.
+    pub fn last_stage(&self) -> StageId {
+        StageId(self.stages.len() - 1)
+    }
+
     /// Tasks write into files.
     pub fn has_files(&self) -> bool {
         let mut outputs = self.stages.iter().flat_map(|stage| [&stage.stdout, &stage.stderr]);
@@ -215,9 +233,6 @@ pub enum Reply {
     Until(Regex),
 }
 
-/// Index into [`Plan::queues`].
-pub type QueueId = usize;
-
 /// A bounded buffer of records between jobs.
 #[derive(Debug, Clone)]
 pub struct Queue {
@@ -232,9 +247,9 @@ pub struct Queue {
     /// What is read into it beside what jobs write: `prun exec --pipe`.
     pub input: Option<Input>,
     /// Jobs that write to it; empty only with an `input`.
-    pub writers: Vec<usize>,
+    pub writers: Vec<JobId>,
     /// Jobs that read it, as a stream or as their items; never empty.
-    pub readers: Vec<usize>,
+    pub readers: Vec<JobId>,
 }
 
 /// Where records begin and end.
@@ -280,9 +295,9 @@ pub struct Retries {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct After {
     /// Index into [`Plan::jobs`].
-    pub job: usize,
+    pub job: JobId,
     /// Index into that job's stages (its last one, unless `after` names a job in the middle of a pipe).
-    pub stage: usize,
+    pub stage: StageId,
     pub when: When,
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use regex::bytes::Regex;
 
-use super::QueueId;
+use super::{JobId, QueueId};
 
 /// Where the items come from. What needs a file is read by `run`, when the job's `after` holds.
 #[derive(Debug, Clone)]
@@ -27,7 +27,7 @@ pub enum Items {
         separator: Option<u8>,
     },
     /// The items of that job (index into [`Plan::jobs`]), each when its task there was ok; skipped if it was not.
-    Of(usize),
+    Of(JobId),
     /// Rows of what several sources give. The first is given item by item; what has to be read for the others is
     /// read to its end before.
     Join {

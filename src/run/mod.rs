@@ -32,7 +32,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::event::{JobInfo, Listener, RunEvent, Time};
+use crate::event::{JobId, JobInfo, Listener, PlaceMap, RunEvent, Time};
 use crate::flow::output::{Framing, Outputs};
 use crate::os;
 use crate::os::poller::{Interest, Poller, Ready};
@@ -153,7 +153,7 @@ struct Run {
     /// Tasks started since the kernel was asked.
     starts: usize,
     /// Items of tasks that wait for their start, by the task's place.
-    works: Vec<Option<Work>>,
+    works: PlaceMap<Work>,
     chains: chain::Chains,
     hooks: hooks::Awaited,
     last: run_hooks::Last,
@@ -169,7 +169,7 @@ struct Run {
     /// For each job: how many items were asked for last.
     wanted: Vec<usize>,
     /// Jobs that go on asking for items in the next turn.
-    asking: Vec<usize>,
+    asking: Vec<JobId>,
     /// What is told to logs, if there are any.
     ledger: Option<Ledger>,
     /// Rows of ended tasks, if they are wanted.
@@ -177,7 +177,7 @@ struct Run {
     /// To be told when the run has begun.
     warnings: Vec<String>,
     /// Jobs whose number of tasks was told before their items were used up.
-    totals_known: HashSet<usize>,
+    totals_known: HashSet<JobId>,
     /// Nothing starts, because too much waits to be written or to have its turn.
     held: bool,
     finished: bool,
@@ -212,7 +212,7 @@ impl Run {
             screen: Screen::new(listener),
             events: VecDeque::new(),
             starts: 0,
-            works: Vec::new(),
+            works: PlaceMap::default(),
             chains: chain::Chains::new(&plan),
             hooks: hooks::Awaited::new(),
             last: run_hooks::Last::default(),
@@ -258,7 +258,9 @@ impl Run {
     fn go(mut self) -> Verdict {
         // Behind them stand the hooks of the run, which are not told as jobs.
         let jobs = self.plan.jobs.iter().take_while(|job| job.at_end.is_none()).count();
-        self.tell(&RunEvent::RunStarted { jobs: (0..jobs).map(|job| job_info(&self.plan, job)).collect() });
+        self.tell(&RunEvent::RunStarted {
+            jobs: JobId::all(jobs).map(|job| job_info(&self.plan, job)).collect(),
+        });
         for why in std::mem::take(&mut self.warnings) {
             self.tell(&RunEvent::Warning(why));
         }
@@ -445,10 +447,10 @@ impl Run {
     }
 }
 
-fn job_info(plan: &Plan, number: usize) -> JobInfo {
-    let job = &plan.jobs[number];
+fn job_info(plan: &Plan, id: JobId) -> JobInfo {
+    let job = &plan.jobs[id];
     JobInfo {
-        background: job.serves || plan_items::is_lister(plan, number),
+        background: job.serves || plan_items::is_lister(plan, id),
         name: Arc::clone(&job.name),
         many: !matches!(job.items, Items::None),
         total: plan_items::known_tasks(plan, job),

@@ -1,5 +1,6 @@
 //! What the poller's tokens mean.
 
+use crate::event::{JobId, Place};
 use crate::sched::TaskId;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,7 +13,7 @@ pub enum Token {
     /// The jobserver may have tokens.
     Tokens,
     /// Items may be read for this job.
-    Items(usize),
+    Items(JobId),
     /// What a leftover writes.
     Stray(u32),
     Reader(TaskId, usize),
@@ -33,14 +34,14 @@ const FIRST_ITEMS: u64 = 16;
 impl Token {
     pub fn pack(self) -> u64 {
         let of_task = |id: TaskId, kind: u64| {
-            u64::from(id.generation) << 32 | (u64::from(id.place) << KIND_BITS | kind) & 0xFFFF_FFFF
+            u64::from(id.generation) << 32 | (u64::from(id.place.0) << KIND_BITS | kind) & 0xFFFF_FFFF
         };
         match self {
             Token::Signals => 0,
             Token::Sinks => 1,
             Token::Stdout => 2,
             Token::Tokens => 3,
-            Token::Items(job) => FIRST_ITEMS + job as u64,
+            Token::Items(job) => FIRST_ITEMS + job.index() as u64,
             Token::Stray(stray) => STRAYS << 32 | u64::from(stray),
             Token::Reader(id, at) => of_task(id, at as u64),
             Token::Feed(id) => of_task(id, FEED),
@@ -55,10 +56,10 @@ impl Token {
             (OTHERS, 1) => Token::Sinks,
             (OTHERS, 2) => Token::Stdout,
             (OTHERS, 3) => Token::Tokens,
-            (OTHERS, job) => Token::Items((job - FIRST_ITEMS) as usize),
+            (OTHERS, job) => Token::Items(JobId((job - FIRST_ITEMS) as usize)),
             (STRAYS, stray) => Token::Stray(stray as u32),
             (generation, rest) => {
-                let id = TaskId { place: (rest >> KIND_BITS) as u32, generation: generation as u32 };
+                let id = TaskId { place: Place((rest >> KIND_BITS) as u32), generation: generation as u32 };
                 match rest & FEED {
                     FEED => Token::Feed(id),
                     PROBE => Token::Probe(id),
@@ -75,13 +76,13 @@ mod tests {
 
     #[test]
     fn tokens_come_back_as_they_were() {
-        let id = TaskId { place: 70_000, generation: 9 };
+        let id = TaskId { place: Place(70_000), generation: 9 };
         let all = [
             Token::Signals,
             Token::Sinks,
             Token::Stdout,
             Token::Tokens,
-            Token::Items(3),
+            Token::Items(JobId(3)),
             Token::Stray(7),
             Token::Reader(id, 2),
             Token::Feed(id),

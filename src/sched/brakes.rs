@@ -145,7 +145,7 @@ impl Brakes {
 
     /// The same, as far as it concerns this job alone.
     pub fn allow_job(&mut self, now: Time, job: JobId) -> bool {
-        let Some(Some(pace)) = self.jobs.get(job) else { return true };
+        let Some(Some(pace)) = self.jobs.get(job.index()) else { return true };
         if pace.next > now {
             self.due = Some(self.due.map_or(pace.next, |due| due.min(pace.next)));
         }
@@ -166,7 +166,7 @@ impl Brakes {
 
     pub fn started(&mut self, now: Time, job: JobId, again: bool) {
         self.again = again;
-        let own = self.jobs.get_mut(job).and_then(Option::as_mut);
+        let own = self.jobs.get_mut(job.index()).and_then(Option::as_mut);
         self.run.iter_mut().chain(own).for_each(|pace| pace.start(now));
     }
 

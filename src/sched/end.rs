@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::stop::{self, Reason, Stop};
 use super::task::{Role, State, TaskId, Up};
 use super::{Action, DRAIN, JobId, Mode, Supervisor, halt, last};
-use crate::event::{Exit, Outcome, RunEvent, StartFailure, Time};
+use crate::event::{Exit, Outcome, RunEvent, StageId, StartFailure, Time};
 use crate::plan::items::is_lister;
 use crate::plan::{Leftovers, Output, Restart, status};
 
@@ -18,11 +18,11 @@ impl Supervisor {
         &mut self,
         now: Time,
         id: TaskId,
-        stage: usize,
+        stage: StageId,
         exit: Exit,
         actions: &mut Vec<Action>,
     ) {
-        let told = self.tasks.get_mut(id).exits.get_mut(stage);
+        let told = self.tasks.get_mut(id).exits.get_mut(stage.index());
         if told.is_none_or(|told| told.replace(exit).is_some()) {
             return;
         }

@@ -90,7 +90,7 @@ pub fn xargs_stops(mode: StatusMode, outcome: &Outcome) -> bool {
 impl Supervisor {
     /// How many tasks the run has, if that is known by now.
     pub(super) fn total(&self) -> Option<u64> {
-        let jobs = (0..self.plan.jobs.len()).filter(|job| !is_lister(&self.plan, *job));
+        let jobs = self.plan.job_ids().filter(|job| !is_lister(&self.plan, *job));
         jobs.map(|job| self.total_of(job)).sum()
     }
 

@@ -138,7 +138,7 @@ impl JobState {
     pub fn holds(&self, end: End, after: After) -> bool {
         // The last stage stands for the whole pipeline, which fails with any of its stages.
         let stage_failed = || match &self.stages {
-            Some(stages) if after.stage + 1 < stages.len() => stages[after.stage].is_failure(),
+            Some(stages) if after.stage.index() + 1 < stages.len() => stages[after.stage].is_failure(),
             _ => true,
         };
         let failed = match end {
@@ -196,7 +196,7 @@ impl Jobs {
             up: 0,
         };
         let mut states: Vec<JobState> = plan.jobs.iter().map(state).collect();
-        for (id, job) in plan.jobs.iter().enumerate() {
+        for (id, job) in plan.numbered_jobs() {
             for after in &job.after {
                 match after.when {
                     When::Ready => states[after.job].up_dependents.push(id),
@@ -211,7 +211,7 @@ impl Jobs {
             pulling: BTreeSet::new(),
             takes_slots: plan.jobs.iter().map(|job| !job.slotless).collect(),
             has_workers: plan.jobs.iter().map(|job| job.worker.is_some()).collect(),
-            with_workers: (0..plan.jobs.len()).filter(|job| plan.jobs[*job].worker.is_some()).collect(),
+            with_workers: plan.job_ids().filter(|job| plan.jobs[*job].worker.is_some()).collect(),
             stirred: Vec::new(),
             states,
         }
@@ -308,7 +308,7 @@ impl Jobs {
 impl Supervisor {
     /// Opens the jobs that wait for nothing.
     pub(super) fn open_unblocked(&mut self, actions: &mut Vec<Action>) {
-        for job in 0..self.plan.jobs.len() {
+        for job in self.plan.job_ids() {
             if self.jobs.get(job).phase == Phase::Blocked(0) {
                 self.open(job, actions);
             }
@@ -366,7 +366,7 @@ impl Supervisor {
     /// Open jobs get no more items.
     pub(super) fn close_open(&mut self, actions: &mut Vec<Action>) {
         self.startable.clear();
-        for job in 0..self.plan.jobs.len() {
+        for job in self.plan.job_ids() {
             if self.jobs.get(job).phase == Phase::Open {
                 self.jobs.set_source(job, Source::Ended);
                 self.end_job_if_done(job, actions);

@@ -127,7 +127,7 @@ impl Supervisor {
             AtEnd::Failure => failed,
             AtEnd::Exit => true,
         };
-        let hooks = (0..self.plan.jobs.len()).filter_map(|job| Some((hook_of_run(&self.plan, job)?, job)));
+        let hooks = self.plan.job_ids().filter_map(|job| Some((hook_of_run(&self.plan, job)?, job)));
         let mut hooks: Vec<_> = hooks.filter(|(at, _)| due(*at)).collect();
         hooks.sort_unstable();
         hooks.into_iter().map(|(_, job)| job).collect()

@@ -75,7 +75,7 @@ impl Locks {
     }
 
     fn is_parked(&self, job: JobId) -> bool {
-        matches!(self.tickets.get(job), Some(Some(Ticket { promised: false, .. })))
+        matches!(self.tickets.get(job.index()), Some(Some(Ticket { promised: false, .. })))
     }
 
     /// Whether any job takes a lock.

@@ -53,7 +53,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::event::{Exit, Outcome, RunEvent, Shortage, StartFailure, Time};
+pub use crate::event::JobId;
+use crate::event::{Exit, Outcome, RunEvent, Shortage, StageId, StartFailure, Time};
 use crate::plan::{AtEnd, Jobserver, Plan, status};
 
 pub mod brakes;
@@ -96,9 +97,6 @@ pub use task::TaskId;
 use task::Tasks;
 use tokens::Tokens;
 
-/// Index into [`Plan::jobs`].
-pub type JobId = usize;
-
 /// How long output that a leftover holds open is waited for after the last exit.
 pub const DRAIN: Time = Time::from_millis(200);
 
@@ -122,7 +120,7 @@ pub enum Event {
     /// forgotten, but for the processes that run.
     Short { task: TaskId, started: usize, shortage: Shortage, failure: Arc<StartFailure> },
     /// A process of the task ended.
-    Exited { task: TaskId, stage: usize, exit: Exit },
+    Exited { task: TaskId, stage: StageId, exit: Exit },
     /// The task's output is at its end.
     Drained(TaskId),
     /// The task counts as up: its sign was seen; or it is a daemon without one, and runs. Not told for

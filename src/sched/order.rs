@@ -18,13 +18,13 @@ pub struct Order {
 impl Order {
     pub fn new(plan: &Plan) -> Order {
         let mut followers = vec![Vec::new(); plan.jobs.len()];
-        for (id, job) in plan.jobs.iter().enumerate() {
+        for (id, job) in plan.numbered_jobs() {
             if let Items::Of(before) = job.items {
                 followers[before].push(id);
             }
         }
         let mut order = Order { ranks: vec![usize::MAX; plan.jobs.len()], jobs: Vec::new(), followers };
-        for first in 0..plan.jobs.len() {
+        for first in plan.job_ids() {
             // A list, not recursion: chains are long.
             let mut open = vec![(first, false)];
             while let Some((job, followers_are_placed)) = open.pop() {

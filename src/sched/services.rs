@@ -54,7 +54,7 @@ impl Services {
     }
 
     pub fn ended(&mut self, job: JobId) {
-        if self.holds.get(job) == Some(&true) {
+        if self.holds.get(job.index()) == Some(&true) {
             self.holding -= 1;
         }
     }
@@ -74,7 +74,7 @@ fn fed(plan: &Plan) -> Vec<bool> {
             reads_of[*writer].extend(&queue.readers);
         }
     }
-    let mut open: Vec<JobId> = (0..plan.jobs.len()).filter(|job| plan.jobs[*job].serves).collect();
+    let mut open: Vec<JobId> = plan.job_ids().filter(|job| plan.jobs[*job].serves).collect();
     while let Some(job) = open.pop() {
         for reader in std::mem::take(&mut reads_of[job]) {
             if plan.jobs[reader].daemon && !std::mem::replace(&mut fed[reader], true) {
@@ -119,13 +119,13 @@ impl Supervisor {
         self.services.stopping = Some(Stopping::default());
         let plan = std::sync::Arc::clone(&self.plan);
         let serves = |job: JobId| plan.jobs[job].serves;
-        for (job, plan) in plan.jobs.iter().enumerate() {
+        for (job, plan) in plan.numbered_jobs() {
             if plan.daemon && matches!(self.jobs.get(job).phase, Phase::Blocked(_)) {
                 self.skip(job, false, "all other jobs had ended".into(), actions);
             }
         }
         let open = |job: &JobId| self.jobs.get(*job).phase == Phase::Open;
-        let services: Vec<JobId> = (0..plan.jobs.len()).filter(|job| serves(*job)).filter(open).collect();
+        let services: Vec<JobId> = plan.job_ids().filter(|job| serves(*job)).filter(open).collect();
         for &job in &services {
             self.jobs.get_mut(job).closing = true;
             self.jobs.set_source(job, Source::Ended);

@@ -2,7 +2,7 @@
 
 use super::job::{End, Files, Phase};
 use super::{Action, JobId, Mode, Supervisor};
-use crate::event::{Outcome, RunEvent};
+use crate::event::{Outcome, RunEvent, StageId};
 use crate::plan::items::is_lister;
 use crate::plan::{After, Halt, HaltOn, When};
 
@@ -14,7 +14,7 @@ impl Supervisor {
             let dependents = std::mem::take(&mut self.jobs.get_mut(job).dependents);
             for (dependent, after) in dependents {
                 let Phase::Blocked(_) = self.jobs.get(dependent).phase else { continue };
-                let Phase::Ended(end) = self.jobs.get(job).phase else { unreachable!("{job} has ended") };
+                let Phase::Ended(end) = self.jobs.get(job).phase else { unreachable!("{job:?} has ended") };
                 if !self.jobs.get(job).holds(end, after) {
                     let failure = matches!(end, End::Failed | End::Skipped { failure: true });
                     let why = self.reason(job, end, after);
@@ -30,7 +30,7 @@ impl Supervisor {
     /// A task of the job has failed for good: who waits for the job's success need not wait for its other tasks.
     pub(super) fn skip_hopeless(&mut self, job: JobId, actions: &mut Vec<Action>) {
         let plan = &self.plan.jobs[job];
-        let last = plan.stages.len() - 1;
+        let last = plan.last_stage();
         // With that a single success may outweigh all failures.
         let may_succeed = |halt: Option<Halt>| halt.is_some_and(|halt| halt.on == HaltOn::Success);
         let state = self.jobs.get_mut(job);
@@ -77,7 +77,7 @@ impl Supervisor {
     }
 
     /// Of the stages of one job, `build:2`, the file knows only the job.
-    fn name_in_file(&self, job: JobId, stage: usize) -> &str {
+    fn name_in_file(&self, job: JobId, stage: StageId) -> &str {
         let stage = &self.plan.jobs[job].stages[stage].name;
         stage.split(':').next().unwrap_or(stage)
     }
@@ -98,8 +98,8 @@ impl Supervisor {
 
     /// Why none of a job's items ever came: as if those who take them waited for it.
     pub(super) fn why_no_items(&self, job: JobId) -> String {
-        let after = After { job, stage: self.plan.jobs[job].stages.len() - 1, when: When::Success };
-        let Phase::Ended(end) = self.jobs.get(job).phase else { unreachable!("{job} has ended") };
+        let after = After { job, stage: self.plan.jobs[job].last_stage(), when: When::Success };
+        let Phase::Ended(end) = self.jobs.get(job).phase else { unreachable!("{job:?} has ended") };
         self.reason(job, end, after)
     }
 
@@ -118,7 +118,7 @@ impl Supervisor {
     /// Nothing new starts any more: skips the jobs that wait for others. To be called before anything ends
     /// because of the stop, so that no such end lets one of them begin.
     pub(super) fn skip_blocked(&mut self, actions: &mut Vec<Action>) {
-        for job in 0..self.plan.jobs.len() {
+        for job in self.plan.job_ids() {
             if matches!(self.jobs.get(job).phase, Phase::Blocked(_)) {
                 self.skip(job, false, "the run was stopped".into(), actions);
             }

@@ -101,7 +101,7 @@ impl Supervisor {
         let counts =
             |id: JobId| !self.plan.jobs[id].daemon && !matches!(self.jobs.get(id).phase, Phase::Ended(_));
         let full: Vec<QueueId> = self.blocked.iter().flat_map(|id| self.written(*id)).collect();
-        let reads = |job: usize| full.iter().any(|queue| self.plan.queues[*queue].readers.contains(&job));
+        let reads = |job: JobId| full.iter().any(|queue| self.plan.queues[*queue].readers.contains(&job));
         self.tasks.iter().all(|(id, task, state)| match state {
             State::Ready(_) | State::With { .. } => true,
             State::Backoff { .. } | State::Stopping(_) | State::Draining { .. } => false,
@@ -117,8 +117,8 @@ impl Supervisor {
                 }
                 Role::Dry | Role::Hook(_) => false,
             },
-        }) && (!self.blocked.is_empty() || (0..self.plan.jobs.len()).any(counts))
-            && self.plan.jobs.iter().enumerate().all(|(id, job)| {
+        }) && (!self.blocked.is_empty() || self.plan.job_ids().any(counts))
+            && self.plan.numbered_jobs().all(|(id, job)| {
                 let state = self.jobs.get(id);
                 let waits = state.phase == Phase::Open && state.is_asking();
                 match job.items {

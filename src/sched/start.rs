@@ -204,7 +204,7 @@ impl Supervisor {
             self.start_worker(now, job, actions);
             return;
         }
-        let Some(id) = self.next_ready(job) else { unreachable!("{job} has a task ready") };
+        let Some(id) = self.next_ready(job) else { unreachable!("{job:?} has a task ready") };
         let before = match self.tasks.state(id) {
             State::Ready(before) => before.clone(),
             state => unreachable!("{id:?} is ready, not {state:?}"),

@@ -4,13 +4,13 @@ use std::collections::{BTreeSet, VecDeque};
 
 use super::JobId;
 use super::stop::{Reason, Stopping};
-use crate::event::{Exit, Outcome, Time};
+use crate::event::{Exit, Outcome, Place, Time};
 use crate::plan::AtEnd;
 
 /// Names an active task, or a worker. The place is used again, the generation never is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TaskId {
-    pub place: u32,
+    pub place: Place,
     pub generation: u32,
 }
 
@@ -153,7 +153,7 @@ pub struct Crew {
 #[derive(Debug, Default)]
 pub struct Tasks {
     places: Vec<(u32, Option<Task>)>,
-    free: Vec<u32>,
+    free: Vec<Place>,
     timers: BTreeSet<(Time, TaskId)>,
     len: usize,
 }
@@ -178,27 +178,27 @@ impl Tasks {
         self.len += 1;
         let place = self.free.pop().unwrap_or_else(|| {
             self.places.push((0, None));
-            (self.places.len() - 1) as u32
+            Place((self.places.len() - 1) as u32)
         });
-        let (generation, slot) = &mut self.places[place as usize];
+        let (generation, slot) = &mut self.places[place.index()];
         *generation += 1;
         *slot = Some(task);
         TaskId { place, generation: *generation }
     }
 
     pub fn contains(&self, id: TaskId) -> bool {
-        matches!(self.places.get(id.place as usize), Some((generation, Some(_))) if *generation == id.generation)
+        matches!(self.places.get(id.place.index()), Some((generation, Some(_))) if *generation == id.generation)
     }
 
     pub fn get(&self, id: TaskId) -> &Task {
-        match &self.places[id.place as usize] {
+        match &self.places[id.place.index()] {
             (generation, Some(task)) if *generation == id.generation => task,
             _ => unreachable!("{id:?} is not active"),
         }
     }
 
     pub fn get_mut(&mut self, id: TaskId) -> &mut Task {
-        match &mut self.places[id.place as usize] {
+        match &mut self.places[id.place.index()] {
             (generation, Some(task)) if *generation == id.generation => task,
             _ => unreachable!("{id:?} is not active"),
         }
@@ -225,7 +225,7 @@ impl Tasks {
         }
         self.len -= 1;
         self.free.push(id.place);
-        match self.places[id.place as usize].1.take() {
+        match self.places[id.place.index()].1.take() {
             Some(task) => task,
             None => unreachable!("{id:?} is not active"),
         }
@@ -256,7 +256,7 @@ impl Tasks {
 
     pub fn iter(&self) -> impl Iterator<Item = (TaskId, &Task, &State)> {
         self.places.iter().enumerate().filter_map(|(place, (generation, task))| {
-            let id = TaskId { place: place as u32, generation: *generation };
+            let id = TaskId { place: Place(place as u32), generation: *generation };
             task.as_ref().map(|task| (id, task, &task.state))
         })
     }

@@ -57,7 +57,7 @@ impl Supervisor {
     fn worker_plan(&self, job: JobId) -> &Worker {
         match &self.plan.jobs[job].worker {
             Some(worker) => worker,
-            None => unreachable!("{job} has no workers"),
+            None => unreachable!("{job:?} has no workers"),
         }
     }
 
@@ -139,7 +139,7 @@ impl Supervisor {
     pub(super) fn resize_pool(&mut self, size: usize) {
         self.slots.resize(size);
         let mut left = self.slots.surplus();
-        for job in (0..self.plan.jobs.len()).rev() {
+        for job in self.plan.job_ids().rev() {
             for at in (0..self.jobs.get(job).crew.ids.len()).rev() {
                 let worker = self.jobs.get(job).crew.ids[at];
                 let width = self.tasks.get(worker).slot.map_or(0, |slot| slot.width);

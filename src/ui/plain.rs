@@ -5,7 +5,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use nix::libc::SIGPIPE;
 
-use crate::event::{Detail, JobInfo, Listener, Outcome, RunEvent, Summary, TaskName, Time, Usage};
+use crate::event::{Detail, JobId, JobInfo, Listener, Outcome, RunEvent, Summary, TaskName, Time, Usage};
 
 use super::report::Report;
 use super::tally::Tally;
@@ -157,14 +157,14 @@ impl Lines {
     }
 
     /// A failure without a task.
-    fn job_failed(&mut self, job: usize, outcome: &Outcome, out: &mut Vec<u8>) {
+    fn job_failed(&mut self, job: JobId, outcome: &Outcome, out: &mut Vec<u8>) {
         let name = self.job(job);
         self.failed[job] = true;
         self.say(Voice::Quiet, FAILURE, &format!("{name}: {}", phrases::outcome(outcome)), out);
         self.report.ended(|| name, outcome, None);
     }
 
-    fn job_ended(&mut self, job: usize, outcome: &Outcome, tasks: u64, out: &mut Vec<u8>) {
+    fn job_ended(&mut self, job: JobId, outcome: &Outcome, tasks: u64, out: &mut Vec<u8>) {
         if outcome.is_failure() && !self.failed[job] {
             // Its items could not be read.
             return self.job_failed(job, outcome, out);
@@ -228,7 +228,7 @@ impl Lines {
         out.push(b'\n');
     }
 
-    fn job(&self, job: usize) -> String {
+    fn job(&self, job: JobId) -> String {
         phrases::escape(self.jobs[job].name.as_bytes())
     }
 
@@ -343,7 +343,7 @@ mod tests {
 
     fn events(outcome: Outcome) -> Vec<RunEvent> {
         let failed = u64::from(outcome.is_failure());
-        let task = TaskName { job: 0, seq: 1 };
+        let task = TaskName { job: JobId(0), seq: 1 };
         let detail = outcome.is_failure().then(|| {
             let (command, elapsed) = (format!("curl {}", "x".repeat(99)), Duration::from_secs(1));
             Box::new(Detail {
@@ -373,7 +373,7 @@ mod tests {
                 usage: Some(USED),
                 detail,
             },
-            RunEvent::JobEnded { job: 0, outcome, tasks: 1 },
+            RunEvent::JobEnded { job: JobId(0), outcome, tasks: 1 },
             RunEvent::RunEnded(Summary { ok: 1 - failed, failed, ..Summary::default() }),
         ]
     }
@@ -448,7 +448,10 @@ mod tests {
     fn items_that_could_not_be_read_are_a_failure_even_under_quiet() {
         let why = Arc::new(StartFailure { code: 126, why: "`list`: no such file or directory".into() });
         let mut events = events(Outcome::Ok);
-        events.splice(1..4, [RunEvent::JobEnded { job: 0, outcome: Outcome::NotStarted(why), tasks: 0 }]);
+        events.splice(
+            1..4,
+            [RunEvent::JobEnded { job: JobId(0), outcome: Outcome::NotStarted(why), tasks: 0 }],
+        );
         let text = told(plain(Voice::Quiet, false, true, None), &events);
         assert_eq!(text, "prun: get\\x1b: not started: `list`: no such file or directory\n");
     }

@@ -219,7 +219,7 @@ impl TermLike for Sheet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{JobInfo, Outcome, Summary, TaskName};
+    use crate::event::{JobId, JobInfo, Outcome, Summary, TaskName};
     use crate::ui::Voice;
 
     const WIDTH: usize = 80;
@@ -299,7 +299,7 @@ mod tests {
         let jobs = vec![JobInfo { name: "fetch".into(), many: true, total, background: false }];
         bar.tell(Time::ZERO, &RunEvent::RunStarted { jobs }, &mut out);
         for seq in 1..=running {
-            let task = TaskName { job: 0, seq };
+            let task = TaskName { job: JobId(0), seq };
             let item = format!("item {seq}{}", ".".repeat(100)).into();
             let event = RunEvent::TaskStarted { task, attempt: 1, pid: 1, item, command: None };
             bar.tell(Time::ZERO, &event, &mut out);
@@ -313,7 +313,7 @@ mod tests {
 
     fn end_one(bar: &mut Bar, outcome: Outcome) -> String {
         let mut out = Vec::new();
-        let task = TaskName { job: 0, seq: 1 };
+        let task = TaskName { job: JobId(0), seq: 1 };
         bar.tell(Time::from_secs(1), &ended(task, outcome), &mut out);
         String::from_utf8(out).unwrap()
     }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::event::{JobInfo, RunEvent, TaskName, Time};
+use crate::event::{JobId, JobInfo, RunEvent, TaskName, Time};
 
 use super::phrases::Standing;
 
@@ -13,13 +13,13 @@ pub struct Tally {
     /// Number of tasks of each job, as far as known.
     totals: Vec<Option<u64>>,
     /// Jobs whose tasks are not counted.
-    background: HashSet<usize>,
+    background: HashSet<JobId>,
     running: HashMap<TaskKey, Running>,
     done: u64,
     failed: u64,
 }
 
-type TaskKey = (usize, u64);
+type TaskKey = (JobId, u64);
 
 /// A task that runs now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl Tally {
         match event {
             RunEvent::RunStarted { jobs } => {
                 self.totals = jobs.iter().map(total_of).collect();
-                self.background = (0..jobs.len()).filter(|job| jobs[*job].background).collect();
+                self.background = JobId::all(jobs.len()).filter(|job| jobs[*job].background).collect();
             }
             RunEvent::JobTotal { job, total } => self.set_total(*job, *total),
             RunEvent::TaskStarted { task, item, .. } => {
@@ -67,8 +67,8 @@ impl Tally {
         }
     }
 
-    fn set_total(&mut self, job: usize, total: u64) {
-        if let Some(known) = self.totals.get_mut(job).filter(|_| !self.background.contains(&job)) {
+    fn set_total(&mut self, job: JobId, total: u64) {
+        if let Some(known) = self.totals.get_mut(job.index()).filter(|_| !self.background.contains(&job)) {
             *known = Some(total);
         }
     }
@@ -119,12 +119,12 @@ mod tests {
         JobInfo { name: "j".into(), many, total, background: false }
     }
 
-    fn start(job: usize, seq: u64) -> RunEvent {
+    fn start(job: JobId, seq: u64) -> RunEvent {
         let task = TaskName { job, seq };
         RunEvent::TaskStarted { task, attempt: 1, pid: 1, item: "".into(), command: None }
     }
 
-    fn end(job: usize, seq: u64, outcome: Outcome) -> RunEvent {
+    fn end(job: JobId, seq: u64, outcome: Outcome) -> RunEvent {
         let task = TaskName { job, seq };
         RunEvent::TaskEnded { task, outcome, elapsed: Duration::ZERO, usage: None, detail: None }
     }
@@ -137,14 +137,17 @@ mod tests {
         let service = JobInfo { background: true, ..job(false, None) };
         tally.note(SECOND, &RunEvent::RunStarted { jobs: vec![service, job(false, None)] });
         for (job, now) in [(0, SECOND), (1, 2 * SECOND)] {
-            let task = TaskName { job, seq: 1 };
+            let task = TaskName { job: JobId(job), seq: 1 };
             let item = "".into();
             tally.note(now, &RunEvent::TaskStarted { task, attempt: 1, pid: 1, item, command: None });
-            tally.note(now, &RunEvent::JobTotal { job, total: 1 });
+            tally.note(now, &RunEvent::JobTotal { job: JobId(job), total: 1 });
         }
         assert_eq!(tally.standing(SECOND).total, Some(1));
-        assert_eq!(tally.oldest(2).iter().map(|running| running.task.job).collect::<Vec<_>>(), [1, 0]);
-        let task = TaskName { job: 0, seq: 1 };
+        assert_eq!(
+            tally.oldest(2).iter().map(|running| running.task.job).collect::<Vec<_>>(),
+            [JobId(1), JobId(0)]
+        );
+        let task = TaskName { job: JobId(0), seq: 1 };
         let (outcome, elapsed) = (Outcome::Ok, SECOND);
         tally.note(SECOND, &RunEvent::TaskEnded { task, outcome, elapsed, usage: None, detail: None });
         assert_eq!(tally.standing(SECOND).done, 0);
@@ -155,9 +158,9 @@ mod tests {
         let mut tally = Tally::default();
         tally.note(SECOND, &RunEvent::RunStarted { jobs: vec![job(true, None), job(false, None)] });
         assert_eq!(tally.standing(SECOND).total, None);
-        tally.note(SECOND, &RunEvent::JobTotal { job: 0, total: 7 });
+        tally.note(SECOND, &RunEvent::JobTotal { job: JobId(0), total: 7 });
         assert_eq!(tally.standing(SECOND).total, Some(8));
-        tally.note(SECOND, &RunEvent::JobSkipped { job: 1, why: String::new() });
+        tally.note(SECOND, &RunEvent::JobSkipped { job: JobId(1), why: String::new() });
         assert_eq!(tally.standing(SECOND).total, Some(7));
     }
 
@@ -166,11 +169,11 @@ mod tests {
         let mut tally = Tally::default();
         tally.note(SECOND, &RunEvent::RunStarted { jobs: vec![job(true, None)] });
         for seq in 1..=5 {
-            tally.note(SECOND * seq as u32, &start(0, seq));
+            tally.note(SECOND * seq as u32, &start(JobId(0), seq));
         }
-        tally.note(SECOND, &end(0, 2, Outcome::Failed(1)));
+        tally.note(SECOND, &end(JobId(0), 2, Outcome::Failed(1)));
         let retry = RunEvent::Retrying {
-            task: TaskName { job: 0, seq: 1 },
+            task: TaskName { job: JobId(0), seq: 1 },
             attempt: 1,
             outcome: Outcome::Timeout,
             delay: SECOND,

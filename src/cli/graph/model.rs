@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use crate::event::JobId;
 use crate::plan::items::known_total;
 use crate::plan::template::Piece;
 use crate::plan::{AtEnd, Items, Job, Plan, Ready, Restart, Sign, Stage, When};
@@ -68,8 +69,8 @@ pub enum Kind {
 impl Graph {
     pub fn of(plan: &Plan) -> Graph {
         // What lists the items of a job is a part of that job.
-        let mut owner: Vec<usize> = (0..plan.jobs.len()).collect();
-        for (number, job) in plan.jobs.iter().enumerate() {
+        let mut owner: Vec<JobId> = plan.job_ids().collect();
+        for (number, job) in plan.numbered_jobs() {
             if let Some(lister) = job.lister {
                 owner[lister] = number;
             }
@@ -78,19 +79,14 @@ impl Graph {
         let mut numbers = vec![0; plan.jobs.len()];
         let mut nodes = Vec::new();
         let tasks = tasks(plan);
-        let hidden: BTreeSet<usize> = owner
-            .iter()
-            .enumerate()
-            .filter(|(number, owner)| number != *owner)
-            .map(|(number, _)| number)
-            .collect();
-        for (number, job) in plan.jobs.iter().enumerate().filter(|(number, _)| !hidden.contains(number)) {
+        let hidden: BTreeSet<JobId> = plan.job_ids().filter(|&job| owner[job] != job).collect();
+        for (number, job) in plan.numbered_jobs().filter(|(number, _)| !hidden.contains(number)) {
             numbers[number] = nodes.len();
             nodes.push(Node { tasks: tasks[number], ..node(plan, job) });
         }
-        let number = |job: usize| numbers[owner[job]];
+        let number = |job: JobId| numbers[owner[job]];
         let mut edges = Vec::new();
-        for (at, job) in plan.jobs.iter().enumerate() {
+        for (at, job) in plan.numbered_jobs() {
             for after in &job.after {
                 let kind = match after.when {
                     When::Success => Kind::Success,
@@ -166,7 +162,7 @@ fn names(stages: &[Stage]) -> Vec<String> {
 /// Of all jobs: those that take each other's items can be many.
 fn tasks(plan: &Plan) -> Vec<Tasks> {
     let mut found: Vec<Option<Tasks>> = vec![None; plan.jobs.len()];
-    for start in 0..plan.jobs.len() {
+    for start in plan.job_ids() {
         let (mut at, mut way) = (start, Vec::new());
         let tasks = loop {
             let job = &plan.jobs[at];
@@ -200,7 +196,7 @@ fn locks(plan: &Plan, job: &Job) -> String {
     let mut text = "takes ".to_owned();
     for (number, want) in job.locks.iter().enumerate() {
         let comma = if number > 0 { ", " } else { "" };
-        let name = plan.locks.get(want.lock).map_or("", |lock| &lock.name);
+        let name = plan.locks.get(want.lock.index()).map_or("", |lock| &lock.name);
         _ = match want.permits {
             1 => write!(text, "{comma}{name}"),
             permits => write!(text, "{comma}{permits} of {name}"),

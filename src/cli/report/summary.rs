@@ -7,7 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use anstyle::{AnsiColor, Style};
 
 use super::Teller;
-use crate::event::{Detail, JobInfo, Outcome, TaskName, Usage};
+use crate::event::{Detail, JobId, JobInfo, Outcome, TaskName, Usage};
 use crate::journal::Entry;
 use crate::ui::phrases::{self, escape};
 
@@ -239,7 +239,7 @@ fn kind(outcome: &Outcome) -> usize {
 pub fn name(entry: &Entry) -> String {
     let many = entry.seq > 1 || !entry.item.is_empty();
     let job = JobInfo { name: entry.job.as_str().into(), many, total: None, background: false };
-    let task = phrases::task(&job, &TaskName { job: 0, seq: entry.seq });
+    let task = phrases::task(&job, &TaskName { job: JobId(0), seq: entry.seq });
     if entry.item.is_empty() { task } else { format!("{task} {}", escape(entry.item.as_bytes())) }
 }
 

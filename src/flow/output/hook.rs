@@ -1,6 +1,7 @@
 //! A task's output is kept for its hook, and what the hook writes stands behind it.
 
 use super::{Lane, LaneSpec, Op, Outputs, SpillId};
+use crate::event::Place;
 
 /// What a task wrote for its hook.
 #[derive(Debug, PartialEq, Eq)]
@@ -13,9 +14,9 @@ pub enum Kept {
 impl Outputs {
     /// The task's own output is at its end. The lanes of its hook are added behind it: what is held goes on in
     /// one piece with the hook's. Returns what was kept for the hook, and the number of its first lane.
-    pub fn begin_hook(&mut self, key: usize, specs: Vec<LaneSpec>) -> (Kept, usize) {
+    pub fn begin_hook(&mut self, place: Place, specs: Vec<LaneSpec>) -> (Kept, usize) {
         let mut input = Kept::Memory(Vec::new());
-        let Some(Some(mut sheaf)) = self.sheaves.get_mut(key).map(Option::take) else { return (input, 0) };
+        let Some(mut sheaf) = self.sheaves.take(place) else { return (input, 0) };
         for mut lane in std::mem::take(&mut sheaf.lanes) {
             if lane.is_for_hook() {
                 input = self.take_all(lane);
@@ -27,7 +28,7 @@ impl Outputs {
         }
         let first = sheaf.lanes.len();
         sheaf.lanes.extend(specs.into_iter().map(Lane::new));
-        self.sheaves[key] = Some(sheaf);
+        self.sheaves.insert(place, sheaf);
         (input, first)
     }
 

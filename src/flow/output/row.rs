@@ -1,6 +1,7 @@
 //! A task's output as columns of a row: text is put before, between and behind what its lanes hold.
 
 use super::{Dest, Lane, LaneSpec, Outputs};
+use crate::event::Place;
 
 /// What stands around the columns of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,8 +15,8 @@ pub struct Row {
 impl Outputs {
     /// The task has ended: what its first two lanes hold are columns of this row from now on. A lane that it never
     /// had is an empty column.
-    pub fn frame(&mut self, key: usize, row: Row) {
-        let Some(Some(sheaf)) = self.sheaves.get_mut(key) else { return };
+    pub fn frame(&mut self, place: Place, row: Row) {
+        let Some(sheaf) = self.sheaves.get_mut(place) else { return };
         let mut columns = std::mem::take(&mut sheaf.lanes).into_iter();
         let spec = LaneSpec { dest: row.dest, tag: None, escape: None, own: false };
         let mut lanes = vec![Lane { kept: row.before, ..Lane::new(spec) }];
@@ -34,8 +35,8 @@ impl Outputs {
     }
 
     /// No row is wanted of what the task wrote.
-    pub fn forget(&mut self, key: usize) {
-        let Some(Some(sheaf)) = self.sheaves.get_mut(key) else { return };
+    pub fn forget(&mut self, place: Place) {
+        let Some(sheaf) = self.sheaves.get_mut(place) else { return };
         for lane in &mut sheaf.lanes {
             self.kept -= lane.kept.len();
             lane.forget(&mut self.ops);

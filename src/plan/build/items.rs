@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::BuildOptions;
 use super::job::Context;
 use super::pipes::Chain;
+use crate::event::{JobId, QueueId};
 use crate::jobfile::{Each, Job, JobFile, Mistake, Mistakes, Span, Spanned, Stdin, Text};
 use crate::plan::items::known_total;
 use crate::plan::{Batch, Between, Cut, Header, Input, Item, ItemList, Items, Join, Reading, Seq};
@@ -54,11 +55,11 @@ fn source(number: usize, each: &Each, context: &Context, mistakes: &mut Mistakes
         }
         Each::Queue { name, separator } => Items::Queue { queue: context.queue(name), separator: *separator },
         Each::Command { separator, .. } => {
-            Items::Queue { queue: context.lists[number].unwrap_or_default(), separator: *separator }
+            Items::Queue { queue: context.lists[number].unwrap_or(QueueId(0)), separator: *separator }
         }
         Each::Job(_) => {
             let from = context.sources[number].map(|from| context.places[from].chain);
-            Items::Of(from.and_then(|chain| context.numbers.get(chain).copied()).unwrap_or_default())
+            Items::Of(from.and_then(|chain| context.numbers.get(chain).copied()).unwrap_or(JobId(0)))
         }
         Each::Glob(text) => {
             let pattern = texts.of_run(text, mistakes);

@@ -9,7 +9,7 @@ use super::{BuildOptions, TagFlag, batch, daemon, interactive, items, locks, rea
 use crate::jobfile::values::{OutputMode, PoolSize};
 use crate::jobfile::{self, Command, Each, JobFile, Mistakes, Stdin, Tag, Text};
 use crate::plan::template::{Names, Piece, Template};
-use crate::plan::{Items, Job, QueueId, Restart, Retries, RetryDelay, UNLIMITED};
+use crate::plan::{Items, Job, JobId, QueueId, Restart, Retries, RetryDelay, UNLIMITED};
 
 pub(super) const GRACE: Duration = Duration::from_secs(10);
 /// Before a daemon is started again.
@@ -30,7 +30,7 @@ pub(super) struct Context<'a> {
     pub locks: &'a locks::Locks<'a>,
     pub places: &'a [Place],
     /// Of the chains in the plan.
-    pub numbers: &'a [usize],
+    pub numbers: &'a [JobId],
     /// More than one is in the plan.
     pub several: bool,
 }
@@ -38,7 +38,7 @@ pub(super) struct Context<'a> {
 impl Context<'_> {
     /// The number of a queue. Of jobs that were not asked for, and of mistakes, any: they are not run.
     pub fn queue(&self, name: &Text) -> QueueId {
-        self.queues.get(name.value.as_str()).copied().unwrap_or_default()
+        self.queues.get(name.value.as_str()).copied().unwrap_or(QueueId(0))
     }
 }
 

@@ -9,7 +9,7 @@ use super::stage;
 use crate::jobfile::{Command, Each, JobFile, Mistakes};
 use crate::plan::template::{Piece, Template};
 use crate::plan::{
-    Batch, Items, Job, OutputMode, Queue, QueueId, Records, Restart, Retries, UNLIMITED, Unit,
+    Batch, Items, Job, JobId, OutputMode, Queue, QueueId, Records, Restart, Retries, UNLIMITED, Unit,
 };
 
 /// Lines that are listed ahead of the tasks.
@@ -24,12 +24,12 @@ fn command<'a>(file: &'a JobFile, chain: &Chain) -> Option<(&'a Command, bool)> 
 }
 
 /// The number in the plan of each chain that is wanted. Where items are listed, there is a number for that before it.
-pub(super) fn numbers(file: &JobFile, chains: &[Chain], wanted: &[bool]) -> Vec<usize> {
+pub(super) fn numbers(file: &JobFile, chains: &[Chain], wanted: &[bool]) -> Vec<JobId> {
     let mut next = 0;
     let number = |(chain, wanted): (&Chain, &bool)| {
         let number = next + usize::from(*wanted && command(file, chain).is_some());
         next = number + usize::from(*wanted);
-        number
+        JobId(number)
     };
     chains.iter().zip(wanted).map(number).collect()
 }
@@ -39,13 +39,13 @@ pub(super) fn queues(
     file: &JobFile,
     chains: &[Chain],
     wanted: &[bool],
-    numbers: &[usize],
+    numbers: &[JobId],
     queues: &mut Vec<Queue>,
 ) -> Vec<Option<QueueId>> {
     let mut lists = vec![None; file.jobs.len()];
     for ((chain, _), number) in chains.iter().zip(wanted).zip(numbers).filter(|((_, wanted), _)| **wanted) {
         let Some((_, nul)) = command(file, chain) else { continue };
-        lists[chain.last()] = Some(queues.len());
+        lists[chain.last()] = Some(QueueId(queues.len()));
         let end = if nul { 0 } else { b'\n' };
         queues.push(Queue {
             name: name(file, chain).into(),
@@ -54,7 +54,7 @@ pub(super) fn queues(
             records: Records { unit: Unit::Ends(vec![end]), per_record: 1, block: None },
             to_all: false,
             input: None,
-            writers: vec![number - 1],
+            writers: vec![JobId(number.0 - 1)],
             readers: vec![*number],
         });
     }
@@ -70,7 +70,7 @@ pub(super) fn plan(context: &Context, chain: &Chain, job: &Job, mistakes: &mut M
     let Context { file, how, .. } = context;
     let (command, _) = command(file, chain)?;
     let name = name(file, chain);
-    let queue = context.lists[chain.last()].unwrap_or_default();
+    let queue = context.lists[chain.last()].unwrap_or(QueueId(0));
     let stage = stage::lister(context, &file.jobs[chain.last()], name.clone(), command, queue, mistakes);
     Some(Box::new(Job {
         stages: vec![stage],

@@ -33,7 +33,7 @@ impl<'a> Locks<'a> {
     }
 
     fn plan(&mut self, name: &'a str) {
-        let next = self.planned.len();
+        let next = LockId(self.planned.len());
         if *self.ids.entry(name).or_insert(next) == next {
             let listed = self.listed.get(name);
             self.planned.push(Lock {

@@ -7,7 +7,7 @@ use super::pipes::{Chain, Place};
 use super::{BuildOptions, Index, Joined, unknown_job};
 use crate::jobfile::values::PoolSize;
 use crate::jobfile::{self, Each, JobFile, Mistake, Mistakes, Span, When};
-use crate::plan::After;
+use crate::plan::{After, JobId, StageId};
 
 /// One condition: `from` waits for `to`. Both are jobs of the file.
 #[derive(Debug, Clone)]
@@ -23,8 +23,8 @@ pub(super) struct Wait {
 
 impl Wait {
     /// The condition as the plan has it. `numbers`: of the chains in the plan.
-    pub fn condition(&self, numbers: &[usize], places: &[Place]) -> After {
-        After { job: numbers[self.to_chain], stage: places[self.to].stage, when: self.when }
+    pub fn condition(&self, numbers: &[JobId], places: &[Place]) -> After {
+        After { job: numbers[self.to_chain], stage: StageId(places[self.to].stage), when: self.when }
     }
 }
 

@@ -7,7 +7,7 @@ use super::circles::circles;
 use super::pipes::Place;
 use super::{Index, unknown_job};
 use crate::jobfile::{self, Each, Job, JobFile, Mistake, Mistakes, Output, Stdin, Text, What, nearest};
-use crate::plan::{Block, Queue, QueueId, Records, Unit};
+use crate::plan::{Block, JobId, Queue, QueueId, Records, Unit};
 
 /// Without `capacity`.
 const CAPACITY: usize = 1000;
@@ -219,11 +219,11 @@ pub(super) fn plan<'a>(
     uses: &[Use<'a>],
     places: &[Place],
     wanted: &[bool],
-    numbers: &[usize],
+    numbers: &[JobId],
 ) -> (Vec<Queue>, BTreeMap<&'a str, QueueId>) {
     let (mut queues, mut ids) = (Vec::new(), BTreeMap::new());
     let jobs = |ends: &[End]| {
-        let mut jobs: Vec<usize> = ends
+        let mut jobs: Vec<JobId> = ends
             .iter()
             .map(|end| places[end.job].chain)
             .filter(|chain| wanted.get(*chain).copied().unwrap_or(false))
@@ -239,7 +239,7 @@ pub(super) fn plan<'a>(
             continue;
         }
         let capacity = queue.listed.and_then(|listed| listed.capacity);
-        ids.insert(queue.name, queues.len());
+        ids.insert(queue.name, QueueId(queues.len()));
         queues.push(Queue {
             name: Arc::from(queue.name),
             capacity: capacity.unwrap_or(CAPACITY),

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::event::StageId;
 use crate::jobfile;
 use crate::jobfile::values::{HaltLimit, HaltOn, Outcomes, RetryDelay, StartMode, Timeout};
 use crate::plan::Items;
@@ -294,9 +295,11 @@ after = { filter = "exit", count = "success" }
     assert_eq!((stages[2].env.len(), stages[3].env.len()), (0, 1));
     assert_eq!(made.jobs[0].timeout, Some(Timeout::After(Duration::from_secs(5))));
     // What is joined starts together: one waits for all that any of them waits for.
-    assert_eq!(made.jobs[0].after, [After { job: 1, stage: 0, when: When::Success }]);
-    let ends =
-        [After { job: 0, stage: 2, when: When::Exit }, After { job: 0, stage: 3, when: When::Success }];
+    assert_eq!(made.jobs[0].after, [After { job: JobId(1), stage: StageId(0), when: When::Success }]);
+    let ends = [
+        After { job: JobId(0), stage: StageId(2), when: When::Exit },
+        After { job: JobId(0), stage: StageId(3), when: When::Success },
+    ];
     assert_eq!(made.jobs[2].after, ends);
 }
 
@@ -326,8 +329,8 @@ after = ["count"]
     };
     let made = select(&["test"]);
     assert_eq!(names(&made), ["base", "count", "test"]);
-    assert_eq!(made.jobs[1].after, [After { job: 0, stage: 0, when: When::Success }]);
-    assert_eq!(made.jobs[2].after, [After { job: 1, stage: 1, when: When::Success }]);
+    assert_eq!(made.jobs[1].after, [After { job: JobId(0), stage: StageId(0), when: When::Success }]);
+    assert_eq!(made.jobs[2].after, [After { job: JobId(1), stage: StageId(1), when: When::Success }]);
     assert_eq!(made.pool, 2, "a job that isn't run needs no place");
     assert_eq!(names(&select(&["list"])), ["base", "count"]);
     assert_eq!(names(&select(&["lint", "lint"])), ["lint"]);

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::{ExecArgs, ExecError, error, items};
+use crate::event::{JobId, QueueId};
 use crate::plan::{Block, Items, Queue, Records, Stdin, UNLIMITED, Unit};
 
 /// Of a block, unless something else is said: as in GNU parallel.
@@ -22,7 +23,7 @@ pub struct PipeArgs {
 }
 
 /// The only one.
-const QUEUE: usize = 0;
+const QUEUE: QueueId = QueueId(0);
 
 pub(super) fn check(args: &ExecArgs, pipe: &PipeArgs) -> Result<(), ExecError> {
     if !args.items.sources.is_empty() {
@@ -85,7 +86,7 @@ pub(super) fn queue(args: &ExecArgs, pipe: &PipeArgs) -> Queue {
         to_all: false,
         input: Some(items::input(args, args.items.files.first().map_or(Path::new("-"), |file| file))),
         writers: Vec::new(),
-        readers: vec![0],
+        readers: vec![JobId(0)],
     }
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::event::{JobId, QueueId};
 use crate::plan::items::{ItemIter, column_names};
 use crate::plan::template::Scope;
 use crate::plan::{Block, Form, Input, Item, Table, Unit};
@@ -199,9 +200,9 @@ fn piped(command: &[&str], pipe: PipeArgs) -> ExecArgs {
 fn blocks_are_records_of_a_queue() {
     let planned = plan(piped(&["wc", "{}"], PipeArgs::default())).unwrap();
     let (job, queue) = (&planned.jobs[0], &planned.queues[0]);
-    assert!(matches!(job.items, Items::Queue { queue: 0, separator: None }));
+    assert!(matches!(job.items, Items::Queue { queue: QueueId(0), separator: None }));
     assert!(matches!(job.stages[0].stdin, Stdin::Item));
-    assert_eq!((queue.input.as_ref(), queue.readers.as_slice()), (Some(&Input::Stdin), &[0][..]));
+    assert_eq!((queue.input.as_ref(), queue.readers.as_slice()), (Some(&Input::Stdin), &[JobId(0)][..]));
     assert_eq!(queue.records.block, Some(Block { bytes: 1 << 20, records: usize::MAX }));
     assert!(matches!(&queue.records.unit, Unit::Ends(end) if end == b"\n"));
     let What::Command { words, append_item } = &job.stages[0].what else { panic!("a command") };
@@ -209,7 +210,7 @@ fn blocks_are_records_of_a_queue() {
 
     let robin = plan(piped(&["wc"], PipeArgs { round_robin: true, ..PipeArgs::default() })).unwrap();
     assert!(matches!(robin.jobs[0].items, Items::Repeat(2)));
-    assert!(matches!(robin.jobs[0].stages[0].stdin, Stdin::Queue { queue: 0, ahead: false }));
+    assert!(matches!(robin.jobs[0].stages[0].stdin, Stdin::Queue { queue: QueueId(0), ahead: false }));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::io::{self, Seek};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 
-use crate::event::{Detail, Exit, Outcome, RunEvent, TaskName, Time};
+use crate::event::{Detail, Exit, Outcome, RunEvent, StageId, TaskName, Time};
 use crate::flow::output::{Dest, Kept, LaneSpec};
 use crate::os;
 use crate::plan::template::Scope;
@@ -65,7 +65,7 @@ impl Run {
     pub(in crate::run) fn hook(&mut self, task: TaskId, at: AtEnd, outcome: Outcome) {
         if self.options.dry_run {
             self.events.push_back(Event::Drained(task));
-            self.events.push_back(Event::Exited { task, stage: 0, exit: Exit::Code(0) });
+            self.events.push_back(Event::Exited { task, stage: StageId(0), exit: Exit::Code(0) });
             return;
         }
         if let Some(input) = self.local.hook_input(task, at) {
@@ -144,7 +144,7 @@ impl Run {
         self.tell_hook(&over.work, over.attempts, over.slot, at);
         let scope = over.work.scope(over.slot);
         let lanes = if job.output == OutputMode::Raw { Vec::new() } else { lanes(job, &scope) };
-        let place = task.place as usize;
+        let place = task.place;
         if !self.outputs.is_open(place) {
             // A worker's task, whose answer needed no lanes.
             let order = job.keep_order.then_some((over.work.job, over.work.seq));

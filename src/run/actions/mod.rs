@@ -5,7 +5,7 @@ pub mod hooks;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::event::{Detail, Exit, Known, Outcome, RunEvent, TaskName};
+use crate::event::{Detail, Exit, JobId, Known, Outcome, RunEvent, StageId, TaskName};
 use crate::flow::output::{Dest, Op};
 use crate::plan::items::is_lister;
 use crate::plan::{Item, Items, Restart, first_held};
@@ -63,7 +63,7 @@ impl Run {
             Action::End { task, outcome, attempts } => self.end(task, outcome, attempts),
             Action::AskTokens(wanted) => self.ask_tokens(wanted),
             Action::GiveTokens(count) => self.give_tokens(count),
-            Action::Live(task) => self.outputs.let_flow(task.place as usize),
+            Action::Live(task) => self.outputs.let_flow(task.place),
             Action::Tell(event) => {
                 if let RunEvent::RunEnded(_) = event {
                     self.warn_of_left_out();
@@ -94,7 +94,7 @@ impl Run {
     }
 
     /// The tasks that live on for all of an input may have ended before it did.
-    fn look_for_left_over(&mut self, job: usize) {
+    fn look_for_left_over(&mut self, job: JobId) {
         let left_over = self.sources.blocks(job).is_some_and(|blocks| blocks.has_left_over());
         if left_over && !self.supervisor.is_stopping() && !self.options.dry_run {
             let name = &self.plan.jobs[job].name;
@@ -103,7 +103,7 @@ impl Run {
         }
     }
 
-    pub(in crate::run) fn pull(&mut self, job: usize) {
+    pub(in crate::run) fn pull(&mut self, job: JobId) {
         let nothing_wired = self.options.dry_run && input_of(&self.plan, &self.plan.jobs[job]).is_none();
         if nothing_wired && matches!(self.plan.jobs[job].items, Items::Queue { .. }) {
             self.print_reader(job);
@@ -171,7 +171,7 @@ impl Run {
     }
 
     /// The total, once it is known.
-    fn tell_total(&mut self, job: usize, task: TaskId) {
+    fn tell_total(&mut self, job: JobId, task: TaskId) {
         if self.totals_known.contains(&job) {
             return;
         }
@@ -191,16 +191,13 @@ impl Run {
         known: Vec<Known>,
     ) {
         let (job, seq) = self.supervisor.task(task);
-        let place = task.place as usize;
-        if self.works.len() <= place {
-            self.works.resize_with(place + 1, || None);
-        }
-        self.works[place] = Some(Work { job, seq, items, names, block, known, held: None });
+        let place = task.place;
+        self.works.insert(place, Work { job, seq, items, names, block, known, held: None });
     }
 
     fn start(&mut self, task: TaskId, attempt: u32, slot: usize, last_attempt: bool) {
         self.starts += 1;
-        let work = self.works.get_mut(task.place as usize).and_then(Option::take);
+        let work = self.works.take(task.place);
         let Some(mut work) = work.or_else(|| self.work_of_last(task)) else { return };
         if self.plan.jobs[work.job].at_end.is_some() {
             return self.start_last(task, work, attempt, slot);
@@ -251,17 +248,18 @@ impl Run {
         }
         // Whatever waits for it is to be printed, too.
         self.events.extend([Event::Ready(task), Event::Drained(task)]);
-        let exits = (0..job.stages.len()).map(|stage| Event::Exited { task, stage, exit: Exit::Code(0) });
+        let exits =
+            StageId::all(job.stages.len()).map(|stage| Event::Exited { task, stage, exit: Exit::Code(0) });
         self.events.extend(exits);
-        self.works[task.place as usize] = Some(work);
+        self.works.insert(task.place, work);
     }
 
     /// The same for the tasks of a queue's records, which are not known.
-    fn print_reader(&mut self, job: usize) {
+    fn print_reader(&mut self, job: JobId) {
         let Items::Queue { queue, .. } = self.plan.jobs[job].items else { return };
         let (job, queue) = (&self.plan.jobs[job], &self.plan.queues[queue]);
         let held = first_held(&self.plan, job);
-        let none = Work { seq: 1, held, ..crate::run::workers::no_task(0) };
+        let none = Work { seq: 1, held, ..crate::run::workers::no_task(JobId(0)) };
         let command = words::line(job, &none, 1, words::Values::Told);
         let from = match job.lister.map(|lister| &self.plan.jobs[lister]) {
             // A script may have lines of its own.
@@ -295,14 +293,14 @@ impl Run {
     fn take_back(&mut self, task: TaskId) -> Option<(TaskName, u32)> {
         let (local, mut shared) = self.local();
         let (active, _) = local.end(task, &mut shared)?;
-        self.outputs.retry(task.place as usize);
+        self.outputs.retry(task.place);
         // The next attempt opens its files anew.
         self.write_out();
         // The end of its output may be on its way; the next attempt's is another.
         self.events
             .retain(|event| !matches!(event, Event::Drained(of) | Event::GroupGone(of) | Event::Ready(of) if *of == task));
         let name = TaskName { job: active.work.job, seq: active.work.seq };
-        self.works[task.place as usize] = Some(active.work);
+        self.works.insert(task.place, active.work);
         Some((name, active.attempt))
     }
 
@@ -316,17 +314,18 @@ impl Run {
     }
 
     fn end(&mut self, task: TaskId, outcome: Outcome, attempts: u32) {
-        let place = task.place as usize;
+        let place = task.place;
         if outcome == Outcome::Ok
             && self.local.get(task).is_none()
-            && let Some(waiting) = self.works.get_mut(place)
-            && let Some(work) = waiting.take_if(|work| self.plan.jobs[work.job].worker.is_some())
+            && let Some(waiting) = self.works.get(place)
+            && self.plan.jobs[waiting.job].worker.is_some()
+            && let Some(work) = self.works.take(place)
         {
             return self.end_good(task, work);
         }
         let (local, mut shared) = self.local();
         let ended = local.end(task, &mut shared);
-        let waiting = self.works.get_mut(place).and_then(Option::take);
+        let waiting = self.works.take(place);
         let (work, active, left) = match (ended, waiting) {
             (Some((active, left)), _) => (active.work.clone(), Some(active), left),
             (None, Some(work)) => (work, None, None),

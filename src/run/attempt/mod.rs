@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use nix::unistd::Pid;
 
-use crate::event::{Exit, Known, Time, Usage};
+use crate::event::{Exit, JobId, Known, Place, StageId, Time, Usage};
 use crate::flow::answers::Answers;
 use crate::flow::output::Outputs;
 use crate::os::group::GroupHandle;
@@ -30,7 +30,7 @@ use crate::sched::TaskId;
 /// What stays the same over all attempts of a task, and what this one holds.
 #[derive(Debug, Clone)]
 pub struct Work {
-    pub job: usize,
+    pub job: JobId,
     pub seq: u64,
     pub items: Vec<Item>,
     pub names: Arc<[String]>,
@@ -232,10 +232,10 @@ impl Active {
     }
 
     /// One of its processes ended and is about to be reaped. `waits`: what the others leave is prun's too.
-    pub fn exited(&mut self, stage: usize, exit: Exit, waits: bool) {
+    pub fn exited(&mut self, stage: StageId, exit: Exit, waits: bool) {
         let others = waits || self.live() > 1;
         // From the reap on, the number may be another group's. Only these may have to be reached later.
-        if stage == 0
+        if stage == StageId(0)
             && let Group::Leader(leader) = self.group
         {
             let handle = (self.stopping || others).then(|| GroupHandle::open(leader).ok()).flatten();
@@ -272,7 +272,7 @@ impl Reader {
         queues: &mut Queues,
         outputs: &mut Outputs,
     ) -> Option<(usize, bool)> {
-        let place = inlet.task.place as usize;
+        let place = inlet.task.place;
         if let Some(Tap::Queue(queue)) = self.tap
             && let Some(space) = queues.space(queue, inlet)
         {
@@ -303,7 +303,7 @@ impl Reader {
     /// Hands on what was read, the first `count` bytes. A big buffer may be exchanged for another one.
     fn hand_on(
         &self,
-        key: usize,
+        place: Place,
         buffer: &mut Vec<u8>,
         count: usize,
         tail: &mut Vec<u8>,
@@ -312,8 +312,8 @@ impl Reader {
         let bytes = &buffer[..count];
         self.keep_tail(bytes, tail);
         match self.lanes[..] {
-            [lane] => outputs.push_buffer(key, lane, buffer, count),
-            _ => self.lanes.iter().for_each(|&lane| outputs.push(key, lane, bytes)),
+            [lane] => outputs.push_buffer(place, lane, buffer, count),
+            _ => self.lanes.iter().for_each(|&lane| outputs.push(place, lane, bytes)),
         }
     }
 

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::event::{Outcome, RunEvent, TaskName};
+use crate::event::{JobId, Outcome, RunEvent, TaskName};
 use crate::plan::{Items, Plan};
 use crate::run::Run;
 use crate::run::attempt::Work;
@@ -38,15 +38,15 @@ struct Link {
 pub struct Chains {
     links: Vec<Link>,
     /// For each job: those that take its items.
-    followers: Vec<Vec<usize>>,
+    followers: Vec<Vec<JobId>>,
     /// Jobs that had asked, and for which something is there now. A list, not recursion: chains are long.
-    due: VecDeque<usize>,
+    due: VecDeque<JobId>,
 }
 
 impl Chains {
     pub fn new(plan: &Plan) -> Chains {
         let mut followers = vec![Vec::new(); plan.jobs.len()];
-        for (job, follower) in plan.jobs.iter().enumerate() {
+        for (job, follower) in plan.numbered_jobs() {
             if let Items::Of(before) = follower.items {
                 followers[before].push(job);
             }
@@ -56,12 +56,12 @@ impl Chains {
     }
 
     /// Whether what its tasks work on is wanted when they have ended.
-    pub fn has_followers(&self, job: usize) -> bool {
+    pub fn has_followers(&self, job: JobId) -> bool {
         !self.followers[job].is_empty()
     }
 
     /// Something came for a job.
-    fn note(&mut self, job: usize) {
+    fn note(&mut self, job: JobId) {
         if std::mem::take(&mut self.links[job].asked) {
             self.due.push_back(job);
         }
@@ -89,7 +89,7 @@ impl Run {
         self.pass(work.job, &passed);
     }
 
-    fn pass(&mut self, job: usize, passed: &Passed) {
+    fn pass(&mut self, job: JobId, passed: &Passed) {
         for follower in self.chains.followers[job].clone() {
             self.chains.links[follower].waiting.push_back(passed.clone());
             self.chains.note(follower);
@@ -97,7 +97,7 @@ impl Run {
     }
 
     /// No more tasks of the job will end.
-    pub(in crate::run) fn end_of_chain(&mut self, job: usize) {
+    pub(in crate::run) fn end_of_chain(&mut self, job: JobId) {
         self.chains.links[job].waiting.clear();
         for follower in self.chains.followers[job].clone() {
             self.chains.links[follower].ended = true;
@@ -115,7 +115,7 @@ impl Run {
     }
 
     /// Answers a pull: up to `most` items.
-    pub(in crate::run) fn pull_passed(&mut self, job: usize, most: usize) {
+    pub(in crate::run) fn pull_passed(&mut self, job: JobId, most: usize) {
         let (mut given, mut over) = (0, 0);
         while given < most
             && let Some(passed) = self.chains.links[job].waiting.pop_front()
@@ -147,7 +147,7 @@ impl Run {
         }
     }
 
-    fn skip(&mut self, job: usize, seq: u64, why: &Arc<str>) {
+    fn skip(&mut self, job: JobId, seq: u64, why: &Arc<str>) {
         self.supervisor.skip_item(job, seq);
         self.tell(&RunEvent::TaskSkipped { task: TaskName { job, seq }, why: Arc::clone(why) });
         if self.plan.jobs[job].keep_order {

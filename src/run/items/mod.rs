@@ -11,7 +11,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use crate::event::Known;
+use crate::event::{JobId, Known};
 use crate::flow::queue::Taken;
 use crate::os;
 use crate::os::poller::{Interest, Poller};
@@ -62,14 +62,14 @@ impl Sources {
     }
 
     /// Of several inputs that are read one after another, the next pull may end with another one than is watched.
-    pub fn begin(&mut self, job: usize, poller: &Poller) {
+    pub fn begin(&mut self, job: JobId, poller: &Poller) {
         if let Some(Source { kind: Kind::Reader(Reader::Joined(_)), .. }) = &self.sources[job] {
             self.pause(job, poller);
         }
     }
 
     /// What the next task of the job works on.
-    pub fn next(&mut self, job: usize, queues: &mut Queues, ledger: Option<&mut Ledger>) -> Pulled {
+    pub fn next(&mut self, job: JobId, queues: &mut Queues, ledger: Option<&mut Ledger>) -> Pulled {
         if self.sources[job].is_none() {
             match Source::open(&self.plan, job, self.room) {
                 Ok(source) => self.sources[job] = Some(source),
@@ -110,12 +110,12 @@ impl Sources {
     }
 
     /// The last pull was told to wait.
-    pub fn is_asked(&self, job: usize) -> bool {
+    pub fn is_asked(&self, job: JobId) -> bool {
         self.sources[job].as_ref().is_some_and(|source| source.asked)
     }
 
     /// What tasks of the job are given block by block.
-    pub fn blocks(&mut self, job: usize) -> Option<&mut Blocks> {
+    pub fn blocks(&mut self, job: JobId) -> Option<&mut Blocks> {
         match &mut self.sources[job] {
             Some(Source { kind: Kind::Blocks(blocks), .. }) => Some(blocks),
             _ => None,
@@ -124,14 +124,14 @@ impl Sources {
 
     /// Why there was no next one, told before that mattered: to be told again. What comes again by itself need not
     /// be kept.
-    pub fn put_back(&mut self, job: usize, pulled: Pulled) {
+    pub fn put_back(&mut self, job: JobId, pulled: Pulled) {
         if let (Pulled::Failed(why), Some(source)) = (pulled, &mut self.sources[job]) {
             source.failed = Some(why);
         }
     }
 
     /// How many more tasks the job will have, if the end of its items was read.
-    pub fn tasks_left(&self, job: usize) -> Option<u64> {
+    pub fn tasks_left(&self, job: JobId) -> Option<u64> {
         let source = self.sources[job].as_ref()?;
         let Kind::Reader(Reader::Stream(stream)) = &source.kind else { return None };
         let items = stream.left()? + source.batch.len() as u64;
@@ -143,12 +143,12 @@ impl Sources {
     }
 
     /// How many items were left out of batches since the last call, because the journal knows them.
-    pub fn passed(&mut self, job: usize) -> u64 {
+    pub fn passed(&mut self, job: JobId) -> u64 {
         self.sources[job].as_mut().map_or(0, |source| std::mem::take(&mut source.passed))
     }
 
     /// Asks the poller to tell when items can be read.
-    pub fn watch(&mut self, job: usize, poller: &Poller) -> nix::Result<()> {
+    pub fn watch(&mut self, job: JobId, poller: &Poller) -> nix::Result<()> {
         if let Some(source) = &mut self.sources[job]
             && !source.watched
             && let Some(fd) = source.fd()
@@ -160,7 +160,7 @@ impl Sources {
     }
 
     /// Asks it no longer. Level-triggered, it would tell again and again while no item is wanted.
-    pub fn pause(&mut self, job: usize, poller: &Poller) {
+    pub fn pause(&mut self, job: JobId, poller: &Poller) {
         if let Some(source) = &mut self.sources[job]
             && source.watched
             && let Some(fd) = source.fd()
@@ -171,7 +171,7 @@ impl Sources {
     }
 
     /// The job wants no more items.
-    pub fn close(&mut self, job: usize, poller: &Poller) {
+    pub fn close(&mut self, job: JobId, poller: &Poller) {
         self.pause(job, poller);
         self.sources[job] = None;
     }
@@ -208,19 +208,19 @@ enum Kind {
     Blocks(Box<Blocks>),
     /// Records for this job.
     Queue {
-        job: usize,
+        job: JobId,
         queue: QueueId,
         separator: Option<u8>,
     },
 }
 
 impl Source {
-    fn open(plan: &Plan, index: usize, room: usize) -> Result<Source, String> {
-        let job = &plan.jobs[index];
+    fn open(plan: &Plan, id: JobId, room: usize) -> Result<Source, String> {
+        let job = &plan.jobs[id];
         let kind = match &job.items {
             _ if blocks::input_of(plan, job).is_some() => Kind::Blocks(Box::new(Blocks::open(plan, job)?)),
             Items::Queue { queue, separator } => {
-                Kind::Queue { job: index, queue: *queue, separator: *separator }
+                Kind::Queue { job: id, queue: *queue, separator: *separator }
             }
             items => Kind::Reader(Reader::open(items)?),
         };
@@ -260,7 +260,7 @@ impl Source {
 
     fn next(
         &mut self,
-        job: usize,
+        job: JobId,
         batch: Batch,
         queues: &mut Queues,
         mut ledger: Option<&mut Ledger>,
@@ -328,7 +328,7 @@ impl Source {
         Pulled::Items(std::mem::take(&mut self.batch), Arc::clone(&self.names), known)
     }
 
-    fn know(&self, job: usize, next: &Next, ledger: Option<&mut Ledger>) -> Vec<Known> {
+    fn know(&self, job: JobId, next: &Next, ledger: Option<&mut Ledger>) -> Vec<Known> {
         match (next, ledger) {
             (Next::Item(item), Some(ledger)) => ledger.know(job, item.as_slice(), &self.names),
             _ => Vec::new(),
@@ -352,7 +352,7 @@ fn in_files(stage: &Stage) -> usize {
 }
 
 /// A record of a queue as an item.
-fn record(queues: &mut Queues, queue: QueueId, job: usize, separator: Option<u8>) -> Next {
+fn record(queues: &mut Queues, queue: QueueId, job: JobId, separator: Option<u8>) -> Next {
     let span = match queues.take(queue, job) {
         Taken::Record(span) => span,
         Taken::Wait => return Next::Wait,

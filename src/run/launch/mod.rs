@@ -18,7 +18,7 @@ use std::sync::Arc;
 use nix::errno::Errno;
 use nix::unistd::Pid;
 
-use crate::event::StartFailure;
+use crate::event::{JobId, StageId, StartFailure};
 use crate::os::cstrings::CStrings;
 use crate::os::env::Env;
 use crate::os::find;
@@ -44,7 +44,7 @@ struct Prepared {
 
 pub struct Launch {
     launcher: Launcher,
-    prepared: HashMap<(usize, usize), Prepared>,
+    prepared: HashMap<(JobId, usize), Prepared>,
     run_id: String,
     /// prun's own directory; a child that is to run there needs no change of it.
     here: PathBuf,
@@ -58,7 +58,7 @@ pub struct Launch {
 /// One attempt of one task, as its processes know it.
 pub struct Attempt<'a> {
     pub job: &'a Job,
-    pub job_index: usize,
+    pub job_id: JobId,
     /// From 1; 0 of a worker.
     pub number: u32,
     /// What its processes are known by.
@@ -90,13 +90,13 @@ impl Launch {
     pub fn stage(
         &mut self,
         attempt: &Attempt,
-        index: usize,
+        stage: StageId,
         stdio: [RawFd; 3],
         group: Group,
     ) -> Result<Pid, Unstarted> {
         let facts = attempt.job.at_end.and_then(|_| self.facts.clone());
         let facts = facts.as_deref().unwrap_or_default();
-        self.command(attempt, index, &attempt.job.stages[index], facts, stdio, group)
+        self.command(attempt, stage.index(), &attempt.job.stages[stage], facts, stdio, group)
     }
 
     /// Starts a command of the job: `at` is its place among the stages, and the hooks behind them; `facts` are
@@ -110,7 +110,7 @@ impl Launch {
         stdio: [RawFd; 3],
         group: Group,
     ) -> Result<Pid, Unstarted> {
-        let key = (attempt.job_index, at);
+        let key = (attempt.job_id, at);
         if !self.prepared.contains_key(&key) {
             let prepared = self.prepare(attempt, stage)?;
             self.prepared.insert(key, prepared);
@@ -136,7 +136,7 @@ impl Launch {
     }
 
     /// Forgets what was prepared for a job that has ended.
-    pub fn forget(&mut self, job: usize, stages: usize) {
+    pub fn forget(&mut self, job: JobId, stages: usize) {
         for stage in 0..stages {
             self.prepared.remove(&(job, stage));
         }

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::event::StartFailure;
+use crate::event::{JobId, StageId, StartFailure};
 use crate::flow::output::{Dest, Escape, LaneSpec, Policy};
 use crate::os;
 use crate::plan::OutputMode;
@@ -56,7 +56,7 @@ pub struct Wiring {
     null: File,
     /// Never data, never an end: a pipe whose writing end nobody uses.
     open: Option<(os_pipe::PipeReader, os_pipe::PipeWriter)>,
-    job_files: HashMap<(usize, usize, Stream), JobFile>,
+    job_files: HashMap<(JobId, StageId, Stream), JobFile>,
     /// Where columns of the table go, and how.
     pub table: Option<(Dest, Escape)>,
     /// How the run went, once all jobs have ended; for its hooks.
@@ -147,14 +147,14 @@ impl Wiring {
     /// Where a stage's stream goes.
     pub fn target(
         &mut self,
-        job: (usize, &Job),
-        stage: usize,
+        job: (JobId, &Job),
+        stage: StageId,
         stream: Stream,
         scope: &Scope,
         tag: Option<&Arc<[u8]>>,
         sinks: &mut Sinks,
     ) -> Result<Target, Unstarted> {
-        let (index, job) = job;
+        let (id, job) = job;
         if job.worker.is_some() && stream == Stream::Stdout {
             return Ok(Target::Answers);
         }
@@ -169,7 +169,7 @@ impl Wiring {
         };
         let file = |dest, own| LaneSpec { dest, tag: None, escape: None, own };
         // What the last stage writes to stdout is what the hook reads.
-        let for_hook = job.has_hooks() && stage + 1 == job.stages.len() && stream == Stream::Stdout;
+        let for_hook = job.has_hooks() && stage == job.last_stage() && stream == Stream::Stdout;
         // So does prun what it talks to, what is written to a terminal, or what a line is looked for in.
         let is_stdout = stream == Stream::Stdout;
         let heard = matches!(&job.ready, Some(Ready { sign: Sign::Line(_), .. }))
@@ -205,7 +205,7 @@ impl Wiring {
                 let path = path_of(path, &job.stages[stage].base, scope);
                 let alone = matches!(job.items, Items::None) || job.output == OutputMode::Raw;
                 let direct = alone && !show && !through;
-                match self.job_file((index, stage, stream), path, *append, direct, sinks)? {
+                match self.job_file((id, stage, stream), path, *append, direct, sinks)? {
                     JobFile::Direct(file) => Target::Kept(file.as_raw_fd()),
                     JobFile::Lane(dest) if *show => Target::Lanes(vec![shown, file(*dest, false)]),
                     JobFile::Lane(dest) => Target::Lanes(vec![file(*dest, false)]),
@@ -232,7 +232,7 @@ impl Wiring {
     /// Where a worker's answer goes, but for queues.
     pub fn answer(
         &mut self,
-        (index, job): (usize, &Job),
+        (id, job): (JobId, &Job),
         scope: &Scope,
         tag: Option<Arc<[u8]>>,
         sinks: &mut Sinks,
@@ -243,7 +243,7 @@ impl Wiring {
             Output::Show | Output::Inherit | Output::Queue { show: true, .. } => vec![shown],
             Output::File { path, append, show, per_task } => {
                 let path = path_of(path, &stage.base, scope);
-                let key = (index, 0, Stream::Stdout);
+                let key = (id, StageId(0), Stream::Stdout);
                 let dest = match per_task {
                     true => Some(sinks.open_file(path, *append)),
                     false => match self.job_file(key, path, *append, false, sinks) {
@@ -267,7 +267,7 @@ impl Wiring {
     /// `direct`: the children write it themselves.
     fn job_file(
         &mut self,
-        key: (usize, usize, Stream),
+        key: (JobId, StageId, Stream),
         path: PathBuf,
         append: bool,
         direct: bool,

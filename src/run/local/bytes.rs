@@ -34,7 +34,7 @@ impl Local {
             self.pause(id, at, blocked, shared);
             return;
         }
-        let Some(active) = self.actives[id.place as usize].as_mut() else { return };
+        let Some(active) = self.actives.get_mut(id.place) else { return };
         let Some(reader) = &active.readers[at] else { return };
         // A hang-up without anything to read is the end: no call is needed to learn it.
         let read = match (ready.read || reader.is_terminal, reader.tap) {
@@ -125,7 +125,7 @@ impl Local {
 
     /// Gives a capture more room, unless many have it already: three times as fast where `cat` writes much.
     fn enlarge(&self, id: TaskId, at: usize) {
-        let readers = self.actives.iter().flatten().flat_map(|active| active.readers.iter().flatten());
+        let readers = self.actives.iter().flat_map(|active| active.readers.iter().flatten());
         if readers.filter(|reader| reader.full >= OFTEN).count() <= BIG_PIPES
             && let Some(reader) = self.get(id).and_then(|active| active.readers[at].as_ref())
         {

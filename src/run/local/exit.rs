@@ -16,8 +16,8 @@ use crate::plan::Leftovers;
 use crate::run::attempt::{Active, Ears, Process, Reader};
 use crate::run::local::LAST_LOOK;
 use crate::run::local::Local;
+use crate::run::local::ProcessRole;
 use crate::run::local::Shared;
-use crate::run::local::probes::PROBE;
 use crate::run::queues::Inlet;
 use crate::run::token::Token;
 use crate::sched::{Event, TaskId};
@@ -68,7 +68,7 @@ impl Local {
     }
 
     fn exited(&mut self, pid: Pid, exit: Exit, shared: &mut Shared) -> Option<i32> {
-        let Some((id, stage)) = self.pids.remove(&pid) else {
+        let Some((id, role)) = self.pids.remove(&pid) else {
             // It was left by a task, and came to prun as its subreaper.
             self.remnants.reaped(pid);
             process::reap(pid);
@@ -78,10 +78,10 @@ impl Local {
             }
             return None;
         };
-        if stage == PROBE {
+        let ProcessRole::Stage(stage) = role else {
             self.probe_ended(id, pid, exit, shared);
             return None;
-        }
+        };
         self.end_talk(id, stage, exit, shared);
         self.hear_last_lines(id, shared);
         let felt = self.felt(id, stage, exit);
@@ -115,7 +115,7 @@ impl Local {
     pub fn end(&mut self, id: TaskId, shared: &mut Shared) -> Option<(Active, Option<Holders>)> {
         self.get(id)?;
         self.stop_looking(id);
-        let mut active = self.actives[id.place as usize].take()?;
+        let mut active = self.actives.take(id.place)?;
         self.lender.end(id, true);
         self.hungry.retain(|hungry| *hungry != id);
         self.paused.retain(|paused| paused.task != id);

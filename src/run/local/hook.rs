@@ -3,7 +3,7 @@
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 
-use crate::event::{StartFailure, Usage};
+use crate::event::{StageId, StartFailure, Usage};
 use crate::os::{self, live_starts};
 use crate::plan::AtEnd;
 use crate::run::actions::hooks::HookInput;
@@ -12,6 +12,7 @@ use crate::run::launch::unstarted::Unstarted;
 use crate::run::launch::wiring::{feed, no_pipe};
 use crate::run::launch::{Attempt, ChildEnds};
 use crate::run::local::Local;
+use crate::run::local::ProcessRole;
 use crate::run::local::Shared;
 use crate::run::local::start::not_started;
 use crate::sched::{Event, TaskId};
@@ -19,21 +20,18 @@ use crate::sched::{Event, TaskId};
 impl Local {
     /// The task is its hook from now on, although that has no process yet.
     pub fn place_hook(&mut self, active: Active) {
-        let place = active.id.place as usize;
-        if self.actives.len() <= place {
-            self.actives.resize_with(place + 1, || None);
-        }
-        self.actives[place] = Some(active);
+        let place = active.id.place;
+        self.actives.insert(place, active);
     }
 
     /// Its input is there, or it is known why there is none.
     pub fn start_hook(&mut self, id: TaskId, input: Result<HookInput, String>, shared: &mut Shared) {
-        let place = id.place as usize;
+        let place = id.place;
         // It may have been stopped while it waited for its input.
         if self.get(id).is_none_or(|active| active.stopping) {
             return;
         }
-        let Some(mut active) = self.actives[place].take() else { return };
+        let Some(mut active) = self.actives.take(place) else { return };
         let started = match &input {
             Ok(input) => self.start_hook_process(&mut active, input),
             Err(why) => Err(StartFailure { code: 126, why: why.clone() }.into()),
@@ -44,7 +42,7 @@ impl Local {
         }
         match started {
             Ok(process) => {
-                self.pids.insert(process.pid, (id, 0));
+                self.pids.insert(process.pid, (id, ProcessRole::Stage(StageId(0))));
                 active.group = Group::Leader(process.pid);
                 active.processes.push(process);
                 if active.is_drained() {
@@ -59,7 +57,7 @@ impl Local {
             }
         }
         self.watch(&active, shared);
-        self.actives[place] = Some(active);
+        self.actives.insert(place, active);
     }
 
     /// The hook could not be started when it was its turn: what it reads was kept.
@@ -106,7 +104,7 @@ impl Local {
         active.mark = Some(os::live_starts::enter());
         let attempt = Attempt {
             job,
-            job_index: work.job,
+            job_id: work.job,
             number: active.attempt,
             mark: active.mark,
             scope: work.scope(active.slot),

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use nix::libc::{SIGCONT, SIGINT, SIGQUIT, SIGSTOP, SIGTTIN, SIGTTOU};
 use nix::unistd::Pid;
 
-use crate::event::Exit;
+use crate::event::{Exit, StageId};
 use crate::os::process;
 use crate::run::attempt::Process;
 use crate::run::local::Local;
+use crate::run::local::ProcessRole;
 use crate::run::local::Shared;
-use crate::run::local::probes::PROBE;
 use crate::sched::{Event, TaskId};
 
 const WANTS_TO_READ: &str = "it wants to read from the terminal, and was stopped for it; give it `interactive = true`, \
@@ -35,7 +35,9 @@ impl Local {
     /// A signal stopped a child. One that wants the terminal of others would wait for ever; what somebody stopped by
     /// hand can be continued by hand.
     pub(in crate::run) fn stopped(&mut self, pid: Pid, signal: i32, shared: &mut Shared) {
-        let Some(&(task, _)) = self.pids.get(&pid).filter(|(_, stage)| *stage != PROBE) else { return };
+        let Some(&(task, _)) = self.pids.get(&pid).filter(|(_, role)| *role != ProcessRole::Probe) else {
+            return;
+        };
         if self.lender.is_lent_to(task) {
             if !self.lender.stopped(signal)
                 && let Some(active) = self.get(task)
@@ -67,7 +69,7 @@ impl Local {
     }
 
     fn signal_all(&self, signal: i32) {
-        for active in self.actives.iter().flatten() {
+        for active in self.actives.iter() {
             active.signal(signal);
             let probe = active.looking.as_ref().and_then(|looking| looking.probe());
             // A probe that has just ended needs no signal.
@@ -76,9 +78,9 @@ impl Local {
     }
 
     /// The signal that a key sent to the task that had the terminal to itself and that ended it, if so.
-    pub(in crate::run) fn felt(&self, id: TaskId, stage: usize, exit: Exit) -> Option<i32> {
+    pub(in crate::run) fn felt(&self, id: TaskId, stage: StageId, exit: Exit) -> Option<i32> {
         let active = self.get(id)?;
-        let last = stage + 1 == active.processes.len();
+        let last = stage.index() + 1 == active.processes.len();
         match exit {
             Exit::Signal(signal @ (SIGINT | SIGQUIT))
                 if last && !active.stopping && self.lender.has_keys(id) =>

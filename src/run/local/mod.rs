@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use nix::unistd::Pid;
 
-use crate::event::Time;
+use crate::event::{JobId, PlaceMap, StageId, Time};
 use crate::flow::output::Outputs;
 use crate::os::jobserver::Server;
 use crate::os::poller::{Interest, Poller};
@@ -81,8 +81,8 @@ pub struct Local {
     pub launch: Launch,
     pub wiring: Wiring,
     pub queues: Queues,
-    actives: Vec<Option<Active>>,
-    pub(in crate::run) pids: HashMap<Pid, (TaskId, usize)>,
+    actives: PlaceMap<Active>,
+    pub(in crate::run) pids: HashMap<Pid, (TaskId, ProcessRole)>,
     pub remnants: Remnants,
     /// Pipes that leftovers of ended tasks hold open: read and discarded.
     strays: HashMap<u32, OwnedFd>,
@@ -114,6 +114,15 @@ struct Paused {
     blocked: bool,
 }
 
+/// What a process is for its attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProcessRole {
+    /// It runs this stage of the job, or a hook.
+    Stage(StageId),
+    /// It looks whether the attempt is up.
+    Probe,
+}
+
 /// What the loop says of a start.
 pub struct Start {
     pub task: TaskId,
@@ -132,7 +141,7 @@ impl Local {
             launch: Launch::new(run_id)?,
             wiring: Wiring::new()?,
             queues: Queues::new(Arc::clone(&plan)),
-            actives: Vec::new(),
+            actives: PlaceMap::default(),
             pids: HashMap::new(),
             remnants: Remnants::new(told),
             strays: HashMap::new(),
@@ -151,11 +160,11 @@ impl Local {
     }
 
     pub fn get(&self, id: TaskId) -> Option<&Active> {
-        self.actives.get(id.place as usize)?.as_ref().filter(|active| active.id == id)
+        self.actives.get(id.place).filter(|active| active.id == id)
     }
 
     pub fn get_mut(&mut self, id: TaskId) -> Option<&mut Active> {
-        self.actives.get_mut(id.place as usize)?.as_mut().filter(|active| active.id == id)
+        self.actives.get_mut(id.place).filter(|active| active.id == id)
     }
 
     /// From now on what is started finds this jobserver.
@@ -168,7 +177,7 @@ impl Local {
         std::mem::take(&mut self.lost_guardian)
     }
 
-    pub fn forget_job(&mut self, job: usize) {
+    pub fn forget_job(&mut self, job: JobId) {
         // Behind the stages stand the hooks, and behind them the probe.
         self.launch.forget(job, self.plan.jobs[job].stages.len() + probes::PLACE + 1);
     }

@@ -20,13 +20,12 @@ use crate::run::launch::unstarted::Unstarted;
 use crate::run::launch::wiring::no_pipe;
 use crate::run::launch::{Attempt, ChildEnds};
 use crate::run::local::Local;
+use crate::run::local::ProcessRole;
 use crate::run::local::Shared;
 use crate::run::token::Token;
 use crate::run::words::task_name;
 use crate::sched::{Event, TaskId};
 
-/// In place of a stage's number: a probe of the task.
-pub const PROBE: usize = usize::MAX;
 /// The place of the probe's command behind a job's stages, where the hooks are, too.
 pub const PLACE: usize = AtEnd::ALL.len();
 /// To find out who listens at a port costs a look through all processes: the rest after it, in times of what it took.
@@ -85,10 +84,10 @@ impl Local {
     }
 
     fn start_probe(&mut self, id: TaskId, shared: &mut Shared) {
-        let Some(mut active) = self.actives[id.place as usize].take() else { return };
+        let Some(mut active) = self.actives.take(id.place) else { return };
         match self.start_probe_of(&active) {
             Ok((pid, stderr)) => {
-                self.pids.insert(pid, (id, PROBE));
+                self.pids.insert(pid, (id, ProcessRole::Probe));
                 shared.watch(stderr.as_fd(), Token::Probe(id), Interest::Read);
                 active.looking.iter_mut().for_each(|looking| looking.probing(shared.now, pid, None));
                 if let Some(Looking { sign: Looked::Command(probe), .. }) = active.looking.as_deref_mut() {
@@ -105,7 +104,7 @@ impl Local {
                 shared.events.push_back(Event::Fault { task: id, why: why.into() });
             }
         }
-        self.actives[id.place as usize] = Some(active);
+        self.actives.insert(id.place, active);
     }
 
     fn start_probe_of(&mut self, active: &Active) -> Result<(Pid, os_pipe::PipeReader), Unstarted> {
@@ -119,7 +118,7 @@ impl Local {
         let stdio = [null, null, ends.keep(writer).as_raw_fd()];
         let attempt = Attempt {
             job,
-            job_index: active.work.job,
+            job_id: active.work.job,
             number: active.attempt,
             mark: active.mark,
             scope: active.work.scope(active.slot),

@@ -3,6 +3,7 @@
 
 use std::os::fd::AsFd;
 
+use crate::event::JobId;
 use crate::os;
 use crate::os::poller::Interest;
 use crate::run::attempt::Active;
@@ -16,7 +17,7 @@ use crate::sched::{Event, TaskId};
 
 impl Local {
     /// More can be read for tasks of the job that had to wait for it.
-    pub fn feed_hungry(&mut self, job: usize, shared: &mut Shared) {
+    pub fn feed_hungry(&mut self, job: JobId, shared: &mut Shared) {
         // Not for ever: while one is hungry, this is called again.
         for _ in 0..self.hungry.len() {
             if !self.is_hungry(job) || !self.next_block(job, shared) {
@@ -25,12 +26,12 @@ impl Local {
         }
     }
 
-    fn is_hungry(&self, job: usize) -> bool {
+    fn is_hungry(&self, job: JobId) -> bool {
         self.hungry.iter().any(|id| self.get(*id).is_some_and(|active| active.work.job == job))
     }
 
     /// Nobody took the block, but others may.
-    pub(in crate::run) fn give_back(&mut self, job: usize, block: Block, shared: &mut Shared) {
+    pub(in crate::run) fn give_back(&mut self, job: JobId, block: Block, shared: &mut Shared) {
         if let Some(blocks) = shared.sources.blocks(job) {
             blocks.give_back(block);
             self.feed_hungry(job, shared);
@@ -39,15 +40,10 @@ impl Local {
 
     /// Gives the next block of the job's input, or a part of it, to one of its tasks that ask. `false`: there is
     /// none now.
-    pub(in crate::run) fn next_block(&mut self, job: usize, shared: &mut Shared) -> bool {
+    pub(in crate::run) fn next_block(&mut self, job: JobId, shared: &mut Shared) -> bool {
         let Some(blocks) = shared.sources.blocks(job) else { return false };
-        let dry: Vec<TaskId> = self
-            .actives
-            .iter()
-            .flatten()
-            .filter(|active| asks(active, job))
-            .map(|active| active.id)
-            .collect();
+        let dry: Vec<TaskId> =
+            self.actives.iter().filter(|active| asks(active, job)).map(|active| active.id).collect();
         let taker = blocks.taker();
         let unread = |id: &TaskId| self.feed(*id).map(|feed| os::io::unread(feed.fd()));
         let Some(to) = taker.or_else(|| dry.iter().copied().min_by_key(unread)) else { return false };
@@ -132,14 +128,14 @@ impl Local {
     }
 }
 
-fn watch_input(job: usize, shared: &mut Shared) {
+fn watch_input(job: JobId, shared: &mut Shared) {
     if let Err(errno) = shared.sources.watch(job, shared.poller) {
         shared.events.push_back(Event::Broken(format!("could not wait for input: {}", errno.desc())));
     }
 }
 
 /// It was sent all that it was given, and takes more.
-fn asks(active: &Active, job: usize) -> bool {
+fn asks(active: &Active, job: JobId) -> bool {
     active.work.job == job
         && active.work.block.is_some()
         && active.feed.as_ref().is_some_and(|feed| feed.is_dry())

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
-use crate::event::{Shortage, StartFailure, Time, Usage};
+use crate::event::{Shortage, StageId, StartFailure, Time, Usage};
 use crate::flow::answers::Answers;
 use crate::flow::output::{Dest, LaneSpec, Order, Policy};
 use crate::os;
@@ -22,6 +22,7 @@ use crate::run::launch::unstarted::Unstarted;
 use crate::run::launch::wiring::{Source, Stream, Target, Wiring, feed_block, no_pipe, policy};
 use crate::run::launch::{Attempt, ChildEnds};
 use crate::run::local::Local;
+use crate::run::local::ProcessRole;
 use crate::run::local::Shared;
 use crate::run::local::Start;
 use crate::run::queues::{Inlet, takes_whole_records};
@@ -51,9 +52,9 @@ impl Local {
             Ok(()) => self.start_stages(job, &mut active, &mut wires, shared),
             Err(failure) => Err(failure.into()),
         };
-        shared.outputs.open(task.place as usize, std::mem::take(&mut wires.lanes), policy, order);
+        shared.outputs.open(task.place, std::mem::take(&mut wires.lanes), policy, order);
         for (stage, process) in active.processes.iter().enumerate() {
-            self.pids.insert(process.pid, (task, stage));
+            self.pids.insert(process.pid, (task, ProcessRole::Stage(StageId(stage))));
         }
         let short = matches!(result, Err(Unstarted::Short(..)));
         if let Err(unstarted) = result {
@@ -76,14 +77,11 @@ impl Local {
         if active.is_drained() && !active.processes.is_empty() {
             shared.events.push_back(Event::Drained(task));
         }
-        let place = task.place as usize;
-        if self.actives.len() <= place {
-            self.actives.resize_with(place + 1, || None);
-        }
+        let place = task.place;
         if active.due().is_some() {
             self.watched.push(task);
         }
-        self.actives[place] = Some(active);
+        self.actives.insert(place, active);
         !short
     }
 
@@ -112,7 +110,7 @@ impl Local {
             true => job.tag.as_ref().map(|_| [job.name.as_bytes(), b"\t"].concat().into()),
             false => job.tag.as_ref().map(|tag| render(tag, &scope)),
         };
-        let attempt = Attempt { job, job_index: work.job, number: active.attempt, mark: active.mark, scope };
+        let attempt = Attempt { job, job_id: work.job, number: active.attempt, mark: active.mark, scope };
         let stages = job.stages.len();
         if job.duplex {
             let (reader, writer) = os_pipe::pipe().map_err(|error| no_pipe(&error))?;
@@ -131,7 +129,8 @@ impl Local {
                     continue;
                 }
                 let (job, tag) = ((work.job, job), tag.as_ref());
-                let target = self.wiring.target(job, index, stream, &attempt.scope, tag, shared.sinks)?;
+                let target =
+                    self.wiring.target(job, StageId(index), stream, &attempt.scope, tag, shared.sinks)?;
                 stdio[at] = match target {
                     Target::Stdout => stdio[1],
                     Target::Pipe => wires.pipe(index + 1 == stages)?,
@@ -141,7 +140,7 @@ impl Local {
             self.look_for_room(active, &stdio)?;
             Wiring::tell_seq(stage, &attempt.scope)?;
             self.prepare_talk(stage, &attempt.scope, active, wires, shared.now);
-            let pid = self.launch.stage(&attempt, index, stdio, group)?;
+            let pid = self.launch.stage(&attempt, StageId(index), stdio, group)?;
             if index == 0 {
                 active.group = Group::Leader(pid);
                 self.lender.started(active.id, pid);
@@ -208,7 +207,7 @@ impl Local {
                 wires.ends.keep(fd)
             }
             Source::Queue { queue, ahead, child, ours } => {
-                self.queues.open_outlet(queue, ahead, active.id, attempt.job_index, ours);
+                self.queues.open_outlet(queue, ahead, active.id, attempt.job_id, ours);
                 wires.ends.keep(child)
             }
         })

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use crate::event::{Exit, Time};
+use crate::event::{Exit, JobId, StageId, Time};
 use crate::os;
 use crate::os::poller::Interest;
 use crate::plan::{Stdin, status};
@@ -79,7 +79,7 @@ impl Local {
     }
 
     /// A process that prun talks to has ended: everything that it wrote is heard before that is judged.
-    pub fn end_talk(&mut self, id: TaskId, stage: usize, exit: Exit, shared: &mut Shared) {
+    pub fn end_talk(&mut self, id: TaskId, stage: StageId, exit: Exit, shared: &mut Shared) {
         let Some(at) = self.get(id).and_then(|active| Some(active.talk.as_ref()?.reader)) else { return };
         self.hear_out(id, at, shared);
         let plan = Arc::clone(&self.plan);
@@ -95,7 +95,7 @@ impl Local {
     }
 
     pub(in crate::run) fn hear_out(&mut self, id: TaskId, at: usize, shared: &mut Shared) {
-        let Some(active) = self.actives[id.place as usize].as_mut() else { return };
+        let Some(active) = self.actives.get_mut(id.place) else { return };
         let Some(reader) = &active.readers[at] else { return };
         let _ = os::io::set_nonblocking(reader.fd.as_fd());
         let (inlet, mut seen) = (Inlet { task: id, at }, 0);
@@ -118,8 +118,8 @@ impl Local {
 
     /// Jobs of which a process runs on although it was given all of its queue; those that are stopped anyway are
     /// left out.
-    pub fn readers_at_the_end(&self) -> BTreeSet<usize> {
-        let actives = self.actives.iter().flatten();
+    pub fn readers_at_the_end(&self) -> BTreeSet<JobId> {
+        let actives = self.actives.iter();
         let running = actives.filter(|active| !active.stopping && active.hook.is_none());
         let at_the_end = running.filter(|active| match self.plan.jobs[active.work.job].stages[0].stdin {
             Stdin::Queue { queue, .. } => self.queues.was_read(queue, active.id),
@@ -131,7 +131,7 @@ impl Local {
     /// prun's terminal has another size, and so have those of its tasks.
     pub fn resize_terminals(&self) {
         let size = os::pty::size_of_own();
-        for active in self.actives.iter().flatten() {
+        for active in self.actives.iter() {
             let readers = active.readers.iter().flatten().filter(|reader| reader.is_terminal);
             for master in readers.map(|reader| &reader.fd).chain(&active.terminal) {
                 os::pty::resize(master.as_fd(), size);

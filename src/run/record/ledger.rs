@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::event::{Known, Outcome, Time, Usage};
+use crate::event::{JobId, Known, Outcome, Time, Usage};
 use crate::flow::output::{Log, Op};
 use crate::journal::{self, Entry, Past};
 use crate::plan::identity::Identity;
@@ -96,8 +96,8 @@ impl Ledger {
     }
 
     /// What a task is that works on these items: one, or each item of a batch. To be asked once for each, in order.
-    pub fn know(&mut self, job: usize, items: &[Item], names: &[String]) -> Vec<Known> {
-        let Some(Some(identity)) = self.identities.get_mut(job) else { return Vec::new() };
+    pub fn know(&mut self, job: JobId, items: &[Item], names: &[String]) -> Vec<Known> {
+        let Some(Some(identity)) = self.identities.get_mut(job.index()) else { return Vec::new() };
         let key = identity.key(items, names);
         let nth = self.counts.entry(key.0 as u64).or_default();
         *nth += 1;
@@ -105,7 +105,7 @@ impl Ledger {
     }
 
     /// It need not run. To be asked once for each.
-    pub fn is_done(&mut self, job: usize, known: &[Known]) -> bool {
+    pub fn is_done(&mut self, job: JobId, known: &[Known]) -> bool {
         let resume = self.plan.logs.journal.as_ref().map(|journal| journal.resume).unwrap_or_default();
         let finished = known.iter().all(|known| self.past.finished(*known));
         let done = !known.is_empty()
@@ -166,19 +166,19 @@ impl Ledger {
     /// and what they read is written again.
     fn streams_that_run_again(&mut self) -> Vec<bool> {
         let plan = Arc::clone(&self.plan);
-        let mut group: Vec<usize> = (0..plan.jobs.len()).collect();
+        let mut group: Vec<JobId> = plan.job_ids().collect();
         for queue in &plan.queues {
-            let joined: Vec<usize> = queue.writers.iter().chain(&queue.readers).copied().collect();
+            let joined: Vec<JobId> = queue.writers.iter().chain(&queue.readers).copied().collect();
             for pair in joined.windows(2) {
                 let (from, to) = (group[pair[1]], group[pair[0]]);
                 group.iter_mut().filter(|group| **group == from).for_each(|group| *group = to);
             }
         }
         let streams: Vec<bool> = plan.jobs.iter().map(is_stream).collect();
-        let finished: Vec<bool> = (0..plan.jobs.len()).map(|job| self.had_finished(job)).collect();
-        (0..plan.jobs.len())
+        let finished: Vec<bool> = plan.job_ids().map(|job| self.had_finished(job)).collect();
+        plan.job_ids()
             .map(|job| {
-                let mut others = (0..plan.jobs.len()).filter(|other| group[*other] == group[job]);
+                let mut others = plan.job_ids().filter(|other| group[*other] == group[job]);
                 streams[job] && others.any(|other| !finished[other])
             })
             .collect()
@@ -186,7 +186,7 @@ impl Ledger {
 
     /// Whether all tasks of a job are known to have ended ok. Of jobs with items that is not known before they are
     /// read.
-    fn had_finished(&mut self, job: usize) -> bool {
+    fn had_finished(&mut self, job: JobId) -> bool {
         let plan = Arc::clone(&self.plan);
         let only_task = matches!(plan.jobs[job].items, Items::None) && plan.jobs[job].batch == Batch::One;
         match self.identities[job].as_mut().filter(|_| only_task) {

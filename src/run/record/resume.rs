@@ -1,6 +1,6 @@
 //! Tasks over several runs: those that need not run are passed over, and those that end are told to the logs.
 
-use crate::event::{Known, Outcome, RunEvent};
+use crate::event::{JobId, Known, Outcome, RunEvent};
 use crate::flow::output::Op;
 use crate::plan::{Item, Logs};
 use crate::run::Run;
@@ -21,12 +21,12 @@ impl Run {
     }
 
     /// What the journal knows the task of these items by.
-    pub(in crate::run) fn know(&mut self, job: usize, items: &[Item], names: &[String]) -> Vec<Known> {
+    pub(in crate::run) fn know(&mut self, job: JobId, items: &[Item], names: &[String]) -> Vec<Known> {
         self.ledger.as_mut().map_or_else(Vec::new, |ledger| ledger.know(job, items, names))
     }
 
     /// Whether it ended ok in an earlier run, and is not run again.
-    pub(in crate::run) fn is_done(&mut self, job: usize, known: &[Known]) -> bool {
+    pub(in crate::run) fn is_done(&mut self, job: JobId, known: &[Known]) -> bool {
         self.ledger.as_mut().is_some_and(|ledger| ledger.is_done(job, known))
     }
 
@@ -48,7 +48,7 @@ impl Run {
     }
 
     /// Says how many were passed over.
-    pub(in crate::run) fn tell_passed(&mut self, job: usize, count: u64) {
+    pub(in crate::run) fn tell_passed(&mut self, job: JobId, count: u64) {
         if count > 0 {
             self.tell(&RunEvent::TasksBefore { job, count });
         }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 
-use crate::event::{Exit, RunEvent, Summary, Time};
+use crate::event::{Exit, JobId, RunEvent, StageId, Summary, Time};
 use crate::flow::output::{Dest, Op};
 use crate::plan::AtEnd;
 use crate::run::Run;
@@ -22,7 +22,7 @@ pub struct Last {
     elapsed: Time,
     settling: Option<Settling>,
     /// Jobs that others wait for, until what they wrote is in its files.
-    files: Vec<(usize, Receiver<()>)>,
+    files: Vec<(JobId, Receiver<()>)>,
 }
 
 /// What the hooks wait for, so that they find all that tasks wrote, and hear of it if it can't be written.
@@ -42,7 +42,7 @@ impl Last {
 
 impl Run {
     /// Asks for the files of a job to be complete.
-    pub(in crate::run) fn settle_files(&mut self, job: usize) {
+    pub(in crate::run) fn settle_files(&mut self, job: JobId) {
         self.write_out();
         match self.sinks.settle_files() {
             Some(told) => self.last.files.push((job, told)),
@@ -131,9 +131,8 @@ impl Run {
     pub(in crate::run) fn start_last(&mut self, task: TaskId, work: Work, attempt: u32, slot: usize) {
         if self.options.dry_run {
             self.events.push_back(Event::Drained(task));
-            self.events.push_back(Event::Exited { task, stage: 0, exit: Exit::Code(0) });
-            self.works.resize_with(self.works.len().max(task.place as usize + 1), || None);
-            self.works[task.place as usize] = Some(work);
+            self.events.push_back(Event::Exited { task, stage: StageId(0), exit: Exit::Code(0) });
+            self.works.insert(task.place, work);
             return;
         }
         self.local.launch.facts = Some(self.facts_of_run().into());
@@ -150,8 +149,8 @@ impl Run {
     }
 
     pub(in crate::run) fn end_last(&mut self, task: TaskId, work: &Work, left: Option<Holders>) {
-        if self.outputs.is_open(task.place as usize) {
-            self.outputs.close(task.place as usize, Vec::new());
+        if self.outputs.is_open(task.place) {
+            self.outputs.close(task.place, Vec::new());
         }
         self.write_out();
         if let Some(holders) = left {
@@ -161,14 +160,14 @@ impl Run {
 
     /// Instead of starting them: all of them, as lines that a shell can run.
     fn print_last(&mut self) {
-        for (number, job) in self.plan.jobs.iter().enumerate() {
+        for (id, job) in self.plan.numbered_jobs() {
             let Some(at) = job.at_end else { continue };
             let when = match at {
                 AtEnd::Success => "at the end of the run, if all went well",
                 AtEnd::Failure => "at the end of the run, if something failed",
                 AtEnd::Exit => "at the end of the run",
             };
-            let work = Work { seq: 1, ..workers::no_task(number) };
+            let work = Work { seq: 1, ..workers::no_task(id) };
             let line = words::line(job, &work, 1, words::Values::Told);
             let text = format!("# {}: {when}, with the report on stdin\n{line}\n", at.key());
             self.outputs.ops.push(Op::Write { dest: Dest::Stdout, bytes: text.into_bytes() });

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::event::{Outcome, RunEvent};
+use crate::event::{JobId, Outcome, RunEvent};
 use crate::flow::answers::{Answer, Answers, Ends};
 use crate::flow::output::{Dest, LaneSpec, Op};
 use crate::plan::{Items, Job, Output, Plan, QueueId, Reply, Worker};
@@ -24,10 +24,10 @@ pub(in crate::run) enum Way {
 }
 
 impl Way {
-    pub fn of(plan: &Plan, index: usize) -> Option<Way> {
-        let job = &plan.jobs[index];
+    pub fn of(plan: &Plan, id: JobId) -> Option<Way> {
+        let job = &plan.jobs[id];
         let worker = job.worker.as_ref()?;
-        let is_followed = plan.jobs.iter().any(|other| matches!(other.items, Items::Of(of) if of == index));
+        let is_followed = plan.jobs.iter().any(|other| matches!(other.items, Items::Of(of) if of == id));
         let plain = job.tag.is_none() && !job.keep_order && !job.has_hooks() && !is_followed;
         let counted = worker.fail.is_none() && !matches!(worker.reply, Reply::Until(_));
         Some(match job.stages[0].stdout {
@@ -108,9 +108,9 @@ impl Run {
     }
 
     /// One after another. Returns one that nobody asked for.
-    fn take_each(&mut self, worker: TaskId, index: usize, answers: &mut Answers) -> Option<Answer> {
+    fn take_each(&mut self, worker: TaskId, id: JobId, answers: &mut Answers) -> Option<Answer> {
         let plan = Arc::clone(&self.plan);
-        let job = &plan.jobs[index];
+        let job = &plan.jobs[id];
         let fail = job.worker.as_ref().and_then(|worker| worker.fail.as_ref());
         // What an answer leads to may stop its worker.
         while let Some(slot) =
@@ -131,8 +131,8 @@ impl Run {
 
     /// Opens the output of the task, as if it had run here and written this. Its end closes it.
     fn hand_on_answer(&mut self, task: TaskId, job: &Job, slot: usize, whole: &[u8], text: &[u8]) {
-        let place = task.place as usize;
-        let Some(Some(work)) = self.works.get(place) else { return };
+        let place = task.place;
+        let Some(work) = self.works.get(place) else { return };
         let order = job.keep_order.then_some((work.job, work.seq));
         let lanes = answer_lanes(&mut self.local, job, work, slot, &mut self.sinks);
         let count = lanes.len();
@@ -152,7 +152,7 @@ impl Run {
 
     /// A worker's answer was good, and the task is over.
     pub(in crate::run) fn end_good(&mut self, task: TaskId, work: Work) {
-        let place = task.place as usize;
+        let place = task.place;
         let lines = self.lines_of(&self.told(task, &work, None, &Outcome::Ok, 0));
         if self.outputs.is_open(place) {
             self.outputs.close(place, lines);

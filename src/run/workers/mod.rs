@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::event::{Detail, Exit, Outcome, RunEvent, StartFailure, TaskName, Time};
+use crate::event::{Detail, Exit, JobId, Outcome, PlaceMap, RunEvent, StageId, StartFailure, TaskName, Time};
 use crate::flow::output::{Dest, Op};
 use crate::plan::{AtEnd, Item, Job, Plan, Stdin, first_held};
 use crate::run::Run;
@@ -29,7 +29,7 @@ const SILENCE: Duration = Duration::from_secs(5);
 /// What is known of workers, and of the tasks that they have, beside their processes.
 pub struct Workers {
     /// By the place of a task: where it is.
-    given: Vec<Option<Given>>,
+    given: PlaceMap<Given>,
     /// Workers that have been given something that is not written yet.
     fed: Vec<TaskId>,
     /// Workers that have a task and have written nothing so far, since when; earliest first.
@@ -41,7 +41,7 @@ pub struct Workers {
     /// For each job with workers: where answers go.
     ways: Vec<Option<Way>>,
     /// Answers that were good, and not told yet: of one job, how many.
-    good: Option<(usize, u64)>,
+    good: Option<(JobId, u64)>,
     /// In a dry run: how many tasks each job would have given to its workers.
     counted: Vec<u64>,
 }
@@ -57,12 +57,12 @@ impl Workers {
     pub fn new(plan: &Plan) -> Workers {
         let way = |job| Way::of(plan, job);
         Workers {
-            given: Vec::new(),
+            given: PlaceMap::default(),
             fed: Vec::new(),
             silent: Vec::new(),
             hinted: vec![false; plan.jobs.len()],
             whole: plan.jobs.iter().map(|job| takes_whole_records(plan, job)).collect(),
-            ways: (0..plan.jobs.len()).map(way).collect(),
+            ways: plan.job_ids().map(way).collect(),
             good: None,
             counted: vec![0; plan.jobs.len()],
         }
@@ -74,20 +74,16 @@ impl Workers {
     }
 
     pub(in crate::run) fn given(&self, task: TaskId) -> Option<Given> {
-        self.given.get(task.place as usize).copied().flatten()
+        self.given.get(task.place).copied()
     }
 
     fn note_given(&mut self, task: TaskId, given: Given) {
-        let place = task.place as usize;
-        if self.given.len() <= place {
-            self.given.resize(place + 1, None);
-        }
-        self.given[place] = Some(given);
+        self.given.insert(task.place, given);
     }
 }
 
 impl Run {
-    pub(in crate::run) fn start_worker(&mut self, worker: TaskId, job: usize, slot: usize) {
+    pub(in crate::run) fn start_worker(&mut self, worker: TaskId, job: JobId, slot: usize) {
         if self.options.dry_run {
             return;
         }
@@ -109,7 +105,7 @@ impl Run {
     }
 
     pub(in crate::run) fn give(&mut self, worker: TaskId, task: TaskId, attempt: u32) {
-        let Some(Some(work)) = self.works.get_mut(task.place as usize) else { return };
+        let Some(work) = self.works.get_mut(task.place) else { return };
         self.workers.note_given(task, Given { worker, attempt, at: self.now });
         if self.options.dry_run {
             let job = work.job;
@@ -153,7 +149,7 @@ impl Run {
 
     pub(in crate::run) fn end_input(&mut self, worker: TaskId) {
         if self.options.dry_run {
-            self.events.push_back(Event::Exited { task: worker, stage: 0, exit: Exit::Code(0) });
+            self.events.push_back(Event::Exited { task: worker, stage: StageId(0), exit: Exit::Code(0) });
             self.events.push_back(Event::Drained(worker));
             return;
         }
@@ -167,7 +163,7 @@ impl Run {
         let (local, mut shared) = self.local();
         let Some((active, left)) = local.end(worker, &mut shared) else { return };
         self.workers.silent.retain(|(silent, _)| *silent != worker);
-        self.outputs.close(worker.place as usize, Vec::new());
+        self.outputs.close(worker.place, Vec::new());
         self.write_out();
         if let Some(holders) = left {
             let name = &self.plan.jobs[active.work.job].name;
@@ -202,7 +198,7 @@ impl Run {
 
     /// Its worker has ended while it was at the task, and the task will be tried again.
     pub(in crate::run) fn retry_given(&mut self, task: TaskId, outcome: Outcome, delay: Duration) {
-        let Some(Some(work)) = self.works.get(task.place as usize) else { return };
+        let Some(work) = self.works.get(task.place) else { return };
         let name = TaskName { job: work.job, seq: work.seq };
         let attempt = self.workers.given(task).map_or(0, |given| given.attempt);
         self.tell(&RunEvent::Retrying { task: name, attempt, outcome, delay, restart: false });
@@ -219,8 +215,8 @@ impl Run {
 
     /// The hook of a task that a worker had. What it reads is the answer, if there was one.
     pub(in crate::run) fn hook_of_given(&mut self, task: TaskId, at: AtEnd, outcome: Outcome) {
-        let place = task.place as usize;
-        let Some(work) = self.works.get_mut(place).and_then(Option::take) else { return };
+        let place = task.place;
+        let Some(work) = self.works.take(place) else { return };
         let given = self.workers.given(task);
         let detail = self.detail_of_given(task, &work, given.map_or(0, |given| given.attempt));
         let worker = given.and_then(|given| self.local.get(given.worker));
@@ -246,7 +242,7 @@ impl Run {
     // ---- a dry run ---------------------------------------------------------------------------------------
 
     /// Instead of giving the task: it counts as answered.
-    fn count_as_given(&mut self, job: usize, worker: TaskId) {
+    fn count_as_given(&mut self, job: JobId, worker: TaskId) {
         self.workers.counted[job] += 1;
         let mut actions = Vec::new();
         self.supervisor.answered(self.now, worker, None, &mut actions);
@@ -256,11 +252,11 @@ impl Run {
     }
 
     /// The workers' command, and how many tasks it would have had.
-    pub(in crate::run) fn print_worker(&mut self, index: usize) {
-        let tasks = self.workers.counted[index];
-        let job = &self.plan.jobs[index];
+    pub(in crate::run) fn print_worker(&mut self, id: JobId) {
+        let tasks = self.workers.counted[id];
+        let job = &self.plan.jobs[id];
         if tasks > 0 {
-            let work = Work { held: first_held(&self.plan, job), ..no_task(index) };
+            let work = Work { held: first_held(&self.plan, job), ..no_task(id) };
             let line = words::line(job, &work, 1, words::Values::Told);
             let what = if tasks == 1 { "task" } else { "tasks" };
             let line = format!("{line} # {tasks} {what} on its stdin\n");
@@ -270,7 +266,7 @@ impl Run {
 }
 
 /// What a worker itself works on.
-pub(in crate::run) fn no_task(job: usize) -> Work {
+pub(in crate::run) fn no_task(job: JobId) -> Work {
     Work { job, seq: 0, items: Vec::new(), names: Arc::new([]), block: None, known: Vec::new(), held: None }
 }
 

@@ -37,7 +37,7 @@ fn starts_are_spread_evenly() {
     assert_eq!(world.started.len(), 1);
     world.at(100);
     assert_eq!(world.started.len(), 2);
-    world.code(0, 1, 0);
+    world.code(JobId(0), 1, 0);
     assert_eq!(world.started.len(), 2, "a free slot is no reason");
     world.at(200);
     world.at(300);
@@ -68,7 +68,7 @@ fn every_attempt_counts() {
     a.retries.count = 2;
     a.rate = every(100);
     let mut world = World::new(vec![a], UNLIMITED, &[1]);
-    world.code(0, 1, 1);
+    world.code(JobId(0), 1, 1);
     assert_eq!(world.started.len(), 1, "another attempt is another start");
     world.at(100);
     assert_eq!(world.started.len(), 2);
@@ -80,12 +80,12 @@ fn a_jobs_rate_holds_back_that_job_alone_and_both_rates_hold() {
     slow.rate = every(1000);
     let jobs = vec![slow, job("b")];
     let world = World::new(jobs.clone(), 5, &[3, 9]);
-    assert_eq!(world.started, [(0, 1), (1, 1), (1, 2), (1, 3), (1, 4)]);
+    assert_eq!(world.started, [(JobId(0), 1), (JobId(1), 1), (JobId(1), 2), (JobId(1), 3), (JobId(1), 4)]);
 
     let brakes = Brakes { rate: every(400), ..Brakes::default() };
     let mut world = World::of(Plan { brakes, ..plan(jobs, 9) }, &[3, 9]);
     [400, 800, 1200].into_iter().for_each(|time| world.at(time));
-    assert_eq!(world.started, [(0, 1), (1, 1), (1, 2), (0, 2)]);
+    assert_eq!(world.started, [(JobId(0), 1), (JobId(1), 1), (JobId(1), 2), (JobId(0), 2)]);
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn what_workers_are_given_counts_one_by_one() {
 fn a_signal_ends_what_waits_for_its_turn() {
     let mut world = rated(60_000, 3);
     world.send(Event::Signal(INT));
-    world.exit(0, 1, Exit::Signal(INT));
+    world.exit(JobId(0), 1, Exit::Signal(INT));
     assert!(world.finished && world.supervisor.due().is_none());
 }
 
@@ -132,12 +132,12 @@ fn the_pool_changes_while_it_runs() {
     world.send(Event::Pool(1));
     assert!(world.running.values().all(Vec::is_empty), "what runs goes on");
     for seq in 1..=3 {
-        world.code(0, seq, 0);
+        world.code(JobId(0), seq, 0);
     }
     assert_eq!(world.started.len(), 4, "until there is room");
-    world.code(0, 4, 0);
+    world.code(JobId(0), 4, 0);
     assert_eq!(world.started.len(), 5);
-    let slot = world.supervisor.tasks.get(world.task(0, 5)).slot.unwrap();
+    let slot = world.supervisor.tasks.get(world.task(JobId(0), 5)).slot.unwrap();
     assert_eq!(slot.number(), 1, "the lowest free one");
 }
 
@@ -204,10 +204,10 @@ fn a_reading_is_good_for_a_second() {
     );
     world.send(load(0.5));
     world.now = ms(999);
-    world.code(0, 1, 0);
+    world.code(JobId(0), 1, 0);
     assert_eq!(world.started.len(), 2);
     world.now = ms(1000);
-    world.code(0, 2, 0);
+    world.code(JobId(0), 2, 0);
     assert_eq!((world.started.len(), world.supervisor.reading_due()), (2, Some(ms(1000))));
     world.send(load(0.5));
     assert_eq!(world.started.len(), 3);
@@ -244,11 +244,11 @@ fn below_half_of_the_memory_the_youngest_is_put_back() {
     world.send(memory(50));
     assert!(world.running.values().all(Vec::is_empty), "half of it is enough");
     world.send(memory(49));
-    let youngest = world.task(0, 4);
+    let youngest = world.task(JobId(0), 4);
     assert_eq!(world.running[&youngest], [Action::Signal { task: youngest, signal: TERM }]);
     world.send(memory(10));
     assert!(world.running.iter().all(|(task, done)| *task == youngest || done.is_empty()), "one at a time");
-    world.exit(0, 4, Exit::Signal(TERM));
+    world.exit(JobId(0), 4, Exit::Signal(TERM));
     assert!(world.ended.is_empty() && !world.running.contains_key(&youngest));
     assert_eq!(
         warnings(&world),
@@ -256,11 +256,11 @@ fn below_half_of_the_memory_the_youngest_is_put_back() {
     );
     world.at(2000);
     world.send(memory(100));
-    assert_eq!(world.started.last(), Some(&(0, 4)), "it is there again");
-    let task = world.task(0, 4);
+    assert_eq!(world.started.last(), Some(&(JobId(0), 4)), "it is there again");
+    let task = world.task(JobId(0), 4);
     assert_eq!(world.supervisor.tasks.get(task).attempt, 1, "that was no attempt");
     for seq in 1..=4 {
-        world.code(0, seq, 0);
+        world.code(JobId(0), seq, 0);
     }
     assert!(world.finished && world.ended.len() == 4);
 }
@@ -270,23 +270,23 @@ fn one_task_is_left_running() {
     let mut world = short();
     for seq in [4, 3, 2] {
         world.send(memory(1));
-        world.exit(0, seq, Exit::Signal(TERM));
+        world.exit(JobId(0), seq, Exit::Signal(TERM));
     }
     world.send(memory(1));
-    assert_eq!(world.running[&world.task(0, 1)], []);
+    assert_eq!(world.running[&world.task(JobId(0), 1)], []);
 }
 
 #[test]
 fn what_was_put_back_is_cancelled_when_prun_is_stopped() {
     let mut world = short();
     world.send(memory(1));
-    world.exit(0, 4, Exit::Code(0));
+    world.exit(JobId(0), 4, Exit::Code(0));
     world.send(memory(1));
     world.send(Event::Signal(INT));
     for seq in 1..=3 {
-        world.exit(0, seq, Exit::Signal(INT));
+        world.exit(JobId(0), seq, Exit::Signal(INT));
     }
-    let cancelled = (1..=4).map(|seq| (0, seq, Outcome::Cancelled)).collect::<Vec<_>>();
+    let cancelled = (1..=4).map(|seq| (JobId(0), seq, Outcome::Cancelled)).collect::<Vec<_>>();
     assert_eq!(world.outcomes(), cancelled, "before it is back, and after");
     assert_eq!(world.supervisor.verdict(), Verdict::Signal(INT));
 }
@@ -299,8 +299,8 @@ fn workers_and_daemons_are_not_put_back() {
     let mut world = World::of(Plan { brakes, ..plan(vec![job("a"), daemon], 9) }, &[1, 1]);
     world.send(memory(100));
     world.send(memory(1));
-    assert_eq!(world.running[&world.task(1, 1)], []);
-    assert_eq!(world.running[&world.task(0, 1)].len(), 1, "it is not the only one");
+    assert_eq!(world.running[&world.task(JobId(1), 1)], []);
+    assert_eq!(world.running[&world.task(JobId(0), 1)].len(), 1, "it is not the only one");
 }
 
 #[test]
@@ -313,11 +313,11 @@ fn what_is_tried_again_and_again_leaves_starts_to_what_never_started() {
     let jobs = vec![crash, job("main")];
     let mut world = World::of(Plan { brakes, ..plan(jobs, 1) }, &[1, 1]);
     for second in 1..5 {
-        if world.started.contains(&(1, 1)) {
+        if world.started.contains(&(JobId(1), 1)) {
             break;
         }
-        world.code(0, 1, 1);
+        world.code(JobId(0), 1, 1);
         world.at(second * 1_000);
     }
-    assert!(world.started.contains(&(1, 1)), "{:?}", world.started);
+    assert!(world.started.contains(&(JobId(1), 1)), "{:?}", world.started);
 }

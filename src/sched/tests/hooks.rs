@@ -14,13 +14,13 @@ fn hooked(name: &str) -> plan::Job {
 #[test]
 fn a_hook_keeps_the_slot_and_the_task() {
     let mut world = World::new(vec![hooked("a")], 1, &[2]);
-    let task = world.task(0, 1);
-    world.code(0, 1, 0);
+    let task = world.task(JobId(0), 1);
+    world.code(JobId(0), 1, 0);
     assert_eq!(world.running[&task], [Action::Hook { task, at: AtEnd::Success, outcome: Outcome::Ok }]);
     assert!(world.ended.is_empty());
     assert_eq!(world.started.len(), 1, "its slot is taken");
-    world.code(0, 1, 0);
-    assert_eq!(world.outcomes(), [(0, 1, Outcome::Ok)]);
+    world.code(JobId(0), 1, 0);
+    assert_eq!(world.outcomes(), [(JobId(0), 1, Outcome::Ok)]);
     assert_eq!(world.started.len(), 2);
 }
 
@@ -29,30 +29,30 @@ fn a_hook_comes_after_the_last_attempt() {
     let mut a = hooked("a");
     a.retries.count = 1;
     let mut world = World::new(vec![a], 1, &[1]);
-    world.code(0, 1, 7);
+    world.code(JobId(0), 1, 7);
     world.send(Event::Tick(world.now));
-    let task = world.task(0, 1);
+    let task = world.task(JobId(0), 1);
     assert!(world.running[&task].is_empty());
-    world.code(0, 1, 7);
+    world.code(JobId(0), 1, 7);
     assert_eq!(
         world.running[&task],
         [Action::Hook { task, at: AtEnd::Failure, outcome: Outcome::Failed(7) }]
     );
-    world.code(0, 1, 0);
-    assert_eq!(world.outcomes(), [(0, 1, Outcome::Failed(7))]);
+    world.code(JobId(0), 1, 0);
+    assert_eq!(world.outcomes(), [(JobId(0), 1, Outcome::Failed(7))]);
 }
 
 #[test]
 fn a_hook_that_fails_makes_a_success_a_failure_and_leaves_a_failure() {
     let mut world = World::new(vec![hooked("a")], 2, &[2]);
-    world.code(0, 1, 0);
-    world.code(0, 1, 3);
-    world.code(0, 2, 4);
+    world.code(JobId(0), 1, 0);
+    world.code(JobId(0), 1, 3);
+    world.code(JobId(0), 2, 4);
     let failure = Arc::new(StartFailure { code: 127, why: "`no`: not found".into() });
-    let task = world.task(0, 2);
+    let task = world.task(JobId(0), 2);
     world.send(Event::NotStarted { task, started: 0, failure });
     let fault = Outcome::Fault("its `on_success` command exited with 3".into());
-    assert_eq!(world.outcomes(), [(0, 1, fault), (0, 2, Outcome::Failed(4))]);
+    assert_eq!(world.outcomes(), [(JobId(0), 1, fault), (JobId(0), 2, Outcome::Failed(4))]);
     let warning = "the `on_failure` command of `a` could not be started: `no`: not found";
     assert!(world.told.contains(&RunEvent::Warning(warning.into())), "{:?}", world.told);
 }
@@ -60,15 +60,15 @@ fn a_hook_that_fails_makes_a_success_a_failure_and_leaves_a_failure() {
 #[test]
 fn a_stop_stops_hooks_and_begins_none() {
     let mut world = World::new(vec![hooked("a")], 2, &[2]);
-    world.code(0, 1, 0);
+    world.code(JobId(0), 1, 0);
     world.send(Event::Signal(TERM));
-    let task = world.task(0, 1);
+    let task = world.task(JobId(0), 1);
     assert_eq!(world.running[&task].last(), Some(&Action::Signal { task, signal: TERM }));
-    world.exit(0, 1, Exit::Signal(TERM));
-    world.exit(0, 2, Exit::Signal(TERM));
+    world.exit(JobId(0), 1, Exit::Signal(TERM));
+    world.exit(JobId(0), 2, Exit::Signal(TERM));
     assert!(world.finished);
     // It was ok itself, but is not done without its hook.
-    assert_eq!(world.outcomes(), [(0, 1, Outcome::Cancelled), (0, 2, Outcome::Cancelled)]);
+    assert_eq!(world.outcomes(), [(JobId(0), 1, Outcome::Cancelled), (JobId(0), 2, Outcome::Cancelled)]);
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn a_hook_has_no_timeout() {
     let mut a = hooked("a");
     a.timeout = Some(Timeout::After(ms(100)));
     let mut world = World::new(vec![a], 1, &[1]);
-    world.code(0, 1, 0);
+    world.code(JobId(0), 1, 0);
     assert_eq!(world.supervisor.due(), None);
 }
 
@@ -91,9 +91,9 @@ fn workers_go_on_while_hooks_run_but_not_far() {
     world.answer(worker, 1, None);
     assert_eq!(world.running.len(), 2);
     assert_eq!(world.oldest(worker), None);
-    world.code(0, 1, 0);
+    world.code(JobId(0), 1, 0);
     assert_eq!(world.oldest(worker), Some(3));
-    assert_eq!(world.outcomes(), [(0, 1, Outcome::Ok)]);
+    assert_eq!(world.outcomes(), [(JobId(0), 1, Outcome::Ok)]);
 }
 
 fn worker(ahead: usize) -> plan::Worker {
@@ -109,13 +109,13 @@ fn a_worker_that_its_job_stops_has_on_exit_for_the_task_that_it_was_at() {
     let mut world = World::new(vec![a], 1, &[9]);
     let worker = world.worker(0);
     world.answer(worker, 1, Some("bad"));
-    world.code(0, 1, 0);
+    world.code(JobId(0), 1, 0);
     world.end_worker(worker, Exit::Signal(TERM));
-    let task = world.task(0, 2);
+    let task = world.task(JobId(0), 2);
     assert_eq!(world.running[&task].last(), Some(&exit_hook(task, Outcome::Cancelled)));
-    world.code(0, 2, 0);
+    world.code(JobId(0), 2, 0);
     assert!(world.finished);
-    assert_eq!(world.outcomes()[1], (0, 2, Outcome::Cancelled));
+    assert_eq!(world.outcomes()[1], (JobId(0), 2, Outcome::Cancelled));
 }
 
 /// A job with all three.
@@ -128,22 +128,22 @@ fn thrice(name: &str) -> plan::Job {
 #[test]
 fn on_exit_comes_after_the_other_and_hears_how_the_task_itself_ended() {
     let mut world = World::new(vec![thrice("a")], 1, &[2]);
-    let task = world.task(0, 1);
-    world.code(0, 1, 0);
-    world.code(0, 1, 3);
+    let task = world.task(JobId(0), 1);
+    world.code(JobId(0), 1, 0);
+    world.code(JobId(0), 1, 3);
     assert_eq!(world.running[&task].last(), Some(&exit_hook(task, Outcome::Ok)));
     assert_eq!(world.started.len(), 1, "its slot is taken");
-    world.code(0, 1, 4);
+    world.code(JobId(0), 1, 4);
     let fault = Outcome::Fault("its `on_success` command exited with 3".into());
-    assert_eq!(world.outcomes(), [(0, 1, fault)]);
+    assert_eq!(world.outcomes(), [(JobId(0), 1, fault)]);
     let warning = "the `on_exit` command of `a` exited with 4";
     assert!(world.told.contains(&RunEvent::Warning(warning.into())), "{:?}", world.told);
     // Alone it can make a task fail, too.
-    world.code(0, 2, 0);
-    world.code(0, 2, 0);
-    world.code(0, 2, 5);
+    world.code(JobId(0), 2, 0);
+    world.code(JobId(0), 2, 0);
+    world.code(JobId(0), 2, 5);
     let fault = Outcome::Fault("its `on_exit` command exited with 5".into());
-    assert_eq!(world.outcomes()[1], (0, 2, fault));
+    assert_eq!(world.outcomes()[1], (JobId(0), 2, fault));
 }
 
 fn exit_hook(task: TaskId, outcome: Outcome) -> Action {
@@ -156,14 +156,14 @@ fn a_job_that_halts_begins_on_exit_for_what_it_stops_and_for_nothing_else() {
     (a.on_success, a.on_failure) = (None, None);
     a.halt = Some(Halt { now: true, on: HaltOn::Fail, limit: HaltLimit::Count(1) });
     let mut world = World::new(vec![a], 2, &[4]);
-    world.code(0, 1, 1);
-    world.code(0, 1, 0);
-    let task = world.task(0, 2);
-    world.exit(0, 2, Exit::Signal(TERM));
+    world.code(JobId(0), 1, 1);
+    world.code(JobId(0), 1, 0);
+    let task = world.task(JobId(0), 2);
+    world.exit(JobId(0), 2, Exit::Signal(TERM));
     assert_eq!(world.running[&task].last(), Some(&exit_hook(task, Outcome::Cancelled)));
-    world.code(0, 2, 0);
+    world.code(JobId(0), 2, 0);
     assert!(world.finished);
-    let expected = [(0, 1, Outcome::Failed(1)), (0, 2, Outcome::Cancelled)];
+    let expected = [(JobId(0), 1, Outcome::Failed(1)), (JobId(0), 2, Outcome::Cancelled)];
     assert_eq!(world.outcomes()[..2], expected);
     assert!(world.outcomes()[2..].iter().all(|(.., outcome)| *outcome == Outcome::Skipped));
 }
@@ -171,13 +171,13 @@ fn a_job_that_halts_begins_on_exit_for_what_it_stops_and_for_nothing_else() {
 #[test]
 fn an_on_exit_that_was_short_is_tried_again_and_stays_the_one_it_was() {
     let mut world = World::new(vec![thrice("a")], 1, &[1]);
-    let task = world.task(0, 1);
-    world.code(0, 1, 0);
-    world.code(0, 1, 0);
+    let task = world.task(JobId(0), 1);
+    world.code(JobId(0), 1, 0);
+    world.code(JobId(0), 1, 0);
     let failure = Arc::new(StartFailure { code: 126, why: "no room".into() });
     world.send(Event::Short { task, started: 0, shortage: crate::event::Shortage::Processes, failure });
     world.at(50);
     assert_eq!(world.running[&task].last(), Some(&exit_hook(task, Outcome::Ok)));
-    world.code(0, 1, 0);
-    assert_eq!(world.outcomes(), [(0, 1, Outcome::Ok)]);
+    world.code(JobId(0), 1, 0);
+    assert_eq!(world.outcomes(), [(JobId(0), 1, Outcome::Ok)]);
 }

@@ -5,9 +5,9 @@ use crate::event::StartFailure;
 use crate::plan::AtEnd;
 
 /// A job, and all three hooks of the run behind it: 1, 2 and 3.
-const SUCCESS: JobId = 1;
-const FAILURE: JobId = 2;
-const EXIT: JobId = 3;
+const SUCCESS: JobId = JobId(1);
+const FAILURE: JobId = JobId(2);
+const EXIT: JobId = JobId(3);
 
 fn with_hooks(first: plan::Job) -> Vec<plan::Job> {
     std::iter::once(first).chain(AtEnd::ALL.map(hook_of_run)).collect()
@@ -42,18 +42,18 @@ fn counts(world: &World) -> Option<u64> {
 #[test]
 fn they_begin_one_after_another_when_all_jobs_have_ended() {
     let mut world = world(2);
-    world.code(0, 1, 0);
-    assert_eq!((begun(&world), counts(&world)), (vec![0, 0], None));
-    world.code(0, 2, 0);
-    assert_eq!((begun(&world), counts(&world)), (vec![0, 0, SUCCESS], Some(2)));
+    world.code(JobId(0), 1, 0);
+    assert_eq!((begun(&world), counts(&world)), (vec![JobId(0), JobId(0)], None));
+    world.code(JobId(0), 2, 0);
+    assert_eq!((begun(&world), counts(&world)), (vec![JobId(0), JobId(0), SUCCESS], Some(2)));
     assert!(!world.finished);
     world.code(SUCCESS, 1, 0);
-    assert_eq!(begun(&world), [0, 0, SUCCESS, EXIT]);
+    assert_eq!(begun(&world), [JobId(0), JobId(0), SUCCESS, EXIT]);
     world.code(EXIT, 1, 0);
     assert!(world.finished);
     assert_eq!(world.supervisor.verdict(), Verdict::Code(0));
     let about_hooks = |event: &RunEvent| match event {
-        RunEvent::JobEnded { job, .. } | RunEvent::JobTotal { job, .. } => *job > 0,
+        RunEvent::JobEnded { job, .. } | RunEvent::JobTotal { job, .. } => *job > JobId(0),
         _ => false,
     };
     assert!(!world.told.iter().any(about_hooks), "they are no jobs for people: {:?}", world.told);
@@ -62,9 +62,9 @@ fn they_begin_one_after_another_when_all_jobs_have_ended() {
 #[test]
 fn after_a_failure_it_is_the_other_one() {
     let mut world = world(2);
-    world.code(0, 1, 3);
-    world.code(0, 2, 0);
-    assert_eq!(begun(&world), [0, 0, FAILURE]);
+    world.code(JobId(0), 1, 3);
+    world.code(JobId(0), 2, 0);
+    assert_eq!(begun(&world), [JobId(0), JobId(0), FAILURE]);
     world.code(FAILURE, 1, 0);
     world.code(EXIT, 1, 9);
     assert_eq!(world.supervisor.verdict(), Verdict::Code(3), "the tasks' own says more");
@@ -74,7 +74,7 @@ fn after_a_failure_it_is_the_other_one() {
 #[test]
 fn a_failure_of_theirs_counts_and_stops_nothing() {
     let mut world = world(1);
-    world.code(0, 1, 0);
+    world.code(JobId(0), 1, 0);
     let failure = Arc::new(StartFailure { code: 127, why: "`no`: not found".into() });
     let task = world.task(SUCCESS, 1);
     world.send(Event::NotStarted { task, started: 0, failure });
@@ -91,9 +91,9 @@ fn a_halt_by_success_is_success_and_one_by_failure_is_none() {
             let halt = Halt { now, on, limit: HaltLimit::Count(1) };
             let jobs = with_hooks(job("a"));
             let mut world = World::with(jobs, 2, &[9, 0, 0, 0], Some(halt), StatusMode::First);
-            world.code(0, 1, code);
-            world.exit(0, 2, Exit::Signal(TERM));
-            assert_eq!(begun(&world), [0, 0, hook], "{on:?} {now}");
+            world.code(JobId(0), 1, code);
+            world.exit(JobId(0), 2, Exit::Signal(TERM));
+            assert_eq!(begun(&world), [JobId(0), JobId(0), hook], "{on:?} {now}");
             assert_eq!(world.supervisor.due(), None, "nobody is in a hurry");
             world.code(hook, 1, 0);
             world.code(EXIT, 1, 0);
@@ -105,12 +105,12 @@ fn a_halt_by_success_is_success_and_one_by_failure_is_none() {
 #[test]
 fn after_a_signal_they_have_the_grace_together() {
     let mut world = world(2);
-    world.code(0, 1, 5);
+    world.code(JobId(0), 1, 5);
     world.now = ms(100);
     world.send(Event::Signal(TERM));
     world.now = ms(200);
-    world.exit(0, 2, Exit::Signal(TERM));
-    assert_eq!(begun(&world), [0, 0, FAILURE]);
+    world.exit(JobId(0), 2, Exit::Signal(TERM));
+    assert_eq!(begun(&world), [JobId(0), JobId(0), FAILURE]);
     world.now = ms(900);
     world.code(FAILURE, 1, 0);
     world.at(1199);
@@ -127,8 +127,8 @@ fn after_a_signal_they_have_the_grace_together() {
 fn after_a_signal_alone_nothing_has_failed() {
     let mut world = world(1);
     world.send(Event::Signal(INT));
-    world.exit(0, 1, Exit::Signal(INT));
-    assert_eq!(begun(&world), [0, EXIT]);
+    world.exit(JobId(0), 1, Exit::Signal(INT));
+    assert_eq!(begun(&world), [JobId(0), EXIT]);
     world.code(EXIT, 1, 0);
     assert_eq!(world.supervisor.verdict(), Verdict::Signal(INT));
 }
@@ -136,7 +136,7 @@ fn after_a_signal_alone_nothing_has_failed() {
 #[test]
 fn a_signal_goes_to_the_one_that_runs_and_a_second_ends_it_all() {
     let mut world = world(1);
-    world.code(0, 1, 0);
+    world.code(JobId(0), 1, 0);
     world.send(Event::Signal(TERM));
     let task = world.task(SUCCESS, 1);
     assert_eq!(world.running[&task], [Action::Signal { task, signal: TERM }]);
@@ -144,7 +144,7 @@ fn a_signal_goes_to_the_one_that_runs_and_a_second_ends_it_all() {
     assert_eq!(world.running[&task].last(), Some(&Action::Kill { task }));
     world.exit(SUCCESS, 1, Exit::Signal(9));
     assert!(world.finished, "nothing begins any more");
-    assert_eq!(begun(&world), [0, SUCCESS]);
+    assert_eq!(begun(&world), [JobId(0), SUCCESS]);
     assert_eq!(world.supervisor.verdict(), Verdict::Signal(TERM));
 }
 
@@ -153,9 +153,9 @@ fn a_second_signal_before_them_lets_none_begin() {
     let mut world = world(1);
     world.send(Event::Signal(TERM));
     world.send(Event::Signal(TERM));
-    world.exit(0, 1, Exit::Signal(9));
+    world.exit(JobId(0), 1, Exit::Signal(9));
     assert!(world.finished);
-    assert_eq!(begun(&world), [0]);
+    assert_eq!(begun(&world), [JobId(0)]);
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn one_that_is_short_is_tried_again_unless_there_is_no_time() {
         failure: failure(),
     };
     let mut patient = world(1);
-    patient.code(0, 1, 0);
+    patient.code(JobId(0), 1, 0);
     patient.send(short(patient.task(SUCCESS, 1)));
     patient.at(50);
     patient.code(SUCCESS, 1, 0);
@@ -192,7 +192,7 @@ fn one_that_is_short_is_tried_again_unless_there_is_no_time() {
 
     let mut hurried = world(1);
     hurried.send(Event::Signal(TERM));
-    hurried.exit(0, 1, Exit::Signal(TERM));
+    hurried.exit(JobId(0), 1, Exit::Signal(TERM));
     hurried.send(short(hurried.task(EXIT, 1)));
     assert!(hurried.finished);
     let told = "the run's `on_exit` command could not be started: no room";
@@ -202,12 +202,12 @@ fn one_that_is_short_is_tried_again_unless_there_is_no_time() {
 #[test]
 fn a_single_task_is_live_as_without_them() {
     let mut world = world(1);
-    assert_eq!(world.live, Some(world.task(0, 1)));
-    world.code(0, 1, 0);
+    assert_eq!(world.live, Some(world.task(JobId(0), 1)));
+    world.code(JobId(0), 1, 0);
     world.code(SUCCESS, 1, 0);
     world.code(EXIT, 1, 0);
     let mut items = World::new(with_hooks(job("a")), 1, &[5, 0, 0, 0]);
-    assert_eq!(items.live, Some(items.task(0, 1)), "one at a time");
+    assert_eq!(items.live, Some(items.task(JobId(0), 1)), "one at a time");
     items.send(Event::Signal(TERM));
 }
 
@@ -217,7 +217,7 @@ fn they_wait_until_all_is_written_but_a_signal_does_not() {
         let mut supervisor = Supervisor::new(Arc::new(plan(with_hooks(job("a")), 1)));
         let mut actions = Vec::new();
         supervisor.handle(Time::ZERO, Event::Begin, &mut actions);
-        supervisor.handle(Time::ZERO, Event::NoMoreItems(0), &mut actions);
+        supervisor.handle(Time::ZERO, Event::NoMoreItems(JobId(0)), &mut actions);
         (supervisor, actions)
     };
     let starts =

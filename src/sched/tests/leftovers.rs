@@ -9,9 +9,9 @@ fn job_with(leftovers: Leftovers) -> plan::Job {
 
 /// Its own process exits, and closes its output.
 fn ends_by_itself(world: &mut World, code: u8) -> TaskId {
-    let task = world.task(0, 1);
+    let task = world.task(JobId(0), 1);
     world.send(Event::Drained(task));
-    world.send(Event::Exited { task, stage: 0, exit: Exit::Code(code) });
+    world.send(Event::Exited { task, stage: StageId(0), exit: Exit::Code(code) });
     task
 }
 
@@ -19,7 +19,7 @@ fn ends_by_itself(world: &mut World, code: u8) -> TaskId {
 fn what_is_left_is_nothing_to_wait_for() {
     let mut world = World::new(vec![job_with(Leftovers::Leave)], 1, &[1]);
     ends_by_itself(&mut world, 0);
-    assert_eq!(world.outcomes(), [(0, 1, Outcome::Ok)]);
+    assert_eq!(world.outcomes(), [(JobId(0), 1, Outcome::Ok)]);
 }
 
 #[test]
@@ -30,7 +30,7 @@ fn a_task_that_waits_ends_when_they_have() {
     assert!(world.ended.is_empty());
     assert_eq!(world.started.len(), 1, "its slot is taken");
     world.send(Event::GroupGone(task));
-    assert_eq!(world.outcomes(), [(0, 1, Outcome::Failed(3))]);
+    assert_eq!(world.outcomes(), [(JobId(0), 1, Outcome::Failed(3))]);
     assert_eq!(world.started.len(), 2);
 }
 
@@ -44,7 +44,7 @@ fn while_it_waits_its_timeout_runs_on_and_stops_them() {
     assert_eq!(world.running[&task][2..], [Action::Kill { task }]);
     assert!(world.ended.is_empty());
     world.send(Event::GroupGone(task));
-    assert_eq!(world.outcomes(), [(0, 1, Outcome::Timeout)]);
+    assert_eq!(world.outcomes(), [(JobId(0), 1, Outcome::Timeout)]);
 }
 
 #[test]
@@ -54,19 +54,19 @@ fn while_it_waits_a_signal_stops_them() {
     world.send(Event::Signal(INT));
     assert_eq!(world.running[&task][1..], [Action::Signal { task, signal: INT }]);
     world.send(Event::GroupGone(task));
-    assert_eq!(world.outcomes(), [(0, 1, Outcome::Cancelled)]);
+    assert_eq!(world.outcomes(), [(JobId(0), 1, Outcome::Cancelled)]);
 }
 
 /// Its output is the task's until they have gone, and for a moment after.
 #[test]
 fn their_output_is_waited_for() {
     let mut world = World::new(vec![job_with(Leftovers::Wait)], 1, &[1]);
-    let task = world.task(0, 1);
-    world.send(Event::Exited { task, stage: 0, exit: Exit::Code(0) });
+    let task = world.task(JobId(0), 1);
+    world.send(Event::Exited { task, stage: StageId(0), exit: Exit::Code(0) });
     world.send(Event::GroupGone(task));
     assert!(world.ended.is_empty());
     world.send(Event::Drained(task));
-    assert_eq!(world.outcomes(), [(0, 1, Outcome::Ok)]);
+    assert_eq!(world.outcomes(), [(JobId(0), 1, Outcome::Ok)]);
 }
 
 /// They were sent SIGKILL: nothing that happens meanwhile changes how the task has ended.
@@ -80,7 +80,7 @@ fn a_task_that_kills_ends_as_it_did() {
         world.send(event);
         assert_eq!(world.running[&task], [Action::Leftovers { task, kill: true }]);
         world.send(Event::GroupGone(task));
-        assert_eq!(world.outcomes(), [(0, 1, Outcome::Ok)]);
+        assert_eq!(world.outcomes(), [(JobId(0), 1, Outcome::Ok)]);
     }
 }
 
@@ -111,7 +111,7 @@ fn what_a_hook_leaves_is_left() {
     world.send(Event::GroupGone(task));
     assert_eq!(world.running[&task], [Action::Hook { task, at: plan::AtEnd::Success, outcome: Outcome::Ok }]);
     ends_by_itself(&mut world, 0);
-    assert_eq!(world.outcomes(), [(0, 1, Outcome::Ok)]);
+    assert_eq!(world.outcomes(), [(JobId(0), 1, Outcome::Ok)]);
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn a_worker_that_has_ended_gets_no_task_while_it_is_waited_for() {
     let worker = world.worker(0);
     world.answer(worker, 1, None);
     let before = world.given.len();
-    world.send(Event::Exited { task: worker, stage: 0, exit: Exit::Code(1) });
+    world.send(Event::Exited { task: worker, stage: StageId(0), exit: Exit::Code(1) });
     // What it left may answer in its place.
     world.answer(worker, 1, None);
     world.now = ms(1000);
@@ -145,5 +145,5 @@ fn of_a_daemon_that_has_ended_and_kills_nothing_is_due_when_its_input_is_dry() {
     assert_eq!(world.supervisor.due(), None);
     world.at(1_000);
     world.send(Event::GroupGone(task));
-    assert_eq!(world.outcomes(), [(0, 1, Outcome::Ok)]);
+    assert_eq!(world.outcomes(), [(JobId(0), 1, Outcome::Ok)]);
 }

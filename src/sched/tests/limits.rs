@@ -9,7 +9,7 @@ fn timed(percent: f64, times: &[u64], more: u64) -> World {
     let mut world = World::new(vec![a], 1, &[times.len() as u64 + more]);
     for (at, took) in times.iter().enumerate() {
         world.now += ms(*took);
-        world.code(0, at as u64 + 1, 0);
+        world.code(JobId(0), at as u64 + 1, 0);
     }
     world
 }
@@ -30,13 +30,13 @@ fn there_is_no_limit_before_three_were_ok() {
 fn what_takes_longer_times_out_and_counts_for_nothing() {
     let mut world = timed(200.0, &[100, 100, 100], 5);
     world.now += ms(150);
-    world.code(0, 4, 1);
+    world.code(JobId(0), 4, 1);
     let due = world.supervisor.due().unwrap();
     world.at(due.as_millis() as u64 + 1);
-    let task = world.task(0, 5);
+    let task = world.task(JobId(0), 5);
     assert_eq!(world.running[&task], [Action::Signal { task, signal: TERM }]);
-    world.exit(0, 5, Exit::Signal(TERM));
-    assert_eq!(world.ended.last(), Some(&(0, 5, Outcome::Timeout)));
+    world.exit(JobId(0), 5, Exit::Signal(TERM));
+    assert_eq!(world.ended.last(), Some(&(JobId(0), 5, Outcome::Timeout)));
     let limit = left(&world).unwrap();
     assert!((199..202).contains(&limit), "as before: {limit}");
 }
@@ -47,20 +47,20 @@ fn what_runs_already_gets_its_limit_and_the_median_of_the_moment_counts() {
     a.timeout = Some(Timeout::OfMedian(200.0));
     let mut world = World::new(vec![a], 4, &[9]);
     world.now = ms(100);
-    [1, 2, 3].into_iter().for_each(|seq| world.code(0, seq, 0));
+    [1, 2, 3].into_iter().for_each(|seq| world.code(JobId(0), seq, 0));
     let due = world.supervisor.due().unwrap();
     assert!(due > ms(198) && due < ms(202), "{due:?} for the fourth, which began at 0");
     // Slow ones double the median before that.
     world.now = ms(190);
-    (5..=7).for_each(|seq| world.code(0, seq, 0));
+    (5..=7).for_each(|seq| world.code(JobId(0), seq, 0));
     world.now = due;
-    assert!(world.supervisor.time_limit(0).unwrap() > ms(170));
+    assert!(world.supervisor.time_limit(JobId(0)).unwrap() > ms(170));
     world.now = ms(195);
-    (8..=9).for_each(|seq| world.code(0, seq, 0));
-    let limit = world.supervisor.time_limit(0).unwrap();
+    (8..=9).for_each(|seq| world.code(JobId(0), seq, 0));
+    let limit = world.supervisor.time_limit(JobId(0)).unwrap();
     world.now = due;
     world.send(Event::Tick(due));
-    assert_eq!(world.running[&world.task(0, 4)].is_empty(), limit > due);
+    assert_eq!(world.running[&world.task(JobId(0), 4)].is_empty(), limit > due);
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn a_share_of_all_tasks_ends_the_run_once_their_number_is_known() {
     let mut world = World::of(Plan { halt, ..plan(vec![a], 1) }, &[8]);
     for seq in 1..=4 {
         assert!(!world.finished, "before {seq}");
-        world.code(0, seq, (seq == 2).into());
+        world.code(JobId(0), seq, (seq == 2).into());
     }
     assert!(world.finished);
     assert_eq!(world.supervisor.verdict(), Verdict::Code(1), "as without a halt");
@@ -103,10 +103,10 @@ fn a_share_of_all_tasks_ends_the_run_once_their_number_is_known() {
     let mut a = job("a");
     a.items = Items::Glob { pattern: "*".into(), base: "/".into() };
     let mut world = World::of(Plan { halt, ..plan(vec![a], 1) }, &[8]);
-    (1..=6).for_each(|seq| world.code(0, seq, 0));
+    (1..=6).for_each(|seq| world.code(JobId(0), seq, 0));
     assert!(!world.finished);
-    world.code(0, 7, 0);
-    assert_eq!(world.started.last(), Some(&(0, 8)));
+    world.code(JobId(0), 7, 0);
+    assert_eq!(world.started.last(), Some(&(JobId(0), 8)));
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn a_halt_counts_tasks_and_not_attempts() {
     let mut world = World::with(vec![a], 9, &[5], Some(halt), StatusMode::First);
     for (seq, code) in [(1, 1), (1, 0), (2, 3), (2, 4), (3, 5), (3, 6)] {
         assert!(!world.supervisor.is_stopping(), "before {seq} exits with {code}");
-        world.code(0, seq, code);
+        world.code(JobId(0), seq, code);
         world.at(0); // What is to be tried again is due.
     }
     assert!(world.supervisor.is_stopping());

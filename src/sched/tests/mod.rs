@@ -331,7 +331,7 @@ impl World {
             }
             Action::Give { worker, task, attempt } => {
                 let (job, seq) = self.names[&task];
-                assert!(!self.answered.contains(&(job, seq)), "{job}[{seq}] was answered before");
+                assert!(!self.answered.contains(&(job, seq)), "{job:?}[{seq}] was answered before");
                 self.given.push((job, seq, attempt));
                 let done = self.workers.get_mut(&worker).expect("a task is given to a worker that lives");
                 assert!(!done.contains(&Action::EndInput { worker }), "given behind the end of the input");
@@ -347,7 +347,7 @@ impl World {
                     Action::Give { task, .. } => Some(self.names[task].0),
                     _ => None,
                 });
-                self.workers_ended.push((job.unwrap_or(0), outcome.clone()));
+                self.workers_ended.push((job.unwrap_or(JobId(0)), outcome.clone()));
             }
             Action::Signal { task, .. } | Action::Kill { task } | Action::Leftovers { task, .. } => {
                 if !matches!(action, Action::Leftovers { .. }) {
@@ -436,7 +436,7 @@ impl World {
 
     fn end_worker(&mut self, worker: TaskId, exit: Exit) {
         self.send(Event::Drained(worker));
-        self.send(Event::Exited { task: worker, stage: 0, exit });
+        self.send(Event::Exited { task: worker, stage: StageId(0), exit });
         self.send(Event::GroupGone(worker));
     }
 
@@ -453,14 +453,14 @@ impl World {
     fn task(&self, job: JobId, seq: u64) -> TaskId {
         let found =
             self.names.iter().rev().find(|(id, name)| **name == (job, seq) && self.running.contains_key(id));
-        *found.unwrap_or_else(|| panic!("{job}[{seq}] does not run: {:?}", self.running)).0
+        *found.unwrap_or_else(|| panic!("{job:?}[{seq}] does not run: {:?}", self.running)).0
     }
 
     /// A task's process exits, and its output is at its end.
     fn exit(&mut self, job: JobId, seq: u64, exit: Exit) {
         let task = self.task(job, seq);
         self.send(Event::Drained(task));
-        self.send(Event::Exited { task, stage: 0, exit });
+        self.send(Event::Exited { task, stage: StageId(0), exit });
         self.send(Event::GroupGone(task));
     }
 

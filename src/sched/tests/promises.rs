@@ -82,7 +82,7 @@ impl World {
             if let Some(signalled) = life.signalled {
                 // What follows from the handling of a deadline has its own only when that is over.
                 let patience = signalled + job.grace > self.now || signalled == self.now;
-                assert!(life.killed || patience, "{task:?} of job {id} has had its grace");
+                assert!(life.killed || patience, "{task:?} of job {id:?} has had its grace");
             }
             let has_limits = life.kind == Kind::Attempt && !life.over;
             // Nobody needs it any more, and its turn to be stopped has not come.
@@ -91,12 +91,12 @@ impl World {
                 continue;
             }
             if let Some(Timeout::After(limit)) = job.timeout {
-                assert!(life.began + limit > self.now, "{task:?} of job {id} has had its time");
+                assert!(life.began + limit > self.now, "{task:?} of job {id:?} has had its time");
             }
             if let Some(ready) =
                 job.ready.as_ref().filter(|ready| !matches!(ready.sign, plan::Sign::After(_)))
             {
-                assert!(life.up || life.began + ready.timeout > self.now, "{task:?} of job {id} is not up");
+                assert!(life.up || life.began + ready.timeout > self.now, "{task:?} of job {id:?} is not up");
             }
         }
     }
@@ -119,7 +119,7 @@ impl World {
                     _ => false,
                 }),
             };
-            assert!(holds, "job {job} began before its condition {after:?} held");
+            assert!(holds, "job {job:?} began before its condition {after:?} held");
         }
     }
 

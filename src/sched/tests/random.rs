@@ -31,12 +31,12 @@ proptest! {
         mut items in prop::collection::vec(0..6u64, 4),
         hooks in prop::sample::subsequence(AtEnd::ALL.to_vec(), 0..=3),
         brakes in any_brakes(),
-        known in prop::collection::vec((0..4usize, 1..6u64), 0..6),
+        known in prop::collection::vec((0..4usize, 1..6u64).prop_map(|(job, seq)| (JobId(job), seq)), 0..6),
         jobserver in any::<bool>(),
         steps in prop::collection::vec(step(), 0..80),
     ) {
         let jobserver = if jobserver { plan::Jobserver::Client } else { plan::Jobserver::None };
-        let queues = vec![queue("q", &[0, 1], &[3])];
+        let queues = vec![queue("q", &[JobId(0), JobId(1)], &[JobId(3)])];
         items.resize(4 + hooks.len(), 0);
         let jobs = jobs.into_iter().chain(hooks.into_iter().map(super::last::hook_of_run)).collect();
         let plan = Plan { queues, brakes, jobserver, locks: few_locks(), ..plan(jobs, pool) };
@@ -122,7 +122,7 @@ fn check(world: &World, plan: &Plan, before: usize) {
     }
     for (job, count) in processes.iter().enumerate() {
         assert!(*count <= plan.jobs[job].pool);
-        assert_eq!(*count, world.supervisor.jobs.get(job).running);
+        assert_eq!(*count, world.supervisor.jobs.get(JobId(job)).running);
     }
     let count = given.len();
     given.sort();

@@ -33,17 +33,17 @@ fn fewer_run_at_once_and_nothing_is_lost() {
     let mut world = World::new(vec![many("a")], 5, &[9]);
     assert_eq!(world.running(), [1, 2, 3, 4, 5]);
     // In the order in which they were begun.
-    let (four, five) = (world.task(0, 4), world.task(0, 5));
+    let (four, five) = (world.task(JobId(0), 4), world.task(JobId(0), 5));
     world.short(four, 0);
     world.short(five, 0);
     assert_eq!((world.running(), world.warnings()), (vec![1, 2, 3], 1));
-    world.code(0, 1, 0);
+    world.code(JobId(0), 1, 0);
     assert_eq!(world.running(), [2, 3, 4]);
-    world.code(0, 2, 0);
-    world.code(0, 3, 0);
+    world.code(JobId(0), 2, 0);
+    world.code(JobId(0), 3, 0);
     // After as many ends as run at once, one more may: and is short again.
     assert_eq!(world.running(), [4, 5, 6, 7]);
-    let seven = world.task(0, 7);
+    let seven = world.task(JobId(0), 7);
     world.short(seven, 0);
     assert_eq!((world.running(), world.warnings()), (vec![4, 5, 6], 1));
     // Or after a second without an end.
@@ -52,7 +52,7 @@ fn fewer_run_at_once_and_nothing_is_lost() {
     world.at(1000);
     assert_eq!(world.running(), [4, 5, 6, 7]);
     for seq in 4..=9 {
-        world.code(0, seq, 0);
+        world.code(JobId(0), seq, 0);
     }
     assert!(world.finished && world.ended.iter().all(|(.., outcome)| *outcome == Outcome::Ok));
     assert_eq!(world.ended.len(), 9);
@@ -63,14 +63,14 @@ fn a_start_that_was_short_is_no_attempt() {
     let mut job = many("a");
     job.retries.count = 1;
     let mut world = World::new(vec![job], 2, &[2]);
-    world.short(world.task(0, 2), 0);
-    world.code(0, 1, 0);
-    world.code(0, 2, 3);
+    world.short(world.task(JobId(0), 2), 0);
+    world.code(JobId(0), 1, 0);
+    world.code(JobId(0), 2, 3);
     // Its second attempt comes.
     world.at(0);
-    world.code(0, 2, 3);
+    world.code(JobId(0), 2, 3);
     assert!(world.finished);
-    assert_eq!(world.outcomes()[1], (0, 2, Outcome::Failed(3)));
+    assert_eq!(world.outcomes()[1], (JobId(0), 2, Outcome::Failed(3)));
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn alone_it_is_tried_again_after_pauses_and_not_for_ever() {
     let mut world = World::new(vec![many("a")], 2, &[1]);
     let mut tries = Vec::new();
     while !world.finished {
-        let task = world.task(0, 1);
+        let task = world.task(JobId(0), 1);
         tries.push(world.now.as_millis() as u64);
         world.short(task, 0);
         let Some(due) = world.supervisor.due() else { break };
@@ -88,7 +88,7 @@ fn alone_it_is_tried_again_after_pauses_and_not_for_ever() {
     }
     assert_eq!(tries[..7], [0, 50, 150, 350, 750, 1550, 2550]);
     assert_eq!(*tries.last().unwrap(), 30_550);
-    assert_eq!(world.ended, [(0, 1, Outcome::NotStarted(failure()))]);
+    assert_eq!(world.ended, [(JobId(0), 1, Outcome::NotStarted(failure()))]);
     assert_eq!((world.warnings(), world.supervisor.verdict()), (1, Verdict::Code(126)));
 }
 
@@ -96,29 +96,29 @@ fn alone_it_is_tried_again_after_pauses_and_not_for_ever() {
 fn what_others_wait_for_does_not_count_as_room() {
     let reader = plan::Job { slotless: true, ..job("reader") };
     let mut world = World::new(vec![reader, job("writer")], 1, &[1, 1]);
-    let writer = world.task(1, 1);
+    let writer = world.task(JobId(1), 1);
     world.short(writer, 0);
     for at in (1..32).map(|at| at * 1000) {
         world.at(at);
-        if let Some(task) = world.running.keys().copied().find(|id| world.names[id].0 == 1) {
+        if let Some(task) = world.running.keys().copied().find(|id| world.names[id].0 == JobId(1)) {
             world.short(task, 0);
         }
     }
-    assert_eq!(world.ended, [(1, 1, Outcome::NotStarted(failure()))]);
+    assert_eq!(world.ended, [(JobId(1), 1, Outcome::NotStarted(failure()))]);
 }
 
 #[test]
 fn what_takes_no_slot_gets_the_room_of_others() {
     let reader = plan::Job { slotless: true, ..job("reader") };
     let mut world = World::new(vec![many("a"), reader], 3, &[5, 1]);
-    let reader = world.task(1, 1);
+    let reader = world.task(JobId(1), 1);
     world.short(reader, 0);
     // It does not spin.
     assert!(!world.running.contains_key(&reader));
     world.at(50);
     assert!(world.running.contains_key(&reader));
     world.short(reader, 0);
-    world.code(0, 1, 0);
+    world.code(JobId(0), 1, 0);
     assert_eq!(world.running.len(), 2, "the place is left to the reader");
     world.at(150);
     assert!(world.running.contains_key(&reader));
@@ -129,21 +129,21 @@ fn half_a_pipeline_is_gone_before_it_is_tried_again() {
     let mut pipe = many("p");
     pipe.stages = vec![stage("p:1"), stage("p:2")];
     let mut world = World::new(vec![pipe], 1, &[1]);
-    let task = world.task(0, 1);
+    let task = world.task(JobId(0), 1);
     world.short(task, 1);
     assert_eq!(world.running[&task], [Action::Kill { task }]);
     world.at(5_000);
-    world.send(Event::Exited { task, stage: 0, exit: Exit::Signal(9) });
+    world.send(Event::Exited { task, stage: StageId(0), exit: Exit::Signal(9) });
     world.send(Event::Drained(task));
     assert_eq!(world.started.len(), 1);
     world.send(Event::GroupGone(task));
     assert_eq!(world.started.len(), 2);
     world.send(Event::Drained(task));
     for stage in 0..2 {
-        world.send(Event::Exited { task, stage, exit: Exit::Code(0) });
+        world.send(Event::Exited { task, stage: StageId(stage), exit: Exit::Code(0) });
     }
     assert!(world.finished);
-    assert_eq!(world.ended, [(0, 1, Outcome::Ok)]);
+    assert_eq!(world.ended, [(JobId(0), 1, Outcome::Ok)]);
 }
 
 #[test]
@@ -152,8 +152,8 @@ fn a_hook_waits_and_is_tried_again() {
         let mut hooked = many("a");
         hooked.on_success = Some(Box::new(plan::Hook { stage: stage("hook") }));
         let mut world = World::new(vec![hooked], 1, &[1]);
-        world.code(0, 1, 0);
-        let task = world.task(0, 1);
+        world.code(JobId(0), 1, 0);
+        let task = world.task(JobId(0), 1);
         assert!(matches!(world.running.remove(&task).unwrap()[..], [Action::Hook { .. }]));
         world.short(task, 0);
         if stopped {
@@ -161,11 +161,11 @@ fn a_hook_waits_and_is_tried_again() {
         } else {
             world.at(50);
             assert!(matches!(world.running[&task][..], [Action::Hook { .. }]));
-            world.code(0, 1, 0);
+            world.code(JobId(0), 1, 0);
         }
         assert!(world.finished);
         let outcome = if stopped { Outcome::Cancelled } else { Outcome::Ok };
-        assert_eq!(world.ended, [(0, 1, outcome)]);
+        assert_eq!(world.ended, [(JobId(0), 1, outcome)]);
     }
 }
 
@@ -181,16 +181,16 @@ fn a_worker_is_started_again_and_its_task_given_to_it() {
     assert!(world.answer(worker, 1, None));
     world.end_worker(worker, Exit::Code(0));
     assert!(world.finished);
-    assert_eq!((world.given.len(), world.ended.clone()), (2, vec![(0, 1, Outcome::Ok)]));
-    assert_eq!(world.given[1], (0, 1, 1), "the same attempt");
+    assert_eq!((world.given.len(), world.ended.clone()), (2, vec![(JobId(0), 1, Outcome::Ok)]));
+    assert_eq!(world.given[1], (JobId(0), 1, 1), "the same attempt");
 }
 
 #[test]
 fn a_stop_meets_what_waits() {
     let mut world = World::new(vec![many("a")], 2, &[2]);
-    world.short(world.task(0, 2), 0);
+    world.short(world.task(JobId(0), 2), 0);
     world.send(Event::Signal(TERM));
-    world.exit(0, 1, Exit::Signal(TERM));
+    world.exit(JobId(0), 1, Exit::Signal(TERM));
     assert!(world.finished);
-    assert_eq!(world.outcomes(), [(0, 1, Outcome::Cancelled), (0, 2, Outcome::Skipped)]);
+    assert_eq!(world.outcomes(), [(JobId(0), 1, Outcome::Cancelled), (JobId(0), 2, Outcome::Skipped)]);
 }

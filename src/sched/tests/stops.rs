@@ -9,7 +9,7 @@ fn a_timeout_walks_the_ladder() {
     a.grace = ms(1000);
     let mut world = World::new(vec![a], 1, &[1]);
     world.at(999);
-    let task = world.task(0, 1);
+    let task = world.task(JobId(0), 1);
     assert!(world.running[&task].is_empty());
     world.at(1000);
     assert_eq!(world.running[&task], [Action::Signal { task, signal: TERM }]);
@@ -17,8 +17,8 @@ fn a_timeout_walks_the_ladder() {
     assert_eq!(world.running[&task].len(), 1);
     world.at(2000);
     assert_eq!(world.running[&task][1], Action::Kill { task });
-    world.exit(0, 1, Exit::Signal(9));
-    assert_eq!(world.outcomes(), [(0, 1, Outcome::Timeout)]);
+    world.exit(JobId(0), 1, Exit::Signal(9));
+    assert_eq!(world.outcomes(), [(JobId(0), 1, Outcome::Timeout)]);
     assert_eq!(world.supervisor.verdict(), Verdict::Code(124));
 }
 
@@ -29,14 +29,14 @@ fn the_end_of_the_first_process_does_not_end_the_ladder() {
     a.grace = ms(100);
     let mut world = World::new(vec![a], 1, &[1]);
     world.at(10);
-    let task = world.task(0, 1);
+    let task = world.task(JobId(0), 1);
     world.send(Event::Drained(task));
-    world.send(Event::Exited { task, stage: 0, exit: Exit::Signal(TERM) });
+    world.send(Event::Exited { task, stage: StageId(0), exit: Exit::Signal(TERM) });
     assert!(world.ended.is_empty(), "what it started still runs");
     world.at(110);
     assert_eq!(world.running[&task][1], Action::Kill { task });
     world.send(Event::GroupGone(task));
-    assert_eq!(world.outcomes(), [(0, 1, Outcome::Timeout)]);
+    assert_eq!(world.outcomes(), [(JobId(0), 1, Outcome::Timeout)]);
 }
 
 #[test]
@@ -45,9 +45,9 @@ fn an_exit_at_the_deadline_has_one_outcome() {
     a.timeout = Some(Timeout::After(ms(10)));
     let mut world = World::new(vec![a], 1, &[1]);
     world.now = ms(10);
-    world.code(0, 1, 0);
+    world.code(JobId(0), 1, 0);
     world.at(10);
-    assert_eq!(world.outcomes(), [(0, 1, Outcome::Ok)]);
+    assert_eq!(world.outcomes(), [(JobId(0), 1, Outcome::Ok)]);
 }
 
 #[test]
@@ -58,8 +58,8 @@ fn a_signal_stops_everything_and_starts_nothing() {
     for task in &tasks {
         assert_eq!(world.running[task], [Action::Signal { task: *task, signal: INT }]);
     }
-    world.exit(0, 1, Exit::Signal(INT));
-    world.exit(0, 2, Exit::Code(0));
+    world.exit(JobId(0), 1, Exit::Signal(INT));
+    world.exit(JobId(0), 2, Exit::Code(0));
     assert_eq!(world.started.len(), 2);
     assert!(world.finished);
     let cancelled = world.ended.iter().filter(|(.., outcome)| *outcome == Outcome::Cancelled).count();
@@ -72,9 +72,9 @@ fn a_second_signal_kills_at_once_and_counts_as_the_first() {
     let mut world = World::new(vec![job("a")], 1, &[1]);
     world.send(Event::Signal(INT));
     world.send(Event::Signal(TERM));
-    let task = world.task(0, 1);
+    let task = world.task(JobId(0), 1);
     assert_eq!(world.running[&task][1], Action::Kill { task });
-    world.exit(0, 1, Exit::Signal(9));
+    world.exit(JobId(0), 1, Exit::Signal(9));
     assert_eq!(world.supervisor.verdict(), Verdict::Signal(INT));
 }
 
@@ -82,13 +82,13 @@ fn a_second_signal_kills_at_once_and_counts_as_the_first() {
 fn a_signal_after_a_halt_begins_the_ladder_with_that_signal() {
     let halt = Halt { now: true, on: HaltOn::Fail, limit: HaltLimit::Count(1) };
     let mut world = World::with(vec![job("a")], 3, &[3], Some(halt), StatusMode::First);
-    world.code(0, 1, 1);
-    let task = world.task(0, 2);
+    world.code(JobId(0), 1, 1);
+    let task = world.task(JobId(0), 2);
     assert_eq!(world.running[&task], [Action::Signal { task, signal: TERM }]);
     world.send(Event::Signal(INT));
     assert_eq!(world.running[&task].last(), Some(&Action::Signal { task, signal: INT }));
-    world.exit(0, 2, Exit::Signal(INT));
-    world.exit(0, 3, Exit::Signal(INT));
+    world.exit(JobId(0), 2, Exit::Signal(INT));
+    world.exit(JobId(0), 3, Exit::Signal(INT));
     assert_eq!(world.supervisor.verdict(), Verdict::Signal(INT));
 }
 
@@ -98,10 +98,10 @@ fn a_signal_during_a_retry_delay_ends_at_once_with_the_last_outcome() {
     a.retries.count = 5;
     a.retries.delay.first = ms(60_000);
     let mut world = World::new(vec![a], 1, &[1]);
-    world.code(0, 1, 7);
+    world.code(JobId(0), 1, 7);
     world.send(Event::Signal(TERM));
     assert!(world.finished);
-    assert_eq!(world.outcomes(), [(0, 1, Outcome::Failed(7))]);
+    assert_eq!(world.outcomes(), [(JobId(0), 1, Outcome::Failed(7))]);
 }
 
 #[test]
@@ -110,13 +110,13 @@ fn what_ends_because_of_a_stop_lets_nothing_begin() {
     a.retries.count = 1;
     a.retries.delay.first = ms(60_000);
     let mut b = job("b");
-    b.after = vec![After { job: 0, stage: 0, when: When::Exit }];
+    b.after = vec![After { job: JobId(0), stage: StageId(0), when: When::Exit }];
     let mut world = World::new(vec![a, b], 1, &[1, 1]);
-    world.code(0, 1, 7);
+    world.code(JobId(0), 1, 7);
     world.send(Event::Signal(TERM));
     assert!(world.finished);
-    assert_eq!(world.skipped(), [1]);
-    let begun = |event: &RunEvent| matches!(event, RunEvent::JobEnded { job: 1, .. });
+    assert_eq!(world.skipped(), [JobId(1)]);
+    let begun = |event: &RunEvent| matches!(event, RunEvent::JobEnded { job: JobId(1), .. });
     assert!(!world.told.iter().any(begun), "{:?}", world.told);
 }
 
@@ -129,11 +129,15 @@ fn a_jobs_halt_may_make_the_run_halt() {
     a.retries.delay.first = ms(60_000);
     a.retries.on = Some(Outcomes { codes: vec![7], ..Outcomes::default() });
     let mut world = World::with(vec![a], 3, &[3], halt(true, 2), StatusMode::First);
-    world.code(0, 1, 7);
-    world.code(0, 3, 7);
-    world.code(0, 2, 1);
+    world.code(JobId(0), 1, 7);
+    world.code(JobId(0), 3, 7);
+    world.code(JobId(0), 2, 1);
     assert!(world.finished);
-    let failed = [(0, 1, Outcome::Failed(7)), (0, 2, Outcome::Failed(1)), (0, 3, Outcome::Failed(7))];
+    let failed = [
+        (JobId(0), 1, Outcome::Failed(7)),
+        (JobId(0), 2, Outcome::Failed(1)),
+        (JobId(0), 3, Outcome::Failed(7)),
+    ];
     assert_eq!(world.outcomes(), failed);
 }
 
@@ -145,10 +149,10 @@ fn only_what_was_due_when_the_clock_was_read_is_over() {
     // Read at 99 ms, handled later: what is known of the time between stands behind it.
     world.now = ms(150);
     world.send(Event::Tick(ms(99)));
-    world.code(0, 1, 0);
+    world.code(JobId(0), 1, 0);
     world.send(Event::Tick(ms(150)));
-    world.exit(0, 2, Exit::Signal(TERM));
-    assert_eq!(world.outcomes(), [(0, 1, Outcome::Ok), (0, 2, Outcome::Timeout)]);
+    world.exit(JobId(0), 2, Exit::Signal(TERM));
+    assert_eq!(world.outcomes(), [(JobId(0), 1, Outcome::Ok), (JobId(0), 2, Outcome::Timeout)]);
 }
 
 #[test]
@@ -156,14 +160,14 @@ fn a_stage_that_cannot_start_stops_its_neighbours() {
     let mut pipe = job("p");
     pipe.stages = vec![stage("first"), stage("p")];
     let mut world = World::new(vec![pipe], 9, &[1]);
-    let task = world.task(0, 1);
+    let task = world.task(JobId(0), 1);
     let failure = Arc::new(StartFailure { code: 127, why: "not found".into() });
     world.send(Event::NotStarted { task, started: 1, failure: Arc::clone(&failure) });
     assert_eq!(world.running[&task], [Action::Signal { task, signal: TERM }]);
-    world.send(Event::Exited { task, stage: 0, exit: Exit::Signal(TERM) });
+    world.send(Event::Exited { task, stage: StageId(0), exit: Exit::Signal(TERM) });
     world.send(Event::Drained(task));
     world.send(Event::GroupGone(task));
-    assert_eq!(world.outcomes(), [(0, 1, Outcome::NotStarted(failure))]);
+    assert_eq!(world.outcomes(), [(JobId(0), 1, Outcome::NotStarted(failure))]);
 }
 
 #[test]
@@ -171,28 +175,28 @@ fn halts_by_count_and_by_share() {
     let halt = |now, on, limit| Some(Halt { now, on, limit });
     let soon = halt(false, HaltOn::Fail, HaltLimit::Count(2));
     let mut world = World::with(vec![job("a")], 2, &[9], soon, StatusMode::First);
-    world.code(0, 1, 1);
-    world.code(0, 2, 5);
+    world.code(JobId(0), 1, 1);
+    world.code(JobId(0), 2, 5);
     assert_eq!(world.started.len(), 3);
     assert!(world.running.values().all(Vec::is_empty), "soon: what runs may end");
-    world.code(0, 3, 0);
+    world.code(JobId(0), 3, 0);
     assert!(world.finished);
     assert_eq!(world.supervisor.verdict(), Verdict::Code(5), "the failure that triggered it");
 
     let share = halt(true, HaltOn::Fail, HaltLimit::Percent(50.0));
     let mut world = World::with(vec![job("a")], 1, &[9], share, StatusMode::First);
-    world.code(0, 1, 1);
-    world.code(0, 2, 1);
+    world.code(JobId(0), 1, 1);
+    world.code(JobId(0), 2, 1);
     assert!(!world.finished, "only from three on");
-    world.code(0, 3, 0);
-    world.code(0, 4, 1);
+    world.code(JobId(0), 3, 0);
+    world.code(JobId(0), 4, 1);
     assert!(world.finished);
 
     let success = halt(true, HaltOn::Success, HaltLimit::Count(1));
     let mut world = World::with(vec![job("a")], 2, &[9], success, StatusMode::First);
-    world.code(0, 1, 1);
-    world.code(0, 2, 0);
-    world.exit(0, 3, Exit::Signal(TERM));
+    world.code(JobId(0), 1, 1);
+    world.code(JobId(0), 2, 0);
+    world.exit(JobId(0), 3, Exit::Signal(TERM));
     assert!(world.finished);
     assert_eq!(world.supervisor.verdict(), Verdict::Code(0));
 }
@@ -200,7 +204,7 @@ fn halts_by_count_and_by_share() {
 #[test]
 fn an_xargs_status_stops_at_255() {
     let mut world = World::with(vec![job("a")], 1, &[5], None, StatusMode::Xargs);
-    world.code(0, 1, 255);
+    world.code(JobId(0), 1, 255);
     assert!(world.finished);
     assert_eq!(world.started.len(), 1);
     assert_eq!(world.supervisor.verdict(), Verdict::Code(124));

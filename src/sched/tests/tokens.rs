@@ -19,12 +19,12 @@ fn each_task_but_the_first_has_a_token() {
     assert_eq!((world.running.len(), shared(&world)), (1, (0, 1)));
     world.free_tokens(1);
     assert_eq!((world.running.len(), shared(&world)), (2, (1, 1)));
-    world.code(0, 1, 0);
+    world.code(JobId(0), 1, 0);
     assert_eq!((world.running.len(), shared(&world)), (2, (1, 1)), "the next one takes its place");
     world.free_tokens(5);
     assert_eq!((world.running.len(), shared(&world), world.free), (4, (3, 0), 3));
     for seq in 2..=5 {
-        world.code(0, seq, 0);
+        world.code(JobId(0), seq, 0);
     }
     assert!(world.finished);
     assert_eq!((shared(&world), world.free), ((0, 0), 6));
@@ -47,7 +47,7 @@ fn what_no_start_needs_goes_back() {
     let mut world = world(vec![slow], UNLIMITED, &[2]);
     world.free_tokens(1);
     assert_eq!(shared(&world), (1, 0));
-    world.code(0, 1, 1);
+    world.code(JobId(0), 1, 1);
     assert_eq!((shared(&world), world.free), ((0, 0), 1), "the next attempt is for later");
     world.at(200);
     assert_eq!(shared(&world), (1, 0));
@@ -72,7 +72,7 @@ fn a_stop_gives_all_back_and_asks_for_none() {
     world.send(Event::Signal(INT));
     assert_eq!(shared(&world), (2, 0), "what runs keeps its own");
     for seq in 1..=3 {
-        world.exit(0, seq, Exit::Signal(2));
+        world.exit(JobId(0), seq, Exit::Signal(2));
     }
     assert!(world.finished);
     assert_eq!((shared(&world), world.free), ((0, 0), 2));
@@ -83,7 +83,7 @@ fn who_takes_no_slot_needs_no_token() {
     let mut daemon = job("d");
     (daemon.slotless, daemon.daemon) = (true, true);
     let world = world(vec![job("a"), job("b"), daemon], UNLIMITED, &[1, 1, 1]);
-    assert_eq!(world.started, [(0, 1), (2, 1)]);
+    assert_eq!(world.started, [(JobId(0), 1), (JobId(2), 1)]);
     assert_eq!(shared(&world), (0, 1));
 }
 
@@ -91,7 +91,7 @@ fn who_takes_no_slot_needs_no_token() {
 fn what_came_too_late_goes_back() {
     let mut world = world(vec![job("a")], UNLIMITED, &[2]);
     assert_eq!(shared(&world), (0, 1));
-    world.code(0, 1, 0);
+    world.code(JobId(0), 1, 0);
     assert_eq!(shared(&world), (0, 0));
     // It was on its way.
     world.taken = 1;
@@ -113,15 +113,15 @@ fn a_task_of_several_slots_waits_for_all_its_tokens_unless_nothing_else_runs() {
 fn a_wide_task_begins_with_what_there_is_if_it_is_alone() {
     let wide = plan::Job { slots: 3, ..job("b") };
     let mut world = world(vec![job("a"), wide, job("c")], UNLIMITED, &[1, 2, 1]);
-    assert_eq!((&world.started[..], shared(&world)), (&[(0, 1)][..], (0, 3)));
+    assert_eq!((&world.started[..], shared(&world)), (&[(JobId(0), 1)][..], (0, 3)));
     world.free_tokens(2);
     assert_eq!((world.started.len(), shared(&world)), (1, (2, 1)), "one is lacking, and nobody overtakes");
-    world.code(0, 1, 0);
-    assert_eq!((&world.started[1..], shared(&world)), (&[(1, 1)][..], (2, 3)));
-    world.code(1, 1, 0);
+    world.code(JobId(0), 1, 0);
+    assert_eq!((&world.started[1..], shared(&world)), (&[(JobId(1), 1)][..], (2, 3)));
+    world.code(JobId(1), 1, 0);
     assert_eq!((world.started.len(), shared(&world)), (3, (2, 1)));
-    world.code(1, 2, 0);
-    world.code(2, 1, 0);
+    world.code(JobId(1), 2, 0);
+    world.code(JobId(2), 1, 0);
     assert!(world.finished);
     assert_eq!((shared(&world), world.free), ((0, 0), 2));
     let wide = plan::Job { slots: 3, ..job("b") };
@@ -138,7 +138,7 @@ fn a_wide_task_begins_with_what_there_is_if_it_is_alone() {
 #[test]
 fn an_idle_worker_makes_room_for_those_it_waits_for() {
     let mut follower = job("b");
-    follower.items = Items::Of(0);
+    follower.items = Items::Of(JobId(0));
     follower.worker = Some(plan::Worker {
         reply: plan::Reply::Line,
         fail: None,
@@ -147,12 +147,12 @@ fn an_idle_worker_makes_room_for_those_it_waits_for() {
         init: Vec::new(),
     });
     let mut world = world(vec![job("a"), follower], UNLIMITED, &[2, 0]);
-    world.code(0, 1, 0);
+    world.code(JobId(0), 1, 0);
     let worker = world.worker(0);
     world.answer(worker, 1, None);
     assert!(world.workers[&worker].contains(&Action::EndInput { worker }), "it has the only slot");
     world.end_worker(worker, Exit::Code(0));
-    world.code(0, 2, 0);
+    world.code(JobId(0), 2, 0);
     let worker = world.worker(0);
     world.answer(worker, 1, None);
     world.end_worker(worker, Exit::Code(0));

@@ -1,7 +1,7 @@
 //! Workers: what they are given, how they end, what becomes of their tasks.
 
 use super::*;
-use crate::event::StartFailure;
+use crate::event::{QueueId, StartFailure};
 
 fn crew(ahead: usize) -> plan::Job {
     let mut job = job("w");
@@ -77,25 +77,29 @@ fn what_is_pulled_at_once_fills_the_workers() {
     }
     world.supervisor.handle(world.now, Event::Answers, &mut actions);
     pulls.extend(actions.iter().filter(|action| matches!(action, Action::Pull { .. })));
-    assert_eq!(pulls, [&Action::Pull { job: 0, most: 64 }], "those at hand were given");
+    assert_eq!(pulls, [&Action::Pull { job: JobId(0), most: 64 }], "those at hand were given");
     assert_eq!(actions.iter().filter(|action| matches!(action, Action::Give { .. })).count(), 64);
 }
 
 #[test]
 fn a_death_costs_one_attempt_and_those_behind_go_to_others_in_their_order() {
     let mut world = World::new(vec![crew(3)], 1, &[4]);
-    assert_eq!(world.given, [(0, 1, 1), (0, 2, 1), (0, 3, 1)]);
+    assert_eq!(world.given, [(JobId(0), 1, 1), (JobId(0), 2, 1), (JobId(0), 3, 1)]);
     let worker = world.worker(0);
     world.answer(worker, 1, None);
     world.given.clear();
     world.end_worker(worker, Exit::Signal(9));
-    assert_eq!(world.workers_ended, [(0, Outcome::Killed(9))]);
+    assert_eq!(world.workers_ended, [(JobId(0), Outcome::Killed(9))]);
     world.send(Event::Tick(world.now));
     let worker = world.worker(0);
-    assert_eq!(world.given, [(0, 3, 1), (0, 4, 1), (0, 2, 2)], "its delay is over at the next tick");
+    assert_eq!(
+        world.given,
+        [(JobId(0), 3, 1), (JobId(0), 4, 1), (JobId(0), 2, 2)],
+        "its delay is over at the next tick"
+    );
     world.answer(worker, 3, None);
     world.end_worker(worker, Exit::Code(0));
-    let all: Vec<_> = (1..=4).map(|seq| (0, seq, Outcome::Ok)).collect();
+    let all: Vec<_> = (1..=4).map(|seq| (JobId(0), seq, Outcome::Ok)).collect();
     assert_eq!(world.outcomes(), all);
     assert!(world.finished);
 }
@@ -119,7 +123,7 @@ fn a_task_that_kills_every_worker_fails_and_the_rest_goes_on() {
         }
         world.send(Event::Tick(world.now));
     }
-    assert_eq!(world.outcomes(), [(0, 1, Outcome::Killed(11)), (0, 2, Outcome::Ok)]);
+    assert_eq!(world.outcomes(), [(JobId(0), 1, Outcome::Killed(11)), (JobId(0), 2, Outcome::Ok)]);
     assert_eq!(world.given.iter().filter(|(_, seq, _)| *seq == 1).count(), 3);
     assert_eq!(world.supervisor.verdict(), Verdict::Code(139));
 }
@@ -134,7 +138,7 @@ fn an_exit_without_an_answer_is_a_fault_and_a_code_is_a_code() {
     let worker = world.worker(0);
     world.end_worker(worker, Exit::Code(3));
     let fault = Outcome::Fault("its worker ended without an answer".into());
-    assert_eq!(world.outcomes(), [(0, 1, fault), (0, 2, Outcome::Failed(3))]);
+    assert_eq!(world.outcomes(), [(JobId(0), 1, fault), (JobId(0), 2, Outcome::Failed(3))]);
 }
 
 #[test]
@@ -142,7 +146,7 @@ fn an_answer_that_fails_is_final() {
     let mut world = World::new(vec![crew(1)], 1, &[1]);
     let worker = world.worker(0);
     world.answer(worker, 1, Some("it answered `no`"));
-    assert_eq!(world.outcomes(), [(0, 1, Outcome::Fault("it answered `no`".into()))]);
+    assert_eq!(world.outcomes(), [(JobId(0), 1, Outcome::Fault("it answered `no`".into()))]);
     world.end_worker(worker, Exit::Code(0));
     assert_eq!(world.supervisor.verdict(), Verdict::Code(1));
 }
@@ -163,7 +167,7 @@ fn the_timeout_is_that_of_the_oldest_task() {
     assert_eq!(world.workers[&worker].last(), Some(&Action::Signal { task: worker, signal: TERM }));
     assert_eq!(world.oldest(worker), None, "what it still says is not heard");
     world.end_worker(worker, Exit::Signal(TERM));
-    let outcomes = [(0, 1, Outcome::Ok), (0, 2, Outcome::Timeout)];
+    let outcomes = [(JobId(0), 1, Outcome::Ok), (JobId(0), 2, Outcome::Timeout)];
     assert_eq!(world.outcomes(), outcomes);
     assert_eq!(world.oldest(world.worker(0)), Some(3));
 }
@@ -172,7 +176,7 @@ fn the_timeout_is_that_of_the_oldest_task() {
 fn an_idle_worker_has_no_timeout() {
     let mut job = crew(1);
     job.timeout = Some(Timeout::After(ms(100)));
-    job.items = Items::Queue { queue: 0, separator: None };
+    job.items = Items::Queue { queue: QueueId(0), separator: None };
     let mut world = World::new(vec![job], 1, &[1]);
     let worker = world.worker(0);
     world.answer(worker, 1, None);
@@ -180,7 +184,7 @@ fn an_idle_worker_has_no_timeout() {
     assert!(!world.workers[&worker].iter().any(|action| matches!(action, Action::Signal { .. })));
     assert_eq!(world.supervisor.due(), None);
     world.items[0] = 1;
-    let event = world.pull(0, 1);
+    let event = world.pull(JobId(0), 1);
     world.send(event);
     assert_eq!(world.oldest(worker), Some(2));
     world.at(1100);
@@ -214,7 +218,7 @@ fn a_worker_that_does_not_end_walks_the_ladder_and_is_no_failure() {
     world.at(200);
     assert_eq!(world.workers[&worker].last(), Some(&Action::Kill { task: worker }));
     world.end_worker(worker, Exit::Signal(9));
-    assert_eq!(world.workers_ended, [(0, Outcome::Ok)]);
+    assert_eq!(world.workers_ended, [(JobId(0), Outcome::Ok)]);
     assert_eq!(world.supervisor.verdict(), Verdict::Code(0));
 }
 
@@ -226,10 +230,10 @@ fn an_answer_that_nobody_asked_for_fails_the_job_and_loses_nothing() {
     assert_eq!(world.workers[&worker].last(), Some(&Action::Signal { task: worker, signal: TERM }));
     world.end_worker(worker, Exit::Signal(TERM));
     let worker = world.worker(0);
-    assert_eq!(world.given.last(), Some(&(0, 2, 1)));
+    assert_eq!(world.given.last(), Some(&(JobId(0), 2, 1)));
     world.answer(worker, 1, None);
     world.end_worker(worker, Exit::Code(0));
-    assert_eq!(world.outcomes(), [(0, 1, Outcome::Ok), (0, 2, Outcome::Ok)]);
+    assert_eq!(world.outcomes(), [(JobId(0), 1, Outcome::Ok), (JobId(0), 2, Outcome::Ok)]);
     assert_eq!(world.supervisor.verdict(), Verdict::Code(1));
     let told = |event: &&RunEvent| matches!(event, RunEvent::JobFailed { .. });
     assert_eq!(world.told.iter().filter(told).count(), 1);
@@ -246,7 +250,7 @@ fn a_worker_that_closes_its_output_is_not_waited_for() {
     assert_eq!(world.workers[&worker].last(), Some(&Action::Signal { task: worker, signal: TERM }));
     world.end_worker(worker, Exit::Signal(TERM));
     let fault = Outcome::Fault("its worker closed its output without an answer".into());
-    assert_eq!(world.outcomes(), [(0, 1, fault)]);
+    assert_eq!(world.outcomes(), [(JobId(0), 1, fault)]);
 }
 
 #[test]
@@ -273,7 +277,7 @@ fn ten_workers_without_any_answer_are_enough() {
     }
     assert!(world.finished);
     let why = "10 workers in a row ended without any answer; the last one exited with 1";
-    let told = RunEvent::JobFailed { job: 0, outcome: Outcome::Fault(why.into()) };
+    let told = RunEvent::JobFailed { job: JobId(0), outcome: Outcome::Fault(why.into()) };
     assert!(world.told.contains(&told), "{:?}", world.told);
 }
 
@@ -314,7 +318,7 @@ fn a_task_that_could_not_be_given_leaves_its_worker() {
     assert_eq!(world.oldest(worker), Some(2));
     world.answer(worker, 1, None);
     world.end_worker(worker, Exit::Code(0));
-    assert_eq!(world.outcomes(), [(0, 1, Outcome::NotStarted(failure)), (0, 2, Outcome::Ok)]);
+    assert_eq!(world.outcomes(), [(JobId(0), 1, Outcome::NotStarted(failure)), (JobId(0), 2, Outcome::Ok)]);
 }
 
 #[test]
@@ -331,14 +335,14 @@ fn workers_and_tasks_share_the_runs_pool() {
 #[test]
 fn an_idle_worker_gives_its_slot_to_the_job_that_it_waits_for() {
     let mut taker = crew(1);
-    taker.items = Items::Of(0);
+    taker.items = Items::Of(JobId(0));
     let mut world = World::new(vec![job("a"), taker], 1, &[2, 0]);
-    world.code(0, 1, 0);
+    world.code(JobId(0), 1, 0);
     let worker = world.worker(0);
     assert!(world.running.is_empty());
     world.answer(worker, 1, None);
     assert_eq!(world.workers[&worker].last(), Some(&Action::EndInput { worker }));
     world.end_worker(worker, Exit::Code(0));
-    world.code(0, 2, 0);
+    world.code(JobId(0), 2, 0);
     assert_eq!(world.oldest(world.worker(0)), Some(2));
 }

@@ -1,7 +1,7 @@
 //! Queues, workers, chains of items and duplex pairs, planned.
 
 use super::*;
-use crate::plan::{Block, Reply, Unit};
+use crate::plan::{Block, QueueId, Reply, Unit};
 
 const PAIR: &str = r#"
     [jobs.write]
@@ -17,10 +17,10 @@ fn a_queue_joins_its_writers_and_readers() {
     let plan = plan(PAIR);
     let queue = &plan.queues[0];
     assert_eq!((&*queue.name, queue.capacity, queue.exact, queue.to_all), ("q", 1000, false, false));
-    assert_eq!((&queue.writers[..], &queue.readers[..]), (&[0][..], &[1][..]));
+    assert_eq!((&queue.writers[..], &queue.readers[..]), (&[JobId(0)][..], &[JobId(1)][..]));
     assert!(matches!(&queue.records.unit, Unit::Ends(bytes) if bytes == b"\n"));
-    assert!(matches!(plan.jobs[0].stages[0].stdout, Output::Queue { queue: 0, show: false }));
-    assert!(matches!(plan.jobs[1].stages[0].stdin, Stdin::Queue { queue: 0, ahead: false }));
+    assert!(matches!(plan.jobs[0].stages[0].stdout, Output::Queue { queue: QueueId(0), show: false }));
+    assert!(matches!(plan.jobs[1].stages[0].stdin, Stdin::Queue { queue: QueueId(0), ahead: false }));
     // What reads a queue takes no slot; what writes one does.
     assert_eq!((plan.jobs[0].slotless, plan.jobs[1].slotless), (false, true));
 }
@@ -53,10 +53,13 @@ fn what_queues_join_waits_together_and_is_chosen_together() {
     );
     let all = plan(&text);
     let after = |job: usize| all.jobs[job].after.iter().map(|after| after.job).collect::<Vec<_>>();
-    assert_eq!((after(1), after(2), after(3)), (vec![0], vec![0], vec![]));
+    assert_eq!((after(1), after(2), after(3)), (vec![JobId(0)], vec![JobId(0)], vec![]));
     let chosen = plan_with(&text, &BuildOptions { jobs: vec!["write".into()], ..options() });
     assert_eq!(names(&chosen), ["first", "write", "read"]);
-    assert_eq!((&chosen.queues[0].writers[..], &chosen.queues[0].readers[..]), (&[1][..], &[2][..]));
+    assert_eq!(
+        (&chosen.queues[JobId(0)].writers[..], &chosen.queues[JobId(0)].readers[..]),
+        (&[JobId(1)][..], &[JobId(2)][..])
+    );
     let none = plan_with(&text, &BuildOptions { jobs: vec!["other".into()], ..options() });
     assert_eq!((names(&none), none.queues.len()), (vec!["other"], 0));
 }
@@ -65,7 +68,7 @@ fn what_queues_join_waits_together_and_is_chosen_together() {
 fn items_of_a_queue_are_bounded_by_the_runs_pool() {
     let each = PAIR.replace("stdin.queue", "each.queue");
     let plan = plan(&format!("run.pool = 3\n{each}"));
-    assert!(matches!(plan.jobs[1].items, Items::Queue { queue: 0, separator: None }));
+    assert!(matches!(plan.jobs[1].items, Items::Queue { queue: QueueId(0), separator: None }));
     assert_eq!((plan.jobs[1].pool, plan.jobs[1].slotless), (3, true));
     let What::Command { append_item, .. } = plan.jobs[1].stages[0].what else { panic!("a script") };
     assert!(append_item);
@@ -115,8 +118,8 @@ fn items_go_from_job_to_job_with_their_names() {
         command = "true"
     "#,
     );
-    assert!(matches!(plan.jobs[1].items, Items::Of(0)));
-    assert!(matches!(plan.jobs[2].items, Items::Of(1)));
+    assert!(matches!(plan.jobs[1].items, Items::Of(JobId(0))));
+    assert!(matches!(plan.jobs[2].items, Items::Of(JobId(1))));
     let What::Command { words, append_item } = &plan.jobs[1].stages[0].what else { panic!("a script") };
     assert_eq!((filled(&words[1].0, &["b"], &["name"]), *append_item), ("b".to_owned(), false));
     let chosen = plan_with(
@@ -124,7 +127,7 @@ fn items_go_from_job_to_job_with_their_names() {
         &BuildOptions { jobs: vec!["b".into()], ..options() },
     );
     assert_eq!(names(&chosen), ["a", "b"]);
-    assert!(matches!(chosen.jobs[1].items, Items::Of(0)));
+    assert!(matches!(chosen.jobs[1].items, Items::Of(JobId(0))));
 }
 
 #[test]

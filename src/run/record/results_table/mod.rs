@@ -57,7 +57,7 @@ impl Run {
 
     /// A task has ended: what it wrote becomes its row. Those that prun stopped or skipped have none.
     pub(in crate::run) fn add_row(&mut self, task: TaskId, told: &Told) {
-        let place = task.place as usize;
+        let place = task.place;
         let job = &self.plan.jobs[told.work.job];
         let Some(rows) = self.table.as_mut().filter(|_| in_table(job)) else { return };
         let Some((exit, signal)) = status(told.outcome) else { return self.outputs.forget(place) };

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::super::locks::few_locks;
 use super::super::*;
+use crate::event::{LockId, QueueId};
 use crate::plan::{Ready, Restart, Sign};
 
 #[derive(Debug, Clone)]
@@ -68,10 +69,10 @@ prop_compose! {
         job.on_failure = on_failure.then(hook);
         job.on_exit = on_exit.then(hook);
         if writes {
-            job.stages[0].stdout = Output::Queue { queue: 0, show: false };
+            job.stages[0].stdout = Output::Queue { queue: QueueId(0), show: false };
         }
         match kind {
-            Kind::Follower if earlier > 0 => job.items = Items::Of(earlier - 1),
+            Kind::Follower if earlier > 0 => job.items = Items::Of(JobId(earlier - 1)),
             Kind::Reader { daemon } => (job.slotless, job.daemon) = (true, daemon && job.worker.is_none()),
             Kind::Service(restart) => {
                 (job.slotless, job.daemon, job.serves, job.restart) = (true, true, true, restart);
@@ -85,7 +86,7 @@ prop_compose! {
             if earlier > 0 && seen.insert(other) && !matches!(job.items, Items::Of(_)) {
                 let when =
                     [When::Success, When::Failure, When::Exit, When::Ready, When::Ready][when as usize];
-                job.after.push(After { job: other, stage: 0, when });
+                job.after.push(After { job: JobId(other), stage: StageId(0), when });
             }
         }
         job
@@ -96,7 +97,9 @@ fn any_wants() -> impl Strategy<Value = Vec<plan::Want>> {
     let of = |lock: usize| prop::option::weighted(0.3, 1..=few_locks()[lock].permits);
     (of(0), of(1), of(2)).prop_map(|(one, three, named)| {
         let wants = [one, three, named].into_iter().enumerate();
-        wants.filter_map(|(lock, permits)| Some(plan::Want { lock, permits: permits? })).collect()
+        wants
+            .filter_map(|(lock, permits)| Some(plan::Want { lock: LockId(lock), permits: permits? }))
+            .collect()
     })
 }
 
@@ -138,7 +141,7 @@ pub fn any_jobs() -> impl Strategy<Value = Vec<plan::Job>> {
     (any_job(0), any_job(1), any_job(2), any_job(3), lists).prop_map(|(mut a, mut b, c, d, lists)| {
         if lists && !matches!(b.items, Items::Of(_)) {
             a = plan::Job { slotless: true, grace: a.grace, leftovers: a.leftovers, ..job("lister") };
-            a.stages[0].stdout = Output::Queue { queue: 0, show: false };
+            a.stages[0].stdout = Output::Queue { queue: QueueId(0), show: false };
             (b.lister, b.after) = (Some(LISTER), Vec::new());
         }
         vec![a, b, c, d]
@@ -146,7 +149,7 @@ pub fn any_jobs() -> impl Strategy<Value = Vec<plan::Job>> {
 }
 
 /// The job that may list the items of the second.
-pub const LISTER: JobId = 0;
+pub const LISTER: JobId = JobId(0);
 
 pub fn has_lister(plan: &Plan) -> bool {
     plan.jobs[1].lister.is_some()

@@ -129,7 +129,7 @@ pub fn drive(world: &mut World, step: Step) {
     let exit = |world: &mut World, which, exit| {
         if let Some(task) = pick(world, which) {
             world.send(Event::Drained(task));
-            world.send(Event::Exited { task, stage: 0, exit });
+            world.send(Event::Exited { task, stage: StageId(0), exit });
             world.send(Event::GroupGone(task));
         }
     };
@@ -138,7 +138,7 @@ pub fn drive(world: &mut World, step: Step) {
         Step::Die { which } => exit(world, which, Exit::Signal(9)),
         Step::Linger { which } => {
             if let Some(task) = pick(world, which) {
-                world.send(Event::Exited { task, stage: 0, exit: Exit::Code(0) });
+                world.send(Event::Exited { task, stage: StageId(0), exit: Exit::Code(0) });
             }
         }
         Step::Up { which } => {
