@@ -201,3 +201,90 @@ fn sources() -> Vec<String> {
 fn relative(path: PathBuf) -> String {
     path.strip_prefix(root()).expect("it is under the root").display().to_string()
 }
+
+#[test]
+fn rooms_of_run_use_each_other_along_the_arrows() {
+    let arrows = room_arrows(&read("src/run/mod.rs"));
+    let wrong: Vec<String> = sources()
+        .iter()
+        .filter(|path| path.starts_with("src/run/") && *path != "src/run/mod.rs")
+        .flat_map(|path| against_rooms(path, &read(path), &arrows))
+        .collect();
+    assert!(wrong.is_empty(), "against the map of src/run/mod.rs:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_room_of_run_stands_in_its_map_and_below_what_uses_it() {
+    let map = read("src/run/mod.rs");
+    let arrows = room_arrows(&map);
+    let rooms = map.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
+    let missing: Vec<&str> = rooms.filter(|room| !arrows.contains_key(*room)).collect();
+    assert!(missing.is_empty() && arrows.len() > 10, "not in the map of src/run/mod.rs: {missing:?}");
+    // A room uses only what stands above it in the map, but for the two that know all: so there are no circles.
+    let mut seen = BTreeSet::new();
+    for room in map.lines().filter_map(room_of_row) {
+        let climbing: Vec<&String> =
+            arrows[&room].iter().filter(|used| *used != "all" && !seen.contains(*used)).collect();
+        assert!(climbing.is_empty(), "{room} uses what stands below it: {climbing:?}");
+        seen.insert(room);
+    }
+}
+
+#[test]
+fn the_check_of_rooms_finds_made_up_violations() {
+    let arrows =
+        room_arrows("//! | [`low`] | x | |\n//! | [`high`] | y | `low` |\n//! | [`loop`] | z | all |");
+    let found = |path: &str, code: &str| !against_rooms(path, code, &arrows).is_empty();
+    assert!(found("src/run/low.rs", "use super::high::Thing;"));
+    assert!(found("src/run/low/a.rs", "use super::super::high::Thing;"));
+    assert!(found("src/run/low/mod.rs", "use crate::run::high;"));
+    assert!(found("src/run/low/a.rs", "use crate::run::{high, low};"));
+    assert!(!found("src/run/high/a.rs", "use super::b;\nuse crate::run::low::Thing; // crate::run::loop"));
+    assert!(!found("src/run/loop/mod.rs", "use super::high::Thing;"));
+}
+
+/// Returns the rows of the map of rooms: room → the rooms that it uses (`all` stands for itself).
+fn room_arrows(map: &str) -> Arrows {
+    let rows = map.lines().filter_map(|line| Some((room_of_row(line)?, line)));
+    rows.map(|(room, line)| {
+        let uses = line.split('|').nth(3).unwrap_or_default().trim();
+        (room, if uses == "all" { ["all".to_owned()].into() } else { in_backquotes(uses).collect() })
+    })
+    .collect()
+}
+
+fn room_of_row(line: &str) -> Option<String> {
+    let (room, _) = line.strip_prefix("//! | [`")?.split_once("`]")?;
+    Some(room.to_owned())
+}
+
+fn against_rooms(path: &str, source: &str, arrows: &Arrows) -> Vec<String> {
+    let room = room_of(path);
+    let Some(allowed) = arrows.get(room) else { return vec![format!("{path}: no room of the map")] };
+    let code = without_super(path, &without_comments(source));
+    let used =
+        code.match_indices("crate::run::").flat_map(|(at, found)| first_names(&code[at + found.len()..]));
+    used.filter(|used| arrows.contains_key(used) && used != room)
+        .filter(|used| !allowed.contains("all") && !allowed.contains(used))
+        .map(|used| format!("{path}: `{room}` uses `{used}`"))
+        .collect()
+}
+
+/// `src/run/items/stream.rs` and `src/run/items.rs` are of `items`.
+fn room_of(path: &str) -> &str {
+    let rest = path.strip_prefix("src/run/").unwrap_or(path);
+    rest.split('/').next().unwrap_or_default().trim_end_matches(".rs")
+}
+
+/// Replaces chains of `super::` by the path from the root of the crate. Tests within a file are one level deeper; for
+/// them the outer chain is one room too high, which finds no room that is not there.
+fn without_super(path: &str, code: &str) -> String {
+    let module = path.trim_start_matches("src/").trim_end_matches(".rs").trim_end_matches("/mod");
+    let module: Vec<&str> = module.split('/').collect();
+    let mut result = code.to_owned();
+    for depth in (1..=module.len()).rev() {
+        let base: String = module[..module.len() - depth].iter().map(|name| format!("{name}::")).collect();
+        result = result.replace(&"super::".repeat(depth), &format!("crate::{base}"));
+    }
+    result
+}

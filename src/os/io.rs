@@ -14,6 +14,12 @@ use nix::sys::stat::fstat;
 use nix::sys::uio::{pread, writev};
 use nix::unistd::write;
 
+/// Bytes that a new pipe holds (pipe(7)).
+pub const PIPE: usize = 64 << 10;
+/// Bytes of a pipe through which much flows: fewer turns of the loop for the same bytes. A user's pipes may have 16,384
+/// pages in all (pipe(7)).
+pub const BIG_PIPE: usize = 256 << 10;
+
 /// Whether both descriptors refer to the same file, pipe or terminal.
 pub fn same_file(a: BorrowedFd, b: BorrowedFd) -> bool {
     match (fstat(a), fstat(b)) {

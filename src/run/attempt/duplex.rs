@@ -13,7 +13,7 @@ const EVERY: Duration = Duration::from_millis(250);
 const ENOUGH: u32 = 4;
 
 /// What fails a task whose pipes are jammed.
-pub const JAMMED: &str = "both ways are full: each waits for the other to read";
+pub const DEADLOCKED: &str = "both ways are full: each waits for the other to read";
 
 #[derive(Debug)]
 pub struct Duplex {

@@ -1,139 +1,141 @@
-//! A task that runs here: its processes, the pipes that prun holds of it, and what has to be known when it ends.
+//! One attempt while it lives: its processes, the pipes that prun holds of it, and what has to be known when it ends.
+//!
+//! [`Attempt`] is the state of one start of a task; of a worker; or of a hook, which runs in the place of its task
+//! ([`Role`] tells them apart). [`Attempts`](table::Attempts) is the table of all that live. What goes out, when an
+//! attempt is over, is an [`EndedAttempt`], which has no process and no descriptor any more.
+//!
+//! - [`reader`]: pipes that its processes write to; [`feed`]: input that prun writes
+//! - [`dialogue`], [`duplex`], [`readiness`]: what is watched while it runs
+//! - [`hook`]: what is kept of a task while its hook runs
+//! - [`table`]: attempts by place, processes by pid
+//!
+//! The order that matters: the leader of a process group is reaped only after a handle of the group was opened, if
+//! somebody may have to be reached later ([`Attempt::exited`]). From the reap on, the number of the group may be
+//! another's.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::os::fd::OwnedFd;
+
+use nix::unistd::Pid;
+
+use super::task::Work;
+use crate::event::{Exit, StageId, Time, Usage};
+use crate::flow::answers::Answers;
+use crate::os::group::GroupHandle;
+use crate::os::mark::Mark;
+use crate::os::process;
+use crate::sched::TaskId;
 
 pub mod dialogue;
 pub mod duplex;
 pub mod feed;
+pub mod hook;
+pub mod reader;
 pub mod readiness;
+pub mod table;
 
-use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
+use dialogue::Talk;
+use duplex::Duplex;
+use feed::Feed;
+use hook::HookRun;
+use reader::{Reader, Tap};
+use readiness::Readiness;
 
-use nix::unistd::Pid;
+/// At most so many holders of an output are named.
+const NAMED: usize = 3;
 
-use crate::event::{Exit, JobId, Known, Place, StageId, Time, Usage};
-use crate::flow::answers::Answers;
-use crate::flow::output::Outputs;
-use crate::os::group::GroupHandle;
-use crate::os::mark::Mark;
-use crate::os::process;
-use crate::plan::template::{Held, Scope};
-use crate::plan::{Item, QueueId};
-use crate::run::actions::hooks::Hooked;
-use crate::run::attempt::dialogue::Talk;
-use crate::run::attempt::duplex::Duplex;
-use crate::run::attempt::feed::Feed;
-use crate::run::attempt::readiness::Looking;
-use crate::run::block::Block;
-use crate::run::queues::{Inlet, Queues};
-use crate::sched::TaskId;
-
-/// What stays the same over all attempts of a task, and what this one holds.
-#[derive(Debug, Clone)]
-pub struct Work {
-    pub job: JobId,
-    pub seq: u64,
-    pub items: Vec<Item>,
-    pub names: Arc<[String]>,
-    /// What it reads, in place of an item.
-    pub block: Option<Block>,
-    /// What the journal knows it by; empty without one.
-    pub known: Vec<Known>,
-    /// What its attempt, or its worker, was given of locks whose permits have names.
-    pub held: Option<Arc<[Held]>>,
+/// What the processes of an attempt are for.
+#[derive(Debug)]
+pub enum Role {
+    /// An attempt of a task, counted from 1.
+    Attempt(NonZeroU32),
+    /// A hook of a task that is over.
+    Hook(Box<HookRun>),
+    /// A process that lives on and takes tasks.
+    Worker,
 }
 
-impl Work {
-    /// What its templates are filled from.
-    pub fn scope(&self, slot: usize) -> Scope<'_> {
-        let held = self.held.as_deref().unwrap_or_default();
-        Scope { items: &self.items, names: &self.names, seq: self.seq, slot, held }
+impl Role {
+    pub fn is_worker(&self) -> bool {
+        matches!(self, Role::Worker)
+    }
+
+    pub fn hook(&self) -> Option<&HookRun> {
+        match self {
+            Role::Hook(hook) => Some(hook),
+            Role::Attempt(_) | Role::Worker => None,
+        }
+    }
+
+    /// Returns the number of attempts of the task so far; 0 for a worker, which is no task.
+    pub fn attempts(&self) -> u32 {
+        match self {
+            Role::Attempt(number) => number.get(),
+            Role::Hook(hook) => hook.attempts,
+            Role::Worker => 0,
+        }
     }
 }
 
-/// One process of the task.
-#[derive(Debug)]
+/// One process of an attempt.
+#[derive(Debug, Clone)]
 pub struct Process {
     pub pid: Pid,
     pub exit: Option<Exit>,
-    /// Known once it was reaped.
+    /// Known once the process was reaped.
     pub usage: Usage,
 }
 
 impl Process {
-    /// No signal ended it, but the one that comes of nobody's reading what it writes.
+    pub fn new(pid: Pid) -> Process {
+        Process { pid, exit: None, usage: Usage::default() }
+    }
+
+    /// True if the process exited, or died of SIGPIPE because its reader had closed the pipe.
     pub fn ended_by_itself(&self) -> bool {
         matches!(self.exit, Some(Exit::Code(_) | Exit::Signal(nix::libc::SIGPIPE)))
     }
 }
 
-/// A pipe that the task's processes write to.
-#[derive(Debug)]
-pub struct Reader {
-    pub fd: OwnedFd,
-    /// The task's lanes that get what is read.
-    pub lanes: Vec<usize>,
-    /// Who else wants it.
-    pub tap: Option<Tap>,
-    /// Its last lines are kept for the report.
-    pub is_stderr: bool,
-    /// How often as much was there as a new pipe holds.
-    pub full: u32,
-    /// It is the terminal of the task's own, which has no end that can be told by a hang-up alone.
-    pub is_terminal: bool,
-}
-
-/// What a task writes, wanted by others than the lanes of its output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tap {
-    /// Records for this queue.
-    Queue(QueueId),
-    /// A worker's answers.
-    Answers,
-}
-
-/// A new pipe holds this much.
-pub const PIPE: usize = 64 << 10;
-/// A pipe that is found full this often carries much, and gets more room.
-pub const OFTEN: u32 = 4;
-
-pub struct Active {
+/// One attempt, worker or hook.
+///
+/// It has many fields because an attempt has many companions, each of which may be absent. They are read and written
+/// together while bytes flow, so that parts of their own would only lengthen the way to them.
+pub struct Attempt {
     pub id: TaskId,
     pub work: Work,
     pub slot: usize,
-    /// From 1; 0 of a worker, which is no task.
-    pub attempt: u32,
+    pub role: Role,
     pub started: Time,
     pub processes: Vec<Process>,
-    /// What they, and all that they start, are known by.
+    /// The mark that its processes, and all that they start, carry.
     pub mark: Option<Mark>,
-    /// Leaders and members can be told apart from other processes only while one of them is not reaped.
     pub group: Group,
-    /// `None`: at its end.
+    /// `None`: the reader is at its end.
     pub readers: Vec<Option<Reader>>,
     pub feed: Option<Feed>,
-    /// prun talks to it.
+    /// The dialogue that prun has with it.
     pub talk: Option<Box<Talk>>,
-    /// It is not known to be up.
-    pub looking: Option<Box<Looking>>,
+    /// It is not known to be ready.
+    pub readiness: Option<Box<Readiness>>,
     /// Its stages write to each other in a circle.
     pub duplex: Option<Box<Duplex>>,
-    /// Its terminal, once nobody has that open: closing it would hang up on a task that runs on without.
+    /// Its terminal, once no process has that open: closing it would hang up on a task that runs on without.
     pub terminal: Option<OwnedFd>,
     /// The last of what it wrote to stderr, for the report.
     pub stderr_tail: Vec<u8>,
     /// Bytes that it wrote to stdout, as far as they came through prun.
     pub received: u64,
-    /// A signal was sent to it by prun.
+    /// prun has sent a signal to it.
     pub stopping: bool,
-    /// It was not up in time: what was waited for.
+    /// It was not ready in time: what it was waited for.
     pub unready: Option<String>,
-    /// The task itself is over: this is its hook.
-    pub hook: Option<Box<Hooked>>,
     /// It is a worker whose answers are believed.
     pub taker: Option<Box<Taker>>,
 }
 
-/// A worker, as one that takes tasks and answers them.
+/// A worker, as the one that takes tasks and answers them.
 #[derive(Debug)]
 pub struct Taker {
     /// What it wrote and was not taken out.
@@ -142,36 +144,26 @@ pub struct Taker {
     pub asked: bool,
 }
 
-/// How the task's processes are reached.
+/// How the processes of an attempt are reached. Its leader and the members of its group can be told apart from other
+/// processes only while one of them is not reaped.
 pub enum Group {
     /// By the number of the group, which is the pid of its first process.
     Leader(Pid),
-    /// The first process was reaped: by a handle that can't mean another group.
+    /// By a handle that can't mean another group: the first process was reaped.
     Handle(GroupHandle),
     /// There is no process yet; or the first one was reaped, and what it left is no longer prun's (or no handle could
     /// be had): only its other processes are reached.
     Gone,
 }
 
-/// Bytes of stderr that are kept for the report.
-const TAIL: usize = 2048;
-
-impl Active {
-    pub fn is_worker(&self) -> bool {
-        self.attempt == 0
-    }
-
-    pub fn first_pid(&self) -> Option<i32> {
-        self.processes.first().map(|process| process.pid.as_raw())
-    }
-
-    /// An attempt that has no process yet.
-    pub fn new(id: TaskId, work: Work, slot: usize, attempt: u32, started: Time) -> Active {
-        Active {
+impl Attempt {
+    /// Returns an attempt that has no process yet.
+    pub fn new(id: TaskId, work: Work, slot: usize, role: Role, started: Time) -> Attempt {
+        Attempt {
             id,
             work,
             slot,
-            attempt,
+            role,
             started,
             processes: Vec::new(),
             mark: None,
@@ -179,43 +171,41 @@ impl Active {
             readers: Vec::new(),
             feed: None,
             talk: None,
-            looking: None,
+            readiness: None,
             duplex: None,
             terminal: None,
             stderr_tail: Vec::new(),
             received: 0,
             stopping: false,
             unready: None,
-            hook: None,
             taker: None,
         }
     }
 
-    /// When it has to be looked after.
-    pub fn due(&self) -> Option<Time> {
-        let talk = self.talk.as_ref().and_then(|talk| talk.due);
-        let looking = self.looking.as_ref().and_then(|looking| looking.due);
-        [talk, looking, self.duplex.as_ref().map(|duplex| duplex.due)].into_iter().flatten().min()
+    pub fn first_pid(&self) -> Option<i32> {
+        self.processes.first().map(|process| process.pid.as_raw())
     }
 
+    /// Returns when it has to be watched again.
+    pub fn due(&self) -> Option<Time> {
+        let talk = self.talk.as_ref().and_then(|talk| talk.due);
+        let readiness = self.readiness.as_ref().and_then(|readiness| readiness.due);
+        [talk, readiness, self.duplex.as_ref().map(|duplex| duplex.due)].into_iter().flatten().min()
+    }
+
+    /// Returns the number of processes that have not exited.
     pub fn live(&self) -> usize {
         self.processes.iter().filter(|process| process.exit.is_none()).count()
     }
 
-    /// What its processes used, those that have ended. Nothing is known of one task of a worker's many.
-    pub fn usage(&self) -> Option<Usage> {
-        let ended = self.processes.iter().filter(|process| process.exit.is_some() && !self.is_worker());
-        ended.map(|process| process.usage).reduce(Usage::and)
-    }
-
-    /// All that it can write was read. Of a worker these are its answers: without them it is of no use, whatever
-    /// it still has to say.
+    /// True if everything that it can write was read. A worker's output is its answers: without them it is of no use,
+    /// whatever it still writes to stderr.
     pub fn is_drained(&self) -> bool {
-        let counts = |reader: &Reader| !self.is_worker() || reader.tap == Some(Tap::Answers);
+        let counts = |reader: &Reader| !self.role.is_worker() || reader.tap == Some(Tap::Answers);
         !self.readers.iter().flatten().any(counts)
     }
 
-    /// Sends a signal to everything in the task's group.
+    /// Sends a signal to everything in the attempt's process group.
     pub fn signal(&self, signal: i32) {
         // A group that has gone meanwhile needs no signal.
         let _ = match &self.group {
@@ -225,17 +215,17 @@ impl Active {
         };
     }
 
-    /// Its own processes that were not reaped, and so are still what their pids say.
+    /// Sends a signal to its own processes that were not reaped, and so are still what their pids say.
     fn signal_processes(&self, signal: i32) -> nix::Result<()> {
         let left = self.processes.iter().filter(|process| process.exit.is_none());
         left.map(|process| process::kill(process.pid, signal)).fold(Ok(()), nix::Result::and)
     }
 
-    /// One of its processes ended and is about to be reaped. `waits`: what the others leave is prun's too.
+    /// Notes that one of its processes has exited and is about to be reaped. With `waits`, what the others leave is
+    /// prun's too.
     pub fn exited(&mut self, stage: StageId, exit: Exit, waits: bool) {
         let others = waits || self.live() > 1;
-        // From the reap on, the number may be another group's. Only these may have to be reached later.
-        if stage == StageId(0)
+        if stage.index() == 0
             && let Group::Leader(leader) = self.group
         {
             let handle = (self.stopping || others).then(|| GroupHandle::open(leader).ok()).flatten();
@@ -243,91 +233,105 @@ impl Active {
         }
         self.processes[stage].exit = Some(exit);
     }
+
+    /// Returns what is known of it so far, while it runs on.
+    pub fn describe(&self) -> EndedAttempt {
+        EndedAttempt {
+            work: self.work.clone(),
+            slot: self.slot,
+            role: match &self.role {
+                Role::Attempt(number) => Role::Attempt(*number),
+                Role::Hook(_) | Role::Worker => Role::Worker,
+            },
+            started: self.started,
+            processes: self.processes.clone(),
+            stderr_tail: self.stderr_tail.clone(),
+            received: self.received,
+            stopping: self.stopping,
+            unready: self.unready.clone(),
+            holders: None,
+        }
+    }
+
+    /// Ends it: what is left is known, and has no descriptor.
+    pub fn into_ended(self, holders: Option<Holders>) -> EndedAttempt {
+        EndedAttempt {
+            work: self.work,
+            slot: self.slot,
+            role: self.role,
+            started: self.started,
+            processes: self.processes,
+            stderr_tail: self.stderr_tail,
+            received: self.received,
+            stopping: self.stopping,
+            unready: self.unready,
+            holders,
+        }
+    }
 }
 
-/// Who in prun listens to what a task writes.
-#[derive(Default)]
-pub struct Ears<'a> {
-    pub talk: Option<&'a mut Talk>,
-    pub looking: Option<&'a mut Looking>,
+/// An attempt that is over, or a description of one.
+pub struct EndedAttempt {
+    pub work: Work,
+    pub slot: usize,
+    pub role: Role,
+    pub started: Time,
+    pub processes: Vec<Process>,
+    /// The last of what it wrote to stderr.
+    pub stderr_tail: Vec<u8>,
+    /// Bytes that it wrote to stdout, as far as they came through prun.
+    pub received: u64,
+    /// prun had sent a signal to it.
+    pub stopping: bool,
+    /// It was not ready in time: what it was waited for.
+    pub unready: Option<String>,
+    /// Processes that it left and that hold its output open.
+    pub holders: Option<Holders>,
 }
 
-impl Ears<'_> {
-    /// `at`: which of the task's readers brought it.
-    fn hear(self, at: usize, bytes: &[u8]) {
-        self.talk.into_iter().for_each(|talk| talk.hear(bytes));
-        self.looking.into_iter().for_each(|looking| looking.hear(at, bytes));
+impl EndedAttempt {
+    /// Returns what its processes used that have exited. Nothing is known of one task among the many of a worker.
+    pub fn usage(&self) -> Option<Usage> {
+        let is_worker = self.role.is_worker();
+        let ended = self.processes.iter().filter(|process| process.exit.is_some() && !is_worker);
+        ended.map(|process| process.usage).reduce(Usage::and)
     }
 }
 
-impl Reader {
-    /// Reads what is there, once, and hands it on. `None`: nothing is there now; else how much was read, and
-    /// whether more may be there.
-    pub fn take_in(
-        &self,
-        inlet: Inlet,
-        buffer: &mut Vec<u8>,
-        tail: &mut Vec<u8>,
-        ears: Ears,
-        queues: &mut Queues,
-        outputs: &mut Outputs,
-    ) -> Option<(usize, bool)> {
-        let place = inlet.task.place;
-        if let Some(Tap::Queue(queue)) = self.tap
-            && let Some(space) = queues.space(queue, inlet)
-        {
-            let count = self.read(space)?;
-            let more = count == space.len();
-            ears.hear(inlet.at, &space[..count]);
-            self.lanes.iter().for_each(|&lane| outputs.push(place, lane, &space[..count]));
-            self.keep_tail(&space[..count], tail);
-            queues.filled(queue, inlet, count);
-            return Some((count, more));
-        }
-        let count = self.read(buffer)?;
-        let more = count == buffer.len();
-        ears.hear(inlet.at, &buffer[..count]);
-        self.hand_on(place, buffer, count, tail, outputs);
-        Some((count, more))
-    }
+/// Processes that hold the output of a task open after its end, as far as they are known. Shown, it is the subject and
+/// the verb of a sentence.
+#[derive(Debug, Clone, Default)]
+pub struct Holders(pub Vec<(Pid, String)>);
 
-    /// Keeps the last of what is written to stderr.
-    fn keep_tail(&self, bytes: &[u8], tail: &mut Vec<u8>) {
-        if self.is_stderr {
-            tail.extend_from_slice(&bytes[bytes.len().saturating_sub(TAIL)..]);
-            let excess = tail.len().saturating_sub(TAIL);
-            tail.drain(..excess);
+impl fmt::Display for Holders {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let Some((last, before)) = self.0[..self.0.len().min(NAMED)].split_last() else {
+            return write!(f, "something that it started still holds");
+        };
+        for (pid, name) in before {
+            write!(f, "{name} ({pid}), ")?;
+        }
+        write!(f, "{} ({})", last.1, last.0)?;
+        match self.0.len() - before.len() - 1 {
+            0 if before.is_empty() => write!(f, " still holds"),
+            0 => write!(f, " still hold"),
+            others => write!(f, " and {others} more still hold"),
         }
     }
+}
 
-    /// Hands on what was read, the first `count` bytes. A big buffer may be exchanged for another one.
-    fn hand_on(
-        &self,
-        place: Place,
-        buffer: &mut Vec<u8>,
-        count: usize,
-        tail: &mut Vec<u8>,
-        outputs: &mut Outputs,
-    ) {
-        let bytes = &buffer[..count];
-        self.keep_tail(bytes, tail);
-        match self.lanes[..] {
-            [lane] => outputs.push_buffer(place, lane, buffer, count),
-            _ => self.lanes.iter().for_each(|&lane| outputs.push(place, lane, bytes)),
-        }
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    /// Reads what is there, once. `None`: nothing is there now.
-    pub fn read(&self, buffer: &mut [u8]) -> Option<usize> {
-        loop {
-            match nix::unistd::read(self.fd.as_fd(), buffer) {
-                Ok(count) => return Some(count),
-                Err(nix::errno::Errno::EINTR) => {}
-                Err(nix::errno::Errno::EAGAIN) => return None,
-                // A terminal that nobody has open fails. A pipe has no other errors than a caller's mistake; an end
-                // is the safe reading of one.
-                Err(_) => return Some(0),
-            }
-        }
+    #[test]
+    fn holders_are_named_as_far_as_that_helps() {
+        let of = |count: i32| {
+            Holders((1..=count).map(|n| (Pid::from_raw(n), "a".to_owned())).collect()).to_string()
+        };
+        assert_eq!(of(0), "something that it started still holds");
+        assert_eq!(of(1), "a (1) still holds");
+        assert_eq!(of(2), "a (1), a (2) still hold");
+        assert_eq!(of(5), "a (1), a (2), a (3) and 2 more still hold");
     }
 }

@@ -1,6 +1,6 @@
 //! Whether an attempt is up: what is looked for, when the next look is due, and what was seen last.
 //!
-//! `local::ready` does what is done about it: it knocks, starts probes, and tells the scheduler. `Sign::After` is no
+//! `local::probes` does what is done about it: it knocks, starts probes, and tells the scheduler. `Sign::After` is no
 //! business of this side, for the scheduler has a clock of its own.
 
 use std::io::{ErrorKind, Read};
@@ -12,7 +12,7 @@ use crate::event::{Exit, StartFailure, Time};
 use crate::flow::lookout::Lookout;
 use crate::os::port::{self, Answer, Family, Knock};
 use crate::plan::{Job, Sign};
-use crate::run::attempt::Work;
+use crate::run::task::Work;
 
 /// A probe may take so long, or so many times what lies between two of them.
 const PATIENCE: Time = Time::from_secs(10);
@@ -23,22 +23,22 @@ const FIRST_WAIT: Time = Time::from_millis(4);
 const TAIL: usize = 512;
 
 /// An attempt of which it is not known, or was not known to its end, that it is up.
-pub struct Looking {
+pub struct Readiness {
     /// From one look to the next.
     every: Duration,
     /// When a look is due, or a probe has taken too long.
     pub due: Option<Time>,
-    pub sign: Looked,
+    pub sign: Check,
 }
 
 /// At what is looked.
-pub enum Looked {
+pub enum Check {
     Line(Lookout),
-    Port(PortLook),
+    Port(PortCheck),
     Command(Probe),
 }
 
-pub struct PortLook {
+pub struct PortCheck {
     port: u16,
     wait: Duration,
     /// Connections that are being made.
@@ -71,14 +71,19 @@ pub enum Heard {
     End,
 }
 
-impl Looking {
+impl Readiness {
     /// What a new attempt is to be looked at for, if for anything; before its processes start.
-    pub fn new(job: &Job, work: &Work, slot: usize, now: Time) -> Result<Option<Box<Looking>>, StartFailure> {
+    pub fn new(
+        job: &Job,
+        work: &Work,
+        slot: usize,
+        now: Time,
+    ) -> Result<Option<Box<Readiness>>, StartFailure> {
         let Some(ready) = &job.ready else { return Ok(None) };
         let (due, sign) = match &ready.sign {
             Sign::After(_) => return Ok(None),
-            Sign::Line(wanted) => (None, Looked::Line(Lookout::new(wanted.clone()))),
-            Sign::Command(_) => (Some(now), Looked::Command(Probe::default())),
+            Sign::Line(wanted) => (None, Check::Line(Lookout::new(wanted.clone()))),
+            Sign::Command(_) => (Some(now), Check::Command(Probe::default())),
             Sign::Port(template) => {
                 let mut text = Vec::new();
                 template.render(&work.scope(slot), &mut text);
@@ -87,15 +92,15 @@ impl Looking {
                     code: 126,
                     why: format!("its port to be ready at is `{text}`, and no number from 1 to {}", u16::MAX),
                 })?;
-                (Some(now), Looked::Port(PortLook::new(port, ready.every)))
+                (Some(now), Check::Port(PortCheck::new(port, ready.every)))
             }
         };
-        Ok(Some(Box::new(Looking { every: ready.every, due, sign })))
+        Ok(Some(Box::new(Readiness { every: ready.every, due, sign })))
     }
 
     /// The task has written this, to the reader of this number.
     pub fn hear(&mut self, at: usize, bytes: &[u8]) {
-        if let Looked::Line(lookout) = &mut self.sign {
+        if let Check::Line(lookout) = &mut self.sign {
             lookout.hear(at, bytes);
         }
     }
@@ -103,8 +108,8 @@ impl Looking {
     /// The probe that runs.
     pub fn probe(&self) -> Option<Pid> {
         match &self.sign {
-            Looked::Command(probe) => probe.pid,
-            Looked::Line(_) | Looked::Port(_) => None,
+            Check::Command(probe) => probe.pid,
+            Check::Line(_) | Check::Port(_) => None,
         }
     }
 
@@ -112,27 +117,27 @@ impl Looking {
     pub fn stop(&mut self) -> Option<Pid> {
         self.due = None;
         match &mut self.sign {
-            Looked::Command(probe) => probe.pid.take(),
-            Looked::Line(_) | Looked::Port(_) => None,
+            Check::Command(probe) => probe.pid.take(),
+            Check::Line(_) | Check::Port(_) => None,
         }
     }
 
     /// A look has shown nothing.
     pub fn wait(&mut self, now: Time) {
         let wait = match &mut self.sign {
-            Looked::Port(look) => {
+            Check::Port(look) => {
                 let wait = look.wait;
                 look.wait = (wait * 2).min(self.every);
                 wait
             }
-            Looked::Line(_) | Looked::Command(_) => self.every,
+            Check::Line(_) | Check::Command(_) => self.every,
         };
         self.due = Some(together(now + wait, wait));
     }
 
     /// A probe was started.
     pub fn probing(&mut self, now: Time, pid: Pid, stderr: Option<os_pipe::PipeReader>) {
-        if let Looked::Command(probe) = &mut self.sign {
+        if let Check::Command(probe) = &mut self.sign {
             let last = probe.last.take();
             *probe = Probe { pid: Some(pid), stderr, last, ..Probe::default() };
             self.due = Some(now + self.patience());
@@ -146,15 +151,15 @@ impl Looking {
     /// What was waited for in vain, and what was seen of it: "waited for port 6379; nobody listens there".
     pub fn told(&self) -> String {
         match &self.sign {
-            Looked::Line(lookout) => format!("waited for a line that matches `{}`", lookout.wanted()),
-            Looked::Port(look) => match &look.other {
+            Check::Line(lookout) => format!("waited for a line that matches `{}`", lookout.wanted()),
+            Check::Port(look) => match &look.other {
                 None => format!("waited for port {}", look.port),
                 Some(other) => format!("waited for port {}, where {other} listens", look.port),
             },
-            Looked::Command(Probe { last: Some(last), .. }) => {
+            Check::Command(Probe { last: Some(last), .. }) => {
                 format!("waited for its `ready` command: {last}")
             }
-            Looked::Command(_) => "waited for its `ready` command, which had not ended".into(),
+            Check::Command(_) => "waited for its `ready` command, which had not ended".into(),
         }
     }
 }
@@ -165,9 +170,9 @@ fn together(due: Time, wait: Duration) -> Time {
     Time::from_millis(due.as_millis().div_ceil(step).saturating_mul(step).try_into().unwrap_or(u64::MAX))
 }
 
-impl PortLook {
-    fn new(port: u16, every: Duration) -> PortLook {
-        let mut look = PortLook {
+impl PortCheck {
+    fn new(port: u16, every: Duration) -> PortCheck {
+        let mut look = PortCheck {
             port,
             wait: FIRST_WAIT.min(every),
             pending: Vec::new(),
@@ -242,21 +247,21 @@ impl Probe {
 mod tests {
     use super::*;
 
-    fn looking(every: u64, sign: Looked) -> Looking {
-        Looking { every: Duration::from_millis(every), due: None, sign }
+    fn readiness(every: u64, sign: Check) -> Readiness {
+        Readiness { every: Duration::from_millis(every), due: None, sign }
     }
 
-    fn port_look(wait: Duration) -> PortLook {
-        PortLook { port: 80, wait, pending: Vec::new(), suspicious: false, other: None }
+    fn port_check(wait: Duration) -> PortCheck {
+        PortCheck { port: 80, wait, pending: Vec::new(), suspicious: false, other: None }
     }
 
     #[test]
     fn looks_at_a_port_begin_soon_and_become_rarer() {
-        let mut looking = looking(10, Looked::Port(port_look(FIRST_WAIT)));
+        let mut readiness = readiness(10, Check::Port(port_check(FIRST_WAIT)));
         let waits: Vec<Time> = (0..4)
             .map(|_| {
-                looking.wait(Time::ZERO);
-                looking.due.unwrap()
+                readiness.wait(Time::ZERO);
+                readiness.due.unwrap()
             })
             .collect();
         assert_eq!(waits, [4, 8, 10, 10].map(Time::from_millis));
@@ -273,30 +278,30 @@ mod tests {
 
     #[test]
     fn a_probe_has_its_time() {
-        let mut looking = looking(3000, Looked::Command(Probe::default()));
-        assert_eq!(looking.patience(), Time::from_secs(30));
-        looking.probing(Time::from_secs(1), Pid::from_raw(2), None);
-        assert_eq!(looking.due, Some(Time::from_secs(31)));
-        looking.every = Duration::from_millis(250);
-        assert_eq!(looking.patience(), Time::from_secs(10));
+        let mut readiness = readiness(3000, Check::Command(Probe::default()));
+        assert_eq!(readiness.patience(), Time::from_secs(30));
+        readiness.probing(Time::from_secs(1), Pid::from_raw(2), None);
+        assert_eq!(readiness.due, Some(Time::from_secs(31)));
+        readiness.every = Duration::from_millis(250);
+        assert_eq!(readiness.patience(), Time::from_secs(10));
     }
 
     #[test]
     fn what_was_seen_last_is_told() {
         let mut probe = Probe::default();
         assert_eq!(
-            looking(1, Looked::Command(Probe::default())).told(),
+            readiness(1, Check::Command(Probe::default())).told(),
             "waited for its `ready` command, which had not ended"
         );
         probe.tail.extend_from_slice(b"one\nno response\n\n");
         probe.failed(Exit::Code(2), PATIENCE);
-        let told = |probe| looking(1, Looked::Command(probe)).told();
+        let told = |probe| readiness(1, Check::Command(probe)).told();
         assert_eq!(told(probe), "waited for its `ready` command: exit 2: no response");
         let mut probe = Probe { killed: true, ..Probe::default() };
         probe.failed(Exit::Signal(9), PATIENCE);
         assert_eq!(told(probe), "waited for its `ready` command: killed after 10s");
         let other = Some("nginx (7)".to_owned());
-        let look = PortLook { other, ..port_look(FIRST_WAIT) };
-        assert_eq!(looking(1, Looked::Port(look)).told(), "waited for port 80, where nginx (7) listens");
+        let look = PortCheck { other, ..port_check(FIRST_WAIT) };
+        assert_eq!(readiness(1, Check::Port(look)).told(), "waited for port 80, where nginx (7) listens");
     }
 }

@@ -10,8 +10,6 @@
 //! What it costs is bounded by time: a look that took long is followed by a longer rest, in which ends of tasks
 //! gather. A run in which nothing is stopped, and nothing waited for, never looks.
 
-pub mod terminal_lease;
-
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Instant;
 
@@ -25,9 +23,8 @@ use crate::os::mark::Mark;
 use crate::os::tree::Found;
 use crate::os::{group, live_starts, process, tree};
 use crate::run::attempt::Group;
-use crate::run::local::Local;
-use crate::run::local::Shared;
-use crate::sched::{Event, TaskId};
+use crate::run::attempt::table::Attempts;
+use crate::sched::TaskId;
 
 /// How often what may end untold is looked at.
 const POLL: Time = Time::from_millis(20);
@@ -40,7 +37,7 @@ const LONGEST_REST: Time = Time::from_millis(200);
 const ROUNDS: usize = 8;
 
 /// Attempts, hooks and workers that end only when nothing is left of what they started.
-pub struct Remnants {
+pub struct Descendants {
     /// prun is told of the ends of all that its tasks started.
     told: bool,
     waiting: BTreeMap<TaskId, Waiting>,
@@ -53,8 +50,8 @@ pub struct Remnants {
     rest_until: Time,
     /// Processes that prun may not signal, which was told.
     untouchable: HashSet<Pid>,
-    /// What is to be told.
-    pub warnings: Vec<String>,
+    /// Warnings that are not told yet.
+    warnings: Vec<String>,
 }
 
 #[derive(Default)]
@@ -82,10 +79,10 @@ struct Look {
     killed: bool,
 }
 
-impl Remnants {
-    /// `told`: prun is the subreaper of its tasks.
-    pub fn new(told: bool) -> Remnants {
-        Remnants {
+impl Descendants {
+    /// `told`: prun is the subreaper of its tasks, and hears of the ends of all that they started.
+    pub fn new(told: bool) -> Descendants {
+        Descendants {
             told,
             waiting: BTreeMap::new(),
             ended: BTreeSet::new(),
@@ -224,61 +221,58 @@ impl Remnants {
     }
 }
 
-impl Local {
-    /// Sends a signal to the task's group, and SIGCONT so that a stopped one gets it. The task ends when nothing is
-    /// left of what it started.
-    pub fn stop(&mut self, id: TaskId, signal: i32, now: Time) {
-        let Some(active) = self.get_mut(id) else { return };
-        active.signal(signal);
-        active.signal(SIGCONT);
-        active.stopping = true;
-        let live = active.live();
-        self.stop_looking(id);
-        self.remnants.wait(id, Some(signal), now);
+impl Descendants {
+    /// Sends a signal to the attempt's process group, and SIGCONT so that a stopped one gets it. The attempt ends when
+    /// nothing is left of what it started.
+    pub fn signal(&mut self, attempts: &mut Attempts, id: TaskId, signal: i32, now: Time) {
+        let Some(attempt) = attempts.get_mut(id) else { return };
+        attempt.signal(signal);
+        attempt.signal(SIGCONT);
+        attempt.stopping = true;
+        self.wait(id, Some(signal), now);
         // All its processes may have been reaped just now, before anybody wanted to stop it.
-        if live == 0 {
-            self.remnants.all_exited(id);
+        if attempt.live() == 0 {
+            self.all_exited(id);
         }
     }
 
-    /// The task's own processes have ended by themselves; it ends when nothing is left of what they started.
-    pub fn wait_for_leftovers(&mut self, id: TaskId, kill: bool, now: Time) {
-        let Some(active) = self.get_mut(id) else { return };
+    /// The attempt's own processes have ended by themselves; it ends when nothing is left of what they started.
+    pub fn await_leftovers(&mut self, attempts: &Attempts, id: TaskId, kill: bool, now: Time) {
+        let Some(attempt) = attempts.get(id) else { return };
         let signal = kill.then_some(SIGKILL);
-        signal.into_iter().for_each(|signal| active.signal(signal));
-        self.remnants.wait(id, signal, now);
-        self.remnants.all_exited(id);
+        signal.into_iter().for_each(|signal| attempt.signal(signal));
+        self.wait(id, signal, now);
+        self.all_exited(id);
     }
 
-    /// Tells of tasks of which nothing is left.
-    pub fn look_at_remnants(&mut self, shared: &mut Shared) {
-        if self.remnants.due().is_none_or(|due| due > shared.now) {
-            return;
+    /// Returns the attempts of which nothing is left, if a look is due.
+    pub fn look_if_due(&mut self, attempts: &Attempts, now: Time, warnings: &mut Vec<String>) -> Vec<TaskId> {
+        if self.due().is_none_or(|due| due > now) {
+            return Vec::new();
         }
         let begun = Instant::now();
-        let look = self.look(shared.now);
-        let gone: Vec<_> = self.remnants.ended.iter().copied().filter(|id| !look.is_alive(*id)).collect();
-        for id in gone {
-            self.remnants.forget(id);
-            shared.events.push_back(Event::GroupGone(id));
-        }
+        let look = self.look(attempts, now);
+        let gone: Vec<_> = self.ended.iter().copied().filter(|id| !look.is_alive(*id)).collect();
+        gone.iter().for_each(|id| self.forget(*id));
         let took = begun.elapsed();
-        self.remnants.rest(shared.now + took, took, &look.grouped);
+        self.rest(now + took, took, &look.grouped);
+        warnings.append(&mut self.warnings);
+        gone
     }
 
-    fn look(&mut self, now: Time) -> Look {
-        let mut look = self.begin_look();
+    fn look(&mut self, attempts: &Attempts, now: Time) -> Look {
+        let mut look = self.begin_look(attempts);
         for round in 0..ROUNDS {
             look.killed = false;
-            self.look_at_children(&mut look);
-            if !self.remnants.must_search(&look, now) {
+            self.look_at_children(attempts, &mut look);
+            if !self.must_search(&look, now) {
                 break;
             }
             for found in tree::marked(live_starts::run().mark) {
-                self.note(&found, false, &mut look);
+                self.note(attempts, &found, false, &mut look);
             }
-            // What is between two places while they are looked at is found by the second search.
-            let unsure = self.remnants.ended.iter().any(|id| !look.is_alive(*id));
+            // A process that moves between two places while they are looked at is found by the second search.
+            let unsure = self.ended.iter().any(|id| !look.is_alive(*id));
             if !look.killed && (round > 0 || !unsure) {
                 break;
             }
@@ -286,70 +280,72 @@ impl Local {
         look
     }
 
-    fn begin_look(&self) -> Look {
-        let mark = |id: &TaskId| Some((self.get(*id)?.mark?.number(), *id));
-        let group = |id: &TaskId| match &self.get(*id)?.group {
+    fn begin_look(&self, attempts: &Attempts) -> Look {
+        let mark = |id: &TaskId| Some((attempts.get(*id)?.mark?.number(), *id));
+        let group = |id: &TaskId| match &attempts.get(*id)?.group {
             Group::Handle(handle) => Some((*id, handle)),
             Group::Leader(_) | Group::Gone => None,
         };
         Look {
-            tasks: self.remnants.waiting.keys().filter_map(mark).collect(),
-            grouped: group::alive(self.remnants.ended.iter().filter_map(group)).into_iter().collect(),
+            tasks: self.waiting.keys().filter_map(mark).collect(),
+            grouped: group::alive(self.ended.iter().filter_map(group)).into_iter().collect(),
             ..Look::default()
         }
     }
 
-    fn look_at_children(&mut self, look: &mut Look) {
+    fn look_at_children(&mut self, attempts: &Attempts, look: &mut Look) {
         look.strangers = false;
         for pid in tree::children() {
-            if self.pids.contains_key(&pid) {
+            if attempts.is_own(pid) {
                 continue;
             }
-            match self.remnants.adopt(pid) {
+            match self.adopt(pid) {
                 Some(mark) if mark.run() == live_starts::run().mark => {
-                    self.note(&Found { pid, mark }, true, look)
+                    self.note(attempts, &Found { pid, mark }, true, look);
                 }
-                // Of a prun within a task, or one that has lost what it was known by.
+                // A child of a prun within a task, or one that has lost its mark.
                 _ => look.strangers = true,
             }
         }
     }
 
-    /// Let-go processes, and those of tasks that go on, are nobody's here.
-    fn note(&mut self, found: &Found, is_child: bool, look: &mut Look) {
+    /// Notes a process that carries the mark of an attempt which waits for it. Processes that were let go, and those of
+    /// attempts that go on, do not concern this look.
+    fn note(&mut self, attempts: &Attempts, found: &Found, is_child: bool, look: &mut Look) {
         if let Some(&id) = look.tasks.get(&found.mark.number())
-            && !self.pids.contains_key(&found.pid)
+            && !attempts.is_own(found.pid)
         {
             look.found.insert(id);
-            self.remnants.reach(id, found, is_child, look);
+            self.reach(id, found, is_child, look);
         }
     }
 
-    /// The run was stopped, and all its tasks have ended. What is still there of prun's children, and was not let go,
-    /// has lost what its task was known by: it gets SIGKILL. Says whether there is something to wait for.
-    pub fn clear_away(&mut self) -> bool {
-        // Had prun children when it began, then these and what they start can't be told apart from what is sought.
+    /// Kills what is still there of prun's children after a run that was stopped and whose tasks have all ended, but for
+    /// what was let go: it has lost the mark of its task. Returns whether there is something to wait for.
+    pub fn clear_away(&mut self, warnings: &mut Vec<String>) -> bool {
+        // Children that prun had when it began, and what they start, can't be told apart from what is sought.
         if inherited().children {
             return false;
         }
         let mut left = false;
         for pid in tree::children() {
-            let mark = self.remnants.adopt(pid);
-            // Of the tasks of a prun within a task, that one's guardian knows which were let go.
+            let mark = self.adopt(pid);
+            // The guardian of a prun within a task knows which of that one's processes were let go.
             let let_go = |mark: Mark| mark.run() != live_starts::run().mark || !live_starts::is_live(mark);
-            // One that has lost all marks may be of a task that ended by itself, if there was such a task.
+            // A process that has lost all marks may be of a task that ended by itself, if there was such a task.
             let unsure = mark.is_none() && live_starts::has_let_go();
             if unsure {
-                self.remnants.point_out_stray(pid);
+                self.point_out_stray(pid);
             }
-            if unsure || mark.is_some_and(let_go) || self.remnants.untouchable.contains(&pid) {
+            if unsure || mark.is_some_and(let_go) || self.untouchable.contains(&pid) {
                 continue;
             }
             left = true;
             if !mark.is_some_and(Mark::is_guardian) && process::kill(pid, SIGKILL) == Err(Errno::EPERM) {
-                self.remnants.point_out(pid);
+                self.point_out(pid);
             }
         }
+        warnings.append(&mut self.warnings);
         left
     }
 }

@@ -4,6 +4,7 @@
 pub mod blocks;
 pub mod chain;
 pub mod glob;
+pub mod intake;
 pub mod reader;
 pub mod stream;
 

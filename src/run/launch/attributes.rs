@@ -11,8 +11,8 @@ use crate::plan::{self, Limit, Stage};
 use crate::run::launch::env_file;
 
 /// Variables that are settings of one run, and none of a prun within its tasks.
-const OF_ONE_RUN: [&str; 5] =
-    ["PRUN_JOURNAL", "PRUN_RESUME", "PRUN_ON_SUCCESS", "PRUN_ON_FAILURE", "PRUN_ON_EXIT"];
+const OF_ONE_RUN: [&str; 6] =
+    ["PRUN_JOURNAL", "PRUN_RESUME", "PRUN_ON_SUCCESS", "PRUN_ON_FAILURE", "PRUN_ON_EXIT", "PRUN_TRACE"];
 
 /// Processor time from SIGXCPU to SIGKILL, in seconds.
 const LAST_SECONDS: u64 = 5;

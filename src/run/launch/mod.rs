@@ -25,10 +25,11 @@ use crate::os::find;
 use crate::os::jobserver::Server;
 use crate::os::mark::Mark;
 use crate::os::start::{Group, Launcher, Order, Setup, StartError, Strategy};
-use crate::plan::StartMode;
 use crate::plan::template::Scope;
-use crate::plan::{Job, Stage, lock_variable};
-use crate::run::launch::unstarted::{Unstarted, shortage_of_start};
+use crate::plan::{AtEnd, Job, Stage, StartMode, lock_variable};
+use crate::run::attempt::Attempt;
+use crate::run::task::path_of;
+use unstarted::{Unstarted, shortage_of_start};
 
 /// A variable longer than this could keep a command from starting that needs its room for arguments.
 const LONGEST_ITEM_VARIABLE: usize = 32 << 10;
@@ -55,84 +56,115 @@ pub struct Launch {
     pub facts: Option<Arc<[(&'static str, String)]>>,
 }
 
-/// One attempt of one task, as its processes know it.
-pub struct Attempt<'a> {
+/// The attempt that a process is started for, as the process will know it.
+pub struct LaunchContext<'a> {
     pub job: &'a Job,
     pub job_id: JobId,
-    /// From 1; 0 of a worker.
-    pub number: u32,
-    /// What its processes are known by.
-    pub mark: Option<Mark>,
+    /// The number of the attempt; `None` for a worker, which works on no task yet.
+    number: Option<u32>,
+    /// The mark that its processes carry.
+    mark: Option<Mark>,
     pub scope: Scope<'a>,
 }
 
+impl<'a> LaunchContext<'a> {
+    pub fn of(attempt: &Attempt, job: &'a Job, scope: Scope<'a>) -> LaunchContext<'a> {
+        let number = (!attempt.role.is_worker()).then(|| attempt.role.attempts());
+        LaunchContext { job, job_id: attempt.work.job, number, mark: attempt.mark, scope }
+    }
+}
+
+/// Commands of a job beside its stages: a hook for each outcome, and the probe that looks whether it is ready.
+pub const HOOKS_AND_PROBE: usize = AtEnd::ALL.len() + 1;
+
 impl Launch {
-    pub fn new(run_id: String) -> nix::Result<Launch> {
+    /// `jobserver` is prun's own, which everything that is started finds in its environment.
+    ///
+    /// # Errors
+    /// When there is no memory for the stack of children.
+    pub fn new(run_id: String, jobserver: Option<&Server>) -> nix::Result<Launch> {
         Ok(Launch {
             launcher: Launcher::new()?,
             prepared: HashMap::new(),
             run_id,
             here: std::env::current_dir().unwrap_or_default(),
-            jobserver: None,
+            jobserver: jobserver.map(flags),
             scratch: Vec::new(),
             facts: None,
         })
     }
 
-    /// From now on what is started finds this jobserver.
-    pub fn share_slots(&mut self, server: &Server) {
-        let given = std::env::var_os("MAKEFLAGS").unwrap_or_default();
-        let flags = [server.make_flags(given.as_bytes()), server.make_flags(b""), server.cargo_flags()];
-        self.jobserver = Some(flags);
-    }
-
     /// Starts one stage.
     pub fn stage(
         &mut self,
-        attempt: &Attempt,
+        context: &LaunchContext,
         stage: StageId,
         stdio: [RawFd; 3],
         group: Group,
     ) -> Result<Pid, Unstarted> {
-        let facts = attempt.job.at_end.and_then(|_| self.facts.clone());
+        let facts = context.job.at_end.and_then(|_| self.facts.clone());
         let facts = facts.as_deref().unwrap_or_default();
-        self.command(attempt, stage.index(), &attempt.job.stages[stage], facts, stdio, group)
+        self.command(context, stage.index(), &context.job.stages[stage], facts, stdio, group)
     }
 
-    /// Starts a command of the job: `at` is its place among the stages, and the hooks behind them; `facts` are
-    /// variables of its own.
-    pub fn command(
+    /// Starts a hook of the job, with variables of its own.
+    pub fn hook(
         &mut self,
-        attempt: &Attempt,
+        context: &LaunchContext,
+        at: AtEnd,
+        stage: &Stage,
+        facts: &[(&'static str, String)],
+        stdio: [RawFd; 3],
+        group: Group,
+    ) -> Result<Pid, Unstarted> {
+        self.command(context, context.job.stages.len() + at as usize, stage, facts, stdio, group)
+    }
+
+    /// Starts the command that looks whether the task is ready, with variables of its own.
+    pub fn probe(
+        &mut self,
+        context: &LaunchContext,
+        stage: &Stage,
+        facts: &[(&'static str, String)],
+        stdio: [RawFd; 3],
+        group: Group,
+    ) -> Result<Pid, Unstarted> {
+        self.command(context, context.job.stages.len() + AtEnd::ALL.len(), stage, facts, stdio, group)
+    }
+
+    /// Starts a command of the job. `at` is its place in a list of the stages, the hooks, and the probe.
+    fn command(
+        &mut self,
+        context: &LaunchContext,
         at: usize,
         stage: &Stage,
         facts: &[(&'static str, String)],
         stdio: [RawFd; 3],
         group: Group,
     ) -> Result<Pid, Unstarted> {
-        let key = (attempt.job_id, at);
+        let key = (context.job_id, at);
         if !self.prepared.contains_key(&key) {
-            let prepared = self.prepare(attempt, stage)?;
+            let prepared = self.prepare(context, stage)?;
             self.prepared.insert(key, prepared);
         }
         let Some(prepared) = self.prepared.get_mut(&key) else { unreachable!("it was prepared above") };
         let argv = &mut prepared.argv;
         argv.clear();
         let mut holds_nul = false;
-        stage.what.for_each_word(&attempt.job.name, &attempt.scope, &mut self.scratch, &mut |word| {
+        stage.what.for_each_word(&context.job.name, &context.scope, &mut self.scratch, &mut |word| {
             holds_nul |= argv.push(word).is_err();
         });
         if holds_nul {
             let why = "an argument holds a NUL byte, which no program can be given".into();
             return Err(StartFailure { code: 126, why }.into());
         }
-        set_own_variables(&mut prepared.env, attempt, stage, &mut self.scratch)?;
+        set_own_variables(&mut prepared.env, context, stage, &mut self.scratch)?;
         for (name, value) in facts {
             // Words and numbers hold no NUL.
             let _ = prepared.env.set_own(name.as_bytes(), value.as_bytes());
         }
-        let directory = directory(stage, &attempt.scope, &self.here);
-        start(&mut self.launcher, prepared, stage, directory.as_deref(), stdio, group, attempt.mark)
+        let directory = directory(stage, &context.scope, &self.here);
+        start(&mut self.launcher, prepared, stage, directory.as_deref(), stdio, group, context.mark)
     }
 
     /// Forgets what was prepared for a job that has ended.
@@ -142,7 +174,7 @@ impl Launch {
         }
     }
 
-    fn prepare(&mut self, attempt: &Attempt, stage: &Stage) -> Result<Prepared, StartFailure> {
+    fn prepare(&mut self, context: &LaunchContext, stage: &Stage) -> Result<Prepared, StartFailure> {
         let mut env = attributes::environment(stage);
         if let Some([added, alone, of_cargo]) = &self.jobserver {
             // Below what the job says itself: one that says something else takes no part.
@@ -153,14 +185,14 @@ impl Launch {
         }
         let pid = std::process::id().to_string();
         let own =
-            [("PRUN_RUN_ID", self.run_id.as_str()), ("PRUN_PID", &pid), ("PRUN_JOB", &attempt.job.name)];
+            [("PRUN_RUN_ID", self.run_id.as_str()), ("PRUN_PID", &pid), ("PRUN_JOB", &context.job.name)];
         for (name, value) in attributes::file_variables(stage)? {
             env.set(name.as_bytes(), value.as_bytes()).map_err(|_| nul_in(&name))?;
         }
         for (name, value) in &stage.env {
             if !value.uses_task() {
                 self.scratch.clear();
-                value.render(&attempt.scope, &mut self.scratch);
+                value.render(&context.scope, &mut self.scratch);
                 env.set(name.as_bytes(), &self.scratch).map_err(|_| nul_in(name))?;
             }
         }
@@ -173,6 +205,12 @@ impl Launch {
     }
 }
 
+/// Returns `MAKEFLAGS`, with and without what prun was given there, and `CARGO_MAKEFLAGS`.
+fn flags(jobserver: &Server) -> [Vec<u8>; 3] {
+    let inherited = std::env::var_os("MAKEFLAGS").unwrap_or_default();
+    [jobserver.make_flags(inherited.as_bytes()), jobserver.make_flags(b""), jobserver.cargo_flags()]
+}
+
 fn nul_in(variable: &str) -> StartFailure {
     StartFailure { code: 126, why: format!("the value of the variable `{variable}` holds a NUL byte") }
 }
@@ -180,27 +218,27 @@ fn nul_in(variable: &str) -> StartFailure {
 /// The variables that differ from task to task.
 fn set_own_variables(
     env: &mut Env,
-    attempt: &Attempt,
+    context: &LaunchContext,
     stage: &Stage,
     scratch: &mut Vec<u8>,
 ) -> Result<(), StartFailure> {
     use std::io::Write;
     env.clear_own();
-    let scope = &attempt.scope;
+    let scope = &context.scope;
     let numbers = [
         ("PRUN_SLOT", scope.slot as u64),
         ("PRUN_SEQ", scope.seq),
-        ("PRUN_ATTEMPT", u64::from(attempt.number)),
+        ("PRUN_ATTEMPT", u64::from(context.number.unwrap_or_default())),
     ];
-    // A worker works on no task yet.
-    let known = if attempt.number == 0 { 1 } else { numbers.len() };
+    // A worker works on no task yet, and has a slot alone.
+    let known = if context.number.is_some() { numbers.len() } else { 1 };
     for (name, number) in &numbers[..known] {
         scratch.clear();
         // Writing to memory does not fail, and digits hold no NUL.
         let _ = write!(scratch, "{number}");
         let _ = env.set_own(name.as_bytes(), scratch);
     }
-    if let Some(mark) = attempt.mark {
+    if let Some(mark) = context.mark {
         scratch.clear();
         let _ = write!(scratch, "{}", mark.number());
         let _ = env.set_own(b"PRUN_START", scratch);
@@ -235,7 +273,7 @@ fn set_own_variables(
 /// Where the stage runs, if that is not where prun is.
 fn directory(stage: &Stage, scope: &Scope, here: &Path) -> Option<PathBuf> {
     let directory = match &stage.cwd {
-        Some(cwd) => crate::run::launch::wiring::path_of(cwd, &stage.base, scope),
+        Some(cwd) => path_of(cwd, &stage.base, scope),
         None => stage.base.clone(),
     };
     (!directory.as_os_str().is_empty() && directory != here).then_some(directory)

@@ -12,7 +12,7 @@ use crate::run::launch::ChildEnds;
 use crate::run::launch::unstarted::{Unstarted, shortage_of_files};
 use crate::run::launch::wiring::Stream;
 
-pub(in crate::run) struct Terminal {
+pub struct Terminal {
     /// The child's end, which is kept until it has started.
     pub child: RawFd,
     /// `None`: a reader of the task has it.

@@ -5,6 +5,7 @@ use std::io;
 use nix::errno::Errno;
 
 use crate::event::{Shortage, StartFailure};
+use crate::os;
 use crate::os::start::{StartError, Step};
 
 pub enum Unstarted {
@@ -37,6 +38,12 @@ pub fn shortage_of_files(error: &io::Error) -> Option<Shortage> {
         Errno::ENOMEM => Some(Shortage::Memory),
         _ => None,
     }
+}
+
+/// Returns why a pipe could not be made.
+pub fn no_pipe(error: &io::Error) -> Unstarted {
+    let why = format!("could not make a pipe: {}", os::errors::reason(error));
+    Unstarted::new(shortage_of_files(error), StartFailure { code: 126, why })
 }
 
 /// What there was too little of for a new process. `own_limits`: it has limits of its own, which may be why.

@@ -8,17 +8,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::event::{JobId, StageId, StartFailure};
-use crate::flow::output::{Dest, Escape, LaneSpec, Policy};
+use crate::flow::output::{Dest, Escape, LaneSpec};
 use crate::os;
+use crate::os::io::{BIG_PIPE, PIPE};
 use crate::plan::OutputMode;
-use crate::plan::template::{Scope, Template};
+use crate::plan::template::Scope;
 use crate::plan::{Items, Job, Output, QueueId, Ready, Sign, Stage, Stdin};
-use crate::run::attempt::PIPE;
 use crate::run::attempt::feed::{Fed, Feed};
 use crate::run::block::Block;
-use crate::run::launch::unstarted::{Unstarted, shortage_of_files};
-use crate::run::output::Sinks;
+use crate::run::launch::unstarted::{Unstarted, no_pipe, shortage_of_files};
 use crate::run::output::disk;
+use crate::run::output::sinks::Sinks;
+use crate::run::task::path_of;
 
 /// Which of a stage's outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -57,8 +58,8 @@ pub struct Wiring {
     /// Never data, never an end: a pipe whose writing end nobody uses.
     open: Option<(os_pipe::PipeReader, os_pipe::PipeWriter)>,
     job_files: HashMap<(JobId, StageId, Stream), JobFile>,
-    /// Where columns of the table go, and how.
-    pub table: Option<(Dest, Escape)>,
+    /// The destination of columns of the table, and how they are escaped.
+    columns: Option<(Dest, Escape)>,
     /// How the run went, once all jobs have ended; for its hooks.
     pub report: Vec<u8>,
 }
@@ -78,19 +79,16 @@ pub enum Source {
     },
 }
 
-/// Where much flows, a pipe gets more room than a new one has: fewer rounds through the loop.
-pub const BIG_PIPE: usize = 256 << 10;
-
 /// The usual limit of the system.
 const MOST_ROOM: usize = 1 << 20;
 
 impl Wiring {
-    pub fn new() -> io::Result<Wiring> {
+    pub fn new(columns: Option<(Dest, Escape)>) -> io::Result<Wiring> {
         Ok(Wiring {
             null: os::files::dev_null()?,
             open: None,
             job_files: HashMap::new(),
-            table: None,
+            columns,
             report: Vec::new(),
         })
     }
@@ -189,7 +187,7 @@ impl Wiring {
             Output::Show => Target::Lanes(vec![shown]),
             Output::Table => {
                 let column = |(dest, escape)| LaneSpec { dest, escape: Some(escape), ..shown };
-                Target::Lanes(self.table.map(column).into_iter().collect())
+                Target::Lanes(self.columns.map(column).into_iter().collect())
             }
             Output::File { path, append, show: false, per_task: true } if !through => {
                 let path = path_of(path, &job.stages[stage].base, scope);
@@ -321,36 +319,7 @@ pub fn feed_block(block: Block, more: bool) -> Result<Source, Unstarted> {
     Ok(Source::Fed(reader, rest))
 }
 
-/// A path of a job, seen from its folder.
-pub fn path_of(path: &Template, base: &Path, scope: &Scope) -> PathBuf {
-    use std::os::unix::ffi::OsStringExt;
-    let mut bytes = Vec::new();
-    path.render(scope, &mut bytes);
-    base.join(PathBuf::from(std::ffi::OsString::from_vec(bytes)))
-}
-
-/// Whether what its tasks write are columns of a table.
-pub fn in_table(job: &Job) -> bool {
-    job.stages.iter().any(|stage| matches!(stage.stdout, Output::Table))
-}
-
-/// When what a task writes is shown.
-pub fn policy(job: &Job, last_attempt: bool) -> Policy {
-    match (job.output, last_attempt) {
-        // A row needs all of it.
-        _ if in_table(job) => Policy::HoldFast,
-        (OutputMode::Group, true) => Policy::Hold,
-        (OutputMode::Group, false) => Policy::HoldFast,
-        (OutputMode::Line | OutputMode::Raw, _) => Policy::Flow,
-    }
-}
-
 fn no_file(path: &Path, error: &io::Error) -> Unstarted {
     let why = format!("could not open `{}`: {}", path.display(), os::errors::reason(error));
-    Unstarted::new(shortage_of_files(error), StartFailure { code: 126, why })
-}
-
-pub fn no_pipe(error: &io::Error) -> Unstarted {
-    let why = format!("could not make a pipe: {}", os::errors::reason(error));
     Unstarted::new(shortage_of_files(error), StartFailure { code: 126, why })
 }

@@ -1,120 +1,139 @@
-//! What can be read from, or written to, the pipes of tasks.
+//! Bytes that can be read from, or written to, the pipes of attempts.
 
 use std::os::fd::AsFd;
 
+use super::LocalProcesses;
+use crate::event::JobId;
 use crate::os;
+use crate::os::io::{BIG_PIPE, PIPE};
 use crate::os::poller::{Interest, Ready};
 use crate::plan::Output;
+use crate::run::attempt::Attempt;
 use crate::run::attempt::feed::Fed;
-use crate::run::attempt::{Ears, OFTEN, PIPE, Reader, Tap};
-use crate::run::launch::wiring::BIG_PIPE;
-use crate::run::local::BIG_PIPES;
-use crate::run::local::Local;
-use crate::run::local::Paused;
-use crate::run::local::Shared;
-use crate::run::queues::Inlet;
+use crate::run::attempt::reader::{Listeners, OFTEN, Read, Reader, Sorting, Tap};
+use crate::run::backend::Context;
+use crate::run::queues::{Inlet, Queues};
 use crate::run::token::Token;
-use crate::sched::{Event, JobId, TaskId};
+use crate::sched::{Event, TaskId};
 
-impl Local {
-    /// Something can be read from, or written to, one of a task's pipes.
-    pub fn ready(&mut self, token: Token, ready: &Ready, shared: &mut Shared) {
+/// Captures that may have big pipes at once. A user's pipes may have 16,384 pages in all (pipe(7)); beyond that, new
+/// ones are small.
+const BIG_PIPES: usize = 32;
+/// Bytes that are read from one pipe at most when its attempt has ended: what a leftover may still have in two full
+/// pipes.
+const LAST_LOOK: usize = 1 << 20;
+
+/// Why a reader waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// The queue that it is read into is full; the scheduler was told.
+    Queue,
+    /// Too much waits to be written.
+    Output,
+}
+
+/// A reader that waits.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Paused {
+    pub task: TaskId,
+    at: usize,
+    wait: Wait,
+}
+
+impl LocalProcesses {
+    /// A pipe of an attempt, a probe or a leftover is ready.
+    pub(super) fn pipe_ready(&mut self, token: Token, ready: &Ready, cx: &mut Context) {
         match token {
-            Token::Reader(id, at) => self.read(id, at, ready, shared),
-            Token::Feed(id) => self.write_feed(id, shared),
-            Token::Probe(id) => self.hear_probe(id, shared),
+            Token::Reader(id, at) => self.read(id, at, ready, cx),
+            Token::Feed(id) => self.write_feed(id, cx),
+            Token::Probe(id) => self.hear_probe(id, cx),
             Token::Stray(stray) => self.discard(stray),
             _ => {}
         }
     }
 
-    fn read(&mut self, id: TaskId, at: usize, ready: &Ready, shared: &mut Shared) {
-        let Some(reader) = self.get(id).and_then(|active| active.readers[at].as_ref()) else { return };
-        if let Some(blocked) = self.must_wait(id, reader, shared) {
-            self.pause(id, at, blocked, shared);
+    fn read(&mut self, id: TaskId, at: usize, ready: &Ready, cx: &mut Context) {
+        let Some(reader) = self.attempts.get(id).and_then(|attempt| attempt.readers[at].as_ref()) else {
             return;
-        }
-        let Some(active) = self.actives.get_mut(id.place) else { return };
-        let Some(reader) = &active.readers[at] else { return };
-        // A hang-up without anything to read is the end: no call is needed to learn it.
-        let read = match (ready.read || reader.is_terminal, reader.tap) {
-            (true, Some(Tap::Answers)) => reader.read(&mut self.buffer).map(|count| {
-                if let Some(taker) = &mut active.taker {
-                    taker.answers.push(&self.buffer[..count]);
-                    self.wrote.push(id);
-                }
-                (count, count == self.buffer.len())
-            }),
-            (true, _) => {
-                let inlet = Inlet { task: id, at };
-                let tail = &mut active.stderr_tail;
-                let ears = Ears {
-                    talk: active.talk.as_deref_mut().filter(|talk| talk.reader == at),
-                    looking: active.looking.as_deref_mut(),
-                };
-                reader.take_in(inlet, &mut self.buffer, tail, ears, &mut self.queues, shared.outputs)
-            }
-            (false, _) => Some((0, false)),
         };
-        let Some((count, more)) = read else { return };
-        if !reader.is_stderr {
-            active.received += count as u64;
+        if let Some(wait) = self.must_wait(id, reader, cx) {
+            return self.pause(id, at, wait, cx);
         }
-        let carries_much = reader.tap.is_none() && count == PIPE;
-        let looked_at = active.looking.is_some();
-        // No writer is left, and the pipe is empty now: that was the end.
-        let ended = count == 0 || (ready.hup && !more && !reader.is_terminal);
+        let (is_terminal, is_stderr, is_tapped) =
+            (reader.is_terminal, reader.is_stderr, reader.tap.is_some());
+        // A hang-up without anything to read is the end: no call is needed to learn it.
+        let read = if ready.read || is_terminal { self.read_once(id, at, cx) } else { Read::End };
+        let Some(attempt) = self.attempts.get_mut(id) else { return };
+        let (count, ended) = match read {
+            Read::Empty => return,
+            Read::End => (0, true),
+            // No writer is left, and the pipe is empty now: that was the end.
+            Read::Bytes { count, more } => (count, ready.hup && !more && !is_terminal),
+        };
+        if !is_stderr {
+            attempt.received += count as u64;
+        }
+        let watched = attempt.readiness.is_some();
         if ended {
-            // To close it is not enough: a child that is just being executed has all of prun's descriptors for a
-            // moment yet (vfork's parent goes on before the kernel closes them), and the poller would tell of
-            // this one for so long. The task's next attempt or its hook would be taken for it.
-            let _ = shared.poller.remove(reader.fd.as_fd());
-            if reader.is_terminal {
-                active.terminal = active.readers[at].take().map(|reader| reader.fd);
-            }
-            active.readers[at] = None;
-            let drained = active.is_drained();
-            if looked_at {
-                self.look_for_line(id, Some(at), shared);
+            close_reader(attempt, at, cx);
+            let drained = attempt.is_drained();
+            if watched {
+                self.look_for_line(id, Some(at), cx);
             }
             if drained {
-                shared.events.push_back(Event::Drained(id));
+                cx.events.push_back(Event::Drained(id));
             }
         } else {
-            if carries_much {
+            if !is_tapped && count == PIPE {
                 self.note_full(id, at);
             }
-            if looked_at {
-                self.look_for_line(id, None, shared);
+            if watched {
+                self.look_for_line(id, None, cx);
             }
         }
-        self.answer(id, shared);
+        self.answer(id, cx);
     }
 
-    /// Whether nobody can take now what it would bring; `Some(true)`: a full queue.
-    fn must_wait(&self, id: TaskId, reader: &Reader, shared: &Shared) -> Option<bool> {
+    /// Reads what is there, once, and hands it on to whoever wants it.
+    fn read_once(&mut self, id: TaskId, at: usize, cx: &mut Context) -> Read {
+        let Some(attempt) = self.attempts.get_mut(id) else { return Read::Empty };
+        let Some(reader) = &attempt.readers[at] else { return Read::Empty };
+        if reader.tap != Some(Tap::Answers) {
+            return take_in(attempt, at, &mut self.buffer, cx);
+        }
+        let read = reader.read(&mut self.buffer);
+        if let (Read::Bytes { count, .. }, Some(taker)) = (read, &mut attempt.taker) {
+            taker.answers.push(&self.buffer[..count]);
+        }
+        if read != Read::Empty && attempt.taker.is_some() {
+            cx.answered.push(id);
+        }
+        read
+    }
+
+    /// Returns what a reader has to wait for, if nobody can take now what it would bring.
+    fn must_wait(&self, id: TaskId, reader: &Reader, cx: &Context) -> Option<Wait> {
         match reader.tap {
-            Some(Tap::Answers) if self.answers_are_stuck(id) => Some(true),
-            Some(Tap::Answers) => shared.sinks.crowded().then_some(false),
-            Some(Tap::Queue(queue)) if self.queues.is_full(queue) => Some(true),
-            Some(_) if reader.lanes.is_empty() => None,
-            _ => shared.sinks.crowded().then_some(false),
+            Some(Tap::Answers) if self.answers_are_stuck(id, cx.queues) => Some(Wait::Queue),
+            Some(Tap::Queue(queue)) if cx.queues.is_full(queue) => Some(Wait::Queue),
+            Some(Tap::Queue(_)) if reader.lanes.is_empty() => None,
+            _ => cx.sinks.crowded().then_some(Wait::Output),
         }
     }
 
-    /// Whether a worker's answers go into a queue that is full.
-    fn answers_are_stuck(&self, worker: TaskId) -> bool {
-        let job = self.get(worker).map(|active| &self.plan.jobs[active.work.job]);
+    /// True if a worker's answers go into a queue that is full.
+    fn answers_are_stuck(&self, worker: TaskId, queues: &Queues) -> bool {
+        let job = self.attempts.get(worker).map(|attempt| &self.plan.jobs[attempt.work.job]);
         match job.map(|job| &job.stages[0].stdout) {
-            Some(Output::Queue { queue, .. }) => self.queues.is_full(*queue),
+            Some(Output::Queue { queue, .. }) => queues.is_full(*queue),
             _ => false,
         }
     }
 
-    /// A capture was found full.
+    /// Counts that a capture was found full, and gives it more room when that is often.
     fn note_full(&mut self, id: TaskId, at: usize) {
-        if let Some(active) = self.get_mut(id)
-            && let Some(reader) = &mut active.readers[at]
+        if let Some(attempt) = self.attempts.get_mut(id)
+            && let Some(reader) = &mut attempt.readers[at]
         {
             reader.full += 1;
             if reader.full == OFTEN {
@@ -125,115 +144,186 @@ impl Local {
 
     /// Gives a capture more room, unless many have it already: three times as fast where `cat` writes much.
     fn enlarge(&self, id: TaskId, at: usize) {
-        let readers = self.actives.iter().flat_map(|active| active.readers.iter().flatten());
+        let readers = self.attempts.iter().flat_map(|attempt| attempt.readers.iter().flatten());
         if readers.filter(|reader| reader.full >= OFTEN).count() <= BIG_PIPES
-            && let Some(reader) = self.get(id).and_then(|active| active.readers[at].as_ref())
+            && let Some(reader) = self.attempts.get(id).and_then(|attempt| attempt.readers[at].as_ref())
         {
             os::io::set_pipe_size(reader.fd.as_fd(), BIG_PIPE);
         }
     }
 
-    /// A reader of a full output is removed: with its interest off it would still wake the loop on hang-up.
-    fn pause(&mut self, task: TaskId, at: usize, blocked: bool, shared: &mut Shared) {
-        if let Some(active) = self.get_mut(task)
-            && let Some(reader) = &active.readers[at]
-            && shared.poller.remove(reader.fd.as_fd()).is_ok()
+    /// Takes a reader out of the poller: with its interest off it would still wake the loop on hang-up.
+    fn pause(&mut self, task: TaskId, at: usize, wait: Wait, cx: &mut Context) {
+        if let Some(attempt) = self.attempts.get(task)
+            && let Some(reader) = &attempt.readers[at]
+            && cx.poller.remove(reader.fd.as_fd()).is_ok()
         {
-            self.paused.push(Paused { task, at, blocked });
-            if blocked {
-                shared.events.push_back(Event::Blocked { task, blocked });
+            self.paused.push(Paused { task, at, wait });
+            if wait == Wait::Queue {
+                cx.events.push_back(Event::Blocked { task, blocked: true });
             }
         }
     }
 
-    pub fn is_paused(&self) -> bool {
-        !self.paused.is_empty()
-    }
-
-    /// Goes on reading where there is room again.
-    pub fn resume(&mut self, shared: &mut Shared) {
+    /// Reads on where there is room again.
+    pub(super) fn resume(&mut self, cx: &mut Context) {
         for paused in std::mem::take(&mut self.paused) {
-            let Paused { task, at, blocked } = paused;
-            let reader = self.get(task).and_then(|active| active.readers[at].as_ref());
-            if let Some(reader) = reader {
-                if self.must_wait(task, reader, shared).is_some() {
+            let Paused { task, at, wait } = paused;
+            if let Some(reader) = self.attempts.get(task).and_then(|attempt| attempt.readers[at].as_ref()) {
+                if self.must_wait(task, reader, cx).is_some() {
                     self.paused.push(paused);
                     continue;
                 }
-                shared.watch(reader.fd.as_fd(), Token::Reader(task, at), Interest::Read);
+                cx.watch(reader.fd.as_fd(), Token::Reader(task, at), Interest::Read);
             }
-            if blocked {
-                shared.events.push_back(Event::Blocked { task, blocked: false });
+            if wait == Wait::Queue {
+                cx.events.push_back(Event::Blocked { task, blocked: false });
             }
         }
     }
 
-    /// Hands on what is in the queues; says which jobs may ask for items again.
-    pub fn turn_queues(&mut self, shared: &mut Shared) -> Vec<JobId> {
-        let news = self.queues.round(shared.poller, shared.events);
-        for Inlet { task, at } in news.closed {
-            if let Some(active) = self.get_mut(task)
-                && active.readers[at].take().is_some()
-                && active.is_drained()
+    /// Closes pipes into queues that nobody reads any more.
+    pub(super) fn close_pipes(&mut self, inlets: Vec<Inlet>, cx: &mut Context) {
+        for Inlet { task, at } in inlets {
+            if let Some(attempt) = self.attempts.get_mut(task)
+                && attempt.readers[at].take().is_some()
+                && attempt.is_drained()
             {
-                shared.events.push_back(Event::Drained(task));
+                cx.events.push_back(Event::Drained(task));
             }
         }
-        news.pull
     }
 
-    fn write_feed(&mut self, id: TaskId, shared: &mut Shared) {
-        let Some(active) = self.get_mut(id) else { return };
-        let Some(feed) = &mut active.feed else {
-            self.queues.writable(id);
-            return;
+    /// Reads on without waiting, up to what two full pipes hold: the process is about to be judged by what it wrote.
+    pub(super) fn hear_out(&mut self, id: TaskId, at: usize, cx: &mut Context) {
+        let Some(attempt) = self.attempts.get_mut(id) else { return };
+        let Some(reader) = &attempt.readers[at] else { return };
+        let _ = os::io::set_nonblocking(reader.fd.as_fd());
+        let mut seen = 0;
+        while seen < LAST_LOOK
+            && let Read::Bytes { count, .. } = take_in(attempt, at, &mut self.buffer, cx)
+        {
+            seen += count;
+        }
+    }
+
+    // ---- input ---------------------------------------------------------------------------------------------
+
+    fn write_feed(&mut self, id: TaskId, cx: &mut Context) {
+        let Some(attempt) = self.attempts.get_mut(id) else { return };
+        let Some(feed) = &mut attempt.feed else {
+            return cx.queues.writable(id);
         };
-        let job = active.work.job;
+        let (job, takes_blocks) = (attempt.work.job, attempt.work.block.is_some());
         match feed.write() {
             Fed::Waits => {}
-            // Only one that lives on can be dry while its feed has not ended.
-            Fed::Dry if active.work.block.is_some() => _ = self.next_block(job, shared),
+            // Only a task that takes block after block can be dry while its feed has not ended.
+            Fed::Dry if takes_blocks => _ = self.next_block(job, cx),
             Fed::Dry => {
                 feed.watched = false;
-                let _ = shared.poller.remove(feed.fd());
+                let _ = cx.poller.remove(feed.fd());
             }
-            Fed::Over => {
-                let _ = shared.poller.remove(feed.fd());
-                if let Some(errno) = feed.failure() {
-                    let why = format!("its input could not be read: {}", os::errors::reason(&errno.into()));
-                    shared.events.push_back(Event::Fault { task: id, why: why.into() });
-                }
-                let unsent = feed.unsent();
-                active.feed = None;
-                if let Some(block) = unsent {
-                    self.give_back(job, block, shared);
-                }
-            }
+            Fed::Over => self.end_of_feed(id, job, cx),
         }
     }
 
-    /// Writes the tasks that a worker was given; what there is no room for, when it can be written.
-    pub fn write_tasks(&mut self, worker: TaskId, shared: &mut Shared) {
-        let Some(active) = self.get_mut(worker) else { return };
-        let Some(feed) = active.feed.as_mut().filter(|feed| !feed.watched) else { return };
+    /// A feed is over: reports why, if its input could not be read, and gives back what was not sent.
+    fn end_of_feed(&mut self, id: TaskId, job: JobId, cx: &mut Context) {
+        let Some(mut feed) = self.attempts.get_mut(id).and_then(|attempt| attempt.feed.take()) else {
+            return;
+        };
+        let _ = cx.poller.remove(feed.fd());
+        if let Some(errno) = feed.failure() {
+            let why = format!("its input could not be read: {}", os::errors::reason(&errno.into()));
+            cx.events.push_back(Event::Fault { task: id, why: why.into() });
+        }
+        if let Some(block) = feed.unsent() {
+            self.give_back(job, block, cx);
+        }
+    }
+
+    /// Writes the tasks that a worker was given. The poller tells when there is room for the rest.
+    pub(super) fn write_to_worker(&mut self, worker: TaskId, cx: &mut Context) {
+        let Some(attempt) = self.attempts.get_mut(worker) else { return };
+        let Some(feed) = attempt.feed.as_mut().filter(|feed| !feed.watched) else { return };
         match feed.write() {
             Fed::Waits => {
                 feed.watched = true;
-                shared.watch(feed.fd(), Token::Feed(worker), Interest::Write);
+                cx.watch(feed.fd(), Token::Feed(worker), Interest::Write);
             }
             Fed::Dry => {}
-            Fed::Over => active.feed = None,
+            Fed::Over => attempt.feed = None,
         }
     }
 
-    fn discard(&mut self, stray: u32) {
-        if let Some(fd) = self.strays.get(&stray)
-            && !matches!(
-                nix::unistd::read(fd.as_fd(), &mut self.buffer),
-                Ok(1..) | Err(nix::errno::Errno::EAGAIN)
-            )
-        {
-            self.strays.remove(&stray);
+    // ---- leftovers -----------------------------------------------------------------------------------------
+
+    /// Takes what an attempt itself wrote before it ended. A leftover that still holds the pipe may write on: prun reads
+    /// and discards, so that it is neither stopped by a full pipe nor killed by a closed one. Returns the pipe or
+    /// terminal, if it is held.
+    pub(super) fn last_look(
+        &mut self,
+        attempt: &mut Attempt,
+        at: usize,
+        cx: &mut Context,
+    ) -> Option<std::path::PathBuf> {
+        let reader = attempt.readers[at].as_ref()?;
+        let is_stderr = reader.is_stderr;
+        let _ = cx.poller.remove(reader.fd.as_fd());
+        let _ = os::io::set_nonblocking(reader.fd.as_fd());
+        let mut seen = 0;
+        while seen < LAST_LOOK {
+            // Nobody listens any more.
+            match take_in_unheard(attempt, at, &mut self.buffer, cx) {
+                Read::End => {
+                    attempt.readers[at] = None;
+                    return None;
+                }
+                Read::Bytes { count, .. } => {
+                    seen += count;
+                    attempt.received += if is_stderr { 0 } else { count as u64 };
+                }
+                Read::Empty => break,
+            }
         }
+        let reader = attempt.readers[at].take()?;
+        let end = os::pipe_holders::other_end(reader.fd.as_fd()).unwrap_or_default();
+        self.strays.keep(reader.fd, cx.poller);
+        Some(end)
+    }
+
+    fn discard(&mut self, stray: u32) {
+        self.strays.discard(stray, &mut self.buffer);
+    }
+}
+
+/// Reads what is there of one pipe, once, and hands it on, also to a dialogue and to the look for readiness.
+fn take_in(attempt: &mut Attempt, at: usize, buffer: &mut Vec<u8>, cx: &mut Context) -> Read {
+    let listeners = Listeners {
+        talk: attempt.talk.as_deref_mut().filter(|talk| talk.reader == at),
+        readiness: attempt.readiness.as_deref_mut(),
+    };
+    let Some(reader) = &attempt.readers[at] else { return Read::Empty };
+    let tail = &mut attempt.stderr_tail;
+    let mut to = Sorting { buffer, tail, queues: cx.queues, outputs: cx.outputs };
+    reader.take_in(Inlet { task: attempt.id, at }, listeners, &mut to)
+}
+
+fn take_in_unheard(attempt: &mut Attempt, at: usize, buffer: &mut Vec<u8>, cx: &mut Context) -> Read {
+    let Some(reader) = &attempt.readers[at] else { return Read::Empty };
+    let tail = &mut attempt.stderr_tail;
+    let mut to = Sorting { buffer, tail, queues: cx.queues, outputs: cx.outputs };
+    reader.take_in(Inlet { task: attempt.id, at }, Listeners::default(), &mut to)
+}
+
+/// Closes a reader at its end.
+fn close_reader(attempt: &mut Attempt, at: usize, cx: &mut Context) {
+    let Some(reader) = attempt.readers[at].take() else { return };
+    // To close it is not enough: a child that is just being executed has all of prun's descriptors for a moment yet
+    // (vfork's parent goes on before the kernel closes them), and the poller would tell of this one for so long. The
+    // task's next attempt or its hook would be taken for it.
+    let _ = cx.poller.remove(reader.fd.as_fd());
+    if reader.is_terminal {
+        attempt.terminal = Some(reader.fd);
     }
 }

@@ -3,114 +3,97 @@
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 
-use crate::event::{StageId, StartFailure, Usage};
-use crate::os::{self, live_starts};
-use crate::plan::AtEnd;
-use crate::run::actions::hooks::HookInput;
-use crate::run::attempt::{Active, Group, Process, Reader};
-use crate::run::launch::unstarted::Unstarted;
-use crate::run::launch::wiring::{feed, no_pipe};
-use crate::run::launch::{Attempt, ChildEnds};
-use crate::run::local::Local;
-use crate::run::local::ProcessRole;
-use crate::run::local::Shared;
-use crate::run::local::start::not_started;
+use super::LocalProcesses;
+use super::start::{not_started, watch_pipes};
+use crate::event::{StageId, StartFailure};
+use crate::os::{live_starts, start};
+use crate::plan::{AtEnd, OutputMode};
+use crate::run::attempt::hook::HookInput;
+use crate::run::attempt::reader::Reader;
+use crate::run::attempt::table::ProcessRole;
+use crate::run::attempt::{Attempt, Group, Process, Role};
+use crate::run::backend::Context;
+use crate::run::launch::unstarted::{Unstarted, no_pipe};
+use crate::run::launch::wiring::feed;
+use crate::run::launch::{ChildEnds, LaunchContext};
 use crate::sched::{Event, TaskId};
 
-impl Local {
-    /// The task is its hook from now on, although that has no process yet.
-    pub fn place_hook(&mut self, active: Active) {
-        let place = active.id.place;
-        self.actives.insert(place, active);
-    }
-
-    /// Its input is there, or it is known why there is none.
-    pub fn start_hook(&mut self, id: TaskId, input: Result<HookInput, String>, shared: &mut Shared) {
-        let place = id.place;
+impl LocalProcesses {
+    /// Starts a hook whose input is there, or fails it for the reason why there is none.
+    pub(super) fn start_placed_hook(
+        &mut self,
+        id: TaskId,
+        input: Result<HookInput, String>,
+        cx: &mut Context,
+    ) {
         // It may have been stopped while it waited for its input.
-        if self.get(id).is_none_or(|active| active.stopping) {
+        if self.attempts.get(id).is_none_or(|attempt| attempt.stopping) {
             return;
         }
-        let Some(mut active) = self.actives.take(place) else { return };
+        let Some(mut attempt) = self.attempts.take(id) else { return };
         let started = match &input {
-            Ok(input) => self.start_hook_process(&mut active, input),
+            Ok(input) => self.start_hook_process(&mut attempt, input),
             Err(why) => Err(StartFailure { code: 126, why: why.clone() }.into()),
         };
-        if let Some(hooked) = &mut active.hook {
-            let follows = hooked.at != AtEnd::Exit && self.plan.jobs[active.work.job].on_exit.is_some();
-            hooked.input = input.ok().filter(|_| follows || started.is_err());
+        if let Role::Hook(hook) = &mut attempt.role {
+            let follows = hook.at != AtEnd::Exit && self.plan.jobs[attempt.work.job].on_exit.is_some();
+            hook.input = input.ok().filter(|_| follows || started.is_err());
         }
         match started {
             Ok(process) => {
-                self.pids.insert(process.pid, (id, ProcessRole::Stage(StageId(0))));
-                active.group = Group::Leader(process.pid);
-                active.processes.push(process);
-                if active.is_drained() {
-                    shared.events.push_back(Event::Drained(id));
+                self.attempts.note_process(process.pid, id, ProcessRole::Stage(StageId(0)));
+                attempt.group = Group::Leader(process.pid);
+                attempt.processes.push(process);
+                if attempt.is_drained() {
+                    cx.events.push_back(Event::Drained(id));
                 }
             }
             Err(unstarted) => {
-                active.readers.clear();
-                active.feed = None;
-                active.mark.take().into_iter().for_each(live_starts::strike);
-                shared.events.push_back(not_started(id, 0, unstarted));
+                attempt.readers.clear();
+                attempt.feed = None;
+                attempt.mark.take().into_iter().for_each(live_starts::strike);
+                cx.events.push_back(not_started(id, 0, unstarted));
             }
         }
-        self.watch(&active, shared);
-        self.actives.insert(place, active);
+        watch_pipes(&attempt, cx);
+        self.attempts.insert(attempt);
     }
 
-    /// The hook could not be started when it was its turn: what it reads was kept.
-    pub fn hook_input(&mut self, id: TaskId, at: AtEnd) -> Option<HookInput> {
-        self.get_mut(id)?.hook.as_mut().filter(|hooked| hooked.at == at)?.input.take()
+    /// Returns the input of a hook that could not be started when it was its turn.
+    pub(super) fn kept_hook_input(&mut self, id: TaskId, at: AtEnd) -> Option<HookInput> {
+        match &mut self.attempts.get_mut(id)?.role {
+            Role::Hook(hook) if hook.at == at => hook.input.take(),
+            _ => None,
+        }
     }
 
-    fn start_hook_process(&mut self, active: &mut Active, input: &HookInput) -> Result<Process, Unstarted> {
+    fn start_hook_process(&mut self, attempt: &mut Attempt, input: &HookInput) -> Result<Process, Unstarted> {
         let plan = Arc::clone(&self.plan);
-        let job = &plan.jobs[active.work.job];
-        let work = active.work.clone();
-        let Some((hooked, hook)) =
-            active.hook.as_ref().and_then(|hooked| Some((hooked, job.hook(hooked.at)?)))
-        else {
-            unreachable!("a hook is begun only where there is one")
-        };
-        // What is prepared for it has its place behind the job's stages.
-        let at = job.stages.len() + hooked.at as usize;
+        let job = &plan.jobs[attempt.work.job];
+        let work = attempt.work.clone();
         let mut ends = ChildEnds::default();
         let stdin = match input {
             HookInput::File(file) => file.as_raw_fd(),
             HookInput::Bytes(bytes) => {
                 let (fd, feed) = feed(bytes)?;
-                active.feed = feed;
+                attempt.feed = feed;
                 ends.keep(fd)
             }
         };
+        let Some((run, hook)) = attempt.role.hook().and_then(|run| Some((run, job.hook(run.at)?))) else {
+            unreachable!("a hook is placed only where the job has one")
+        };
         let mut stdio: [RawFd; 3] = [stdin, 1, 2];
-        if job.output != crate::plan::OutputMode::Raw {
-            for (at, is_stderr) in [(1, false), (2, true)] {
+        if job.output != OutputMode::Raw {
+            for (fd, lane) in [(1, run.first_lane), (2, run.first_lane + 1)] {
                 let (reader, writer) = os_pipe::pipe().map_err(|error| no_pipe(&error))?;
-                let lanes = vec![hooked.first_lane + usize::from(is_stderr)];
-                active.readers.push(Some(Reader {
-                    fd: reader.into(),
-                    lanes,
-                    tap: None,
-                    is_stderr,
-                    full: 0,
-                    is_terminal: false,
-                }));
-                stdio[at] = ends.keep(writer).as_raw_fd();
+                attempt.readers.push(Some(Reader::of_pipe(reader.into(), vec![lane], fd == 2)));
+                stdio[fd] = ends.keep(writer).as_raw_fd();
             }
         }
-        active.mark = Some(os::live_starts::enter());
-        let attempt = Attempt {
-            job,
-            job_id: work.job,
-            number: active.attempt,
-            mark: active.mark,
-            scope: work.scope(active.slot),
-        };
-        let pid =
-            self.launch.command(&attempt, at, &hook.stage, &hooked.facts, stdio, os::start::Group::New)?;
-        Ok(Process { pid, exit: None, usage: Usage::default() })
+        attempt.mark = Some(live_starts::enter());
+        let context = LaunchContext::of(attempt, job, work.scope(attempt.slot));
+        let pid = self.launch.hook(&context, run.at, &hook.stage, &run.facts, stdio, start::Group::New)?;
+        Ok(Process::new(pid))
     }
 }

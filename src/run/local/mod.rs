@@ -1,38 +1,41 @@
-//! Tasks as processes of this machine: starts them, reads what they write, feeds them, signals them, and notes
-//! how they ended.
+//! Tasks as processes of this machine: starts them, reads what they write, feeds them, signals them, and notes how they
+//! ended.
 //!
-//! - `start`: attempts begin
-//! - `bytes`: their pipes
-//! - `blocks`: tasks that live on and take block after block
-//! - `end`: processes exit, attempts are forgotten
-//! - `remnants`: what tasks started beside their own processes
-//! - `stops`: processes are stopped and go on
-//! - [`lent`]: the terminal, while a task has it to itself
-//! - `watch`: dialogues, circles of pipes, the size of terminals
-//! - `hook`: hooks start in the place of their task
-//! - `ready`: whether tasks are up
+//! [`LocalProcesses`] is the [`Backend`] of a real run. It owns all children of prun and every pipe to them. What they
+//! do becomes events; what the scheduler wants comes as calls of the trait.
+//!
+//! - [`start`]: attempts begin; [`exit`]: processes exit, attempts are forgotten
+//! - [`bytes`]: their pipes; [`round_robin`]: tasks that live on and take block after block; [`strays`]: pipes that
+//!   leftovers hold open
+//! - [`watch`]: dialogues, circles of pipes, the size of terminals; [`probes`]: whether attempts are ready
+//! - [`hook`]: hooks start in the place of their task
+//! - [`job_control`]: processes are stopped and go on
+//!
+//! The order that matters: what a process wrote is read before its exit is judged by it (a dialogue, a line that shows
+//! that it is ready), and an exit is noted before the process is reaped, because from the reap on its pid may be
+//! another's.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::BTreeSet;
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use nix::unistd::Pid;
-
-use crate::event::{JobId, PlaceMap, StageId, Time};
-use crate::flow::output::Outputs;
+use super::attempt::hook::HookInput;
+use super::attempt::table::Attempts;
+use super::attempt::{Attempt, EndedAttempt};
+use super::backend::{Backend, Context, Given, HookTurn, Start, Started};
+use super::descendants::Descendants;
+use super::launch::wiring::Wiring;
+use super::launch::{HOOKS_AND_PROBE, Launch};
+use super::output::sinks::Sinks;
+use super::queues::{Inlet, Queues};
+use super::token::Token;
+use crate::event::{JobId, Time};
+use crate::flow::output::{Dest, Escape, LaneSpec};
 use crate::os::jobserver::Server;
-use crate::os::poller::{Interest, Poller};
+use crate::os::poller::Ready;
 use crate::os::{self, process};
-use crate::plan::Plan;
-use crate::run::attempt::{Active, PIPE, Work};
-use crate::run::descendants::terminal_lease::Lender;
-use crate::run::items::Sources;
-use crate::run::launch::Launch;
-use crate::run::launch::wiring::Wiring;
-use crate::run::output::Sinks;
-use crate::run::queues::Queues;
-use crate::run::token::Token;
+use crate::plan::template::Scope;
+use crate::plan::{AtEnd, Plan};
 use crate::sched::{Event, TaskId};
 
 mod bytes;
@@ -42,143 +45,202 @@ mod job_control;
 mod probes;
 mod round_robin;
 mod start;
+mod strays;
 mod watch;
 
-use crate::run::descendants::Remnants;
-pub use exit::Holders;
+use bytes::Paused;
+use exit::HolderSearch;
+use strays::Strays;
 
-/// A pipe of a capture holds no more than this.
-const BUFFER: usize = PIPE;
-/// So many captures may have big pipes at once. A user's pipes may have 16,384 pages in all (pipe(7)); beyond
-/// that, new ones are small.
-const BIG_PIPES: usize = 32;
-/// What a leftover may still have in the pipe when its task has ended: its two pipes, full.
-const LAST_LOOK: usize = 1 << 20;
-
-/// What the loop shares with the tasks while it handles them.
-pub struct Shared<'a> {
-    pub now: Time,
-    pub poller: &'a Poller,
-    pub outputs: &'a mut Outputs,
-    pub sinks: &'a mut Sinks,
-    pub events: &'a mut VecDeque<Event>,
-    pub sources: &'a mut Sources,
-}
-
-impl Shared<'_> {
-    /// Waits for a task's pipe. A child whose pipe nobody empties would never end, so that nothing but the end
-    /// of the run is left if the system refuses.
-    fn watch(&mut self, fd: BorrowedFd, token: Token, interest: Interest) {
-        if let Err(errno) = self.poller.add(fd, token.pack(), interest) {
-            let why = format!("could not wait for what a task writes or reads: {}", errno.desc());
-            self.events.push_back(Event::Broken(why));
-        }
-    }
-}
-
-pub struct Local {
+/// All processes that tasks run as on this machine.
+pub struct LocalProcesses {
     plan: Arc<Plan>,
-    pub launch: Launch,
-    pub wiring: Wiring,
-    pub queues: Queues,
-    actives: PlaceMap<Active>,
-    pub(in crate::run) pids: HashMap<Pid, (TaskId, ProcessRole)>,
-    pub remnants: Remnants,
-    /// Pipes that leftovers of ended tasks hold open: read and discarded.
-    strays: HashMap<u32, OwnedFd>,
-    next_stray: u32,
-    /// How often it was looked for who holds such a pipe.
-    searches: u32,
+    launch: Launch,
+    wiring: Wiring,
+    attempts: Attempts,
+    descendants: Descendants,
+    strays: Strays,
+    holder_search: HolderSearch,
     /// Readers that wait until less is queued.
     paused: Vec<Paused>,
     /// Tasks that ask for another block of their input, of which nothing can be read now.
     hungry: Vec<TaskId>,
-    /// Workers that wrote something that was not looked at.
-    pub wrote: Vec<TaskId>,
-    /// Tasks that have to be looked after while they run.
+    /// Attempts that have to be watched while they run.
     watched: Vec<TaskId>,
-    /// How many descriptors prun may have.
-    files: u64,
+    /// Descriptors that prun may have open.
+    open_files: u64,
+    /// Room for one read: as much as a new pipe holds.
     buffer: Vec<u8>,
-    /// It ended, and nobody was told yet.
-    lost_guardian: bool,
-    pub lender: Lender,
 }
 
-/// A reader that waits.
-#[derive(Debug, Clone, Copy)]
-struct Paused {
-    task: TaskId,
-    at: usize,
-    /// For room in the queue that it is read into; the scheduler was told.
-    blocked: bool,
-}
-
-/// What a process is for its attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ProcessRole {
-    /// It runs this stage of the job, or a hook.
-    Stage(StageId),
-    /// It looks whether the attempt is up.
-    Probe,
-}
-
-/// What the loop says of a start.
-pub struct Start {
-    pub task: TaskId,
-    pub work: Work,
-    pub slot: usize,
-    /// 0: it is a worker, and works on no task.
-    pub attempt: u32,
-    pub last_attempt: bool,
-}
-
-impl Local {
-    pub fn new(plan: Arc<Plan>, run_id: String) -> io::Result<Local> {
+impl LocalProcesses {
+    /// `columns`: the destination of tasks whose output is columns of a table. `jobserver`: prun's own, which all that
+    /// it starts finds in its environment.
+    ///
+    /// # Errors
+    /// When there is no stack for children, or no `/dev/null`.
+    pub fn new(
+        plan: Arc<Plan>,
+        run_id: String,
+        columns: Option<(Dest, Escape)>,
+        jobserver: Option<&Server>,
+    ) -> io::Result<LocalProcesses> {
         // As subreaper prun hears of the end of what its tasks left; without it that is polled.
-        let told = process::become_subreaper().is_ok();
-        Ok(Local {
-            launch: Launch::new(run_id)?,
-            wiring: Wiring::new()?,
-            queues: Queues::new(Arc::clone(&plan)),
-            actives: PlaceMap::default(),
-            pids: HashMap::new(),
-            remnants: Remnants::new(told),
-            strays: HashMap::new(),
-            next_stray: 0,
-            searches: 0,
+        let is_subreaper = process::become_subreaper().is_ok();
+        Ok(LocalProcesses {
+            launch: Launch::new(run_id, jobserver)?,
+            wiring: Wiring::new(columns)?,
+            attempts: Attempts::default(),
+            descendants: Descendants::new(is_subreaper),
+            strays: Strays::default(),
+            holder_search: HolderSearch::default(),
             paused: Vec::new(),
             hungry: Vec::new(),
-            wrote: Vec::new(),
             watched: Vec::new(),
-            files: os::limits::open_files(),
-            buffer: vec![0; BUFFER],
-            lost_guardian: false,
-            lender: Lender::new(&plan),
+            open_files: os::limits::open_files(),
+            buffer: vec![0; os::io::PIPE],
             plan,
         })
     }
+}
 
-    pub fn get(&self, id: TaskId) -> Option<&Active> {
-        self.actives.get(id.place).filter(|active| active.id == id)
+impl Backend for LocalProcesses {
+    fn start(&mut self, start: Start, cx: &mut Context) -> Started {
+        self.start_attempt(start, cx)
     }
 
-    pub fn get_mut(&mut self, id: TaskId) -> Option<&mut Active> {
-        self.actives.get_mut(id.place).filter(|active| active.id == id)
+    fn signal(&mut self, task: TaskId, signal: i32, cx: &mut Context) {
+        if self.attempts.get(task).is_some() {
+            self.stop_looking(task);
+            self.descendants.signal(&mut self.attempts, task, signal, cx.now);
+        }
     }
 
-    /// From now on what is started finds this jobserver.
-    pub fn share_slots(&mut self, server: &Server) {
-        self.launch.share_slots(server);
+    fn await_leftovers(&mut self, task: TaskId, kill: bool, cx: &mut Context) {
+        self.descendants.await_leftovers(&self.attempts, task, kill, cx.now);
     }
 
-    /// Whether prun's guardian has ended since the last call.
-    pub fn lost_guardian(&mut self) -> bool {
-        std::mem::take(&mut self.lost_guardian)
+    fn forget(&mut self, task: TaskId, cx: &mut Context) -> Option<EndedAttempt> {
+        self.forget_attempt(task, cx)
     }
 
-    pub fn forget_job(&mut self, job: JobId) {
-        // Behind the stages stand the hooks, and behind them the probe.
-        self.launch.forget(job, self.plan.jobs[job].stages.len() + probes::PLACE + 1);
+    fn due(&self) -> Option<Time> {
+        [self.watch_due(), self.descendants.due()].into_iter().flatten().min()
+    }
+
+    fn poll(&mut self, cx: &mut Context) {
+        self.watch_attempts(cx);
+        let gone = self.descendants.look_if_due(&self.attempts, cx.now, cx.warnings);
+        cx.events.extend(gone.into_iter().map(Event::GroupGone));
+    }
+
+    fn ready(&mut self, token: Token, ready: &Ready, cx: &mut Context) {
+        self.pipe_ready(token, ready, cx);
+    }
+
+    fn job_ended(&mut self, job: JobId, _cx: &mut Context) {
+        self.launch.forget(job, self.plan.jobs[job].stages.len() + HOOKS_AND_PROBE);
+    }
+
+    fn run_ended(&mut self, report: String, _cx: &mut Context) {
+        self.wiring.report = report.into_bytes();
+    }
+
+    fn set_run_facts(&mut self, facts: Vec<(&'static str, String)>) {
+        self.launch.facts = Some(facts.into());
+    }
+
+    fn clear_away(&mut self, cx: &mut Context) -> bool {
+        self.descendants.clear_away(cx.warnings)
+    }
+
+    fn remarks(&self, verbose: bool) -> Vec<String> {
+        let blind = (!os::tree::can_look()).then(|| {
+            "/proc does not show prun's own processes (it is not mounted, or of another PID namespace): a stop \
+             reaches process groups, but not what has left them"
+                .to_owned()
+        });
+        blind.into_iter().chain(verbose.then(|| os::contain::look().to_string())).collect()
+    }
+
+    fn attempt(&self, task: TaskId) -> Option<&Attempt> {
+        self.attempts.get(task)
+    }
+
+    fn not_ready(&mut self, task: TaskId) {
+        self.note_not_ready(task);
+    }
+
+    fn resume_readers(&mut self, cx: &mut Context) {
+        if !self.paused.is_empty() {
+            self.resume(cx);
+        }
+    }
+
+    fn close_inlets(&mut self, inlets: Vec<Inlet>, cx: &mut Context) {
+        self.close_pipes(inlets, cx);
+    }
+
+    fn feed_blocks(&mut self, job: JobId, cx: &mut Context) {
+        self.feed_hungry(job, cx);
+    }
+
+    fn endless_readers(&self, queues: &Queues) -> BTreeSet<JobId> {
+        self.readers_at_the_end(queues)
+    }
+
+    fn hook_turn(&mut self, task: TaskId, at: AtEnd, cx: &mut Context) -> HookTurn {
+        if let Some(input) = self.kept_hook_input(task, at) {
+            return HookTurn::Again(input);
+        }
+        let ended = self.forget_attempt(task, cx);
+        ended.map_or(HookTurn::Unknown, |ended| HookTurn::Ended(Box::new(ended)))
+    }
+
+    fn place_hook(&mut self, attempt: Attempt) {
+        self.attempts.insert(attempt);
+    }
+
+    fn start_hook(&mut self, task: TaskId, input: Result<HookInput, String>, cx: &mut Context) {
+        self.start_placed_hook(task, input, cx);
+    }
+
+    fn worker(&mut self, worker: TaskId, _job: JobId) -> Given<'_> {
+        self.attempts.get_mut(worker).map_or(Given::Lost, Given::To)
+    }
+
+    fn write_tasks(&mut self, worker: TaskId, cx: &mut Context) {
+        self.write_to_worker(worker, cx);
+    }
+
+    fn answer_lanes(
+        &mut self,
+        job: JobId,
+        scope: &Scope,
+        tag: Option<Arc<[u8]>>,
+        sinks: &mut Sinks,
+    ) -> Vec<LaneSpec> {
+        self.wiring.answer((job, &self.plan.jobs[job]), scope, tag, sinks)
+    }
+
+    fn end_input(&mut self, worker: TaskId, _cx: &mut Context) -> bool {
+        let feed = self.attempts.get_mut(worker).and_then(|attempt| attempt.feed.as_mut());
+        feed.map(|feed| feed.end()).is_some()
+    }
+
+    fn reap(&mut self, cx: &mut Context) -> Option<i32> {
+        self.reap_children(cx)
+    }
+
+    fn suspend(&mut self, cx: &mut Context) {
+        self.suspend_all(cx);
+    }
+
+    fn go_on(&mut self, suspended: bool, cx: &mut Context) {
+        self.continue_all(suspended, cx);
+    }
+
+    fn resize_terminals(&self) {
+        self.resize_all_terminals();
     }
 }

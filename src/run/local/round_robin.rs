@@ -1,49 +1,49 @@
-//! Tasks that live on and take block after block (`--round-robin`). Each asks when it has been sent what it was
-//! given; the block goes to the one of those that has least to read.
+//! Tasks that live on and take block after block (`--round-robin`). Each asks when everything that it was given has
+//! been sent; a block goes to the one of those that has least to read.
 
 use std::os::fd::AsFd;
 
+use super::LocalProcesses;
 use crate::event::JobId;
 use crate::os;
 use crate::os::poller::Interest;
-use crate::run::attempt::Active;
+use crate::run::attempt::Attempt;
 use crate::run::attempt::feed::Feed;
+use crate::run::backend::Context;
 use crate::run::block::Block;
 use crate::run::items::blocks::Next;
-use crate::run::local::Local;
-use crate::run::local::Shared;
 use crate::run::token::Token;
 use crate::sched::{Event, TaskId};
 
-impl Local {
-    /// More can be read for tasks of the job that had to wait for it.
-    pub fn feed_hungry(&mut self, job: JobId, shared: &mut Shared) {
-        // Not for ever: while one is hungry, this is called again.
+impl LocalProcesses {
+    /// Gives blocks to tasks of the job that had to wait until more can be read.
+    pub(super) fn feed_hungry(&mut self, job: JobId, cx: &mut Context) {
+        // Bounded: while a task is hungry, this is called again.
         for _ in 0..self.hungry.len() {
-            if !self.is_hungry(job) || !self.next_block(job, shared) {
+            if !self.is_hungry(job) || !self.next_block(job, cx) {
                 return;
             }
         }
     }
 
     fn is_hungry(&self, job: JobId) -> bool {
-        self.hungry.iter().any(|id| self.get(*id).is_some_and(|active| active.work.job == job))
+        self.hungry.iter().any(|id| self.attempts.get(*id).is_some_and(|attempt| attempt.work.job == job))
     }
 
-    /// Nobody took the block, but others may.
-    pub(in crate::run) fn give_back(&mut self, job: JobId, block: Block, shared: &mut Shared) {
-        if let Some(blocks) = shared.sources.blocks(job) {
+    /// Takes a block back that its task did not read: others may.
+    pub(super) fn give_back(&mut self, job: JobId, block: Block, cx: &mut Context) {
+        if let Some(blocks) = cx.sources.blocks(job) {
             blocks.give_back(block);
-            self.feed_hungry(job, shared);
+            self.feed_hungry(job, cx);
         }
     }
 
-    /// Gives the next block of the job's input, or a part of it, to one of its tasks that ask. `false`: there is
-    /// none now.
-    pub(in crate::run) fn next_block(&mut self, job: JobId, shared: &mut Shared) -> bool {
-        let Some(blocks) = shared.sources.blocks(job) else { return false };
+    /// Gives the next block of the job's input, or a part of it, to one of its tasks that ask. Returns `false` if there
+    /// is none now.
+    pub(super) fn next_block(&mut self, job: JobId, cx: &mut Context) -> bool {
+        let Some(blocks) = cx.sources.blocks(job) else { return false };
         let dry: Vec<TaskId> =
-            self.actives.iter().filter(|active| asks(active, job)).map(|active| active.id).collect();
+            self.attempts.iter().filter(|attempt| asks(attempt, job)).map(|attempt| attempt.id).collect();
         let taker = blocks.taker();
         let unread = |id: &TaskId| self.feed(*id).map(|feed| os::io::unread(feed.fd()));
         let Some(to) = taker.or_else(|| dry.iter().copied().min_by_key(unread)) else { return false };
@@ -53,90 +53,91 @@ impl Local {
             _ => blocks.next_block(),
         };
         match next {
-            Ok(Next::Block(block)) => self.push(to, block, taker.is_none(), shared),
+            Ok(Next::Block(block)) => self.push(to, block, taker.is_none(), cx),
             Ok(Next::Piece(block)) => {
                 blocks.set_taker(to);
-                self.push(to, block, false, shared);
+                self.push(to, block, false, cx);
             }
             Ok(Next::Passed) => {
                 blocks.set_taker(to);
-                self.watch_again(to, shared);
+                self.watch_again(to, cx);
             }
             Ok(Next::Wait) => {
-                dry.into_iter().for_each(|id| self.starve(id, shared));
-                watch_input(job, shared);
+                dry.into_iter().for_each(|id| self.starve(id, cx));
+                watch_input(job, cx);
                 return false;
             }
             Ok(Next::End) => {
-                dry.into_iter().for_each(|id| self.end_feed(id, shared));
+                dry.into_iter().for_each(|id| self.end_feed(id, cx));
                 return false;
             }
             Err(why) => {
-                shared.events.push_back(Event::Fault { task: to, why: why.into() });
-                dry.into_iter().for_each(|id| self.end_feed(id, shared));
+                cx.events.push_back(Event::Fault { task: to, why: why.into() });
+                dry.into_iter().for_each(|id| self.end_feed(id, cx));
                 return false;
             }
         }
         // Whoever has been given something may be slow to ask again.
         if self.is_hungry(job) {
-            watch_input(job, shared);
+            watch_input(job, cx);
         }
         true
     }
 
     fn feed(&self, id: TaskId) -> Option<&Feed> {
-        self.get(id)?.feed.as_ref()
+        self.attempts.get(id)?.feed.as_ref()
     }
 
-    /// `whole`: it is not the rest of a block of which the task has a part.
-    fn push(&mut self, id: TaskId, block: Block, whole: bool, shared: &mut Shared) {
-        // Of a task that has ended, the rest goes with it.
-        if let Some(feed) = self.get_mut(id).and_then(|active| active.feed.as_mut()) {
+    /// Appends a block to the feed of a task. `whole` is `false` for the rest of a block of which the task has a part.
+    fn push(&mut self, id: TaskId, block: Block, whole: bool, cx: &mut Context) {
+        // The rest of a block goes with a task that has ended.
+        if let Some(feed) = self.attempts.get_mut(id).and_then(|attempt| attempt.feed.as_mut()) {
             feed.push_block(block, whole);
-            self.watch_again(id, shared);
+            self.watch_again(id, cx);
         }
     }
 
-    fn watch_again(&mut self, id: TaskId, shared: &mut Shared) {
+    fn watch_again(&mut self, id: TaskId, cx: &mut Context) {
         if let Some(at) = self.hungry.iter().position(|hungry| *hungry == id) {
             self.hungry.swap_remove(at);
             if let Some(feed) = self.feed(id) {
-                shared.watch(feed.fd().as_fd(), Token::Feed(id), Interest::Write);
+                cx.watch(feed.fd().as_fd(), Token::Feed(id), Interest::Write);
             }
         }
     }
 
-    /// It waits until more was read. Level-triggered, its pipe would tell all the time that there is room.
-    fn starve(&mut self, id: TaskId, shared: &mut Shared) {
+    /// Lets a task wait until more was read. Its pipe leaves the poller, which is level-triggered and would tell all the
+    /// time that there is room.
+    fn starve(&mut self, id: TaskId, cx: &mut Context) {
         if !self.hungry.contains(&id)
             && let Some(feed) = self.feed(id)
         {
-            let _ = shared.poller.remove(feed.fd());
+            let _ = cx.poller.remove(feed.fd());
             self.hungry.push(id);
         }
     }
 
-    /// Nothing more comes: the end of its input.
-    fn end_feed(&mut self, id: TaskId, shared: &mut Shared) {
+    /// Ends the input of a task, because nothing more comes.
+    fn end_feed(&mut self, id: TaskId, cx: &mut Context) {
         let hungry = self.hungry.iter().position(|hungry| *hungry == id);
-        if let Some(feed) = self.get_mut(id).and_then(|active| active.feed.take())
+        if let Some(feed) = self.attempts.get_mut(id).and_then(|attempt| attempt.feed.take())
             && hungry.is_none()
         {
-            let _ = shared.poller.remove(feed.fd());
+            let _ = cx.poller.remove(feed.fd());
         }
         hungry.map(|at| self.hungry.swap_remove(at));
     }
 }
 
-fn watch_input(job: JobId, shared: &mut Shared) {
-    if let Err(errno) = shared.sources.watch(job, shared.poller) {
-        shared.events.push_back(Event::Broken(format!("could not wait for input: {}", errno.desc())));
+fn watch_input(job: JobId, cx: &mut Context) {
+    if let Err(errno) = cx.sources.watch(job, cx.poller) {
+        cx.events.push_back(Event::Broken(format!("could not wait for input: {}", errno.desc())));
     }
 }
 
-/// It was sent all that it was given, and takes more.
-fn asks(active: &Active, job: JobId) -> bool {
-    active.work.job == job
-        && active.work.block.is_some()
-        && active.feed.as_ref().is_some_and(|feed| feed.is_dry())
+/// True if everything that the task was given has been sent, and it takes more.
+fn asks(attempt: &Attempt, job: JobId) -> bool {
+    attempt.work.job == job
+        && attempt.work.block.is_some()
+        && attempt.feed.as_ref().is_some_and(|feed| feed.is_dry())
 }

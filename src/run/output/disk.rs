@@ -158,7 +158,7 @@ impl Disk {
     }
 
     /// Tries that again.
-    pub fn look_after_thread(&mut self) {
+    pub fn retry_thread(&mut self) {
         if self.awaits_thread() {
             self.start_thread();
         }

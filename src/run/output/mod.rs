@@ -1,262 +1,154 @@
-//! Everything that prun writes to: its own stdout and stderr, files of jobs, temporary files.
-
-pub mod disk;
-pub mod screen;
-pub mod thread_start;
-pub mod writer;
+//! Everything that prun writes: its own stdout and stderr, files of jobs, logs, temporary files, and the bar.
+//!
+//! [`Output`] owns the room. In comes what tasks write, cut into operations by [`flow::output`](crate::flow::output), and
+//! what happened, as [`RunEvent`]s. Out go bytes, by threads: one [`writer`] for each distinct file behind prun's stdout
+//! and stderr, and one [`disk`] thread for what may sleep on a disk. The loop hands over and never waits for them,
+//! except while the terminal is cleared for somebody else, and then for a quarter of a second at most.
+//!
+//! The order that matters: what a task wrote is handed on before its end is told ([`Output::tell`] does that itself),
+//! and a line of a log passes all writers behind the output that it speaks of, so that nothing is logged as finished
+//! whose output is lost.
+//!
+//! - [`sinks`]: the writers and the disk thread, as one thing to write to
+//! - [`writer`], [`disk`]: the threads; [`thread_start`]: they start late, and starting may have to be tried again
+//! - [`screen`]: the terminal that the bar shares with what tasks write
+//! - [`terminal_lease`]: prun's terminal, lent to a task that has it to itself
+//!
+//! Rejected: a thread for each file (a run may have thousands), and writing from the loop with non-blocking
+//! descriptors (the flag belongs to everybody who shares the file, and regular files block all the same).
 
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::mpsc::Receiver;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::event::Time;
-use crate::flow::output::{Dest, Log, Op, SpillId};
-use crate::journal::Journal;
-use crate::journal::joblog::Joblog;
-use crate::os;
-use crate::run::output::disk::{Disk, Keeper};
-use crate::run::output::writer::{Own, Writer};
+use crate::event::{JobId, Listener, RunEvent, Summary, Time};
+use crate::flow::output::{Framing, Outputs};
+use crate::plan::Plan;
+use crate::sched::TaskId;
 
-/// The loop stops reading what tasks write while more than this waits to be written, and goes on below half.
-const CROWDED: usize = 8 << 20;
-/// While tasks come and go quickly, or write much, their output is handed to the writers when there is so much
-/// of it, or when so much time has passed.
-const STAGED: usize = 128 << 10;
-const STAGED_FOR: Time = Time::from_millis(4);
-/// Lines of logs wait less: a task whose line is not in the journal when prun is killed runs again.
-const LINES_STAGED_FOR: Time = Time::from_millis(1);
+pub mod disk;
+pub mod screen;
+pub mod sinks;
+pub mod terminal_lease;
+pub mod thread_start;
+pub mod writer;
 
-pub struct Sinks {
-    stdout: Writer,
-    /// `None`: the same file as stdout, and so the same thread.
-    stderr: Option<Writer>,
-    disk: Disk,
-    files: u32,
-    waker: Arc<os::waker::Waker>,
-    /// Since when something is staged.
-    staged_at: Option<Time>,
+use screen::Screen;
+use sinks::{Failure, Sinks};
+use terminal_lease::TerminalLease;
+
+/// Nothing new starts while more output than this is kept in memory, in bytes: with `keep_order`, output piles up
+/// behind a slow first task.
+const KEPT: usize = 64 << 20;
+
+/// How long a terminal that takes no bytes (Ctrl-S) may keep prun from being suspended, or a task from its start.
+const CLEAR_LIMIT: Duration = Duration::from_millis(250);
+
+/// What prun writes, and what it writes to.
+pub struct Output {
+    pub outputs: Outputs,
+    pub sinks: Sinks,
+    pub screen: Screen,
+    pub lease: TerminalLease,
+    /// Hooks whose input is still on its way from the disk thread.
+    pub awaited_inputs: Vec<(TaskId, Receiver<io::Result<File>>)>,
+    /// Nothing starts, because too much waits to be written or to have its turn.
+    held: bool,
+    /// A failure to write was reported; those that follow from it are not.
+    failed: bool,
 }
 
-/// What went wrong while writing.
-#[derive(Debug)]
-pub enum Failure {
-    /// Nobody reads stdout any more.
-    Closed,
-    /// Anything else, for people.
-    Other(String),
-}
-
-impl Sinks {
-    pub fn new() -> io::Result<Sinks> {
-        let waker = Arc::new(os::waker::Waker::new()?);
-        let same = os::io::same_file(os::std_streams::stdout(), os::std_streams::stderr());
-        let stderr = (!same).then(|| Writer::new(Arc::clone(&waker), None));
-        Ok(Sinks {
-            stdout: Writer::new(Arc::clone(&waker), stderr.as_ref()),
-            stderr,
-            disk: Disk::new(Arc::clone(&waker)),
-            files: 0,
-            waker,
-            staged_at: None,
+impl Output {
+    /// # Errors
+    /// When no descriptor can be had to wake the loop with.
+    pub fn new(plan: &Plan, listener: Box<dyn Listener>) -> io::Result<Output> {
+        // Lines of several jobs must not mix where tasks of more than one may flow at the same time.
+        let several = plan.jobs.iter().filter(|job| job.at_end.is_none()).count() > 1;
+        let mixing = several && plan.jobs.iter().any(|job| job.keep_order);
+        Ok(Output {
+            outputs: Outputs::new(if mixing { Framing::Lines } else { Framing::Chunks }),
+            sinks: Sinks::new()?,
+            screen: Screen::new(listener),
+            lease: TerminalLease::new(plan),
+            awaited_inputs: Vec::new(),
+            held: false,
+            failed: false,
         })
     }
 
-    /// Readable when one of the threads has something to tell.
-    pub fn waker(&self) -> &os::waker::Waker {
-        &self.waker
+    /// Passes on what is complete.
+    pub fn write_out(&mut self) {
+        self.screen.write_out(&mut self.outputs.ops, &mut self.sinks);
     }
 
-    /// Whether stdout and stderr are one file: a bar on stderr then has to make way for output.
-    pub fn are_one(&self) -> bool {
-        self.stderr.is_none()
+    /// Tells people what happened, behind everything that was written before it.
+    pub fn tell(&mut self, now: Time, event: &RunEvent) {
+        self.screen.tell(now, event, &mut self.outputs.ops, &mut self.sinks);
     }
 
-    pub fn write(&mut self, own: Own, bytes: Vec<u8>) {
-        match (own, &mut self.stderr) {
-            (Own::Stderr, Some(stderr)) => stderr.bytes(own, bytes),
-            _ => self.stdout.bytes(own, bytes),
+    /// Gives the writers what is staged. With `busy`, more is about to come, and it may wait a little for that.
+    pub fn hand_over(&mut self, now: Time, busy: bool) {
+        self.sinks.hand_over(now, busy, &mut self.outputs.spare);
+    }
+
+    /// Draws the bar, if it is time.
+    pub fn draw(&mut self, now: Time) {
+        self.screen.draw(now, &mut self.sinks);
+    }
+
+    /// Takes the bar off the terminal.
+    pub fn erase_bar(&mut self) {
+        self.screen.erase(&mut self.sinks);
+    }
+
+    /// Returns how the run went, as text for those who read it after its end.
+    pub fn report(&self, summary: &Summary) -> String {
+        self.screen.report(summary)
+    }
+
+    /// Returns whether starts are to be held back, if that has changed since the last call.
+    pub fn change_of_hold(&mut self) -> Option<bool> {
+        let crowded = self.sinks.crowded();
+        // A thread that waits for its start needs the room that the next task would take.
+        let hold = crowded || self.outputs.kept() > KEPT || self.sinks.await_thread();
+        (std::mem::replace(&mut self.held, hold) != hold).then_some(hold)
+    }
+
+    /// Returns the first failure to write, once.
+    pub fn take_failure(&mut self) -> Option<Failure> {
+        let failure = if self.failed { None } else { self.sinks.take_failure() };
+        self.failed |= failure.is_some();
+        failure
+    }
+
+    /// Brings everything onto the terminal that was written so far, and takes the bar off it.
+    pub fn clear_terminal(&mut self, now: Time) {
+        self.write_out();
+        self.erase_bar();
+        self.hand_over(now, false);
+        self.sinks.settle(CLEAR_LIMIT);
+    }
+
+    /// A task that wants the terminal to itself is about to start: prun writes nothing to it from now on.
+    pub fn begin_lease(&mut self, now: Time) {
+        self.clear_terminal(now);
+        self.screen.leave(true);
+        self.sinks.hold_terminal(true);
+    }
+
+    /// Writes to the terminal again once no task has it any more.
+    pub fn end_lease(&mut self) {
+        if self.screen.is_left() && !self.lease.is_lent() {
+            self.screen.leave(false);
+            self.sinks.hold_terminal(false);
         }
     }
 
-    pub fn apply(&mut self, op: Op) {
-        match op {
-            Op::Write { dest: Dest::File(file), bytes } => self.disk.write(file, bytes),
-            Op::Write { dest, bytes } => self.write(own(dest), bytes),
-            Op::Spill { spill, bytes } => self.disk.spill(spill, bytes),
-            Op::Replay { dest: Dest::File(file), spill, len } => self.disk.copy(spill, file, len),
-            Op::Replay { dest, spill, len } => {
-                let file = self.disk.take(spill);
-                match (own(dest), &mut self.stderr) {
-                    (Own::Stderr, Some(stderr)) => stderr.file(Own::Stderr, file, len),
-                    (own, _) => self.stdout.file(own, file, len),
-                }
-            }
-            Op::Drop { spill } => self.disk.drop_spill(spill),
-            Op::Close { dest: Dest::File(file) } => self.disk.close(file),
-            Op::Close { .. } => {}
-            Op::Log { log, bytes } => {
-                if let Some(disk) = self.disk.lines() {
-                    self.stdout.line((log, bytes), disk);
-                }
-            }
+    /// A task that will not run has its turn in the order of the items, with nothing to show.
+    pub fn pass_turn(&mut self, plan: &Plan, job: JobId, seq: u64) {
+        if plan.jobs[job].keep_order {
+            self.outputs.ended((job, seq), Vec::new());
         }
-    }
-
-    /// What was spilled, for another use than output. The loop is woken when it is there.
-    pub fn take_spilled(&mut self, spill: SpillId) -> Receiver<io::Result<File>> {
-        self.disk.take(spill)
-    }
-
-    /// Lines of this log go there from now on.
-    pub fn keep(&mut self, log: Log, keeper: Box<dyn Keeper>) {
-        self.disk.keep(log, keeper);
-    }
-
-    /// A file that output goes to through prun.
-    pub fn open_file(&mut self, path: PathBuf, append: bool) -> Dest {
-        self.files += 1;
-        self.disk.open(self.files, path, append);
-        Dest::File(self.files)
-    }
-
-    /// Gives the writers what was staged. `busy`: more comes just now, and it may wait a little for it. Big
-    /// buffers that were written come back.
-    pub fn hand_over(&mut self, now: Time, busy: bool, spare: &mut Vec<Vec<u8>>) {
-        let patience = self.patience();
-        // A line that passes from stdout's thread to stderr's finds there what stood before it.
-        let writers = [self.stderr.as_mut(), Some(&mut self.stdout)];
-        if writers.iter().flatten().all(|writer| writer.staged().is_none()) {
-            return;
-        }
-        let staged: usize = writers.iter().flatten().filter_map(|writer| writer.staged()).sum();
-        let since = *self.staged_at.get_or_insert(now);
-        if busy && staged < STAGED && now < since + patience {
-            return;
-        }
-        self.staged_at = None;
-        for writer in writers.into_iter().flatten() {
-            writer.hand_over(spare);
-        }
-    }
-
-    /// Waits until everything that was handed over stands on the terminal, but no longer than this.
-    pub fn settle(&mut self, limit: Duration) {
-        let until = Instant::now() + limit;
-        while !self.on_terminal().all(|writer| writer.is_done()) && self.waker.wait(left(until)) {}
-    }
-
-    /// Nothing is written to the terminal until it is no longer held. What comes meanwhile waits, and is bounded as
-    /// any other.
-    pub fn hold_terminal(&mut self, held: bool) {
-        if held {
-            return self.on_terminal().for_each(|writer| writer.hold(true));
-        }
-        // A terminal that has hung up is none any more.
-        let writers = [Some(&self.stdout), self.stderr.as_ref()];
-        writers.into_iter().flatten().for_each(|writer| writer.hold(false));
-    }
-
-    fn on_terminal(&self) -> impl Iterator<Item = &Writer> {
-        let stdout = os::std_streams::is_terminal(os::std_streams::stdout()).then_some(&self.stdout);
-        let stderr = self.stderr.as_ref().filter(|_| os::std_streams::is_terminal(os::std_streams::stderr()));
-        stdout.into_iter().chain(stderr)
-    }
-
-    /// When what is staged has to be handed over.
-    pub fn due(&self) -> Option<Time> {
-        self.staged_at.map(|at| at + self.patience())
-    }
-
-    fn patience(&self) -> Time {
-        if self.stdout.has_lines() { LINES_STAGED_FOR } else { STAGED_FOR }
-    }
-
-    /// Whether so much waits to be written that reading must stop. The loop is woken when it may go on.
-    pub fn crowded(&self) -> bool {
-        if self.disk.queued() > 2 * disk::RELAXED {
-            return true;
-        }
-        let mut crowded = false;
-        for writer in [Some(&self.stdout), self.stderr.as_ref()].into_iter().flatten() {
-            if writer.queued() > CROWDED {
-                writer.wake_below(CROWDED / 2);
-                crowded = true;
-            }
-        }
-        crowded
-    }
-
-    /// What went wrong since the last call.
-    pub fn take_failure(&self) -> Option<Failure> {
-        if let Some(why) = self.disk.take_failure() {
-            return Some(Failure::Other(why));
-        }
-        let failure = self.stdout.take_failure().or_else(|| self.stderr.as_ref()?.take_failure());
-        match failure? {
-            (_, error) if error.kind() == io::ErrorKind::BrokenPipe => Some(Failure::Closed),
-            (Own::Stdout, error) => {
-                Some(Failure::Other(format!("could not write to stdout: {}", os::errors::reason(&error))))
-            }
-            // Nobody can be told that nobody listens.
-            (Own::Stderr, error) => {
-                Some(Failure::Other(format!("could not write to stderr: {}", os::errors::reason(&error))))
-            }
-        }
-    }
-
-    /// A thread could not be started yet.
-    pub fn await_thread(&self) -> bool {
-        let writers = [Some(&self.stdout), self.stderr.as_ref()];
-        self.disk.awaits_thread() || writers.into_iter().flatten().any(Writer::awaits_thread)
-    }
-
-    /// Tries that again.
-    pub fn look_after_threads(&mut self) {
-        if self.await_thread() {
-            self.disk.look_after_thread();
-            let writers = [Some(&mut self.stdout), self.stderr.as_mut()];
-            writers.into_iter().flatten().for_each(Writer::look_after_thread);
-        }
-    }
-
-    /// Everything was written, or never will be. If not, the loop is woken when it is.
-    pub fn is_done(&self) -> bool {
-        self.stdout.is_done() && self.stderr.as_ref().is_none_or(Writer::is_done)
-    }
-
-    /// Tells when files and logs hold all that came so far, and wakes the loop then; `None`: they do.
-    pub fn settle_files(&mut self) -> Option<Receiver<()>> {
-        self.disk.settle()
-    }
-
-    /// Waits until all files of jobs are written.
-    pub fn finish_files(&mut self) {
-        self.disk.finish();
-    }
-}
-
-impl Keeper for Journal {
-    fn append(&mut self, lines: &[u8]) -> Result<(), String> {
-        Journal::append(self, lines)
-    }
-}
-
-impl Keeper for Joblog {
-    fn append(&mut self, lines: &[u8]) -> Result<(), String> {
-        Joblog::append(self, lines)
-    }
-}
-
-fn left(until: Instant) -> Duration {
-    until.saturating_duration_since(Instant::now())
-}
-
-fn own(dest: Dest) -> Own {
-    match dest {
-        Dest::Stderr => Own::Stderr,
-        Dest::Stdout | Dest::File(_) | Dest::Hook => Own::Stdout,
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::event::{Listener, RunEvent, Summary, Time};
 use crate::flow::output::{Dest, Op};
 use crate::os;
-use crate::run::output::Sinks;
+use crate::run::output::sinks::Sinks;
 use crate::run::output::writer::Own;
 
 /// The bar comes back at most this often between pieces of output.

@@ -212,7 +212,7 @@ impl Writer {
     }
 
     /// Tries that again.
-    pub fn look_after_thread(&mut self) {
+    pub fn retry_thread(&mut self) {
         if self.awaits_thread() {
             self.start_thread();
         }

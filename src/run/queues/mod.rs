@@ -17,10 +17,9 @@ use crate::flow::cut::{self, Rule};
 use crate::flow::queue::{Config, Key, Queue, Taken};
 use crate::flow::span::Span;
 use crate::os;
+use crate::os::io::{BIG_PIPE, PIPE};
 use crate::os::poller::{Interest, Poller};
 use crate::plan::{self, Items, Job, Plan, QueueId, Unit};
-use crate::run::attempt::PIPE;
-use crate::run::launch::wiring::BIG_PIPE;
 use crate::run::token::Token;
 use crate::sched::{Event, JobId, TaskId};
 

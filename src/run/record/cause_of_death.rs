@@ -6,7 +6,7 @@ use nix::libc;
 
 use crate::event::{Exit, Time};
 use crate::plan::{Job, Limit};
-use crate::run::attempt::{Active, Process};
+use crate::run::attempt::{EndedAttempt, Process};
 
 /// Into the run.
 const FIRST_LOOK: Time = Time::from_millis(50);
@@ -49,15 +49,15 @@ fn count_in(vmstat: &str) -> Option<u64> {
 }
 
 /// The reason of a failure, to go on "killed by SIGXCPU: "; of the last stage that has one.
-pub fn of(job: &Job, active: &Active, memory: &OutOfMemory) -> Option<String> {
-    if active.unready.is_some() {
-        return active.unready.clone();
+pub fn of(job: &Job, ended: &EndedAttempt, memory: &OutOfMemory) -> Option<String> {
+    if ended.unready.is_some() {
+        return ended.unready.clone();
     }
     // What prun kills needs no other reason.
-    if active.stopping {
+    if ended.stopping {
         return None;
     }
-    let stages = active.processes.iter().zip(&job.stages).rev();
+    let stages = ended.processes.iter().zip(&job.stages).rev();
     stages.into_iter().find_map(|(process, stage)| {
         let end = Death::of(process)?;
         reason(&end, &stage.setup.limits, || memory.grew())

@@ -1,17 +1,18 @@
-//! What ended, told to the logs; and what ended ok in an earlier run and need not run again (DESIGN.md, 5.7).
+//! What ended, told to the logs; and what ended ok in an earlier run and need not run again.
 
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::event::{JobId, Known, Outcome, Time, Usage};
+use crate::event::{JobId, Known, Outcome};
 use crate::flow::output::{Log, Op};
 use crate::journal::{self, Entry, Past};
 use crate::plan::identity::Identity;
 use crate::plan::{Batch, Input, Item, Items, Job, Output, Plan, Reading, Resume, Stdin};
-use crate::run::attempt::Work;
-use crate::run::output::Sinks;
+use crate::run::output::sinks::Sinks;
+use crate::run::record::{Access, EndedTask};
+use crate::run::task::short_item;
 use crate::run::words;
 
 pub struct Ledger {
@@ -32,28 +33,15 @@ pub struct Ledger {
     began: Duration,
 }
 
-/// An ended task, as the logs tell it.
-pub struct Told<'a> {
-    pub work: &'a Work,
-    pub outcome: &'a Outcome,
-    pub attempts: u32,
-    pub slot: usize,
-    pub started: Time,
-    pub elapsed: Time,
-    pub usage: Option<Usage>,
-    pub received: u64,
-}
-
 impl Ledger {
-    /// Opens the plan's logs. What they are to be told comes behind the output by way of `sinks`. In a dry run they
-    /// are only read. Also returns what people should know.
+    /// Opens the plan's logs. Their lines come behind the output by way of `sinks`. Also returns warnings for people.
     ///
     /// # Errors
     /// When a log can't be opened, or is used by another run.
     pub fn open(
         plan: &Arc<Plan>,
         run: &str,
-        dry_run: bool,
+        access: Access,
         sinks: &mut Sinks,
     ) -> Result<(Ledger, Vec<String>), String> {
         let logs = &plan.logs;
@@ -73,7 +61,7 @@ impl Ledger {
         if let Some(asked) = &logs.journal {
             let identity = |job: &Job| (!job.daemon).then(|| Identity::new(job));
             ledger.identities = plan.jobs.iter().map(identity).collect();
-            if dry_run {
+            if access == Access::ReadOnly {
                 (ledger.past, warnings) = journal::read(&asked.path)?;
             } else {
                 let (journal, past, told) = journal::open(&asked.path, asked.sync)?;
@@ -85,7 +73,7 @@ impl Ledger {
             }
             ledger.again = ledger.streams_that_run_again();
         }
-        if let Some(asked) = logs.joblog.as_ref().filter(|_| !dry_run) {
+        if let Some(asked) = logs.joblog.as_ref().filter(|_| access == Access::Write) {
             let journal = logs.journal.iter().map(|journal| journal.path.as_path());
             let kept: Vec<&Path> =
                 journal.chain(plan.jobs.iter().flat_map(|job| inputs(&job.items))).collect();
@@ -125,7 +113,7 @@ impl Ledger {
     }
 
     /// Lines for the logs, to follow what the task wrote.
-    pub fn lines(&self, told: &Told) -> Vec<Op> {
+    pub fn lines(&self, told: &EndedTask) -> Vec<Op> {
         let finished = !matches!(told.outcome, Outcome::Cancelled | Outcome::Skipped);
         let journal = self.journal && finished && !told.work.known.is_empty();
         let joblog = self.joblog && *told.outcome != Outcome::Skipped;
@@ -137,7 +125,7 @@ impl Ledger {
             tasks: told.work.known.clone(),
             job: job.name.to_string(),
             seq: told.work.seq,
-            item: words::short_item(&told.work.items).to_string(),
+            item: short_item(&told.work.items).to_string(),
             command: words::command(job, told.work, told.slot),
             outcome: told.outcome.clone(),
             attempts: told.attempts,

@@ -11,11 +11,10 @@ use std::time::Duration;
 
 use nix::libc;
 
-use crate::event::{RunEvent, Time};
+use crate::event::Time;
 use crate::os;
 use crate::plan::{Brakes, Plan, PoolSize, parse_pool};
-use crate::run::Run;
-use crate::sched::{Event, Reading};
+use crate::sched::Reading;
 
 /// From one look to the next.
 const EVERY: Duration = Duration::from_secs(1);
@@ -111,24 +110,6 @@ impl Gauges {
             reading.memory = Some(memory.ok_or("`/proc/meminfo` does not tell how much memory is free")?);
         }
         Ok(reading)
-    }
-}
-
-impl Run {
-    /// Looks at what is due.
-    pub(in crate::run) fn look_at_gauges(&mut self) {
-        match self.gauges.look(self.now) {
-            Some(News::Pool(size)) => {
-                self.tell(&RunEvent::Pool(size));
-                self.resize_tokens(size);
-                self.events.push_back(Event::Pool(size));
-            }
-            Some(News::Warning(why)) => self.tell(&RunEvent::Warning(why)),
-            None => {}
-        }
-        if self.supervisor.reading_due().is_some_and(|due| due <= self.now) {
-            self.events.push_back(self.gauges.read().map_or_else(Event::Broken, Event::Reading));
-        }
     }
 }
 

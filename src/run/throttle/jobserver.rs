@@ -2,14 +2,11 @@
 
 use std::io;
 
-use crate::event::RunEvent;
 use crate::os;
 use crate::os::jobserver::{Client, MOST, Offer, Server};
 use crate::os::poller::{Interest, Poller};
 use crate::plan::{Jobserver, Plan, UNLIMITED};
-use crate::run::Run;
 use crate::run::token::Token;
-use crate::sched::Event;
 
 pub struct Tokens {
     client: Client,
@@ -78,7 +75,27 @@ fn tokens_of(pool: usize) -> usize {
 }
 
 impl Tokens {
-    /// Of prun's own.
+    /// Notes how many tokens are wanted. Returns whether some may be there that nobody watches for.
+    pub fn ask(&mut self, wanted: usize) -> bool {
+        self.wanted = wanted;
+        wanted > 0 && !self.watched
+    }
+
+    /// True if no more tokens can be had.
+    pub fn is_gone(&self) -> bool {
+        self.gone
+    }
+
+    /// Gives the jobserver up. Returns `true` the first time.
+    pub fn fail(&mut self, poller: &Poller) -> bool {
+        let first = !std::mem::replace(&mut self.gone, true);
+        if first {
+            let _ = self.watch(poller);
+        }
+        first
+    }
+
+    /// Returns prun's own jobserver.
     pub fn server(&self) -> Option<&Server> {
         self.own.as_ref().map(|own| &own.server)
     }
@@ -88,7 +105,7 @@ impl Tokens {
     }
 
     /// Takes what is there of what is wanted; how many of them are for the scheduler.
-    fn take(&mut self) -> io::Result<usize> {
+    pub fn take(&mut self) -> io::Result<usize> {
         let got = self.client.take(self.wanted + self.surplus())?;
         let kept = got - self.pay(got);
         self.wanted -= kept;
@@ -104,13 +121,13 @@ impl Tokens {
         paid
     }
 
-    fn give(&mut self, count: usize) -> io::Result<()> {
+    pub fn give(&mut self, count: usize) -> io::Result<()> {
         let count = count - self.pay(count);
         self.client.give(count)
     }
 
     /// The pool has another size.
-    fn resize(&mut self, pool: usize) -> io::Result<()> {
+    pub fn resize(&mut self, pool: usize) -> io::Result<()> {
         let Some(own) = &mut self.own else { return Ok(()) };
         let (before, size) = (std::mem::replace(&mut own.size, tokens_of(pool)), tokens_of(pool));
         own.surplus += before.saturating_sub(size);
@@ -121,7 +138,7 @@ impl Tokens {
     }
 
     /// Looks for tokens as long as some are wanted.
-    fn watch(&mut self, poller: &Poller) -> io::Result<()> {
+    pub fn watch(&mut self, poller: &Poller) -> io::Result<()> {
         let wanted = self.wanted + self.surplus() > 0 && !self.gone;
         if wanted && !self.watched {
             poller.add(self.client.fd(), Token::Tokens.pack(), Interest::Read)?;
@@ -130,57 +147,5 @@ impl Tokens {
         }
         self.watched = wanted;
         Ok(())
-    }
-}
-
-impl Run {
-    pub(in crate::run) fn ask_tokens(&mut self, wanted: usize) {
-        let Some(tokens) = &mut self.tokens else { return };
-        tokens.wanted = wanted;
-        if wanted > 0 && !tokens.watched {
-            return self.take_tokens();
-        }
-        let watched = tokens.watch(&self.poller);
-        self.look_at_tokens(watched);
-    }
-
-    /// Some may be there. Another may have been faster.
-    pub(in crate::run) fn take_tokens(&mut self) {
-        let Some(tokens) = self.tokens.as_mut().filter(|tokens| !tokens.gone) else { return };
-        let taken = tokens.take();
-        if let Ok(count @ 1..) = taken {
-            self.events.push_back(Event::Tokens(count));
-        }
-        // After some, the scheduler says how many more it wants.
-        let watched = match taken {
-            Ok(0) => tokens.watch(&self.poller),
-            other => other.map(drop),
-        };
-        self.look_at_tokens(watched);
-    }
-
-    pub(in crate::run) fn give_tokens(&mut self, count: usize) {
-        let Some(tokens) = &mut self.tokens else { return };
-        let given = tokens.give(count);
-        self.look_at_tokens(given);
-    }
-
-    /// The pool has another size, and prun's own jobserver with it.
-    pub(in crate::run) fn resize_tokens(&mut self, pool: usize) {
-        let Some(tokens) = &mut self.tokens else { return };
-        let resized = tokens.resize(pool).and_then(|()| tokens.watch(&self.poller));
-        self.look_at_tokens(resized);
-    }
-
-    /// A jobserver that fails gives no more tokens; what runs has its own, and one task at a time needs none.
-    fn look_at_tokens(&mut self, result: io::Result<()>) {
-        let (Err(why), Some(tokens)) = (result, &mut self.tokens) else { return };
-        if !std::mem::replace(&mut tokens.gone, true) {
-            let _ = tokens.watch(&self.poller);
-            let why = os::errors::reason(&why);
-            let why =
-                format!("the jobserver has failed ({why}): from now on one task runs at a time, or few");
-            self.tell(&RunEvent::Warning(why));
-        }
     }
 }

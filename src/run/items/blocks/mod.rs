@@ -152,7 +152,13 @@ impl Blocks {
         self.returned.push(block);
     }
 
-    /// No other task will be started for it.
+    /// Nobody is going to read the rest.
+    pub fn abandon(&mut self) {
+        self.ended = true;
+        self.returned.clear();
+    }
+
+    /// True if a part of the input is left, although no other task will be started for it.
     pub fn has_left_over(&self) -> bool {
         self.tasks == 0 && !(self.ended && self.returned.is_empty())
     }

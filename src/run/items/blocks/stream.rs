@@ -11,9 +11,9 @@ use nix::errno::Errno;
 use crate::flow::blocks::Cutter;
 use crate::os;
 use crate::os::input::SharedInput;
+use crate::os::io::BIG_PIPE;
 use crate::run::block::Block;
 use crate::run::items::blocks::Next;
-use crate::run::launch::wiring::BIG_PIPE;
 
 pub struct Stream {
     input: SharedInput,

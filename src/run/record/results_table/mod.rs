@@ -6,13 +6,13 @@
 use std::io::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::flow::output::{Dest, Escape, Op, Row};
+use crate::flow::output::{Dest, Escape, Op, Outputs, Row};
 use crate::journal::joblog::{milliseconds, status};
-use crate::plan::{Batch, Form, Plan};
-use crate::run::Run;
-use crate::run::launch::wiring::{in_table, policy};
-use crate::run::record::ledger::Told;
-use crate::run::words;
+use crate::plan::{Batch, Form, Plan, Table};
+use crate::run::output::sinks::Sinks;
+use crate::run::record::EndedTask;
+use crate::run::task::{in_table, policy};
+use crate::run::words::command;
 use crate::sched::TaskId;
 
 mod file;
@@ -22,7 +22,7 @@ const COLUMNS: [&str; 9] =
     ["Seq", "Host", "Starttime", "JobRuntime", "Send", "Receive", "Exitval", "Signal", "Command"];
 
 /// The table, as far as it was begun.
-pub struct Rows {
+pub struct ResultsTable {
     form: Form,
     dest: Dest,
     /// When the run began, since 1970.
@@ -33,55 +33,57 @@ pub struct Rows {
     has_names: bool,
 }
 
-impl Run {
-    /// Opens the table, if there is to be one; returns what people should know.
-    pub(in crate::run) fn open_table(&mut self) -> Result<Vec<String>, String> {
-        let Some(table) = self.plan.logs.table.as_ref().filter(|_| !self.options.dry_run) else {
-            return Ok(Vec::new());
-        };
-        let (mut has_names, mut warnings) = (table.form == Form::Json, Vec::new());
+impl ResultsTable {
+    /// Opens the table, and makes its folders. Also returns warnings for people.
+    ///
+    /// # Errors
+    /// When the file can't be opened or read. For people.
+    pub fn open(table: &Table, sinks: &mut Sinks) -> Result<(ResultsTable, Option<String>), String> {
+        let (mut has_names, mut warning) = (table.form == Form::Json, None);
         let dest = match &table.path {
             None => Dest::Stdout,
             Some(path) => {
                 let begun = file::prepare(path, table)?;
                 has_names |= begun.rows;
-                warnings.extend(begun.warning);
-                self.sinks.open_file(path.clone(), true)
+                warning = begun.warning;
+                sinks.open_file(path.clone(), true)
             }
         };
         let began = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.table = Some(Rows { form: table.form, dest, began, width: None, has_names });
-        self.local.wiring.table = Some((dest, escape(table.form)));
-        Ok(warnings)
+        Ok((ResultsTable { form: table.form, dest, began, width: None, has_names }, warning))
     }
 
-    /// A task has ended: what it wrote becomes its row. Those that prun stopped or skipped have none.
-    pub(in crate::run) fn add_row(&mut self, task: TaskId, told: &Told) {
-        let place = task.place;
-        let job = &self.plan.jobs[told.work.job];
-        let Some(rows) = self.table.as_mut().filter(|_| in_table(job)) else { return };
-        let Some((exit, signal)) = status(told.outcome) else { return self.outputs.forget(place) };
-        if !self.outputs.is_open(place) {
+    /// Returns the destination of the columns that tasks write, and how they are escaped.
+    pub fn columns(&self) -> (Dest, Escape) {
+        (self.dest, escape(self.form))
+    }
+
+    /// Makes the output of an ended task its row. Tasks that prun stopped or skipped have none.
+    pub fn add_row(&mut self, plan: &Plan, task: TaskId, ended: &EndedTask, outputs: &mut Outputs) {
+        let job = &plan.jobs[ended.work.job];
+        if !in_table(job) {
+            return;
+        }
+        let Some((exit, signal)) = status(ended.outcome) else { return outputs.forget(task.place) };
+        if !outputs.is_open(task.place) {
             // It never had a process, or waited for its next attempt.
-            let order = job.keep_order.then_some((told.work.job, told.work.seq));
-            self.outputs.open(place, Vec::new(), policy(job, true), order);
+            let order = job.keep_order.then_some((ended.work.job, ended.work.seq));
+            outputs.open(task.place, Vec::new(), policy(job, true), order);
         }
-        if let Some(names) = rows.begin(&self.plan, told) {
-            self.outputs.ops.push(Op::Write { dest: rows.dest, bytes: names });
+        if let Some(names) = self.begin(plan, ended) {
+            outputs.ops.push(Op::Write { dest: self.dest, bytes: names });
         }
-        let command = words::command(job, told.work, told.slot);
-        let row = rows.row(told, exit, signal, &command);
-        self.outputs.frame(place, row);
+        let command = command(job, ended.work, ended.slot);
+        let row = self.row(ended, exit, signal, &command);
+        outputs.frame(task.place, row);
     }
-}
 
-impl Rows {
     /// With the first row it is known how many columns there are; returns the line that names them.
-    fn begin(&mut self, plan: &Plan, told: &Told) -> Option<Vec<u8>> {
+    fn begin(&mut self, plan: &Plan, ended: &EndedTask) -> Option<Vec<u8>> {
         if self.width.is_some() {
             return None;
         }
-        let Told { work, .. } = told;
+        let EndedTask { work, .. } = ended;
         // Where columns have names there are so many, however long the row is that happens to come first.
         let has_names = !work.names.is_empty();
         let columns = if has_names {
@@ -113,9 +115,9 @@ impl Rows {
     }
 
     /// All of a row but the output.
-    fn row(&self, told: &Told, exit: i32, signal: i32, command: &str) -> Row {
-        let work = told.work;
-        let (started, elapsed) = (milliseconds(self.began + told.started), milliseconds(told.elapsed));
+    fn row(&self, ended: &EndedTask, exit: i32, signal: i32, command: &str) -> Row {
+        let work = ended.work;
+        let (started, elapsed) = (milliseconds(self.began + ended.started), milliseconds(ended.elapsed));
         let values: Vec<Vec<u8>> = work.items.iter().flat_map(|item| item.columns.iter().cloned()).collect();
         let dest = self.dest;
         let mut before = Vec::new();
@@ -124,7 +126,7 @@ impl Rows {
                 before,
                 "{{ \"Seq\": {}, \"Host\": \":\", \"Starttime\": {started}, \"JobRuntime\": {elapsed}, \"Send\": 0, \
                  \"Receive\": {}, \"Exitval\": {exit}, \"Signal\": {signal}, \"Command\": \"",
-                work.seq, told.received
+                work.seq, ended.received
             )
             .expect("a Vec takes all that is written");
             Escape::Json.put_all(command.as_bytes(), &mut before);
@@ -143,7 +145,7 @@ impl Rows {
             started,
             elapsed,
             "0".into(),
-            told.received.to_string(),
+            ended.received.to_string(),
             exit.to_string(),
             signal.to_string(),
             command.to_owned(),

@@ -14,7 +14,7 @@ use crate::sched::TaskId;
 
 /// Lends the terminal, to one task at a time.
 #[derive(Debug)]
-pub struct Lender {
+pub struct TerminalLease {
     /// `None`: no task will want it, or there is none.
     terminal: Option<Terminal>,
     loan: Option<Loan>,
@@ -35,10 +35,10 @@ struct Loan {
     stopped: Option<i32>,
 }
 
-impl Lender {
-    pub fn new(plan: &Plan) -> Lender {
+impl TerminalLease {
+    pub fn new(plan: &Plan) -> TerminalLease {
         let wanted = plan.jobs.iter().any(|job| job.interactive);
-        Lender { terminal: wanted.then(Terminal::of_own).flatten(), loan: None }
+        TerminalLease { terminal: wanted.then(Terminal::of_own).flatten(), loan: None }
     }
 
     /// The group of a task that is to have the terminal. While prun is in the background, the task is there as well.

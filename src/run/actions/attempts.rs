@@ -1,0 +1,206 @@
+//! Attempts start, are tried again, and tasks end.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::event::{Detail, Outcome, RunEvent, TaskName, Time};
+use crate::plan::Restart;
+use crate::run::attempt::{EndedAttempt, Holders, Role};
+use crate::run::backend::{Start, Started};
+use crate::run::event_loop::EventLoop;
+use crate::run::record::{EndedTask, detail};
+use crate::run::task::{Work, short_item, task_name};
+use crate::run::words;
+use crate::sched::{Event, TaskId};
+
+impl EventLoop {
+    /// Starts an attempt of a task, or a hook of the run.
+    pub(super) fn start(&mut self, task: TaskId, attempt: NonZeroU32, slot: usize, last_attempt: bool) {
+        self.inbox.starts += 1;
+        let work = self.intake.waiting.take(task.place);
+        let Some(mut work) = work.or_else(|| self.work_of_run_hook(task)) else { return };
+        if self.plan.jobs[work.job].at_end.is_some() {
+            return self.start_run_hook(task, work, attempt, slot);
+        }
+        work.held = self.scheduler.held(task);
+        let name = work.task_name();
+        let job = &self.plan.jobs[work.job];
+        let item = short_item(&work.items);
+        let command = self.options.verbose.then(|| words::command(job, &work, slot));
+        let (interactive, up_at_once) = (job.interactive, job.daemon && job.ready.is_none());
+        if interactive {
+            self.output.begin_lease(self.kernel.now);
+        }
+        let start = Start { task, work, slot, role: Role::Attempt(attempt), last_attempt };
+        let Some(started) = self.begin(start) else { return };
+        if let (true, Started::Running { captured: true, .. }) = (interactive, &started) {
+            // The task writes through prun, and has to be seen.
+            self.output.sinks.hold_terminal(false);
+        }
+        let pid = started.pid();
+        // Nothing else tells of a service that counts as up as soon as it runs.
+        if pid != 0 && up_at_once {
+            self.inbox.push(Event::Ready(task));
+        }
+        if pid != 0 || self.options.verbose {
+            let attempt = attempt.get();
+            self.tell(&RunEvent::TaskStarted { task: name, attempt, pid, item, command });
+        }
+    }
+
+    /// Hands a start to the backend. `None` if nothing began: it will be tried again, or it was only printed.
+    pub(super) fn begin(&mut self, start: Start) -> Option<Started> {
+        let task = start.task;
+        let (backend, mut cx) = self.backend();
+        match backend.start(start, &mut cx) {
+            Started::NotBegun => None,
+            Started::Printed(work) => {
+                self.intake.waiting.insert(task.place, work);
+                None
+            }
+            started => Some(started),
+        }
+    }
+
+    pub(super) fn retry(&mut self, task: TaskId, outcome: Outcome, delay: Duration) {
+        match self.take_back(task) {
+            Some((task, attempt)) => {
+                let restart = self.plan.jobs[task.job].restart != Restart::Never;
+                self.tell(&RunEvent::Retrying { task, attempt, outcome, delay, restart });
+            }
+            None => self.retry_given(task, outcome, delay),
+        }
+    }
+
+    pub(super) fn put_back(&mut self, task: TaskId) {
+        if let Some((task, _)) = self.take_back(task) {
+            self.tell(&RunEvent::PutBack { task });
+        }
+    }
+
+    /// Forgets an attempt that is over, because another will follow. Returns the task and the number of the attempt;
+    /// `None` if a worker had the task.
+    pub(super) fn take_back(&mut self, task: TaskId) -> Option<(TaskName, u32)> {
+        let (backend, mut cx) = self.backend();
+        let ended = backend.forget(task, &mut cx)?;
+        self.output.outputs.retry(task.place);
+        // The next attempt opens its files anew.
+        self.output.write_out();
+        self.inbox.forget_attempt(task);
+        let name = ended.work.task_name();
+        let number = ended.role.attempts();
+        self.intake.waiting.insert(task.place, ended.work);
+        Some((name, number))
+    }
+
+    /// The task is over: its output is closed, logs and people are told, and those that follow it get its item.
+    pub(super) fn end(&mut self, task: TaskId, outcome: Outcome, attempts: u32) {
+        let (backend, mut cx) = self.backend();
+        let ended = backend.forget(task, &mut cx);
+        let waiting = self.intake.waiting.take(task.place);
+        let Some(work) = ended.as_ref().map(|ended| ended.work.clone()).or(waiting) else { return };
+        let plan = Arc::clone(&self.plan);
+        let job = &plan.jobs[work.job];
+        if ended.is_none() && outcome == Outcome::Ok && job.worker.is_some() {
+            return self.end_answered(task, work);
+        }
+        let holders = ended.as_ref().and_then(|ended| ended.holders.clone());
+        if job.at_end.is_some() {
+            return self.end_run_hook(task, &work, holders);
+        }
+        let told = self.ended_task(task, &work, ended.as_ref(), &outcome, attempts);
+        let (elapsed, usage) = (told.elapsed, told.usage);
+        let lines = self.record.lines(&told);
+        self.record.add_row(&plan, task, &told, &mut self.output.outputs);
+        if ended.is_some() || self.output.outputs.is_open(task.place) {
+            self.output.outputs.close(task.place, lines);
+        } else if job.keep_order {
+            self.output.outputs.ended((work.job, work.seq), lines);
+        } else {
+            self.output.outputs.ops.extend(lines);
+        }
+        let detail = outcome.is_failure().then(|| match (ended, &job.worker) {
+            (None, Some(_)) => self.detail_of_given(task, &work, attempts),
+            (ended, _) => self.detail(&work, ended, attempts),
+        });
+        // The output of the task comes before what is said of it.
+        self.output.write_out();
+        if let Some(holders) = holders {
+            self.warn_of_holders(&work, &holders);
+        }
+        let task = work.task_name();
+        self.tell(&RunEvent::TaskEnded { task, outcome: outcome.clone(), elapsed, usage, detail });
+        self.pass_on(&work, &outcome);
+    }
+
+    /// Puts together what logs and tables need of an ended task. `ended`: its last attempt or hook, if that ran here.
+    fn ended_task<'a>(
+        &self,
+        task: TaskId,
+        work: &'a Work,
+        ended: Option<&EndedAttempt>,
+        outcome: &'a Outcome,
+        attempts: u32,
+    ) -> EndedTask<'a> {
+        let with_worker = self.plan.jobs[work.job].worker.is_some();
+        let given = self.workers.given(task).filter(|_| with_worker);
+        // The hook of a task is not the task.
+        let hook = ended.and_then(|ended| ended.role.hook());
+        let started = match (ended, given) {
+            (Some(ended), _) => hook.map_or(ended.started, |hook| hook.started),
+            (None, Some(given)) => given.at,
+            (None, None) => self.kernel.now,
+        };
+        let elapsed = self.kernel.now.saturating_sub(started);
+        EndedTask {
+            work,
+            outcome,
+            attempts: attempts.max(1),
+            slot: ended.map(|ended| ended.slot).or(given.map(|given| given.slot)).unwrap_or(0),
+            started,
+            elapsed: hook.map_or(elapsed, |hook| hook.detail.elapsed),
+            usage: hook.map_or(ended.and_then(EndedAttempt::usage), |hook| hook.detail.usage),
+            received: ended.map_or(0, |ended| ended.received),
+        }
+    }
+
+    /// The same for a task that a worker has answered well.
+    pub(super) fn answered_task<'a>(&self, task: TaskId, work: &'a Work) -> EndedTask<'a> {
+        self.ended_task(task, work, None, &Outcome::Ok, 0)
+    }
+
+    /// Returns what people need to understand a failure of a task that ran here, or that never ran.
+    fn detail(&self, work: &Work, ended: Option<EndedAttempt>, attempts: u32) -> Box<Detail> {
+        match ended {
+            Some(EndedAttempt { role: Role::Hook(hook), stderr_tail, .. }) => {
+                hook.told(&stderr_tail, attempts)
+            }
+            ended => Box::new(self.detail_of(work, ended.as_ref(), attempts)),
+        }
+    }
+
+    pub(super) fn detail_of(&self, work: &Work, ended: Option<&EndedAttempt>, attempts: u32) -> Detail {
+        detail::of(&self.plan, work, ended, &self.record.out_of_memory, attempts, self.kernel.now)
+    }
+
+    // ---- processes that a task left ------------------------------------------------------------------------
+
+    /// Tells who still holds the output of an ended task open, behind what the task wrote.
+    pub(super) fn warn_of_holders(&mut self, work: &Work, holders: &Holders) {
+        let name = task_name(&self.plan.jobs[work.job], work.seq);
+        self.output.write_out();
+        self.warn_of_holders_of(&name, holders);
+    }
+
+    pub(super) fn warn_of_holders_of(&mut self, name: &str, holders: &Holders) {
+        // A command line has no such key.
+        let cure = if self.plan.rerun.is_some() { "; see `leftovers` in prun.toml(5)" } else { "" };
+        self.warn(format!("{name} ended, but {holders} its output open{cure}"));
+    }
+
+    /// Returns how long ago `since` was.
+    pub(super) fn elapsed_since(&self, since: Time) -> Time {
+        self.kernel.now.saturating_sub(since)
+    }
+}

@@ -1,0 +1,189 @@
+//! Items become tasks: pulls from sources, items that go from job to job, items that an earlier run has finished.
+
+use std::sync::Arc;
+
+use crate::event::{JobId, Outcome, RunEvent, TaskName};
+use crate::plan::Items;
+use crate::run::event_loop::EventLoop;
+use crate::run::items::Pulled;
+use crate::run::items::chain::Passed;
+use crate::run::task::{Work, task_name};
+use crate::sched::{Event, TaskId};
+
+/// Tasks that are passed over, because an earlier run finished them, before the loop looks at signals again.
+const PASSED_IN_ONE_TURN: u64 = 1000;
+
+impl EventLoop {
+    /// Answers a pull: asks the job's source for as many items as the scheduler wants.
+    pub(in crate::run) fn pull(&mut self, job: JobId) {
+        let (backend, mut cx) = self.backend();
+        if backend.answers_pull(job, &mut cx) {
+            return;
+        }
+        if let Items::Of(_) = self.plan.jobs[job].items {
+            return self.pull_from_chain(job);
+        }
+        let (mut last, mut passed) = (None, 0);
+        let mut wanted = self.intake.wanted(job);
+        self.intake.sources.begin(job, &self.kernel.poller);
+        let pulled = loop {
+            let (items, names, block, known) =
+                match self.intake.sources.next(job, &mut self.queues, self.record.ledger()) {
+                    Pulled::Items(items, names, known) => (items, names, None, known),
+                    Pulled::Block(block) => (Vec::new(), Arc::default(), Some(block), Vec::new()),
+                    other => break other,
+                };
+            let work = Work { items, names, block, known, ..Work::of(job, 0) };
+            if self.record.is_done(job, &work.known) {
+                if !self.pass_over(work, None) {
+                    return;
+                }
+                passed += 1;
+                if passed == PASSED_IN_ONE_TURN {
+                    break Pulled::Again;
+                }
+                continue;
+            }
+            let Some(task) = self.scheduler.add_item(job, None) else { return };
+            self.keep_work(task, work);
+            last = Some(task);
+            wanted -= 1;
+            if wanted == 0 {
+                break Pulled::Wait;
+            }
+        };
+        let passed = passed + self.intake.sources.passed(job);
+        self.tell_passed(job, passed);
+        if let Pulled::Again = pulled {
+            self.intake.ask_again(job);
+        }
+        match last {
+            Some(task) => {
+                self.inbox.push(Event::Item);
+                self.tell_total(job, task);
+                // The reason why there was no further item stays, and is told when the job asks again.
+                self.intake.sources.put_back(job, pulled);
+            }
+            None => self.answer_without_items(job, pulled),
+        }
+    }
+
+    fn answer_without_items(&mut self, job: JobId, pulled: Pulled) {
+        match pulled {
+            Pulled::Items(..) | Pulled::Block(_) | Pulled::Again => {}
+            Pulled::Wait => {
+                self.inbox.push(Event::ItemsLater(job));
+                if let Err(errno) = self.intake.sources.watch(job, &self.kernel.poller) {
+                    self.inbox.push(Event::ItemsFailed(job, format!("could not wait for items: {errno}")));
+                }
+            }
+            Pulled::End => self.inbox.push(Event::NoMoreItems(job)),
+            Pulled::Failed(why) => self.inbox.push(Event::ItemsFailed(job, why)),
+        }
+    }
+
+    /// Tells the number of the job's tasks, once it is known.
+    fn tell_total(&mut self, job: JobId, task: TaskId) {
+        if let Some(left) = self.intake.tasks_left(job) {
+            let (_, seq) = self.scheduler.task(task);
+            self.tell(&RunEvent::JobTotal { job, total: seq + left });
+        }
+    }
+
+    /// Keeps what a new task works on until it starts.
+    fn keep_work(&mut self, task: TaskId, work: Work) {
+        let (job, seq) = self.scheduler.task(task);
+        self.intake.waiting.insert(task.place, Work { job, seq, ..work });
+    }
+
+    // ---- tasks that an earlier run has finished ------------------------------------------------------------
+
+    /// Counts a task as ok without running it. `seq` is its number, if it is that of another job's task. Returns whether
+    /// the job still wants items.
+    fn pass_over(&mut self, work: Work, seq: Option<u64>) -> bool {
+        let Some(seq) = self.scheduler.add_known_item(work.job, seq) else { return false };
+        self.output.pass_turn(&self.plan, work.job, seq);
+        let work = Work { seq, ..work };
+        self.pass_on(&work, &Outcome::Ok);
+        self.intake.sources.give_back(work.items);
+        true
+    }
+
+    fn tell_passed(&mut self, job: JobId, count: u64) {
+        if count > 0 {
+            self.tell(&RunEvent::TasksBefore { job, count });
+        }
+    }
+
+    // ---- items that go from job to job (`each.job`) --------------------------------------------------------
+
+    /// A task has ended: jobs that take the items of its job get its item, or the reason why not.
+    pub(super) fn pass_on(&mut self, work: &Work, outcome: &Outcome) {
+        if !self.intake.chains.has_followers(work.job) {
+            return;
+        }
+        let passed = match outcome {
+            Outcome::Ok => Passed::Ok(work.clone()),
+            outcome => {
+                let name = task_name(&self.plan.jobs[work.job], work.seq);
+                let what = match outcome {
+                    Outcome::Cancelled => "was cancelled",
+                    Outcome::Skipped => "was skipped",
+                    _ => "failed",
+                };
+                Passed::Not { seq: work.seq, why: format!("`{name}` {what}").into() }
+            }
+        };
+        self.intake.chains.pass(work.job, &passed);
+    }
+
+    /// Answers the jobs that had asked when nothing was there.
+    pub(in crate::run) fn answer_followers(&mut self) {
+        while let Some(job) = self.intake.chains.next_due() {
+            // The answer comes now after all.
+            self.inbox.events.retain(|event| *event != Event::ItemsLater(job));
+            self.pull_from_chain(job);
+        }
+    }
+
+    /// Answers the pull of a job that takes the items of another.
+    fn pull_from_chain(&mut self, job: JobId) {
+        let (mut given, mut passed_over) = (0, 0);
+        while given < self.intake.wanted(job)
+            && let Some(passed) = self.intake.chains.next(job)
+        {
+            match passed {
+                Passed::Ok(work) => {
+                    let known = self.record.know(job, &work.items, &work.names);
+                    let seq = work.seq;
+                    let work = Work { known, block: None, ..Work { job, ..work } };
+                    if self.record.is_done(job, &work.known) {
+                        self.pass_over(work, Some(seq));
+                        passed_over += 1;
+                    } else if let Some(task) = self.scheduler.add_item(job, Some(seq)) {
+                        self.keep_work(task, Work { held: None, ..work });
+                        given += 1;
+                    }
+                }
+                Passed::Not { seq, why } => self.skip_item(job, seq, &why),
+            }
+        }
+        self.tell_passed(job, passed_over);
+        if given > 0 {
+            self.inbox.push(Event::Item);
+        } else if self.intake.chains.has_ended(job) {
+            self.inbox.push(Event::NoMoreItems(job));
+        } else {
+            self.intake.chains.note_asked(job);
+            self.inbox.push(Event::ItemsLater(job));
+        }
+    }
+
+    fn skip_item(&mut self, job: JobId, seq: u64, why: &Arc<str>) {
+        self.scheduler.skip_item(job, seq);
+        self.tell(&RunEvent::TaskSkipped { task: TaskName { job, seq }, why: Arc::clone(why) });
+        self.output.pass_turn(&self.plan, job, seq);
+        self.output.write_out();
+        self.intake.chains.pass(job, &Passed::Not { seq, why: Arc::clone(why) });
+    }
+}

@@ -1,0 +1,32 @@
+//! What has happened and is not handled yet.
+
+use std::collections::VecDeque;
+
+use crate::sched::{Event, TaskId};
+
+/// Events in the order in which they were noticed, and notes of this turn.
+#[derive(Default)]
+pub struct Inbox {
+    pub events: VecDeque<Event>,
+    /// Warnings of the backend that are not told yet.
+    pub warnings: Vec<String>,
+    /// Attempts that started since the kernel was asked.
+    pub starts: usize,
+    /// Workers answered in this turn, and are about to get more.
+    pub answered: bool,
+    /// The first signal to stop that arrived since the loop began to pump for its present goal.
+    pub stop_signal: Option<i32>,
+}
+
+impl Inbox {
+    pub fn push(&mut self, event: Event) {
+        self.events.push_back(event);
+    }
+
+    /// Drops what is queued of an attempt that is over: the next attempt of the task, or its hook, has the same id.
+    pub fn forget_attempt(&mut self, task: TaskId) {
+        self.events.retain(|event| {
+            !matches!(event, Event::Drained(of) | Event::GroupGone(of) | Event::Ready(of) if *of == task)
+        });
+    }
+}

@@ -1,0 +1,93 @@
+//! The ground of `run`: what a task works on, and how tasks are called. Every room may use it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::block::Block;
+use crate::event::{JobId, Known, TaskName};
+use crate::flow::output::Policy;
+use crate::plan::template::{Held, Scope, Template};
+use crate::plan::{Item, Items, Job, Output, OutputMode};
+
+/// An item is shown to people up to so many bytes.
+const ITEM_SHOWN: usize = 60;
+
+/// The work of a task. It stays the same over all attempts, but for `held`.
+#[derive(Debug, Clone)]
+pub struct Work {
+    pub job: JobId,
+    /// Number within the job, from 1; 0 for a worker, which is no task.
+    pub seq: u64,
+    pub items: Vec<Item>,
+    /// The names of the columns of the items.
+    pub names: Arc<[String]>,
+    /// What the task reads, in place of an item.
+    pub block: Option<Block>,
+    /// The names by which the journal knows the task; empty without a journal.
+    pub known: Vec<Known>,
+    /// The values that the attempt, or its worker, holds of locks with named permits.
+    pub held: Option<Arc<[Held]>>,
+}
+
+impl Work {
+    /// Returns work without an item.
+    pub fn of(job: JobId, seq: u64) -> Work {
+        Work { job, seq, items: Vec::new(), names: Arc::new([]), block: None, known: Vec::new(), held: None }
+    }
+
+    /// Returns what the job's templates are filled from.
+    pub fn scope(&self, slot: usize) -> Scope<'_> {
+        let held = self.held.as_deref().unwrap_or_default();
+        Scope { items: &self.items, names: &self.names, seq: self.seq, slot, held }
+    }
+
+    /// Returns the task's name in events.
+    pub fn task_name(&self) -> TaskName {
+        TaskName { job: self.job, seq: self.seq }
+    }
+}
+
+/// Returns the task's name for people: `build`, or `fetch[3]` for one of many.
+pub fn task_name(job: &Job, seq: u64) -> String {
+    match job.items {
+        Items::None => job.name.to_string(),
+        _ => format!("{}[{seq}]", job.name),
+    }
+}
+
+/// Returns the item of a task for people: cut short, and made text whatever bytes it holds.
+pub fn short_item(items: &[Item]) -> Arc<str> {
+    let Some(first) = items.first() else { return "".into() };
+    let mut bytes = first.columns.join(&b' ');
+    bytes.truncate(ITEM_SHOWN);
+    String::from_utf8_lossy(&bytes).into()
+}
+
+/// Returns a path of a job, which is relative to the folder of the job file.
+pub fn path_of(path: &Template, base: &Path, scope: &Scope) -> PathBuf {
+    use std::os::unix::ffi::OsStringExt;
+    base.join(PathBuf::from(std::ffi::OsString::from_vec(rendered(path, scope))))
+}
+
+/// Returns a template with everything filled in.
+pub fn rendered(template: &Template, scope: &Scope) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    template.render(scope, &mut bytes);
+    bytes
+}
+
+/// True if the output of the job's tasks is the columns of a table.
+pub fn in_table(job: &Job) -> bool {
+    job.stages.iter().any(|stage| matches!(stage.stdout, Output::Table))
+}
+
+/// Returns when the output of a task is shown.
+pub fn policy(job: &Job, last_attempt: bool) -> Policy {
+    match (job.output, last_attempt) {
+        // A row needs all of it.
+        _ if in_table(job) => Policy::HoldFast,
+        (OutputMode::Group, true) => Policy::Hold,
+        (OutputMode::Group, false) => Policy::HoldFast,
+        (OutputMode::Line | OutputMode::Raw, _) => Policy::Flow,
+    }
+}

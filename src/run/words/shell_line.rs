@@ -1,0 +1,183 @@
+//! Tasks as lines that a POSIX shell can run: for a dry run, and for running one task again.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use crate::plan::template::{Scope, Template};
+use crate::plan::words::{quote, quote_in_line};
+use crate::plan::{Item, Items, Job, Output, Stage, Stdin};
+use crate::run::block::Block;
+use crate::run::launch::attributes::file_variables;
+use crate::run::task::{Work, path_of, rendered};
+use crate::run::words::wrapped::wrapped;
+
+/// Which parts of a line for a shell are wanted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Values {
+    /// All of it: it does what the task would have done, in any POSIX shell.
+    Told,
+    /// Without what `env` sets, and in one line: it stands in messages.
+    Hidden,
+}
+
+impl Values {
+    fn quoting(self) -> fn(&[u8]) -> String {
+        match self {
+            Values::Told => quote,
+            Values::Hidden => quote_in_line,
+        }
+    }
+
+    fn quote(self, word: &[u8]) -> String {
+        self.quoting()(word)
+    }
+}
+
+/// The task as a line that a shell can run: its directory, what it reads and where its output goes as well.
+pub fn line(job: &Job, work: &Work, slot: usize, values: Values) -> String {
+    let scope = work.scope(slot);
+    if let (Some(block), Items::Queue { .. }) = (&work.block, &job.items) {
+        let line = StageLine { stage: &job.stages[0], scope: &scope, values }.of(&job.name);
+        return block_line(block, values) + &line;
+    }
+    let stages: Vec<_> =
+        job.stages.iter().map(|stage| StageLine { stage, scope: &scope, values }.of(&job.name)).collect();
+    let wrong =
+        job.stages.iter().filter(|_| values == Values::Told).find_map(|stage| file_variables(stage).err());
+    match wrong {
+        // It would not be started.
+        Some(failure) => {
+            format!("# {}: {}\n", job.name, failure.why.replace(char::is_control, "?")) + &stages.join(" | ")
+        }
+        None => stages.join(" | "),
+    }
+}
+
+/// What writes a block into a pipe: of a file, or the next bytes of stdin.
+fn block_line(block: &Block, values: Values) -> String {
+    let head = format!("head -c {} | ", block.length());
+    match block {
+        Block::Bytes(..) => head,
+        Block::Part { of, start, .. } => match &of.path {
+            Some(path) => {
+                let path = values.quote(path.as_os_str().as_bytes());
+                format!("tail -c +{} {path} | {head}", start + 1)
+            }
+            None => head,
+        },
+    }
+}
+
+/// Makes the line of one stage.
+struct StageLine<'a> {
+    stage: &'a Stage,
+    scope: &'a Scope<'a>,
+    values: Values,
+}
+
+impl StageLine<'_> {
+    fn of(&self, job: &str) -> String {
+        let here = std::env::current_dir().ok();
+        let own = self.stage.cwd.as_ref().map(|cwd| self.path(cwd));
+        let folder = own.or_else(|| here.clone());
+        let command = self.stage.what.show(job, self.scope, self.values.quoting());
+        let mut line = wrapped(&self.stage.setup, &self.variables(), self.values.quoting(), &command);
+        // The paths of files start at the folder of the job file, wherever the command runs.
+        let at_base = folder.as_ref() == Some(&self.stage.base);
+        self.redirect(&mut line, at_base);
+        // A worker itself has number 0, and will be fed; what is fed block by block has no item.
+        let has_item = self.scope.seq > 0 && !self.scope.items.is_empty();
+        if matches!(self.stage.stdin, Stdin::Text(_) if self.scope.seq > 0)
+            || matches!(self.stage.stdin, Stdin::Item if has_item)
+        {
+            line = format!("printf %s {} | {line}", self.values.quote(&self.fed()));
+        }
+        match folder {
+            Some(folder) if here.is_some_and(|here| here != folder) => {
+                format!("(cd {} && {line})", self.shown(&folder))
+            }
+            _ => line,
+        }
+    }
+
+    /// What `env_file` and `env` set. Of a file that can't be read [`line`] tells.
+    fn variables(&self) -> Vec<(String, Vec<u8>)> {
+        if self.values == Values::Hidden {
+            return Vec::new();
+        }
+        let files = file_variables(self.stage).unwrap_or_default();
+        let own = self.stage.env.iter().map(|(name, value)| (name.clone(), self.rendered(value)));
+        files.into_iter().map(|(name, value)| (name, value.into_bytes())).chain(own).collect()
+    }
+
+    fn fed(&self) -> Vec<u8> {
+        let of_item = |item: &Item| [item.columns.join(&b'\t'), vec![b'\n']].concat();
+        match &self.stage.stdin {
+            Stdin::Text(text) => self.rendered(text),
+            _ => self.scope.items.iter().flat_map(of_item).collect(),
+        }
+    }
+
+    fn redirect(&self, line: &mut String, at_base: bool) {
+        let file = |path: &Template| {
+            if at_base { self.values.quote(&self.rendered(path)) } else { self.shown(&self.path(path)) }
+        };
+        if let Stdin::File(path) = &self.stage.stdin {
+            *line += &format!(" <{}", file(path));
+        }
+        let mut copy = String::new();
+        for (output, fd) in [(&self.stage.stdout, ""), (&self.stage.stderr, "2")] {
+            match output {
+                Output::Null => *line += &format!(" {fd}>/dev/null"),
+                Output::Stdout => *line += " 2>&1",
+                Output::File { path, append, show, per_task } => {
+                    // What all tasks of the job write to is emptied by the first of them.
+                    let append = *append || (!per_task && self.scope.seq > 1);
+                    match (*show && fd.is_empty(), append) {
+                        (true, false) => copy = format!(" | tee {}", file(path)),
+                        (true, true) => copy = format!(" | tee -a {}", file(path)),
+                        (false, false) => *line += &format!(" {fd}>{}", file(path)),
+                        (false, true) => *line += &format!(" {fd}>>{}", file(path)),
+                    }
+                }
+                Output::Show | Output::Inherit | Output::Pipe | Output::Table | Output::Queue { .. } => {}
+            }
+        }
+        *line += &copy;
+        let seq =
+            self.stage.seq_file.as_ref().map(|path| format!("printf {} >{}", self.scope.seq, file(path)));
+        if self.values == Values::Told {
+            let first: Vec<_> = self.folders().into_iter().chain(seq).collect();
+            if !first.is_empty() {
+                *line = format!("{{ {} && {line}; }}", first.join(" && "));
+            }
+        }
+    }
+
+    /// Makes folders, as prun does before it opens a file to write to.
+    fn folders(&self) -> Option<String> {
+        let outputs = [&self.stage.stdout, &self.stage.stderr];
+        let written = outputs.into_iter().filter_map(|output| match output {
+            Output::File { path, .. } => Some(self.path(path)),
+            _ => None,
+        });
+        let mut missing: Vec<_> = written
+            .filter_map(|path| path.parent().filter(|parent| !parent.exists()).map(Path::to_owned))
+            .collect();
+        missing.dedup();
+        let folders: Vec<_> = missing.iter().map(|folder| self.shown(folder)).collect();
+        (!folders.is_empty()).then(|| format!("mkdir -p {}", folders.join(" ")))
+    }
+
+    fn path(&self, path: &Template) -> PathBuf {
+        path_of(path, &self.stage.base, self.scope)
+    }
+
+    fn rendered(&self, template: &Template) -> Vec<u8> {
+        rendered(template, self.scope)
+    }
+
+    fn shown(&self, path: &Path) -> String {
+        self.values.quote(path.as_os_str().as_bytes())
+    }
+}
