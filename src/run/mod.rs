@@ -114,7 +114,7 @@ pub fn run(mut plan: Plan, options: Options, listener: Box<dyn Listener>) -> Res
     };
     let trace = Trace::from_environment()?;
     let scheduler = Scheduler::new(Arc::clone(&plan), trace);
-    let kernel = Kernel::new(signals).map_err(cannot_begin)?;
+    let kernel = Kernel::new(Some(signals)).map_err(cannot_begin)?;
     let rooms = Rooms { backend, output, record, throttle };
     let event_loop = EventLoop::new(plan, options, kernel, scheduler, rooms).map_err(cannot_begin)?;
     Ok(event_loop.run(warnings.into_iter().chain(warning).collect()))

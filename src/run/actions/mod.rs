@@ -2,7 +2,7 @@
 //! the only place that knows all rooms of `run`.
 //!
 //! - [`items`]: pulls, and items that go from job to job
-//! - [`attempts`]: tasks start, are tried again, and end
+//! - [`start`]: attempts start; [`end`]: they are over, and another follows or the task ends
 //! - [`workers`]: processes that live on get tasks, and their answers are taken
 //! - [`hooks`]: commands after the last attempt of a task
 //! - [`run_end`]: the hooks of the run, and what they wait for
@@ -16,10 +16,11 @@ use super::event_loop::EventLoop;
 use crate::event::{JobId, RunEvent};
 use crate::sched::{Action, Event};
 
-mod attempts;
+mod end;
 mod hooks;
 mod items;
 mod run_end;
+mod start;
 mod workers;
 
 impl EventLoop {

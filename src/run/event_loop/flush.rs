@@ -49,6 +49,6 @@ impl EventLoop {
             Event::Signal(signal) => Some(*signal),
             _ => None,
         });
-        queued.or_else(|| self.kernel.signals.take().stop.first().copied())
+        queued.or_else(|| self.kernel.signals.as_mut()?.take().stop.first().copied())
     }
 }

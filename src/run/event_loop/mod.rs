@@ -86,7 +86,8 @@ pub struct EventLoop {
 /// What the loop waits for, and by which clock.
 pub struct Kernel {
     pub poller: Poller,
-    pub signals: Signals,
+    /// `None`: signals are left to the program around the loop, as in tests.
+    pub signals: Option<Signals>,
     /// Moves by as long as prun is suspended, so that no clock runs meanwhile.
     start: Instant,
     /// The time of this turn, since the start of the run.
@@ -94,7 +95,7 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    pub fn new(signals: Signals) -> io::Result<Kernel> {
+    pub fn new(signals: Option<Signals>) -> io::Result<Kernel> {
         Ok(Kernel { poller: Poller::new()?, signals, start: Instant::now(), now: Time::ZERO })
     }
 
@@ -130,7 +131,9 @@ impl EventLoop {
         rooms: Rooms,
     ) -> io::Result<EventLoop> {
         let Rooms { backend, output, record, throttle } = rooms;
-        kernel.poller.add(kernel.signals.fd(), Token::Signals.pack(), Interest::Read)?;
+        if let Some(signals) = &kernel.signals {
+            kernel.poller.add(signals.fd(), Token::Signals.pack(), Interest::Read)?;
+        }
         kernel.poller.add(output.sinks.waker().fd(), Token::Sinks.pack(), Interest::Read)?;
         let event_loop = EventLoop {
             scheduler,

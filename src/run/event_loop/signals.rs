@@ -2,12 +2,13 @@
 
 use super::EventLoop;
 use crate::os;
-use crate::os::signals::Arrivals;
+use crate::os::signals::{Arrivals, Signals};
 use crate::sched::Event;
 
 impl EventLoop {
     pub(super) fn take_signals(&mut self) {
-        let arrivals = self.kernel.signals.take();
+        let Some(signals) = &mut self.kernel.signals else { return };
+        let arrivals = signals.take();
         if let Some(&first) = arrivals.stop.first() {
             self.inbox.stop_signal.get_or_insert(first);
             self.point_out_endless_readers();
@@ -33,7 +34,8 @@ impl EventLoop {
             if let Some(signal) = backend.reap(&mut cx) {
                 os::signals::feel(signal);
                 // The signal stands before the exit that it caused: the task was stopped by it, as all others are now.
-                for signal in self.kernel.signals.stops().into_iter().rev() {
+                let stops = self.kernel.signals.as_mut().map(Signals::stops).unwrap_or_default();
+                for signal in stops.into_iter().rev() {
                     self.inbox.events.insert(before, Event::Signal(signal));
                 }
             }
