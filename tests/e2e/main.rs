@@ -1,14 +1,19 @@
-//! The real binary, end to end; one file a feature. One program, so that all of them run side by side.
+//! End-to-end tests: each drives the real `prun`, in a folder of its own. One file holds one feature; all of
+//! them are one test program, so that they run side by side.
+//!
+//! The first group of modules is what tests are built from: [`space`] (the folder, and the check that nothing
+//! survives it), [`running`] (one run of prun), [`meeting`] (a socket at which children report), [`tty`] (a
+//! terminal).
 
 mod harness;
 mod meeting;
-mod run_hooks;
 mod running;
 mod space;
 mod tty;
 
 mod accounting;
 mod after;
+mod batch;
 mod brakes;
 mod chains;
 mod check;
@@ -18,6 +23,7 @@ mod data;
 mod dialogue;
 mod duplex;
 mod each;
+mod each_command;
 mod env;
 mod exec;
 mod exec_items;
@@ -49,6 +55,7 @@ mod report;
 mod report_journal;
 mod results;
 mod retries;
+mod run_hooks;
 mod services;
 mod shortage;
 mod starting;
