@@ -1,4 +1,5 @@
-//! Manual pages and completions: what is checked in is what the code makes, and other programs can read it.
+//! Manual pages and completions: the files that are checked in are those that the code generates, and other
+//! programs can read them.
 //!
 //! `PRUN_WRITE_DOCS=1 cargo test --test docs` writes them anew.
 
@@ -25,7 +26,7 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Runs a tool of the system on a file. A missing tool is a failure: skipping would hide mistakes.
+/// Runs a tool of the system on a file. Panics if the tool is missing, because skipping would hide mistakes.
 fn tool(program: &str, args: &[&str], file: &Path) -> Output {
     let result = Command::new(program).args(args).arg(file).output();
     result.unwrap_or_else(|why| panic!("this test needs `{program}`, which scripts/test installs: {why}"))
@@ -79,7 +80,7 @@ fn shells_can_read_the_completions() {
     }
 }
 
-/// The text between a line that is `from` and the next that is `to`, as often as there is one.
+/// Returns every text between a line `from` and the next line `to`.
 fn between<'a>(text: &'a str, from: &str, to: &str) -> Vec<&'a str> {
     let (from, to) = (format!("\n{from}\n"), format!("\n{to}\n"));
     text.split(&from).skip(1).map(|rest| &rest[..rest.find(&to).unwrap()]).collect()
@@ -120,7 +121,7 @@ fn what_the_readme_points_at_exists() {
     }
 }
 
-/// The lines of `prun exec` among the examples: of the README in shell blocks, of manuals in `.EX`.
+/// Returns the `prun exec` lines of the examples: shell blocks of the README, `.EX` of the manuals.
 fn example_lines() -> Vec<String> {
     let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
     let readme = read("README.md");

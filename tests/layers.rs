@@ -1,11 +1,12 @@
-//! The layers' arrows (the table in `src/lib.rs`), what pure layers may not touch, and where `unsafe` may stand.
+//! The layers: which module may use which (the table in `src/lib.rs`), what pure layers may not touch, and
+//! where `unsafe` may stand.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 type Arrows = BTreeMap<String, BTreeSet<String>>;
 
-/// What a pure layer does not do, by the paths that doing it needs.
+/// Paths that a pure layer must not name: each stands for a file, a process, a thread or a clock.
 const IMPURE: [&str; 10] = [
     "std::fs",
     "std::process",
@@ -83,7 +84,7 @@ fn the_checks_find_made_up_violations() {
     assert!(!has_unsafe("#![deny(unsafe_code)] // unsafe { }"));
 }
 
-/// The rows of the table: module → what it uses (`all` stands for itself).
+/// Parses the table into module → modules that it may use (`all` stands for itself).
 fn arrows(lib: &str) -> Arrows {
     let rows =
         lib.lines().filter_map(|line| line.strip_prefix("//! | `")).filter_map(|row| row.split_once(" | "));
@@ -121,7 +122,7 @@ fn against_arrows(path: &str, source: &str, arrows: &Arrows) -> Vec<String> {
     wrong
 }
 
-/// The first name after each `crate::`, or the first names in its braces.
+/// Returns the first name after each `crate::`, or the first names in its braces.
 fn used_modules(code: &str) -> Vec<String> {
     code.match_indices("crate::").flat_map(|(at, found)| first_names(&code[at + found.len()..])).collect()
 }
@@ -166,7 +167,7 @@ fn without_comments(source: &str) -> String {
     source.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
 }
 
-/// `src/plan/a.rs` and `src/plan.rs` are of `plan`.
+/// Returns the top-level module of a file: `plan` for `src/plan/a.rs` and `src/plan.rs`.
 fn module_of(path: &str) -> &str {
     let rest = path.strip_prefix("src/").unwrap_or(path);
     rest.split('/').next().unwrap_or_default().trim_end_matches(".rs")
@@ -180,7 +181,7 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// Every source file, relative to the root.
+/// Returns the paths of all source files, relative to the root.
 fn sources() -> Vec<String> {
     let mut files = Vec::new();
     let mut folders = vec![root().join("src")];

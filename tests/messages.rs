@@ -1,6 +1,6 @@
-//! What people see when their job file is wrong: whole messages, compared with those in `tests/messages/`.
+//! Messages about wrong job files, compared in whole with those in `tests/messages/`.
 //!
-//! `NAME.toml` is a wrong file and `NAME.txt` what is said about it. After a wanted change run the tests with
+//! `NAME.toml` is a wrong file and `NAME.txt` the message about it. After a wanted change run the tests with
 //! `SNAPSHOTS=overwrite`, and read the difference as a user would.
 
 use std::collections::BTreeSet;
@@ -22,7 +22,7 @@ fn options(file_name: &str) -> BuildOptions {
     }
 }
 
-/// What is said about a file; it must be wrong.
+/// Returns the message about a file, which must be wrong.
 fn complaint(bytes: &[u8], how: &BuildOptions) -> String {
     let told = jobfile::parse(&how.file_name, bytes).and_then(|file| build(&file, how));
     told.expect_err("the file should be wrong").render(false)

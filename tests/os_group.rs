@@ -1,4 +1,5 @@
-//! Exits, reaping, and groups that outlive their leader. One test, because it waits for any child.
+//! Exits, reaping, and groups that outlive their leader. It is one test, because it waits for any child of
+//! the process.
 
 use std::io::{BufRead, BufReader, PipeReader, Read, pipe};
 use std::os::fd::AsRawFd;
@@ -39,12 +40,12 @@ fn line(reader: &mut BufReader<PipeReader>) -> String {
     line
 }
 
-/// Returns when nobody holds the writing end: the processes that had it are gone.
+/// Waits until no process holds the writing end.
 fn end(mut reader: BufReader<PipeReader>) {
     assert_eq!(reader.read_to_end(&mut Vec::new()).unwrap(), 0);
 }
 
-/// The child that ended, which must not have been reaped by looking at it.
+/// Waits for a child that has ended, and checks that looking at it has not reaped it.
 fn ended() -> Changed {
     loop {
         if let Some(exited) = peek() {

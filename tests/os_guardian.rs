@@ -1,6 +1,8 @@
-//! The guardian: what it kills, what it leaves, and that nothing kills it but SIGKILL.
+//! The guardian: the processes that it kills, those that it leaves, and its resistance to every signal but
+//! SIGKILL.
 //!
-//! A supervisor that is to be killed is this program again. It supervises before `main`, because the harness has threads.
+//! The supervisor that a test kills is this program again. It supervises before `main`, because the harness
+//! has threads.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -18,7 +20,8 @@ use prun::os::mark::{Mark, RunMark};
 use prun::os::start::{Group, Launcher, Order, Setup, Strategy};
 use prun::os::{guardian, process, tree};
 
-/// Set in a supervisor: the scripts that it starts. Those that begin with `-` are over when they are started.
+/// The variable that makes this program a supervisor: the scripts that it starts. One that begins with `-`
+/// counts as ended as soon as it has started.
 const SCRIPTS: &str = "TEST_SUPERVISOR_SCRIPTS";
 
 #[used]
@@ -34,7 +37,8 @@ extern "C" fn before_main() {
     }
 }
 
-/// Starts scripts that are its tasks (then its guardian is ready), tells how they are known, and then does what it is told, line by line.
+/// Starts the scripts as tasks (after which the guardian is ready), prints the run's mark, and then obeys
+/// orders, line by line.
 fn supervise(scripts: &str) {
     guardian::post().expect("the first thread can fork");
     process::become_subreaper().expect("the system knows subreapers");
@@ -89,7 +93,7 @@ struct Supervisor {
     output: BufReader<std::process::ChildStdout>,
     guardian: Pid,
     run: RunMark,
-    /// What tasks write; its end is the end of all of them.
+    /// The output of the tasks; it ends when all of them are gone.
     tasks: BufReader<std::io::PipeReader>,
 }
 
@@ -116,7 +120,7 @@ impl Supervisor {
         supervisor
     }
 
-    /// What follows these words, with which the next line begins.
+    /// Reads a line that begins with these words, and returns the rest of it.
     fn line(&mut self, wanted: &str) -> String {
         let mut line = String::new();
         self.output.read_line(&mut line).expect("text");
@@ -132,14 +136,14 @@ impl Supervisor {
         writeln!(self.child.stdin.as_mut().expect("stdin is a pipe"), "{order}").expect("it listens");
     }
 
-    /// The next line of a task.
+    /// Reads the next line of a task.
     fn task_line(&mut self) -> String {
         let mut line = String::new();
         self.tasks.read_line(&mut line).expect("text");
         line.trim_end().to_owned()
     }
 
-    /// Returns when all that hold the pipe have gone.
+    /// Waits until no process holds the pipe.
     fn tasks_end(&mut self) {
         while !self.task_line().is_empty() {}
     }
@@ -152,7 +156,7 @@ impl Supervisor {
     }
 }
 
-/// Waits for the end of somebody else's child.
+/// Waits for the end of a process that is no child of this one.
 fn gone(pid: Pid) {
     // SAFETY: plain system calls on numbers; the descriptor is new.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
@@ -168,7 +172,7 @@ fn gone(pid: Pid) {
     assert_eq!(count, 1, "{pid} does not end");
 }
 
-/// Each says a word when it has escaped, and would live on for long.
+/// Scripts that print `ready` once they have escaped, and would live on for long.
 const ESCAPES: [&str; 6] = [
     "sleep 600 & echo ready >&2; wait",
     "setsid sh -c 'echo ready >&2; exec sleep 601' & wait",
@@ -258,7 +262,8 @@ fn nothing_that_is_sent_to_prun_reaches_it() {
     supervisor.end();
 }
 
-/// Of an outer run it has the guardian's mark; in the environment, another name stands for that run.
+/// The guardian of an inner run carries the outer run's guardian mark; in its environment another variable
+/// names that run.
 #[test]
 fn an_outer_run_knows_it_as_a_guardian() {
     let outer = Mark::new(RunMark::new(0x1_2345), 6);

@@ -1,5 +1,5 @@
-//! Signals for real. Each test runs itself once more as a process of its own and plays prun there; the outer
-//! half sends the signals.
+//! Signals, sent to real processes. Each test runs itself once more as a process of its own, which plays
+//! prun; the outer half sends the signals.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -15,10 +15,10 @@ use prun::os::process::{Change, Changed, Exit, peek, reap};
 use prun::os::signals::{Signals, die};
 use prun::os::start::{Group, Launcher, Order, Setup, Strategy};
 
-/// The test runner has a thread already when prun's part begins, which must have SIGCHLD blocked too.
+/// The test runner has a thread before prun's part begins; SIGCHLD must be blocked in that one too.
 const ENV: [&str; 2] = ["env", "--block-signal=CHLD"];
 
-/// A command line that runs this test's inner half; `before` stands in front of it.
+/// Returns the command line of this test's inner half, with `before` in front of it.
 fn again(test: &str, before: &[&str]) -> Command {
     let me = std::env::current_exe().unwrap();
     let mut words = before.iter().map(std::ffi::OsString::from).chain([me.into_os_string()]);
@@ -32,7 +32,7 @@ fn inside() -> bool {
     std::env::var_os("OS_SIGNALS_INSIDE").is_some()
 }
 
-/// Tells the outer half something, on a line of its own.
+/// Prints a line for the outer half.
 fn say(word: &str) {
     let mut out = std::io::stdout();
     writeln!(out, "\nsaid {word}").unwrap();
@@ -52,7 +52,7 @@ impl Inner {
         Inner { child, out }
     }
 
-    /// The next thing that it says; the test runner's own words are passed over.
+    /// Reads the next word of the inner half; the test runner's own lines are skipped.
     fn said(&mut self) -> String {
         let mut line = String::new();
         while self.out.read_line(&mut line).unwrap() > 0 {
@@ -69,7 +69,7 @@ impl Inner {
         nix::sys::signal::kill(Pid::from_raw(self.child.id() as i32), signal).unwrap();
     }
 
-    /// The signal that ended it; a core would be told beside it.
+    /// Waits for the end, and returns the signal that caused it.
     fn killed_by(mut self) -> i32 {
         self.out.read_to_end(&mut Vec::new()).unwrap();
         let status = self.child.wait().unwrap();
@@ -78,7 +78,7 @@ impl Inner {
     }
 }
 
-/// Says every signal that arrives, until prun dies.
+/// Prints every signal that arrives, until prun dies.
 fn say_arrivals(signals: &mut Signals) -> ! {
     let poller = Poller::new().unwrap();
     poller.add(signals.fd(), 0, Interest::Read).unwrap();
@@ -205,7 +205,7 @@ fn exits_are_told_also_where_they_were_ignored() {
     assert!(inner.child.wait().unwrap().success());
 }
 
-/// The blocked, ignored and caught signals in a child's `/proc/self/status`.
+/// Returns the blocked, ignored and caught signals in a child's `/proc/self/status`.
 fn masks(mut command: Command) -> Vec<u64> {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{output:?}");

@@ -1,4 +1,4 @@
-//! Starting children for real: both strategies, every step that can fail, what children are given.
+//! Starting real children: both strategies, every step that can fail, and what children inherit.
 
 use std::ffi::{CStr, CString};
 use std::fs;
@@ -19,7 +19,7 @@ use prun::os::start::{Group, Launcher, Order, Setup, StartError, Step, Strategy}
 
 const BOTH: [Strategy; 2] = [Strategy::Spawn, Strategy::Fork];
 
-/// A command to start, with what a test does not care about filled in.
+/// A command to start, with defaults for whatever a test does not care about.
 struct Start<'a> {
     strategy: Strategy,
     words: &'a [&'a str],
@@ -68,7 +68,7 @@ impl<'a> Start<'a> {
         (self.start().unwrap(), reader)
     }
 
-    /// What it writes to stdout, once it has ended well.
+    /// Returns its output; it must exit with 0.
     fn output(&mut self) -> String {
         let (pid, reader) = self.piped();
         let text = read(reader);
@@ -76,7 +76,7 @@ impl<'a> Start<'a> {
         text
     }
 
-    /// The step and the errno of a start that fails.
+    /// Returns the step and the errno of a start that must fail.
     fn failure(&mut self) -> (Step, Errno) {
         let error = self.start().expect_err("it started");
         (error.step, error.errno)
@@ -96,19 +96,19 @@ fn code(pid: Pid) -> i32 {
     }
 }
 
-/// This test once more, alone in a process of its own.
+/// Returns the command that runs this test once more, alone in a process of its own.
 fn again(test: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env("OS_START_INSIDE", "1");
     command
 }
 
-/// Whether this is that process.
+/// True in that process.
 fn inside() -> bool {
     std::env::var_os("OS_START_INSIDE").is_some()
 }
 
-/// A file of this text and mode in a folder of its own.
+/// Writes a file of this text and mode in a folder of its own.
 fn file(text: &str, mode: u32) -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("program");
@@ -252,7 +252,7 @@ fn children_have_no_other_descriptor_100_at_once() {
     }
 }
 
-/// Descriptors that overlap 0 to 2 need a process whose own are known.
+/// Runs in a process of its own, whose descriptors 0 to 2 are known.
 #[test]
 fn overlapping_descriptors_land_where_they_belong() {
     if inside() {

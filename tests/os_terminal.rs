@@ -1,4 +1,4 @@
-//! The controlling terminal comes back as it was, however prun ends. Each test runs itself once more on a terminal of
+//! The controlling terminal is restored, however prun ends. Each test runs itself once more on a terminal of
 //! its own and plays prun there; the outer half looks at the terminal.
 
 use std::os::fd::OwnedFd;
@@ -15,7 +15,7 @@ fn inside() -> bool {
     std::env::var_os("OS_TERMINAL_INSIDE").is_some()
 }
 
-/// Runs this test's inner half on a terminal, which is given back.
+/// Runs this test's inner half on a terminal, and returns that terminal.
 fn again(test: &str) -> (OpenptyResult, ExitStatus) {
     let pty = openpty(None, None).unwrap();
     let end = || Stdio::from(pty.slave.try_clone().unwrap());
@@ -30,7 +30,7 @@ fn echoes(terminal: &OwnedFd) -> bool {
     tcgetattr(terminal).unwrap().local_flags.contains(LocalFlags::ECHO)
 }
 
-/// Gives the terminal away, to somebody who changes it.
+/// Lends the terminal to a process that changes its settings.
 fn give_away() -> Terminal {
     let terminal = Terminal::of_own().unwrap();
     assert!(terminal.is_ours() && is_at_hand());

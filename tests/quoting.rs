@@ -1,5 +1,5 @@
-//! What is put into a script is data to a real shell, whatever it holds; and a command that is shown can be run
-//! again.
+//! Quoting, tried on real shells: an item in a script is data, whatever bytes it holds, and a command that
+//! prun shows can be pasted and run again.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -44,8 +44,8 @@ const HOSTILE: [&[u8]; 27] = [
     b"\x81\xff\xfe\x1b[31m\x07",
 ];
 
-/// Scripts that print their item and a NUL, in every context that is allowed, next to all that could confuse a
-/// reader.
+/// Scripts that print their item and a NUL, in every context in which a placeholder is allowed, beside syntax
+/// that could confuse the parser.
 const SCRIPTS: [&str; 22] = [
     r#"printf '%s\0' {}"#,
     r#"printf '%s\0' '{}'"#,
@@ -73,7 +73,7 @@ printf '%s\0' "${x%.}""#,
 {} ; } ; fi 2>/dev/null; : '{}{}' "{1}{}" $# $$ "$#" \' \" \$"#,
 ];
 
-/// What scripts are made of, as far as quoting goes.
+/// Fragments of scripts that matter to quoting; random scripts are made of them.
 const PARTS: [&str; 40] = [
     " ",
     "\n",
@@ -133,7 +133,7 @@ const RUNNABLE: [&str; 12] = [
     "'\"`$(: >PWN)",
 ];
 
-/// The shells of this machine, each under one name.
+/// Returns the POSIX shells of this machine, each under one name.
 fn shells() -> Vec<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let names = ["sh", "bash", "dash", "zsh", "ksh", "mksh"];
@@ -145,7 +145,7 @@ fn shells() -> Vec<PathBuf> {
     shells
 }
 
-/// The command that runs `script` for an item; `None` if the script is refused.
+/// Returns the command that runs `script` for an item; `None` if the script is refused.
 fn command(shell: &Path, script: &str, item: &[u8], folder: &Path) -> Option<Command> {
     let vars = BTreeMap::new();
     let names = Names {
@@ -216,7 +216,7 @@ proptest! {
         check(Path::new("sh"), script, &item, folder.path());
     }
 
-    /// The script may be nonsense to the shell, but what is in the item must not run.
+    /// The script may be nonsense to the shell, but the item must not be run.
     #[test]
     fn no_script_runs_an_item(
         parts in prop::collection::vec(prop::sample::select(&PARTS[..]), 1..12),

@@ -1,11 +1,11 @@
-//! What each task used: time, time of the processors, memory.
+//! The account of each task: elapsed time, processor time and memory.
 
 use prun::event::Usage;
 use prun::journal::Entry;
 
 use crate::space::Space;
 
-/// What the journal of the space says of each task, in its order.
+/// Returns the journal's entries, in the order of the file.
 fn journal(space: &Space) -> Vec<Entry> {
     space.read("journal").lines().map(|line| Entry::parse(line.as_bytes()).expect("a whole line")).collect()
 }
@@ -14,7 +14,7 @@ fn usage(space: &Space) -> Vec<Option<Usage>> {
     journal(space).iter().map(|entry| entry.usage).collect()
 }
 
-/// More than prun itself ever has.
+/// Bytes that prun itself never has resident, so that a reading above this is the task's own.
 const MUCH: u64 = 48 << 20;
 
 #[test]

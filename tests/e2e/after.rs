@@ -1,4 +1,4 @@
-//! `after`: what waits for what, and what is skipped.
+//! `after`: jobs that wait for other jobs, and jobs that are skipped.
 
 use crate::space::Space;
 

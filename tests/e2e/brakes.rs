@@ -1,4 +1,5 @@
-//! What holds starts back: rates, the load, free memory, a pool whose size is in a file; and limits of the median.
+//! Limits on starts beside the pool (`rate`, `load`, `memory_free`, a pool size read from a file), and
+//! timeouts in percent of the median.
 
 use nix::sys::signal::Signal;
 
@@ -6,7 +7,7 @@ use crate::meeting::Meeting;
 use crate::running::{Ended, Running};
 use crate::space::Space;
 
-/// Stops it, and gives back how it ended: by that.
+/// Stops the run with SIGTERM and checks that it died of it.
 fn stop(running: Running) -> Ended {
     running.signal(Signal::SIGTERM);
     let ended = running.end();
@@ -14,8 +15,8 @@ fn stop(running: Running) -> Ended {
     ended
 }
 
-/// How many of four tasks start with these options, of which any number may run at once: when the first is there,
-/// it is stopped.
+/// Returns how many of four tasks start under these options. The pool is unlimited; the run is stopped as
+/// soon as the first task has started.
 fn started(options: &str) -> usize {
     let space = Space::new();
     let meeting = Meeting::open(&space);
@@ -95,11 +96,12 @@ fn memory_that_is_never_there() {
     stop(running).stdout("");
 }
 
-/// What the kernel says of memory, in a file that prun finds in the kernel's place; a test can change it.
+/// A file that stands in for `/proc/meminfo` in a mount namespace, so that a test can change the free memory.
 struct Memory<'a>(&'a Space);
 
 impl Memory<'_> {
-    /// Of the same length whatever it is, and never empty: prun may read it at any time.
+    /// Writes the file in place. Its length never changes and it is never empty, because prun may read it at
+    /// any time.
     fn set(&self, kib: u32) {
         let text = format!("MemTotal: 1000 kB\nMemAvailable: {kib:8} kB\n");
         let path = self.0.path("meminfo");
@@ -110,7 +112,7 @@ impl Memory<'_> {
         std::os::unix::fs::FileExt::write_all_at(&file, text.as_bytes(), 0).expect("files can be written");
     }
 
-    /// `None` where nobody may put one file in another's place.
+    /// Returns `None` where a mount namespace can't be made.
     fn exec(&self, line: &str) -> Option<crate::running::Prun> {
         let mount = "mount --bind meminfo /proc/meminfo";
         let may = self.0.sh(&format!("unshare -rm {mount}")).run().status.success();

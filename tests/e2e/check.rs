@@ -1,4 +1,4 @@
-//! `prun check`: what is wrong and what is doubtful is told, and nothing is run.
+//! `prun check`: mistakes and doubts are reported, and nothing is run.
 
 use std::path::Path;
 

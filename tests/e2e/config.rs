@@ -1,4 +1,4 @@
-//! The configuration file and `PRUN_*` variables: what holds where nothing else says otherwise.
+//! The configuration file and `PRUN_*` variables: defaults that options and job files override.
 
 use crate::space::Space;
 

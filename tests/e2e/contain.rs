@@ -1,5 +1,6 @@
-//! What holds the tasks of a run together when prun itself is killed (TORTURE.md, "Process tree"): the guardian, marks
-//! and the control group, also where some of these can't be had, and around a prun within a task.
+//! Containment: the guardian, marks and the control group end a run's tasks when prun itself is killed. Also
+//! where one of the three is missing, and for a prun within a task. docs/design.md, "How children are found
+//! again", explains them.
 
 use std::path::PathBuf;
 
@@ -10,7 +11,7 @@ use crate::meeting::{Guest, Meeting};
 use crate::running::{Ended, Running};
 use crate::space::Space;
 
-/// The line of `-vv`, without what stands before it.
+/// Returns the `-vv` line about containment, without its prefix.
 fn containment(stderr: &str) -> &str {
     let line = stderr.lines().find_map(|line| line.split_once("tasks are contained by "));
     line.unwrap_or_else(|| panic!("no line says how tasks are contained:\n{stderr}")).1
@@ -21,7 +22,7 @@ fn guardian(ended_or_not: &str) -> Pid {
     Pid::from_raw(words.split(',').next().and_then(|pid| pid.parse().ok()).expect("a pid"))
 }
 
-/// The folder of the run's control group, or why there is none.
+/// Returns the folder of the run's control group, or the reason why there is none.
 fn cgroup(ended: &Ended) -> Result<PathBuf, &str> {
     match containment(&ended.stderr).rsplit_once(", cgroup ") {
         Some((_, folder)) => Ok(folder.into()),
@@ -50,7 +51,7 @@ fn twice_verbose_says_how_tasks_are_contained() {
     space.exec("-vv --dry-run true ::: x").run().stderr_lacks("contained");
 }
 
-/// How prun comes to its end, and everything with it.
+/// Three ways to kill prun: by pid, by process group, by name.
 const ENDS: [fn(&Space, &Running); 3] = [
     |_, it| it.signal(Signal::SIGKILL),
     |_, it| killpg(it.pid(), Signal::SIGKILL).expect("it leads a group"),
@@ -62,7 +63,7 @@ const ENDS: [fn(&Space, &Running); 3] = [
     },
 ];
 
-/// Tasks that try to get away: each has a guest at the meeting.
+/// Tasks whose processes leave their group, session or environment. Each process reports at the meeting.
 const ESCAPES: &str = "-j4 -c 'eval \"$1\"' ::: 'puppet catch=TERM,HUP meet=a hold & wait' 'setsid puppet meet=b hold & wait' \
                        '(setsid sh -c \"puppet meet=c hold & exit\" &) ; puppet meet=d hold' \
                        'env -i PATH=$PATH PUPPET_SOCKET=$PUPPET_SOCKET PRUN_TEST_SPACE=$PRUN_TEST_SPACE setsid -w puppet meet=e hold'";

@@ -1,11 +1,11 @@
-//! Bytes in and out: any size, any content, bounded memory (TORTURE.md, "Data").
+//! Bytes in and out: any size and any content, in bounded memory (docs/robustness.md, "Data").
 
 use nix::sys::signal::Signal;
 
 use crate::meeting::Meeting;
 use crate::space::Space;
 
-/// KiB that anything in the run had at most.
+/// Returns the peak resident memory, in KiB, of the largest process of the run.
 fn peak(space: &Space) -> u64 {
     space.read("rss").parse().expect("puppet writes a number")
 }

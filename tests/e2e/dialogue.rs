@@ -1,8 +1,8 @@
-//! `stdin.dialogue`: children that speak first.
+//! `stdin.dialogue`: prun answers the prompts of its children.
 
 use crate::space::Space;
 
-/// Asks twice, and then wants the end of its input.
+/// A script that prompts twice and then reads until the end of its input.
 const ASKS: &str = "#!/bin/sh\nprintf 'name> '; read -r name; printf 'number> '; read -r n; echo \"$name has $n\"; cat; echo over\n";
 
 const STEPS: &str = r#"[{ expect = "name> ", send = "{1}\n" }, { expect = "number> $", send = "{#}\n" }]"#;

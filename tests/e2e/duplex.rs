@@ -1,4 +1,4 @@
-//! Two jobs that pipe into each other (TORTURE.md, 39).
+//! Two jobs that pipe into each other, and the deadlock of two full pipes.
 
 use crate::space::Space;
 
@@ -22,7 +22,7 @@ fn both_writing_much_first_is_seen_and_stopped() {
     ended.code(1).within(20).stderr_has("both ways are full: each waits for the other to read");
 }
 
-/// Full for longer than a second, but somebody reads.
+/// Both pipes are full for longer than a second, but one is being read.
 #[test]
 fn a_slow_reader_is_no_jam() {
     let ping = "puppet out=300000 in=200000";
@@ -31,7 +31,7 @@ fn a_slow_reader_is_no_jam() {
     Space::new().file(&pair(ping, pong)).run().ok().within(60);
 }
 
-/// One way full, the other not: the other can still be waited for.
+/// One pipe is full, the other is empty: the reader may still come.
 #[test]
 fn one_full_way_is_no_jam() {
     let ping = "puppet out=1000000";

@@ -1,4 +1,4 @@
-//! `prun exec`: where items come from, where they go, and how one task is started.
+//! `prun exec`: sources of items, their place in the command, and options of one start.
 
 use crate::meeting::Meeting;
 use crate::space::{Space, word};

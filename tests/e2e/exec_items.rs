@@ -1,4 +1,4 @@
-//! `prun exec`: every way to name items, and what they are made of.
+//! `prun exec`: every source of items, and how items are split into words, columns and tables.
 
 use std::fs::File;
 use std::io::Write;
@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 
 use crate::space::Space;
 
-/// Files of items, and what is printed of them.
+/// A space with files of items: `n` (1 to 3), `l` (a, b) and the empty `none`.
 fn with_lists() -> Space {
     let space = Space::new();
     space.write("n", "1\n2\n3\n").write("l", "a\nb\n").write("none", "");
@@ -219,7 +219,7 @@ fn headers() {
     space.exec("--header --pipe wc").run().code(125).stderr_has("exclude each other");
 }
 
-/// What a shell or a terminal, or a careless program, would do something about.
+/// Items that mean something to a shell, to a terminal or to a careless program.
 const HOSTILE: [&str; 9] = [
     "$(touch PWN)",
     "`touch PWN`",

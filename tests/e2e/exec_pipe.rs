@@ -1,11 +1,11 @@
-//! `prun exec --pipe`: a stream or a file, cut into blocks of whole records.
+//! `prun exec --pipe`: a stream or a file is cut into blocks of whole records.
 
 use nix::sys::signal::Signal;
 
 use crate::meeting::Meeting;
 use crate::space::Space;
 
-/// Lines of many lengths, 1.3 MB.
+/// A command that writes 1.3 MB of lines of many lengths to the file `lines`.
 const LINES: &str = "seq 1 100000 | awk '{ printf \"%s%*s\\n\", $1, $1 % 13, \"\" }' >lines; ";
 
 #[test]
@@ -42,7 +42,7 @@ fn records_are_never_cut() {
     remainders.run().ok().stdout("0\n");
 }
 
-/// How a text is cut: the blocks, with a bar behind each, from a pipe and from a file.
+/// Checks how a text is cut, read from a pipe and from a file. In `blocks` a bar follows each block.
 #[track_caller]
 fn cut(space: &Space, options: &str, text: &str, blocks: &str) {
     let task = "-c 'cat; printf \"|\"'";

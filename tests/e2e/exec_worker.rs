@@ -1,4 +1,4 @@
-//! `prun exec --worker`: processes that live on answer the items.
+//! `prun exec --worker`: worker processes answer the items.
 
 use nix::sys::signal::Signal;
 

@@ -1,4 +1,4 @@
-//! Job files: every way to give items, variables, arguments, defaults; which file and which jobs.
+//! Job files: commands, items, variables, arguments and defaults; the choice of file and jobs.
 
 use crate::space::Space;
 
@@ -181,7 +181,7 @@ fn nothing_runs_of_a_file_with_a_mistake() {
     assert!(!space.exists("ran"));
 }
 
-/// Where the command runs is not where its files are; folders are made; a file of all tasks is not emptied by each.
+/// Covers a `cwd` other than the folder of the files, folders that are made, and a file shared by all tasks.
 #[test]
 fn a_dry_run_writes_the_files_that_the_run_writes() {
     let space = Space::new();

@@ -1,4 +1,4 @@
-//! `prun graph`: a drawing for people, and the same for other programs.
+//! `prun graph`: the drawing for people, and the formats for other programs.
 
 use crate::space::Space;
 
@@ -117,7 +117,7 @@ each.job = "align"
     );
 }
 
-/// The jobs of a real project's continuous integration, as they often are.
+/// A job file of fifty jobs, shaped like the continuous integration of a real project.
 fn large() -> String {
     let mut file = "[jobs.checkout]\ncommand = \"x\"\n".to_owned();
     let mut job = |name: &str, after: &[&str]| {

@@ -1,9 +1,10 @@
-//! `halt`: GNU parallel's grammar.
+//! `halt`: every form of GNU parallel's grammar.
 
 use crate::meeting::Meeting;
 use crate::space::Space;
 
-/// Runs `exit N` for each of these codes, one after another, and says how it ended and which of them ran.
+/// Runs `exit N` for each of these codes, one after another. Returns prun's exit status and the codes that
+/// ran.
 fn halted(options: &str, codes: &str) -> (Option<i32>, String) {
     let ended = Space::new().exec(&format!("-j1 -k {options} -c 'echo {{}}; exit {{}}' ::: {codes}")).run();
     (ended.status.code(), ended.lines().join(" "))

@@ -1,4 +1,4 @@
-//! The tools of these tests can fail, and fail where they should.
+//! Tests of the test tools themselves: their checks fail where they should.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -42,7 +42,7 @@ fn puppets_do_as_they_are_told() {
     assert!(space.read("rss").parse::<u64>().is_ok_and(|kib| kib > 100));
 }
 
-/// Also what has neither its name nor its environment any more.
+/// Covers processes that have changed their name and lost their environment.
 #[test]
 fn what_survives_is_found() {
     let escapes = [

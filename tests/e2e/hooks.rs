@@ -1,4 +1,5 @@
-//! `on_success` and `on_failure`: what they read, what they are told, and what their own end means.
+//! `on_success`, `on_failure` and `on_exit` of a job: their input, their environment, and the effect of their
+//! own outcome.
 
 use nix::sys::signal::Signal;
 
@@ -263,7 +264,7 @@ fn nothing_runs_for_what_was_cancelled_or_in_a_dry_run() {
     assert!(!space.exists("hooked"));
 }
 
-/// A hook that tells which one it is, what it is told, and what it reads.
+/// Returns a hook that prints its name, its environment and its input.
 fn tell(name: &str) -> String {
     format!("{{ script = 'echo \"{name}: $PRUN_OUTCOME [$PRUN_EXIT] [$PRUN_SIGNAL] $(cat)\"' }}")
 }

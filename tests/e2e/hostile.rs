@@ -1,4 +1,4 @@
-//! Items, names and files that mean harm (TORTURE.md, "Hostile input").
+//! Hostile items, names and job files (docs/robustness.md, "Hostile input").
 
 use crate::space::Space;
 

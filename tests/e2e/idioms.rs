@@ -1,5 +1,5 @@
-//! Lines that people type with xargs and GNU parallel, as they are typed with prun. Each is in
-//! prun-migrating(7), beside the other tool's. Programs that a machine may lack are played by scripts.
+//! Common command lines of xargs and GNU parallel, written for prun. prun-migrating(7) shows each beside the
+//! other tool's. Scripts stand in for programs that a machine may lack.
 
 use nix::sys::signal::{Signal, killpg};
 
@@ -7,14 +7,14 @@ use crate::meeting::Meeting;
 use crate::running::{Prun, Running};
 use crate::space::Space;
 
-/// A line for bash, with the programs of the folder `bin` in front of all others.
+/// Prepares a line for bash, with the folder `bin` first in PATH.
 fn line(space: &Space, text: &str) -> Prun {
     let environment = space.environment();
     let (_, path) = environment.iter().find(|(name, _)| name == "PATH").expect("there is a PATH");
     space.bash(text).env("PATH", &format!("{}:{path}", space.path("bin").display()))
 }
 
-/// Ends what waits for more for ever, as Ctrl-C does.
+/// Interrupts a run that would wait for more input for ever, as Ctrl-C does.
 fn interrupt(running: Running) {
     killpg(running.pid(), Signal::SIGINT).expect("it runs");
     running.end().died_of(Signal::SIGINT);
@@ -185,7 +185,7 @@ fn columns_of_a_table() {
     ended.ok().stdout("<a b.jpg><-resize><100x50><a b.png><$c.jpg><-resize><20%><$c.png>");
 }
 
-/// A curl that notes whom it was asked for, and fails for what is named in `down`.
+/// Writes a fake curl that records each URL and fails for those listed in `down`.
 fn curl(space: &Space) {
     space.program("bin/curl", "#!/bin/sh\necho \"$2\" >>asked\n! grep -qxF \"$2\" down\n");
 }

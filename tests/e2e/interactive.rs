@@ -1,4 +1,4 @@
-//! Tasks that have prun's terminal to themselves: `prun exec --once`, and `interactive` in a job file.
+//! Tasks that have prun's terminal to themselves: `prun exec --once` and `interactive` in a job file.
 
 use expectrl::ControlCode;
 use nix::sys::signal::{Signal, kill};
@@ -22,7 +22,7 @@ fn it_reads_the_terminal_and_its_group_is_in_the_foreground() {
     terminal.end().code(0).has("got typed").has("same");
 }
 
-/// As a shell's loop ends when the command in it dies of the key.
+/// A key that kills the task kills prun by the same signal, so that a shell's loop around prun ends.
 #[test]
 fn a_key_that_ends_it_ends_prun_as_well() {
     for (key, signal) in [(CTRL_C, 2), (ControlCode::FileSeparator, 3)] {
@@ -152,7 +152,7 @@ fn the_settings_come_back_when_prun_is_ended_at_once() {
     terminal.end().code(0).has("ended").has("same");
 }
 
-/// What a command that ends well makes of the terminal is what it was started for.
+/// A command such as stty(1) is started for the settings that it makes.
 #[test]
 fn settings_that_it_made_stay() {
     let space = Space::new();
@@ -171,7 +171,7 @@ fn the_foreground_comes_back_when_it_can_not_be_started() {
     terminal.end().code(0).has("got typed");
 }
 
-/// Without a terminal it is a command as any other.
+/// `--once` without a terminal starts an ordinary task.
 #[test]
 fn without_a_terminal_it_runs_as_any_other() {
     let space = Space::new();
@@ -182,7 +182,7 @@ fn holds(name: &str) -> String {
     format!("[jobs.{name}]\ninteractive = true\ncommand = 'puppet meet={name} hold'\n")
 }
 
-/// Others run on, and what they write waits for its end.
+/// Other jobs run on meanwhile; their output is held back until the interactive job ends.
 #[test]
 fn a_job_has_the_terminal_to_itself() {
     let space = Space::new();
@@ -281,7 +281,7 @@ fn stdin_from_a_terminal_needs_interactive() {
     space.prun("").stdin("fed\n").run().ok().stdout("fed\n");
 }
 
-/// A terminal that goes away while a task has it: prun ends of SIGHUP, and waits for nothing.
+/// Hangs up the terminal while a task has it: prun dies of SIGHUP and waits for nothing.
 const HANG_UP: &str = "
 import os, pty, sys
 pid, terminal = pty.fork()

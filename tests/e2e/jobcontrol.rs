@@ -1,5 +1,5 @@
-//! prun is suspended and goes on, in the foreground and in the background; tasks that want the terminal (TORTURE.md,
-//! 7, 8, 12, 13, 18).
+//! Job control: prun is suspended and continued, in the foreground and in the background; tasks that want the
+//! terminal; prun as PID 1 (docs/robustness.md, "Signals and terminal").
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -21,7 +21,7 @@ use crate::tty::{Terminal, becomes};
 
 const CTRL_Z: ControlCode = ControlCode::Substitute;
 
-/// Lets so much time pass: what is looked at is what it did.
+/// Sleeps. Only for tests about the passing of time itself.
 fn pass(time: Duration) {
     std::thread::sleep(time);
 }
@@ -75,7 +75,7 @@ fn prun_that_is_suspended_fifty_times_while_it_starts_tasks_never_hangs() {
     running.end().ok();
 }
 
-/// A SIGCONT that comes while prun is still busy with being suspended is not forgotten.
+/// A SIGCONT that arrives while prun is still suspending itself is not lost.
 #[test]
 fn going_on_at_once_is_not_missed() {
     let space = Space::new();
@@ -105,7 +105,7 @@ fn an_ignored_suspension_is_not_taken() {
     running.end().ok();
 }
 
-/// Somebody stopped it by hand, and can continue it by hand.
+/// A task that somebody stopped with SIGSTOP is theirs to continue.
 #[test]
 fn a_task_that_is_stopped_by_hand_is_left_alone() {
     let space = Space::new();
@@ -171,7 +171,7 @@ fn a_suspended_job_can_be_killed_from_its_shell() {
     shell.end().restored();
 }
 
-/// The shell takes a job as suspended only when all of it is.
+/// The shell reports a job as stopped only when every process of it is stopped.
 #[test]
 fn ctrl_z_suspends_all_of_a_pipeline() {
     let space = Space::new();
@@ -192,7 +192,8 @@ fn ctrl_z_suspends_all_of_a_pipeline() {
     shell.end().restored();
 }
 
-/// Nobody could let a session leader go on, so the kernel does not stop it; prun must not wait for that.
+/// The kernel does not stop a session leader, because no shell could continue it; prun must not wait for the
+/// stop.
 #[test]
 fn ctrl_z_in_a_session_leader_does_not_wedge() {
     let space = Space::new();
@@ -207,7 +208,7 @@ fn ctrl_z_in_a_session_leader_does_not_wedge() {
     terminal.end().code(0).restored();
 }
 
-/// prun as PID 1 of a namespace, as in a container.
+/// Prepares prun as PID 1 of a PID namespace, as in a container.
 fn as_pid_1(space: &Space, prun: &str) -> Option<Prun> {
     let possible = Command::new("unshare").args(["--pid", "--fork", "--mount-proc", "true"]).output();
     if !possible.is_ok_and(|output| output.status.success()) {
@@ -300,7 +301,7 @@ fn a_worker_that_wants_the_terminal_fails_with_that_reason() {
     Terminal::run(prun).end().has("wants to read from the terminal").lacks("panicked");
 }
 
-/// Both ends of a terminal, which nobody inherits.
+/// Opens both ends of a pseudo-terminal, close-on-exec.
 fn terminal() -> (PtyMaster, OwnedFd) {
     let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).expect("a terminal");
     grantpt(&master).and_then(|()| unlockpt(&master)).expect("a terminal of our own");
@@ -309,7 +310,7 @@ fn terminal() -> (PtyMaster, OwnedFd) {
     (master, slave.expect("it can be opened").into())
 }
 
-/// With this as its stdin, stdout and stderr.
+/// Makes the terminal the command's stdin, stdout and stderr.
 fn on(mut command: Command, terminal: &OwnedFd) -> Command {
     let end = || terminal.try_clone().expect("descriptors can be copied");
     command.stdin(end()).stdout(end()).stderr(end());

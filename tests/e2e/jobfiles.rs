@@ -1,4 +1,4 @@
-//! The examples in `jobfiles/`: each runs as it is and prints what it says.
+//! The examples in `jobfiles/`: each runs as it is, and prints the output that its comments promise.
 
 use std::net::UdpSocket;
 use std::path::Path;
@@ -17,7 +17,7 @@ fn lines_of(name: &str) -> Ended {
     ended
 }
 
-/// Lines that come one after another, with others between them.
+/// Checks that these lines come in this order; other lines may stand between them.
 #[track_caller]
 fn in_order(ended: &Ended, wanted: &[&str]) {
     let mut lines = ended.stdout.lines();
@@ -184,8 +184,7 @@ fn map() {
     );
 }
 
-/// A name server that knows python.org, on a free port of loopback. It is started by prun's own space, and ends
-/// with it.
+/// A name server that knows python.org, on a free port of loopback. It belongs to the space and ends with it.
 struct NameServer {
     port: u16,
     running: crate::running::Running,
@@ -307,7 +306,7 @@ fn queue_maxsize() {
     ended.stdout_has("Alex has had enough\n").stdout_has("Jack has had enough\n");
 }
 
-/// The processes that say that they answered, in the order of their first answers, with how many they gave.
+/// Returns the worker processes in the order of their first answers, with the number of answers of each.
 fn answers_of(ended: &Ended, job: &str) -> Vec<(String, usize)> {
     let mut found: Vec<(String, usize)> = Vec::new();
     for line in ended.lines().iter().filter(|line| line.starts_with(&format!("{job}: "))) {

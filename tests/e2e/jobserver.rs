@@ -1,4 +1,4 @@
-//! make's jobserver: prun takes tokens of the one that it was given, and gives its own to what tasks start.
+//! make's jobserver: prun as a client of the one that it was given, and as the server for its tasks.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
@@ -12,10 +12,10 @@ use crate::meeting::{Guest, Meeting};
 use crate::running::{Prun, Running};
 use crate::space::{Space, wait_until};
 
-/// As make tells it: by two descriptors, or by the path of a FIFO.
+/// The two forms of `--jobserver-auth`: a pair of descriptors, or the path of a FIFO.
 const STYLES: [&str; 2] = ["8,9", "fifo:jobserver"];
 
-/// A FIFO with tokens, as make would have it.
+/// A FIFO with tokens that plays make's side.
 struct Jobserver {
     fifo: File,
 }
@@ -40,7 +40,7 @@ impl Jobserver {
         self.fifo.write_all(tokens.as_bytes()).expect("a FIFO takes some bytes");
     }
 
-    /// Takes all that are there, sorted.
+    /// Takes all tokens that are there, sorted.
     fn take(&mut self) -> String {
         let mut buffer = [0; 100];
         let count = self.fifo.read(&mut buffer).unwrap_or(0);
@@ -48,7 +48,7 @@ impl Jobserver {
         String::from_utf8_lossy(&buffer[..count]).into_owned()
     }
 
-    /// Looks without keeping any: not while others take some.
+    /// Counts the tokens by taking them and putting them back. Not while others take some.
     fn count(&mut self) -> usize {
         let tokens = self.take();
         self.give(&tokens);
@@ -56,13 +56,13 @@ impl Jobserver {
     }
 }
 
-/// prun as a client of that FIFO, by descriptors and by its path.
+/// Prepares prun as a client of that FIFO; `auth` says in which form it is told of it.
 fn client(space: &Space, auth: &str, line: &str) -> Prun {
     let script = format!("exec 7<>jobserver 8<jobserver 9>jobserver 7>&-; exec prun {line}");
     space.sh(&script).env("MAKEFLAGS", &format!("k -j4 --jobserver-auth={auth} -- A=b"))
 }
 
-/// Lets them go, and waits for their end.
+/// Ends these guests and waits until they are gone.
 fn dismiss(guests: Vec<Guest>) {
     for mut guest in guests {
         guest.tell("exit=0");
@@ -70,7 +70,7 @@ fn dismiss(guests: Vec<Guest>) {
     }
 }
 
-/// How many tasks were started, as `-v` tells it.
+/// Returns how many tasks `-v` reports as started.
 fn starts(stderr: &str) -> usize {
     stderr.matches(" hold\n").count()
 }
@@ -115,7 +115,8 @@ fn what_others_give_back_is_taken_as_it_comes() {
     }
 }
 
-/// Here no more than there are tokens run at once, though there are always more tasks than that.
+/// Tokens are distinct bytes; exactly those that were taken come back. There are always more tasks than
+/// tokens.
 #[test]
 fn the_very_tokens_come_back_however_it_ends() {
     let space = Space::new();
@@ -145,7 +146,7 @@ fn the_very_tokens_come_back_however_it_ends() {
     }
 }
 
-/// Each could have what the other waits for.
+/// Each could hold the tokens that the other waits for.
 #[test]
 fn two_pruns_that_compete_come_to_their_end() {
     let space = Space::new();
@@ -227,7 +228,7 @@ fn what_takes_no_slot_takes_no_token() {
     running.end().ok();
 }
 
-/// A recipe without `+` is told where the jobserver is, but does not get the descriptors. Their numbers may be those
+/// A recipe without `+` is told the descriptors' numbers, but does not inherit them: the numbers may be those
 /// of anything else.
 #[test]
 fn a_jobserver_that_is_not_there_is_none() {
@@ -246,7 +247,7 @@ fn a_jobserver_that_is_not_there_is_none() {
     assert_eq!(space.read("file"), "");
 }
 
-/// cargo has a variable of its own for programs that build scripts start.
+/// cargo names its jobserver to build scripts in CARGO_MAKEFLAGS.
 #[test]
 fn cargos_variable_is_looked_at_too() {
     let space = Space::new();
@@ -263,7 +264,7 @@ fn cargos_variable_is_looked_at_too() {
     assert_eq!(server.take(), "ab");
 }
 
-/// The real thing: make complains if a token is missing in the end.
+/// Runs under the real make, which complains at its end if a token is missing.
 #[test]
 fn prun_under_make() {
     let space = Space::new();
@@ -285,7 +286,7 @@ fn prun_under_make() {
     stopped.end().stderr_lacks("jobserver").stderr_lacks("INTERNAL");
 }
 
-/// What a task starts takes part as well.
+/// A make within a task shares the outer make's tokens.
 #[test]
 fn make_under_prun_under_make() {
     let space = Space::new();
@@ -301,7 +302,7 @@ fn make_under_prun_under_make() {
     running.end().ok();
 }
 
-/// Runs recipes of several makes; there are never more than two at once.
+/// Ends the recipes one after another, and checks that never more than two run at once.
 fn never_more_than_two(meeting: &Meeting, running: Running, recipes: usize) {
     let mut guests = meeting.guests(2);
     for _ in 2..recipes {
@@ -333,7 +334,7 @@ fn makes_under_prun_keep_within_its_pool() {
     never_more_than_two(&meeting, space.prun(line).env("PRUN_JOBSERVER", "pipe").start(), 3);
 }
 
-/// A prun within is a client of the one without.
+/// A prun within a task is a client of the outer prun.
 #[test]
 fn pruns_under_prun_keep_within_its_pool() {
     for style in ["pipe", "fifo"] {
@@ -374,7 +375,7 @@ fn children_are_told_where_it_is() {
     own.ok().check(own.stdout.starts_with("own|-j --jobserver-fds="), "its own MAKEFLAGS");
 }
 
-/// prun needs no jobserver of its own where it was given one.
+/// `--jobserver` passes on the jobserver that prun was given.
 #[test]
 fn the_jobserver_that_prun_was_given_is_passed_on() {
     let space = Space::new();
@@ -399,7 +400,7 @@ fn a_pool_without_limit_has_no_jobserver() {
     wrong.code(125).stderr_has("wrong value of `jobserver`");
 }
 
-/// The path in what a task was told.
+/// Returns the path of the FIFO in a task's MAKEFLAGS.
 fn path_in(flags: &str) -> &Path {
     let path = flags.trim_end().rsplit("fifo:").next().expect("the path is last");
     Path::new(path)

@@ -1,4 +1,5 @@
-//! The journal: what ended ok is not run again, whatever became of the run, and nothing else is left out.
+//! The journal: tasks that ended ok are not run again, however the run ended, and all others are. The joblog
+//! beside it.
 
 use std::time::{Duration, Instant};
 
@@ -8,19 +9,19 @@ use crate::meeting::Meeting;
 use crate::space::{LIMIT, Space};
 
 impl Space {
-    /// `prun exec` with a journal; each task adds its item to the file `ran`.
+    /// Prepares `prun exec` with a journal. Each task appends its item to the file `ran`.
     fn journaled(&self, flags: &str, items: &str) -> crate::running::Prun {
         self.exec(&format!("-j1 --journal journal {flags} -c 'echo {{}} >>ran' ::: {items}"))
     }
 
-    /// What ran since the last time, in order.
+    /// Returns the items that ran since the last call, in order.
     fn ran(&self) -> String {
         let text = if self.exists("ran") { self.read("ran") } else { String::new() };
         self.write("ran", "");
         text.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
-    /// Waits until a file has so many lines.
+    /// Waits until a file has this many lines.
     #[track_caller]
     pub fn has_lines(&self, name: &str, count: usize) {
         let begin = Instant::now();

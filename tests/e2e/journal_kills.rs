@@ -1,8 +1,8 @@
-//! `kill -9` of prun at random moments, and on again with `--resume` until everything is done.
+//! prun is killed with SIGKILL at random moments and resumed with `--resume` until all tasks are done.
 //!
-//! The tasks themselves write down that they started and ended, and for which prun. Their notes, prun's output and the
-//! journal are compared: what is in the journal had ended, was printed, and is never started again; and in the end
-//! nothing is missing. `scripts/kill-loop` runs the same with more kills.
+//! Each task notes its start and its end, with the pid of its prun. The test compares these notes, prun's
+//! output and the journal: a task in the journal had ended and was printed, and never starts again; at the
+//! end no task is missing. `scripts/kill-loop` runs the same with more kills.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -16,23 +16,24 @@ use prun::journal::Entry;
 
 use crate::space::{LIMIT, Space};
 
-/// How many kills; for `scripts/kill-loop`.
+/// The variable with the number of kills, set by `scripts/kill-loop`.
 const KILLS: &str = "PRUN_TEST_KILLS";
 const USUAL_KILLS: u64 = 100;
 
 const TASKS: u64 = 200;
 
-/// Of the 200 tasks the last 20 do the same as the first 20.
+/// Distinct items: the last 20 of the 200 tasks repeat the first 20.
 const ITEMS: u64 = 180;
 
-/// Each does its work in a few milliseconds. The slot, another one each time, does not make it another task.
+/// A command that takes a few milliseconds. It names the slot, which must not change a task's identity.
 const TASK: &str =
     "echo start $PRUN_PID {} >>notes; sleep 0.00{%}; echo out {}; echo end $PRUN_PID {} >>notes";
 
-/// Every way to the journal: behind output that is held back, kept in order, or not prun's at all.
+/// Options under which output takes different ways before the journal's line may be written: grouped, in item
+/// order, synced, by lines, and not through prun at all.
 const WAYS: [&str; 5] = ["", "-k", "--sync", "--output line", "-u"];
 
-/// Longest time from a start to a kill.
+/// Longest time from a start to a kill, in microseconds.
 const LATEST: u64 = 250_000;
 
 #[test]
@@ -50,16 +51,16 @@ fn nothing_is_lost_and_nothing_runs_twice() {
     );
 }
 
-/// 200 tasks, until all are done.
+/// One list of 200 tasks, run until all of them are done.
 struct Round {
     space: Space,
     way: &'static str,
 }
 
-/// How often something was seen of each item.
+/// How often each item was seen.
 type Count = BTreeMap<u64, u64>;
 
-/// One prun, by its pid, and what the journal held when it was started.
+/// One prun: its pid, and the journal's content when it was started.
 struct Session {
     pid: u32,
     before: Count,
@@ -74,7 +75,8 @@ impl Round {
         round
     }
 
-    /// Kills it at most so often; says how often, and how many tasks ran again because of that.
+    /// Kills prun at most `most` times. Returns the number of kills, and of tasks that ran again because of
+    /// them.
     fn run(&self, most: u64, random: &mut Random) -> (u64, u64) {
         let mut sessions = Vec::new();
         let mut ended = false;
@@ -110,7 +112,7 @@ impl Round {
         command.stdin(Stdio::null()).stdout(printed).stderr(said).spawn().expect("prun starts")
     }
 
-    /// What the journal holds, which is never anything but tasks that ended ok.
+    /// Returns the items in the journal, all of whose lines must be of tasks that ended ok.
     fn journaled(&self) -> Count {
         let mut count = Count::new();
         // Half a line at the end is not there.
@@ -124,12 +126,12 @@ impl Round {
         count
     }
 
-    /// How often each item stands in notes that begin with these words.
+    /// Counts the items in notes that begin with these words.
     fn notes(&self, words: &str) -> Count {
         items(&self.space.read("notes"), words)
     }
 
-    /// Nothing left the journal, and what is in it had ended and was printed.
+    /// Checks that no line left the journal, and that every task in it had ended and was printed.
     fn check_journal(&self, before: &Count) {
         let (journaled, ended) = (self.journaled(), self.notes("end "));
         let printed = items(&self.space.read("printed"), "out ");
@@ -149,7 +151,7 @@ impl Round {
         assert!(said.lines().all(expected), "{said}");
     }
 
-    /// What was in the journal was not started again.
+    /// Checks that no task that was in the journal was started again.
     fn check_starts(&self, session: &Session) {
         let started = self.notes(&format!("start {} ", session.pid));
         for item in 0..ITEMS {
@@ -164,7 +166,7 @@ impl Round {
     }
 }
 
-/// How often a task for this item is to be done.
+/// Returns how many tasks have this item.
 fn wanted(item: u64) -> u64 {
     1 + u64::from(item < TASKS - ITEMS)
 }
@@ -173,7 +175,7 @@ fn total(count: &Count) -> u64 {
     count.values().sum()
 }
 
-/// How often each item ends a line that begins with these words.
+/// Counts the items at the ends of lines that begin with these words.
 fn items(text: &str, words: &str) -> Count {
     let mut count = Count::new();
     for line in text.lines().filter(|line| line.starts_with(words)) {
@@ -183,7 +185,7 @@ fn items(text: &str, words: &str) -> Count {
     count
 }
 
-/// Numbers that differ from run to run (splitmix64).
+/// A random number generator (splitmix64), seeded anew in each run.
 struct Random(u64);
 
 impl Random {

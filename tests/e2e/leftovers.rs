@@ -1,5 +1,5 @@
-//! What tasks leave: a stop reaches it wherever it hides, and a task that ends by itself leaves, kills or awaits it
-//! (TORTURE.md, "Process tree").
+//! Processes that tasks leave behind: a stop reaches them wherever they are, and `leftovers` decides whether
+//! a task that ends by itself leaves, kills or awaits them (docs/robustness.md, "Process tree").
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -7,12 +7,12 @@ use nix::unistd::Pid;
 use crate::meeting::Meeting;
 use crate::space::{LIMIT, Space};
 
-/// Ways of a shell to start a grandchild that ever fewer stops find: in the task's group, in a session of its own, and
-/// as a daemon of nobody's, without one descriptor of the task's.
+/// Shell lines that start a grandchild, each harder to find than the one before: in the task's group, in a
+/// session of its own, and as a daemon with another parent and none of the task's descriptors.
 const HIDEOUTS: [(&str, &str); 3] =
     [("plain", "KID &"), ("session", "setsid KID &"), ("daemon", "setsid sh -c 'KID <&- >&- 2>&- &';")];
 
-/// A script that starts `kid` in this way.
+/// Returns the script that starts `kid` in this way.
 fn hide(way: &str, kid: &str) -> String {
     way.replace("KID", kid)
 }
@@ -94,7 +94,8 @@ fn nothing_of_an_attempt_that_was_stopped_lives_when_the_next_begins() {
     ended.code(0).stderr_lacks("exit 3");
 }
 
-/// Whom the signal to the group could not reach gets it when the group has gone, and the rest of the grace.
+/// Processes outside of the task's group get the signal when the group has gone, and keep the rest of the
+/// grace period.
 #[test]
 fn who_left_the_group_is_told_to_stop_too() {
     for (_, way) in &HIDEOUTS[1..] {
@@ -128,7 +129,8 @@ fn who_left_the_group_is_killed_after_the_grace() {
     }
 }
 
-/// Each lives for a moment only, in a session of its own, and leaves another.
+/// Each process of the chain lives for a moment only, in a session of its own, and leaves the next one
+/// behind.
 #[test]
 fn what_starts_others_faster_than_it_can_be_seen_is_killed() {
     let space = Space::new();
@@ -162,7 +164,7 @@ fn what_replaces_those_who_are_killed_is_killed() {
     drop(guest);
 }
 
-/// What has lost all that it could be known by is still prun's child.
+/// A process without mark and environment is still found as a child that prun adopted.
 #[test]
 fn a_run_that_was_stopped_leaves_no_strangers() {
     let space = Space::new();
@@ -177,7 +179,7 @@ fn a_run_that_was_stopped_leaves_no_strangers() {
     drop(guests);
 }
 
-/// Those of the program that became prun are not prun's to kill.
+/// Children of the program that executed prun are not prun's to kill.
 #[test]
 fn children_that_prun_had_before_are_left_alone() {
     let space = Space::new();
@@ -307,7 +309,7 @@ fn the_timeout_runs_on_while_others_are_waited_for() {
     nothing_lives(&space, "a timeout");
 }
 
-/// A job that leaves something, and what is to become of that.
+/// Prepares a job with this script and this value of `leftovers`.
 fn job(space: &Space, leftovers: &str, script: &str) -> crate::running::Prun {
     let script = script.replace('\'', "\"");
     space.file(&format!("[jobs.a]\nscript = '''{script}'''\nleftovers = '{leftovers}'\ngrace = '10m'\n"))

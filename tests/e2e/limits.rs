@@ -1,10 +1,10 @@
-//! `limits`, `nice` and `umask`, and what is said of a task that died of its limit.
+//! `limits`, `nice` and `umask`, and the report on a task that died of its limit.
 
 use crate::space::Space;
 
 const STRATEGIES: [&str; 2] = ["spawn", "fork"];
 
-/// `prun` without the rights of root to raise limits and to take precedence.
+/// A script that runs prun without root's capabilities to raise limits and to lower nice values.
 const PLAIN: &str = "test $(id -u) = 0 && set -- setpriv --bounding-set=-sys_nice,-sys_resource \
                      --inh-caps=-sys_nice,-sys_resource; \"$@\" prun";
 

@@ -1,11 +1,12 @@
-//! Processes that have lost all that they were known by, as those in a session of another user's have.
+//! Processes that have lost both their mark and their environment, as in a session that PAM makes for another
+//! user.
 
 use nix::sys::signal::Signal;
 
 use crate::meeting::Meeting;
 use crate::space::Space;
 
-/// Runs a program without its mark and without its environment.
+/// A prefix that runs a program without its mark and without its environment.
 const LOST: &str = "prlimit --rttime=unlimited:unlimited env -i PUPPET_SOCKET=$PUPPET_SOCKET PATH=\"$PATH\"";
 
 #[test]
@@ -33,7 +34,7 @@ fn neither_does_a_task_that_timed_out() {
     guests.iter_mut().for_each(|guest| guest.is_gone());
 }
 
-/// A database, for example, that a first job has started as another user.
+/// For example a database that an earlier job has started as another user.
 #[test]
 fn what_an_ended_task_has_left_is_not_touched_by_a_stop() {
     for signal in [Signal::SIGTERM, Signal::SIGKILL] {
@@ -73,7 +74,7 @@ fn every_attempt_has_a_number_of_its_own_and_nobody_takes_pruns_names() {
     ended.check(words.iter().all(|words| words[0] != "fake" && words[1] == "a"), "prun's own names");
 }
 
-/// Where `/proc` is of another PID namespace, its numbers mean nothing, and a stop must not wait for them.
+/// A `/proc` of another PID namespace shows other processes' numbers; a stop must not rely on it.
 #[test]
 fn with_the_proc_of_others_a_stop_ends() {
     let space = Space::new();

@@ -1,5 +1,5 @@
-//! Where tests and the children that prun starts meet: a socket. A child that is there has really been
-//! started; a child that has hung up is really dead. Nobody sleeps and hopes.
+//! A socket at which the children that prun starts report to the test. A child that has connected has really
+//! started; a child whose connection has closed is really dead. No test sleeps and hopes.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::AsFd;
@@ -14,7 +14,7 @@ pub struct Meeting {
     listener: UnixListener,
 }
 
-/// A `puppet` that has come to the meeting.
+/// A connected `puppet` (see `tests/helper/puppet.rs`).
 pub struct Guest {
     pub name: String,
     pub pid: i32,
@@ -26,14 +26,14 @@ impl Meeting {
         Meeting { listener: UnixListener::bind(space.path("socket")).expect("a socket in the space") }
     }
 
-    /// The next that comes.
+    /// Waits for the next guest.
     #[track_caller]
     pub fn guest(&self) -> Guest {
         assert!(self.waits_for_guest(LIMIT.as_millis() as u16), "nobody came to the meeting");
         self.welcome()
     }
 
-    /// The next that comes; none once `over` holds and nobody is at the door.
+    /// Waits for the next guest. Returns `None` once `over` holds and nobody waits to be accepted.
     #[track_caller]
     pub fn guest_unless(&self, over: impl Fn() -> bool) -> Option<Guest> {
         let start = Instant::now();
@@ -58,7 +58,7 @@ impl Meeting {
         guest
     }
 
-    /// The next N, sorted by their names.
+    /// Waits for N guests and sorts them by name.
     #[track_caller]
     pub fn guests(&self, count: usize) -> Vec<Guest> {
         let mut guests: Vec<Guest> = (0..count).map(|_| self.guest()).collect();
@@ -66,7 +66,7 @@ impl Meeting {
         guests
     }
 
-    /// Whether someone is at the door.
+    /// True if a guest waits to be accepted.
     pub fn has_guest(&self) -> bool {
         self.waits_for_guest(0)
     }
@@ -78,26 +78,26 @@ impl Meeting {
 }
 
 impl Guest {
-    /// Has it do a step.
+    /// Makes the guest do a step.
     #[track_caller]
     pub fn tell(&mut self, step: &str) {
         writeln!(self.stream.get_mut(), "{step}").expect("the guest is there");
     }
 
-    /// Waits for exactly this line from it.
+    /// Waits for the guest's next line, which must be exactly this.
     #[track_caller]
     pub fn hears(&mut self, wanted: &str) {
         let line = self.line();
         assert_eq!(line.as_deref(), Some(wanted), "what {} says", self.name);
     }
 
-    /// Waits for its death; what it said before does not matter.
+    /// Waits for the guest's death and ignores what it says before.
     #[track_caller]
     pub fn is_gone(&mut self) {
         while self.line().is_some() {}
     }
 
-    /// A line, or none at its death.
+    /// Reads a line; `None` at the guest's death.
     #[track_caller]
     fn line(&mut self) -> Option<String> {
         let mut line = String::new();

@@ -1,4 +1,4 @@
-//! How the output of tasks comes out: grouped, by lines, raw; in order; tagged; into files.
+//! The output of tasks: grouped, by lines or raw; in order; tagged; into files.
 
 use crate::meeting::Meeting;
 use crate::space::Space;

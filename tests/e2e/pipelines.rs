@@ -1,4 +1,5 @@
-//! Kernel pipes between stages and between jobs, and the status rule (DESIGN.md, 5.4; TORTURE.md, "Pipelines").
+//! Kernel pipes between stages and between jobs, and the status rule of pipelines (docs/robustness.md,
+//! "Pipelines").
 
 use nix::sys::signal::Signal;
 
@@ -26,8 +27,9 @@ fn an_exit_of_141_is_not_excused() {
     space.file(toml).run().ok();
 }
 
-/// Which stage does what, and the status of the whole. Where a stage ends early its writers are endless, so
-/// that they die of SIGPIPE; they are not excused, because their reader failed.
+/// First, middle and last stage, each of which exits with 3, is killed, or closes its stdout. Writers in
+/// front of a stage that ends early are endless, so that they die of SIGPIPE; they are not excused, because
+/// their reader failed.
 #[test]
 fn nine_status_vectors() {
     pipeline(&["exit 3", "exec cat", "exec cat"]).code(3);

@@ -1,4 +1,4 @@
-//! `ready.command`: probes, and their end.
+//! `ready.command`: probes are run one at a time, and end with their task.
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -57,7 +57,7 @@ fn one_probe_runs_at_a_time_and_knows_the_task() {
     running.end().ok();
 }
 
-/// A probe that does not end by itself, and has a child that got away from it.
+/// A probe that ignores signals and has a child in another session.
 const HANGING: &str =
     "ready.command = 'puppet ignore=TERM,INT fork [ setsid meet=away hold ] meet=probe hold'";
 

@@ -1,4 +1,4 @@
-//! `pty = true`: a terminal of the task's own.
+//! `pty = true`: the task has a pseudo-terminal of its own.
 
 use crate::meeting::Meeting;
 use crate::space::Space;
@@ -34,7 +34,7 @@ fn what_comes_from_or_goes_to_somewhere_stays_there() {
     }
 }
 
-/// Also of the terminal's own stdin: what a task finds there is the end, as everywhere else.
+/// Covers the terminal's input too, which is at its end at once, as stdin is everywhere else.
 #[test]
 fn bytes_pass_as_they_are() {
     let space = Space::new();
@@ -109,14 +109,14 @@ fn a_timeout_ends_a_task_on_a_terminal() {
     Space::new().file(file).run().code(124).within(30);
 }
 
-/// Without a terminal it would keep its answers until a buffer is full.
+/// sed keeps its output in a buffer unless it writes to a terminal.
 #[test]
 fn a_worker_on_a_terminal_writes_each_answer_at_once() {
     let file = "[jobs.a]\neach = [\"x\", \"y\"]\npool = 1\nworker = true\npty = true\ncommand = \"sed 's/^/got /'\"\n";
     Space::new().file(file).run().ok().within(30).stdout("got x\ngot y\n");
 }
 
-/// Programs that keep what they write to a pipe answer at once on a terminal. Their errors are no answers.
+/// Lines that a worker writes to stderr are no answers, on a terminal too.
 #[test]
 fn a_worker_answers_on_its_terminal() {
     let space = Space::new();

@@ -1,4 +1,4 @@
-//! Queues: records between jobs, nothing lost, nothing twice.
+//! Queues: records between jobs, none lost and none delivered twice.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use crate::meeting::Meeting;
 use crate::space::Space;
 
-/// The numbers of these lines, each of which must be there once.
+/// Parses lines as numbers, each of which must occur once.
 fn numbers<'a>(lines: impl IntoIterator<Item = &'a str>) -> BTreeSet<u64> {
     let mut seen = BTreeSet::new();
     for line in lines {

@@ -1,4 +1,4 @@
-//! `ready`: what shows that a task is up, and what becomes of those that never are.
+//! `ready`: signs that a task is up, and tasks that never come up.
 
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::meeting::{Guest, Meeting};
 use crate::space::Space;
 
-/// A port at which this test listens, out of the range from which the system takes those of connections.
+/// Listens at a port outside of the range from which the kernel takes ports for connections.
 fn listener() -> (TcpListener, u16) {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     loop {
@@ -18,12 +18,12 @@ fn listener() -> (TcpListener, u16) {
     }
 }
 
-/// One that nobody listens at.
+/// Returns a port at which nobody listens.
 fn free_port() -> u16 {
     listener().1
 }
 
-/// A job that comes to the meeting, with more keys, and one that waits until it is ready.
+/// Returns a job file: `db`, with these keys, reports at the meeting; `app` waits until `db` is ready.
 pub fn db_and_app(keys: &str) -> String {
     format!(
         "[jobs.db]\ncommand = \"puppet meet=db hold\"\n{keys}\n\
@@ -38,7 +38,7 @@ pub fn comes(meeting: &Meeting, name: &str) -> Guest {
     guest
 }
 
-/// The step is what shows that `db` is up; then `app` comes while `db` runs on.
+/// Checks that the last of these steps makes `db` ready: only then does `app` start, while `db` runs on.
 #[track_caller]
 fn is_up_after(keys: &str, steps: &[&str]) {
     let space = Space::new();

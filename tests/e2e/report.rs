@@ -1,4 +1,4 @@
-//! What prun tells: facts, not wording.
+//! The report: the facts that it must contain, not its wording.
 
 use crate::space::Space;
 

@@ -1,4 +1,4 @@
-//! `prun report`: what a journal says, in a few lines or in the formats of others.
+//! `prun report`: a journal as a summary, and in the formats of other tools.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use prun::journal::Entry;
 use crate::meeting::Meeting;
 use crate::space::Space;
 
-/// The first run began at 2026-11-21T14:00:00Z.
+/// An entry of the first run, which began at 2026-11-21T14:00:00Z.
 const BEGAN: u64 = 1_795_269_600;
 
 fn entry(job: &str, seq: u64, item: &str, outcome: Outcome) -> Entry {
@@ -43,7 +43,7 @@ fn later(entry: Entry) -> Entry {
     Entry { run: "second".into(), started: entry.started + Duration::from_secs(3600), ..entry }
 }
 
-/// Two runs with every outcome; the second one repaired a failure and left others.
+/// Returns two runs with every outcome; the second one repairs one failure and leaves others.
 fn entries() -> Vec<Entry> {
     let missing = Outcome::NotStarted(Arc::new(StartFailure { code: 127, why: "`lint`: not found".into() }));
     vec![

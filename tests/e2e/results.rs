@@ -1,9 +1,9 @@
-//! `--results`: the output of each task in files, or of all in a table.
+//! `--results`: the output of each task in files of its own, or of all tasks in one table.
 
 use crate::meeting::Meeting;
 use crate::space::Space;
 
-/// `path: content` of every file below the folder, sorted.
+/// Returns `path: content` of every file below the folder, sorted.
 fn tree(space: &Space, folder: &str) -> Vec<String> {
     fn walk(at: &std::path::Path, below: &std::path::Path, found: &mut Vec<String>) {
         for entry in std::fs::read_dir(at).expect("a folder").flatten() {
@@ -23,7 +23,7 @@ fn tree(space: &Space, folder: &str) -> Vec<String> {
     found
 }
 
-/// Rows of a CSV file, read by somebody else.
+/// Returns the rows of a CSV file as Python's reader sees them.
 fn rows(space: &Space, file: &str) -> Vec<Vec<String>> {
     let script = format!(
         "python3 -c 'import csv, json, sys; csv.field_size_limit(1 << 30); \

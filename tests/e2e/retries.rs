@@ -1,4 +1,4 @@
-//! Further attempts, and what counts as success.
+//! `retries`, `retry_delay`, `retry_on` and `ok`.
 
 use std::time::Duration;
 

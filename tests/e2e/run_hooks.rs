@@ -1,12 +1,12 @@
-//! `on_success`, `on_failure` and `on_exit` of `[run]`: when they run, what they read, what they are told, and
-//! what their own end means.
+//! `on_success`, `on_failure` and `on_exit` of `[run]`: when they run, their input and environment, and the
+//! effect of their own outcome.
 
 use nix::sys::signal::Signal;
 
 use crate::meeting::Meeting;
 use crate::space::Space;
 
-/// All three tell their names and their facts, and say what they read.
+/// All three hooks; each prints its name, its environment and its input.
 const ALL: &str = r#"
     [run]
     on_success.script = 'echo "success: $PRUN_OUTCOME [$PRUN_EXIT] [$PRUN_SIGNAL]"; cat'
@@ -14,7 +14,7 @@ const ALL: &str = r#"
     on_exit.script = 'echo "exit: $PRUN_OUTCOME [$PRUN_EXIT] [$PRUN_SIGNAL]"; cat'
 "#;
 
-/// Without the time that a run took, which is never the same.
+/// Removes the run's duration, which differs from run to run.
 fn timeless(text: &str) -> String {
     let lines = text.lines().map(|line| match line.rsplit_once(" (") {
         Some((head, time)) if time.ends_with("s)") => head,

@@ -1,4 +1,4 @@
-//! One run of a program: how it is started, what it does meanwhile, how it ended.
+//! One run of a program: [`Prun`] before its start, [`Running`] meanwhile, [`Ended`] at its end.
 
 use std::ffi::OsStr;
 use std::io::{Read, Write};
@@ -14,7 +14,7 @@ use nix::unistd::Pid;
 
 use crate::space::LIMIT;
 
-/// A run that was not started yet.
+/// A run that has not been started yet.
 pub struct Prun {
     command: Command,
     shown: String,
@@ -27,7 +27,7 @@ impl Prun {
         Prun { command, shown, stdin: Some(Vec::new()), limit: LIMIT }
     }
 
-    /// One more argument, taken as it is.
+    /// Adds an argument, taken as it is.
     pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Prun {
         self.shown = format!("{} {:?}", self.shown, arg.as_ref());
         self.command.arg(arg);
@@ -39,19 +39,19 @@ impl Prun {
         self
     }
 
-    /// All that it can read; without this, stdin is at its end at once.
+    /// Sets all of its standard input; without this, stdin is at its end at once.
     pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Prun {
         self.stdin = Some(bytes.into());
         self
     }
 
-    /// stdin stays open; [`Running::feed`] writes to it.
+    /// Keeps stdin open; [`Running::feed`] writes to it.
     pub fn open_stdin(mut self) -> Prun {
         self.stdin = None;
         self
     }
 
-    /// To be started in another way.
+    /// Returns the command, to be started in another way.
     pub fn into_command(self) -> Command {
         self.command
     }
@@ -80,7 +80,7 @@ impl Prun {
     }
 }
 
-/// Tells when the process has ended, without reaping it: its pid stays its own until [`Running::end`].
+/// Reports the process's exit without reaping it, so that its pid stays its own until [`Running::end`].
 fn watch(pid: u32) -> Receiver<()> {
     let (tell, told) = channel();
     std::thread::spawn(move || {
@@ -92,7 +92,7 @@ fn watch(pid: u32) -> Receiver<()> {
     told
 }
 
-/// What a program has written so far.
+/// The bytes that a program has written so far.
 struct Stream {
     bytes: Mutex<(Vec<u8>, bool)>,
     changed: Condvar,
@@ -118,7 +118,8 @@ impl Stream {
         stream
     }
 
-    /// Waits until `done(bytes, at the end)`; false if the limit passes, or the end comes, before that.
+    /// Waits until `done(bytes, at_the_end)` holds. Returns false if the limit passes, or the stream ends,
+    /// before that.
     fn wait(&self, limit: Duration, done: impl Fn(&[u8], bool) -> bool) -> bool {
         let bytes = self.bytes.lock().expect("no reader panicked");
         let more = |bytes: &mut (Vec<u8>, bool)| !done(&bytes.0, bytes.1) && !bytes.1;
@@ -131,7 +132,7 @@ impl Stream {
     }
 }
 
-/// A program that runs, in a process group of its own.
+/// A running program, in a process group of its own.
 pub struct Running {
     child: Option<Child>,
     input: Option<ChildStdin>,
@@ -186,12 +187,12 @@ impl Running {
         assert!(seen, "{text:?} never came on {name}\n{}", self.so_far());
     }
 
-    /// What stdout holds now.
+    /// Returns the output so far.
     pub fn stdout_so_far(&self) -> String {
         self.out.text()
     }
 
-    /// What stderr holds now.
+    /// Returns the error output so far.
     pub fn stderr_so_far(&self) -> String {
         self.err.text()
     }
@@ -200,7 +201,7 @@ impl Running {
         show(&self.shown, "running", &self.out.text(), &self.err.text())
     }
 
-    /// Waits for its end, but not for that of what it wrote.
+    /// Waits until the program has exited, but not for the end of its output.
     #[track_caller]
     pub fn exits(&self) {
         // Told once; then the one that tells is gone.
@@ -209,12 +210,12 @@ impl Running {
         }
     }
 
-    /// Whether it has ended already.
+    /// True if it has exited already.
     pub fn has_exited(&self) -> bool {
         !matches!(self.exited.try_recv(), Err(TryRecvError::Empty))
     }
 
-    /// Waits for its end, and for the end of what it wrote.
+    /// Waits until the program has exited and its output is at its end.
     #[track_caller]
     pub fn end(mut self) -> Ended {
         self.exits();
@@ -239,7 +240,7 @@ impl Drop for Running {
     }
 }
 
-/// A run that has ended. Its checks give it back, so that they can be written one after another.
+/// A run that has ended. Each check returns the run, so that checks can be chained.
 pub struct Ended {
     pub status: ExitStatus,
     pub elapsed: Duration,
@@ -261,7 +262,7 @@ impl Ended {
         self.check(self.status.code() == Some(code), &format!("it should exit with {code}"))
     }
 
-    /// Exit status 0, and not a word on stderr.
+    /// Checks for exit status 0 and an empty stderr.
     #[track_caller]
     pub fn ok(&self) -> &Ended {
         self.code(0).quiet()
@@ -283,7 +284,7 @@ impl Ended {
         self.check(self.stdout == text, &format!("stdout should be {text:?}"))
     }
 
-    /// The lines of stdout, in whatever order they came.
+    /// Checks the lines of stdout in any order.
     #[track_caller]
     pub fn stdout_sorted(&self, lines: &[&str]) -> &Ended {
         let (mut seen, mut wanted) = (self.lines(), lines.to_vec());
@@ -297,7 +298,7 @@ impl Ended {
         self.check(self.stdout.contains(text), &format!("stdout should have {text:?}"))
     }
 
-    /// In upper or lower case: what the system says begins with a capital, what prun says does not.
+    /// Ignores case: the system's messages begin with a capital, prun's do not.
     #[track_caller]
     pub fn stderr_has(&self, text: &str) -> &Ended {
         self.check(
@@ -315,7 +316,8 @@ impl Ended {
         self.stdout.lines().collect()
     }
 
-    /// Bounds are for hangs and lost signals: far above what a busy machine needs, far below a forgotten wait.
+    /// Checks the elapsed time. Bounds catch hangs and lost signals only: far above what a busy machine
+    /// needs, far below a forgotten wait.
     #[track_caller]
     pub fn within(&self, seconds: u64) -> &Ended {
         self.check(self.elapsed < Duration::from_secs(seconds), &format!("it should end in {seconds} s"))
@@ -332,7 +334,7 @@ fn show(line: &str, status: &str, stdout: &str, stderr: &str) -> String {
     format!("--- {line}\n--- {status}\n--- stdout\n{}\n--- stderr\n{}\n---", cut(stdout), cut(stderr))
 }
 
-/// Megabytes of output help nobody.
+/// Shortens long output in a failure's message.
 fn cut(text: &str) -> String {
     match text.char_indices().nth(4000) {
         Some((end, _)) => format!("{}… ({} bytes)", &text[..end], text.len()),

@@ -1,4 +1,4 @@
-//! Daemons that serve others: when they begin, how they are started again, and how they go.
+//! Services: daemons that start before the jobs they serve, are restarted, and are stopped after them.
 
 use nix::sys::signal::Signal;
 
@@ -6,7 +6,7 @@ use crate::meeting::{Guest, Meeting};
 use crate::running::Running;
 use crate::space::Space;
 
-/// A job that comes to the meeting and does what it is told.
+/// Returns a job that reports at the meeting and does what it is told.
 fn guest(name: &str, keys: &str) -> String {
     format!("[jobs.{name}]\ncommand = \"puppet catch=TERM,INT meet={name} hold\"\n{keys}\n")
 }
@@ -31,7 +31,8 @@ impl Stage {
         self.space.file(&jobs.concat()).start()
     }
 
-    /// These come, in whatever order: who waits for a service without a sign begins when that was started.
+    /// Waits for these guests, in any order: a job that waits for a service without `ready` starts as soon as
+    /// that runs.
     #[track_caller]
     fn come<const N: usize>(&self, names: [&str; N]) -> [Guest; N] {
         let mut guests = self.meeting.guests(N);
@@ -49,7 +50,7 @@ impl Stage {
     }
 }
 
-/// It lives, and was told nothing before this.
+/// Checks that the guest lives and has heard no signal.
 #[track_caller]
 fn is_left_alone(guest: &mut Guest) {
     guest.tell("say=here");

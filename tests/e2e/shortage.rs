@@ -1,4 +1,5 @@
-//! Starts that fail because too little of something is there just then: no task is lost (TORTURE.md, 25).
+//! Starts that fail for want of processes, memory or descriptors: no task is lost (docs/robustness.md,
+//! "Starting").
 
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -10,15 +11,15 @@ use crate::meeting::Meeting;
 use crate::running::{Ended, Prun, Running};
 use crate::space::{LIMIT, Space};
 
-/// Somebody else, who has no processes but those of one test, and may have this many.
+/// Another user, whose only processes are those of one test, under a limit of processes.
 struct Nobody {
     uid: u32,
-    /// Becomes that, in a script.
+    /// The prefix that runs a command as that user.
     become_it: String,
 }
 
 impl Nobody {
-    /// `None`: that is not allowed here.
+    /// Returns `None` where that is not permitted.
     fn new(space: &Space, which: u32, processes: usize) -> Option<Nobody> {
         let uid = 20_000 + (4 * std::process::id() + which) % 40_000;
         let become_it =
@@ -32,7 +33,7 @@ impl Nobody {
         may.then_some(Nobody { uid, become_it })
     }
 
-    /// Waits until it has so many processes and threads.
+    /// Waits until the user has this many processes and threads.
     fn has(&self, count: usize) {
         let own = |path: PathBuf| {
             let is_own = std::fs::metadata(&path).is_ok_and(|data| data.uid() == self.uid);
@@ -48,9 +49,9 @@ impl Nobody {
     }
 }
 
-/// A run of prun in which the system refuses these of its calls of clone3(2), by their number: of tasks and of threads,
-/// and once more where the first try was for a control group. The first call is for a thread without which prun can't
-/// begin. `None`: that can't be arranged here.
+/// Prepares a prun whose clone3(2) calls with these numbers fail, by strace(1). Calls are counted for tasks
+/// and threads, and once more where the first try was for a control group. The first call is for a thread
+/// without which prun can't begin. Returns `None` where strace can't be used.
 fn strained(space: &Space, error: &str, when: &str, line: &str) -> Option<Prun> {
     let may = space.sh("strace -o trace true").run().status.success();
     if !may {
@@ -65,8 +66,8 @@ fn numbers(count: usize) -> Vec<String> {
     (1..=count).map(|number| number.to_string()).collect()
 }
 
-/// Many tasks that wait until they are told to end: as many as there can be at once, then one after another. What was
-/// short is known when `is_short` returns.
+/// Runs `count` tasks that wait until they are told to end: as many as can run at once, then one after
+/// another. `is_short` returns when the shortage has been seen.
 fn all_finish(space: &Space, script: &str, is_short: impl Fn(&Running), count: usize) -> Ended {
     let meeting = Meeting::open(space);
     let script =

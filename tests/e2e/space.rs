@@ -1,5 +1,5 @@
-//! A temporary folder in which the real prun runs. Every run has a time limit, every failed check shows the
-//! whole run, and a space that is left checks that nothing which was started in it is still alive.
+//! A temporary folder in which the real prun runs. Every run has a time limit, and every failed check shows
+//! the whole run. A space that is dropped checks that no process that was started in it is still alive.
 
 use std::ffi::OsStr;
 use std::hash::{BuildHasher, RandomState};
@@ -16,19 +16,20 @@ use tempfile::TempDir;
 
 use crate::running::Prun;
 
-/// What any single wait may take, on a machine that does much else at the same time.
+/// The limit of any single wait, ample for a busy machine.
 pub const LIMIT: Duration = Duration::from_secs(90);
 
-/// Every process of a space has this in its environment; the value is the folder.
+/// A variable that every process of a space has; its value is the folder.
 const MARK: &str = "PRUN_TEST_SPACE";
 
-/// What scripts have instead of the program that `cargo test` built.
+/// The variable that names another prun than the one that `cargo test` built; scripts set it.
 const BINARY: &str = "PRUN_TEST_BINARY";
 
 pub struct Space {
     dir: TempDir,
-    /// The soft limit of file locks (RLIMIT_LOCKS, which has meant nothing since Linux 2.4) of every process: it
-    /// stays when an environment is wiped, and prun's own mark, which may be what fails, is another one.
+    /// The soft RLIMIT_LOCKS of every process of the space (without effect since Linux 2.4, getrlimit(2)). It
+    /// stays when a process wipes its environment, and does not depend on prun's own mark, which may be what
+    /// fails.
     locks: u64,
 }
 
@@ -70,29 +71,29 @@ impl Space {
         }
     }
 
-    /// prun with the words of this line, split as a shell splits them (and no more).
+    /// Prepares prun with the words of this line. They are split as a shell splits them; nothing is expanded.
     pub fn prun(&self, line: &str) -> Prun {
         let mut command = self.command(binary());
         command.args(shlex::split(line).expect("quotes are closed"));
         self.at_home(command, format!("prun {line}"))
     }
 
-    /// `prun exec` with the words of this line.
+    /// Prepares `prun exec` with the words of this line.
     pub fn exec(&self, line: &str) -> Prun {
         self.prun(&format!("exec {line}"))
     }
 
-    /// Writes a job file and runs it.
+    /// Writes a job file and prepares its run.
     pub fn file(&self, toml: &str) -> Prun {
         self.write("prun.toml", toml).prun("")
     }
 
-    /// A script for /bin/sh, in which `prun` and `puppet` are the ones that were just built.
+    /// Prepares a script for /bin/sh, in which `prun` and `puppet` are the ones that were just built.
     pub fn sh(&self, script: &str) -> Prun {
         self.shell("/bin/sh", script)
     }
 
-    /// The same for bash.
+    /// Prepares the same for bash.
     pub fn bash(&self, script: &str) -> Prun {
         self.shell("/bin/bash", script)
     }
@@ -103,7 +104,7 @@ impl Space {
         self.at_home(command, script.to_owned())
     }
 
-    /// A program with the limit that its processes are known by.
+    /// Prepares a program that carries the space's limit.
     fn command(&self, program: &Path) -> Command {
         let mut command = Command::new("prlimit");
         command.arg(format!("--locks={}:", self.locks)).arg(program);
@@ -126,7 +127,7 @@ impl Space {
         Prun::new(command, shown)
     }
 
-    /// What every program of this space finds in its environment.
+    /// Returns the variables of every program of this space.
     pub fn environment(&self) -> Vec<(String, String)> {
         let binary = binary().parent().expect("a program is in a folder");
         let rest = std::env::var("PATH").unwrap_or_default();
@@ -142,7 +143,7 @@ impl Space {
         pairs.map(|(name, value)| (name.to_owned(), value)).into()
     }
 
-    /// What still lives of all that was started in this space. A zombie does not.
+    /// Returns pid and command line of every process of this space that is alive. A zombie is not.
     pub fn survivors(&self) -> Vec<(i32, String)> {
         let mark = format!("{MARK}={}", self.dir.path().display());
         let marked = |pid| environment_of(pid).split(|&byte| byte == 0).any(|entry| entry == mark.as_bytes());
@@ -153,7 +154,7 @@ impl Space {
             .collect()
     }
 
-    /// Waits until nothing of this space lives; false if that does not come true.
+    /// Waits until no process of this space lives. Returns false if the limit passes before that.
     pub fn becomes_empty(&self, limit: Duration) -> bool {
         let start = Instant::now();
         while !self.survivors().is_empty() {
@@ -166,7 +167,7 @@ impl Space {
         true
     }
 
-    /// Kills what a test let live on purpose, so that leaving the space finds nothing.
+    /// Kills processes that a test has left alive on purpose.
     pub fn sweep(&self) {
         let start = Instant::now();
         // Again and again: what was killed may have started others.
@@ -193,7 +194,7 @@ impl Drop for Space {
     }
 }
 
-/// The soft limit of file locks.
+/// Returns the soft RLIMIT_LOCKS of a process.
 fn locks_of(pid: i32) -> Option<u64> {
     let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
     let line = limits.lines().find_map(|line| line.strip_prefix("Max file locks"))?;
@@ -216,13 +217,13 @@ fn command_line_of(pid: i32) -> String {
     String::from_utf8_lossy(&bytes).replace('\0', " ")
 }
 
-/// The name that the kernel knows it by, which `pkill NAME` and `killall NAME` look at.
+/// Returns the name in `/proc/PID/comm`, which `pkill NAME` and `killall NAME` match.
 pub fn name_of(pid: i32) -> String {
     let name = std::fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
     String::from_utf8_lossy(&name).trim_end().to_owned()
 }
 
-/// The prun that is tested.
+/// Returns the path of the prun under test.
 pub fn binary() -> &'static Path {
     static BINARY_PATH: OnceLock<PathBuf> = OnceLock::new();
     BINARY_PATH.get_or_init(|| match std::env::var_os(BINARY) {
@@ -231,8 +232,8 @@ pub fn binary() -> &'static Path {
     })
 }
 
-/// The folder of the `puppet` program. `cargo test` builds examples; `cargo test --test e2e` does not, so it
-/// is built here where it is missing or old.
+/// Returns the folder of the `puppet` program. `cargo test` builds examples, but `cargo test --test e2e` does
+/// not, so it is built here where it is missing or old.
 fn puppet_folder() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
@@ -250,7 +251,7 @@ fn puppet_folder() -> &'static Path {
     })
 }
 
-/// For what nobody tells: looks until it holds.
+/// Polls a condition of which no event tells.
 #[track_caller]
 pub fn wait_until(what: &str, holds: impl Fn() -> bool) {
     let start = Instant::now();
@@ -260,7 +261,7 @@ pub fn wait_until(what: &str, holds: impl Fn() -> bool) {
     }
 }
 
-/// A word with bytes of any kind.
+/// Returns an argument of any bytes.
 pub fn word(bytes: &[u8]) -> &OsStr {
     OsStr::from_bytes(bytes)
 }

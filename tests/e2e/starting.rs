@@ -1,4 +1,4 @@
-//! Starting a child, under both strategies (TORTURE.md, "Starting"; 20).
+//! Starting a child, under both strategies (docs/robustness.md, "Starting").
 
 use crate::space::Space;
 

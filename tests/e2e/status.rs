@@ -1,4 +1,4 @@
-//! prun's own exit status (DESIGN.md, 5.2).
+//! prun's own exit status (prun(1), EXIT STATUS).
 
 use crate::meeting::Meeting;
 use crate::space::Space;

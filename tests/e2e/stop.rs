@@ -1,4 +1,4 @@
-//! Signals and the stop ladder (TORTURE.md, "Signals and terminal").
+//! Signals and the stop ladder (docs/robustness.md, "Signals and terminal").
 
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
@@ -76,7 +76,7 @@ fn the_same_signal_twice_at_once_counts_once() {
     running.end().died_of(Signal::SIGINT);
 }
 
-/// timeout(1) sends its signal to prun, and then to the group that it has made.
+/// timeout(1) sends its signal to prun and then to prun's process group.
 #[test]
 fn a_signal_to_prun_and_to_its_group_leaves_tasks_their_grace() {
     let space = Space::new();
@@ -166,7 +166,7 @@ fn grandchildren_are_killed_after_the_grace() {
     running.end().died_of(Signal::SIGTERM);
 }
 
-/// What is only printed has no processes whose end could be waited for.
+/// A dry run has no processes whose exit could wake the loop.
 #[test]
 fn a_closed_stdout_ends_a_dry_run() {
     let space = Space::new();

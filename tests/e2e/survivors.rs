@@ -1,9 +1,9 @@
-//! Nothing survives a stop (DESIGN.md 5.3; TORTURE.md, 15 and 16): every way in which prun can end, over every way in
-//! which a process can get out of its sight, with a cgroup and without.
+//! Nothing survives a stop: every way in which prun can end, over every way in which a process can escape
+//! from its task, with a control group and without (docs/robustness.md, "Process tree").
 //!
-//! One run holds all the escapes side by side. Each says hello over the meeting's socket, so it has really got away
-//! before prun is struck, and only its death ends that connection. `scripts/survivors` runs the same with the
-//! released program, again and again, and looks at the clock.
+//! One run holds all escapes side by side. Each process reports at the meeting, so it has really escaped
+//! before prun is ended, and only its death closes that connection. `scripts/survivors` repeats the same with
+//! the release build and measures the time.
 
 use std::io::{ErrorKind, Read};
 use std::os::unix::net::UnixStream;
@@ -16,12 +16,12 @@ use crate::meeting::{Guest, Meeting};
 use crate::running::{Ended, Running};
 use crate::space::{LIMIT, Space, name_of};
 
-/// For `scripts/survivors`: how many milliseconds after prun's end everything must be gone. The tests have no such
-/// limit, as the machine may do much else.
+/// The variable, set by `scripts/survivors`, with the milliseconds after prun's end within which everything
+/// must be gone. Tests have no such limit, because the machine may be busy.
 const WITHIN: &str = "PRUN_TEST_WITHIN";
 
-/// Name and steps of each escape. The first process of the task, which says its name, stays: one that has ended well
-/// may leave something behind.
+/// Name and steps of each escape. The task's first process stays alive, because a task that ends well may
+/// leave processes behind.
 const ESCAPES: [(&str, &str); 11] = [
     ("plain", "fork [ meet=plain hold ] meet=task hold"),
     ("setsid", "fork [ setsid meet=setsid hold ] meet=task hold"),
@@ -36,15 +36,15 @@ const ESCAPES: [(&str, &str); 11] = [
     ("parentless", "outlive wipe meet=outliving hang"),
 ];
 
-/// A run within the run: its own tasks get away from it.
+/// A run within the run, whose own task escapes from it.
 const NESTED: &str =
     "prun exec --repeat 1 puppet fork [ daemon wipe meet=nested hold ] meet=nested-task hold";
 
-/// A daemon that nobody made for this test. It closes its descriptors and overwrites its environment.
+/// A real daemon, which closes its descriptors and overwrites its environment.
 const REDIS: &str = "redis-server --port 0 --unixsocket $PWD/redis --daemonize yes --save '' >redis.log; \
                      exec puppet meet=redis-task hold";
 
-/// How prun comes to its end.
+/// A way in which prun ends.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Way {
     Term,
@@ -94,7 +94,7 @@ fn nothing_survives_kill_9_by_name() {
     everywhere(Way::KillName);
 }
 
-/// With a cgroup, where prun can make one, and without.
+/// Tries the way with a control group, where prun can make one, and without.
 fn everywhere(way: Way) {
     escape(way, true);
     match geteuid().is_root() {
@@ -117,11 +117,11 @@ fn escape(way: Way, cgroups: bool) {
     panic!("not all have got away after {limits:?} seconds");
 }
 
-/// A run from which everything has got away.
+/// A run whose processes have all escaped.
 struct Hunt {
     guests: Vec<Guest>,
     wanted: usize,
-    /// Its end is redis' end.
+    /// A connection to redis, which closes when redis dies.
     redis: Option<UnixStream>,
     running: Running,
     // The last, as it looks for what is left.
@@ -178,7 +178,7 @@ impl Hunt {
         look_at_the_clock(way, cgroups, elapsed);
     }
 
-    /// What still lives: its pid, and its name if it has said one, else its command line.
+    /// Returns the processes that still live: pid, and the name that it reported, or else its command line.
     fn left(&self) -> Vec<(i32, String)> {
         let named = |pid| self.guests.iter().find(|guest| guest.pid == pid).map(|guest| guest.name.clone());
         self.space.survivors().into_iter().map(|(pid, line)| (pid, named(pid).unwrap_or(line))).collect()
@@ -196,13 +196,13 @@ fn items(way: Way, redis: bool) -> Vec<String> {
     items
 }
 
-/// In a mount namespace of its own, where nothing can be made below /sys/fs/cgroup.
+/// Wraps the command in a mount namespace in which nothing can be made below /sys/fs/cgroup.
 fn without_cgroups(command: &str) -> String {
     let script = format!("mount -t tmpfs -o ro none /sys/fs/cgroup && {command}");
     format!("exec unshare -m sh -c {}", shlex::try_quote(&script).expect("no NUL"))
 }
 
-/// Once the server is there; none if the run ends before.
+/// Connects to redis once it is there; `None` if the run ends before.
 fn connect(space: &Space, running: &Running) -> Option<UnixStream> {
     loop {
         if let Ok(stream) = UnixStream::connect(space.path("redis")) {
@@ -243,7 +243,7 @@ fn strike(way: Way, hunt: &mut Hunt) {
     }
 }
 
-/// prun says how it came to its end.
+/// Checks prun's own exit status.
 fn told(way: Way, ended: &Ended) {
     match way {
         Way::Term => ended.died_of(Signal::SIGTERM),

@@ -1,4 +1,5 @@
-//! prun on a terminal of 24 lines of 80 columns: the bar, what is left of it, and the keys (TORTURE.md, 13).
+//! prun on a terminal of 24 lines of 80 columns: the progress bar, the state of the terminal after it, and
+//! keys.
 
 use expectrl::process::unix::WaitStatus;
 use expectrl::{ControlCode, Expect};
@@ -24,7 +25,7 @@ fn the_bar_appears_and_is_gone_at_the_end() {
     terminal.end().code(0).has("hello\n").lacks("/3").lacks("two").restored();
 }
 
-/// Items that are read: their end is looked for ahead of the tasks, so there is something to count down to.
+/// The end of the items is read ahead of the tasks, so that the bar has a total.
 #[test]
 fn the_total_of_items_from_a_file_is_known_early() {
     let space = Space::new();
@@ -144,7 +145,7 @@ fn not_one_escape_byte_off_a_terminal() {
     space.prun("--wrong").run().code(125).no_escapes();
 }
 
-/// An editor, for example: it has the terminal as its input, its output and its error output.
+/// An editor, for example, needs the terminal as its input, its output and its error output.
 #[test]
 fn a_command_that_runs_once_has_the_whole_terminal() {
     let space = Space::new();
@@ -153,8 +154,8 @@ fn a_command_that_runs_once_has_the_whole_terminal() {
     Terminal::run(space.exec(&format!("--once --tag=x -c '{script}'"))).end().code(1);
 }
 
-/// Ctrl-C reaches a command that shares the terminal, and what it means is the command's to decide: a pager goes
-/// on, however often it is pressed.
+/// Ctrl-C reaches a command that shares the terminal, and the command decides what it means: a pager goes on,
+/// however often it is pressed.
 #[test]
 fn ctrl_c_is_left_to_a_command_that_has_the_terminal() {
     let space = Space::new();

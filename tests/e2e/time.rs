@@ -1,4 +1,4 @@
-//! Deadlines, many tasks, many items (TORTURE.md, "Time and limits").
+//! Deadlines, many tasks, many items (docs/robustness.md, "Time and limits").
 
 use nix::sys::signal::Signal;
 

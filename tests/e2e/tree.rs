@@ -1,5 +1,6 @@
-//! Whose processes are whose (TORTURE.md, "Process tree"): what is let go stays, what is adopted is reaped, and
-//! nothing hangs on what the kernel does at the end of a parent. What must not survive is in `survivors`.
+//! Ownership of processes: leftovers of a task that ended well survive prun, adopted processes are reaped,
+//! and children do not depend on the parent-death signal alone. `survivors` has the processes that must not
+//! survive.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -10,7 +11,7 @@ use nix::unistd::{Pid, geteuid};
 use crate::meeting::Meeting;
 use crate::space::{Space, name_of, wait_until};
 
-/// Something that a task started, by whatever way, before it ended well; as ssh's ControlPersist does it.
+/// A task that ended well may leave a daemon, as ssh's ControlPersist does; no later stop ends it.
 #[test]
 fn what_an_ended_task_has_left_survives_prun() {
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGKILL] {
@@ -58,7 +59,7 @@ fn a_set_uid_program_ends_with_prun() {
     running.end().died_of(Signal::SIGKILL);
 }
 
-/// The signal comes when the *thread* ends that started the child.
+/// The kernel sends the parent-death signal when the *thread* that started the child ends (prctl(2)).
 #[test]
 fn a_task_outlives_whatever_else_prun_does() {
     let space = Space::new();
@@ -74,7 +75,7 @@ fn a_task_outlives_whatever_else_prun_does() {
     running.end().ok();
 }
 
-/// In a container prun may be the process that everything without a parent falls to.
+/// In a container prun may be PID 1, to which every process without a parent falls.
 #[test]
 fn as_process_1_it_reaps_what_it_is_handed_and_obeys() {
     if !geteuid().is_root() {
@@ -103,7 +104,8 @@ fn as_process_1_it_reaps_what_it_is_handed_and_obeys() {
     running.end().code(143);
 }
 
-/// Whatever prun has open meanwhile, for whatever kind of child; `starting` has the same for many at once.
+/// Covers every kind of child, while prun has a journal, queues and terminals open; `starting` covers many
+/// children at once.
 #[test]
 fn no_descriptor_reaches_any_kind_of_child() {
     let space = Space::new();

@@ -1,4 +1,4 @@
-//! A terminal of 24 lines of 80 columns, and what a person sees on it.
+//! A terminal of 24 lines of 80 columns, and the screen that a person would see on it.
 
 use std::num::NonZeroU16;
 use std::time::Instant;
@@ -15,7 +15,7 @@ pub struct Terminal {
     pub written: Vec<u8>,
 }
 
-/// What a person sees when it is over.
+/// The screen after the end of the session.
 pub struct Screen {
     pub status: WaitStatus,
     pub text: String,
@@ -30,7 +30,7 @@ impl Terminal {
         Terminal { session, written: Vec::new() }
     }
 
-    /// Waits until this text is written.
+    /// Waits until this text has been written.
     #[track_caller]
     pub fn shows(&mut self, text: &str) {
         match self.session.expect(text) {
@@ -41,7 +41,7 @@ impl Terminal {
         }
     }
 
-    /// An interactive bash, which has job control; `type_line` gives it commands.
+    /// Starts an interactive bash, which has job control; `type_line` gives it commands.
     pub fn bash(space: &Space) -> Terminal {
         let shell = space.sh("PS1='$ ' exec bash --noprofile --norc --noediting -i");
         let mut terminal = Terminal::run(shell);
@@ -149,7 +149,7 @@ fn comes_true(pid: i32, condition: impl Fn(&[String]) -> bool) {
     }
 }
 
-/// Of `/proc/PID/stat`: state, parent, group, session, terminal, foreground group.
+/// Returns fields of `/proc/PID/stat`: state, parent, group, session, terminal, foreground group.
 fn fields(pid: i32) -> Vec<String> {
     let stat = std::fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
     let after_name = memchr::memrchr(b')', &stat).map_or(stat.len(), |at| at + 2);

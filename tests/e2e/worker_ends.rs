@@ -1,4 +1,5 @@
-//! How workers end, whatever they were at, and what comes of their tasks; workers beside the other parts of a run.
+//! Workers that end: killed, hung, silent or idle, and the fate of their tasks. Workers together with queues,
+//! halts and chains.
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -283,7 +284,7 @@ fn a_million_tasks_take_no_memory() {
     assert!(most < 30_000, "{most} KiB");
 }
 
-/// What can't answer any more is of no use, though it lives on and could still write to stderr.
+/// A worker without a stdout can't answer any more, although it lives on.
 #[test]
 fn a_worker_that_closes_its_stdout_is_replaced() {
     let space = Space::new();

@@ -1,13 +1,13 @@
-//! Processes that live on and take tasks one after another: their answers, and what they are given.
+//! Workers, processes that take one task after another: their input and their answers.
 
 use std::collections::BTreeMap;
 
 use crate::space::Space;
 
-/// A worker that says which process it is.
+/// A worker that adds its pid to each answer.
 const WHO: &str = r#"script = 'while read -r n; do echo "$n $$"; done'"#;
 
-/// How many tasks each process answered, most first.
+/// Returns how many tasks each process answered, most first.
 fn shares(lines: &[&str]) -> Vec<usize> {
     let mut shares = BTreeMap::<&str, usize>::new();
     for line in lines {

@@ -1,4 +1,5 @@
-//! Steps by which a process gets out of sight of the one that started it.
+//! Steps by which a process escapes from the one that started it: group, session, parent, name and
+//! environment.
 
 use std::ffi::CString;
 use std::io::Write;
@@ -13,7 +14,7 @@ use crate::{Puppet, number};
 
 type Steps = std::vec::IntoIter<String>;
 
-/// Does the step, if it is one of these.
+/// Does the step. Returns false if it is none of these.
 pub fn act(puppet: &mut Puppet, verb: &str, value: &str, steps: &mut Steps) -> bool {
     match verb {
         "fork" => drop(start(puppet, block(steps))),
@@ -32,7 +33,7 @@ pub fn act(puppet: &mut Puppet, verb: &str, value: &str, steps: &mut Steps) -> b
 }
 
 impl Puppet {
-    /// The same program for other steps.
+    /// Returns a command for the same program with other steps.
     fn again(&self, steps: Vec<String>) -> Command {
         let mut command = Command::new(std::env::current_exe().expect("its own path is known"));
         command.args(self.socket.iter().map(|path| format!("socket={path}"))).args(steps);
@@ -40,7 +41,7 @@ impl Puppet {
     }
 }
 
-/// What stands in the brackets that follow.
+/// Takes the steps in the brackets that follow.
 fn block(steps: &mut Steps) -> Vec<String> {
     assert_eq!(steps.next().as_deref(), Some("["), "puppet: steps of another stand in brackets");
     let (mut depth, mut inner) = (1, Vec::new());
@@ -68,10 +69,11 @@ fn turn_into(command: &mut Command) {
     panic!("puppet: {}", command.exec());
 }
 
-/// As daemon(3) does it, and once more: the first fork leaves the session, the second one can never get a terminal.
+/// Has the remaining steps done by a daemon, as daemon(3) makes one: a child in a session of its own, in `/`,
+/// without descriptors 0 to 2. This process leaves its session too, if it can, and ends.
 fn daemon(puppet: &Puppet, steps: &mut Steps) {
     let rest = ["setsid", "bare"].into_iter().map(str::to_owned).chain(steps).collect();
-    // It may lead a group, and then it can't; the one that it starts can.
+    // A group leader can't; the child that it starts can.
     let _ = setsid();
     start(puppet, rest);
     exit(0);
@@ -84,14 +86,14 @@ fn bare() {
     chdir("/").expect("everybody may go there");
 }
 
-/// Another program is needed to ignore a signal, as the libraries at hand only catch them.
+/// Ignores signals through env(1), because the libraries at hand can only catch them.
 fn ignore(puppet: &Puppet, names: &str, steps: &mut Steps) {
     let itself = puppet.again(steps.collect());
     let mut env = Command::new("env");
     turn_into(env.arg(format!("--ignore-signal={names}")).arg(itself.get_program()).args(itself.get_args()));
 }
 
-/// The arguments and the environment that the kernel shows of a process are its own memory.
+/// Overwrites the arguments and the environment that `/proc` shows, which lie in the process's own memory.
 fn title(name: &str) {
     let stat = std::fs::read_to_string("/proc/self/stat").expect("/proc is there");
     let (_, fields) = stat.rsplit_once(')').expect("the name stands in brackets");

@@ -1,4 +1,4 @@
-//! A child that does as it is told, for the tests of the real binary. Its arguments are steps, done in order:
+//! A child for the end-to-end tests that does what it is told. Its arguments are steps, done in order:
 //!
 //! - `meet=NAME` connects to the socket in `PUPPET_SOCKET` and says its name and pid; only it holds that
 //!   connection, so its end proves that the puppet is dead
@@ -10,22 +10,24 @@
 //! - `in` reads stdin to its end and says `read N` on stdout; `in=N` reads N bytes
 //! - `listen=PORT` listens at this port of 127.0.0.1 from then on
 //! - `alloc=N` takes N bytes of memory, and aborts if they are not to be had
-//! - `work=N` keeps a processor busy until it has used N milliseconds of it; `hog=N` has N bytes of memory from then on
-//! - `exit=K` ends; `die=KILL` ends by that signal; `stop` stops until SIGCONT comes; `hang` does nothing for ever
+//! - `work=N` keeps a processor busy until it has used N milliseconds of it; `hog=N` has N bytes of memory
+//!   from then on
+//! - `exit=K` exits with K; `die=KILL` dies of that signal; `stop` stops until SIGCONT comes; `hang` does
+//!   nothing for ever
 //! - `tty` reads a line from the terminal and says it over the socket
 //! - `measure=FILE PROGRAM [ARG...]` runs a program and writes the most memory that it, or anything it waited
 //!   for, ever had (in KiB) into the file; it ends with the program's exit code
 //!
-//! What makes processes that are hard to find is in `escapes`:
+//! The steps that make processes hard to find are in `escapes`:
 //!
 //! - `fork [ STEP... ]` has a child of its own do these steps, and goes on
 //! - `keep=N [ STEP... ]` does the same, waits for it, and starts it again when it dies, N times
 //! - `setsid` leads a session of its own; `daemon` has all further steps done by a daemon (two forks and two
 //!   sessions away, without descriptors 0 to 2, in `/`) and ends
-//! - `wipe` goes on with an empty environment, as `env -i` does; `title=NAME` writes over its arguments and its
-//!   environment, as daemons do that show their state in `ps`
-//! - `ignore=TERM,INT` ignores signals; `outlive` does without the parent-death signal; `subreaper` adopts what
-//!   its children leave
+//! - `wipe` goes on with an empty environment, as `env -i` does; `title=NAME` overwrites its arguments and
+//!   its environment, as daemons do that show their state in `ps`
+//! - `ignore=TERM,INT` ignores signals; `outlive` clears the parent-death signal; `subreaper` adopts the
+//!   processes that its children leave
 //!
 //! `wipe` and `ignore` execute the puppet anew, so `meet` comes after them.
 
@@ -45,9 +47,9 @@ use nix::sys::time::TimeValLike;
 
 type Line = Arc<Mutex<Option<UnixStream>>>;
 
-/// Who does the steps.
+/// The process that does the steps.
 struct Puppet {
-    /// Where it meets the test.
+    /// The socket of the test's meeting.
     socket: Option<String>,
     line: Line,
 }
@@ -120,12 +122,12 @@ fn act(line: &Line, step: &str) {
     }
 }
 
-/// By its name without `SIG`.
+/// Returns the signal of this name, without `SIG`.
 fn signal(name: &str) -> Signal {
     Signal::from_str(&format!("SIG{name}")).expect("the name of a signal")
 }
 
-/// A line from the terminal, or why there is none.
+/// Reads a line from the terminal, or returns why there is none.
 fn typed() -> String {
     let mut text = String::new();
     let read =
@@ -185,7 +187,8 @@ fn drain(limit: &str) {
     println!("read {}", read.expect("stdin can be read"));
 }
 
-/// Somebody else may hold the port for a moment yet, such as a child of the test's that is just being executed.
+/// Retries while another process still holds the port, such as a child of the test that is just being
+/// executed.
 fn listen(port: u16) {
     let start = Instant::now();
     loop {
