@@ -1,13 +1,13 @@
 //! prun starts processes, feeds them, connects them, limits them, watches them, and tells the truth about
-//! how they ended. This page is the map.
+//! how they ended. This page is the map; `docs/design.md` has the reasons, and the way of one task file by file.
 //!
 //! # The way of one task
 //!
 //! ```text
-//! job file ── jobfile ──┐                                              ┌── os::start ── child
-//!                       ├─ plan::Plan ─ sched::Supervisor ─ run::Run ──┤
-//! command line ── cli ──┘                    ▲      │          │       └── os::poller, pipes, signals
-//!                                      Event └──────┘ Action   └─ flow (bytes) ─ writers ─ fd 1, fd 2
+//! job file ── jobfile ──┐                                                   ┌─ run::backend ── os::start ── child
+//!                       ├─ plan::Plan ─ sched::Supervisor ─ run::event_loop ─┤
+//! command line ── cli ──┘                    ▲      │          │             └─ os::poller, pipes, signals
+//!                                      Event └──────┘ Action   └─ flow (bytes) ─ run::output ─ fd 1, fd 2
 //! ```
 //!
 //! 1. [`jobfile`] reads TOML text into a `JobFile`; every mistake is reported at once, with its place.
@@ -15,7 +15,8 @@
 //!    wired, their items (lazy), and templates for what differs from task to task.
 //! 3. [`sched`] decides. `Supervisor::handle(now, Event, &mut actions)` is a pure function over its state:
 //!    no process, no file, no clock.
-//! 4. [`run`] does. One thread waits for the kernel, turns what happened into events, and applies the actions.
+//! 4. [`run`] does. One thread waits for the kernel, turns what happened into events, and does the actions. Its map is
+//!    in [`run`]'s documentation: a room for each thing that it owns.
 //! 5. [`flow`] says which bytes go where and in which order: records, grouping, order, tags.
 //! 6. [`os`] is the only place that speaks to the kernel with `unsafe`.
 //! 7. [`event`] is what happened, for people and programs; [`ui`] puts it into words and bars; [`journal`] keeps
