@@ -1,5 +1,5 @@
-//! The layers: which module may use which (the table in `src/lib.rs`), what pure layers may not touch, and
-//! where `unsafe` may stand.
+//! The layers: which module may use which (the table in `src/lib.rs`), circles between the files of one layer,
+//! what pure layers may not touch, and where `unsafe` may stand.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -61,6 +61,71 @@ fn unsafe_stands_in_os_alone() {
     assert!(wrong.is_empty(), "`unsafe` outside src/os: {wrong:?}");
 }
 
+/// The layers whose files must not use each other in a circle. A layer is added as soon as it is free of circles.
+const WITHOUT_CIRCLES: [&str; 3] = ["os", "event", "journal"];
+
+#[test]
+fn files_of_a_layer_do_not_use_each_other_in_a_circle() {
+    let circles: Vec<String> = WITHOUT_CIRCLES
+        .into_iter()
+        .filter_map(|layer| {
+            let files = sources().into_iter().filter(|path| module_of(path) == layer && !is_test(path));
+            circle(&files.map(|path| (path.clone(), read(&path))).collect())
+        })
+        .map(|circle| circle.join(" uses "))
+        .collect();
+    assert!(circles.is_empty(), "files that use each other in a circle:\n{}", circles.join("\n"));
+}
+
+#[test]
+fn modules_of_os_use_only_those_that_the_table_lists_above_them() {
+    let table = read("src/os/mod.rs");
+    let rows = table.lines().filter_map(|line| line.strip_prefix("//! | ")?.split(" | ").next());
+    let rows: Vec<String> = rows.flat_map(in_backquotes).collect();
+    let row_of = |module: &str| rows.iter().position(|listed| listed.trim_start_matches("mod@") == module);
+    let files = sources().into_iter().filter(|path| module_of(path) == "os" && !is_test(path));
+    let modules: BTreeMap<Vec<String>, String> = files.map(|path| (segments_of(&path), path)).collect();
+    let modules: BTreeMap<Vec<String>, &String> =
+        modules.iter().map(|(module, path)| (module.clone(), path)).collect();
+    let mut wrong = Vec::new();
+    for (module, path) in modules.iter().filter(|(module, _)| module.len() > 1) {
+        let Some(row) = row_of(&module[1]) else {
+            wrong.push(format!("{path} is not in the table"));
+            continue;
+        };
+        for used in used_files(path, &read(path), &modules) {
+            let used = &segments_of(used)[1];
+            if *used != module[1] && row_of(used).is_none_or(|used| used >= row) {
+                wrong.push(format!("{path} uses `{used}`"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "against the table of src/os/mod.rs:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn circles_are_found_between_made_up_files() {
+    let found = |files: &[(&str, &str)]| {
+        circle(&files.iter().map(|(path, code)| ((*path).to_owned(), (*code).to_owned())).collect())
+    };
+    let (a, b) = ("src/x/a.rs", "src/x/b.rs");
+    assert!(found(&[(a, "use super::b::B;"), (b, "use crate::x::a;")]).is_some());
+    assert!(found(&[(a, "use crate::{x::{b, c}, y};"), (b, "fn f() { super::a::g() }")]).is_some());
+    assert!(
+        found(&[(a, "use super::b::B;"), (b, "// super::a\n#[cfg(test)]\nmod tests { use crate::x::a; }")])
+            .is_none()
+    );
+    let (parent, child) = ("src/x/a/mod.rs", "src/x/a/c.rs");
+    assert!(found(&[(parent, "mod c;\nuse c::C;"), (child, "use super::A;")]).is_some(), "it climbs");
+    assert!(found(&[(parent, "mod c;\nfn f() { c::g() }"), (child, "use crate::x::a::A;")]).is_some());
+    assert!(found(&[(parent, "mod c;\npub fn f() { c::g() }"), (child, "use super::A;")]).is_some());
+    assert!(found(&[(parent, "mod c;\npub use c::C;"), (child, "use super::A;")]).is_none(), "a re-export");
+    assert!(found(&[(parent, "mod c;\nuse c::C;"), (child, "use super::super::b;"), (b, "")]).is_none());
+    assert!(
+        found(&[("src/x/a.rs", "use c::C;"), (child, "use crate::x::b;"), (b, "use super::a;")]).is_some()
+    );
+}
+
 #[test]
 fn the_checks_find_made_up_violations() {
     let arrows = arrows(&read("src/lib.rs"));
@@ -120,6 +185,120 @@ fn against_arrows(path: &str, source: &str, arrows: &Arrows) -> Vec<String> {
         wrong.push("`super` leaves the module".into());
     }
     wrong
+}
+
+/// Returns files that use each other in a circle, the first one again at the end. `files` are the sources of one
+/// layer by path. A file uses another one if a path in its code, an import or not, leads into that file's module. A
+/// parent's declarations and re-exports of its children do not count.
+fn circle(files: &BTreeMap<String, String>) -> Option<Vec<String>> {
+    let modules: BTreeMap<Vec<String>, &String> =
+        files.keys().map(|path| (segments_of(path), path)).collect();
+    let uses = |path: &String| used_files(path, &files[path], &modules);
+    let arrows: BTreeMap<&String, BTreeSet<&String>> = files.keys().map(|path| (path, uses(path))).collect();
+    let mut done = BTreeSet::new();
+    files.keys().find_map(|path| circle_from(path, &arrows, &mut Vec::new(), &mut done))
+}
+
+fn circle_from<'a>(
+    path: &'a String,
+    arrows: &BTreeMap<&'a String, BTreeSet<&'a String>>,
+    way: &mut Vec<&'a String>,
+    done: &mut BTreeSet<&'a String>,
+) -> Option<Vec<String>> {
+    if let Some(start) = way.iter().position(|on_way| *on_way == path) {
+        return Some(way[start..].iter().copied().chain([path]).cloned().collect());
+    }
+    if !done.insert(path) {
+        return None;
+    }
+    way.push(path);
+    let found = arrows[path].iter().find_map(|used| circle_from(used, arrows, way, done));
+    way.pop();
+    found
+}
+
+/// Returns the other files of the layer that the code of one uses.
+fn used_files<'a>(
+    path: &str,
+    source: &str,
+    modules: &BTreeMap<Vec<String>, &'a String>,
+) -> BTreeSet<&'a String> {
+    let code = without_comments(source.split("#[cfg(test)]").next().unwrap_or_default());
+    let own = segments_of(path);
+    let children = modules.keys().filter(|module| module.len() == own.len() + 1 && module.starts_with(&own));
+    let children: BTreeSet<String> = children.filter_map(|module| module.last().cloned()).collect();
+    let mut found = BTreeSet::new();
+    for (at, _) in code.match_indices("::") {
+        let start =
+            code[..at].rfind(|letter: char| !letter.is_alphanumeric() && letter != '_').map_or(0, |i| i + 1);
+        let first = &code[start..at];
+        let mut base = match first {
+            "crate" => Vec::new(),
+            "super" => own[..own.len() - 1].to_vec(),
+            "self" => own.clone(),
+            child if children.contains(child) => [own.clone(), vec![child.to_owned()]].concat(),
+            _ => continue,
+        };
+        let is_start = !code[..start].ends_with("::");
+        let statement = code[..start].rfind([';', '}']).map_or(0, |i| i + 1);
+        let head = code[statement..start].trim();
+        let re_exports = head.starts_with("pub") && head.ends_with(" use") && children.contains(first);
+        if is_start && !re_exports {
+            collect_paths(&code[at + 2..], &mut base, &mut |path| {
+                let file = (1..=path.len()).rev().find_map(|length| modules.get(&path[..length]));
+                found.extend(file.copied());
+            });
+        }
+    }
+    found.retain(|used| segments_of(used) != own);
+    found
+}
+
+/// Calls `each` with every path that `rest`, which follows a `::`, leads to from `base`.
+fn collect_paths(rest: &str, base: &mut Vec<String>, each: &mut dyn FnMut(&[String])) {
+    let rest = rest.trim_start();
+    let length = base.len();
+    let Some(group) = rest.strip_prefix('{') else {
+        let name = name_at_start(rest);
+        if name == "super" {
+            let parent = base.pop();
+            collect_paths(rest[name.len()..].trim_start_matches(':'), base, each);
+            base.extend(parent);
+            return;
+        }
+        base.push(name);
+        match rest[base[length].len()..].strip_prefix("::") {
+            Some(deeper) => collect_paths(deeper, base, each),
+            None => each(base),
+        }
+        base.truncate(length);
+        return;
+    };
+    let mut depth = 0;
+    let mut wanted = true;
+    for (at, letter) in group.char_indices() {
+        if depth == 0 && wanted && !letter.is_whitespace() && letter != '}' {
+            collect_paths(&group[at..], base, each);
+            wanted = false;
+        }
+        match letter {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => wanted = true,
+            _ => {}
+        }
+    }
+}
+
+/// The module of a file: `src/os/start/child.rs` is `os::start::child`, `src/os/start/mod.rs` is `os::start`.
+fn segments_of(path: &str) -> Vec<String> {
+    let inner = path.trim_start_matches("src/").trim_end_matches(".rs");
+    inner.trim_end_matches("/mod").split('/').map(str::to_owned).collect()
+}
+
+fn is_test(path: &str) -> bool {
+    path.ends_with("tests.rs") || path.contains("/tests/")
 }
 
 /// Returns the first name after each `crate::`, or the first names in its braces.

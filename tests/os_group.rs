@@ -8,10 +8,11 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::unistd::Pid;
 use prun::os::cstrings::CStrings;
+use prun::os::descendants::has_children;
 use prun::os::env::Env;
 use prun::os::group::GroupHandle;
-use prun::os::process::{Change, Changed, Exit, become_subreaper, kill_group, own_children, peek, reap};
-use prun::os::start::{Group, Launcher, Order, Setup, Strategy};
+use prun::os::process::{Change, Changed, Exit, become_subreaper, kill_group, peek, reap};
+use prun::os::start::{Attributes, Group, Launcher, Order, Strategy};
 
 /// Starts a script in a group of its own, its stdout in a pipe.
 fn script(text: &str) -> (Pid, BufReader<PipeReader>) {
@@ -29,7 +30,7 @@ fn script(text: &str) -> (Pid, BufReader<PipeReader>) {
         stdio: [0, writer.as_raw_fd(), 2],
         group: Group::New,
         mark: None,
-        setup: &Setup::default(),
+        attributes: &Attributes::default(),
     };
     (Launcher::new().unwrap().start(&mut order).unwrap(), BufReader::new(reader))
 }
@@ -58,13 +59,13 @@ fn ended() -> Changed {
 
 #[test]
 fn children_from_start_to_reap() {
-    assert!(!own_children());
+    assert!(!has_children());
     exits_are_told_as_they_were();
     a_group_is_signalled_after_its_leader_was_reaped();
     a_group_of_zombies_is_not_alive();
-    assert!(!own_children());
+    assert!(!has_children());
     orphans_come_to_the_subreaper();
-    assert!(!own_children());
+    assert!(!has_children());
 }
 
 fn exits_are_told_as_they_were() {
@@ -76,7 +77,7 @@ fn exits_are_told_as_they_were() {
     for signal in [libc::SIGKILL, libc::SIGRTMIN() + 3] {
         let (pid, mut out) = script("echo; sleep 100");
         line(&mut out);
-        assert!(own_children());
+        assert!(has_children());
         assert_eq!(peek(), None);
         kill_group(pid, signal).unwrap();
         assert_eq!(ended(), Changed { pid, change: Change::Exited(Exit::Signal(signal)) });
@@ -124,7 +125,7 @@ fn orphans_come_to_the_subreaper() {
     kill_group(leader, libc::SIGKILL).unwrap();
     assert_eq!(ended().pid, leader);
     reap(leader);
-    assert!(own_children());
+    assert!(has_children());
     assert_eq!(peek(), None);
     kill_group(orphan, libc::SIGKILL).unwrap();
     assert_eq!(ended(), Changed { pid: orphan, change: Change::Exited(Exit::Signal(libc::SIGKILL)) });

@@ -17,8 +17,9 @@ use prun::os::cstrings::CStrings;
 use prun::os::env::Env;
 use prun::os::live_starts;
 use prun::os::mark::{Mark, RunMark};
-use prun::os::start::{Group, Launcher, Order, Setup, Strategy};
-use prun::os::{guardian, process, tree};
+use prun::os::marked::mark_of;
+use prun::os::start::{Attributes, Group, Launcher, Order, Strategy};
+use prun::os::{descendants, guardian, proc, process};
 
 /// The variable that makes this program a supervisor: the scripts that it starts. One that begins with `-`
 /// counts as ended as soon as it has started.
@@ -40,24 +41,24 @@ extern "C" fn before_main() {
 /// Starts the scripts as tasks (after which the guardian is ready), prints the run's mark, and then obeys
 /// orders, line by line.
 fn supervise(scripts: &str) {
-    guardian::post().expect("the first thread can fork");
+    guardian::start().expect("the first thread can fork");
     process::become_subreaper().expect("the system knows subreapers");
     println!("guardian {}", guardian::pid().expect("it was posted"));
     println!("run {}", live_starts::run().mark.number());
     let mut launcher = Launcher::new().expect("a stack for children");
     for (seq, script) in (1..).zip(scripts.lines()) {
-        let mark = live_starts::enter();
+        let mark = live_starts::register();
         let strategy = if seq % 2 == 0 { Strategy::Fork } else { Strategy::Spawn };
         start(&mut launcher, strategy, script.trim_start_matches('-'), mark);
         if script.starts_with('-') {
-            live_starts::strike(mark);
+            live_starts::unregister(mark);
         }
     }
     println!("started");
     for order in std::io::stdin().lines() {
         match order.expect("a line").as_str() {
             "dismiss" => guardian::dismiss(),
-            "children" => println!("children {}", tree::children().len()),
+            "children" => println!("children {}", descendants::children().len()),
             "abort" => std::process::abort(),
             other => panic!("unknown order `{other}`"),
         }
@@ -82,7 +83,7 @@ fn start(launcher: &mut Launcher, strategy: Strategy, script: &str, mark: Mark) 
         stdio: [0, 2, 2],
         group: Group::New,
         mark: Some(mark),
-        setup: &Setup::default(),
+        attributes: &Attributes::default(),
     };
     launcher.start(&mut order).expect("a shell can be started")
 }
@@ -198,7 +199,7 @@ fn what_tasks_started_does_not_survive() {
         end(&mut supervisor);
         supervisor.tasks_end();
         gone(supervisor.guardian);
-        assert_eq!(tree::marked(supervisor.run), [], "two passes found none");
+        assert_eq!(descendants::of_run(supervisor.run), [], "two passes found none");
         supervisor.end();
     }
 }
@@ -210,7 +211,7 @@ fn what_was_let_go_stays() {
     let left = Pid::from_raw(supervisor.task_line().parse().expect("a pid"));
     supervisor.child.kill().expect("it is a child");
     gone(supervisor.guardian);
-    assert!(tree::is_alive(left));
+    assert!(proc::is_alive(left));
     kill(left, Signal::SIGKILL).expect("it is there");
     supervisor.tasks_end();
     supervisor.end();
@@ -224,7 +225,7 @@ fn nothing_is_left_of_a_guardian_that_was_dismissed() {
     supervisor.line("done");
     assert_eq!(kill(supervisor.guardian, None), Err(Errno::ESRCH), "not even its zombie");
     supervisor.child.kill().expect("it is a child");
-    assert!(tree::is_alive(left));
+    assert!(proc::is_alive(left));
     kill(left, Signal::SIGKILL).expect("it is there");
     supervisor.tasks_end();
     supervisor.end();
@@ -278,10 +279,10 @@ fn an_outer_run_knows_it_as_a_guardian() {
         }
     });
     let guardian = supervisor.guardian;
-    assert_eq!(tree::mark_of(guardian), Some(outer.of_guardian()));
+    assert_eq!(mark_of(guardian), Some(outer.for_guardian()));
     let variables = std::fs::read_to_string(format!("/proc/{guardian}/environ")).expect("it is there");
     assert!(variables.split('\0').any(|variable| variable == "PRUN_GUARDS=outer"));
     assert!(!variables.contains("PRUN_RUN_ID"));
-    assert_eq!(tree::mark_of(Pid::from_raw(supervisor.child.id() as i32)), Some(outer));
+    assert_eq!(mark_of(Pid::from_raw(supervisor.child.id() as i32)), Some(outer));
     supervisor.end();
 }

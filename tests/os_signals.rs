@@ -13,7 +13,7 @@ use prun::os::inherited::inherited;
 use prun::os::poller::{Interest, Poller};
 use prun::os::process::{Change, Changed, Exit, peek, reap};
 use prun::os::signals::{Signals, die};
-use prun::os::start::{Group, Launcher, Order, Setup, Strategy};
+use prun::os::start::{Attributes, Group, Launcher, Order, Strategy};
 
 /// The test runner has a thread before prun's part begins; SIGCHLD must be blocked in that one too.
 const ENV: [&str; 2] = ["env", "--block-signal=CHLD"];
@@ -177,7 +177,7 @@ fn start(strategy: Strategy, words: &[&str]) -> Pid {
         stdio: [0, 1, 2],
         group: Group::New,
         mark: None,
-        setup: &Setup::default(),
+        attributes: &Attributes::default(),
     };
     Launcher::new().unwrap().start(&mut order).unwrap()
 }

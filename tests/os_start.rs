@@ -13,9 +13,9 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 use prun::os::cstrings::CStrings;
+use prun::os::descendants::has_children;
 use prun::os::env::Env;
-use prun::os::process::own_children;
-use prun::os::start::{Group, Launcher, Order, Setup, StartError, Step, Strategy};
+use prun::os::start::{Attributes, Group, Launcher, Order, StartError, Step, Strategy};
 
 const BOTH: [Strategy; 2] = [Strategy::Spawn, Strategy::Fork];
 
@@ -53,7 +53,7 @@ impl<'a> Start<'a> {
             stdio: self.stdio,
             group: self.group,
             mark: None,
-            setup: &Setup::default(),
+            attributes: &Attributes::default(),
         })
     }
 
@@ -180,7 +180,7 @@ fn a_failed_start_leaves_no_zombie() {
     if inside() {
         for strategy in BOTH {
             Start::new(strategy, &["/no/such"]).start().unwrap_err();
-            assert!(!own_children());
+            assert!(!has_children());
         }
         return;
     }
@@ -293,7 +293,7 @@ fn an_order_without_arguments_is_refused() {
             stdio: [0, 1, 2],
             group: Group::New,
             mark: None,
-            setup: &Setup::default(),
+            attributes: &Attributes::default(),
         })
         .unwrap_err();
     assert_eq!(error, StartError { step: Step::Execute, errno: Errno::EINVAL });

@@ -9,7 +9,7 @@ use nix::libc;
 use nix::pty::{OpenptyResult, openpty};
 use nix::sys::termios::{LocalFlags, tcgetattr};
 use prun::os::signals::die;
-use prun::os::terminal::{Terminal, in_background, is_at_hand};
+use prun::os::terminal::{Terminal, in_background, is_available};
 
 fn inside() -> bool {
     std::env::var_os("OS_TERMINAL_INSIDE").is_some()
@@ -33,9 +33,9 @@ fn echoes(terminal: &OwnedFd) -> bool {
 /// Lends the terminal to a process that changes its settings.
 fn give_away() -> Terminal {
     let terminal = Terminal::of_own().unwrap();
-    assert!(terminal.is_ours() && is_at_hand());
+    assert!(terminal.is_ours() && is_available());
     let mut modes = terminal.modes().unwrap();
-    terminal.rescue_later(Some(&modes));
+    terminal.restore_on_death(Some(&modes));
     modes.local_flags.remove(LocalFlags::ECHO);
     terminal.set_modes(&modes);
     terminal
@@ -65,7 +65,7 @@ fn after_a_signal() {
 #[test]
 fn not_after_it_was_given_back() {
     if inside() {
-        give_away().forget_rescue();
+        give_away().cancel_restore();
         die(libc::SIGTERM);
     }
     let (pty, _) = again("not_after_it_was_given_back");

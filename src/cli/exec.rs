@@ -310,7 +310,7 @@ fn is_function(name: &[u8]) -> bool {
 
 /// `prun exec --once vi`: it has the terminal to itself, if prun has one.
 fn interactive(asked: &Exec) -> bool {
-    asked.items.once && os::terminal::is_at_hand()
+    asked.items.once && os::terminal::is_available()
 }
 
 /// A program that talks with a person needs the terminal on both sides.

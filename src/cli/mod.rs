@@ -107,7 +107,7 @@ fn runs_tasks(words: &[OsString]) -> bool {
 /// Before anything else, also before it is known what is asked for: every page that prun has used before is copied
 /// when it is written to again, and what the guardian has to do it does while prun reads its arguments.
 fn post_guardian() {
-    if let Err(errno) = os::guardian::post() {
+    if let Err(errno) = os::guardian::start() {
         // The run goes on without; what is at stake is rare.
         let why = errno.desc().to_lowercase();
         let lines = format!(

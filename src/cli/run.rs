@@ -176,7 +176,7 @@ pub(super) fn meaning(asked: &Run, name: &OsStr, jobs: Vec<String>) -> Result<Bu
         file_name: name.to_string_lossy().into_owned(),
         base: folder(name)?,
         cpus: limits::cpus(),
-        terminal: os::terminal::is_at_hand(),
+        terminal: os::terminal::is_available(),
         jobserver: os::jobserver::offer() == Offer::There,
         vars: asked.define.iter().map(|word| variable(word)).collect::<Result<_, _>>()?,
         args: asked.args.iter().cloned().map(OsString::into_vec).collect(),

@@ -1,9 +1,9 @@
-//! A control group of the run's own (cgroups(7), version 2), where one can be made: children begin in it, so that
-//! even those that lose their mark and their environment (in a session made by PAM) belong to the run.
+//! A control group of the run's own (cgroups(7), version 2). Children are started in it, so that even
+//! processes that lose their mark and their environment (in a session made by PAM) belong to the run.
 //!
-//! It is made by the guardian, while prun reads what is to be done, within prun's own group, and removed at the end.
-//! What was let go is moved to prun's own group first. Where none can be made (no permission, none mounted), the marks
-//! do alone.
+//! The guardian makes it within prun's own group, while prun still reads its job file. It is removed at the
+//! end, after disowned processes were moved to prun's own group. Where no control group can be made (no
+//! permission, none mounted), the run relies on the marks alone.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -17,65 +17,65 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use nix::libc;
 use nix::unistd::Pid;
 
-use super::live_starts;
-use super::tree::{self, Found};
+use super::marked::{Marked, mark_of};
+use super::{errors, guardian_pid, live_starts, proc};
 
-/// The run's group, open; or none; nothing yet before the first start.
+/// The run's group, opened at the first start. `None` inside: there is no group.
 static CGROUP: OnceLock<Option<File>> = OnceLock::new();
-/// Children can't be started in it, for a reason that is known at the first try only.
-static GIVEN_UP: AtomicBool = AtomicBool::new(false);
+/// True if children can't be started in the group. The first attempt shows it.
+static UNUSABLE: AtomicBool = AtomicBool::new(false);
 
-/// Where children of this run begin.
-pub(super) fn raw() -> Option<RawFd> {
+/// Returns the descriptor of the group that children are started in.
+pub(super) fn descriptor() -> Option<RawFd> {
     let folder = CGROUP.get_or_init(open).as_ref()?;
-    (!GIVEN_UP.load(Ordering::Relaxed)).then(|| folder.as_raw_fd())
+    (!UNUSABLE.load(Ordering::Relaxed)).then(|| folder.as_raw_fd())
 }
 
-/// What the guardian has made, or, where there is none, what is made now.
+/// Opens the group that the guardian has made. Without a guardian it is made here.
 fn open() -> Option<File> {
-    super::guardian::wait_until_ready();
-    let folder = match super::guardian::pid() {
+    guardian_pid::wait_until_ready();
+    let folder = match guardian_pid::get() {
         Some(_) => live_starts::cgroup()?,
         None => make().ok()?,
     };
     File::open(folder).ok()
 }
 
-/// Whether there may be one.
-pub(super) fn was_wanted() -> bool {
+/// True if the group was asked for, so that it may exist.
+pub(super) fn was_opened() -> bool {
     CGROUP.get().is_some()
 }
 
-/// From now on children begin where prun is.
-pub(super) fn give_up() {
-    GIVEN_UP.store(true, Ordering::Relaxed);
+/// Starts all further children in prun's own group.
+pub(super) fn stop_using() {
+    UNUSABLE.store(true, Ordering::Relaxed);
 }
 
-/// The group's folder, or why there is none.
-pub fn look() -> Result<PathBuf, String> {
-    if raw().is_none() && GIVEN_UP.load(Ordering::Relaxed) {
+/// Returns the group's folder, or the reason why there is no group.
+pub fn folder() -> Result<PathBuf, String> {
+    if descriptor().is_none() && UNUSABLE.load(Ordering::Relaxed) {
         return Err("processes can't be started in it".into());
     }
     match live_starts::cgroup() {
         Some(folder) => Ok(folder),
-        // The guardian has kept the reason to itself; it is the same here.
+        // The guardian does not report its reason; a second attempt fails with the same one.
         None => make(),
     }
 }
 
-/// Those in the group that carry no mark at all. Once something may have been let go, they may be that, and are none
-/// of ours.
-pub(super) fn unmarked() -> Vec<Found> {
-    let Some(folder) = live_starts::cgroup().filter(|_| !live_starts::has_let_go()) else {
+/// Returns the processes in the group that carry no mark. Once something was disowned there are none to
+/// return: an unmarked process may then be a disowned one.
+pub(super) fn unmarked() -> Vec<Marked> {
+    let Some(folder) = live_starts::cgroup().filter(|_| !live_starts::has_disowned()) else {
         return Vec::new();
     };
-    let unmarked = members(&folder).into_iter().filter(|&pid| tree::mark_of(pid).is_none());
-    let found = unmarked.map(|pid| Found { pid, mark: live_starts::unknown() });
-    found.filter(|found| tree::is_alive(found.pid)).collect()
+    let unmarked = members(&folder).into_iter().filter(|&pid| mark_of(pid).is_none());
+    let found = unmarked.map(|pid| Marked { pid, mark: live_starts::unknown_mark() });
+    found.filter(|found| proc::is_alive(found.pid)).collect()
 }
 
-/// Whether the process is in the run's group.
-pub(super) fn holds(pid: Pid) -> bool {
+/// True if the process is in the run's group.
+pub(super) fn contains(pid: Pid) -> bool {
     let Some(name) = live_starts::cgroup().and_then(|folder| folder.file_name().map(OsStr::to_owned)) else {
         return false;
     };
@@ -83,28 +83,28 @@ pub(super) fn holds(pid: Pid) -> bool {
     own_path(&text).is_some_and(|path| Path::new(path).iter().any(|part| part == name))
 }
 
-/// Kills all in the group at once, so that nothing can be forked meanwhile. Not if somebody is there who must live:
-/// what was let go, or the guardian of a run within. Says whether it was done.
+/// Kills the whole group at once, so that no process can fork meanwhile. Does nothing if a process in the
+/// group must survive: a disowned one, or the guardian of an inner run. Returns whether the group was killed.
 pub fn kill_all() -> bool {
     let Some(folder) = live_starts::cgroup() else { return false };
-    let may_die = |pid: Pid| match tree::mark_of(pid) {
+    let may_die = |pid: Pid| match mark_of(pid) {
         Some(mark) if mark.run() == live_starts::run().mark => {
             live_starts::is_live(mark) && !mark.is_guardian()
         }
-        // Of a run within: its own guardian is for what it let go.
+        // Processes of an inner run: its own guardian looks after those that it disowned.
         Some(_) => false,
-        None => !live_starts::has_let_go(),
+        None => !live_starts::has_disowned(),
     };
-    // Whatever is forked between the look and the deed descends from those that were seen.
+    // Whatever is forked between the check and the kill descends from a process that was checked.
     members(&folder).into_iter().all(may_die) && write(&folder.join("cgroup.kill"), b"1").is_ok()
 }
 
-/// Moves what is still there to prun's own group, and removes the run's. By prun or by its guardian, whichever
-/// comes to the run's end.
-pub(super) fn close() {
+/// Moves the remaining processes to prun's own group and removes the run's. Called by prun or by its
+/// guardian, whichever sees the end of the run.
+pub(super) fn remove() {
     let Some(folder) = live_starts::take_cgroup() else { return };
     let Some(parent) = folder.parent() else { return };
-    // A process may fork while it is looked for; zombies keep no group.
+    // A process may fork between two passes; zombies do not keep a group busy.
     for _ in 0..100 {
         match std::fs::remove_dir(&folder) {
             Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {}
@@ -113,12 +113,13 @@ pub(super) fn close() {
         for pid in pids_of(&folder) {
             let _ = write(&parent.join("cgroup.procs"), pid.to_string().as_bytes());
         }
-        // Groups within are of runs that were let go, which remove them, and then this one.
+        // The groups within belong to inner runs that were disowned. They remove their own groups, and then
+        // this one.
         if std::fs::read_dir(&folder).is_ok_and(|mut inside| inside.any(|entry| is_folder(&entry))) {
             break;
         }
     }
-    // A run that was let go outlived the run around it, and is the last that uses its group.
+    // An inner run that was disowned has outlived the outer run, and is the last one to use the outer group.
     if parent.file_name().is_some_and(|name| name.as_bytes().starts_with(PREFIX.as_bytes())) {
         let _ = std::fs::remove_dir(parent);
     }
@@ -129,19 +130,19 @@ const PREFIX: &str = "prun-";
 /// Makes the group.
 pub(super) fn make() -> Result<PathBuf, String> {
     let folder = where_to_make()?;
-    // Told before it is there: whoever comes to the run's end removes it, whenever that is.
+    // Recorded before it exists: whoever sees the end of the run removes it, whenever that is.
     if !live_starts::set_cgroup(&folder) {
         return Err("its path is too long".into());
     }
     std::fs::create_dir(&folder).map_err(|error| {
         live_starts::take_cgroup();
-        format!("{}: {}", folder.display(), super::errors::reason(&error))
+        format!("{}: {}", folder.display(), errors::reason(&error))
     })?;
     Ok(folder)
 }
 
 fn where_to_make() -> Result<PathBuf, String> {
-    let read = |name: &str| std::fs::read_to_string(name).map_err(|error| super::errors::reason(&error));
+    let read = |name: &str| std::fs::read_to_string(name).map_err(|error| errors::reason(&error));
     let own = read("/proc/self/cgroup")?;
     let own = own_path(&own).ok_or("there is no cgroup of version 2")?;
     let mounts = read("/proc/self/mountinfo")?;
@@ -149,13 +150,14 @@ fn where_to_make() -> Result<PathBuf, String> {
     Ok(own.join(format!("{PREFIX}{:x}", live_starts::run().mark.number())))
 }
 
-/// The group of version 2 in the text of `/proc/PID/cgroup`: the line of hierarchy 0.
+/// Returns the version 2 group named in the text of `/proc/PID/cgroup`: the line of hierarchy 0.
 fn own_path(text: &str) -> Option<&str> {
     text.lines().find_map(|line| line.strip_prefix("0::"))
 }
 
-/// Where this group is mounted, by the text of `/proc/self/mountinfo` (proc(5)): in each line the fourth field is the
-/// part of the tree that is mounted, the fifth is where; the type follows a dash.
+/// Returns the folder where `group` is mounted, from the text of `/proc/self/mountinfo` (proc(5)). In each
+/// line the fourth field is the part of the tree that is mounted and the fifth is the mount point; the type
+/// follows a dash.
 fn folder_of(mounts: &str, group: &str) -> Option<PathBuf> {
     mounts.lines().find_map(|line| {
         let (place, kind) = line.split_once(" - ")?;
@@ -164,14 +166,14 @@ fn folder_of(mounts: &str, group: &str) -> Option<PathBuf> {
         }
         let mut fields = place.split(' ').skip(3);
         let (root, mounted) = (fields.next()?, fields.next()?);
-        // A namespace that can't see its own group shows it behind `/..`.
+        // A namespace that can't see its own group shows it below `/..`.
         let inside = Path::new(group).strip_prefix(unescape(root)).ok()?;
         let hidden = inside.iter().any(|part| part == "..");
         (!hidden).then(|| unescape(mounted).join(inside))
     })
 }
 
-/// Blanks and the like stand there as three octal digits.
+/// Replaces the octal escapes that mountinfo uses for blanks, tabs, newlines and backslashes.
 fn unescape(field: &str) -> PathBuf {
     let mut bytes = Vec::new();
     let mut rest = field.as_bytes();
@@ -191,7 +193,7 @@ fn unescape(field: &str) -> PathBuf {
     PathBuf::from(OsStr::from_bytes(&bytes))
 }
 
-/// The processes of a group and of those within it.
+/// Returns the processes of a group and of the groups within it.
 fn members(folder: &Path) -> Vec<Pid> {
     let mut pids = pids_of(folder);
     for inside in std::fs::read_dir(folder).into_iter().flatten().filter(is_folder).flatten() {
@@ -202,7 +204,7 @@ fn members(folder: &Path) -> Vec<Pid> {
 
 fn pids_of(folder: &Path) -> Vec<Pid> {
     let text = std::fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
-    // 0: of another namespace.
+    // A process of another PID namespace is listed as 0.
     text.lines().filter_map(|pid| pid.parse().ok()).filter(|&pid| pid != 0).map(Pid::from_raw).collect()
 }
 

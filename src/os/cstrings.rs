@@ -1,22 +1,22 @@
-//! C strings in one piece of memory, used again and again without allocating.
+//! Lists of C strings in one allocation that is reused from start to start.
 
 use std::ffi::c_char;
 
-/// Strings for `execve`: an arena, from which pointers are made when they are needed.
+/// Strings for `execve` in an arena. Pointers to them are made only when they are needed.
 #[derive(Debug, Clone, Default)]
 pub struct CStrings {
     /// All strings, each with its NUL.
     bytes: Vec<u8>,
-    /// Where each string begins.
+    /// The offset at which each string begins.
     starts: Vec<usize>,
     /// Scratch for [`CStrings::pointers`].
     pointers: Vec<*const c_char>,
 }
 
-/// A string holds a NUL, which no argument and no variable can.
+/// The string holds a NUL, which neither an argument nor a variable can.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NulError {
-    /// Of the NUL, within the string.
+    /// The offset of the NUL within the string.
     pub position: usize,
 }
 
@@ -30,7 +30,7 @@ impl CStrings {
         self.push_parts(&[string])
     }
 
-    /// Adds one string, made of these parts. If one of them holds a NUL, nothing is added.
+    /// Adds one string that is the concatenation of `parts`. If a part holds a NUL, nothing is added.
     pub fn push_parts(&mut self, parts: &[&[u8]]) -> Result<(), NulError> {
         let start = self.bytes.len();
         for part in parts {
@@ -45,13 +45,13 @@ impl CStrings {
         Ok(())
     }
 
-    /// Forgets the strings and keeps the memory.
+    /// Removes all strings and keeps the memory.
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.starts.clear();
     }
 
-    /// How many strings there are.
+    /// Returns the number of strings.
     pub fn len(&self) -> usize {
         self.starts.len()
     }
@@ -60,21 +60,22 @@ impl CStrings {
         self.starts.is_empty()
     }
 
-    /// What the strings take of the system's argument limit: their bytes with each NUL, and a pointer each.
+    /// Returns the bytes that the strings take of the kernel's argument limit: their text, a NUL and a
+    /// pointer each.
     pub fn room(&self) -> usize {
         self.bytes.len() + self.starts.len() * size_of::<*const c_char>()
     }
 
-    /// The strings, without their NUL.
+    /// Iterates over the strings, without their NUL.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let ends = self.starts.iter().skip(1).copied().chain([self.bytes.len()]);
         self.starts.iter().zip(ends).map(|(&start, end)| &self.bytes[start..end - 1])
     }
 
-    /// A spare slot, the strings, and NULL. The pointers are good until the next change.
+    /// Returns a spare slot, the pointers to the strings, and NULL. They are valid until the next change.
     ///
-    /// The slot in front is for the shell: a text file without `#!` is started as `/bin/sh FILE …`, which
-    /// is one word longer than what was asked for, and a child can't allocate.
+    /// The slot in front is for the shell: a text file without `#!` is started as `/bin/sh FILE …`, which is
+    /// one word longer than the command, and a child can't allocate.
     pub(super) fn pointers(&mut self) -> &mut [*const c_char] {
         self.pointers.clear();
         self.pointers.push(std::ptr::null());
@@ -84,7 +85,7 @@ impl CStrings {
         &mut self.pointers
     }
 
-    /// Adds the strings' pointers to a list.
+    /// Appends the pointers to the strings to `list`.
     pub(super) fn point(&self, list: &mut Vec<*const c_char>) {
         list.extend(self.starts.iter().map(|&start| self.bytes[start..].as_ptr().cast::<c_char>()));
     }

@@ -1,4 +1,4 @@
-//! A child's environment: what is the same for all tasks of a job, and what each task has of its own.
+//! A child's environment: variables that all tasks of a job share, and variables of a single task.
 
 use std::ffi::c_char;
 use std::os::unix::ffi::OsStrExt;
@@ -10,24 +10,24 @@ use super::cstrings::{CStrings, NulError};
 pub struct Env {
     base: CStrings,
     own: CStrings,
-    /// Names that were once a task's own. They are never taken from the base again, so that one task's
-    /// variable does not turn up with prun's own value in a task that has none.
+    /// Names that were a task's own at least once. They are never taken from the base again; otherwise a task
+    /// that does not set such a variable would get the value that prun itself has.
     own_names: Vec<Vec<u8>>,
     /// Scratch for [`Env::pointers`].
     pointers: Vec<*const c_char>,
 }
 
 impl Env {
-    /// No variables at all.
+    /// Returns an environment without variables.
     pub fn empty() -> Env {
         Env::default()
     }
 
-    /// The variables that prun was given.
+    /// Returns the variables of prun's own environment.
     pub fn inherited() -> Env {
         let mut env = Env::empty();
         for (name, value) in std::env::vars_os() {
-            // What comes from the environment holds no NUL.
+            // A variable from the environment holds no NUL.
             let _ = env.base.push_parts(&[name.as_bytes(), b"=", value.as_bytes()]);
         }
         env
@@ -43,7 +43,7 @@ impl Env {
     pub fn remove(&mut self, name: &[u8]) {
         let mut kept = CStrings::new();
         for string in self.base.iter().filter(|string| !is_named(string, name)) {
-            // It was in the arena, so it holds no NUL.
+            // It came from the arena, so it holds no NUL.
             let _ = kept.push(string);
         }
         self.base = kept;
@@ -58,22 +58,22 @@ impl Env {
         self.own.push_parts(&[name, b"=", value])
     }
 
-    /// Forgets the last task's own variables.
+    /// Removes the variables that were set for the last task only.
     pub fn clear_own(&mut self) {
         self.own.clear();
     }
 
-    /// What the variables take of the system's argument limit.
+    /// Returns the bytes that the variables take of the kernel's argument limit.
     pub fn room(&self) -> usize {
         self.base.room() + self.own.room()
     }
 
-    /// `NAME=VALUE`, all of them.
+    /// Iterates over all variables, each as `NAME=VALUE`.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         self.base.iter().chain(self.own.iter())
     }
 
-    /// All variables, and NULL. The pointers are good until the next change.
+    /// Returns the pointers to all variables, and NULL. They are valid until the next change.
     pub(super) fn pointers(&mut self) -> &[*const c_char] {
         self.pointers.clear();
         self.base.point(&mut self.pointers);

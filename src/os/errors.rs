@@ -1,10 +1,10 @@
-//! The words of system errors, as prun's messages have them.
+//! The text of system errors in prun's messages.
 
 use std::io;
 
 use nix::errno::Errno;
 
-/// The system's words for an error, without its number, in lower case as all of prun's messages are.
+/// Returns the text of an error without its number, in lower case as all of prun's messages are.
 pub fn reason(error: &io::Error) -> String {
     let text = match error.raw_os_error() {
         Some(errno) => Errno::from_raw(errno).desc().to_owned(),

@@ -8,13 +8,13 @@ use std::path::Path;
 
 use nix::libc;
 
-/// `/dev/null`, for reading and writing.
+/// Opens `/dev/null` for reading and writing.
 pub fn dev_null() -> io::Result<File> {
     OpenOptions::new().read(true).write(true).open("/dev/null")
 }
 
-/// Opens a file for reading without ever waiting for it: a FIFO without a writer is open at once (open(2)).
-/// What is read from it later waits as usual.
+/// Opens a file for reading without blocking: the open of a FIFO without a writer returns at once (open(2)).
+/// Reads from the file block as usual.
 pub fn open_input(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
     if file.metadata()?.is_dir() {
@@ -24,7 +24,8 @@ pub fn open_input(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// A file without a name in `$TMPDIR`, readable by nobody else, gone with its last descriptor.
+/// Creates a file without a name in `$TMPDIR`. Nobody else can read it, and it is gone with its last
+/// descriptor.
 pub fn temporary() -> io::Result<File> {
     let folder = std::env::temp_dir();
     nameless(&folder).or_else(|_| unlinked(&folder))
@@ -40,7 +41,7 @@ fn nameless(folder: &Path) -> io::Result<File> {
     private().custom_flags(libc::O_TMPFILE).open(folder)
 }
 
-/// For file systems that have no nameless files: made under a name of its own, which is taken away.
+/// For file systems without O_TMPFILE: creates a file under a unique name, then removes the name.
 fn unlinked(folder: &Path) -> io::Result<File> {
     for number in 0.. {
         let path = folder.join(format!("prun-{}-{number}", std::process::id()));

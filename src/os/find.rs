@@ -1,4 +1,4 @@
-//! Finding a program, and words for a start that failed.
+//! The search for a program in PATH, and the messages for starts that failed.
 
 use std::ffi::{CStr, CString, OsStr};
 use std::fs::Metadata;
@@ -13,17 +13,17 @@ use nix::unistd::{AccessFlags, access};
 use super::limits;
 use super::start::{StartError, Step};
 
-/// A program was not found, or not as one that can be executed.
+/// The program was not found, or only as a file that can't be executed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotFound {
     pub errno: Errno,
 }
 
-/// What C libraries search without a PATH.
+/// The PATH that C libraries use when the variable is not set.
 const DEFAULT_PATH: &[u8] = b"/bin:/usr/bin";
 
-/// Searches as execvp does. A program with a slash is taken as it is, seen from the child's working
-/// directory, as are relative entries of PATH.
+/// Searches PATH as execvp(3) does. A program with a slash is not searched for. It is relative to the child's
+/// working directory, as are relative entries of PATH.
 pub fn resolve(program: &[u8], path: Option<&[u8]>, cwd: Option<&Path>) -> Result<CString, NotFound> {
     if program.is_empty() {
         return Err(NotFound { errno: Errno::ENOENT });
@@ -33,12 +33,12 @@ pub fn resolve(program: &[u8], path: Option<&[u8]>, cwd: Option<&Path>) -> Resul
     }
     let mut errno = Errno::ENOENT;
     for entry in path.unwrap_or(DEFAULT_PATH).split(|&byte| byte == b':') {
-        // An empty entry is the working directory.
+        // An empty entry stands for the working directory.
         let entry = if entry.is_empty() { b"." } else { entry };
         let candidate = [entry, b"/", program].concat();
         match executable(&seen_from(cwd, &candidate)) {
             Ok(()) => return cstring(candidate),
-            // It is there, and may be found in a better state further on; else this is worth telling.
+            // A later entry may have an executable one. If none has, EACCES tells more than ENOENT.
             Err(Errno::EACCES) => errno = Errno::EACCES,
             Err(_) => {}
         }
@@ -57,11 +57,11 @@ fn seen_from(cwd: Option<&Path>, path: &[u8]) -> PathBuf {
 
 fn executable(path: &Path) -> nix::Result<()> {
     access(path, AccessFlags::X_OK)?;
-    // Folders have the same permission bit for another purpose.
+    // The execute bit of a directory means something else.
     if path.is_file() { Ok(()) } else { Err(Errno::EACCES) }
 }
 
-/// The exit status and the words for a program that was not found.
+/// Returns the exit status and the message for a program that was not found.
 pub fn explain_missing(program: &[u8], missing: NotFound) -> (u8, String) {
     let name = shown(program);
     match missing.errno {
@@ -77,7 +77,8 @@ pub fn explain_missing(program: &[u8], missing: NotFound) -> (u8, String) {
     }
 }
 
-/// The exit status and the words for a start that failed. `path` is what was executed, `cwd` where.
+/// Returns the exit status and the message for a start that failed. `path` is the file that was executed,
+/// `cwd` the child's working directory.
 pub fn explain(program: &[u8], path: &CStr, error: StartError, cwd: Option<&Path>) -> (u8, String) {
     let (name, why) = (shown(program), words(error.errno));
     match error.step {
@@ -130,10 +131,11 @@ fn too_big() -> String {
     )
 }
 
-/// The file is there, so the program that the system needs to run it is what is missing or not executable.
+/// Describes what the kernel needs to run the file, which itself exists: the interpreter or loader is
+/// missing, or it is not executable.
 fn helper_trouble(file: &Path, cwd: Option<&Path>, what: &str) -> String {
     let mut head = Vec::new();
-    // What can't be read has no helper that could be named.
+    // A file that can't be read names no interpreter.
     let _ = std::fs::File::open(file).and_then(|file| file.take(64 << 10).read_to_end(&mut head));
     if let Some(interpreter) = interpreter(&head) {
         let name = shown(interpreter);
@@ -151,13 +153,14 @@ fn helper_trouble(file: &Path, cwd: Option<&Path>, what: &str) -> String {
     }
 }
 
-/// The program named in the first line, as the kernel reads it: no blanks around, one argument left out.
+/// Returns the interpreter named in the first line, as the kernel reads it: without surrounding blanks and
+/// without its argument.
 fn interpreter(head: &[u8]) -> Option<&[u8]> {
     let line = head.strip_prefix(b"#!")?.split(|&byte| byte == b'\n').next()?;
     line.split(|&byte| byte == b' ' || byte == b'\t').find(|word| !word.is_empty())
 }
 
-/// The loader that a dynamic 64-bit little-endian ELF file asks for (its PT_INTERP header).
+/// Returns the loader that a dynamic 64-bit little-endian ELF file asks for (its PT_INTERP header).
 fn elf_loader(head: &[u8]) -> Option<&[u8]> {
     const PT_INTERP: u64 = 3;
     let number = |at: usize, size: usize| {
@@ -174,7 +177,7 @@ fn elf_loader(head: &[u8]) -> Option<&[u8]> {
     head.get(start..start.checked_add(length)?)?.split(|&byte| byte == 0).next()
 }
 
-/// The system's words, as prun's messages begin: in lower case.
+/// Returns the text of an error in lower case, as prun's messages have it.
 fn words(errno: Errno) -> String {
     match errno {
         Errno::E2BIG => too_big(),
@@ -188,7 +191,7 @@ fn words(errno: Errno) -> String {
     }
 }
 
-/// Bytes as they may be shown to people: no control characters.
+/// Returns the bytes as printable text: control characters are escaped.
 fn shown(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()

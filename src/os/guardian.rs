@@ -1,15 +1,14 @@
-//! The guardian: a process beside prun that kills what prun's tasks started when prun is gone.
+//! The guardian: a process beside prun that kills what tasks have started when prun itself is killed.
 //!
-//! Nothing that prun does itself helps when it is killed by SIGKILL. So the first thing of a run is a fork: the copy
-//! waits for the end of a pipe that prun alone holds open, and then kills every process whose start is live on the
-//! roll (see [`super::roll`]), pass after pass, until two in a row find none.
+//! Nothing within prun helps against its SIGKILL. So the first act of a run is a fork. The copy waits for the
+//! end of a pipe whose other end only prun holds. Then it kills every process whose start is live (see
+//! [`super::live_starts`]), in passes, until two passes in a row find none.
 //!
-//! What kills prun must not reach it: it has a session, a group, a name and a mark of its own, and blocks all
-//! signals. It holds nothing of prun's open, and no folder busy. When prun comes to its end by itself, it says so
-//! and takes its guardian with it.
+//! A signal that kills prun must not reach the guardian: it has a session, a group, a name and a mark of its
+//! own, and blocks all signals. It keeps no descriptor of prun's open and no directory busy. When prun ends
+//! by itself, it ends its guardian first.
 
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -19,41 +18,37 @@ use nix::sys::signal::{SigSet, SigmaskHow};
 use nix::unistd::{ForkResult, Pid, fork};
 
 use super::mark::Mark;
-use super::tree::{self, Found};
-use super::{cgroup, live_starts, process};
+use super::marked::{self, Marked};
+use super::{cgroup, descendants, files, guardian_pid, limits, live_starts, process};
 
-/// What `ps` and `pkill -f` see in place of prun's own name and arguments.
+/// The name that `ps` and `pkill -f` see instead of prun's own name and arguments.
 const NAME: &[u8] = b"guardian";
-/// Between two passes that both found something; each further one waits twice as long, up to the longest.
+/// The pause after a pass that found something. It doubles with each further pass, up to the longest.
 const PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
-/// Should it never be ready, because somebody stopped or killed it, the run goes on.
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
-/// The guardian's end of the pipe.
+/// The descriptor of the guardian's end of the pipe.
 const LIFELINE: RawFd = 3;
 
-/// 0: there is none.
-static GUARDIAN: AtomicI32 = AtomicI32::new(0);
-
-/// Forks the guardian. Called before anything else of a run: while prun has a single thread and no children.
+/// Forks the guardian. Call it first in a run, while prun has a single thread and no children. PID 1 needs no
+/// guardian: when it ends, the kernel ends its whole PID namespace.
 ///
 /// # Errors
-/// No process or no memory could be had, or this is not the first thread. PID 1 needs no guardian: with it all of its namespace ends.
-pub fn post() -> nix::Result<()> {
+/// The fork failed, no memory can be shared (ENOMEM), or the caller is not the first thread (EBUSY).
+pub fn start() -> nix::Result<()> {
     if nix::unistd::gettid() != nix::unistd::getpid() {
-        // A copy of another thread could wait for ever for locks that the others held.
+        // The copy could wait for ever for locks that other threads held at the fork.
         return Err(Errno::EBUSY);
     }
-    if process::is_first() || GUARDIAN.load(Ordering::Acquire) != 0 {
+    if process::is_pid_1() || pid().is_some() {
         return Ok(());
     }
-    if !live_starts::open() {
+    if !live_starts::share() {
         return Err(Errno::ENOMEM);
     }
     let (lifeline, ours) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
-    // From its first instant on it must not die of what is sent to prun's group.
+    // Signals to prun's group must not kill the guardian, from its first instant on.
     let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
-    // SAFETY: prun has a single thread now, so that the copy is whole: it may allocate and take locks.
+    // SAFETY: prun has a single thread now, so the copy is complete: it may allocate and take locks.
     let forked = unsafe { fork() };
     if let Ok(ForkResult::Child) = forked {
         drop(ours);
@@ -61,58 +56,47 @@ pub fn post() -> nix::Result<()> {
     }
     before.thread_set_mask()?;
     if let Ok(ForkResult::Parent { child }) = forked {
-        GUARDIAN.store(child.as_raw(), Ordering::Release);
-        // Closed by the end of prun, whatever kind of end that is: the guardian is to see all of them.
+        guardian_pid::set(child);
+        // The kernel closes it at the end of prun, whatever the cause of that end is; the guardian has to see
+        // every one.
         let _ = ours.into_raw_fd();
     }
     forked.map(drop)
 }
 
-/// Before the first task is started: waits until what kills prun would not reach the guardian. It had all the time
-/// since it was forked, so that there is rarely something to wait for.
-pub(super) fn wait_until_ready() {
-    static SEEN: AtomicBool = AtomicBool::new(false);
-    if !SEEN.load(Ordering::Relaxed) {
-        if pid().is_some() {
-            live_starts::wait_until_ready(LONGEST_WAIT);
-        }
-        SEEN.store(true, Ordering::Relaxed);
-    }
-}
-
-/// The guardian's pid, if there is one.
+/// Returns the guardian's pid, if there is a guardian.
 pub fn pid() -> Option<Pid> {
-    Some(GUARDIAN.load(Ordering::Acquire)).filter(|&pid| pid != 0).map(Pid::from_raw)
+    guardian_pid::get()
 }
 
-/// Whether this child of prun's is its guardian.
-pub fn is(child: Pid) -> bool {
+/// True if this child of prun's is its guardian.
+pub fn is_guardian(child: Pid) -> bool {
     pid() == Some(child)
 }
 
-/// The guardian has ended although it was not dismissed, and was reaped: somebody killed it.
+/// Forgets the guardian. Call it after a guardian was reaped that somebody else had killed.
 pub fn forget() {
-    GUARDIAN.store(0, Ordering::Release);
+    guardian_pid::take();
 }
 
-/// All that was to be stopped was, and what still runs is meant to: the guardian may end.
+/// Ends the guardian's duty: what had to be stopped was stopped, and what still runs is meant to.
 pub fn release() {
     if let Some(pid) = pid() {
-        live_starts::set_well();
-        // It may have been killed by somebody else; then there is only its zombie.
+        live_starts::set_finished();
+        // Somebody else may have killed it; then only its zombie is there.
         let _ = process::kill(pid, libc::SIGKILL);
     }
 }
 
-/// prun is about to end: the guardian ends before it does.
+/// Ends the guardian before prun itself ends, and removes the control group.
 pub fn dismiss() {
     release();
-    let pid = GUARDIAN.swap(0, Ordering::AcqRel);
-    if pid != 0 {
-        process::reap(Pid::from_raw(pid));
+    let guardian = guardian_pid::take();
+    if let Some(pid) = guardian {
+        process::reap(pid);
     }
-    if pid != 0 || cgroup::was_wanted() {
-        cgroup::close();
+    if guardian.is_some() || cgroup::was_opened() {
+        cgroup::remove();
     }
 }
 
@@ -121,20 +105,20 @@ pub fn dismiss() {
 fn guard(lifeline: OwnedFd) -> ! {
     hide();
     let_go_of_descriptors(lifeline);
-    // Here it costs prun no time.
+    // Made here, it costs prun no time.
     let _ = cgroup::make();
     live_starts::set_ready();
     wait_for_the_end();
-    if !live_starts::is_well() {
-        sweep(&mut || tree::marked(live_starts::run().mark));
-        cgroup::close();
+    if !live_starts::is_finished() {
+        sweep(&mut || descendants::of_run(live_starts::run().mark));
+        cgroup::remove();
     }
-    // SAFETY: ends this process only, without running anything of prun's.
+    // SAFETY: ends this process only, without running exit handlers that belong to prun.
     unsafe { libc::_exit(0) }
 }
 
-/// Nothing by which prun or its tasks may be killed is to fit the guardian. What fails here leaves it easier to find,
-/// and nothing more.
+/// Changes everything by which somebody might kill prun or its tasks. A step that fails makes the guardian
+/// easier to hit, and has no other effect.
 fn hide() {
     let _ = nix::unistd::setsid();
     let _ = nix::unistd::chdir("/");
@@ -146,16 +130,18 @@ fn hide() {
     }
 }
 
-/// Within a task of another run: a sweep of that one must wait for this guardian, but must not kill it.
+/// In a prun that is a task of an outer run: marks this process as a guardian, so that the outer run's sweep
+/// waits for it and does not kill it.
 fn leave_outer_run() -> nix::Result<()> {
-    let (soft, hard) = super::limits::rttime()?;
-    match Mark::of_limit(soft) {
-        Some(mark) => super::limits::set_rttime(mark.of_guardian().limit(), hard),
+    let (soft, hard) = limits::rttime()?;
+    match Mark::from_limit(soft) {
+        Some(mark) => limits::set_rttime(mark.for_guardian().limit(), hard),
         None => Ok(()),
     }
 }
 
-/// Where the kernel shows this process's arguments and environment from: both can be written.
+/// Returns the memory from which the kernel shows this process's arguments and environment. Both are
+/// writable.
 fn own_strings() -> Option<[&'static mut [u8]; 2]> {
     let text = std::fs::read("/proc/self/stat").ok()?;
     let after_name = memchr::memrchr(b')', &text)? + 1;
@@ -167,9 +153,9 @@ fn own_strings() -> Option<[&'static mut [u8]; 2]> {
     if is_none(arguments, arguments_end) || is_none(environment, environment_end) {
         return None;
     }
-    // SAFETY: the kernel says that the strings are there, on the stack of the first thread, which stays. What else
-    // points to them (the environment of libc, Rust's arguments) is not used any more by this process, which has
-    // a single thread.
+    // SAFETY: the kernel reports these addresses; they are on the stack of the first thread, which stays. The
+    // environment of libc and Rust's arguments, which point to the same strings, are not used any more by
+    // this process, and it has a single thread.
     unsafe {
         let strings = |start: usize, end: usize| {
             std::slice::from_raw_parts_mut(std::ptr::with_exposed_provenance_mut::<u8>(start), end - start)
@@ -183,22 +169,22 @@ fn rename(arguments: &mut [u8]) {
     let Some((last, room)) = arguments.split_last_mut() else { return };
     let length = NAME.len().min(room.len());
     room[..length].copy_from_slice(&NAME[..length]);
-    // If the last byte is not 0, as setproctitle(3) leaves it, the kernel shows no more than the first string.
+    // If the last byte is not 0, the kernel shows only the first string; setproctitle(3) uses the same trick.
     *last = u8::from(room.len() > NAME.len());
 }
 
-/// The guardian of an inner run is told from its tasks where the limits leave no room for marks, too.
+/// Marks this process as a guardian in its environment, for kernels where the limits leave no room for marks.
 fn leave_outer_environment(environment: &mut [u8]) {
     for variable in environment.split_mut(|&byte| byte == 0) {
-        if variable.starts_with(tree::RUN_ID) {
-            variable[..tree::GUARDS.len()].copy_from_slice(tree::GUARDS);
+        if variable.starts_with(marked::RUN_ID) {
+            variable[..marked::GUARDS.len()].copy_from_slice(marked::GUARDS);
         }
     }
 }
 
 fn let_go_of_descriptors(lifeline: OwnedFd) {
-    let null = super::files::dev_null().ok();
-    // SAFETY: plain system calls on numbers; all descriptors are this process's own, and none of those that are
+    let null = files::dev_null().ok();
+    // SAFETY: plain system calls on numbers. All descriptors belong to this process, and none that is
     // overwritten or closed is used again.
     unsafe {
         for fd in 0..LIFELINE {
@@ -222,28 +208,28 @@ fn let_go_of_descriptors(lifeline: OwnedFd) {
     }
 }
 
-/// Nobody ever writes: the end of the pipe is the end of prun.
+/// Blocks until prun has ended. Nobody writes to the pipe, so its end of file is the end of prun.
 fn wait_for_the_end() {
     let mut byte = 0u8;
     // SAFETY: the byte is live and writable.
     while unsafe { libc::read(LIFELINE, (&raw mut byte).cast(), 1) } == -1 && Errno::last() == Errno::EINTR {}
 }
 
-/// Kills all that is live until two passes in a row find none: a process may have been forked behind the first one's
-/// back. It never gives up while it finds some, but on those that it may not kill.
-fn sweep(marked: &mut dyn FnMut() -> Vec<Found>) {
+/// Kills everything that is live until two passes in a row find nothing: between two reads of `/proc` a
+/// process may fork. It gives up only on processes that it is not permitted to kill.
+fn sweep(marked: &mut dyn FnMut() -> Vec<Marked>) {
     let mut pause = PAUSE;
     let mut clean = 0;
     while clean < 2 {
-        let found: Vec<Found> =
+        let found: Vec<Marked> =
             marked().into_iter().filter(|found| live_starts::is_live(found.mark)).collect();
         if !found.is_empty() {
             cgroup::kill_all();
         }
-        // Others' guardians are waited for: they kill what their runs started.
+        // Guardians of inner runs are waited for: they kill what their own runs have started.
         let left = found.iter().filter(|found| match found.mark.is_guardian() {
             true => process::kill(found.pid, 0).is_ok(),
-            false => tree::signal(found, libc::SIGKILL) != Err(Errno::EPERM),
+            false => descendants::signal(found, libc::SIGKILL) != Err(Errno::EPERM),
         });
         if left.count() == 0 {
             clean += 1;

@@ -1,18 +1,20 @@
-//! How prun itself was started, looked at before Rust's runtime changes it.
+//! The state in which prun itself was started, recorded before Rust's runtime changes it.
 //!
 //! Before `main`, the runtime ignores SIGPIPE and opens `/dev/null` on closed descriptors 0 to 2. Children
-//! must get what prun was given, and prun must know that its stdout is closed, so the look is taken in
-//! `.init_array`, which the loader runs before the runtime.
+//! must get the state that prun inherited, and prun must know that its standard output is closed. So the
+//! state is recorded in `.init_array`, which the loader runs before the runtime.
 
 use std::sync::OnceLock;
 
 use nix::libc;
 use nix::sys::signal::SigSet;
 
-/// How prun was started.
+use super::{disposition, limits, makeflags, process};
+
+/// The state in which prun was started.
 #[derive(Debug, Clone, Copy)]
 pub struct Inherited {
-    /// Whether descriptors 0, 1 and 2 were open.
+    /// True for each of the descriptors 0, 1 and 2 that was open.
     pub open: [bool; 3],
     /// The signals that were ignored.
     pub ignored: SignalBits,
@@ -20,13 +22,14 @@ pub struct Inherited {
     pub mask: SigSet,
     /// The soft and the hard limit of open files.
     pub nofile: (u64, u64),
-    /// Whether prun had children already, of the program that became prun by executing it.
+    /// True if prun had children already: those of a program that became prun by executing it.
     pub children: bool,
-    /// The ends of make's jobserver, if they are named and are there. Later their numbers may be those of others.
+    /// The ends of make's jobserver, if they are named in the environment and are open pipes. Later these
+    /// numbers may be those of descriptors that prun has opened.
     pub jobserver: Option<(i32, i32)>,
 }
 
-/// A set of signal numbers. nix's own does not know real-time signals.
+/// A set of signal numbers. nix's `SigSet` does not know real-time signals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SignalBits(u64);
 
@@ -36,7 +39,7 @@ impl SignalBits {
     }
 }
 
-/// How prun was started.
+/// Returns the state in which prun was started.
 pub fn inherited() -> &'static Inherited {
     INHERITED.get_or_init(look)
 }
@@ -58,21 +61,17 @@ fn look() -> Inherited {
         open: [0, 1, 2].map(is_open),
         ignored: SignalBits((1..=64).filter(|&s| is_ignored(s)).fold(0, |set, s| set | 1 << (s - 1))),
         mask: SigSet::thread_get_mask().unwrap_or_else(|_| SigSet::empty()),
-        nofile: super::limits::nofile(),
-        children: super::process::own_children(),
-        jobserver: super::jobserver::descriptors(),
+        nofile: limits::nofile(),
+        children: process::has_children(),
+        jobserver: makeflags::descriptors(),
     }
 }
 
 fn is_open(fd: i32) -> bool {
-    // SAFETY: F_GETFD only looks at a flag; a closed descriptor is an error and no harm.
+    // SAFETY: F_GETFD only reads a flag; a closed descriptor is an error and does no harm.
     unsafe { libc::fcntl(fd, libc::F_GETFD) != -1 }
 }
 
 fn is_ignored(signal: i32) -> bool {
-    // SAFETY: sigaction is a plain C struct, for which zeroes are valid.
-    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-    // SAFETY: without a new action the call only fills `action`; it refuses the C library's own signals.
-    let result = unsafe { libc::sigaction(signal, std::ptr::null(), &mut action) };
-    result == 0 && action.sa_sigaction == libc::SIG_IGN
+    disposition::get(signal).is_ok_and(|now| now.sa_sigaction == libc::SIG_IGN)
 }

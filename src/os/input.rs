@@ -1,10 +1,11 @@
-//! Reading a descriptor that prun shares with others, such as its stdin, without ever waiting for it.
+//! Reads from a descriptor that prun shares with other processes, such as its standard input, without
+//! blocking.
 //!
-//! Setting O_NONBLOCK would change it for everybody who has it, and asking `poll` first is no help: another
-//! process may have read what was there before prun does.
+//! Setting O_NONBLOCK would change the descriptor for everybody who shares it. Asking `poll` first does not
+//! help: another process may read what was there before prun does.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, Read as _};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 
@@ -12,21 +13,32 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-/// A shared descriptor that is read without waiting.
+/// A shared descriptor that is read without blocking.
 pub struct SharedInput {
     file: File,
-    way: Way,
+    mode: Mode,
 }
 
-/// How it is read.
+/// The result of one read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
-    /// Pipes and sockets: each read says that it must not wait.
+pub enum Read {
+    /// This many bytes were read, at least one.
+    Bytes(usize),
+    /// Nothing can be read now.
+    Empty,
+    /// The input has ended.
+    End,
+}
+
+/// How the descriptor is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// Pipes and sockets: each read says that it must not block (RWF_NOWAIT, preadv2(2)).
     NoWait,
-    /// What never waits: regular files and the like, and terminals, which were opened once more, so that
-    /// being non-blocking is prun's alone.
+    /// Descriptors whose reads never block: regular files and the like, and terminals. A terminal is opened a
+    /// second time, so that only prun's description of it is non-blocking.
     Plain,
-    /// What knows neither and may have to wait after all, if somebody else reads it too.
+    /// Descriptors that support neither. A read may block if another process reads as well.
     Polled,
 }
 
@@ -35,54 +47,55 @@ impl SharedInput {
         let file = File::from(fd);
         let kind = file.metadata()?.file_type();
         if kind.is_fifo() || kind.is_socket() {
-            return Ok(SharedInput { file, way: Way::NoWait });
+            return Ok(SharedInput { file, mode: Mode::NoWait });
         }
         if !kind.is_char_device() {
-            return Ok(SharedInput { file, way: Way::Plain });
+            return Ok(SharedInput { file, mode: Mode::Plain });
         }
         Ok(match reopened(&file) {
-            Ok(file) => SharedInput { file, way: Way::Plain },
-            // A terminal that was handed over by another user.
-            Err(_) => SharedInput { file, way: Way::Polled },
+            Ok(file) => SharedInput { file, mode: Mode::Plain },
+            // A terminal that another user has handed over can't be opened again.
+            Err(_) => SharedInput { file, mode: Mode::Polled },
         })
     }
 
-    /// What to wait for before the next read.
+    /// Returns the descriptor to poll before the next read.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }
 
-    /// Reading may find nothing now; what can be waited for.
+    /// True if a read may find nothing yet, so that the descriptor has to be polled.
     pub fn may_wait(&self) -> bool {
-        self.way != Way::Plain
+        self.mode != Mode::Plain
     }
 
-    /// Reads what is there. `None`: nothing now; `Some(0)`: the end.
-    pub fn read_nowait(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        let result = match self.way {
-            Way::NoWait => read_without_waiting(&self.file, buffer),
-            Way::Plain => self.file.read(buffer),
-            Way::Polled if !is_ready(self.fd())? => return Ok(None),
-            Way::Polled => self.file.read(buffer),
+    /// Reads what is there into `buffer`, which must not be empty.
+    pub fn read_nowait(&mut self, buffer: &mut [u8]) -> io::Result<Read> {
+        let result = match self.mode {
+            Mode::NoWait => read_without_waiting(&self.file, buffer),
+            Mode::Plain => self.file.read(buffer),
+            Mode::Polled if !is_ready(self.fd())? => return Ok(Read::Empty),
+            Mode::Polled => self.file.read(buffer),
         };
         match result {
-            Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) && self.way == Way::NoWait => {
-                // An older kernel, or a kind of socket that does not know how.
-                self.way = Way::Polled;
+            Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) && self.mode == Mode::NoWait => {
+                // An older kernel, or a kind of socket without RWF_NOWAIT.
+                self.mode = Mode::Polled;
                 self.read_nowait(buffer)
             }
             Err(error) => match error.kind() {
-                io::ErrorKind::WouldBlock => Ok(None),
-                // Not the same: of a regular file nothing would tell that it can be read again.
+                io::ErrorKind::WouldBlock => Ok(Read::Empty),
+                // Not treated as `Empty`: nothing would report that a regular file can be read again.
                 io::ErrorKind::Interrupted => self.read_nowait(buffer),
                 _ => Err(error),
             },
-            Ok(count) => Ok(Some(count)),
+            Ok(0) => Ok(Read::End),
+            Ok(count) => Ok(Read::Bytes(count)),
         }
     }
 }
 
-/// The same terminal, non-blocking for prun alone.
+/// Opens the same terminal again, non-blocking for prun alone.
 fn reopened(file: &File) -> io::Result<File> {
     let path = format!("/proc/self/fd/{}", file.as_raw_fd());
     OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
@@ -90,7 +103,7 @@ fn reopened(file: &File) -> io::Result<File> {
 
 fn read_without_waiting(file: &File, buffer: &mut [u8]) -> io::Result<usize> {
     let part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
-    // SAFETY: the one part is a live and writable buffer of that length. -1: where the descriptor stands.
+    // SAFETY: the one part is a live and writable buffer of that length. Offset -1 is the current position.
     let count = unsafe { libc::preadv2(file.as_raw_fd(), &part, 1, -1, libc::RWF_NOWAIT) };
     Ok(Errno::result(count)? as usize)
 }
@@ -112,16 +125,16 @@ mod tests {
 
     use super::*;
 
-    /// Nothing, then what is written, then nothing; and the writer's and reader's own flags stay.
+    /// Reads nothing, then what is written, then nothing. Checks that the shared flags stay as they were.
     fn reads_what_is_there(fd: OwnedFd, mut writer: File) -> SharedInput {
         let shared = fd.try_clone().unwrap();
         let mut input = SharedInput::new(fd).unwrap();
         let mut buffer = [0; 100];
-        assert_eq!(input.read_nowait(&mut buffer).unwrap(), None);
+        assert_eq!(input.read_nowait(&mut buffer).unwrap(), Read::Empty);
         writer.write_all(b"line\n").unwrap();
-        assert_eq!(input.read_nowait(&mut buffer).unwrap(), Some(5));
+        assert_eq!(input.read_nowait(&mut buffer).unwrap(), Read::Bytes(5));
         assert_eq!(&buffer[..5], b"line\n");
-        assert_eq!(input.read_nowait(&mut buffer).unwrap(), None);
+        assert_eq!(input.read_nowait(&mut buffer).unwrap(), Read::Empty);
         let flags = OFlag::from_bits_retain(fcntl(&shared, FcntlArg::F_GETFL).unwrap());
         assert!(!flags.contains(OFlag::O_NONBLOCK));
         input
@@ -131,10 +144,10 @@ mod tests {
     fn pipes_and_sockets_are_read_without_waiting() {
         let (reader, writer) = io::pipe().unwrap();
         let mut input = reads_what_is_there(reader.into(), OwnedFd::from(writer).into());
-        assert_eq!(input.read_nowait(&mut [0; 9]).unwrap(), Some(0), "the writer has gone");
+        assert_eq!(input.read_nowait(&mut [0; 9]).unwrap(), Read::End, "the writer has gone");
         let (reader, writer) = UnixStream::pair().unwrap();
         let mut input = reads_what_is_there(reader.into(), OwnedFd::from(writer).into());
-        assert_eq!(input.read_nowait(&mut [0; 9]).unwrap(), Some(0), "the writer has gone");
+        assert_eq!(input.read_nowait(&mut [0; 9]).unwrap(), Read::End, "the writer has gone");
     }
 
     #[test]
@@ -155,18 +168,18 @@ mod tests {
     #[test]
     fn what_knows_no_way_is_asked_first() {
         let (reader, mut writer) = io::pipe().unwrap();
-        let mut input = SharedInput { file: OwnedFd::from(reader).into(), way: Way::Polled };
-        assert_eq!(input.read_nowait(&mut [0; 9]).unwrap(), None);
+        let mut input = SharedInput { file: OwnedFd::from(reader).into(), mode: Mode::Polled };
+        assert_eq!(input.read_nowait(&mut [0; 9]).unwrap(), Read::Empty);
         writer.write_all(b"ab").unwrap();
-        assert_eq!(input.read_nowait(&mut [0; 9]).unwrap(), Some(2));
+        assert_eq!(input.read_nowait(&mut [0; 9]).unwrap(), Read::Bytes(2));
     }
 
     #[test]
     fn files_end_and_folders_are_errors() {
         let mut input = SharedInput::new(File::open("/dev/null").unwrap().into()).unwrap();
-        assert_eq!(input.read_nowait(&mut [0; 9]).unwrap(), Some(0));
+        assert_eq!(input.read_nowait(&mut [0; 9]).unwrap(), Read::End);
         let mut input = SharedInput::new(File::open("/proc/self/comm").unwrap().into()).unwrap();
-        assert!(input.read_nowait(&mut [0; 9]).unwrap() > Some(0));
+        assert!(matches!(input.read_nowait(&mut [0; 9]).unwrap(), Read::Bytes(_)));
         let mut input = SharedInput::new(File::open("/").unwrap().into()).unwrap();
         assert!(input.read_nowait(&mut [0; 9]).is_err());
     }

@@ -1,4 +1,4 @@
-//! Reading and writing beyond what the standard library has.
+//! Reads, writes and copies that the standard library does not offer.
 
 use std::fs::File;
 use std::io::{self, IoSlice};
@@ -14,29 +14,35 @@ use nix::sys::stat::fstat;
 use nix::sys::uio::{pread, writev};
 use nix::unistd::write;
 
-/// Bytes that a new pipe holds (pipe(7)).
+/// The capacity of a new pipe in bytes (pipe(7)).
 pub const PIPE: usize = 64 << 10;
-/// Bytes of a pipe through which much flows: fewer turns of the loop for the same bytes. A user's pipes may have 16,384
-/// pages in all (pipe(7)).
+/// The capacity in bytes of a pipe with much traffic, which takes fewer turns of the loop for the same bytes. All
+/// pipes of a user may have 16,384 pages (pipe(7)).
 pub const BIG_PIPE: usize = 256 << 10;
 
-/// Whether both descriptors refer to the same file, pipe or terminal.
+/// True if both descriptors refer to the same file, pipe or terminal.
 pub fn same_file(a: BorrowedFd, b: BorrowedFd) -> bool {
-    match (fstat(a), fstat(b)) {
-        (Ok(a), Ok(b)) => (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino),
-        _ => false,
-    }
+    file_id(a).is_some_and(|id| Some(id) == file_id(b))
 }
 
-/// Makes a pipe as big as the system lets it be, up to what is wanted, and says how big it is then.
+/// The device and inode number of a file.
+pub type FileId = (u64, u64);
+
+/// Returns the identity of the file, pipe or terminal that a descriptor refers to.
+pub fn file_id(fd: BorrowedFd) -> Option<FileId> {
+    fstat(fd).ok().map(|stat| (stat.st_dev, stat.st_ino))
+}
+
+/// Sets the capacity of a pipe to `wanted` bytes, or leaves it if the system refuses. Returns the capacity in
+/// bytes.
 pub fn set_pipe_size(pipe: BorrowedFd, wanted: usize) -> usize {
     let size = fcntl(pipe, FcntlArg::F_SETPIPE_SZ(wanted.min(i32::MAX as usize) as i32));
-    // Refused, because the user has big pipes enough: it stays as it is.
+    // The user has reached the limit for big pipes (pipe(7)); the capacity stays as it is.
     let size = size.or_else(|_| fcntl(pipe, FcntlArg::F_GETPIPE_SZ));
     size.map_or(0, |size| size as usize)
 }
 
-/// Bytes in a pipe that were not read yet; asked at either end.
+/// Returns the number of bytes in a pipe that were not read yet. Either end can be asked.
 pub fn unread(pipe: BorrowedFd) -> usize {
     let mut count: libc::c_int = 0;
     // SAFETY: the number is live, and is what this request fills.
@@ -44,7 +50,7 @@ pub fn unread(pipe: BorrowedFd) -> usize {
     if result == 0 { count as usize } else { 0 }
 }
 
-/// The columns and lines of a terminal.
+/// Returns the columns and lines of a terminal.
 pub fn terminal_size(terminal: BorrowedFd) -> Option<(u16, u16)> {
     // SAFETY: winsize is a plain C struct, for which zeroes are valid.
     let mut size: libc::winsize = unsafe { std::mem::zeroed() };
@@ -53,9 +59,9 @@ pub fn terminal_size(terminal: BorrowedFd) -> Option<(u16, u16)> {
     (result == 0 && size.ws_col > 0).then_some((size.ws_col, size.ws_row))
 }
 
-/// Writes everything, also where the descriptor is shared with somebody who made it non-blocking.
+/// Writes everything. Waits if somebody who shares the descriptor has made it non-blocking.
 pub fn write_all(fd: BorrowedFd, mut parts: &mut [IoSlice]) -> io::Result<()> {
-    // Parts that are empty at the end would look like a write that takes nothing.
+    // Without this, empty parts would look like a write that accepts nothing.
     IoSlice::advance_slices(&mut parts, 0);
     while !parts.is_empty() {
         match writev(fd, &parts[..parts.len().min(IOV_MAX)]) {
@@ -67,10 +73,10 @@ pub fn write_all(fd: BorrowedFd, mut parts: &mut [IoSlice]) -> io::Result<()> {
     Ok(())
 }
 
-/// As many parts as one `writev` takes.
+/// The most parts that one `writev` accepts.
 const IOV_MAX: usize = 1024;
 
-/// Copies a part of a file, in the kernel where it can.
+/// Copies a part of a file, within the kernel where possible.
 pub fn copy_file(from: &File, start: u64, length: u64, to: BorrowedFd) -> io::Result<()> {
     let (mut at, end) = (start as i64, (start + length) as i64);
     while at < end {
@@ -78,7 +84,8 @@ pub fn copy_file(from: &File, start: u64, length: u64, to: BorrowedFd) -> io::Re
         match sendfile64(to, from, Some(&mut at), count) {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(_) => {}
-            // Not between these two: the target appends, or the file's system does not know how.
+            // Not possible between these two: the target is in append mode, or the file system has no
+            // support.
             Err(Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => return copy_by_hand(from, at, end, to),
             Err(error) => wait_for_room(to, error)?,
         }
@@ -86,13 +93,13 @@ pub fn copy_file(from: &File, start: u64, length: u64, to: BorrowedFd) -> io::Re
     Ok(())
 }
 
-/// Moves bytes of a file into a pipe that doesn't block, within the kernel: at most `most` of them, and no more
-/// than the pipe has room for. 0: the file has ended. What is not in memory yet is waited for.
+/// Moves at most `most` bytes of a file into a non-blocking pipe, within the kernel, as far as the pipe has
+/// room. Returns 0 at the end of the file. Bytes that are not in the page cache yet are waited for.
 pub fn splice_file(from: &File, start: u64, most: usize, to: BorrowedFd) -> nix::Result<usize> {
     let flags = SpliceFFlags::SPLICE_F_NONBLOCK | SpliceFFlags::SPLICE_F_MOVE;
     let mut at = start as i64;
     match splice(from, Some(&mut at), to, None, most, flags) {
-        // The file's system does not know how.
+        // The file system does not support it.
         Err(Errno::EINVAL) => {
             let mut buffer = vec![0; most.min(64 << 10)];
             let count = pread(from, &mut buffer, start as i64)?;
@@ -102,16 +109,16 @@ pub fn splice_file(from: &File, start: u64, most: usize, to: BorrowedFd) -> nix:
     }
 }
 
-/// Moves bytes from pipe to pipe, within the kernel, without waiting for either: at most `most` of them. 0: the
-/// first one has ended.
+/// Moves at most `most` bytes from pipe to pipe, within the kernel and without blocking on either. Returns 0
+/// at the end of the first pipe.
 pub fn splice_pipe(from: BorrowedFd, most: usize, to: BorrowedFd) -> nix::Result<usize> {
     let flags = SpliceFFlags::SPLICE_F_NONBLOCK | SpliceFFlags::SPLICE_F_MOVE;
     splice(from, None, to, None, most, flags)
 }
 
-/// Lets the system read a part of a file while prun does something else.
+/// Starts reading a part of a file into the page cache, without waiting for it.
 pub fn read_ahead(file: &File, start: u64, length: u64) {
-    // Only a hint.
+    // Only a hint; nothing depends on it.
     let _ = posix_fadvise(file, start as i64, length as i64, PosixFadviseAdvice::POSIX_FADV_WILLNEED);
 }
 
@@ -126,7 +133,7 @@ fn copy_by_hand(from: &File, mut at: i64, end: i64, to: BorrowedFd) -> io::Resul
     Ok(())
 }
 
-/// After a write that failed only because it would have waited: waits. Any other error is passed on.
+/// Waits until a write can continue that failed only because it would have blocked. Returns any other error.
 fn wait_for_room(fd: BorrowedFd, error: Errno) -> io::Result<()> {
     match error {
         Errno::EINTR => Ok(()),
@@ -138,7 +145,8 @@ fn wait_for_room(fd: BorrowedFd, error: Errno) -> io::Result<()> {
     }
 }
 
-/// Only for descriptors that prun made: the flag is that of everybody who shares one.
+/// Makes a descriptor non-blocking. Only for descriptors that prun has made: everybody who shares one shares
+/// the flag.
 pub fn set_nonblocking(fd: BorrowedFd) -> nix::Result<()> {
     let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
     fcntl(fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK)).map(drop)

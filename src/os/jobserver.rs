@@ -1,15 +1,17 @@
 //! make's jobserver, as a client and as a server.
 //!
-//! The protocol is in GNU make's manual ("Sharing Job Slots with GNU make"): a pipe or a FIFO holds one byte, a
-//! token, for each job that may run beside the one that everybody may run anyway. Who starts another job reads a
-//! byte, and writes the very same back when it needs that no longer.
+//! The protocol is described in GNU make's manual ("Sharing Job Slots with GNU make"). A pipe or a FIFO holds
+//! one byte, a token, for each job that may run beside the one that every participant may run anyway. A
+//! participant reads a byte before it starts another job, and writes the very same byte back when it does not
+//! need the slot any more.
 //!
-//! The crate `jobserver` was looked at, and is not used: it serves no FIFO, gives no descriptor to wait for, reads
-//! one byte at a time, can't read without waiting where the pipe can't be opened anew, and looks for descriptors by
-//! their numbers alone. Those may be prun's own by the time it looks: a recipe that is not marked as make's own
-//! kind gets the words, but not the descriptors.
+//! The crate `jobserver` was considered and rejected. It serves no FIFO, offers no descriptor to poll, reads
+//! one byte at a time, can't read without blocking where the pipe can't be opened again, and recognises
+//! descriptors by their numbers alone. By the time it checks them, those numbers may be prun's own
+//! descriptors: a recipe line that is not marked as a recursive make gets the variables but not the
+//! descriptors.
 
-use std::ffi::{CString, OsStr};
+use std::ffi::CString;
 use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -27,57 +29,36 @@ use nix::sys::stat::Mode;
 use nix::unistd::{AccessFlags, access, mkdtemp, mkfifo};
 
 use super::inherited::inherited;
-use super::input::SharedInput;
+use super::input::{Read, SharedInput};
+use super::makeflags::{self, Auth};
+use super::on_panic;
 
-/// No more tokens than this are held or served: a pipe of one page has room for them.
+/// The most tokens that are held or served. A pipe of one page has room for this many.
 pub const MOST: usize = 4096;
 
-/// Where a jobserver is named. cargo tells build scripts of its own in the second one.
-const VARIABLES: [&str; 2] = ["MAKEFLAGS", "CARGO_MAKEFLAGS"];
-/// How it is named; the older name was make's until 4.2.
-const OPTIONS: [&[u8]; 2] = [b"--jobserver-auth=", b"--jobserver-fds="];
-/// The numbers that children find it by begin here: small ones are those that scripts like to choose themselves.
+/// The lowest number of the descriptors that children inherit. Scripts like to choose small numbers
+/// themselves.
 const FIRST_NUMBER: RawFd = 100;
 
-/// Where a jobserver is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Auth {
-    /// The ends of a pipe; negative where make says that it is not for this program.
-    Descriptors(RawFd, RawFd),
-    Fifo(PathBuf),
-}
-
-/// Whether prun was given a jobserver.
+/// Whether prun was started with a jobserver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Offer {
     None,
-    /// One is named, but it is not there.
+    /// A jobserver is named, but can't be opened.
     OutOfReach,
     There,
 }
 
 pub fn offer() -> Offer {
-    match (find(), VARIABLES.iter().any(|name| auth(name).is_some())) {
+    match (find(), makeflags::named().next().is_some()) {
         (Some(_), _) => Offer::There,
         (None, true) => Offer::OutOfReach,
         (None, false) => Offer::None,
     }
 }
 
-/// The descriptors that are named and are what they should be. To be asked before prun opens anything.
-pub(super) fn descriptors() -> Option<(RawFd, RawFd)> {
-    VARIABLES.iter().find_map(|name| match auth(name)? {
-        Auth::Descriptors(read, write) => {
-            // Two pipes may be prun's stdin and stdout.
-            let both = pipe(read, false).zip(pipe(write, true));
-            both.is_some_and(|(one, other)| one == other).then_some((read, write))
-        }
-        Auth::Fifo(_) => None,
-    })
-}
-
 fn find() -> Option<Auth> {
-    VARIABLES.iter().find_map(|name| match auth(name)? {
+    makeflags::named().find_map(|auth| match auth {
         Auth::Descriptors(read, write) => {
             (inherited().jobserver == Some((read, write))).then_some(Auth::Descriptors(read, write))
         }
@@ -85,57 +66,24 @@ fn find() -> Option<Auth> {
     })
 }
 
-fn auth(variable: &str) -> Option<Auth> {
-    auth_in(std::env::var_os(variable)?.as_bytes())
-}
-
-/// The last one that is named; what follows `--` are variables.
-fn auth_in(flags: &[u8]) -> Option<Auth> {
-    let words = flags.split(|&byte| byte == b' ').take_while(|word| word != b"--");
-    let value = |word| OPTIONS.iter().find_map(|option| <[u8]>::strip_prefix(word, *option));
-    let value = words.filter_map(value).last()?;
-    if let Some(path) = value.strip_prefix(b"fifo:") {
-        return Some(Auth::Fifo(PathBuf::from(OsStr::from_bytes(path))));
-    }
-    let (read, write) = std::str::from_utf8(value).ok()?.split_once(',')?;
-    Some(Auth::Descriptors(read.parse().ok()?, write.parse().ok()?))
-}
-
-/// Which pipe it is, if it is one that can be read or written.
-fn pipe(fd: RawFd, writes: bool) -> Option<(u64, u64)> {
-    // SAFETY: stat is a plain C struct, for which zeroes are valid, and live; other descriptors are an error and no
-    // harm.
-    let (stat, flags) = unsafe {
-        let mut stat: libc::stat = std::mem::zeroed();
-        if libc::fstat(fd, &mut stat) == -1 {
-            return None;
-        }
-        (stat, libc::fcntl(fd, libc::F_GETFL))
-    };
-    let wanted = if writes { libc::O_WRONLY } else { libc::O_RDONLY };
-    let fits = stat.st_mode & libc::S_IFMT == libc::S_IFIFO
-        && [wanted, libc::O_RDWR].contains(&(flags & libc::O_ACCMODE));
-    fits.then_some((stat.st_dev, stat.st_ino))
-}
-
 fn is_fifo(path: &Path) -> bool {
     path.metadata().is_ok_and(|data| data.file_type().is_fifo())
         && access(path, AccessFlags::R_OK | AccessFlags::W_OK).is_ok()
 }
 
-/// Tokens that prun has, and where they come from.
+/// The client side: the jobserver and the tokens that prun holds.
 pub struct Client {
     input: SharedInput,
     output: OwnedFd,
-    held: &'static Held,
+    tokens: &'static Tokens,
 }
 
 impl Client {
-    /// Of the jobserver that prun was given.
+    /// Connects to the jobserver that prun was started with.
     pub fn connect() -> io::Result<Client> {
         match find() {
             Some(Auth::Descriptors(read, write)) => {
-                // SAFETY: they were open before prun began, and prun never closes them.
+                // SAFETY: both were open before prun began, and prun never closes them.
                 let (read, write) = unsafe { (BorrowedFd::borrow_raw(read), BorrowedFd::borrow_raw(write)) };
                 Client::new(read, write.try_clone_to_owned()?, None)
             }
@@ -144,104 +92,98 @@ impl Client {
         }
     }
 
-    fn of_fifo(path: &Path, left: Option<[CString; 2]>) -> io::Result<Client> {
-        // Both ends, so that neither is ever without the other; a FIFO of one's own, so that being non-blocking is
-        // prun's alone.
+    fn of_fifo(path: &Path, files: Option<[CString; 2]>) -> io::Result<Client> {
+        // Opened for both, so that the FIFO never lacks a reader or a writer. The open description is prun's
+        // own, so making it non-blocking affects nobody else.
         let both = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(path)?;
-        Client::new(both.as_fd(), both.try_clone()?.into(), left)
+        Client::new(both.as_fd(), both.try_clone()?.into(), files)
     }
 
-    fn new(read: BorrowedFd, output: OwnedFd, left: Option<[CString; 2]>) -> io::Result<Client> {
-        // The pipe is shared with others: opened anew, it can be made non-blocking for prun alone.
+    fn new(read: BorrowedFd, output: OwnedFd, files: Option<[CString; 2]>) -> io::Result<Client> {
+        // The pipe is shared with others. Opened again, it can be made non-blocking for prun alone.
         let anew = format!("/proc/self/fd/{}", read.as_raw_fd());
         let anew = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(anew);
         let input = SharedInput::new(anew.map(OwnedFd::from).or_else(|_| read.try_clone_to_owned())?)?;
-        let held = Box::leak(Box::new(Held {
+        let tokens = Box::leak(Box::new(Tokens {
             output: output.as_raw_fd(),
             count: AtomicUsize::new(0),
             bytes: [const { AtomicU8::new(0) }; MOST],
-            left,
+            files,
         }));
-        Ok(Client { input, output, held })
+        Ok(Client { input, output, tokens })
     }
 
-    /// Readable when tokens may be there.
+    /// Returns the descriptor that is readable when tokens may be available.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.input.fd()
     }
 
-    /// Takes so many tokens, if so many are there; how many they are.
+    /// Takes at most `most` tokens without blocking. Returns the number of tokens taken.
     pub fn take(&mut self, most: usize) -> io::Result<usize> {
-        let have = self.held.count.load(Ordering::Acquire);
+        let have = self.tokens.count.load(Ordering::Acquire);
         let mut buffer = [0; 64];
         let room = most.min(MOST - have).min(buffer.len());
         if room == 0 {
             return Ok(0);
         }
         match self.input.read_nowait(&mut buffer[..room])? {
-            None => Ok(0),
-            Some(0) => Err(io::ErrorKind::UnexpectedEof.into()),
-            Some(count) => {
+            Read::Empty => Ok(0),
+            Read::End => Err(io::ErrorKind::UnexpectedEof.into()),
+            Read::Bytes(count) => {
                 for (at, byte) in buffer[..count].iter().enumerate() {
-                    self.held.bytes[have + at].store(*byte, Ordering::Relaxed);
+                    self.tokens.bytes[have + at].store(*byte, Ordering::Relaxed);
                 }
-                self.held.count.store(have + count, Ordering::Release);
+                self.tokens.count.store(have + count, Ordering::Release);
                 Ok(count)
             }
         }
     }
 
-    /// Gives so many back.
+    /// Gives `count` tokens back.
     pub fn give(&mut self, count: usize) -> io::Result<()> {
-        write_all(self.output.as_raw_fd(), &self.held.remove(count))
+        write_all(self.output.as_raw_fd(), &self.tokens.remove(count))
     }
 
-    /// Takes so many of those that are held out of the world.
+    /// Discards `count` of the held tokens, so that the jobserver has fewer from now on.
     pub fn drop_some(&mut self, count: usize) {
-        self.held.remove(count);
+        self.tokens.remove(count);
     }
 
-    /// Brings so many new ones into the world.
+    /// Adds `count` new tokens to the jobserver.
     pub fn add(&mut self, count: usize) -> io::Result<()> {
         write_all(self.output.as_raw_fd(), &vec![b'+'; count])
     }
 
-    /// However prun ends, but for a SIGKILL, what it has is given back.
-    pub fn rescue_later(&self) {
-        RESCUE.store(std::ptr::from_ref(self.held).cast_mut(), Ordering::Release);
+    /// Gives the held tokens back however prun ends, except by SIGKILL.
+    pub fn return_on_death(&self) {
+        ON_DEATH.store(std::ptr::from_ref(self.tokens).cast_mut(), Ordering::Release);
         static HOOK: Once = Once::new();
-        HOOK.call_once(|| {
-            let told = std::panic::take_hook();
-            std::panic::set_hook(Box::new(move |panic| {
-                rescue();
-                told(panic);
-            }));
-        });
+        on_panic::run_once(&HOOK, return_tokens);
     }
 }
 
 impl Drop for Client {
     fn drop(&mut self) {
-        let own = std::ptr::from_ref(self.held).cast_mut();
-        let _ = RESCUE.compare_exchange(own, null_mut(), Ordering::AcqRel, Ordering::Acquire);
-        self.held.let_go();
+        let own = std::ptr::from_ref(self.tokens).cast_mut();
+        let _ = ON_DEATH.compare_exchange(own, null_mut(), Ordering::AcqRel, Ordering::Acquire);
+        self.tokens.return_all();
     }
 }
 
-/// What is held, where a handler of signals finds it. Never freed, because it may be looking at it.
-struct Held {
+/// The held tokens, where a signal handler finds them. Never freed, because a handler may be reading it.
+struct Tokens {
     output: RawFd,
     count: AtomicUsize,
-    /// As they were read.
+    /// The bytes as they were read.
     bytes: [AtomicU8; MOST],
-    /// A FIFO of prun's own, and the folder that it is in.
-    left: Option<[CString; 2]>,
+    /// The FIFO that prun has made, and the directory that holds it.
+    files: Option<[CString; 2]>,
 }
 
-static RESCUE: AtomicPtr<Held> = AtomicPtr::new(null_mut());
+static ON_DEATH: AtomicPtr<Tokens> = AtomicPtr::new(null_mut());
 
-impl Held {
-    /// The last ones.
+impl Tokens {
+    /// Removes and returns the last `count` tokens.
     fn remove(&self, count: usize) -> Vec<u8> {
         let have = self.count.load(Ordering::Acquire);
         let rest = have.saturating_sub(count);
@@ -249,14 +191,14 @@ impl Held {
         self.bytes[rest..have].iter().map(|byte| byte.load(Ordering::Relaxed)).collect()
     }
 
-    /// Gives all back, and removes what prun has made. Made of what handlers may call.
-    fn let_go(&self) {
+    /// Gives all tokens back and removes the files that prun has made. Async-signal-safe.
+    fn return_all(&self) {
         let have = self.count.swap(0, Ordering::AcqRel);
         for byte in &self.bytes[..have] {
-            // There is nobody who could be told that it did not go.
+            // A failed write can't be reported to anybody.
             let _ = write_all(self.output, &[byte.load(Ordering::Relaxed)]);
         }
-        if let Some([fifo, folder]) = &self.left {
+        if let Some([fifo, folder]) = &self.files {
             // SAFETY: both are live C strings.
             unsafe {
                 libc::unlink(fifo.as_ptr());
@@ -266,19 +208,19 @@ impl Held {
     }
 }
 
-/// prun ends at once. Made of what handlers may call.
-pub(super) fn rescue() {
-    let held = RESCUE.swap(null_mut(), Ordering::AcqRel);
-    // SAFETY: null, or what was leaked, and so lives for ever; it is only changed through atomics.
-    if let Some(held) = unsafe { held.as_ref() } {
-        held.let_go();
+/// Gives all tokens back, because prun is about to end. Async-signal-safe.
+pub(super) fn return_tokens() {
+    let tokens = ON_DEATH.swap(null_mut(), Ordering::AcqRel);
+    // SAFETY: null, or a leaked allocation, which lives for ever and is only changed through atomics.
+    if let Some(tokens) = unsafe { tokens.as_ref() } {
+        tokens.return_all();
     }
 }
 
-/// There is room for every token that there is, so that this does not wait.
+/// Writes without blocking: the pipe has room for every token that exists.
 fn write_all(fd: RawFd, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
-        // SAFETY: the bytes are live; a closed descriptor is an error and no harm.
+        // SAFETY: the bytes are live; a closed descriptor is an error and does no harm.
         match unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) } {
             -1 if Errno::last() == Errno::EINTR => {}
             -1 => return Err(Errno::last().into()),
@@ -288,16 +230,16 @@ fn write_all(fd: RawFd, mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// prun's own jobserver, for what its tasks start.
+/// prun's own jobserver, which its tasks and their children use.
 pub struct Server {
     auth: Auth,
-    /// What children inherit of a pipe.
+    /// The ends of a pipe that children inherit.
     _ends: Vec<OwnedFd>,
 }
 
 impl Server {
-    /// With so many tokens. A client of it is what they are changed with. `fifo`: children find it by a path, else
-    /// by descriptors.
+    /// Opens a jobserver with `tokens` tokens, and a client of it, which later changes their number. With
+    /// `fifo` children find it by a path, otherwise by descriptors.
     pub fn open(fifo: bool, tokens: usize) -> io::Result<(Server, Client)> {
         let (server, mut client) = if fifo { Server::of_fifo()? } else { Server::of_pipe()? };
         client.add(tokens.min(MOST))?;
@@ -326,10 +268,10 @@ impl Server {
         Ok((Server { auth: Auth::Fifo(path), _ends: Vec::new() }, client))
     }
 
-    /// `MAKEFLAGS` for children that would be given this one.
+    /// Returns the `MAKEFLAGS` of children whose own value would be `before`.
     pub fn make_flags(&self, before: &[u8]) -> Vec<u8> {
         let mut words = before.split(|&byte| byte == b' ');
-        // The first word are single letters without a hyphen, if there are any.
+        // The first word holds single-letter options without a hyphen, if there are any.
         let first = words.next().filter(|word| !word.is_empty());
         let letters = first.filter(|word| word[0] != b'-').unwrap_or_default();
         let others = first.filter(|word| word[0] == b'-').into_iter().chain(words);
@@ -350,10 +292,10 @@ impl Server {
         flags
     }
 
-    /// `CARGO_MAKEFLAGS` for children, as cargo writes it.
+    /// Returns the `CARGO_MAKEFLAGS` of children, in the form that cargo writes.
     pub fn cargo_flags(&self) -> Vec<u8> {
         match &self.auth {
-            // The number behind `-j` would be taken for one that was asked for by make before 4.3.
+            // No number follows `-j`: make before 4.3 would take it for a number that the user asked for.
             Auth::Descriptors(read, write) => {
                 format!("-j --jobserver-fds={read},{write} --jobserver-auth={read},{write}").into_bytes()
             }
@@ -362,14 +304,15 @@ impl Server {
     }
 }
 
-/// A copy that is not closed when a child executes.
+/// Duplicates a descriptor without its close-on-exec flag.
 fn for_children(fd: BorrowedFd) -> io::Result<OwnedFd> {
     let copy = fcntl(fd, FcntlArg::F_DUPFD(FIRST_NUMBER)).or_else(|_| fcntl(fd, FcntlArg::F_DUPFD(3)))?;
-    // SAFETY: it was just made, and nobody else has it.
+    // SAFETY: the descriptor is new, so nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
-/// Where a FIFO is made. The words of `MAKEFLAGS` are parted by blanks, so that no name of a folder may have any.
+/// Returns the directory in which a FIFO is made. The words of `MAKEFLAGS` are separated by blanks, so its
+/// path must not hold any.
 pub fn folder() -> PathBuf {
     let folder = std::env::temp_dir();
     let blank = folder.as_os_str().as_bytes().iter().any(u8::is_ascii_whitespace);

@@ -1,27 +1,29 @@
-//! How much there is: descriptors, room for arguments, CPUs.
+//! Resource limits and other limits of the system: descriptors, room for arguments, CPUs.
 
 use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-/// The soft and the hard limit of open files.
+/// Returns the soft and the hard limit of open files.
 pub(super) fn nofile() -> (u64, u64) {
     getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((1024, 1024))
 }
 
-/// How many files prun may have open.
+/// Returns the number of files that prun may have open.
 pub fn open_files() -> u64 {
     nofile().0
 }
 
-/// Raises prun's own limit of open files to what is wanted, as far as that goes, and says what it is then.
-/// Children get the limit that prun was given (see [`super::start::Launcher`], which is made later).
+/// Raises prun's own soft limit of open files to `wanted`, but not above the hard limit. Returns the soft
+/// limit that is then in effect. Children get the limit that prun inherited (see [`super::start::Launcher`],
+/// which is made later).
 pub fn raise_nofile(wanted: u64) -> u64 {
     let (soft, hard) = nofile();
     let new = wanted.min(hard);
     if new > soft && setrlimit(Resource::RLIMIT_NOFILE, new, hard).is_ok() { new } else { soft }
 }
 
-/// The soft and the hard limit of real-time processor time, which carries marks (see [`super::mark`]).
+/// Returns the soft and the hard limit of real-time processor time, which carries marks (see
+/// [`super::mark`]).
 pub(super) fn rttime() -> nix::Result<(u64, u64)> {
     getrlimit(Resource::RLIMIT_RTTIME)
 }
@@ -30,40 +32,41 @@ pub(super) fn set_rttime(soft: u64, hard: u64) -> nix::Result<()> {
     setrlimit(Resource::RLIMIT_RTTIME, soft, hard)
 }
 
-/// How much room a start has for arguments and environment together: their bytes, a NUL each, and a
-/// pointer each (as [`super::cstrings::CStrings::room`] counts).
+/// Returns the room in bytes that a start has for arguments and environment together. Each string counts with
+/// its bytes, a NUL and a pointer (see [`super::cstrings::CStrings::room`]).
 ///
-/// Linux gives a quarter of the stack's limit, never less than 128 KiB nor more than 6 MiB. A little is
-/// left for the path and for what the system itself puts there; xargs leaves as much.
+/// Linux allows a quarter of the stack limit, at least 128 KiB and at most 6 MiB (execve(2)). 4 KiB are
+/// reserved for the path and for what the kernel puts there itself; xargs reserves as much.
 pub fn argument_room() -> usize {
     argument_room_in(getrlimit(Resource::RLIMIT_STACK).map_or(8 << 20, |(stack, _)| stack))
 }
 
-/// The same of a process whose stack is limited to so many bytes.
+/// Returns the room for arguments and environment of a process with this stack limit, in bytes.
 pub fn argument_room_in(stack: u64) -> usize {
     const RESERVE: u64 = 4096;
     ((stack / 4).clamp(128 << 10, 6 << 20) - RESERVE) as usize
 }
 
-/// The longest single argument, with its NUL (the kernel's MAX_ARG_STRLEN: 32 pages).
+/// Returns the length of the longest single argument, with its NUL (the kernel's MAX_ARG_STRLEN: 32 pages).
 pub fn argument_max() -> usize {
-    // SAFETY: the call only looks something up.
+    // SAFETY: the call only reads a value.
     let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
     32 * usize::try_from(page).unwrap_or(4096)
 }
 
-/// prun's own nice value.
+/// Returns prun's own nice value.
 pub fn nice() -> i32 {
-    // SAFETY: a plain system call on numbers, which can't fail for one's own process.
+    // SAFETY: a plain system call on numbers, which can't fail for the calling process.
     unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) }
 }
 
-/// The highest limit of open files that even root can set, where the system tells.
+/// Returns the highest limit of open files that even root can set (`/proc/sys/fs/nr_open`, proc(5)), if it is
+/// known.
 pub fn most_files() -> Option<u64> {
     std::fs::read_to_string("/proc/sys/fs/nr_open").ok()?.trim().parse().ok()
 }
 
-/// The CPUs that prun may use, by its affinity and its cgroup's quota; at least 1.
+/// Returns the number of CPUs that prun may use, by its affinity and its cgroup's quota; at least 1.
 pub fn cpus() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }

@@ -1,7 +1,8 @@
-//! The roll: which starts of this run are live, in memory that prun shares with its guardian.
+//! The registry of this run's live starts, in memory that prun shares with its guardian.
 //!
-//! A start is entered before its processes are there, and struck when it is over: what it left then is let go, and
-//! neither a later stop nor the guardian touches it. Both are plain writes to memory; no system call is made.
+//! A start is registered before its processes exist and unregistered when it is over. A start that leaves
+//! processes behind on purpose disowns them: neither a later stop nor the guardian touches them. All of these
+//! are plain writes to memory; no system call is made.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -17,53 +18,56 @@ use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
 
 use super::mark::{Mark, RunMark};
 
-/// This run, as the kernel and people know it.
+/// The identity of this run, for the kernel and for people.
 pub struct Run {
     pub mark: RunMark,
-    /// `PRUN_RUN_ID` of its tasks.
+    /// The value of `PRUN_RUN_ID` in the environment of its tasks.
     pub id: String,
 }
 
-/// Never of a start: for processes that lost all that they could be known by. They are always live.
+/// The number in marks of processes whose start is not known, because they lost mark and environment. No
+/// start gets it. Such processes always count as live.
 const UNKNOWN: u32 = (1 << 27) - 1;
 
-/// More than there can be processes on most machines; pages that are never used cost nothing.
-const PLACES: usize = 1 << 20;
-/// Where no memory can be shared, there is no guardian, and prun alone knows what is live.
-const PRIVATE_PLACES: usize = 1 << 12;
+/// The number of slots. It exceeds the number of processes on most machines; pages that are never used cost
+/// nothing.
+const SLOTS: usize = 1 << 20;
+/// The number of slots where no memory can be shared. There is no guardian then, and prun alone knows what is
+/// live.
+const PRIVATE_SLOTS: usize = 1 << 12;
 
-/// The number of a live start; 0: nobody's.
-type Place = AtomicU32;
+/// The number of a live start; 0 if the slot is free.
+type Slot = AtomicU32;
 
-/// What the guardian sees. Zeroed memory is a valid one.
+/// What the guardian reads. Zeroed memory is a valid header.
 struct Header {
-    /// Places from here on were never used.
+    /// The slots from here on were never used.
     highest: AtomicU32,
-    /// The guardian is out of reach of what kills prun.
+    /// 1 once a signal that kills prun can't reach the guardian any more.
     ready: AtomicU32,
-    /// prun has come to its end by itself.
-    well: AtomicU32,
-    /// Something may have been let go.
-    let_go: AtomicU32,
+    /// 1 once prun has ended its run by itself.
+    finished: AtomicU32,
+    /// 1 once something may have been disowned.
+    disowned: AtomicU32,
     /// The length of the path of the run's control group, 0 if there is none.
     cgroup: AtomicU32,
-    path: [AtomicU8; LONGEST_PATH],
+    path: [AtomicU8; MAX_PATH],
 }
 
-const LONGEST_PATH: usize = 1024;
+const MAX_PATH: usize = 1024;
 
-struct Roll {
+struct Registry {
     header: &'static Header,
-    places: &'static [Place],
+    slots: &'static [Slot],
     shared: bool,
-    /// What only prun itself needs.
-    book: Mutex<Book>,
+    /// What only prun needs.
+    index: Mutex<Index>,
 }
 
 #[derive(Default)]
-struct Book {
+struct Index {
     last: u32,
-    places: HashMap<u32, usize>,
+    slots: HashMap<u32, usize>,
     free: Vec<usize>,
 }
 
@@ -73,65 +77,66 @@ static RUN: LazyLock<Run> = LazyLock::new(|| {
     Run { mark: RunMark::new(random().unwrap_or(since_1970.as_nanos() as u64)), id }
 });
 
-static ROLL: LazyLock<Roll> = LazyLock::new(Roll::new);
+static REGISTRY: LazyLock<Registry> = LazyLock::new(Registry::new);
 
-/// Made on first use.
+/// Returns the identity of this run, which is made on first use.
 pub fn run() -> &'static Run {
     &RUN
 }
 
-/// Enters a start that is about to be made.
-pub fn enter() -> Mark {
-    ROLL.enter()
+/// Registers a start that is about to be made, and returns its mark.
+pub fn register() -> Mark {
+    REGISTRY.register()
 }
 
-/// The start is over, and nothing is left of it.
-pub fn strike(mark: Mark) {
-    ROLL.strike(mark);
+/// Ends a start of which no process is left.
+pub fn unregister(mark: Mark) {
+    REGISTRY.unregister(mark);
 }
 
-/// The start is over, and what it left is its own from now on.
-pub fn let_go(mark: Mark) {
-    ROLL.header.let_go.store(1, Ordering::Release);
-    ROLL.strike(mark);
+/// Ends a start whose remaining processes do not belong to the run any more.
+pub fn disown(mark: Mark) {
+    REGISTRY.header.disowned.store(1, Ordering::Release);
+    REGISTRY.unregister(mark);
 }
 
-/// Whether a process of the run that carries no mark may be one that was let go.
-pub fn has_let_go() -> bool {
-    ROLL.header.let_go.load(Ordering::Acquire) != 0
+/// True if a process of the run that carries no mark may be a disowned one.
+pub fn has_disowned() -> bool {
+    REGISTRY.header.disowned.load(Ordering::Acquire) != 0
 }
 
-/// Whether processes with this mark belong to the run: its start is not over.
+/// True if processes with this mark belong to the run, because their start is not over.
 pub fn is_live(mark: Mark) -> bool {
-    mark.run() == RUN.mark && (mark.number() == UNKNOWN || ROLL.has(mark.number()))
+    mark.run() == RUN.mark && (mark.number() == UNKNOWN || REGISTRY.has(mark.number()))
 }
 
-/// The mark of a process of this run that nothing is known of but that it belongs to the run.
-pub(super) fn unknown() -> Mark {
+/// Returns the mark for processes that belong to this run, but whose start is not known.
+pub(super) fn unknown_mark() -> Mark {
     Mark::new(RUN.mark, UNKNOWN)
 }
 
 pub(super) fn is_unknown(mark: Mark) -> bool {
-    mark == unknown()
+    mark == unknown_mark()
 }
 
-/// Makes run and roll, so that a process that is forked now knows them. Says whether it will see changes.
-pub(super) fn open() -> bool {
+/// Creates the run's identity and the registry, so that a process forked now has both. Returns true if that
+/// process will see later changes.
+pub(super) fn share() -> bool {
     LazyLock::force(&RUN);
-    ROLL.shared
+    REGISTRY.shared
 }
 
-/// Tells prun that the guardian is ready.
+/// Reports to prun that the guardian is ready.
 pub(super) fn set_ready() {
-    let ready = &ROLL.header.ready;
+    let ready = &REGISTRY.header.ready;
     ready.store(1, Ordering::Release);
     // SAFETY: the word lives as long as the program; nothing is read or written but it.
     unsafe { libc::syscall(libc::SYS_futex, ready.as_ptr(), libc::FUTEX_WAKE, i32::MAX) };
 }
 
-/// Waits for that, but not for ever.
+/// Waits until the guardian is ready, at most `limit`.
 pub(super) fn wait_until_ready(limit: Duration) {
-    let ready = &ROLL.header.ready;
+    let ready = &REGISTRY.header.ready;
     let end = Instant::now() + limit;
     while ready.load(Ordering::Acquire) == 0 && Instant::now() < end {
         let limit =
@@ -141,32 +146,32 @@ pub(super) fn wait_until_ready(limit: Duration) {
     }
 }
 
-/// Tells the guardian that prun ends by itself, and all is done.
-pub(super) fn set_well() {
-    ROLL.header.well.store(1, Ordering::Release);
+/// Reports to the guardian that prun has ended its run by itself.
+pub(super) fn set_finished() {
+    REGISTRY.header.finished.store(1, Ordering::Release);
 }
 
-pub(super) fn is_well() -> bool {
-    ROLL.header.well.load(Ordering::Acquire) != 0
+pub(super) fn is_finished() -> bool {
+    REGISTRY.header.finished.load(Ordering::Acquire) != 0
 }
 
-/// The folder of the run's control group.
+/// Returns the folder of the run's control group.
 pub(super) fn cgroup() -> Option<PathBuf> {
-    ROLL.header.cgroup(ROLL.header.cgroup.load(Ordering::Acquire))
+    REGISTRY.header.cgroup(REGISTRY.header.cgroup.load(Ordering::Acquire))
 }
 
-/// The same, for whoever removes it.
+/// Returns the folder of the run's control group to the caller that removes it; to later callers `None`.
 pub(super) fn take_cgroup() -> Option<PathBuf> {
-    ROLL.header.cgroup(ROLL.header.cgroup.swap(0, Ordering::AcqRel))
+    REGISTRY.header.cgroup(REGISTRY.header.cgroup.swap(0, Ordering::AcqRel))
 }
 
-/// Says whether there is room for so long a path.
+/// Records the folder of the run's control group. Returns false if its path is too long.
 pub(super) fn set_cgroup(folder: &Path) -> bool {
     let bytes = folder.as_os_str().as_bytes();
-    let fits = bytes.len() <= LONGEST_PATH;
+    let fits = bytes.len() <= MAX_PATH;
     if fits {
-        let header = ROLL.header;
-        header.path.iter().zip(bytes).for_each(|(place, &byte)| place.store(byte, Ordering::Relaxed));
+        let header = REGISTRY.header;
+        header.path.iter().zip(bytes).for_each(|(slot, &byte)| slot.store(byte, Ordering::Relaxed));
         header.cgroup.store(bytes.len() as u32, Ordering::Release);
     }
     fits
@@ -177,10 +182,10 @@ impl Header {
         Header {
             highest: AtomicU32::new(0),
             ready: AtomicU32::new(0),
-            well: AtomicU32::new(0),
-            let_go: AtomicU32::new(0),
+            finished: AtomicU32::new(0),
+            disowned: AtomicU32::new(0),
             cgroup: AtomicU32::new(0),
-            path: [const { AtomicU8::new(0) }; LONGEST_PATH],
+            path: [const { AtomicU8::new(0) }; MAX_PATH],
         }
     }
 
@@ -191,79 +196,79 @@ impl Header {
     }
 }
 
-impl Roll {
-    fn new() -> Roll {
-        if let Some((header, places)) = shared_memory() {
-            return Roll { header, places, shared: true, book: Mutex::default() };
+impl Registry {
+    fn new() -> Registry {
+        if let Some((header, slots)) = shared_memory() {
+            return Registry { header, slots, shared: true, index: Mutex::default() };
         }
         let header = Box::leak(Box::new(Header::new()));
-        let places = (0..PRIVATE_PLACES).map(|_| Place::default()).collect::<Vec<_>>().leak();
-        Roll { header, places, shared: false, book: Mutex::default() }
+        let slots = (0..PRIVATE_SLOTS).map(|_| Slot::default()).collect::<Vec<_>>().leak();
+        Registry { header, slots, shared: false, index: Mutex::default() }
     }
 
-    fn enter(&self) -> Mark {
-        let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
+    fn register(&self) -> Mark {
+        let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            book.last = if book.last + 1 < UNKNOWN { book.last + 1 } else { 1 };
-            if !book.places.contains_key(&book.last) {
+            index.last = if index.last + 1 < UNKNOWN { index.last + 1 } else { 1 };
+            if !index.slots.contains_key(&index.last) {
                 break;
             }
         }
-        let number = book.last;
-        let place = book.free.pop().unwrap_or_else(|| {
-            // One behind the last place has an entry in the book alone: prun knows it, the guardian does not.
+        let number = index.last;
+        let slot = index.free.pop().unwrap_or_else(|| {
+            // A start beyond the last slot is only in the index: prun knows it, the guardian does not.
             self.header.highest.fetch_add(1, Ordering::AcqRel) as usize
         });
-        book.places.insert(number, place);
-        if let Some(place) = self.places.get(place) {
-            place.store(number, Ordering::Release);
+        index.slots.insert(number, slot);
+        if let Some(slot) = self.slots.get(slot) {
+            slot.store(number, Ordering::Release);
         }
         Mark::new(RUN.mark, number)
     }
 
-    fn strike(&self, mark: Mark) {
-        let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
+    fn unregister(&self, mark: Mark) {
+        let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
         if mark.run() != RUN.mark {
             return;
         }
-        if let Some(place) = book.places.remove(&mark.number()) {
-            if let Some(place) = self.places.get(place) {
-                place.store(0, Ordering::Release);
+        if let Some(slot) = index.slots.remove(&mark.number()) {
+            if let Some(slot) = self.slots.get(slot) {
+                slot.store(0, Ordering::Release);
             }
-            book.free.push(place);
+            index.free.push(slot);
         }
     }
 
-    /// Of the shared part alone, so that prun and the guardian see the same.
-    fn used(&self) -> &[Place] {
+    /// Returns the slots of the shared part, so that prun and the guardian see the same.
+    fn used(&self) -> &[Slot] {
         let highest = self.header.highest.load(Ordering::Acquire) as usize;
-        &self.places[..highest.min(self.places.len())]
+        &self.slots[..highest.min(self.slots.len())]
     }
 
     fn has(&self, number: u32) -> bool {
-        number != 0 && self.used().iter().any(|place| place.load(Ordering::Acquire) == number)
+        number != 0 && self.used().iter().any(|slot| slot.load(Ordering::Acquire) == number)
     }
 }
 
-fn shared_memory() -> Option<(&'static Header, &'static [Place])> {
-    // The places start behind the header, in the next line of the processor's cache.
+fn shared_memory() -> Option<(&'static Header, &'static [Slot])> {
+    // The slots start behind the header, at the next cache line.
     const START: usize = size_of::<Header>().next_multiple_of(64);
-    let size = NonZeroUsize::new(START + PLACES * size_of::<Place>())?;
+    let size = NonZeroUsize::new(START + SLOTS * size_of::<Slot>())?;
     let flags = MapFlags::MAP_SHARED | MapFlags::MAP_NORESERVE;
-    // SAFETY: a new mapping wherever the system likes overlaps nothing.
+    // SAFETY: a new mapping at an address that the kernel chooses overlaps nothing.
     let start = unsafe { mmap_anonymous(None, size, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, flags) };
     let start = start.ok()?.cast::<u8>();
     // SAFETY: the mapping is zeroed, big enough for both parts and aligned for them, never unmapped, and only
     // changed through atomics.
     unsafe {
-        let places = std::slice::from_raw_parts(start.add(START).cast::<Place>().as_ptr(), PLACES);
-        Some((start.cast::<Header>().as_ref(), places))
+        let slots = std::slice::from_raw_parts(start.add(START).cast::<Slot>().as_ptr(), SLOTS);
+        Some((start.cast::<Header>().as_ref(), slots))
     }
 }
 
 fn random() -> Option<u64> {
     let mut bytes = [0; 8];
-    // SAFETY: the buffer is live and writable, and as long as is said.
+    // SAFETY: the buffer is live and writable, and has the length that is passed.
     let filled = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), libc::GRND_NONBLOCK) };
     (filled == bytes.len() as isize).then(|| u64::from_ne_bytes(bytes))
 }
@@ -274,36 +279,36 @@ mod tests {
 
     #[test]
     fn a_start_is_live_until_it_is_struck() {
-        let (first, second) = (enter(), enter());
+        let (first, second) = (register(), register());
         assert_ne!(first, second);
         assert!(is_live(first) && is_live(second));
-        strike(first);
+        unregister(first);
         assert!(!is_live(first) && is_live(second));
-        strike(second);
+        unregister(second);
         assert!(!is_live(Mark::new(RunMark::new(run().mark.number() + 1), first.number())), "of another run");
-        assert!(is_live(unknown()));
+        assert!(is_live(unknown_mark()));
     }
 
     #[test]
     fn numbers_begin_again_and_skip_live_ones_and_places_are_used_again() {
-        let roll = Roll::new();
-        let (first, second) = (roll.enter(), roll.enter());
-        roll.strike(second);
-        roll.book.lock().unwrap().last = UNKNOWN - 2;
-        assert_eq!(roll.enter().number(), UNKNOWN - 1);
-        assert_eq!(roll.enter().number(), second.number(), "neither the unknown's nor a live one's");
-        assert_eq!(roll.used().len(), 3);
-        assert!(roll.has(first.number()));
+        let registry = Registry::new();
+        let (first, second) = (registry.register(), registry.register());
+        registry.unregister(second);
+        registry.index.lock().unwrap().last = UNKNOWN - 2;
+        assert_eq!(registry.register().number(), UNKNOWN - 1);
+        assert_eq!(registry.register().number(), second.number(), "neither the unknown's nor a live one's");
+        assert_eq!(registry.used().len(), 3);
+        assert!(registry.has(first.number()));
     }
 
     #[test]
     fn more_starts_than_places_are_no_harm() {
         let header = Box::leak(Box::new(Header::new()));
-        let places = vec![Place::default()].leak();
-        let roll = Roll { header, places, shared: false, book: Mutex::default() };
-        let marks = [roll.enter(), roll.enter()];
-        assert!(roll.has(marks[0].number()) && !roll.has(marks[1].number()));
-        marks.into_iter().for_each(|mark| roll.strike(mark));
-        assert!(roll.has(roll.enter().number()) != roll.has(roll.enter().number()));
+        let slots = vec![Slot::default()].leak();
+        let registry = Registry { header, slots, shared: false, index: Mutex::default() };
+        let marks = [registry.register(), registry.register()];
+        assert!(registry.has(marks[0].number()) && !registry.has(marks[1].number()));
+        marks.into_iter().for_each(|mark| registry.unregister(mark));
+        assert!(registry.has(registry.register().number()) != registry.has(registry.register().number()));
     }
 }

@@ -1,58 +1,72 @@
 //! System calls, and the only place for `unsafe`. It knows nothing of jobs and tasks.
 //!
-//! | module | what |
-//! |---|---|
-//! | [`inherited`] | how prun itself was started: open descriptors, ignored signals, mask, limits |
-//! | [`cstrings`], [`mod@env`] | arguments and environment, ready for `execve`, reused from start to start |
-//! | [`start`] | starting a child; the call itself is in `clone`, what the child does until it executes in `child` |
-//! | [`find`] | the search in `PATH`, and words for a start that failed |
-//! | [`signals`] | what tells prun to stop or to be suspended, and that a child ended |
-//! | [`process`], [`group`] | exits, and process groups, also those that outlive their leader |
-//! | [`mark`], [`live_starts`] | what everything that a task started is known by, and which starts are live |
-//! | [`tree`] | processes, looked at in `/proc`: children, and all that carry a mark |
-//! | [`guardian`] | a process beside prun that kills what tasks started when prun is gone |
-//! | [`cgroup`] | a control group of the run's own |
-//! | [`contain`] | which of these there are |
-//! | [`pipe_holders`] | who has the other end of a pipe |
-//! | [`port`] | whether somebody listens at a port of this machine, and who |
-//! | [`pty`] | terminals of children's own |
-//! | [`terminal`] | prun's own: who is in its foreground, its settings |
-//! | [`deadlock`] | pipes that nobody empties |
-//! | [`jobserver`] | slots that are shared with make and others |
-//! | [`poller`], [`waker`] | waiting for descriptors, and ending that wait from another thread |
-//! | [`input`], [`io`], [`files`] | reading a shared stdin, writing, copying, temporary files |
-//! | [`limits`] | how much there is of descriptors, arguments and CPUs |
+//! The table lists the modules from the bottom up: each of them uses only modules of the rows above it, and
+//! `tests/layers.rs` checks that. Modules without a link are private.
 //!
-//! Every descriptor that is opened here is close-on-exec, but for the two that children find a jobserver by.
+//! | module | what it does |
+//! |---|---|
+//! | [`errors`] | the text of system errors |
+//! | [`limits`] | resource limits, room for arguments, CPUs |
+//! | [`std_streams`] | prun's own standard input, output and error |
+//! | `disposition`, `on_panic` | dispositions of signals; what is undone on a panic |
+//! | [`poller`], [`waker`] | waiting for descriptors, and ending that wait from another thread |
+//! | [`io`], [`input`] | writing, splicing and copying; reading shared descriptors without blocking |
+//! | [`files`], [`pty`], [`deadlock`] | temporary files; pseudoterminals; full pipes that nobody reads |
+//! | [`cstrings`] | lists of C strings, reused from start to start |
+//! | [`mod@env`] | the environment of a child |
+//! | [`proc`], `pidfd`, [`pipe_holders`] | other processes: their state, signals to them, their open files |
+//! | [`group`] | process groups that outlive their leader |
+//! | [`process`] | children: exits, reaping, signals |
+//! | `makeflags` | the jobserver that the environment names |
+//! | [`inherited`] | the state in which prun was started: descriptors, signals, mask, limits |
+//! | [`jobserver`], [`terminal`] | make's jobserver; the controlling terminal |
+//! | [`signals`] | signals to prun |
+//! | [`mark`] | the mark by which the processes of a task are recognised |
+//! | [`live_starts`] | the starts that are not over, in memory shared with the guardian |
+//! | `guardian_pid`, [`marked`] | the guardian's pid; reading the mark of a process |
+//! | [`cgroup`] | the run's control group |
+//! | [`descendants`] | prun's children, and all processes of the run |
+//! | [`start`] | starting a child |
+//! | [`find`] | the search in PATH, and messages for failed starts |
+//! | [`port`] | which process listens at a TCP port |
+//! | [`guardian`] | the process that kills what tasks have started when prun is killed |
+//! | [`containment`] | the means of containment that are in effect |
+//!
+//! Every descriptor that is opened here is close-on-exec, except the two by which children find a jobserver.
 #![allow(unsafe_code)]
 
 pub mod cgroup;
-mod child;
-mod clone;
-pub mod contain;
+pub mod containment;
 pub mod cstrings;
 pub mod deadlock;
+pub mod descendants;
+mod disposition;
 pub mod env;
 pub mod errors;
 pub mod files;
 pub mod find;
 pub mod group;
 pub mod guardian;
+mod guardian_pid;
 pub mod inherited;
 pub mod input;
 pub mod io;
 pub mod jobserver;
 pub mod limits;
 pub mod live_starts;
+mod makeflags;
 pub mod mark;
+pub mod marked;
+mod on_panic;
+mod pidfd;
 pub mod pipe_holders;
 pub mod poller;
 pub mod port;
+pub mod proc;
 pub mod process;
 pub mod pty;
 pub mod signals;
 pub mod start;
 pub mod std_streams;
 pub mod terminal;
-pub mod tree;
 pub mod waker;

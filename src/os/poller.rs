@@ -1,7 +1,7 @@
-//! Waiting for descriptors: epoll, level-triggered.
+//! Waits for descriptors, with level-triggered epoll(7).
 //!
-//! A level-triggered descriptor that nobody wants to read spins on hang-up even without any interest, so
-//! a paused one is removed, not modified.
+//! A level-triggered descriptor reports a hang-up even without any interest, so one that is paused would make
+//! the loop spin. It is removed, not modified.
 
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
@@ -11,19 +11,19 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 
 pub struct Poller(Epoll);
 
-/// What to wait for. Hang-ups and errors are always told.
+/// The condition to wait for. Hang-ups and errors are always reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interest {
     Read,
     Write,
-    /// Nothing but the other end's going: a pipe's reader that has gone shows as an error on the writing end.
+    /// Only the hang-up of the other end. A pipe whose reader has gone reports an error at the writing end.
     Hangup,
 }
 
-/// A descriptor for which something can be done.
+/// A descriptor that is ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ready {
-    /// As it was given to [`Poller::add`].
+    /// The token that was passed to [`Poller::add`].
     pub token: u64,
     pub read: bool,
     pub write: bool,
@@ -36,9 +36,8 @@ impl Poller {
         Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map(Poller)
     }
 
-    /// Waits for a descriptor from now on. `false`: it can't be waited for, because it is always ready (a
-    /// regular file, a directory, `/dev/null`). A descriptor must be removed before it is closed if others
-    /// share what it refers to.
+    /// Adds a descriptor. Returns `false` if it can't be polled because it is always ready (a regular file, a
+    /// directory, `/dev/null`). If others share its open file description, remove it before it is closed.
     pub fn add(&self, fd: BorrowedFd, token: u64, interest: Interest) -> nix::Result<bool> {
         match self.0.add(fd, EpollEvent::new(interest.flags(), token)) {
             Ok(()) => Ok(true),
@@ -47,19 +46,19 @@ impl Poller {
         }
     }
 
-    /// Waits for something else of a descriptor that was added.
+    /// Changes what to wait for at a descriptor that was added.
     pub fn modify(&self, fd: BorrowedFd, token: u64, interest: Interest) -> nix::Result<()> {
         self.0.modify(fd, &mut EpollEvent::new(interest.flags(), token))
     }
 
-    /// Waits for a descriptor no longer.
+    /// Removes a descriptor.
     pub fn remove(&self, fd: BorrowedFd) -> nix::Result<()> {
         self.0.delete(fd)
     }
 
-    /// Waits until something is ready or the time is over, and fills `out` with what is ready: nothing
-    /// after the time, or after a signal. The time is rounded up to milliseconds, so that a deadline has
-    /// passed when the wait for it ends.
+    /// Blocks until a descriptor is ready or the timeout expires, and fills `out` with the ready ones. `out`
+    /// is empty after a timeout or a signal. The timeout is rounded up to milliseconds, so that a deadline
+    /// has passed when the wait for it ends.
     pub fn wait(&self, out: &mut Vec<Ready>, timeout: Option<Duration>) -> nix::Result<()> {
         let mut events = [EpollEvent::empty(); 256];
         out.clear();
@@ -74,7 +73,7 @@ impl Poller {
 
 fn rounded_up(timeout: Duration) -> EpollTimeout {
     let millis = timeout.as_nanos().div_ceil(1_000_000);
-    // What is longer than 24 days ends early; the loop looks at the clock and waits again.
+    // A timeout over 24 days ends early; the loop checks the clock and waits again.
     EpollTimeout::try_from(millis.min(i32::MAX as u128) as i32).unwrap_or(EpollTimeout::MAX)
 }
 

@@ -1,4 +1,4 @@
-//! Ports of this machine: whether somebody listens there, and who.
+//! TCP ports of this machine: whether a process listens there, and which one.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -12,23 +12,23 @@ use nix::sys::socket::{
 };
 
 use super::mark::Mark;
-use super::{live_starts, pipe_holders, tree};
+use super::{descendants, live_starts, pipe_holders, proc};
 
-/// What somebody who knocks at a port hears.
+/// The state of a port.
 #[derive(Debug)]
 pub enum Answer {
     Open,
-    /// Nobody listens there.
+    /// No process listens there.
     Closed,
-    /// It is not known yet; on loopback that is rare. See [`Knock::answer`].
-    Later(Knock),
+    /// Not known yet, which is rare on loopback. See [`Connecting::answer`].
+    Pending(Connecting),
 }
 
-/// A connection that is being made.
+/// A connection attempt in progress.
 #[derive(Debug)]
-pub struct Knock(OwnedFd);
+pub struct Connecting(OwnedFd);
 
-/// The addresses that `localhost` can mean.
+/// The address families that `localhost` can mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
     /// 127.0.0.1
@@ -41,9 +41,9 @@ impl Family {
     pub const BOTH: [Family; 2] = [Family::Four, Family::Six];
 }
 
-/// Tries to make a connection to a port of localhost, and closes it at once. Does not wait. What can't be tried, such as
-/// an address family that the machine has not, is closed.
-pub fn knock(family: Family, port: u16) -> Answer {
+/// Connects to a port of localhost and closes the connection at once, without blocking. If the attempt can't
+/// be made, for example because the machine lacks the address family, the port counts as closed.
+pub fn probe(family: Family, port: u16) -> Answer {
     let (domain, address) = match family {
         Family::Four => (AddressFamily::Inet, SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
         Family::Six => (AddressFamily::Inet6, SocketAddr::from((Ipv6Addr::LOCALHOST, port))),
@@ -57,65 +57,69 @@ pub fn knock(family: Family, port: u16) -> Answer {
             result => break result,
         }
     };
-    let knock = Knock(fd);
+    let connecting = Connecting(fd);
     match connected {
-        Ok(()) => knock.opened(),
-        Err(Errno::EINPROGRESS | Errno::EALREADY) => Answer::Later(knock),
+        Ok(()) => connecting.opened(),
+        Err(Errno::EINPROGRESS | Errno::EALREADY) => Answer::Pending(connecting),
         Err(_) => Answer::Closed,
     }
 }
 
-impl Knock {
-    /// What has become of it.
+impl Connecting {
+    /// Returns the state of the port, if it is known by now.
     pub fn answer(self) -> Answer {
         match getsockopt(&self.0.as_fd(), sockopt::SocketError) {
             Ok(0) if getpeername::<SockaddrStorage>(self.0.as_raw_fd()).is_ok() => self.opened(),
-            Ok(0) => Answer::Later(self),
+            Ok(0) => Answer::Pending(self),
             Ok(_) | Err(_) => Answer::Closed,
         }
     }
 
-    /// The kernel may have chosen the very port as that of this end, and so have connected the socket to itself.
+    /// The kernel may have chosen this very port for the local end, and so have connected the socket to
+    /// itself.
     fn opened(self) -> Answer {
         let fd = self.0.as_raw_fd();
         let (own, peer) = (getsockname::<SockaddrStorage>(fd), getpeername::<SockaddrStorage>(fd));
         if peer.is_err() || own != peer {
             return Answer::Open;
         }
-        // The port is free again at once, without the minute in which nobody could listen there.
+        // A reset frees the port at once. Otherwise TIME-WAIT would keep others from listening there for a
+        // minute.
         let _ = setsockopt(&self.0.as_fd(), sockopt::Linger, &linger { l_onoff: 1, l_linger: 0 });
         Answer::Closed
     }
 }
 
-/// Who listens at a port, if it is certain that none of those with this mark does: its name, as far as it is known.
-pub fn taken_by_another(port: u16, mark: Mark) -> Option<String> {
+/// Returns the name of the process that listens at a port, if it certainly carries another mark than `mark`.
+/// The name is generic if it can't be found out.
+pub fn foreign_listener(port: u16, mark: Mark) -> Option<String> {
     let sockets = listeners(port);
-    // Behind a port that the kernel passes on is no socket of this machine.
-    if sockets.is_empty() || !tree::can_look() {
+    // If the kernel forwards the port, no socket of this machine listens.
+    if sockets.is_empty() || !proc::is_available() {
         return None;
     }
-    for found in tree::marked(live_starts::run().mark) {
-        // What has lost its mark may be of the task.
+    for found in descendants::of_run(live_starts::run().mark) {
+        // A process that has lost its mark may belong to the task.
         let own = found.mark == mark || live_starts::is_unknown(found.mark);
-        let hidden = || !pipe_holders::can_look(found.pid) && tree::is_alive(found.pid);
-        if own && (pipe_holders::holds(found.pid, &sockets) || hidden()) {
+        let hidden = || !pipe_holders::can_inspect(found.pid) && proc::is_alive(found.pid);
+        if own && (pipe_holders::has_open(found.pid, &sockets) || hidden()) {
             return None;
         }
     }
-    let holder = tree::pids().find(|pid| pipe_holders::holds(*pid, &sockets));
-    let named = holder.and_then(|pid| Some(format!("{} ({pid})", tree::name(pid)?)));
+    let holder = proc::pids().find(|pid| pipe_holders::has_open(*pid, &sockets));
+    let named = holder.and_then(|pid| Some(format!("{} ({pid})", proc::name(pid)?)));
     Some(named.unwrap_or_else(|| "something else".into()))
 }
 
-/// What the links in `/proc/PID/fd` of those say who listen there, at whatever address.
+/// Returns the targets that links in `/proc/PID/fd` have in processes that listen at the port, on any
+/// address.
 fn listeners(port: u16) -> Vec<PathBuf> {
     let tables = ["/proc/self/net/tcp", "/proc/self/net/tcp6"];
     let texts = tables.into_iter().filter_map(|table| std::fs::read_to_string(table).ok());
     texts.flat_map(|text| listeners_in(&text, port)).map(|inode| format!("socket:[{inode}]").into()).collect()
 }
 
-/// The numbers of the sockets.
+/// Returns the inode numbers of the listening sockets in the text of `/proc/net/tcp` (proc(5)).
 fn listeners_in(table: &str, port: u16) -> Vec<u64> {
     const LISTEN: &str = "0A";
     let inode = |line: &str| {
@@ -134,15 +138,15 @@ mod tests {
 
     use super::*;
 
-    /// Also where the connection takes a moment to be made.
+    /// Waits for connections that take a moment.
     fn is_open(family: Family, port: u16) -> bool {
-        let mut answer = knock(family, port);
+        let mut answer = probe(family, port);
         let start = Instant::now();
         loop {
             answer = match answer {
                 Answer::Open => return true,
                 Answer::Closed => return false,
-                Answer::Later(knock) => knock.answer(),
+                Answer::Pending(connecting) => connecting.answer(),
             };
             assert!(start.elapsed() < Duration::from_secs(60), "nobody answers");
             std::thread::yield_now();
@@ -174,13 +178,13 @@ mod tests {
     fn who_listens_is_told_unless_it_is_the_task() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback is there");
         let port = listener.local_addr().expect("it has one").port();
-        let mark = live_starts::enter();
-        // This test has no mark.
-        let who = taken_by_another(port, mark).expect("it is not the task");
+        let mark = live_starts::register();
+        // The test process carries no mark.
+        let who = foreign_listener(port, mark).expect("it is not the task");
         assert!(who.ends_with(&format!("({})", std::process::id())), "{who}");
         drop(listener);
-        assert_eq!(taken_by_another(port, mark), None, "nobody does");
-        live_starts::strike(mark);
+        assert_eq!(foreign_listener(port, mark), None, "nobody does");
+        live_starts::unregister(mark);
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Terminals of children's own (pty(7)). What is written to the master is typed at the terminal, and what the
-//! child writes is read from it.
+//! Pseudoterminals for children (pty(7)). Bytes written to the master arrive as typed input, and what the
+//! child writes is read from the master.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -12,21 +12,21 @@ use nix::sys::termios::{LocalFlags, OutputFlags, SetArg, tcgetattr, tcsetattr};
 
 use super::{io::terminal_size, std_streams};
 
-/// Both ends of a terminal.
+/// Both ends of a pseudoterminal.
 pub struct Pty {
-    /// Does not block. A read fails with EIO when nobody has the terminal open.
+    /// prun's end, non-blocking. A read fails with EIO when no process has the terminal open.
     pub master: OwnedFd,
     /// The child's end.
     pub terminal: OwnedFd,
 }
 
-/// Typed at the beginning of a line, it is the end of the input.
+/// At the beginning of a line this byte ends the input (VEOF, termios(3)).
 pub const END_OF_INPUT: u8 = 4;
 
-/// Columns and lines where prun itself has no terminal.
+/// Columns and lines of a new terminal if prun itself has no terminal.
 const SIZE: (u16, u16) = (80, 24);
 
-/// A new terminal, which passes bytes on as they are: it does not echo, and a newline stays one.
+/// Opens a terminal that passes bytes on unchanged: it does not echo, and a newline stays a newline.
 pub fn open() -> io::Result<Pty> {
     let flags = libc::O_NOCTTY | libc::O_NONBLOCK;
     let master: OwnedFd =
@@ -44,16 +44,16 @@ pub fn open() -> io::Result<Pty> {
     Ok(Pty { master, terminal })
 }
 
-/// The other end, whatever is mounted where (Linux 4.13).
+/// Opens the child's end, independently of what is mounted at `/dev/pts` (Linux 4.13).
 fn peer(master: BorrowedFd) -> io::Result<OwnedFd> {
     let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
     // SAFETY: the request takes flags as a number and gives a new descriptor.
     let fd = Errno::result(unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCGPTPEER, flags) })?;
-    // SAFETY: the descriptor is open, and nobody else's.
+    // SAFETY: the descriptor is new, so nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// The size of prun's terminal, wherever it is.
+/// Returns the columns and lines of prun's own terminal, wherever prun has it.
 pub fn size_of_own() -> (u16, u16) {
     let own = [std_streams::stderr(), std_streams::stdout(), std_streams::stdin()]
         .into_iter()
@@ -62,10 +62,10 @@ pub fn size_of_own() -> (u16, u16) {
     own.or_else(controlling).unwrap_or(SIZE)
 }
 
-/// Gives a terminal this many columns and lines; its foreground group gets SIGWINCH if that is new.
+/// Sets the columns and lines of a terminal. Its foreground group gets SIGWINCH if they have changed.
 pub fn resize(master: BorrowedFd, (columns, lines): (u16, u16)) {
     let size = libc::winsize { ws_row: lines, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-    // SAFETY: the struct is live and what this request reads. A terminal without a size is still one.
+    // SAFETY: the struct is live and is what this request reads. A failure leaves a terminal without a size.
     unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCSWINSZ, &size) };
 }
 

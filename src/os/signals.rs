@@ -1,12 +1,13 @@
-//! What tells prun to stop or to be suspended, that a child has ended, and that the terminal's size is another.
+//! Signals to prun: those that stop or suspend it, the end of a child, and a new size of the terminal.
 //!
-//! SIGCHLD is blocked in every thread and read from a signalfd: one `read` for all children that ended
-//! meanwhile, and no handler; SIGWINCH, SIGTSTP and SIGCONT as well. SIGINT comes through ctrlc, which calls back on a thread of its own;
-//! SIGTERM, SIGHUP and SIGQUIT through signal-hook, in the handler itself. Both note the signal in atomics
-//! and then wake the loop by sending prun a SIGCHLD, so that there is one descriptor to wait for.
+//! SIGCHLD, SIGWINCH, SIGTSTP and SIGCONT are blocked in every thread and read from a signalfd(2), without a
+//! handler; one `read` covers all children that ended meanwhile. SIGINT comes through ctrlc, which calls back
+//! on a thread of its own. SIGTERM, SIGHUP and SIGQUIT come through signal-hook, in the handler itself. Both
+//! record the signal in atomics and then wake the loop by sending prun a SIGCHLD, so that the loop has one
+//! descriptor to wait for.
 //!
-//! The third signal to stop ends prun where it arrives, in the handler or on ctrlc's thread, so that it
-//! works whatever the loop is doing.
+//! The third signal to stop ends prun where it arrives, in the handler or on ctrlc's thread, whatever the
+//! loop is doing.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -17,80 +18,86 @@ use nix::libc;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
+use super::disposition::{self, Disposition};
 use super::inherited::inherited;
 use super::{jobserver, terminal};
 
 /// The signals that stop prun.
 const STOPS: [i32; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT];
 
-/// The signals whose disposition prun, or Rust's runtime for it, changes: children get back what was given.
-pub(super) const CHANGED: [i32; 6] =
-    [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT, libc::SIGPIPE, libc::SIGCHLD];
+/// The signals whose disposition is changed by prun, or by Rust's runtime for it. Children get the inherited
+/// one.
+pub(super) const CHANGED: [i32; 6] = {
+    let [a, b, c, d] = STOPS;
+    [a, b, c, d, libc::SIGPIPE, libc::SIGCHLD]
+};
 
-/// The same signal again within this time counts once: terminals and timeout(1) send to pid and to group.
-const SAME: u64 = 200_000_000;
+/// Nanoseconds within which a repeated signal counts once: terminals and timeout(1) signal both the process
+/// and its group.
+const REPEAT_NS: u64 = 200_000_000;
 
-/// Signals that arrived, as the loop sees them.
+/// The signals that have arrived, as the loop sees them.
 pub struct Signals {
     descriptor: SignalFd,
-    /// How many of `ARRIVED` the loop has seen.
+    /// The number of entries of `ARRIVED` that the loop has seen.
     taken: usize,
 }
 
-/// What arrived since the last look.
+/// What has arrived since the last call.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Arrivals {
-    /// Signals to stop, in their order.
+    /// Signals to stop, in order of arrival.
     pub stop: Vec<i32>,
-    /// Children may have ended.
+    /// True if children may have ended.
     pub child: bool,
-    /// prun's terminal may have another size.
+    /// True if prun's terminal may have a new size.
     pub resized: bool,
-    /// prun is to be suspended: Ctrl-Z ([`suspend`]).
+    /// True if prun has to suspend itself (Ctrl-Z, see [`suspend`]).
     pub suspend: bool,
-    /// prun was suspended, or stopped by a signal that nobody can take, and goes on.
+    /// True if prun continues after it was suspended, or stopped by SIGSTOP.
     pub continued: bool,
 }
 
-/// How many signals to stop were counted.
+/// The number of signals to stop that were counted.
 static COUNT: AtomicUsize = AtomicUsize::new(0);
-/// The first and the second of them; there is no third that anyone could look at.
+/// The first and the second signal to stop. The third one ends prun.
 static ARRIVED: [AtomicI32; 2] = [AtomicI32::new(0), AtomicI32::new(0)];
-/// When each of `STOPS` was last counted, in nanoseconds; 0: never.
+/// The time at which each of `STOPS` was last counted, in nanoseconds; 0 if never.
 static LAST: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
 
 impl Signals {
-    /// Takes the signals over. Call it once, before any other thread is there, so that all have those blocked that
-    /// are read. From then on a write beyond RLIMIT_FSIZE fails, and does not end prun. A signal that was ignored when
-    /// prun started stays ignored, one that was blocked stays so.
+    /// Takes the signals over. Call it once, before other threads exist, so that the signals that are read
+    /// from the descriptor are blocked in all of them. From then on a write beyond RLIMIT_FSIZE fails and
+    /// does not end prun. A signal that was ignored when prun started stays ignored, and one that was blocked
+    /// stays blocked.
     pub fn install() -> io::Result<Signals> {
         let mut read = SigSet::empty();
         read.add(Signal::SIGCHLD);
         read.add(Signal::SIGWINCH);
-        // Going on can't be blocked; only the news of it is.
+        // SIGCONT continues a process even while it is blocked; only its delivery is.
         read.add(Signal::SIGCONT);
         if can_be_suspended() {
             read.add(Signal::SIGTSTP);
         }
         read.thread_block()?;
-        // Children of a process that ignores SIGCHLD leave no status behind.
-        set_default(libc::SIGCHLD);
+        // Children of a process that ignores SIGCHLD leave no exit status.
+        disposition::set(libc::SIGCHLD, Disposition::Default)?;
         let descriptor = SignalFd::with_flags(&read, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
-        outlive_full_files();
+        catch_sigxfsz();
         for signal in STOPS.into_iter().filter(|&signal| !inherited().ignored.contains(signal)) {
             take_over(signal)?;
         }
         Ok(Signals { descriptor, taken: 0 })
     }
 
-    /// Readable when there is something to [`take`](Signals::take).
+    /// Returns the descriptor that is readable when there is something to [`take`](Signals::take).
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.descriptor.as_fd()
     }
 
-    /// What arrived since the last call.
+    /// Returns what has arrived since the last call.
     pub fn take(&mut self) -> Arrivals {
-        // One read is enough: what is left keeps the descriptor readable.
+        // One read is enough: the descriptor stays readable while another signal is pending.
         let signal = self.descriptor.read_signal().ok().flatten().map(|info| info.ssi_signo as i32);
         let is = |wanted| signal == Some(wanted);
         Arrivals {
@@ -102,7 +109,7 @@ impl Signals {
         }
     }
 
-    /// Signals to stop that arrived since the last call.
+    /// Returns the signals to stop that have arrived since the last call.
     pub fn stops(&mut self) -> Vec<i32> {
         let mut stop = Vec::new();
         while let Some(signal) = ARRIVED.get(self.taken).map(|slot| slot.load(Ordering::Acquire)) {
@@ -118,16 +125,17 @@ impl Signals {
 
 fn take_over(signal: i32) -> io::Result<()> {
     if signal == libc::SIGINT {
-        // ctrlc can't tell which signal came, so it is told to take this one only.
-        return ctrlc::set_handler(|| arrived(libc::SIGINT)).map_err(io::Error::other);
+        // ctrlc does not pass the signal on, so it handles SIGINT only.
+        return ctrlc::set_handler(|| record(libc::SIGINT)).map_err(io::Error::other);
     }
-    // SAFETY: `arrived` calls only what a handler may call, allocates nothing and does not panic.
-    unsafe { signal_hook::low_level::register(signal, move || arrived(signal)) }.map(drop)
+    // SAFETY: `record` makes only async-signal-safe calls, does not allocate and does not panic.
+    unsafe { signal_hook::low_level::register(signal, move || record(signal)) }.map(drop)
 }
 
-/// Notes a signal. Called in a handler: only atomics and plain system calls.
-fn arrived(signal: i32) {
-    // A handler must leave errno to the code that it interrupts.
+/// Records a signal to stop, and ends prun if it is the third one. Async-signal-safe: atomics and plain
+/// system calls.
+fn record(signal: i32) {
+    // A handler must preserve the errno of the code that it interrupts.
     let errno = Errno::last_raw();
     let now = now();
     if counts(signal, now) {
@@ -135,54 +143,49 @@ fn arrived(signal: i32) {
             Some(slot) => slot.store(signal, Ordering::Release),
             None => die(signal),
         }
-        // SAFETY: plain system calls on numbers, which handlers may make.
+        // SAFETY: plain system calls on numbers, which are async-signal-safe.
         unsafe { libc::kill(libc::getpid(), libc::SIGCHLD) };
     }
     Errno::set_raw(errno);
 }
 
-/// A signal to stop ended a task that had the terminal to itself. It was meant for prun as well, which would have got
-/// it had it been in the foreground.
-///
-/// So would everything else in prun's process group. A shell that runs a script, for example, ends its loop only if it
-/// got the signal too.
-pub fn feel(signal: i32) {
+/// Treats a signal to stop that ended a task with the terminal to itself as if it had been sent to prun's
+/// process group. Had prun been in the foreground, the terminal would have signalled the whole group: prun
+/// itself, but also, for example, a shell that runs a script and ends its loop only if it gets the signal
+/// too.
+pub fn raise_in_group(signal: i32) {
     if inherited().ignored.contains(signal) {
         return;
     }
-    arrived(signal);
-    // SAFETY: both actions are plain C structs, for which zeroes are valid, and live; the rest is numbers. Meanwhile
-    // prun itself ignores the signal: it was counted.
-    unsafe {
-        let (mut ignore, mut before): (libc::sigaction, libc::sigaction) =
-            (std::mem::zeroed(), std::mem::zeroed());
-        ignore.sa_sigaction = libc::SIG_IGN;
-        if libc::sigaction(signal, &ignore, &mut before) == 0 {
-            libc::kill(0, signal);
-            libc::sigaction(signal, &before, std::ptr::null_mut());
-        }
+    record(signal);
+    // prun ignores the signal meanwhile, because it was recorded already.
+    if let Ok(before) = disposition::set(signal, Disposition::Ignore) {
+        // SAFETY: a plain system call on numbers.
+        unsafe { libc::kill(0, signal) };
+        disposition::restore(signal, &before);
     }
 }
 
-/// Whether SIGTSTP does what it does to any other program.
+/// True if SIGTSTP has its default effect on prun.
 fn can_be_suspended() -> bool {
     !inherited().ignored.contains(libc::SIGTSTP) && !inherited().mask.contains(Signal::SIGTSTP)
 }
 
-/// Suspends prun, as the SIGTSTP that it took would have done; `all`: with its whole process group, as if a key had
-/// been pressed in the foreground. Returns when prun goes on, and says whether it was stopped at all: where no shell
-/// could let it go on (session leaders, PID 1, orphaned groups) the kernel does not stop it.
+/// Suspends prun, as the SIGTSTP that it has taken would have done. With `all` the whole process group is
+/// suspended, as if a key had been pressed in the foreground. Returns when prun continues. Returns false if
+/// it was not stopped at all: the kernel does not stop a process that no shell could continue (session
+/// leaders, PID 1, orphaned groups).
 pub fn suspend(all: bool) -> bool {
-    // A SIGTSTP takes away what is pending of SIGCONT: this one came after it.
+    // SIGTSTP discards a pending SIGCONT, so this one arrived later.
     if !can_be_suspended() || is_pending(libc::SIGCONT) {
         return false;
     }
-    // The default action of SIGTSTP, which knows of orphans; SIGSTOP does not.
-    // SAFETY: plain system calls on numbers.
+    // SIGTSTP with its default action has no effect in an orphaned process group; SIGSTOP would have. SAFETY:
+    // plain system calls on numbers.
     unsafe { if all { libc::kill(0, libc::SIGTSTP) } else { libc::raise(libc::SIGTSTP) } };
     let mut stop = SigSet::empty();
     stop.add(Signal::SIGTSTP);
-    // Blocked in every thread, it is pending; here it stops all of them.
+    // It is blocked in every thread, and so pending. Unblocked here, it stops all threads.
     let _ = stop.thread_unblock();
     let _ = stop.thread_block();
     is_pending(libc::SIGCONT)
@@ -196,31 +199,31 @@ fn is_pending(signal: i32) -> bool {
     }
 }
 
-/// Whether this is not the same signal again within so short a time that it was meant once.
+/// True unless the same signal was counted a moment ago ([`REPEAT_NS`]).
 fn counts(signal: i32, now: u64) -> bool {
     let Some(last) = STOPS.iter().position(|&s| s == signal).map(|i| &LAST[i]) else { return false };
     let before = last.load(Ordering::Acquire);
-    let again = before != 0 && now.saturating_sub(before) < SAME;
-    // Of two threads that are here at once, one counts.
+    let again = before != 0 && now.saturating_sub(before) < REPEAT_NS;
+    // If two threads are here at once, one of them counts.
     !again && last.compare_exchange(before, now, Ordering::AcqRel, Ordering::Acquire).is_ok()
 }
 
-/// Nanoseconds on the monotonic clock.
+/// Returns the time of the monotonic clock in nanoseconds.
 fn now() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the struct is live and writable; handlers may read clocks.
+    // SAFETY: the struct is live and writable; clock_gettime is async-signal-safe.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
-/// Ends prun by this signal, as if it had never been handled, so that who waits for prun sees the truth.
-/// Where no signal ends it (as PID 1), it exits with 128 + n. Made of what handlers may call.
+/// Ends prun by this signal as if it had never been handled, so that its parent sees the true cause. If no
+/// signal can end it (as PID 1), it exits with 128 + n. Async-signal-safe.
 pub fn die(signal: i32) -> ! {
-    terminal::rescue();
-    jobserver::rescue();
-    set_default(signal);
+    terminal::restore();
+    jobserver::return_tokens();
+    let _ = disposition::set(signal, Disposition::Default);
     // SAFETY: the set and the limit are plain C structs on the stack, for which zeroes are valid; the rest
-    // are plain system calls. No core is written for a SIGQUIT that was obeyed.
+    // are plain system calls. A handled SIGQUIT must not write a core.
     unsafe {
         let no_core: libc::rlimit = std::mem::zeroed();
         libc::setrlimit(libc::RLIMIT_CORE, &no_core);
@@ -232,28 +235,12 @@ pub fn die(signal: i32) -> ! {
     }
 }
 
-/// With a handler rather than by ignoring the signal: that ends by itself when a child executes, at no cost of its
-/// start. If it was ignored before, it stays so, for children as well.
-fn outlive_full_files() {
-    extern "C" fn nothing(_: i32) {}
-    if inherited().ignored.contains(libc::SIGXFSZ) {
-        return;
-    }
-    // SAFETY: sigaction is a plain C struct, for which zeroes are valid; the handler does nothing.
-    unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = nothing as extern "C" fn(i32) as usize;
-        action.sa_flags = libc::SA_RESTART;
-        libc::sigaction(libc::SIGXFSZ, &action, std::ptr::null_mut());
-    }
-}
-
-fn set_default(signal: i32) {
-    // SAFETY: sigaction is a plain C struct, for which zeroes are valid: the default action, no flags. It is
-    // only read during the call, which handlers may make.
-    unsafe {
-        let action: libc::sigaction = std::mem::zeroed();
-        libc::sigaction(signal, &action, std::ptr::null_mut());
+/// Makes writes beyond RLIMIT_FSIZE fail instead of ending prun. It installs a handler, because execve(2)
+/// resets a handler to the default by itself, at no cost for the start; an ignored signal would stay ignored.
+/// If SIGXFSZ was ignored before, it stays so, also for children.
+fn catch_sigxfsz() {
+    if !inherited().ignored.contains(libc::SIGXFSZ) {
+        let _ = disposition::set_empty_handler(libc::SIGXFSZ);
     }
 }
 

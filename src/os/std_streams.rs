@@ -1,4 +1,4 @@
-//! prun's own descriptors 0, 1 and 2.
+//! prun's own standard input, output and error.
 
 use std::io::IsTerminal;
 use std::os::fd::BorrowedFd;

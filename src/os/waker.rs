@@ -6,7 +6,7 @@ use std::time::Duration;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
-/// Shared by the threads that have something to tell and the loop that waits for it.
+/// Shared by the loop and the threads that report to it.
 pub struct Waker(EventFd);
 
 impl Waker {
@@ -16,17 +16,19 @@ impl Waker {
 
     /// Makes [`Waker::fd`] readable.
     pub fn wake(&self) {
-        // It can only fail because it was woken 2^64 times already.
+        // It fails only after 2^64 wakes without a drain.
         let _ = self.0.write(1);
     }
 
-    /// Makes it unreadable again. Call it before looking at what was told, so that nothing is missed.
+    /// Makes [`Waker::fd`] unreadable again. Call it before reading what was reported, so that nothing is
+    /// missed.
     pub fn drain(&self) {
-        // It can only fail because nobody has woken it.
+        // It fails only if nobody has woken it.
         let _ = self.0.read();
     }
 
-    /// Waits until it is woken, but no longer than this; says whether it was, and makes it unreadable again.
+    /// Blocks until it is woken, at most `limit`, and makes it unreadable again. Returns true if it was
+    /// woken.
     pub fn wait(&self, limit: Duration) -> bool {
         let limit = PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX);
         let woken =

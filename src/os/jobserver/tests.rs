@@ -4,41 +4,6 @@ use std::os::unix::fs::PermissionsExt;
 use super::*;
 
 #[test]
-fn the_last_one_that_is_named_counts() {
-    let fds = |read, write| Some(Auth::Descriptors(read, write));
-    let cases: [(&str, Option<Auth>); 10] = [
-        ("", None),
-        ("ks --no-print-directory", None),
-        (" -j3 --jobserver-auth=3,4", fds(3, 4)),
-        ("k -j --jobserver-fds=5,6", fds(5, 6)),
-        (" -j --jobserver-fds=5,6 --jobserver-auth=7,8 -l2", fds(7, 8)),
-        (" -j --jobserver-auth=7,8 --jobserver-auth=fifo:/tmp/x", Some(Auth::Fifo("/tmp/x".into()))),
-        (" -j --jobserver-auth=-2,-2", fds(-2, -2)),
-        (" -j --jobserver-auth=x,y", None),
-        (" -j --jobserver-auth=3", None),
-        (" -- A=1 --jobserver-auth=3,4", None),
-    ];
-    for (flags, expected) in cases {
-        assert_eq!(auth_in(flags.as_bytes()), expected, "{flags}");
-    }
-}
-
-#[test]
-fn descriptors_are_looked_at() {
-    let (read, write) = io::pipe().unwrap();
-    let file = OpenOptions::new().read(true).write(true).open("/dev/null").unwrap();
-    let (r, w) = (read.as_raw_fd(), write.as_raw_fd());
-    assert!(pipe(r, false).is_some());
-    assert_eq!(pipe(r, false), pipe(w, true));
-    let (_other, another) = io::pipe().unwrap();
-    assert_ne!(pipe(r, false), pipe(another.as_raw_fd(), true));
-    assert_eq!((pipe(w, false), pipe(r, true)), (None, None), "the wrong ends");
-    for fd in [file.as_raw_fd(), -2, 1_000_000] {
-        assert_eq!((pipe(fd, false), pipe(fd, true)), (None, None));
-    }
-}
-
-#[test]
 fn the_very_tokens_that_were_taken_go_back() {
     let (read, mut write) = io::pipe().unwrap();
     write.write_all(b"abc").unwrap();
@@ -78,11 +43,11 @@ fn a_server_has_its_tokens_and_leaves_nothing() {
         client.add(2).unwrap();
         assert_eq!(client.take(1).unwrap(), 1);
         let flags = server.make_flags(b"");
-        assert_eq!(auth_in(&flags), Some(server.auth.clone()));
+        assert_eq!(makeflags::auth_in(&flags), Some(server.auth.clone()));
         match &server.auth {
             Auth::Descriptors(read, write) => {
-                assert!(pipe(*read, false).is_some());
-                assert_eq!(pipe(*read, false), pipe(*write, true));
+                assert!(makeflags::pipe_id(*read, false).is_some());
+                assert_eq!(makeflags::pipe_id(*read, false), makeflags::pipe_id(*write, true));
                 // SAFETY: F_GETFD only looks at a flag.
                 let kept = unsafe { [libc::fcntl(*read, libc::F_GETFD), libc::fcntl(*write, libc::F_GETFD)] };
                 assert_eq!(kept, [0, 0], "children inherit them");

@@ -35,7 +35,7 @@ impl Duplex {
     pub fn look(&mut self, processes: &[Process], now: Time) -> bool {
         self.due = now + EVERY;
         let live = processes.iter().zip(&self.pipes).map(|(process, pipe)| match process.exit {
-            None => deadlock::held_by_full_stdout(process.pid, *pipe),
+            None => deadlock::bytes_in_full_stdout(process.pid, *pipe),
             Some(_) => None,
         });
         let held: Option<Vec<usize>> = live.collect();

@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 
 use crate::event::{Exit, StartFailure, Time};
 use crate::flow::lookout::Lookout;
-use crate::os::port::{self, Answer, Family, Knock};
+use crate::os::port::{self, Answer, Connecting, Family};
 use crate::plan::{Job, Sign};
 use crate::run::task::Work;
 
@@ -42,7 +42,7 @@ pub struct PortCheck {
     port: u16,
     wait: Duration,
     /// Connections that are being made.
-    pending: Vec<(Family, Knock)>,
+    pending: Vec<(Family, Connecting)>,
     /// Somebody may have listened there before the task was started.
     pub suspicious: bool,
     /// Who it is, once that was told.
@@ -195,12 +195,12 @@ impl PortCheck {
             let begun = before.iter().position(|(of, _)| *of == family);
             let answer = match begun {
                 Some(at) => before.swap_remove(at).1.answer(),
-                None => port::knock(family, self.port),
+                None => port::probe(family, self.port),
             };
             match answer {
                 Answer::Open => return true,
                 Answer::Closed => {}
-                Answer::Later(knock) => self.pending.push((family, knock)),
+                Answer::Pending(knock) => self.pending.push((family, knock)),
             }
         }
         if self.pending.is_empty() {

@@ -20,8 +20,8 @@ use nix::unistd::Pid;
 use crate::event::Time;
 use crate::os::inherited::inherited;
 use crate::os::mark::Mark;
-use crate::os::tree::Found;
-use crate::os::{group, live_starts, process, tree};
+use crate::os::marked::{Marked, mark_of};
+use crate::os::{descendants, group, live_starts, proc, process};
 use crate::run::attempt::Group;
 use crate::run::attempt::table::Attempts;
 use crate::sched::TaskId;
@@ -139,7 +139,7 @@ impl Descendants {
         if let Some(mark) = self.adopted.get(&pid) {
             return Some(*mark);
         }
-        let mark = tree::mark_of(pid)?;
+        let mark = mark_of(pid)?;
         self.adopted.insert(pid, mark);
         Some(mark)
     }
@@ -154,7 +154,7 @@ impl Descendants {
 
     /// Something of the task's was found that is in its group no more. `is_child`: of prun's, so that the pid is
     /// still its own.
-    fn reach(&mut self, id: TaskId, found: &Found, is_child: bool, look: &mut Look) {
+    fn reach(&mut self, id: TaskId, found: &Marked, is_child: bool, look: &mut Look) {
         let Some(Waiting { signal: Some(signal), reached, .. }) = self.waiting.get_mut(&id) else { return };
         let kills = *signal == SIGKILL;
         // A guardian ends by itself. Before SIGKILL, who was not reached by the signal to the group gets it when the
@@ -169,7 +169,7 @@ impl Descendants {
         }
         let send = |signal| match is_child {
             true => process::kill(found.pid, signal),
-            false => tree::signal(found, signal),
+            false => descendants::signal(found, signal),
         };
         match send(*signal) {
             Ok(()) if kills => look.killed |= first,
@@ -182,15 +182,15 @@ impl Descendants {
 
     fn point_out(&mut self, pid: Pid) {
         if self.untouchable.insert(pid) {
-            let name = tree::name(pid).unwrap_or_else(|| "a process".into());
+            let name = proc::name(pid).unwrap_or_else(|| "a process".into());
             let why = format!("could not stop {name} ({pid}), which a task started: it runs as another user");
             self.warnings.push(why);
         }
     }
 
     fn point_out_stray(&mut self, pid: Pid) {
-        if tree::is_alive(pid) && self.untouchable.insert(pid) {
-            let name = tree::name(pid).unwrap_or_else(|| "a process".into());
+        if proc::is_alive(pid) && self.untouchable.insert(pid) {
+            let name = proc::name(pid).unwrap_or_else(|| "a process".into());
             let why = format!(
                 "{name} ({pid}) still runs: it has lost what its task was known by, so that prun can't tell whether that \
                  was stopped"
@@ -268,7 +268,7 @@ impl Descendants {
             if !self.must_search(&look, now) {
                 break;
             }
-            for found in tree::marked(live_starts::run().mark) {
+            for found in descendants::of_run(live_starts::run().mark) {
                 self.note(attempts, &found, false, &mut look);
             }
             // A process that moves between two places while they are looked at is found by the second search.
@@ -295,13 +295,13 @@ impl Descendants {
 
     fn look_at_children(&mut self, attempts: &Attempts, look: &mut Look) {
         look.strangers = false;
-        for pid in tree::children() {
+        for pid in descendants::children() {
             if attempts.is_own(pid) {
                 continue;
             }
             match self.adopt(pid) {
                 Some(mark) if mark.run() == live_starts::run().mark => {
-                    self.note(attempts, &Found { pid, mark }, true, look);
+                    self.note(attempts, &Marked { pid, mark }, true, look);
                 }
                 // A child of a prun within a task, or one that has lost its mark.
                 _ => look.strangers = true,
@@ -311,7 +311,7 @@ impl Descendants {
 
     /// Notes a process that carries the mark of an attempt which waits for it. Processes that were let go, and those of
     /// attempts that go on, do not concern this look.
-    fn note(&mut self, attempts: &Attempts, found: &Found, is_child: bool, look: &mut Look) {
+    fn note(&mut self, attempts: &Attempts, found: &Marked, is_child: bool, look: &mut Look) {
         if let Some(&id) = look.tasks.get(&found.mark.number())
             && !attempts.is_own(found.pid)
         {
@@ -328,12 +328,12 @@ impl Descendants {
             return false;
         }
         let mut left = false;
-        for pid in tree::children() {
+        for pid in descendants::children() {
             let mark = self.adopt(pid);
             // The guardian of a prun within a task knows which of that one's processes were let go.
             let let_go = |mark: Mark| mark.run() != live_starts::run().mark || !live_starts::is_live(mark);
             // A process that has lost all marks may be of a task that ended by itself, if there was such a task.
-            let unsure = mark.is_none() && live_starts::has_let_go();
+            let unsure = mark.is_none() && live_starts::has_disowned();
             if unsure {
                 self.point_out_stray(pid);
             }

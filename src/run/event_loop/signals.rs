@@ -32,7 +32,7 @@ impl EventLoop {
             let before = self.inbox.events.len();
             let (backend, mut cx) = self.backend();
             if let Some(signal) = backend.reap(&mut cx) {
-                os::signals::feel(signal);
+                os::signals::raise_in_group(signal);
                 // The signal stands before the exit that it caused: the task was stopped by it, as all others are now.
                 let stops = self.kernel.signals.as_mut().map(Signals::stops).unwrap_or_default();
                 for signal in stops.into_iter().rev() {

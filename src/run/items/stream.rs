@@ -8,7 +8,7 @@ use crate::flow::records::Splitter;
 use crate::flow::table::Table;
 use crate::flow::words::{Unmatched, Words};
 use crate::os;
-use crate::os::input::SharedInput;
+use crate::os::input::{Read, SharedInput};
 use crate::plan::items::Next;
 use crate::plan::{Between, Cut, Header, Item, Reading};
 use crate::run::items;
@@ -134,12 +134,12 @@ impl Stream {
     fn read(&mut self) -> bool {
         self.chunk.resize(CHUNK, 0);
         match self.input.read_nowait(&mut self.chunk) {
-            Ok(None) => return false,
-            Ok(Some(count)) if count > 0 => {
+            Ok(Read::Empty) => return false,
+            Ok(Read::Bytes(count)) => {
                 self.form.push(&self.chunk[..count]);
                 return true;
             }
-            Ok(_) => {}
+            Ok(Read::End) => {}
             Err(error) => {
                 let why = os::errors::reason(&error);
                 self.failure = Some(format!("could not read items from {}: {why}", self.name));

@@ -6,7 +6,7 @@ use nix::sys::resource::{Resource, getrlimit};
 use crate::event::StartFailure;
 use crate::os::env::Env;
 use crate::os::limits;
-use crate::os::start::{Setup, StartError, Step};
+use crate::os::start::{Attributes, StartError, Step};
 use crate::plan::{self, Limit, Stage};
 use crate::run::launch::env_file;
 
@@ -17,8 +17,8 @@ const OF_ONE_RUN: [&str; 6] =
 /// Processor time from SIGXCPU to SIGKILL, in seconds.
 const LAST_SECONDS: u64 = 5;
 
-pub fn setup(plan: &plan::Setup) -> Setup {
-    let mut setup = Setup { umask: plan.umask, ..Setup::default() };
+pub fn setup(plan: &plan::Setup) -> Attributes {
+    let mut setup = Attributes { umask: plan.umask, ..Attributes::default() };
     for &(limit, value) in &plan.limits {
         setup.limit(resource(limit), value, hard_value(limit, value));
     }

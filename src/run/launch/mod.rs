@@ -24,7 +24,7 @@ use crate::os::env::Env;
 use crate::os::find;
 use crate::os::jobserver::Server;
 use crate::os::mark::Mark;
-use crate::os::start::{Group, Launcher, Order, Setup, StartError, Strategy};
+use crate::os::start::{Attributes, Group, Launcher, Order, StartError, Strategy};
 use crate::plan::template::Scope;
 use crate::plan::{AtEnd, Job, Stage, StartMode, lock_variable};
 use crate::run::attempt::Attempt;
@@ -38,7 +38,7 @@ const LONGEST_ITEM_VARIABLE: usize = 32 << 10;
 struct Prepared {
     env: Env,
     argv: CStrings,
-    setup: Setup,
+    setup: Attributes,
     /// The program that was looked for last, and where it is.
     program: Option<(Vec<u8>, PathBuf, CString)>,
 }
@@ -319,7 +319,7 @@ fn start(
             stdio,
             group,
             mark,
-            setup: &prepared.setup,
+            attributes: &prepared.setup,
         };
         match launcher.start(&mut order) {
             Ok(pid) => return Ok(pid),

@@ -48,7 +48,7 @@ impl Stdio {
                 writer
             }
         };
-        self.circle.extend(deadlock::id(writer.as_fd()));
+        self.circle.extend(deadlock::pipe_id(writer.as_fd()));
         Ok(self.ends.keep(writer))
     }
 

@@ -9,7 +9,7 @@ use super::LocalProcesses;
 use crate::event::{Exit, StageId, Usage};
 use crate::os::mark::Mark;
 use crate::os::process::Change;
-use crate::os::{self, live_starts, pipe_holders, process, tree};
+use crate::os::{self, descendants, live_starts, pipe_holders, proc, process};
 use crate::plan::Leftovers;
 use crate::run::attempt::table::ProcessRole;
 use crate::run::attempt::{EndedAttempt, Holders, Process};
@@ -33,9 +33,10 @@ impl HolderSearch {
     fn holders(&mut self, mark: Option<Mark>, ends: &[PathBuf]) -> Holders {
         self.searches += 1;
         let Some(mark) = mark.filter(|_| self.searches <= SEARCHES) else { return Holders::default() };
-        let found = tree::marked(live_starts::run().mark).into_iter().filter(|found| found.mark == mark);
-        let holders = found.filter(|found| pipe_holders::holds(found.pid, ends));
-        Holders(holders.filter_map(|found| Some((found.pid, tree::name(found.pid)?))).collect())
+        let found =
+            descendants::of_run(live_starts::run().mark).into_iter().filter(|found| found.mark == mark);
+        let holders = found.filter(|found| pipe_holders::has_open(found.pid, ends));
+        Holders(holders.filter_map(|found| Some((found.pid, proc::name(found.pid)?))).collect())
     }
 }
 
@@ -69,7 +70,7 @@ impl LocalProcesses {
                 // A task left it, and it came to prun as its subreaper.
                 self.descendants.reaped(pid);
                 process::reap(pid);
-                if os::guardian::is(pid) {
+                if os::guardian::is_guardian(pid) {
                     os::guardian::forget();
                     cx.warnings.push(GUARDIAN_LOST.into());
                 }
@@ -129,7 +130,7 @@ impl LocalProcesses {
         // Of a stopped task nothing is left that prun could name.
         let named = !held.is_empty() && !attempt.stopping;
         let holders = named.then(|| self.holder_search.holders(attempt.mark, &held));
-        let end_start = if attempt.stopping { live_starts::strike } else { live_starts::let_go };
+        let end_start = if attempt.stopping { live_starts::unregister } else { live_starts::disown };
         attempt.mark.into_iter().for_each(end_start);
         let whole = !attempt.stopping && attempt.processes.iter().all(Process::ended_by_itself);
         cx.queues.task_ended(id, whole, cx.poller);

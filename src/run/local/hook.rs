@@ -51,7 +51,7 @@ impl LocalProcesses {
             Err(unstarted) => {
                 attempt.readers.clear();
                 attempt.feed = None;
-                attempt.mark.take().into_iter().for_each(live_starts::strike);
+                attempt.mark.take().into_iter().for_each(live_starts::unregister);
                 cx.events.push_back(not_started(id, 0, unstarted));
             }
         }
@@ -91,7 +91,7 @@ impl LocalProcesses {
                 stdio[fd] = ends.keep(writer).as_raw_fd();
             }
         }
-        attempt.mark = Some(live_starts::enter());
+        attempt.mark = Some(live_starts::register());
         let context = LaunchContext::of(attempt, job, work.scope(attempt.slot));
         let pid = self.launch.hook(&context, run.at, &hook.stage, &run.facts, stdio, start::Group::New)?;
         Ok(Process::new(pid))

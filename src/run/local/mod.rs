@@ -155,12 +155,12 @@ impl Backend for LocalProcesses {
     }
 
     fn remarks(&self, verbose: bool) -> Vec<String> {
-        let blind = (!os::tree::can_look()).then(|| {
+        let blind = (!os::proc::is_available()).then(|| {
             "/proc does not show prun's own processes (it is not mounted, or of another PID namespace): a stop \
              reaches process groups, but not what has left them"
                 .to_owned()
         });
-        blind.into_iter().chain(verbose.then(|| os::contain::look().to_string())).collect()
+        blind.into_iter().chain(verbose.then(|| os::containment::inspect().to_string())).collect()
     }
 
     fn attempt(&self, task: TaskId) -> Option<&Attempt> {

@@ -201,7 +201,7 @@ impl LocalProcesses {
 
 /// Looks who listens at the port in the task's place. Returns the name if it was not told yet.
 fn another(look: &mut PortCheck, mark: os::mark::Mark) -> Option<String> {
-    let who = port::taken_by_another(look.number(), mark);
+    let who = port::foreign_listener(look.number(), mark);
     let is_new = look.other.is_none();
     look.other = who.clone();
     who.filter(|_| is_new)

@@ -45,7 +45,7 @@ impl LocalProcesses {
         let order = (job.keep_order && !is_worker).then_some((start.work.job, start.work.seq));
         let policy = if is_worker { Policy::Flow } else { policy(job, start.last_attempt) };
         let mut attempt = Attempt::new(task, start.work, start.slot, start.role, cx.now);
-        attempt.mark = Some(live_starts::enter());
+        attempt.mark = Some(live_starts::register());
         attempt.taker = job.worker.as_ref().filter(|_| is_worker).map(taker);
         let mut stdio = Stdio::default();
         let readiness = Readiness::new(job, &attempt.work, attempt.slot, cx.now);

@@ -47,7 +47,7 @@ impl TerminalLease {
         let before = terminal.modes();
         let has_it = terminal.is_ours();
         if has_it {
-            terminal.rescue_later(before.as_ref());
+            terminal.restore_on_death(before.as_ref());
         }
         self.loan = Some(Loan { task, group: None, has_it, before, its: None, stopped: None });
         if has_it { Group::Foreground(terminal.fd()) } else { Group::New }
@@ -82,7 +82,7 @@ impl TerminalLease {
             terminal.set_modes(&before);
         }
         terminal.take();
-        terminal.forget_rescue();
+        terminal.cancel_restore();
     }
 
     /// A signal stopped the task. Whether everything is to be suspended: else it goes on with the terminal.
@@ -113,7 +113,7 @@ impl TerminalLease {
         loan.its = terminal.modes();
         loan.before.iter().for_each(|before| terminal.set_modes(before));
         terminal.take();
-        terminal.forget_rescue();
+        terminal.cancel_restore();
         loan.has_it = false;
     }
 
@@ -136,7 +136,7 @@ impl TerminalLease {
             hand(terminal, loan);
         } else if loan.has_it && !terminal.is_of(group) {
             // It is not prun's to take back.
-            terminal.forget_rescue();
+            terminal.cancel_restore();
             loan.has_it = false;
         }
     }
@@ -144,7 +144,7 @@ impl TerminalLease {
 
 fn hand(terminal: &Terminal, loan: &mut Loan) {
     let Some(group) = loan.group else { return };
-    terminal.rescue_later(loan.before.as_ref());
+    terminal.restore_on_death(loan.before.as_ref());
     if let Some(its) = loan.its.take() {
         terminal.set_modes(&its);
     }

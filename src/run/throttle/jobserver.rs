@@ -65,7 +65,7 @@ pub fn open(plan: &mut Plan, verbose: bool) -> Result<(Option<Tokens>, Option<St
             return Ok((None, told.then(|| why.to_owned())));
         }
     };
-    client.rescue_later();
+    client.return_on_death();
     Ok((Some(Tokens { client, own, wanted: 0, watched: false, gone: false }), None))
 }
 

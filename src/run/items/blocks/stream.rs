@@ -10,7 +10,7 @@ use nix::errno::Errno;
 
 use crate::flow::blocks::Cutter;
 use crate::os;
-use crate::os::input::SharedInput;
+use crate::os::input::{Read, SharedInput};
 use crate::os::io::BIG_PIPE;
 use crate::run::block::Block;
 use crate::run::items::blocks::Next;
@@ -69,10 +69,10 @@ impl Stream {
                 self.buffer.resize(end.max(self.filled * 3 / 2), 0);
             }
             match self.input.read_nowait(&mut self.buffer[self.filled..end])? {
-                None => return Ok(Next::Wait),
-                Some(0) if self.filled == 0 => return Ok(Next::End),
-                Some(0) => return Ok(Next::Block(self.finish(self.filled))),
-                Some(count) => {
+                Read::Empty => return Ok(Next::Wait),
+                Read::End if self.filled == 0 => return Ok(Next::End),
+                Read::End => return Ok(Next::Block(self.finish(self.filled))),
+                Read::Bytes(count) => {
                     self.filled += count;
                     read += count;
                 }

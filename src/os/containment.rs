@@ -1,4 +1,4 @@
-//! By what the tasks of a run are held together, for people who want to know.
+//! How the processes of a run are held together on this machine, as `--debug` reports it.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use nix::libc;
 use nix::unistd::Pid;
 
-use super::{cgroup, guardian, limits, process, tree};
+use super::{cgroup, guardian, limits, proc, process};
 
-/// What holds on here.
-pub struct Contained {
+/// The means of containment that are in effect.
+pub struct Containment {
     subreaper: bool,
     marks: bool,
     guardian: Option<Pid>,
@@ -17,18 +17,18 @@ pub struct Contained {
     cgroup: Result<PathBuf, String>,
 }
 
-/// Looks. The control group is made now, if it was not yet.
-pub fn look() -> Contained {
-    Contained {
+/// Finds out what is in effect. Makes the control group if it was not made yet.
+pub fn inspect() -> Containment {
+    Containment {
         subreaper: nix::sys::prctl::get_child_subreaper().unwrap_or(false),
         marks: limits::rttime().is_ok_and(|(_, hard)| hard == libc::RLIM_INFINITY) || may_raise_limits(),
         guardian: guardian::pid(),
-        first: process::is_first(),
-        cgroup: cgroup::look(),
+        first: process::is_pid_1(),
+        cgroup: cgroup::folder(),
     }
 }
 
-/// CAP_SYS_RESOURCE among the effective capabilities (proc(5)).
+/// True if prun has CAP_SYS_RESOURCE among its effective capabilities (proc(5)).
 fn may_raise_limits() -> bool {
     let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let field = text.lines().find_map(|line| line.strip_prefix("CapEff:"));
@@ -36,14 +36,14 @@ fn may_raise_limits() -> bool {
     set.is_some_and(|set| set & 1 << 24 != 0)
 }
 
-impl fmt::Display for Contained {
+impl fmt::Display for Containment {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str("tasks are contained by ")?;
         if self.subreaper {
             f.write_str("subreaper, ")?;
         }
         f.write_str(match self.marks {
-            _ if !tree::can_look() => "marks that can't be looked up in /proc, ",
+            _ if !proc::is_available() => "marks that can't be looked up in /proc, ",
             true => "marks in RLIMIT_RTTIME, ",
             false => "marks in the environment (the hard RLIMIT_RTTIME is too low for others), ",
         })?;

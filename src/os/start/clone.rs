@@ -1,5 +1,6 @@
-//! The call that makes a child: clone3(2), which can put it into a control group at once. The C library has no
-//! function for it, so it is made here by hand; where the kernel or a filter refuses it, clone(2) does.
+//! The system call that makes a child: clone3(2), which can put it into a control group at once. The C
+//! library has no wrapper for it, so the call is made in assembly. Where the kernel or a seccomp filter
+//! refuses it, clone(2) is used.
 
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,31 +10,31 @@ use nix::libc;
 use nix::sched::{CloneFlags, clone};
 use nix::unistd::Pid;
 
-use super::cgroup;
 use super::child::Child;
-use super::start::Strategy;
+use super::order::Strategy;
+use crate::os::cgroup;
 
 /// linux/sched.h.
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
-/// The kernel does not know clone3, or a filter refuses it.
+/// True once the kernel does not know clone3, or a filter has refused it.
 static REFUSED: AtomicBool = AtomicBool::new(false);
 
-/// Makes a child that runs `child` on this stack, while the calling thread stands still. `contained`: in the run's
-/// control group.
+/// Makes a child that runs `child` on this stack, while the calling thread is blocked. With `contained` the
+/// child is started in the run's control group.
 pub(super) fn make(strategy: Strategy, child: &Child, stack: &mut [u8], contained: bool) -> nix::Result<Pid> {
     let flags = match strategy {
         Strategy::Spawn => CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK,
         Strategy::Fork => CloneFlags::CLONE_VFORK,
     };
     if !REFUSED.load(Ordering::Relaxed) {
-        let group = if contained { cgroup::raw() } else { None };
+        let group = if contained { cgroup::descriptor() } else { None };
         match by_clone3(flags, child, stack, group) {
             Err(error) if group.is_some() => {
-                // It may be the group's fault (its limits, its kind, or that somebody removed it), or not.
+                // The group may be the cause (its limits, its kind, or that somebody removed it), or not.
                 let again = by_clone3(flags, child, stack, None);
                 if again.is_ok() && !matches!(error, Errno::EAGAIN | Errno::ENOMEM) {
-                    cgroup::give_up();
+                    cgroup::stop_using();
                 }
                 if !is_refusal(again) {
                     return again;
@@ -44,12 +45,12 @@ pub(super) fn make(strategy: Strategy, child: &Child, stack: &mut [u8], containe
             result => return result,
         }
     }
-    // SAFETY: the child's function makes only system calls on what was prepared, never returns, and this thread
-    // stands still (CLONE_VFORK) while it does, so all that it points to stays alive.
+    // SAFETY: the child's function makes only system calls on what was prepared, and never returns. This
+    // thread is blocked (CLONE_VFORK) meanwhile, so everything that it points to stays alive.
     unsafe { clone(Box::new(|| child.run()), stack, flags, Some(libc::SIGCHLD)) }
 }
 
-/// Not known, of another shape, or filtered.
+/// True if clone3 is not known, has another argument size, or is filtered.
 fn is_refusal(result: nix::Result<Pid>) -> bool {
     matches!(result, Err(Errno::ENOSYS | Errno::EPERM | Errno::EINVAL | Errno::E2BIG | Errno::EOPNOTSUPP))
 }
@@ -77,14 +78,14 @@ fn by_clone3(flags: CloneFlags, child: &Child, stack: &mut [u8], group: Option<i
 }
 
 extern "C" fn run(child: *const c_void) -> ! {
-    // SAFETY: it is the child that `by_clone3` was given.
+    // SAFETY: the pointer is the child that `by_clone3` was given.
     unsafe { &*child.cast::<Child>() }.run()
 }
 
-/// Returns in the parent only: the child calls `run` on its own stack.
+/// Calls clone3. Returns in the parent only: the child calls `run` on its own stack.
 ///
 /// # Safety
-/// The stack that `args` names must be free for the child and end at a multiple of 16; `run` must do what a child may
+/// The stack that `args` names must be unused and end at a multiple of 16; `run` may only do what a child may
 /// do that shares the memory of its parent.
 #[cfg(target_arch = "x86_64")]
 unsafe fn clone3(
@@ -93,7 +94,7 @@ unsafe fn clone3(
     child: *const c_void,
 ) -> isize {
     let result: isize;
-    // SAFETY: a system call, which changes rax, rcx and r11 alone. The child comes out of it with a stack of its own
+    // SAFETY: a system call, which changes rax, rcx and r11 alone. The child continues on a stack of its own
     // and never reaches the end of this block.
     unsafe {
         std::arch::asm!(
@@ -117,7 +118,7 @@ unsafe fn clone3(
     result
 }
 
-/// As above.
+/// Calls clone3, as above.
 ///
 /// # Safety
 /// As above.
@@ -128,7 +129,7 @@ unsafe fn clone3(
     child: *const c_void,
 ) -> isize {
     let result: isize;
-    // SAFETY: a system call, which changes x0 alone. The child comes out of it with a stack of its own and never
+    // SAFETY: a system call, which changes x0 alone. The child continues on a stack of its own and never
     // reaches the end of this block.
     unsafe {
         std::arch::asm!(
@@ -150,10 +151,10 @@ unsafe fn clone3(
     result
 }
 
-/// Elsewhere clone(2) does.
+/// Refuses, so that clone(2) is used on other architectures.
 ///
 /// # Safety
-/// It does nothing.
+/// Always safe.
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 unsafe fn clone3(_: &libc::clone_args, _: extern "C" fn(*const c_void) -> !, _: *const c_void) -> isize {
     -(libc::ENOSYS as isize)

@@ -1,6 +1,6 @@
-//! What a child does from its start until it executes, the same under both strategies.
+//! What a child does between its creation and `execve`, the same with both strategies.
 //!
-//! Under `spawn` the child runs in prun's memory while prun stands still, so everything was prepared
+//! With `spawn` the child runs in prun's memory while prun's thread is blocked. So everything is prepared
 //! before, and only plain system calls are made here: no allocation, no lock, no panic, no Rust runtime.
 
 use std::ffi::c_char;
@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use nix::errno::Errno;
 use nix::libc;
 
-use super::start::{Setup, StartError, Step};
+use super::order::{Attributes, StartError, Step};
+use crate::os::disposition::{self, Disposition};
 
-/// Where a child leaves the step that failed and why; lies in memory that both processes see.
+/// The step that failed and its errno, in memory that both processes share.
 #[repr(transparent)]
 pub struct Failure(AtomicU64);
 
@@ -20,7 +21,7 @@ impl Failure {
         self.0.store((step as u64 + 1) << 32 | errno as u64, Ordering::Release);
     }
 
-    /// What the child left, which is taken away.
+    /// Returns the failure that the child has left, and clears it.
     pub fn take(&self) -> Option<StartError> {
         let value = self.0.swap(0, Ordering::Acquire);
         let step = Step::ALL.into_iter().find(|&step| step as u64 + 1 == value >> 32)?;
@@ -34,34 +35,34 @@ pub struct Child<'a> {
     /// A spare slot, the arguments, NULL.
     pub argv: *mut *const c_char,
     pub env: *const *const c_char,
-    /// Null: stay where prun is.
+    /// Null to stay in prun's working directory.
     pub cwd: *const c_char,
     pub stdio: [i32; 3],
     /// prun's own pid.
     pub parent: libc::pid_t,
-    /// See [`super::mark`].
+    /// See [`crate::os::mark`].
     pub mark: Option<u64>,
-    /// The group to join, 0 for a new one.
+    /// The group to join; 0 makes a new one.
     pub group: Option<libc::pid_t>,
-    /// What becomes the terminal of a new session, which is a new group as well.
+    /// The terminal of a new session, which is a new group as well.
     pub terminal: Option<i32>,
-    /// A terminal whose foreground the new group becomes.
+    /// The terminal whose foreground the new group becomes.
     pub foreground: Option<i32>,
-    /// Signals whose disposition prun changed, and whether they were ignored before.
+    /// Signals whose disposition prun has changed, and whether each was ignored before.
     pub dispositions: &'a [(i32, bool)],
     pub stop_ignored: bool,
-    /// What to set RLIMIT_NOFILE to.
+    /// The value for RLIMIT_NOFILE.
     pub files: Option<libc::rlimit>,
-    pub setup: &'a Setup,
+    pub attributes: &'a Attributes,
     pub mask: &'a libc::sigset_t,
     pub failure: &'a Failure,
 }
 
-/// A system call's errno, or `Ok`.
+/// `Ok`, or the errno of a system call.
 type Done = Result<(), i32>;
 
 impl Child<'_> {
-    /// Never comes back: executes, or ends the process and leaves the reason.
+    /// Executes the program, or stores the failure and ends the process. Never returns.
     pub fn run(&self) -> ! {
         self.put_mark();
         let steps = [
@@ -81,11 +82,12 @@ impl Child<'_> {
                 break;
             }
         }
-        // SAFETY: ends this process only, without running anything of prun's.
+        // SAFETY: ends this process only, without running exit handlers that belong to prun.
         unsafe { libc::_exit(127) }
     }
 
-    /// Where the limits that prun was given leave no room for the mark, there is the environment's.
+    /// Sets the mark. If the inherited hard limit is too low for it, the call fails, and only the environment
+    /// identifies the process.
     fn put_mark(&self) {
         // SAFETY: plain system calls on numbers, and a limit that is a live, initialised struct.
         unsafe {
@@ -94,7 +96,7 @@ impl Child<'_> {
                 libc::setrlimit(libc::RLIMIT_RTTIME, &limit);
             }
             libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-            // prun may have ended before that call, and then no signal comes.
+            // prun may have ended before that call; then no signal comes.
             if libc::getppid() != self.parent {
                 libc::_exit(127);
             }
@@ -111,8 +113,8 @@ impl Child<'_> {
 
     fn take_terminal(&self) -> Done {
         if let Some(terminal) = self.foreground {
-            // All signals are blocked, so that this does not stop a child in the background.
-            // SAFETY: plain system calls on numbers.
+            // All signals are blocked, so SIGTTOU does not stop a child in the background. SAFETY: plain
+            // system calls on numbers.
             return check(unsafe { libc::tcsetpgrp(terminal, libc::getpid()) });
         }
         let Some(terminal) = self.terminal else { return Ok(()) };
@@ -123,26 +125,28 @@ impl Child<'_> {
         }
     }
 
-    /// prun's handlers must be gone before the mask is, or they would run here, in prun's memory.
+    /// Resets the dispositions. prun's handlers must be gone before the mask is restored, or they would run
+    /// here, in prun's memory.
     fn set_dispositions(&self) -> Done {
         for &(signal, ignored) in self.dispositions {
             set_disposition(signal, ignored)?;
         }
-        // A SIGTSTP that came before the child had its own group is pending now, and would stop it, and
-        // with it prun, which waits for it. Ignoring a signal discards what is pending of it.
+        // A SIGTSTP that came before the child had its own group is pending now. It would stop the child, and
+        // with it prun, which waits for it. Ignoring a signal discards a pending one.
         set_disposition(libc::SIGTSTP, true)?;
         set_disposition(libc::SIGTSTP, self.stop_ignored)
     }
 
     fn set_limits(&self) -> Done {
-        for (resource, limit) in &self.setup.limits {
+        for (resource, limit) in &self.attributes.limits {
             // SAFETY: the limit is a live, initialised struct.
             check(unsafe { libc::setrlimit(*resource as _, limit) })?;
         }
         Ok(())
     }
 
-    /// Behind the descriptors, which may be put in their places over others that are beyond the limit.
+    /// Sets the limit of open files. This follows the placement of descriptors, which may have numbers beyond
+    /// the limit.
     fn limit_files(&self) -> Done {
         match &self.files {
             // SAFETY: the limit is a live, initialised struct.
@@ -152,11 +156,11 @@ impl Child<'_> {
     }
 
     fn set_priority(&self) -> Done {
-        if let Some(umask) = self.setup.umask {
+        if let Some(umask) = self.attributes.umask {
             // SAFETY: a plain system call on a number, which can't fail.
             unsafe { libc::umask(umask) };
         }
-        match self.setup.priority {
+        match self.attributes.priority {
             // SAFETY: a plain system call on numbers.
             Some(priority) => check(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, priority) }),
             None => Ok(()),
@@ -176,8 +180,8 @@ impl Child<'_> {
         let from = [self.kept(0, a)?, self.kept(1, b)?, self.kept(2, c)?];
         for (&source, target) in from.iter().zip(0..) {
             if source == target {
-                // It is where it belongs, and stays open only without its close-on-exec flag.
-                // SAFETY: a plain system call on numbers.
+                // It has the right number already, and only its close-on-exec flag must go. SAFETY: a plain
+                // system call on numbers.
                 check(unsafe { libc::fcntl(target, libc::F_SETFD, 0) })?;
             } else {
                 // SAFETY: a plain system call on numbers; the child's descriptors are its own.
@@ -187,7 +191,7 @@ impl Child<'_> {
         Ok(())
     }
 
-    /// The descriptor itself, or a copy above 2 if its place is taken before it is used.
+    /// Returns the descriptor itself, or a copy above 2 if an earlier placement overwrites it.
     fn kept(&self, target: i32, source: i32) -> Result<i32, i32> {
         let overwritten = (0..=2).any(|i| i == source && self.stdio[i as usize] != source);
         if source == target || !overwritten {
@@ -217,11 +221,9 @@ impl Child<'_> {
 }
 
 fn set_disposition(signal: i32, ignored: bool) -> Done {
-    // SAFETY: sigaction is a plain C struct, for which zeroes are valid.
-    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-    action.sa_sigaction = if ignored { libc::SIG_IGN } else { libc::SIG_DFL };
-    // SAFETY: the action is live and has no handler; handlers are not shared with prun (no CLONE_SIGHAND).
-    check(unsafe { libc::sigaction(signal, &action, std::ptr::null_mut()) })
+    // prun's own dispositions stay: they are not shared (no CLONE_SIGHAND).
+    let new = if ignored { Disposition::Ignore } else { Disposition::Default };
+    disposition::set(signal, new).map(drop).map_err(|errno| errno as i32)
 }
 
 fn check(result: i32) -> Done {

@@ -1,128 +1,32 @@
-//! Starting a child.
+//! Starts children.
 //!
-//! Both strategies are one call of `clone` and one function in the child (see `child`). prun's thread
-//! stands still until the child has executed or failed, so a failed start is known, with its step and its
-//! errno, when [`Launcher::start`] returns, and leaves no zombie.
+//! Both strategies are one call of `clone` and one function in the child (see `child`). prun's thread is
+//! blocked until the child has executed its program or failed. So a failed start, with its step and its
+//! errno, is known when [`Launcher::start`] returns, and leaves no zombie.
 
 use std::ffi::{CStr, c_void};
 use std::num::NonZeroUsize;
-use std::os::fd::RawFd;
 use std::ptr::NonNull;
 
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
-use nix::sys::resource::Resource;
 use nix::sys::signal::{SigSet, SigmaskHow};
 use nix::unistd::Pid;
 
-use super::child::{Child, Failure};
-use super::cstrings::CStrings;
-use super::env::Env;
 use super::inherited::inherited;
 use super::mark::Mark;
-use super::{clone, guardian, limits, process, signals};
+use super::{guardian_pid, limits, process, signals};
+use child::{Child, Failure};
 
-/// How the child comes to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Strategy {
-    /// In prun's memory until it executes, as with posix_spawn and vfork: costs the same however big prun is.
-    #[default]
-    Spawn,
-    /// In a copy-on-write copy of prun's memory.
-    Fork,
-}
+pub use order::{Attributes, Group, Order, StartError, Step, Strategy};
 
-/// The child's process group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Group {
-    /// A new one, which it leads.
-    New,
-    /// That of another child, which must not have been reaped.
-    Join(Pid),
-    /// A new one, which it leads, in a session of its own that has this terminal.
-    Terminal(RawFd),
-    /// A new one, which it leads, and which becomes the foreground of this terminal, prun's own.
-    Foreground(RawFd),
-}
+mod child;
+mod clone;
+mod order;
 
-/// What a process starts with that is not as prun has it.
-#[derive(Debug, Clone, Default)]
-pub struct Setup {
-    /// Of setrlimit(2), soft and hard; all but the one of open files.
-    pub limits: Vec<(i32, libc::rlimit)>,
-    /// Of open files, in place of the one that prun was given.
-    pub files: Option<libc::rlimit>,
-    /// Its nice value, absolute (setpriority(2)).
-    pub priority: Option<i32>,
-    pub umask: Option<libc::mode_t>,
-}
-
-impl Setup {
-    /// Adds a limit.
-    pub fn limit(&mut self, resource: Resource, soft: u64, hard: u64) {
-        let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
-        match resource {
-            Resource::RLIMIT_NOFILE => self.files = Some(limit),
-            _ => self.limits.push((resource as i32, limit)),
-        }
-    }
-}
-
-/// The parts of a start, in their order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
-    Clone,
-    Group,
-    Terminal,
-    Dispositions,
-    Limits,
-    Priority,
-    Directory,
-    Descriptors,
-    Execute,
-}
-
-impl Step {
-    pub(super) const ALL: [Step; 9] = [
-        Step::Clone,
-        Step::Group,
-        Step::Terminal,
-        Step::Dispositions,
-        Step::Limits,
-        Step::Priority,
-        Step::Directory,
-        Step::Descriptors,
-        Step::Execute,
-    ];
-}
-
-/// Why a child did not start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StartError {
-    pub step: Step,
-    pub errno: Errno,
-}
-
-/// What to start.
-pub struct Order<'a> {
-    pub strategy: Strategy,
-    /// Taken as it is, seen from `cwd`. A text file that the system can't execute is run by `/bin/sh`.
-    pub path: &'a CStr,
-    /// At least one: the program's name.
-    pub argv: &'a mut CStrings,
-    pub env: &'a mut Env,
-    pub cwd: Option<&'a CStr>,
-    /// What becomes the child's descriptors 0, 1 and 2; one may be given more than once.
-    pub stdio: [RawFd; 3],
-    pub group: Group,
-    /// What it is known by, whatever it does (see [`super::mark`]).
-    pub mark: Option<Mark>,
-    pub setup: &'a Setup,
-}
-
-/// Starts children, one at a time. Make it after limits were raised: what was changed is put back in
-/// children.
+/// Starts children, one at a time. Create it after prun has raised its limits: children get the inherited
+/// values of what was changed.
 pub struct Launcher {
     stack: Mapping,
     failure: Mapping,
@@ -138,7 +42,7 @@ const GUARD: usize = 64 << 10;
 impl Launcher {
     pub fn new() -> nix::Result<Launcher> {
         let stack = Mapping::new(GUARD + STACK, MapFlags::MAP_PRIVATE)?;
-        // SAFETY: the lower part of a mapping of our own, which nothing uses yet, is made inaccessible.
+        // SAFETY: the lower part of our own mapping, which nothing uses yet, is made inaccessible.
         unsafe { mprotect(stack.start, GUARD, ProtFlags::PROT_NONE)? };
         let (soft, hard) = inherited().nofile;
         Ok(Launcher {
@@ -149,13 +53,13 @@ impl Launcher {
         })
     }
 
-    /// Starts a child and returns when it executes.
+    /// Starts a child and returns its pid when the child executes its program.
     pub fn start(&mut self, order: &mut Order) -> Result<Pid, StartError> {
         if order.argv.is_empty() {
             return Err(StartError { step: Step::Execute, errno: Errno::EINVAL });
         }
         if order.mark.is_some() {
-            guardian::wait_until_ready();
+            guardian_pid::wait_until_ready();
         }
         // SAFETY: the mapping is zeroed memory that is big enough and aligned for it, and lives as long as
         // the launcher; it is only changed through atomics.
@@ -183,8 +87,8 @@ impl Launcher {
             },
             dispositions: &self.dispositions,
             stop_ignored: inherited().ignored.contains(libc::SIGTSTP),
-            files: order.setup.files.or(self.files),
-            setup: order.setup,
+            files: order.attributes.files.or(self.files),
+            attributes: order.attributes,
             mask: inherited().mask.as_ref(),
             failure,
         };
@@ -200,7 +104,7 @@ impl Launcher {
     }
 }
 
-/// A signal that came while the child uses prun's memory would run prun's handler there.
+/// Runs a function with all signals blocked. A handler that runs in the child would use prun's memory.
 fn with_signals_blocked<T>(run: impl FnOnce() -> nix::Result<T>) -> nix::Result<T> {
     let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
     let result = run();
@@ -208,7 +112,7 @@ fn with_signals_blocked<T>(run: impl FnOnce() -> nix::Result<T>) -> nix::Result<
     result
 }
 
-/// Memory of our own from the system, zeroed.
+/// Zeroed memory from the system.
 struct Mapping {
     start: NonNull<c_void>,
     length: usize,
@@ -217,7 +121,7 @@ struct Mapping {
 impl Mapping {
     fn new(length: usize, flags: MapFlags) -> nix::Result<Mapping> {
         let size = NonZeroUsize::new(length).ok_or(Errno::EINVAL)?;
-        // SAFETY: a new mapping wherever the system likes overlaps nothing.
+        // SAFETY: a new mapping at an address that the kernel chooses overlaps nothing.
         let start =
             unsafe { mmap_anonymous(None, size, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, flags)? };
         Ok(Mapping { start, length })
@@ -227,7 +131,7 @@ impl Mapping {
         // SAFETY: the part above the guard is ours, readable and writable, and used by nothing else.
         let stack =
             unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr().cast::<u8>().add(GUARD), STACK) };
-        // What has no mark belongs to no run.
+        // A process without a mark belongs to no run.
         clone::make(strategy, child, stack, child.mark.is_some())
     }
 }
