@@ -64,7 +64,7 @@ pub fn start(asked: Report) -> Result<Verdict, Instead> {
     let path = if from_stdin { Path::new("/dev/stdin") } else { &asked.journal };
     let history = History::open(path).map_err(|why| Instead::fail(escape(why.as_bytes())))?;
     let name = escape(asked.journal.as_os_str().as_bytes());
-    for wound in &history.wounds {
+    for wound in &history.damaged_lines {
         // Without stderr there is nobody to tell.
         _ = writeln!(io::stderr(), "prun: the journal `{name}`: {wound}, and counts as not there");
     }

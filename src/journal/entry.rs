@@ -1,4 +1,4 @@
-//! One line: a finished task.
+//! One line of a journal: an ended task.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,58 +10,58 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::event::{Key, Known, Outcome, StartFailure, Usage};
 
-/// Version of the format.
+/// The version of the format.
 const VERSION: u32 = 1;
 
-/// What every line begins with, in every version.
+/// The beginning of every line, in every version.
 pub const MAGIC: &[u8] = b"{\"prun\":";
 
-/// Between what the checksum is of and its 16 digits; they and the end of the object follow.
+/// The text between the bytes that the checksum covers and its 16 digits. After them the object ends.
 const SUM: &[u8] = b",\"sum\":\"";
 const DIGITS: usize = 16;
 const END: &[u8] = b"\"}";
 
-/// A finished task.
+/// An ended task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// One; with `batch` one for each item.
+    /// The identity of the task; with `batch` one for each item.
     pub tasks: Vec<Known>,
     pub job: String,
     pub seq: u64,
-    /// As people may see it.
+    /// The item as shown to people.
     pub item: String,
-    /// Without values of the environment.
+    /// The command, without values of the environment.
     pub command: String,
     pub outcome: Outcome,
-    /// How often it was started.
+    /// The number of attempts.
     pub attempts: u32,
-    /// The last attempt: since 1970, to the microsecond.
+    /// Start of the last attempt since 1970, to the microsecond.
     pub started: Duration,
-    /// How long it took, to the microsecond.
+    /// Duration of the last attempt, to the microsecond.
     pub elapsed: Duration,
-    /// What it used; absent where it had no process of its own, and in lines of earlier versions.
+    /// Resources that it used. Absent if it had no process of its own, and in lines of earlier versions.
     pub usage: Option<Usage>,
     /// Bytes that it wrote.
     pub received: u64,
-    /// Tells the runs apart that share the file.
+    /// The id of the run, because several runs can share the file.
     pub run: String,
 }
 
-/// Why a line counts as not there.
+/// The reason why a line is ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Damage {
-    /// It has no checksum, or one of other bytes.
-    Sum,
-    /// It is whole, but not in words that this version knows.
-    Words,
+    /// The line has no checksum, or the checksum of other bytes.
+    Checksum,
+    /// The checksum is right, but this version does not understand the content.
+    Content,
 }
 
-/// How a task ended, as far as the next run cares.
+/// The outcome of a task, as far as the next run needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     Ok,
     Failure,
-    /// It was cancelled or skipped.
+    /// The task was cancelled or skipped.
     Neither,
 }
 
@@ -78,15 +78,16 @@ impl Entry {
         out.push(b'\n');
     }
 
-    /// Reads a line (without its newline), if its checksum confirms it. What later versions add is passed over.
+    /// Parses a line without its newline. Its checksum must be right. Unknown fields, which later versions
+    /// add, are ignored.
     pub fn parse(line: &[u8]) -> Result<Entry, Damage> {
         confirm(line)?;
-        let line: Line = serde_json::from_slice(line).map_err(|_| Damage::Words)?;
-        line.entry().ok_or(Damage::Words)
+        let line: Line = serde_json::from_slice(line).map_err(|_| Damage::Content)?;
+        line.entry().ok_or(Damage::Content)
     }
 }
 
-/// Only what the next run needs of a line: which tasks, and how they ended.
+/// Reads only what the next run needs of a line: the identities of its tasks and their outcome.
 pub fn verdict(line: &[u8], mut each: impl FnMut(Known, Verdict)) -> Result<(), Damage> {
     #[derive(Deserialize)]
     struct Brief<'a> {
@@ -95,23 +96,25 @@ pub fn verdict(line: &[u8], mut each: impl FnMut(Known, Verdict)) -> Result<(), 
         tasks: Vec<Task>,
     }
     confirm(line)?;
-    let brief: Brief = serde_json::from_slice(line).map_err(|_| Damage::Words)?;
+    let brief: Brief = serde_json::from_slice(line).map_err(|_| Damage::Content)?;
     let verdict = match &*brief.outcome {
         "ok" => Verdict::Ok,
         "failed" | "killed" | "timeout" | "not started" => Verdict::Failure,
         "cancelled" | "skipped" => Verdict::Neither,
-        _ => return Err(Damage::Words),
+        _ => return Err(Damage::Content),
     };
     brief.tasks.into_iter().for_each(|task| each(task.0, verdict));
     Ok(())
 }
 
-/// A CRC finds every damage of up to 64 bits in a row for sure, and any other but for one in 2^64.
+/// Checks the checksum. A 64-bit CRC detects every damaged run of up to 64 bits, and misses other damage with
+/// a probability of 2^-64.
 fn confirm(line: &[u8]) -> Result<(), Damage> {
-    let (body, tail) =
-        line.split_at_checked(line.len().wrapping_sub(SUM.len() + DIGITS + END.len())).ok_or(Damage::Sum)?;
-    let digits = tail.strip_prefix(SUM).and_then(|rest| rest.strip_suffix(END)).ok_or(Damage::Sum)?;
-    if digits == hex(sum(body)) { Ok(()) } else { Err(Damage::Sum) }
+    let (body, tail) = line
+        .split_at_checked(line.len().wrapping_sub(SUM.len() + DIGITS + END.len()))
+        .ok_or(Damage::Checksum)?;
+    let digits = tail.strip_prefix(SUM).and_then(|rest| rest.strip_suffix(END)).ok_or(Damage::Checksum)?;
+    if digits == hex(sum(body)) { Ok(()) } else { Err(Damage::Checksum) }
 }
 
 pub(super) fn sum(bytes: &[u8]) -> u64 {
@@ -124,7 +127,7 @@ fn hex(number: u64) -> [u8; DIGITS] {
     std::array::from_fn(|at| b"0123456789abcdef"[(number >> (4 * (DIGITS - 1 - at)) & 15) as usize])
 }
 
-/// The object, in the order of its fields.
+/// The JSON object, in the order of its fields.
 #[derive(Serialize, Deserialize)]
 struct Line<'a> {
     prun: u32,
@@ -203,7 +206,7 @@ impl<'a> Line<'a> {
     }
 }
 
-/// The word for it, exit code, signal, and what else there is to say.
+/// Returns the outcome's name, exit code, signal and reason.
 fn words(outcome: &Outcome) -> (&'static str, Option<u8>, Option<i32>, Option<&str>) {
     match outcome {
         Outcome::Ok => ("ok", None, None, None),
@@ -233,7 +236,7 @@ fn outcome(word: &str, exit: Option<u8>, signal: Option<i32>, why: Option<Cow<st
     })
 }
 
-/// `HASH.N`: 32 digits and the count among equal ones.
+/// `HASH.N`: 32 hexadecimal digits, and the count among equal tasks.
 #[derive(Clone, Copy)]
 struct Task(Known);
 
@@ -264,7 +267,7 @@ impl<'de> Deserialize<'de> for Task {
     }
 }
 
-/// All of it is there, or nothing counts.
+/// Returns the resources, if all three fields are there.
 fn usage(user: Option<Seconds>, system: Option<Seconds>, memory: Option<u64>) -> Option<Usage> {
     Some(Usage { user: user?.0, system: system?.0, memory: memory? })
 }
@@ -282,7 +285,7 @@ mod seconds {
 
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
         let seconds = f64::deserialize(from)?;
-        // Beyond that range it is no time of this world, and as an integer it would be cut off.
+        // Beyond this range the conversion to an integer would saturate.
         if !(0.0..1e12).contains(&seconds) {
             return Err(de::Error::custom("no duration"));
         }

@@ -1,4 +1,4 @@
-//! The file itself: opened, locked, read, repaired, appended to.
+//! The journal as a file: open, lock, read, repair, append.
 
 use std::fs::{self, File, FileType, OpenOptions};
 use std::io::{self, BufReader, Write};
@@ -11,60 +11,60 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::libc;
 
-use super::found::Found;
+use super::contents::Contents;
 use super::past::Past;
 use super::scan::Scanned;
 use crate::os::errors::reason;
 
-/// A child that a killed prun was just starting holds the lock until it executes. So often it is asked for again,
-/// after this time.
+/// How often, and at what interval, the lock is asked for. A child that was being started when its prun was
+/// killed holds the lock until it executes.
 const TRIES: u32 = 30;
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// A journal that this run writes, and no other.
+/// The journal of this run, locked against other runs.
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
     file: Flock<File>,
-    /// Where its last whole line ends.
+    /// The length up to the end of the last whole line.
     len: u64,
     sync: bool,
 }
 
-/// Opens a journal, or makes it; with what it says of earlier runs, and what people should know of its state.
-/// With `sync` what is appended also survives a loss of power.
+/// Opens a journal, or creates it. Returns it with the outcomes of earlier runs and with warnings about its
+/// state. With `sync` each append also survives a loss of power.
 pub fn open(path: &Path, sync: bool) -> Result<(Journal, Past, Vec<String>), String> {
     let file = lock(open_regular(path, true)?, path)?;
     let mut journal = Journal { path: path.to_owned(), file, len: 0, sync };
-    let found = read_all(&journal.file, path)?;
-    journal.repair(&found.scanned).map_err(|error| failed("repair", path, &error))?;
-    let warnings = warnings(&found, path);
-    Ok((journal, found.past, warnings))
+    let contents = read_all(&journal.file, path)?;
+    journal.repair(&contents.scanned).map_err(|error| failed("repair", path, &error))?;
+    let warnings = warnings(&contents, path);
+    Ok((journal, contents.past, warnings))
 }
 
-/// Reads what a journal says, and changes nothing. One that does not exist says nothing.
+/// Reads a journal and changes nothing. A journal that does not exist is empty.
 pub fn read(path: &Path) -> Result<(Past, Vec<String>), String> {
     if fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
         return Ok((Past::default(), Vec::new()));
     }
-    let found = read_all(&open_regular(path, false)?, path)?;
-    let warnings = warnings(&found, path);
-    Ok((found.past, warnings))
+    let contents = read_all(&open_regular(path, false)?, path)?;
+    let warnings = warnings(&contents, path);
+    Ok((contents.past, warnings))
 }
 
-/// Somebody's data is no journal, and stays as it is.
-fn read_all(file: &File, path: &Path) -> Result<Found, String> {
-    let found = Found::read(BufReader::with_capacity(1 << 20, file));
-    let found = found.map_err(|error| failed("read", path, &error))?;
-    if !found.is_journal {
+/// Reads the contents. A file of other data is refused and left as it is.
+fn read_all(file: &File, path: &Path) -> Result<Contents, String> {
+    let contents = Contents::read(BufReader::with_capacity(1 << 20, file));
+    let contents = contents.map_err(|error| failed("read", path, &error))?;
+    if !contents.is_journal {
         return Err(format!("`{}` is no journal, and stays as it is: name another file", path.display()));
     }
-    Ok(found)
+    Ok(contents)
 }
 
-fn warnings(found: &Found, path: &Path) -> Vec<String> {
+fn warnings(contents: &Contents, path: &Path) -> Vec<String> {
     let tell = |what: String| format!("the journal `{}`: {what}, and counts as not there", path.display());
-    found.wounds().into_iter().map(tell).collect()
+    contents.ignored().into_iter().map(tell).collect()
 }
 
 fn failed(what: &str, path: &Path, error: &io::Error) -> String {
@@ -72,7 +72,8 @@ fn failed(what: &str, path: &Path, error: &io::Error) -> String {
 }
 
 impl Journal {
-    /// Appends whole lines, in as few calls as possible. After an error the file ends with a whole line.
+    /// Appends whole lines, in as few calls as possible. After an error the file still ends with a whole
+    /// line.
     pub fn append(&mut self, lines: &[u8]) -> Result<(), String> {
         self.put(lines).map_err(|error| failed("write", &self.path, &error))
     }
@@ -83,12 +84,12 @@ impl Journal {
         if self.sync { self.file.sync_data() } else { Ok(()) }
     }
 
-    /// Not all of these lines could be written: takes away a beginning of one.
+    /// Removes the line that could be written only in part.
     fn cut_back(&mut self, lines: &[u8]) {
         let written = self.file.metadata().map_or(0, |data| data.len().saturating_sub(self.len)) as usize;
         let written = &lines[..written.min(lines.len())];
         self.len += memchr::memrchr(b'\n', written).map_or(0, |at| at + 1) as u64;
-        // If even that fails, the next run finds half a line, and drops it.
+        // If this fails too, the next run finds the partial line and drops it.
         let _ = self.file.set_len(self.len);
     }
 
@@ -98,7 +99,7 @@ impl Journal {
             self.file.set_len(scanned.whole)?;
         }
         if self.sync && scanned.whole == 0 {
-            // It may be new, and its name is only safe with its folder.
+            // The file may be new, and its name is only durable once its directory is.
             let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
             File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
         }
@@ -106,7 +107,8 @@ impl Journal {
     }
 }
 
-/// Never follows a link, never waits for the other end of a FIFO, and never opens a device.
+/// Opens a regular file. It follows no symbolic link, does not wait for the other end of a FIFO and opens no
+/// device.
 fn open_regular(path: &Path, write: bool) -> Result<File, String> {
     if let Ok(data) = fs::symlink_metadata(path) {
         regular(path, data.file_type())?;
@@ -116,7 +118,7 @@ fn open_regular(path: &Path, write: bool) -> Result<File, String> {
     let mut options = OpenOptions::new();
     options.read(true).append(write).create(write).mode(0o600).custom_flags(flags);
     let file = options.open(path).map_err(failed)?;
-    // It may have been exchanged since.
+    // The file may have been replaced since.
     regular(path, file.metadata().map_err(failed)?.file_type())?;
     Ok(file)
 }

@@ -1,27 +1,27 @@
-//! A journal for those who only want to know: read without its lock, also while a run writes it.
+//! Reads a journal without its lock, also while a run writes it.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek};
 use std::path::Path;
 
+use super::contents::Contents;
 use super::entry::{self, Entry, Verdict};
-use super::found::Found;
 use super::scan;
 use crate::event::Known;
 use crate::os::errors::reason;
 use crate::os::files::open_input;
 
-/// All that a journal said when it was opened. Its lines are read again at each use: they may be millions.
+/// The contents of a journal when it was opened. The lines are read again at each use: there may be millions.
 #[derive(Debug)]
 pub struct History {
     file: File,
     len: u64,
-    /// For each line: it is the last of a task.
+    /// True for each line that is the last one of a task.
     last: Vec<bool>,
-    /// Tasks that failed, and ended ok after that.
+    /// The number of tasks that failed and ended ok later.
     pub repaired: u64,
-    /// Lines that count as not there, for people.
-    pub wounds: Vec<String>,
+    /// Descriptions of the ignored lines, for people.
+    pub damaged_lines: Vec<String>,
 }
 
 impl History {
@@ -29,17 +29,17 @@ impl History {
         let failed = |error: io::Error| format!("could not read `{}`: {}", path.display(), reason(&error));
         let file = open_input(path).and_then(seekable).map_err(failed)?;
         let len = file.metadata().map_err(failed)?.len();
-        let mut history = History { file, len, last: Vec::new(), repaired: 0, wounds: Vec::new() };
-        let found = history.bytes().and_then(Found::read).map_err(failed)?;
-        if !found.is_journal {
+        let mut history = History { file, len, last: Vec::new(), repaired: 0, damaged_lines: Vec::new() };
+        let contents = history.bytes().and_then(Contents::read).map_err(failed)?;
+        if !contents.is_journal {
             return Err(format!("`{}` is no journal", path.display()));
         }
-        history.wounds = found.damaged_lines();
+        history.damaged_lines = contents.damaged_lines();
         history.find_last_lines().map_err(failed)?;
         Ok(history)
     }
 
-    /// Calls `each` with every line in turn, and whether it is the last of a task.
+    /// Calls `each` with every entry in turn, and with true if it is the last one of a task.
     pub fn entries(&self, mut each: impl FnMut(Entry, bool)) -> io::Result<()> {
         let line = |number: u64, line: &[u8]| {
             if let Ok(entry) = Entry::parse(line) {
@@ -51,7 +51,7 @@ impl History {
 
     fn bytes(&self) -> io::Result<impl io::BufRead> {
         (&self.file).rewind()?;
-        // What is appended from now on is another history.
+        // Lines that are appended from now on do not belong to this history.
         Ok(BufReader::with_capacity(1 << 20, (&self.file).take(self.len)))
     }
 
@@ -59,7 +59,7 @@ impl History {
         let (mut verdicts, mut seen) = (Vec::new(), Vec::new());
         scan::lines(self.bytes()?, |number, line| {
             let mut of_line = Verdict::Neither;
-            // What is damaged was found before.
+            // Damaged lines were reported when the file was opened.
             let _ = entry::verdict(line, |known, verdict| {
                 seen.push(Seen::new(known, number as u32 - 1));
                 of_line = verdict;
@@ -79,7 +79,7 @@ impl History {
     }
 }
 
-/// A task in a line (from 0), small.
+/// A task and the number from 0 of a line about it, in a compact form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Seen {
     task: ([u64; 2], u32),
@@ -92,7 +92,7 @@ impl Seen {
     }
 }
 
-/// What comes through a pipe can be read once; a copy of it as often as is needed.
+/// Returns the file, or a copy of what comes through a pipe, which could be read only once.
 fn seekable(mut file: File) -> io::Result<File> {
     if file.metadata()?.is_file() {
         return Ok(file);

@@ -1,4 +1,4 @@
-//! The same in the format of GNU parallel's `--joblog`, for tools that read it.
+//! The same tasks in the format of GNU parallel's `--joblog`, for tools that read it.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Write};
@@ -14,24 +14,24 @@ use crate::event::Outcome;
 use crate::os::errors::reason;
 use crate::os::io::set_blocking;
 
-/// The first line.
+/// The first line of a joblog.
 pub const HEADER: &[u8] = b"Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n";
 
-/// What stopped a task that ran too long.
+/// The signal that stops a task at its time limit.
 const SIGTERM: i32 = 15;
 
-/// A file of such lines that this run writes.
+/// The joblog of this run.
 #[derive(Debug)]
 pub struct Joblog {
     path: PathBuf,
     file: File,
 }
 
-/// Opens the file. Unless lines are to be added to it, what it held is gone. `kept`: files of the same run that
-/// are something else.
+/// Opens a joblog. Without `append` its former content is removed. `kept` are other files of the same run,
+/// which it must not overwrite.
 pub fn open(path: &Path, append: bool, kept: &[&Path]) -> Result<Joblog, String> {
     let failed = |error: io::Error| format!("could not open `{}`: {}", path.display(), reason(&error));
-    // A FIFO that nobody reads would be waited for.
+    // Without O_NONBLOCK the open of a FIFO would block until somebody reads it.
     let mut options = OpenOptions::new();
     options.create(true).write(true).append(append).custom_flags(libc::O_NONBLOCK);
     let file = options.open(path).map_err(failed)?;
@@ -68,18 +68,18 @@ impl Joblog {
     }
 }
 
-/// Appends the line of a task. Those that prun stopped or skipped have none, as there.
+/// Appends the line of a task. Cancelled and skipped tasks have no line, as with GNU parallel.
 pub fn line(entry: &Entry, out: &mut Vec<u8>) {
     let Some((exit, signal)) = status(&entry.outcome) else { return };
     let (started, elapsed) = (milliseconds(entry.started), milliseconds(entry.elapsed));
     write!(out, "{}\t:\t{started}\t{elapsed:>10}\t0\t{}\t{exit}\t{signal}\t", entry.seq, entry.received)
         .expect("a Vec takes all that is written");
-    // One line is one task.
+    // Each task is one line, so a newline is written as a NUL.
     out.extend(entry.command.bytes().map(|byte| if byte == b'\n' { 0 } else { byte }));
     out.push(b'\n');
 }
 
-/// Exit code and signal.
+/// Returns the exit code and the signal of an outcome.
 pub fn status(outcome: &Outcome) -> Option<(i32, i32)> {
     match outcome {
         Outcome::Ok => Some((0, 0)),
@@ -92,7 +92,7 @@ pub fn status(outcome: &Outcome) -> Option<(i32, i32)> {
     }
 }
 
-/// Seconds with three digits after the point.
+/// Formats a time as seconds with three decimals.
 pub fn milliseconds(time: Duration) -> String {
     format!("{}.{:03}", time.as_secs(), time.subsec_millis())
 }

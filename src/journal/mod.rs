@@ -1,6 +1,6 @@
-//! The file of finished tasks: written as they end, read by the next run.
+//! The journal: a file that records each task when it has ended, and that the next run reads.
 //!
-//! NDJSON: each line is one JSON object about one finished task, and is only ever appended.
+//! NDJSON: each line is one JSON object about one ended task, and is only ever appended.
 //!
 //! ```text
 //! {"prun":1,"job":"fetch","seq":3,"item":"a b","outcome":"failed","exit":22,"attempts":1,
@@ -11,27 +11,29 @@
 //! | field | meaning |
 //! |---|---|
 //! | `prun` | version of the format, 1; later versions only add fields |
-//! | `job`, `seq`, `item` | whose task it is, its number from 1, what it worked on as people may see it |
+//! | `job`, `seq`, `item` | the task's job, its number from 1, its item as shown to people |
 //! | `outcome` | `ok`, `failed`, `killed`, `timeout`, `not started`, `cancelled`, `skipped` |
-//! | `exit`, `signal`, `why` | more about it: an exit code, a number of a signal, words |
-//! | `attempts` | how often it was started |
-//! | `started`, `elapsed` | seconds, of the last attempt: since 1970, and how long it took |
+//! | `exit`, `signal`, `why` | details of the outcome: an exit code, a signal number, a reason |
+//! | `attempts` | number of attempts |
+//! | `started`, `elapsed` | start of the last attempt in seconds since 1970, and its duration in seconds |
+//! | `user`, `system`, `memory` | processor seconds, and the largest resident set in bytes |
 //! | `received` | bytes that it wrote |
-//! | `command` | what was run, as a line for a shell; never with values of the environment |
-//! | `run` | tells runs apart that share the file: the `PRUN_RUN_ID` of its tasks |
-//! | `tasks` | what it is known by: hash and count among equal ones; with `batch` one for each item |
+//! | `command` | the command as a line for a shell; never with values of the environment |
+//! | `run` | the `PRUN_RUN_ID` of the run, because several runs can share the file |
+//! | `tasks` | identity of the task: hash, and count among equal ones; with `batch` one for each item |
 //! | `sum` | CRC-64/XZ, in hexadecimal, of all bytes of the line before `,"sum"` |
 //!
-//! Where several lines know the same task, the last one counts. A line without its newline is not there.
+//! If several lines are about the same task, the last one counts. A line without its newline is ignored.
 //!
-//! - [`entry`] is one line; [`scan`] finds the lines of a file, [`found`] which of them count;
-//! - [`past`] keeps, of each task, how it ended last;
+//! - [`entry`] is one line; [`scan`] finds the lines of a file, [`contents`] tells which of them count;
+//! - [`past`] holds the last outcome of each task;
 //! - [`file`](mod@file) opens, locks, repairs and appends; [`history`] only reads;
-//! - [`joblog`] writes the same in GNU parallel's format.
+//! - [`joblog`] writes the same tasks in GNU parallel's format.
 
+pub mod contents;
 pub mod entry;
 pub mod file;
-pub mod found;
+
 pub mod history;
 pub mod joblog;
 pub mod past;

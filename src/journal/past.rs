@@ -1,26 +1,26 @@
-//! What a journal says: how each task ended last.
+//! The last outcome of each task in a journal.
 
 use super::entry::{self, Damage, Verdict};
 use crate::event::{Key, Known};
 
-/// Sorted, because that takes a third of the memory of a hash map.
+/// Tasks in a sorted list, which takes a third of the memory of a hash map.
 #[derive(Debug, Default)]
 pub struct Past {
-    tasks: Vec<Mark>,
+    tasks: Vec<Task>,
 }
 
-/// One task, in 24 bytes: a `u128` would make it 48.
+/// One task in 24 bytes; with a `u128` it would take 48.
 #[derive(Debug, Clone, Copy)]
-struct Mark {
+struct Task {
     key: [u64; 2],
     nth: u32,
     verdict: Verdict,
 }
 
-impl Mark {
-    fn new(known: Known, verdict: Verdict) -> Mark {
+impl Task {
+    fn new(known: Known, verdict: Verdict) -> Task {
         let Known { key: Key(key), nth } = known;
-        Mark { key: [(key >> 64) as u64, key as u64], nth, verdict }
+        Task { key: [(key >> 64) as u64, key as u64], nth, verdict }
     }
 
     fn known(&self) -> ([u64; 2], u32) {
@@ -29,31 +29,31 @@ impl Mark {
 }
 
 impl Past {
-    /// It ended ok, last time.
+    /// True if the task ended ok the last time.
     pub fn finished(&self, known: Known) -> bool {
         self.verdict(known) == Some(Verdict::Ok)
     }
 
-    /// It ended with a failure, last time.
+    /// True if the task failed the last time.
     pub fn failed(&self, known: Known) -> bool {
         self.verdict(known) == Some(Verdict::Failure)
     }
 
     fn verdict(&self, known: Known) -> Option<Verdict> {
-        let wanted = Mark::new(known, Verdict::Neither).known();
-        let at = self.tasks.binary_search_by_key(&wanted, Mark::known).ok()?;
+        let wanted = Task::new(known, Verdict::Neither).known();
+        let at = self.tasks.binary_search_by_key(&wanted, Task::known).ok()?;
         Some(self.tasks[at].verdict)
     }
 
-    /// One more line, as it stands in the file.
+    /// Adds a line of the file. Call [`Past::build`] after the last one.
     pub(super) fn add(&mut self, line: &[u8]) -> Result<(), Damage> {
-        entry::verdict(line, |known, verdict| self.tasks.push(Mark::new(known, verdict)))
+        entry::verdict(line, |known, verdict| self.tasks.push(Task::new(known, verdict)))
     }
 
-    /// All lines were added: of each task only the last one counts.
-    pub(super) fn settle(&mut self) {
-        // Stable, so that of equal ones the last line's stays the last.
-        self.tasks.sort_by_key(Mark::known);
+    /// Sorts the tasks, and keeps the last outcome of each.
+    pub(super) fn build(&mut self) {
+        // The sort is stable, so of equal tasks that of the last line stays last.
+        self.tasks.sort_by_key(Task::known);
         self.tasks.dedup_by(|later, kept| {
             let same = later.known() == kept.known();
             if same {

@@ -1,6 +1,6 @@
 //! A whole journal, cut and changed at every byte.
 
-use super::super::found::Found;
+use super::super::contents::Contents;
 use super::*;
 
 /// 20 lines: most tasks ended ok, some failed, some did both.
@@ -10,16 +10,16 @@ fn twenty() -> Vec<Vec<u8>> {
     entries.map(|entry| line(&entry)).collect()
 }
 
-fn found(bytes: &[u8]) -> Found {
-    Found::read(bytes).expect("memory can be read")
+fn contents(bytes: &[u8]) -> Contents {
+    Contents::read(bytes).expect("memory can be read")
 }
 
-/// What these lines say, all of them whole.
+/// Returns what these lines say, all of them whole.
 fn said<'a>(lines: impl IntoIterator<Item = &'a Vec<u8>>) -> Vec<(bool, bool)> {
     let bytes: Vec<u8> = lines.into_iter().flatten().copied().collect();
-    let found = found(&bytes);
-    assert_eq!(found.wounds(), [""; 0]);
-    told(&found.past)
+    let contents = contents(&bytes);
+    assert_eq!(contents.ignored(), [""; 0]);
+    outcomes_of(&contents.past)
 }
 
 #[test]
@@ -35,20 +35,20 @@ fn cut_at_every_byte() {
         if next == Some(cut) {
             (whole, before, next) = (whole + 1, cut, ends.next());
         }
-        let found = found(&bytes[..cut]);
-        assert!(found.is_journal, "cut at {cut}");
-        assert_eq!(told(&found.past), said(&lines[..whole]), "cut at {cut}");
-        assert_eq!((found.scanned.whole, found.scanned.torn), (before as u64, (cut - before) as u64));
+        let contents = contents(&bytes[..cut]);
+        assert!(contents.is_journal, "cut at {cut}");
+        assert_eq!(outcomes_of(&contents.past), said(&lines[..whole]), "cut at {cut}");
+        assert_eq!((contents.scanned.whole, contents.scanned.torn), (before as u64, (cut - before) as u64));
         let expected: Vec<String> = match cut - before {
             0 => vec![],
             torn => vec![format!("its last line was cut short after {torn} bytes")],
         };
-        assert_eq!(found.wounds(), expected, "cut at {cut}");
+        assert_eq!(contents.ignored(), expected, "cut at {cut}");
     }
     assert_eq!((whole, before), (20, bytes.len()));
 }
 
-/// All lines, with one byte of line `number` (from 0) changed.
+/// Returns all lines, with one byte of line `number` (from 0) changed.
 fn changed(lines: &[Vec<u8>], number: usize, at: usize, to: u8) -> Vec<u8> {
     let mut lines = lines.to_vec();
     lines[number][at] = to;
@@ -69,21 +69,21 @@ fn changed_at_every_byte() {
         for at in 0..len {
             let byte = lines[number][at];
             for to in [byte ^ 1, byte ^ 0x20, byte ^ 0x80, !byte, 0, b'\n'] {
-                let found = found(&changed(&lines, number, at, to));
+                let contents = contents(&changed(&lines, number, at, to));
                 let case = format!("line {}, byte {at} of {len}: {byte} to {to}", number + 1);
-                assert!(found.is_journal, "{case}");
+                assert!(contents.is_journal, "{case}");
                 let wound = match () {
                     () if to == byte => continue,
-                    // The end of a line is gone: it is one with the next.
+                    // Its newline is gone, so it is one line with the next.
                     () if at + 1 == len && last => format!("its last line was cut short after {len} bytes"),
                     () if at + 1 < len && to == b'\n' => {
                         format!("lines {}, {} are damaged", number + 1, number + 2)
                     }
                     () => format!("line {} is damaged", number + 1),
                 };
-                assert_eq!(found.wounds(), [wound], "{case}");
+                assert_eq!(contents.ignored(), [wound], "{case}");
                 let expected = if at + 1 == len { &joined } else { &expected };
-                assert_eq!(&told(&found.past), expected, "{case}");
+                assert_eq!(&outcomes_of(&contents.past), expected, "{case}");
             }
         }
     }
@@ -93,7 +93,7 @@ fn changed_at_every_byte() {
 fn many_damaged_lines_are_counted() {
     let mut lines = twenty();
     lines[1..15].iter_mut().for_each(|line| line[9] ^= 1);
-    assert_eq!(found(&lines.concat()).wounds(), ["lines 2, 3, 4, 5, 6 and 9 more are damaged"]);
+    assert_eq!(contents(&lines.concat()).ignored(), ["lines 2, 3, 4, 5, 6 and 9 more are damaged"]);
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn whose_file_it_is() {
     let [first, second] = [line(&entry(1, Outcome::Ok)), line(&entry(2, Outcome::Ok))];
     let mut broken = first.clone();
     broken[3] ^= 1;
-    let is_journal = |bytes: &[u8]| found(bytes).is_journal;
+    let is_journal = |bytes: &[u8]| contents(bytes).is_journal;
     assert!(is_journal(b"") && is_journal(b"{\"pru") && is_journal(b"\0\0\0") && is_journal(&first[..50]));
     assert!(is_journal(&[&broken[..], &second].concat()));
     assert!(

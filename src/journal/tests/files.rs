@@ -1,4 +1,4 @@
-//! Files: whose they are, who has them, how they are left.
+//! Files: which ones are accepted, the lock, and their state after errors.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
@@ -27,7 +27,7 @@ fn what_one_run_writes_the_next_one_knows() {
     for sync in [false, true] {
         let _ = fs::remove_file(&path);
         let (mut journal, past, warnings) = open(&path, sync).unwrap();
-        assert_eq!(told(&past), [(false, false); 30]);
+        assert_eq!(outcomes_of(&past), [(false, false); 30]);
         assert_eq!(warnings, [""; 0]);
         journal.append(&line(&entry(1, Outcome::Ok))).unwrap();
         let two = [line(&entry(2, Outcome::Failed(1))), line(&entry(3, Outcome::Ok))].concat();
@@ -133,13 +133,13 @@ fn damaged_lines_are_told_and_stay() {
     let (mut journal, past, warnings) = open(&path, false).unwrap();
     let expected = format!("the journal `{}`: line 2 is damaged, and counts as not there", path.display());
     assert_eq!(warnings, [expected]);
-    assert_eq!(told(&past)[..3], [(true, false), (false, false), (true, false)]);
+    assert_eq!(outcomes_of(&past)[..3], [(true, false), (false, false), (true, false)]);
     lines.push(line(&entry(1, Outcome::Ok)));
     journal.append(&lines[3]).unwrap();
     assert_eq!(fs::read(&path).unwrap(), lines.concat());
 }
 
-/// Set in the process that may only write small files: the folder in which it does.
+/// Set in the process that may only write small files; its value is the directory in which it writes.
 const SMALL: &str = "PRUN_TEST_SMALL_FILES";
 
 /// No file may become larger than 1 KiB (512 bytes in some shells), as if the disk were full.

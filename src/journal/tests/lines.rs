@@ -1,4 +1,4 @@
-//! One line.
+//! Lines of the journal.
 
 use proptest::prelude::*;
 
@@ -38,10 +38,10 @@ fn the_form_of_a_line() {
     );
     assert_eq!(&text[..expected.len()], expected);
     assert!(text.ends_with("\"}\n"), "{text}");
-    // It is JSON for everybody.
+    // Any JSON parser reads it.
     let value: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(value["sum"].as_str().unwrap().len(), 16);
-    // CRC-64/XZ, whose sum of "123456789" is known.
+    // The CRC-64/XZ of "123456789" is known.
     assert_eq!(super::super::entry::sum(b"123456789"), 0x995d_c9bb_df19_39fa);
 }
 
@@ -53,7 +53,7 @@ fn every_outcome_has_its_word() {
         (Outcome::Killed(9), r#""outcome":"killed","signal":9,"attempts""#, Verdict::Failure),
         (Outcome::Timeout, r#""outcome":"timeout","attempts""#, Verdict::Failure),
         (Outcome::Fault("a \"hook\"".into()), r#""outcome":"failed","why":"a \"hook\"""#, Verdict::Failure),
-        (not_started(), r#""outcome":"not started","exit":127,"why":"`x`: not found""#, Verdict::Failure),
+        (not_started(), r#""outcome":"not started","exit":127,"why":"`x`: not contents""#, Verdict::Failure),
         (Outcome::Cancelled, r#""outcome":"cancelled","attempts""#, Verdict::Neither),
         (Outcome::Skipped, r#""outcome":"skipped","attempts""#, Verdict::Neither),
     ];
@@ -68,7 +68,7 @@ fn every_outcome_has_its_word() {
     }
 }
 
-/// A line with this object in place of its own, and the right sum.
+/// Returns a line with a changed object and the right checksum.
 fn resummed(change: impl FnOnce(String) -> String) -> Vec<u8> {
     let text = String::from_utf8(line(&entry(1, Outcome::Ok))).unwrap();
     let body = change(text[..text.find(",\"sum\"").unwrap()].to_owned());
@@ -94,11 +94,11 @@ fn what_is_not_understood_is_not_done() {
     for change in changes {
         let line = resummed(change);
         let shown = String::from_utf8_lossy(&line);
-        assert_eq!(Entry::parse(&line), Err(Damage::Words), "{shown}");
-        assert_eq!(verdict(&line, |_, _| panic!("{shown}")), Err(Damage::Words), "{shown}");
+        assert_eq!(Entry::parse(&line), Err(Damage::Content), "{shown}");
+        assert_eq!(verdict(&line, |_, _| panic!("{shown}")), Err(Damage::Content), "{shown}");
     }
     for line in ["", "{", "{}", "null", "{\"sum\":\"0000000000000000\"}"] {
-        assert_eq!(Entry::parse(line.as_bytes()), Err(Damage::Sum), "{line}");
+        assert_eq!(Entry::parse(line.as_bytes()), Err(Damage::Checksum), "{line}");
     }
 }
 
@@ -116,7 +116,7 @@ fn the_last_line_of_a_task_counts() {
     add(again(1), Outcome::Ok);
     add(again(2), Outcome::Timeout);
     add(again(3), Outcome::Cancelled);
-    past.settle();
+    past.build();
     let told: Vec<_> = (1..=4).map(|nth| (past.finished(again(nth)), past.failed(again(nth)))).collect();
     assert_eq!(told, [(true, false), (false, true), (false, false), (false, false)]);
     assert!(!past.finished(known(2)) && !past.failed(known(2)));
@@ -127,9 +127,9 @@ fn a_batch_is_known_by_its_items() {
     let mut past = Past::default();
     let batch = Entry { tasks: vec![known(3), known(1), known(2)], ..entry(0, Outcome::Ok) };
     past.add(line(&batch).strip_suffix(b"\n").unwrap()).unwrap();
-    past.settle();
+    past.build();
     let expected: Vec<_> = (0..30).map(|key| ((1..=3).contains(&key), false)).collect();
-    assert_eq!(told(&past), expected);
+    assert_eq!(outcomes_of(&past), expected);
 }
 
 fn outcomes() -> impl Strategy<Value = Outcome> {
@@ -146,7 +146,7 @@ fn outcomes() -> impl Strategy<Value = Outcome> {
     ]
 }
 
-/// Whatever a `String` can hold, with a preference for what could be mistaken for the end of something.
+/// Any `String`, with a preference for text that looks like the end of an object.
 fn text() -> impl Strategy<Value = String> {
     let odd = prop_oneof![
         any::<char>().prop_map(String::from),
@@ -211,8 +211,8 @@ proptest! {
         let mut line = line(&entry);
         line.pop();
         *at.get_mut(&mut line) ^= pattern;
-        prop_assert_eq!(Entry::parse(&line), Err(Damage::Sum));
-        prop_assert_eq!(verdict(&line, |_, _| unreachable!()), Err(Damage::Sum));
+        prop_assert_eq!(Entry::parse(&line), Err(Damage::Checksum));
+        prop_assert_eq!(verdict(&line, |_, _| unreachable!()), Err(Damage::Checksum));
     }
 
     #[test]

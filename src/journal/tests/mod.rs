@@ -36,10 +36,10 @@ fn line(entry: &Entry) -> Vec<u8> {
 }
 
 fn not_started() -> Outcome {
-    Outcome::NotStarted(Arc::new(StartFailure { code: 127, why: "`x`: not found".into() }))
+    Outcome::NotStarted(Arc::new(StartFailure { code: 127, why: "`x`: not contents".into() }))
 }
 
-/// What is known of the tasks 0 to 29: finished, failed.
-fn told(past: &Past) -> Vec<(bool, bool)> {
+/// Returns for the tasks 0 to 29 whether each has finished and whether it has failed.
+fn outcomes_of(past: &Past) -> Vec<(bool, bool)> {
     (0..30).map(|key| (past.finished(known(key)), past.failed(known(key)))).collect()
 }
