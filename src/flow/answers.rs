@@ -1,39 +1,39 @@
-//! What a worker writes, cut into answers. Pure.
+//! Cuts what a worker writes into answers. Pure.
 
 use std::ops::Range;
 
 use memchr::{memchr, memchr_iter, memrchr};
 use regex::bytes::Regex;
 
-/// Where an answer ends.
+/// The end of an answer.
 #[derive(Debug, Clone)]
 pub enum Ends {
-    /// Behind this byte.
+    /// An answer ends with this byte.
     Byte(u8),
-    /// Before a line that matches, which is dropped.
+    /// An answer ends before a line that matches, which is dropped.
     Until(Regex),
 }
 
-/// Bytes go in as they were read, answers come out. Only what was not taken out is kept; an answer may be of any
-/// length, and the time for it is linear.
+/// Takes bytes as they were read and returns answers. Only what was not taken out is kept. An answer may have
+/// any length, and the time is linear in it.
 #[derive(Debug)]
 pub struct Answers {
     ends: Ends,
     buffer: Vec<u8>,
-    /// Where the next answer begins.
+    /// The start of the next answer.
     start: usize,
-    /// With [`Ends::Until`]: the lines before this do not match.
+    /// With [`Ends::Until`]: the start of the first line that was not matched yet.
     line: usize,
-    /// Nothing that ends an answer, or a line, stands between the beginning and this.
+    /// No end of an answer, or of a line, stands between the start and this position.
     searched: usize,
 }
 
 /// One answer, as ranges of [`Answers::bytes`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// As it is handed on, with the byte that ends it; the lines before the one that matched.
+    /// The part that is handed on, with the byte that ends it, or all lines before the one that matched.
     pub whole: Range<usize>,
-    /// As it is looked at: without a byte at its end that ends it, or its last line.
+    /// The part that is examined: without the byte that ends it, or without the newline of its last line.
     pub text: Range<usize>,
 }
 
@@ -42,9 +42,9 @@ impl Answers {
         Answers { ends, buffer: Vec::new(), start: 0, line: 0, searched: 0 }
     }
 
-    /// Takes in what was read. Best called when all answers were taken out.
+    /// Appends bytes that were read. Cheapest when all answers were taken out before.
     pub fn push(&mut self, bytes: &[u8]) {
-        // At least as many bytes were taken out as are moved here, so that moving never adds up.
+        // At least as many bytes were taken out as are moved here, so the total cost of moving stays linear.
         if self.start >= self.buffer.len() - self.start {
             self.buffer.drain(..self.start);
             self.line -= self.start;
@@ -58,13 +58,13 @@ impl Answers {
         &self.buffer[range.clone()]
     }
 
-    /// Forgets all that was not taken out.
+    /// Discards everything that was not taken out.
     pub fn clear(&mut self) {
         self.buffer.clear();
         (self.start, self.line, self.searched) = (0, 0, 0);
     }
 
-    /// The next answer, if all of it is there.
+    /// Returns the next answer, if all of it is there.
     pub fn next_answer(&mut self) -> Option<Answer> {
         let whole = match &self.ends {
             Ends::Byte(byte) => {
@@ -93,7 +93,7 @@ impl Answers {
         Some(Answer { whole, text })
     }
 
-    /// How many answers are there, where they can be counted without looking at each.
+    /// Returns the number of complete answers. `None` if each would have to be matched for that.
     pub fn count(&self) -> Option<usize> {
         match self.ends {
             Ends::Byte(byte) => Some(memchr_iter(byte, &self.buffer[self.searched..]).count()),
@@ -101,11 +101,11 @@ impl Answers {
         }
     }
 
-    /// Takes out all answers that [`Answers::count`] counted: they stand side by side.
+    /// Takes out all answers that [`Answers::count`] counts; they are contiguous.
     pub fn take_all(&mut self) -> Range<usize> {
         let Ends::Byte(byte) = self.ends else { return self.start..self.start };
         let end = memrchr(byte, &self.buffer[self.searched..]).map(|at| self.searched + at + 1);
-        // Not even of a long answer is anything looked at twice.
+        // Bytes of a long answer are searched once only.
         self.searched = self.buffer.len();
         let Some(end) = end else { return self.start..self.start };
         let taken = self.start..end;

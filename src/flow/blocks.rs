@@ -1,48 +1,48 @@
-//! Where a stream is cut into blocks of whole records. Pure: it is shown the bytes of a block, and says where
-//! the block ends.
+//! Cuts a stream into blocks of whole records. Pure: it is given bytes of a block and returns the block's
+//! length.
 //!
-//! A block ends with the first record with which it has enough bytes or enough records. Where only bytes
-//! count, nothing is looked at but what follows the last byte that a block must have; so a block of a file is
-//! found by reading a few of its bytes.
+//! A block ends with the first record that gives it enough bytes or enough records. Where only bytes count,
+//! only the bytes behind the minimum size are examined; so the end of a block of a file is found by reading a
+//! few bytes.
 
 use memchr::memmem::Finder;
 
-/// What a block is made of.
+/// The definition of a block.
 #[derive(Debug, Clone)]
 pub struct Shape {
-    /// A unit ends so many bytes behind the beginning of each place where this is found.
-    mark: Finder<'static>,
+    /// The bytes that separate units. A unit ends `after` bytes behind the beginning of each occurrence.
+    separator: Finder<'static>,
     after: usize,
-    /// Units of a record.
+    /// Units per record.
     per_record: usize,
-    /// It is enough if a block has so many bytes, or so many records.
+    /// A block is complete with this many bytes, or with this many records.
     bytes: usize,
     records: usize,
 }
 
 impl Shape {
-    /// Units end with `end`, where `start` follows. One of them may be empty.
+    /// Units end with `end`, followed by `start`. One of the two may be empty.
     pub fn new(end: &[u8], start: &[u8], per_record: usize, bytes: usize, records: usize) -> Shape {
-        let mark = Finder::new(&[end, start].concat()).into_owned();
-        Shape { mark, after: end.len(), per_record, bytes, records }
+        let separator = Finder::new(&[end, start].concat()).into_owned();
+        Shape { separator, after: end.len(), per_record, bytes, records }
     }
 
-    /// Every unit must be seen, because they are counted.
+    /// True if every unit has to be found because units are counted.
     pub fn counts(&self) -> bool {
         self.per_record > 1 || self.records < usize::MAX
     }
 
-    /// Where looking begins in a block, if units need not be counted.
+    /// Returns the number of bytes at the beginning of a block that need not be examined.
     pub fn skipped(&self) -> usize {
         if self.counts() { 0 } else { self.bytes.saturating_sub(self.after) }
     }
 }
 
-/// Looks for the end of one block after another.
+/// Finds the end of one block after another.
 #[derive(Debug)]
 pub struct Cutter {
     shape: Shape,
-    /// Bytes of the block that need not be looked at again.
+    /// Bytes of the block that need not be examined again.
     seen: usize,
     /// Units of the block that end within them.
     units: usize,
@@ -53,32 +53,32 @@ impl Cutter {
         Cutter { seen: shape.skipped(), shape, units: 0 }
     }
 
-    /// From which byte of the block on it wants to see the bytes.
+    /// Returns the offset in the block from which it needs to see bytes.
     pub fn seen(&self) -> usize {
         self.seen
     }
 
-    /// Looks at bytes of the block, which stand `at` bytes behind its beginning (not behind [`Cutter::seen`]).
-    /// Returns the block's length if its end is among them; the next call is about the next block then.
-    pub fn look(&mut self, at: usize, bytes: &[u8]) -> Option<usize> {
+    /// Examines bytes of the block that begin `at` bytes behind its start, at or before [`Cutter::seen`].
+    /// Returns the block's length if its end is among them; the next call is then about the next block.
+    pub fn find_end(&mut self, at: usize, bytes: &[u8]) -> Option<usize> {
         debug_assert!(at <= self.seen);
         while self.seen < at + bytes.len() {
-            let Some(found) = self.shape.mark.find(&bytes[self.seen - at..]) else { break };
+            let Some(found) = self.shape.separator.find(&bytes[self.seen - at..]) else { break };
             let end = self.seen + found + self.shape.after;
-            // A mark at the very beginning of a block ends nothing.
+            // A separator at the very beginning of a block ends nothing.
             if end > 0 && self.ends_with_unit(end) {
                 *self = Cutter::new(self.shape.clone());
                 return Some(end);
             }
             self.seen = (self.seen + found + 1).max(end);
         }
-        // The last bytes may be the first ones of a mark.
-        let partial = self.shape.mark.needle().len() - 1;
+        // The last bytes may be the beginning of a separator.
+        let partial = self.shape.separator.needle().len() - 1;
         self.seen = self.seen.max((at + bytes.len()).saturating_sub(partial));
         None
     }
 
-    /// Counts a unit; says whether the block has enough with it.
+    /// Counts a unit, and returns true if it completes the block.
     fn ends_with_unit(&mut self, end: usize) -> bool {
         self.units += 1;
         self.units.is_multiple_of(self.shape.per_record)
@@ -94,13 +94,13 @@ mod tests {
 
     const MAX: usize = usize::MAX;
 
-    /// The blocks of a text that comes in pieces of this size.
+    /// Returns the blocks of a text that is read in pieces of this size.
     fn blocks(shape: &Shape, text: &[u8], piece: usize) -> Vec<Vec<u8>> {
         let (mut blocks, mut start, mut cutter) = (Vec::new(), 0, Cutter::new(shape.clone()));
         let mut there = 0;
         while start < text.len() {
             let from = cutter.seen().min(there - start);
-            match cutter.look(from, &text[start + from..there]) {
+            match cutter.find_end(from, &text[start + from..there]) {
                 Some(length) => {
                     blocks.push(text[start..start + length].to_vec());
                     start += length;

@@ -1,8 +1,8 @@
-//! Bytes in, records out: a stream cut into the records of a queue. Pure.
+//! Cuts a stream into the records of a queue. Pure.
 //!
-//! What is read goes straight into a chunk, and records are ranges of it: nothing is copied but the beginning
-//! of a record whose end was not read yet. Records that follow one another in a chunk stay together as one
-//! [`Batch`] where their rule is a single byte, so that lines cost no more than counting them.
+//! Bytes are read directly into a chunk, and records are ranges of it. Only the beginning of a record whose
+//! end was not read yet is copied. Where a single byte ends each record, consecutive records of a chunk stay
+//! together as one [`Batch`], so that lines cost no more than counting them.
 
 use std::rc::Rc;
 
@@ -11,23 +11,23 @@ use regex::bytes::Regex;
 
 use super::span::{Batch, Span};
 
-/// Where records begin and end.
+/// The definition of a record.
 #[derive(Debug, Clone)]
 pub struct Rule {
     pub unit: Unit,
-    /// So many units belong together; at least 1.
+    /// Units per record; at least 1.
     pub per_record: usize,
-    /// Several records are handed on as one.
+    /// If set, several records are handed on as one.
     pub block: Option<Block>,
 }
 
 #[derive(Debug, Clone)]
 pub enum Unit {
-    /// It ends with these bytes; in a stream they are also put after a last record that lacks them.
+    /// It ends with these bytes. They are appended to the last unit of a stream if it lacks them.
     Ends(Vec<u8>),
-    /// It begins where this matches. A match may reach over the end of one line.
+    /// It begins where this matches. A match may extend beyond the end of its line.
     Starts(Regex),
-    /// It ends with the first, where the second follows.
+    /// It ends with `end`, where `start` follows.
     Between {
         end: Vec<u8>,
         start: Vec<u8>,
@@ -35,7 +35,7 @@ pub enum Unit {
     Bytes(usize),
 }
 
-/// As many whole records as are there when one of the limits is reached, at least one.
+/// A block has as many whole records as are there when one of the limits is reached, at least one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Block {
     pub bytes: usize,
@@ -43,7 +43,7 @@ pub struct Block {
 }
 
 impl Rule {
-    /// The byte that tells the records of a batch apart; without one each batch is a record.
+    /// Returns the byte that separates the records of a batch. `None` if each batch is one record.
     pub fn separator(&self) -> Option<u8> {
         match (&self.unit, self.per_record, self.block) {
             (Unit::Ends(end), 1, None) if end.len() == 1 => Some(end[0]),
@@ -51,7 +51,7 @@ impl Rule {
         }
     }
 
-    /// The separator and the size of blocks that are limited by their bytes alone.
+    /// Returns the separator and the size of blocks that are limited by their bytes alone.
     fn jumps(&self) -> Option<(u8, usize)> {
         match (&self.unit, self.per_record, self.block) {
             (Unit::Ends(end), 1, Some(Block { bytes, records: usize::MAX })) if end.len() == 1 => {
@@ -61,7 +61,7 @@ impl Rule {
         }
     }
 
-    /// What a record ends with that is no part of an item; empty where all bytes are.
+    /// Returns the bytes at the end of a record that do not belong to an item.
     pub fn ending(&self) -> &[u8] {
         match (&self.unit, self.block) {
             (Unit::Ends(end), None) => end,
@@ -70,11 +70,11 @@ impl Rule {
     }
 }
 
-/// Chunks that were used, to be used again: fresh memory costs a page fault for each page.
+/// Used chunks for reuse: fresh memory costs a page fault for each page.
 #[derive(Debug, Default)]
 struct Chunks(Vec<Rc<Vec<u8>>>);
 
-/// So many chunks are remembered.
+/// The most chunks that are kept for reuse.
 const REMEMBERED: usize = 8;
 
 impl Chunks {
@@ -84,7 +84,7 @@ impl Chunks {
         old.unwrap_or_else(|| vec![0; size])
     }
 
-    /// `chunk` is handed out, and may come back.
+    /// Keeps a chunk that is handed out, in case it becomes free.
     fn remember(&mut self, chunk: &Rc<Vec<u8>>, size: usize) {
         if self.0.len() < REMEMBERED && chunk.len() == size {
             self.0.push(Rc::clone(chunk));
@@ -96,31 +96,31 @@ impl Chunks {
 #[derive(Debug)]
 pub struct Cutter {
     rule: Rc<Rule>,
-    /// So much is read at once.
+    /// The most bytes that are read at once.
     most: usize,
-    /// A new chunk's size.
+    /// The size of a new chunk.
     size: usize,
     chunks: Chunks,
-    /// The record that is being read begins at its start; up to `filled` it was read.
+    /// The current record begins at offset 0. The bytes up to `filled` were read.
     chunk: Vec<u8>,
     filled: usize,
-    /// No unit that was not seen yet ends before this.
+    /// No unit that was not counted yet ends before this offset.
     searched: usize,
     /// The end of the last whole line, for units that are found by a pattern.
     lines: usize,
-    /// Units of the record that is being read, where the last of them ends, and where the last whole record
-    /// of the block ends.
+    /// Units of the current record, the end of the last of them, records of the current block, and the end of
+    /// the last of these.
     units: usize,
     unit_end: usize,
     records: usize,
     record_end: usize,
 }
 
-/// A block of more bytes than this is no size for chunks.
+/// Blocks of more bytes than this do not enlarge the chunks.
 const BIGGEST_CHUNK: usize = 64 << 20;
 
 impl Cutter {
-    /// `most`: so much is read at once.
+    /// `most` is the most bytes that are read at once.
     pub fn new(rule: Rc<Rule>, most: usize) -> Cutter {
         let block = rule.block.map_or(0, |block| block.bytes);
         let size = most + if block <= BIGGEST_CHUNK { block } else { 0 };
@@ -140,7 +140,7 @@ impl Cutter {
         }
     }
 
-    /// Where to read what comes next.
+    /// Returns the buffer for the next read.
     pub fn space(&mut self) -> &mut [u8] {
         if self.chunk.is_empty() {
             self.chunk = self.chunks.take(self.size);
@@ -153,7 +153,7 @@ impl Cutter {
         &mut self.chunk[self.filled..end]
     }
 
-    /// So many bytes of [`Cutter::space`] were filled: hands out the records that end there.
+    /// Takes the first `count` bytes of [`Cutter::space`] as read, and hands out the records that end there.
     pub fn filled(&mut self, count: usize, out: &mut impl Extend<Batch>) {
         let from = self.filled;
         self.filled += count;
@@ -166,7 +166,8 @@ impl Cutter {
             return;
         }
         if matches!(self.rule.unit, Unit::Starts(_)) {
-            // Only whole lines are looked at while more may come, so that pieces make no difference.
+            // While more may come, only whole lines are examined, so that the result does not depend on the
+            // sizes of the reads.
             match memrchr(b'\n', &self.chunk[from..self.filled]) {
                 Some(at) => self.lines = from + at + 1,
                 None => return,
@@ -177,8 +178,8 @@ impl Cutter {
         self.hand_out(&ends, out);
     }
 
-    /// Nothing more comes. What is left is the last record, if its writer ended it (`whole`); what is whole of
-    /// it counts in any case.
+    /// Ends the stream. With `whole` the rest is the last record, although it has no ending. Its whole units
+    /// count in any case.
     pub fn end(mut self, whole: bool, out: &mut impl Extend<Batch>) {
         let mut ends = Vec::new();
         if self.rule.separator().is_none() {
@@ -205,11 +206,11 @@ impl Cutter {
         self.hand_out(&ends, out);
     }
 
-    /// Hands out what stands before these ends, each with its number of records.
+    /// Hands out the bytes before each of these ends.
     fn hand_out(&mut self, ends: &[(usize, usize)], out: &mut impl Extend<Batch>) {
         let Some(&(all, _)) = ends.last() else { return };
         let rest = all..self.filled;
-        // A chunk that a few small records would keep is worth more than a copy of them.
+        // Records that fill less than half of a chunk are copied, so that the chunk can be used again.
         let small = all < self.chunk.len() / 2;
         let chunk = if small && (self.chunk.len() <= self.size || rest.len() > self.size) {
             let copy = self.chunk[..all].to_vec();
@@ -241,7 +242,7 @@ impl Cutter {
         }));
     }
 
-    /// Finds where the records, or blocks, end that are there. `last`: nothing more comes.
+    /// Finds the ends of the records, or blocks, that are complete. `last` is true at the end of the stream.
     fn cut(&mut self, ends: &mut Vec<(usize, usize)>, last: bool) {
         let mut start = 0;
         loop {
@@ -264,7 +265,7 @@ impl Cutter {
                 ends.push((end, 1));
                 continue;
             };
-            // One that would make the block too big begins the next one.
+            // A record that would make the block too big begins the next one.
             if end - start > block.bytes && self.records > 0 {
                 start = self.record_end;
                 self.records = 0;
@@ -280,7 +281,7 @@ impl Cutter {
         }
     }
 
-    /// Where a block that is limited by its bytes alone ends, without a look at each of its records.
+    /// Finds the end of a block that is limited by its bytes alone, without examining each of its records.
     fn jump(&mut self, start: usize) -> Option<usize> {
         let (separator, bytes) = self.rule.jumps()?;
         if self.records > 0 || self.filled - start < bytes {
@@ -298,13 +299,13 @@ impl Cutter {
         found
     }
 
-    /// Where the next unit ends; the record that it belongs to begins at `start`.
+    /// Finds the end of the next unit of the record that begins at `start`.
     fn next_unit(&mut self, start: usize, last: bool) -> Option<usize> {
         let there = &self.chunk[..self.filled];
         let from = self.searched.max(start).min(there.len());
         let unit = self.unit_end.max(start);
         let (found, searched) = match &self.rule.unit {
-            // Blocks without a limit of records jump, and have no need of each line.
+            // Blocks without a limit of records are found by `jump`, and need not examine each line.
             Unit::Ends(_) if !last && self.rule.jumps().is_some() => (None, from),
             Unit::Ends(end) if end.len() == 1 => {
                 (memchr(end[0], &there[from..]).map(|at| from + at + 1), there.len())
@@ -317,7 +318,7 @@ impl Cutter {
                 let both = [end.as_slice(), next].concat();
                 let from = if end.is_empty() { from.max(unit + 1).min(there.len()) } else { from };
                 let found = memmem::find(&there[from..], &both).map(|at| from + at + end.len());
-                // The beginning that follows is the next unit's own.
+                // The `start` that follows belongs to the next unit.
                 (found, (there.len() + 1).saturating_sub(both.len()).max(from))
             }
             Unit::Bytes(count) => {
@@ -331,14 +332,14 @@ impl Cutter {
     }
 }
 
-/// Where the record after the one at `start` begins, and before where it does not.
+/// Finds the start of the record after the one at `start`. Also returns the offset before which it can't be.
 fn next_start(regex: &Regex, lines: &[u8], start: usize, searched: usize) -> (Option<usize>, usize) {
     let from = searched.max(start + 1);
     if from >= lines.len() {
         return (None, searched);
     }
     let found = regex.find_at(&lines[start..], from - start).map(|found| start + found.start());
-    // The last line, and the newline before it, may belong to a match that goes on.
+    // The last line, and the newline before it, may belong to a match that is not complete.
     let line = memrchr(b'\n', &lines[start..lines.len() - 1]).map_or(start, |at| start + at);
     (found.filter(|&at| at < lines.len()), searched.max(line))
 }

@@ -23,7 +23,7 @@ fn between(end: &str, start: &str) -> Unit {
     Unit::Between { end: end.as_bytes().to_vec(), start: start.as_bytes().to_vec() }
 }
 
-/// What comes of pieces of at most these sizes, in turn; each record by itself.
+/// Returns the records of a text that is read in pieces of at most these sizes, in turn.
 fn cut(rule: &Rule, text: &[u8], sizes: &[usize], most: usize, whole: bool) -> Vec<String> {
     let mut cutter = Cutter::new(Rc::new(rule.clone()), most);
     let mut out = Vec::new();

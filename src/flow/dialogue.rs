@@ -1,24 +1,24 @@
-//! What is said to a child that speaks first. Pure.
+//! Answers the prompts of a child that speaks first. Pure.
 
 use regex::bytes::Regex;
 
-/// What was written since the last match is kept up to this size: a match that begins before is not found.
+/// The most bytes since the last match that are kept. A match that begins before them is not found.
 const KEPT: usize = 64 << 10;
-/// So much of what was written last is told.
+/// The number of last bytes that messages show.
 const TOLD: usize = 200;
 
-/// One step: what is waited for, and what is said then.
+/// One step: the pattern that is waited for, and the bytes that are then sent.
 #[derive(Debug, Clone)]
 pub struct Step {
     pub expect: Regex,
     pub send: Vec<u8>,
 }
 
-/// How far a dialogue is.
+/// The state of a dialogue.
 #[derive(Debug)]
 pub struct Dialogue {
     steps: std::vec::IntoIter<Step>,
-    /// Written since the last match.
+    /// Bytes that the child has written since the last match.
     written: Vec<u8>,
 }
 
@@ -27,12 +27,13 @@ impl Dialogue {
         Dialogue { steps: steps.into_iter(), written: Vec::new() }
     }
 
-    /// What is waited for; `None` after the last step.
+    /// Returns the pattern that is waited for; `None` after the last step.
     pub fn expected(&self) -> Option<&Regex> {
         self.steps.as_slice().first().map(|step| &step.expect)
     }
 
-    /// The child has written this: appends what is to be said, and returns how many steps matched.
+    /// Takes bytes that the child has written, appends the replies to `say`, and returns how many steps have
+    /// matched.
     pub fn push(&mut self, bytes: &[u8], say: &mut Vec<u8>) -> usize {
         let before = self.steps.len();
         if before == 0 {
@@ -44,13 +45,13 @@ impl Dialogue {
             at += found.end();
             say.extend(self.steps.next().into_iter().flat_map(|step| step.send));
         }
-        // Once it is over, nothing need be kept.
+        // After the last step nothing is kept.
         let keep_from = at.max(self.written.len().saturating_sub(KEPT));
         self.written.drain(..keep_from);
         before - self.steps.len()
     }
 
-    /// The end of what was written since the last match.
+    /// Returns the end of what was written since the last match.
     pub fn last_written(&self) -> &[u8] {
         &self.written[self.written.len().saturating_sub(TOLD)..]
     }

@@ -1,13 +1,13 @@
-//! Bytes: which go where, and in which order. Pure.
+//! Bytes: where they go, and in which order. Pure.
 //!
-//! - [`answers`]: what a worker writes, cut into answers
-//! - [`blocks`]: where a stream is cut into blocks of whole records
-//! - [`dialogue`]: what is said to a child that speaks first
-//! - [`lookout`]: a line that is looked for in what a task writes
-//! - [`output`]: what tasks write: grouping, order, tags, whole lines; says what to write, spill and copy
-//! - [`cut`], [`span`], [`queue`]: the records of a queue, and who gets them
-//! - [`records`], [`words`]: a stream cut into items
-//! - [`table`]: rows of a CSV file
+//! - [`answers`] cuts what a worker writes into answers
+//! - [`blocks`] cuts a stream into blocks of whole records
+//! - [`dialogue`] answers the prompts of a child
+//! - [`line_search`] finds a line in what a task writes
+//! - [`output`] handles what tasks write: grouping, order, tags, whole lines; it returns what to write, spill and copy
+//! - [`cut`], [`span`], [`queue`] hold the records of a queue and deliver them to readers
+//! - [`records`] and [`words`] cut a stream into items
+//! - [`table`] cuts a CSV file into rows
 
 pub mod answers;
 pub mod blocks;
@@ -15,7 +15,8 @@ pub mod cut;
 #[cfg(test)]
 mod cut_tests;
 pub mod dialogue;
-pub mod lookout;
+
+pub mod line_search;
 pub mod output;
 #[cfg(test)]
 mod output_tests;

@@ -1,13 +1,14 @@
 //! A bounded buffer of records between jobs. Pure.
 //!
 //! ```text
-//! a writer's pipe ─► inlet (its half record) ─┐             ┌─► outlet ─► a reader's pipe
-//! a writer's pipe ─► inlet                    ├─► lane ─────┼─► outlet ─► a reader's pipe
-//! a worker's answers ─────────────────────────┘             └─► an item, on request
+//! a writer's pipe ─► inlet (its partial record) ─┐             ┌─► outlet ─► a reader's pipe
+//! a writer's pipe ─► inlet                       ├─► lane ─────┼─► outlet ─► a reader's pipe
+//! a worker's answers ────────────────────────────┘             └─► an item, on request
 //! ```
 //!
-//! There is one lane, or one for each reading job where all of them get everything. What an outlet was given
-//! stays its own until the reader has read it: if it goes before that, the rest comes back, in front.
+//! There is one lane, or one for each reading job if every job gets all records. Records that were delivered
+//! to an outlet belong to it until its reader has read them. If the reader goes before that, the rest returns
+//! to the front of the lane.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -18,19 +19,19 @@ use crate::event::JobId;
 
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Records held. What is read at once may go beyond it.
+    /// The most records that are held. Records that are read at once may exceed it.
     pub capacity: usize,
     pub rule: Rule,
-    /// Each record goes to every reading job.
+    /// True if each record goes to every reading job.
     pub to_all: bool,
-    /// So much of a writer is read at once.
+    /// The most bytes of a writer that are read at once.
     pub read: usize,
 }
 
-/// Nobody has to wait to put a record of any size into an empty queue; else this is all it holds.
-const MOST_BYTES: usize = 64 << 20;
+/// The most bytes that a queue holds. A record of any size fits into an empty queue.
+const MAX_BYTES: usize = 64 << 20;
 
-/// Names an inlet or outlet; the caller's choice.
+/// Identifies an inlet or outlet. The caller chooses it.
 pub type Key = u64;
 
 #[derive(Debug)]
@@ -40,13 +41,13 @@ pub struct Queue {
     rule: Rc<Rule>,
     inlets: BTreeMap<Key, Cutter>,
     lanes: Vec<Lane>,
-    /// Something may still be put in beside what inlets bring.
+    /// True while records may be put in by other means than inlets.
     open: bool,
-    /// How many times something was given.
-    given: u64,
+    /// The number of deliveries so far.
+    deliveries: u64,
 }
 
-/// What waits for one reading job, or for all.
+/// The records that wait for one reading job, or for all of them.
 #[derive(Debug, Default)]
 struct Lane {
     /// The reading jobs that have not ended.
@@ -66,33 +67,33 @@ struct Waiting {
 /// One reading process.
 #[derive(Debug, Default)]
 struct Outlet {
-    /// What its pipe holds.
+    /// The capacity of its pipe in bytes.
     room: usize,
-    /// Gets one record at a time, and only when everything before was read.
+    /// True if it gets one record at a time, and only when it has read everything before.
     one: bool,
-    /// What was given and is not known to have been read.
-    given: VecDeque<Batch>,
-    /// Of these bytes, so many were written into the pipe …
+    /// Records that were delivered and are not known to have been read.
+    delivered: VecDeque<Batch>,
+    /// The number of their bytes that were written into the pipe.
     written: usize,
-    /// … so many were not …
+    /// The number of their bytes that were not written yet.
     pending: usize,
-    /// … and so many were not read, when that was last looked at.
+    /// The number of written bytes that were unread at the last [`Queue::set_unread`].
     unread: usize,
-    /// When it was last given something.
-    last: u64,
+    /// The number of its last delivery.
+    last_delivery: u64,
 }
 
-/// The answer to [`Queue::take`].
+/// The result of [`Queue::take`].
 #[derive(Debug, PartialEq, Eq)]
 pub enum Taken {
     Record(Span),
-    /// Nothing is there now.
-    Wait,
+    /// No record is there now.
+    Empty,
     End,
 }
 
 impl Queue {
-    /// `readers`: the jobs that read it.
+    /// Creates a queue that these jobs read.
     pub fn new(config: Config, readers: &[JobId]) -> Queue {
         let lane = |readers: &[JobId]| Lane { readers: readers.to_vec(), ..Lane::default() };
         let lanes = match config.to_all {
@@ -106,23 +107,23 @@ impl Queue {
             inlets: BTreeMap::new(),
             lanes,
             open: true,
-            given: 0,
+            deliveries: 0,
         }
     }
 
     // ---- in ----------------------------------------------------------------------------------------------
 
-    /// Another process, or file, is read into the queue.
+    /// Adds an inlet: another process, or file, is read into the queue.
     pub fn open_inlet(&mut self, key: Key) {
         self.inlets.insert(key, Cutter::new(Rc::clone(&self.rule), self.read));
     }
 
-    /// Where to read what an inlet brings next.
+    /// Returns the buffer for the next read of an inlet.
     pub fn space(&mut self, key: Key) -> Option<&mut [u8]> {
         self.inlets.get_mut(&key).map(Cutter::space)
     }
 
-    /// So much was read into [`Queue::space`].
+    /// Takes the first `count` bytes of [`Queue::space`] as read.
     pub fn filled(&mut self, key: Key, count: usize) {
         let mut new = Vec::new();
         if let Some(inlet) = self.inlets.get_mut(&key) {
@@ -131,7 +132,7 @@ impl Queue {
         self.add(new);
     }
 
-    /// Nothing more comes from there. `whole`: what was last read is a record although it did not end.
+    /// Removes an inlet that has ended. With `whole` its rest is a record, although it has no ending.
     pub fn close_inlet(&mut self, key: Key, whole: bool) {
         let mut new = Vec::new();
         if let Some(inlet) = self.inlets.remove(&key) {
@@ -146,7 +147,7 @@ impl Queue {
         self.add(vec![Batch::one(record)]);
     }
 
-    /// Nothing more is put in but by the inlets that are there.
+    /// Ends the queue, except for the inlets that are still there.
     pub fn close(&mut self) {
         self.open = false;
     }
@@ -159,55 +160,57 @@ impl Queue {
 
     // ---- what it is like ---------------------------------------------------------------------------------
 
-    /// Whoever writes has to wait.
+    /// True if writers have to wait.
     pub fn is_full(&self) -> bool {
         self.lanes.iter().any(|lane| lane.waiting.is_full(self.capacity))
     }
 
-    /// Nobody will read it any more.
+    /// True if no job will read it any more.
     pub fn is_abandoned(&self) -> bool {
         self.lanes.is_empty()
     }
 
-    /// Records that wait to be given to a reader: the most of them in a lane.
+    /// Returns the number of waiting records in the fullest lane.
     #[cfg(test)]
     pub fn held(&self) -> usize {
         self.lanes.iter().map(|lane| lane.waiting.records).max().unwrap_or(0)
     }
 
-    /// Nothing more comes in.
+    /// True if nothing more comes in.
     fn is_closed(&self) -> bool {
         !self.open && self.inlets.is_empty()
     }
 
     // ---- out ---------------------------------------------------------------------------------------------
 
-    /// A process of the job `reader` reads from a pipe that holds `room`. `one`: one record at a time.
+    /// Adds an outlet: a process of the job `reader` reads from a pipe of `room` bytes. With `one` it gets
+    /// one record at a time.
     pub fn open_outlet(&mut self, key: Key, reader: JobId, room: usize, one: bool) {
         if let Some(lane) = self.lanes.iter_mut().find(|lane| lane.readers.contains(&reader)) {
             lane.outlets.insert(key, Outlet { room: room.max(1), one, ..Outlet::default() });
         }
     }
 
-    /// So many bytes of what was written to the outlet were not read yet.
-    pub fn look(&mut self, key: Key, unread: usize) {
+    /// Sets the number of bytes in the outlet's pipe that its reader has not read yet.
+    pub fn set_unread(&mut self, key: Key, unread: usize) {
         if let Some(outlet) = self.outlet(key) {
-            outlet.look(unread);
+            outlet.set_unread(unread);
         }
     }
 
-    /// Hands out what is there: to those that have least unread, so that all have about as much of it.
+    /// Delivers waiting records, first to the outlets with the least unread bytes, so that all have about as
+    /// many.
     pub fn distribute(&mut self) {
-        let (separator, given) = (self.rule.separator(), &mut self.given);
-        self.lanes.iter_mut().for_each(|lane| lane.distribute(separator, given));
+        let (separator, deliveries) = (self.rule.separator(), &mut self.deliveries);
+        self.lanes.iter_mut().for_each(|lane| lane.distribute(separator, deliveries));
     }
 
-    /// What is to be written to the outlet, in order.
+    /// Returns the bytes that are to be written to the outlet, in order.
     pub fn pending(&self, key: Key) -> impl Iterator<Item = Span> + '_ {
         let outlet = self.lanes.iter().find_map(|lane| lane.outlets.get(&key));
         outlet.into_iter().flat_map(|outlet| {
             let mut skip = outlet.written;
-            outlet.given.iter().filter_map(move |batch| {
+            outlet.delivered.iter().filter_map(move |batch| {
                 let length = batch.span.len();
                 let done = skip.min(length);
                 skip -= done;
@@ -216,7 +219,7 @@ impl Queue {
         })
     }
 
-    /// So many bytes of that were written.
+    /// Reports that `count` of the pending bytes were written.
     pub fn written(&mut self, key: Key, count: usize) {
         if let Some(outlet) = self.outlet(key) {
             outlet.written += count;
@@ -225,18 +228,18 @@ impl Queue {
         }
     }
 
-    /// Whether something is to be written to the outlet.
+    /// True if something is to be written to the outlet.
     pub fn is_pending(&self, key: Key) -> bool {
         self.lanes.iter().any(|lane| lane.outlets.get(&key).is_some_and(|outlet| outlet.pending > 0))
     }
 
-    /// Whether the outlet could be given something, had its reader read more.
+    /// True if the outlet would get something if its reader had read more.
     pub fn is_wanted(&self, key: Key) -> bool {
         self.lanes.iter().any(|lane| !lane.waiting.is_empty() && lane.outlets.contains_key(&key))
     }
 
-    /// Everything was read, by this outlet and all that share its lane, and nothing more comes.
-    pub fn is_dry(&self, key: Key) -> bool {
+    /// True if nothing more comes, and everything was read by this outlet and all others of its lane.
+    pub fn is_drained(&self, key: Key) -> bool {
         let lane = self.lanes.iter().find(|lane| lane.outlets.contains_key(&key));
         let closed = self.is_closed();
         lane.is_none_or(|lane| {
@@ -246,32 +249,32 @@ impl Queue {
         })
     }
 
-    /// Everything was given out, nothing more comes, and all that is left is that it be read.
-    pub fn is_running_dry(&self, key: Key) -> bool {
+    /// True if nothing more comes, and everything was delivered, though perhaps not read.
+    pub fn is_draining(&self, key: Key) -> bool {
         let closed = self.is_closed();
         self.lanes.iter().any(|lane| closed && lane.waiting.is_empty() && lane.outlets.contains_key(&key))
     }
 
-    /// The reading process has gone, or reads no more. What it did not read comes back; a record of which it
-    /// read a part counts as read.
+    /// Removes an outlet whose process has gone or reads no more. Its unread records return to the queue; a
+    /// record that was read in part counts as read.
     pub fn close_outlet(&mut self, key: Key) {
         let separator = self.rule.separator();
         for lane in &mut self.lanes {
             let Some(mut outlet) = lane.outlets.remove(&key) else { continue };
             let read = outlet.written - outlet.unread;
             if read > 0
-                && let Some(first) = outlet.given.front_mut()
+                && let Some(first) = outlet.delivered.front_mut()
             {
                 first.split_off_front(read, separator);
                 if first.records == 0 {
-                    outlet.given.pop_front();
+                    outlet.delivered.pop_front();
                 }
             }
-            outlet.given.into_iter().rev().for_each(|batch| lane.waiting.push_front(batch));
+            outlet.delivered.into_iter().rev().for_each(|batch| lane.waiting.push_front(batch));
         }
     }
 
-    /// One record for a task of the job `reader`.
+    /// Takes one record for a task of the job `reader`.
     pub fn take(&mut self, reader: JobId) -> Taken {
         let (closed, separator) = (self.is_closed(), self.rule.separator());
         let Some(lane) = self.lanes.iter_mut().find(|lane| lane.readers.contains(&reader)) else {
@@ -279,17 +282,17 @@ impl Queue {
         };
         match lane.waiting.pop_front(1, separator) {
             Some(batch) => Taken::Record(batch.span),
-            None if closed && lane.outlets.values().all(|outlet| outlet.given.is_empty()) => Taken::End,
-            None => Taken::Wait,
+            None if closed && lane.outlets.values().all(|outlet| outlet.delivered.is_empty()) => Taken::End,
+            None => Taken::Empty,
         }
     }
 
-    /// What a record ends with that is no part of an item.
+    /// Returns the bytes at the end of a record that do not belong to an item.
     pub fn ending(&self) -> &[u8] {
         self.rule.ending()
     }
 
-    /// The job reads no more.
+    /// Removes a job that reads no more.
     pub fn reader_ended(&mut self, reader: JobId) {
         for lane in &mut self.lanes {
             lane.readers.retain(|&known| known != reader);
@@ -308,7 +311,7 @@ impl Waiting {
     }
 
     fn is_full(&self, capacity: usize) -> bool {
-        self.records >= capacity || self.bytes >= MOST_BYTES
+        self.records >= capacity || self.bytes >= MAX_BYTES
     }
 
     fn push_back(&mut self, batch: Batch) {
@@ -323,7 +326,7 @@ impl Waiting {
         self.batches.push_front(batch);
     }
 
-    /// Records of the first batch: those in which its first `bytes` bytes are.
+    /// Removes the records of the first batch that hold its first `bytes` bytes.
     fn pop_front(&mut self, bytes: usize, separator: Option<u8>) -> Option<Batch> {
         let first = self.batches.front_mut()?;
         let batch = first.split_off_front(bytes, separator);
@@ -337,20 +340,20 @@ impl Waiting {
 }
 
 impl Lane {
-    fn distribute(&mut self, separator: Option<u8>, given: &mut u64) {
+    fn distribute(&mut self, separator: Option<u8>, deliveries: &mut u64) {
         let ready = self.outlets.iter().filter(|(_, outlet)| outlet.is_ready());
         let mut ready: Vec<(usize, u64, Key)> =
-            ready.map(|(&key, outlet)| (outlet.unread, outlet.last, key)).collect();
+            ready.map(|(&key, outlet)| (outlet.unread, outlet.last_delivery, key)).collect();
         ready.sort_unstable();
-        // As water is poured into vessels that are filled to different heights.
+        // Like water that is poured into vessels that are filled to different heights.
         let level = level(self.waiting.bytes, ready.iter().map(|&(unread, ..)| unread));
         for (unread, _, key) in ready {
             let Some(outlet) = self.outlets.get_mut(&key) else { continue };
             if unread >= level && !outlet.one || self.waiting.is_empty() {
                 continue;
             }
-            *given += 1;
-            outlet.last = *given;
+            *deliveries += 1;
+            outlet.last_delivery = *deliveries;
             let share = if outlet.one { 1 } else { (level - unread).min(outlet.room - unread) };
             let mut got = 0;
             while got < share
@@ -358,30 +361,30 @@ impl Lane {
             {
                 got += batch.span.len();
                 outlet.pending += batch.span.len();
-                outlet.given.push_back(batch);
+                outlet.delivered.push_back(batch);
             }
         }
     }
 }
 
 impl Outlet {
-    /// Something could be written at once.
+    /// True if something could be written at once.
     fn is_ready(&self) -> bool {
         self.pending == 0 && self.unread < if self.one { 1 } else { self.room }
     }
 
-    fn look(&mut self, unread: usize) {
+    fn set_unread(&mut self, unread: usize) {
         self.unread = unread.min(self.written);
-        while let Some(first) = self.given.front()
+        while let Some(first) = self.delivered.front()
             && first.span.len() <= self.written - self.unread
         {
             self.written -= first.span.len();
-            self.given.pop_front();
+            self.delivered.pop_front();
         }
     }
 }
 
-/// How high water stands that is poured into vessels, the emptiest first.
+/// Returns the level of water that is poured into vessels, the emptiest first.
 fn level(water: usize, heights: impl Iterator<Item = usize>) -> usize {
     let (mut level, mut sum) = (0, water);
     for (at, height) in heights.enumerate() {

@@ -19,7 +19,7 @@ fn queue(capacity: usize, to_all: bool, readers: &[usize]) -> Queue {
     Queue::new(Config { capacity, rule: lines(), to_all, read: READ }, &readers)
 }
 
-/// A writing process: what it has not written yet.
+/// A writing process, with the bytes that it has not written yet.
 struct Writer {
     key: Key,
     rest: Vec<u8>,
@@ -38,7 +38,7 @@ struct World {
     queue: Queue,
     writers: Vec<Writer>,
     readers: Vec<Reader>,
-    /// Records that came back from readers that had gone.
+    /// Records that returned from readers that had gone.
     back: usize,
 }
 
@@ -91,7 +91,7 @@ impl World {
         let reader = &mut self.readers[at];
         if std::mem::take(&mut reader.open) {
             let held = self.queue.held();
-            self.queue.look(reader.key, reader.pipe.len());
+            self.queue.set_unread(reader.key, reader.pipe.len());
             self.queue.close_outlet(reader.key);
             self.back += self.queue.held().saturating_sub(held);
         }
@@ -99,7 +99,7 @@ impl World {
 
     fn round(&mut self) {
         for reader in self.readers.iter().filter(|reader| reader.open) {
-            self.queue.look(reader.key, reader.pipe.len());
+            self.queue.set_unread(reader.key, reader.pipe.len());
         }
         self.queue.distribute();
         for reader in self.readers.iter_mut().filter(|reader| reader.open) {
@@ -112,7 +112,7 @@ impl World {
         }
     }
 
-    /// Writes and reads everything that is left; there must be an end.
+    /// Writes and reads everything that is left, in a bounded number of steps.
     fn finish(&mut self) {
         for _ in 0..10_000 {
             for at in 0..self.writers.len() {
@@ -128,7 +128,7 @@ impl World {
             self.round();
             let open = self.readers.iter().filter(|reader| reader.open);
             if self.writers.iter().all(|writer| !writer.open)
-                && open.clone().all(|r| self.queue.is_dry(r.key))
+                && open.clone().all(|r| self.queue.is_drained(r.key))
             {
                 return;
             }
@@ -137,7 +137,7 @@ impl World {
     }
 }
 
-/// The whole records of what was read, and whether a part of one is left.
+/// Returns the whole records of what was read, and whether a part of one is left.
 fn records(bytes: &[u8]) -> (Vec<&[u8]>, bool) {
     let mut parts: Vec<&[u8]> = bytes.split(|&byte| byte == b'\n').collect();
     let rest = parts.pop().is_some_and(|rest| !rest.is_empty());
@@ -220,7 +220,7 @@ proptest! {
     }
 }
 
-/// Puts in these lines, and makes a round.
+/// Puts in these lines and runs one round.
 fn put(world: &mut World, lines: &[&str]) {
     lines.iter().for_each(|line| world.queue.put(line.as_bytes().to_vec()));
     world.round();
@@ -285,7 +285,7 @@ fn what_a_reader_leaves_comes_first() {
 #[test]
 fn a_queue_ends_for_those_that_take_items() {
     let mut queue = queue(9, false, &[7]);
-    assert_eq!(queue.take(JobId(7)), Taken::Wait);
+    assert_eq!(queue.take(JobId(7)), Taken::Empty);
     queue.put(b"a".to_vec());
     let Taken::Record(record) = queue.take(JobId(7)) else { panic!("there is a record") };
     assert_eq!(&record[..], b"a\n");

@@ -1,20 +1,20 @@
-//! Bytes in, records out. Pure.
+//! Cuts a stream into records for items. Pure.
 
 use memchr::memchr;
 
-/// Cuts a stream into records that end with a separator byte. Chunks go in as they come, records come out one
-/// at a time, without their separator; the last one needs none.
+/// Cuts a stream into records that end with a separator byte. Chunks are pushed as they are read; records are
+/// taken out one at a time, without their separator, which the last one may lack.
 ///
-/// The time for a record is linear in its length, however it is chunked, and only what was not yet taken out
+/// The time for a record is linear in its length, however it is chunked, and only what was not taken out yet
 /// is kept.
 #[derive(Debug)]
 pub struct Splitter {
     separator: u8,
     skip_empty: bool,
     buffer: Vec<u8>,
-    /// Where the next record begins.
+    /// The start of the next record.
     start: usize,
-    /// No separator stands between `start` and this.
+    /// No separator stands between `start` and this position.
     searched: usize,
     ended: bool,
 }
@@ -24,9 +24,9 @@ impl Splitter {
         Splitter { separator, skip_empty, buffer: Vec::new(), start: 0, searched: 0, ended: false }
     }
 
-    /// Takes in what was read. Best called when [`Splitter::next_record`] has no more.
+    /// Appends bytes that were read. Cheapest when [`Splitter::next_record`] has no more.
     pub fn push(&mut self, chunk: &[u8]) {
-        // At least as many bytes were taken out as are moved here, so that moving never adds up.
+        // At least as many bytes were taken out as are moved here, so the total cost of moving stays linear.
         if self.start >= self.buffer.len() - self.start {
             self.buffer.drain(..self.start);
             self.searched -= self.start;
@@ -35,8 +35,8 @@ impl Splitter {
         self.buffer.extend_from_slice(chunk);
     }
 
-    /// There will be no more: what is left is the last record. Where lines are not the records, a newline at
-    /// the very end is dropped, because `echo` and editors put one there.
+    /// Ends the stream: the rest is the last record. If the separator is not a newline, a final newline is
+    /// dropped, because `echo` and editors add one.
     pub fn end(&mut self) {
         if self.separator != b'\n' && !self.ended && self.buffer[self.start..].last() == Some(&b'\n') {
             self.buffer.pop();
@@ -45,7 +45,7 @@ impl Splitter {
         self.ended = true;
     }
 
-    /// The next record; `None` until there is more, or for ever after the last one.
+    /// Returns the next record. `None` until more is pushed, and always after the last record.
     pub fn next_record(&mut self) -> Option<&[u8]> {
         loop {
             let record = match memchr(self.separator, &self.buffer[self.searched..]) {
@@ -64,7 +64,7 @@ impl Splitter {
         }
     }
 
-    /// How many records are left, once there will be no more bytes.
+    /// Returns the number of records that are left, once the stream has ended.
     pub fn left(&self) -> Option<u64> {
         let rest = &self.buffer[self.start..];
         let whole = rest.strip_suffix(&[self.separator]).unwrap_or(rest);
@@ -77,7 +77,7 @@ impl Splitter {
         })
     }
 
-    /// Bytes that were pushed and not yet taken out.
+    /// Returns the number of bytes that were pushed and not taken out yet.
     pub fn pending(&self) -> usize {
         self.buffer.len() - self.start
     }

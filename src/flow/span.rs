@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use memchr::{memchr, memchr_iter};
 
-/// A range of a chunk, which lives as long as one of its ranges does.
+/// A range of a chunk. The chunk lives as long as one of its ranges.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Span {
     chunk: Rc<Vec<u8>>,
@@ -17,12 +17,12 @@ impl Span {
         Span { chunk: Rc::clone(chunk), range }
     }
 
-    /// The same without its first bytes.
+    /// Returns the range without its first `count` bytes.
     pub fn after(&self, count: usize) -> Span {
         Span::new(&self.chunk, self.range.start + count..self.range.end)
     }
 
-    /// Takes its first bytes off.
+    /// Splits off the first `count` bytes.
     fn split_front(&mut self, count: usize) -> Span {
         let front = Span::new(&self.chunk, self.range.start..self.range.start + count);
         self.range.start += count;
@@ -38,7 +38,7 @@ impl Deref for Span {
     }
 }
 
-/// Whole records that follow one another; never none, but where all were taken.
+/// Consecutive whole records. Empty only after all of them were split off.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Batch {
     pub span: Span,
@@ -51,8 +51,8 @@ impl Batch {
         Batch { span: Span::new(&Rc::new(record), 0..length), records: 1 }
     }
 
-    /// Takes whole records off its front: those in which its first `bytes` bytes are, at least one. Without a
-    /// `separator` it is one record.
+    /// Splits off the records that hold the first `bytes` bytes, at least one record. Without a `separator`
+    /// the batch is one record.
     pub fn split_off_front(&mut self, bytes: usize, separator: Option<u8>) -> Batch {
         let from = bytes.saturating_sub(1);
         let Some(separator) = separator.filter(|_| self.records > 1 && from < self.span.len()) else {

@@ -1,35 +1,36 @@
-//! Bytes of a CSV file in, rows out. Pure.
+//! Cuts a CSV file into rows. Pure.
 
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
 /// One row: its columns, without quotes.
 pub type Row = Vec<Vec<u8>>;
 
-/// Reads CSV as it is written in the wild: columns may be quoted and then hold separators, newlines and doubled
-/// quotes; lines end with a newline, a carriage return or both; rows may differ in length; empty lines and a
-/// byte order mark are passed over. Chunks go in as they come, rows come out one at a time. A header is a row.
+/// Reads CSV as it is found in practice. Columns may be quoted and then hold separators, newlines and doubled
+/// quotes. Lines end with a newline, a carriage return or both. Rows may differ in length. Empty lines and a
+/// byte order mark are skipped. Chunks are pushed as they are read, and rows are taken out one at a time. A
+/// header is a row.
 #[derive(Debug)]
 pub struct Table {
     reader: Reader,
     input: Vec<u8>,
-    /// How much of `input` was read.
+    /// The number of bytes of `input` that were used.
     read: usize,
-    /// Columns of the row that is being read, one after another.
+    /// The columns of the current row, one after another.
     output: Vec<u8>,
     written: usize,
-    /// Where each of them ends.
+    /// The end of each of these columns.
     ends: Vec<usize>,
     columns: usize,
-    /// Nothing was read yet.
+    /// True until something was read.
     fresh: bool,
     ended: bool,
 }
 
-/// csv-core writes into what it is given, so there is always this much more.
+/// The initial sizes of the buffers that csv-core writes into. They are doubled when they are full.
 const ROOM: usize = 1024;
 const ROOM_COLUMNS: usize = 16;
 
-/// csv-core only knows a byte order mark as such when all of it is there.
+/// The byte order mark. csv-core recognises it only if all three bytes are there.
 const MARK: &[u8] = b"\xef\xbb\xbf";
 
 impl Table {
@@ -47,9 +48,9 @@ impl Table {
         }
     }
 
-    /// Takes in what was read. Best called when [`Table::next_row`] has no more.
+    /// Appends bytes that were read. Cheapest when [`Table::next_row`] has no more.
     pub fn push(&mut self, chunk: &[u8]) {
-        // At least as many bytes were read as are moved here, so that moving never adds up.
+        // At least as many bytes were used as are moved here, so the total cost of moving stays linear.
         if self.read >= self.input.len() - self.read {
             self.input.drain(..self.read);
             self.read = 0;
@@ -57,21 +58,21 @@ impl Table {
         self.input.extend_from_slice(chunk);
     }
 
-    /// Bytes that were pushed and not yet used.
+    /// Returns the number of bytes that were pushed and not used yet.
     pub fn pending(&self) -> usize {
         self.input.len() - self.read
     }
 
-    /// There will be no more.
+    /// Ends the input.
     pub fn end(&mut self) {
         self.ended = true;
     }
 
-    /// The next row; `None` until there is more, or for ever after the last one.
+    /// Returns the next row. `None` until more is pushed, and always after the last row.
     pub fn next_row(&mut self) -> Option<Row> {
         loop {
             let input = &self.input[self.read..];
-            // To csv-core no input means that there will be none.
+            // csv-core takes an empty input for the end.
             if !self.ended && (input.is_empty() || (self.fresh && MARK.starts_with(input))) {
                 return None;
             }

@@ -1,17 +1,17 @@
-//! A stream cut into words, as xargs(1) reads them. Pure.
+//! Cuts a stream into words, as xargs(1) reads them. Pure.
 
-/// Cuts a stream at blanks (spaces and tabs) and newlines. Single and double quotes take them, and a backslash the
-/// byte after it, into a word; quotes end on the line on which they began. Chunks go in as they come, words come out
-/// one at a time; one that is quoted may be empty.
+/// Cuts a stream at blanks (spaces and tabs) and newlines. Single and double quotes include them in a word,
+/// and so does a backslash before one of them; a quote must be closed on its line. Chunks are pushed as they
+/// are read, and words are taken out one at a time. A quoted word may be empty.
 #[derive(Debug, Default)]
 pub struct Words {
     input: Vec<u8>,
-    /// How much of `input` was looked at.
+    /// The number of bytes of `input` that were used.
     read: usize,
-    /// What there is of the next word; `None`: between two.
+    /// The beginning of the next word; `None` between two words.
     word: Option<Vec<u8>>,
     state: State,
-    /// Newlines so far.
+    /// The number of newlines so far.
     lines: u64,
     ended: bool,
 }
@@ -21,7 +21,7 @@ enum State {
     #[default]
     Plain,
     Quoted(u8),
-    /// Behind a backslash.
+    /// After a backslash.
     Escaped,
 }
 
@@ -29,14 +29,14 @@ enum State {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Unmatched {
     pub quote: char,
-    /// From 1.
+    /// The number of the line, from 1.
     pub line: u64,
 }
 
 impl Words {
-    /// Takes in what was read. Best called when [`Words::next_word`] has no more.
+    /// Appends bytes that were read. Cheapest when [`Words::next_word`] has no more.
     pub fn push(&mut self, chunk: &[u8]) {
-        // At least as many bytes were read as are moved here, so that moving never adds up.
+        // At least as many bytes were used as are moved here, so the total cost of moving stays linear.
         if self.read >= self.input.len() - self.read {
             self.input.drain(..self.read);
             self.read = 0;
@@ -44,17 +44,17 @@ impl Words {
         self.input.extend_from_slice(chunk);
     }
 
-    /// Bytes that were pushed and not yet used.
+    /// Returns the number of bytes that were pushed and not used yet.
     pub fn pending(&self) -> usize {
         self.input.len() - self.read
     }
 
-    /// There will be no more: what is left is the last word.
+    /// Ends the input: the rest is the last word.
     pub fn end(&mut self) {
         self.ended = true;
     }
 
-    /// The next word; `None` until there is more, or for ever after the last one. After an error there is none.
+    /// Returns the next word. `None` until more is pushed, and always after the last word or an error.
     pub fn next_word(&mut self) -> Option<Result<Vec<u8>, Unmatched>> {
         while let Some(&byte) = self.input.get(self.read) {
             self.read += 1;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use nix::unistd::Pid;
 
 use crate::event::{Exit, StartFailure, Time};
-use crate::flow::lookout::Lookout;
+use crate::flow::line_search::LineSearch;
 use crate::os::port::{self, Answer, Connecting, Family};
 use crate::plan::{Job, Sign};
 use crate::run::task::Work;
@@ -33,7 +33,7 @@ pub struct Readiness {
 
 /// At what is looked.
 pub enum Check {
-    Line(Lookout),
+    Line(LineSearch),
     Port(PortCheck),
     Command(Probe),
 }
@@ -82,7 +82,7 @@ impl Readiness {
         let Some(ready) = &job.ready else { return Ok(None) };
         let (due, sign) = match &ready.sign {
             Sign::After(_) => return Ok(None),
-            Sign::Line(wanted) => (None, Check::Line(Lookout::new(wanted.clone()))),
+            Sign::Line(wanted) => (None, Check::Line(LineSearch::new(wanted.clone()))),
             Sign::Command(_) => (Some(now), Check::Command(Probe::default())),
             Sign::Port(template) => {
                 let mut text = Vec::new();
@@ -101,7 +101,7 @@ impl Readiness {
     /// The task has written this, to the reader of this number.
     pub fn hear(&mut self, at: usize, bytes: &[u8]) {
         if let Check::Line(lookout) = &mut self.sign {
-            lookout.hear(at, bytes);
+            lookout.push(at, bytes);
         }
     }
 
@@ -151,7 +151,7 @@ impl Readiness {
     /// What was waited for in vain, and what was seen of it: "waited for port 6379; nobody listens there".
     pub fn told(&self) -> String {
         match &self.sign {
-            Check::Line(lookout) => format!("waited for a line that matches `{}`", lookout.wanted()),
+            Check::Line(lookout) => format!("waited for a line that matches `{}`", lookout.pattern()),
             Check::Port(look) => match &look.other {
                 None => format!("waited for port {}", look.port),
                 Some(other) => format!("waited for port {}, where {other} listens", look.port),

@@ -356,7 +356,7 @@ fn in_files(stage: &Stage) -> usize {
 fn record(queues: &mut Queues, queue: QueueId, job: JobId, separator: Option<u8>) -> Next {
     let span = match queues.take(queue, job) {
         Taken::Record(span) => span,
-        Taken::Wait => return Next::Wait,
+        Taken::Empty => return Next::Wait,
         Taken::End => return Next::End,
     };
     let bytes = span.strip_suffix(queues.ending(queue)).unwrap_or(&span);

@@ -157,7 +157,7 @@ impl Queues {
         let open = &mut self.queues[queue];
         let taken = open.queue.take(job);
         match taken {
-            Taken::Wait => open.asking.push(job),
+            Taken::Empty => open.asking.push(job),
             // There is room now.
             _ => open.news = true,
         }
@@ -255,7 +255,7 @@ impl Open {
     fn close_outlets(&mut self, poller: &Poller, which: impl Fn(&Outlet) -> bool) -> Vec<Outlet> {
         let closed: Vec<Outlet> = self.outlets.extract_if(.., |outlet| which(outlet)).collect();
         for outlet in &closed {
-            self.queue.look(key(outlet.task), os::io::unread(outlet.fd.as_fd()));
+            self.queue.set_unread(key(outlet.task), os::io::unread(outlet.fd.as_fd()));
             self.queue.close_outlet(key(outlet.task));
             if outlet.watched {
                 let _ = poller.remove(outlet.fd.as_fd());
@@ -267,7 +267,7 @@ impl Open {
 
     fn round(&mut self, poller: &Poller, events: &mut VecDeque<Event>) {
         for outlet in &self.outlets {
-            self.queue.look(key(outlet.task), os::io::unread(outlet.fd.as_fd()));
+            self.queue.set_unread(key(outlet.task), os::io::unread(outlet.fd.as_fd()));
         }
         self.queue.distribute();
         let gone: Vec<TaskId> =
@@ -279,14 +279,14 @@ impl Open {
             outlet.watch(&self.queue, poller, events);
         }
         // The end comes to all that share a lane at once: what one of them leaves unread is for the others.
-        let dry = |outlet: &&Outlet| self.queue.is_dry(key(outlet.task));
+        let dry = |outlet: &&Outlet| self.queue.is_drained(key(outlet.task));
         let dry: Vec<TaskId> = self.outlets.iter().filter(dry).map(|outlet| outlet.task).collect();
         if !dry.is_empty() {
             let closed = self.close_outlets(poller, |outlet| dry.contains(&outlet.task));
             let daemons = closed.iter().filter(|outlet| outlet.daemon);
             events.extend(daemons.map(|outlet| Event::InputEnded(outlet.task)));
         }
-        self.ending = self.outlets.iter().any(|outlet| self.queue.is_running_dry(key(outlet.task)));
+        self.ending = self.outlets.iter().any(|outlet| self.queue.is_draining(key(outlet.task)));
     }
 }
 

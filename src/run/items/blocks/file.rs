@@ -54,7 +54,7 @@ impl Parts {
                 // Its end; or it became shorter, and whoever is given this will tell.
                 return Ok(all);
             }
-            if let Some(length) = cutter.look(seen, &self.window[..count]) {
+            if let Some(length) = cutter.find_end(seen, &self.window[..count]) {
                 return Ok(length as u64);
             }
             if cutter.seen() == seen {

@@ -57,7 +57,7 @@ impl Stream {
     pub fn collect(&mut self, cutter: &mut Cutter) -> io::Result<Next> {
         let mut read = 0;
         loop {
-            if let Some(length) = cutter.look(self.passed, &self.buffer[..self.filled]) {
+            if let Some(length) = cutter.find_end(self.passed, &self.buffer[..self.filled]) {
                 return Ok(Next::Block(self.finish(length - self.passed)));
             }
             if read >= TURN && self.input.may_wait() {
