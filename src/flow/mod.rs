@@ -18,8 +18,6 @@ pub mod dialogue;
 
 pub mod line_search;
 pub mod output;
-#[cfg(test)]
-mod output_tests;
 pub mod queue;
 #[cfg(test)]
 mod queue_tests;

@@ -85,9 +85,9 @@ pub fn in_table(job: &Job) -> bool {
 pub fn policy(job: &Job, last_attempt: bool) -> Policy {
     match (job.output, last_attempt) {
         // A row needs all of it.
-        _ if in_table(job) => Policy::HoldFast,
+        _ if in_table(job) => Policy::HoldStrictly,
         (OutputMode::Group, true) => Policy::Hold,
-        (OutputMode::Group, false) => Policy::HoldFast,
+        (OutputMode::Group, false) => Policy::HoldStrictly,
         (OutputMode::Line | OutputMode::Raw, _) => Policy::Flow,
     }
 }

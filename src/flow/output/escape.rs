@@ -1,39 +1,39 @@
-//! What a task writes, as it stands between the quotes of a table's column.
+//! A task's output as the quoted value of a table's column.
 
-/// How it is written there.
+/// How the value is quoted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Escape {
-    /// CSV: quotes are doubled, and all other bytes are themselves.
+    /// CSV: quotes are doubled, all other bytes stay.
     Doubled,
-    /// JSON. Bytes that are no UTF-8 become U+FFFD.
+    /// JSON: bytes that are not UTF-8 become U+FFFD.
     Json,
 }
 
 impl Escape {
-    /// Appends what is to stand for these bytes. The beginning of a character that is not complete is kept in `cut`.
-    pub fn put(self, bytes: &[u8], cut: &mut Vec<u8>, out: &mut Vec<u8>) {
+    /// Appends the escaped form of `bytes`. An incomplete character at the end is kept in `partial`.
+    pub fn put(self, bytes: &[u8], partial: &mut Vec<u8>, out: &mut Vec<u8>) {
         match self {
             Escape::Doubled => put_doubled(bytes, out),
-            Escape::Json if cut.is_empty() => put_json(bytes, cut, out),
+            Escape::Json if partial.is_empty() => put_json(bytes, partial, out),
             Escape::Json => {
-                let whole = [std::mem::take(cut).as_slice(), bytes].concat();
-                put_json(&whole, cut, out);
+                let whole = [std::mem::take(partial).as_slice(), bytes].concat();
+                put_json(&whole, partial, out);
             }
         }
     }
 
-    /// The same at the end of the value.
+    /// Appends the escaped form of a complete value.
     pub fn put_all(self, bytes: &[u8], out: &mut Vec<u8>) {
-        let mut cut = Vec::new();
-        self.put(bytes, &mut cut, out);
-        self.end(&mut cut, out);
+        let mut partial = Vec::new();
+        self.put(bytes, &mut partial, out);
+        self.end(&mut partial, out);
     }
 
-    /// Nothing will complete what was kept.
-    pub fn end(self, cut: &mut Vec<u8>, out: &mut Vec<u8>) {
-        if !cut.is_empty() {
-            put_unknown(out);
-            cut.clear();
+    /// Ends the value. An incomplete character becomes U+FFFD.
+    pub fn end(self, partial: &mut Vec<u8>, out: &mut Vec<u8>) {
+        if !partial.is_empty() {
+            put_replacement(out);
+            partial.clear();
         }
     }
 }
@@ -47,7 +47,7 @@ fn put_doubled(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&bytes[done..]);
 }
 
-fn put_json(bytes: &[u8], cut: &mut Vec<u8>, out: &mut Vec<u8>) {
+fn put_json(bytes: &[u8], partial: &mut Vec<u8>, out: &mut Vec<u8>) {
     let mut rest = bytes;
     loop {
         let error = match std::str::from_utf8(rest) {
@@ -56,13 +56,13 @@ fn put_json(bytes: &[u8], cut: &mut Vec<u8>, out: &mut Vec<u8>) {
         };
         let (valid, other) = rest.split_at(error.valid_up_to());
         put_text(std::str::from_utf8(valid).unwrap_or_default(), out);
-        let Some(length) = error.error_len() else { return cut.extend_from_slice(other) };
-        put_unknown(out);
+        let Some(length) = error.error_len() else { return partial.extend_from_slice(other) };
+        put_replacement(out);
         rest = &other[length..];
     }
 }
 
-fn put_unknown(out: &mut Vec<u8>) {
+fn put_replacement(out: &mut Vec<u8>) {
     out.extend_from_slice("\u{fffd}".as_bytes());
 }
 
@@ -88,9 +88,9 @@ mod tests {
     use super::*;
 
     fn escaped(escape: Escape, pieces: &[&[u8]]) -> Vec<u8> {
-        let (mut cut, mut out) = (Vec::new(), Vec::new());
-        pieces.iter().for_each(|piece| escape.put(piece, &mut cut, &mut out));
-        escape.end(&mut cut, &mut out);
+        let (mut partial, mut out) = (Vec::new(), Vec::new());
+        pieces.iter().for_each(|piece| escape.put(piece, &mut partial, &mut out));
+        escape.end(&mut partial, &mut out);
         out
     }
 

@@ -1,56 +1,48 @@
-//! A task's output is kept for its hook, and what the hook writes stands behind it.
+//! Keeps a task's output for its hook, and appends the hook's own output.
 
-use super::{Lane, LaneSpec, Op, Outputs, SpillId};
+use super::lane::{Lane, LaneSpec};
+use super::op::{Op, SpillId};
+use super::outputs::Outputs;
 use crate::event::Place;
 
-/// What a task wrote for its hook.
+/// The output of a task that its hook reads.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Kept {
+pub enum KeptForHook {
     Memory(Vec<u8>),
-    /// In the temporary file, all of it; the caller takes the file.
+    /// All of it is in the temporary file, which belongs to the caller now.
     Spilled(SpillId),
 }
 
 impl Outputs {
-    /// The task's own output is at its end. The lanes of its hook are added behind it: what is held goes on in
-    /// one piece with the hook's. Returns what was kept for the hook, and the number of its first lane.
-    pub fn begin_hook(&mut self, place: Place, specs: Vec<LaneSpec>) -> (Kept, usize) {
-        let mut input = Kept::Memory(Vec::new());
-        let Some(mut sheaf) = self.sheaves.take(place) else { return (input, 0) };
-        for mut lane in std::mem::take(&mut sheaf.lanes) {
+    /// Ends the task's own output and adds the lanes of its hook. Held output is handed on in one piece with
+    /// the hook's. Returns what was kept for the hook, and the number of the hook's first lane.
+    pub fn begin_hook(&mut self, place: Place, specs: Vec<LaneSpec>) -> (KeptForHook, usize) {
+        let mut input = KeptForHook::Memory(Vec::new());
+        let Some(mut task) = self.tasks.take(place) else { return (input, 0) };
+        for mut lane in std::mem::take(&mut task.lanes) {
             if lane.is_for_hook() {
                 input = self.take_all(lane);
-            } else if lane.spec.own || sheaf.flowing {
+            } else if lane.spec.own || task.flowing {
                 self.release(std::slice::from_mut(&mut lane));
             } else {
-                sheaf.lanes.push(lane);
+                task.lanes.push(lane);
             }
         }
-        let first = sheaf.lanes.len();
-        sheaf.lanes.extend(specs.into_iter().map(Lane::new));
-        self.sheaves.insert(place, sheaf);
+        let first = task.lanes.len();
+        task.lanes.extend(specs.into_iter().map(Lane::new));
+        self.tasks.insert(place, task);
         (input, first)
     }
 
-    fn take_all(&mut self, mut lane: Lane) -> Kept {
+    fn take_all(&mut self, mut lane: Lane) -> KeptForHook {
         let bytes = std::mem::take(&mut lane.kept);
         self.kept -= bytes.len();
         match lane.spill {
             Some((spill, _)) => {
                 self.ops.push(Op::Spill { spill, bytes });
-                Kept::Spilled(spill)
+                KeptForHook::Spilled(spill)
             }
-            None => Kept::Memory(bytes),
+            None => KeptForHook::Memory(bytes),
         }
-    }
-
-    /// Drops what was kept for a hook that does not run: another attempt follows, or it has none for its outcome.
-    pub(super) fn without_hooks(&mut self, lanes: Vec<Lane>) -> Vec<Lane> {
-        let (for_hook, others): (Vec<_>, Vec<_>) = lanes.into_iter().partition(Lane::is_for_hook);
-        for mut lane in for_hook {
-            self.kept -= lane.kept.len();
-            lane.forget(&mut self.ops);
-        }
-        others
     }
 }

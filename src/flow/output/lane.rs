@@ -1,52 +1,81 @@
-//! One destination of a task's output: what it holds, and how it lets go of it.
+//! One destination of a task's output: what it holds, and how it hands that on.
 
-use super::{BIG, Dest, Escape, Framing, LONGEST_LINE, LaneSpec, Op, SpillId};
+use std::sync::Arc;
+
+use super::escape::Escape;
+use super::op::{Dest, Op, SpillId};
+
+/// Buffers of at least this many bytes are kept for reuse.
+pub const BIG_BUFFER: usize = 16 << 10;
+/// A line of more bytes is handed on in pieces.
+pub const LONGEST_LINE: usize = 1 << 20;
+/// The pieces in which a flowing lane's output is handed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// As it comes, because no other task writes to the same place.
+    Chunks,
+    /// As whole lines, so that lines of several tasks do not mix.
+    Lines,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaneSpec {
+    pub dest: Dest,
+    /// Text before each line.
+    pub tag: Option<Arc<[u8]>>,
+    /// If set, the lane is held and becomes a column of a table
+    /// ([`Outputs::make_row`](super::Outputs::make_row)).
+    pub escape: Option<Escape>,
+    /// True if no other task writes there. Output then flows at once, and the destination is closed at the
+    /// lane's end.
+    pub own: bool,
+}
 
 #[derive(Debug)]
 pub(super) struct Lane {
     pub spec: LaneSpec,
-    /// Whether the next byte belongs to a line whose tag was written already.
+    /// True if the next byte continues a line whose tag was written already.
     pub mid_line: bool,
-    /// Held, or the beginning of a line that is not complete.
+    /// Held output, or the beginning of a line that is not complete.
     pub kept: Vec<u8>,
     pub spill: Option<(SpillId, u64)>,
-    /// The beginning of a character, where what comes is escaped.
-    pub cut: Vec<u8>,
+    /// The incomplete character at the end of what was escaped.
+    pub partial_char: Vec<u8>,
 }
 
 impl Lane {
     pub fn new(spec: LaneSpec) -> Lane {
-        Lane { spec, mid_line: false, kept: Vec::new(), spill: None, cut: Vec::new() }
+        Lane { spec, mid_line: false, kept: Vec::new(), spill: None, partial_char: Vec::new() }
     }
 
-    /// It is kept for the task's hook, and never flows.
+    /// True if the output is kept for the task's hook. Such a lane never flows.
     pub fn is_for_hook(&self) -> bool {
         self.spec.dest == Dest::Hook
     }
 
     pub fn escape(&mut self, escape: Escape, bytes: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 8);
-        escape.put(bytes, &mut self.cut, &mut out);
+        escape.put(bytes, &mut self.partial_char, &mut out);
         out
     }
 
-    /// Nothing more will come; returns how many more bytes it holds.
+    /// Ends the escaped value. Returns by how many bytes `kept` has grown.
     pub fn end_escape(&mut self) -> usize {
         let before = self.kept.len();
         if let Some(escape) = self.spec.escape {
-            escape.end(&mut self.cut, &mut self.kept);
+            escape.end(&mut self.partial_char, &mut self.kept);
         }
         self.kept.len() - before
     }
 
-    /// Hands on what was held so far, but not the beginning of a line where lines stay whole.
+    /// Hands on what was held so far, except an incomplete line if lines stay whole.
     pub fn begin_to_flow(&mut self, framing: Framing, ops: &mut Vec<Op>) {
         let kept = std::mem::take(&mut self.kept);
         self.release(ops);
         self.flow(&kept, framing, &mut Vec::new(), ops);
     }
 
-    /// Hands on what was held, at the lane's end.
+    /// Ends the lane: hands on what was held.
     pub fn finish(&mut self, ops: &mut Vec<Op>) {
         self.release(ops);
         if self.spec.own {
@@ -58,14 +87,14 @@ impl Lane {
         self.spill.is_some() || !self.kept.is_empty()
     }
 
-    pub fn forget(&mut self, ops: &mut Vec<Op>) {
+    pub fn discard(&mut self, ops: &mut Vec<Op>) {
         self.kept.clear();
         if let Some((spill, _)) = self.spill.take() {
             ops.push(Op::Drop { spill });
         }
     }
 
-    /// Hands on what was held, spilled first.
+    /// Hands on what was held, first the spilled part.
     pub fn release(&mut self, ops: &mut Vec<Op>) {
         let dest = self.spec.dest;
         if let Some((spill, len)) = self.spill.take() {
@@ -81,7 +110,7 @@ impl Lane {
             *next += 1;
             (*next, 0)
         });
-        // Whole lines, if there are any: the lane may begin to flow while the last one is not complete.
+        // Spills whole lines if there are any: the lane may begin to flow while the last line is incomplete.
         let whole = memchr::memrchr(b'\n', &self.kept).map_or(self.kept.len(), |at| at + 1);
         let rest = self.kept.split_off(whole);
         *len += whole as u64;
@@ -98,7 +127,7 @@ impl Lane {
         let (now, later) = bytes.split_at(if too_long { bytes.len() } else { whole });
         if !now.is_empty() {
             let mut out = std::mem::take(&mut self.kept);
-            if out.capacity() == 0 && now.len() >= BIG {
+            if out.capacity() == 0 && now.len() >= BIG_BUFFER {
                 out = spare.pop().unwrap_or_default();
                 out.clear();
             }
@@ -109,7 +138,7 @@ impl Lane {
     }
 }
 
-/// Puts the tag before each line; `mid_line` says whether the line that goes on has its tag already.
+/// Puts the tag before each line. `mid_line` is true while a line continues whose tag was written already.
 pub(super) fn tag_lines(tag: &[u8], bytes: &[u8], mid_line: &mut bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 8 + tag.len());
     let mut from = 0;

@@ -1,9 +1,11 @@
-//! A task's output as columns of a row: text is put before, between and behind what its lanes hold.
+//! A task's output as columns of a row: text is put before, between and behind the output of its lanes.
 
-use super::{Dest, Lane, LaneSpec, Outputs};
+use super::lane::{Lane, LaneSpec};
+use super::op::Dest;
+use super::outputs::Outputs;
 use crate::event::Place;
 
-/// What stands around the columns of a row.
+/// The text around the columns of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
     pub dest: Dest,
@@ -13,11 +15,11 @@ pub struct Row {
 }
 
 impl Outputs {
-    /// The task has ended: what its first two lanes hold are columns of this row from now on. A lane that it never
-    /// had is an empty column.
-    pub fn frame(&mut self, place: Place, row: Row) {
-        let Some(sheaf) = self.sheaves.get_mut(place) else { return };
-        let mut columns = std::mem::take(&mut sheaf.lanes).into_iter();
+    /// Makes the output of the task's first two lanes the columns of a row. Call it when the task has ended.
+    /// A lane that the task never had is an empty column.
+    pub fn make_row(&mut self, place: Place, row: Row) {
+        let Some(task) = self.tasks.get_mut(place) else { return };
+        let mut columns = std::mem::take(&mut task.lanes).into_iter();
         let spec = LaneSpec { dest: row.dest, tag: None, escape: None, own: false };
         let mut lanes = vec![Lane { kept: row.before, ..Lane::new(spec) }];
         let mut added = lanes[0].kept.len();
@@ -27,24 +29,24 @@ impl Outputs {
                 added += lane.end_escape();
                 put(&mut lanes, lane);
             }
-            // There is always one.
+            // The list is never empty.
             lanes.last_mut().into_iter().for_each(|lane| lane.kept.extend_from_slice(&text));
         }
-        sheaf.lanes = lanes;
+        task.lanes = lanes;
         self.kept += added;
     }
 
-    /// No row is wanted of what the task wrote.
-    pub fn forget(&mut self, place: Place) {
-        let Some(sheaf) = self.sheaves.get_mut(place) else { return };
-        for lane in &mut sheaf.lanes {
+    /// Discards the task's output, of which no row is wanted.
+    pub fn discard(&mut self, place: Place) {
+        let Some(task) = self.tasks.get_mut(place) else { return };
+        for lane in &mut task.lanes {
             self.kept -= lane.kept.len();
-            lane.forget(&mut self.ops);
+            lane.discard(&mut self.ops);
         }
     }
 }
 
-/// Behind the others; what is held in memory is held together, and so written at once.
+/// Appends a lane. If it was not spilled, it is merged into the last one, so that both are written at once.
 fn put(lanes: &mut Vec<Lane>, lane: Lane) {
     match lanes.last_mut() {
         Some(last) if lane.spill.is_none() => last.kept.extend_from_slice(&lane.kept),

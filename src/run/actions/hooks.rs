@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc::TryRecvError;
 
 use crate::event::{Outcome, RunEvent};
-use crate::flow::output::{Dest, Kept, LaneSpec};
+use crate::flow::output::{Dest, KeptForHook, LaneSpec};
 use crate::os;
 use crate::plan::template::Scope;
 use crate::plan::{AtEnd, Job, OutputMode};
@@ -113,8 +113,8 @@ impl EventLoop {
         let hook = HookRun::first(over, at, outcome, first_lane, now);
         self.backend.place_hook(Attempt::new(task, work, slot, Role::Hook(Box::new(hook)), now));
         match kept {
-            Kept::Memory(bytes) => self.start_hook(task, Ok(HookInput::Bytes(bytes))),
-            Kept::Spilled(spill) => {
+            KeptForHook::Memory(bytes) => self.start_hook(task, Ok(HookInput::Bytes(bytes))),
+            KeptForHook::Spilled(spill) => {
                 self.output.write_out();
                 let file = self.output.sinks.take_spilled(spill);
                 self.output.awaited_inputs.push((task, file));

@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
-use crate::flow::output::{BIG, Log};
+use crate::flow::output::{BIG_BUFFER, Log};
 use crate::os;
 use crate::run::output::disk::Command;
 use crate::run::output::thread_start::Awaited;
@@ -327,7 +327,7 @@ fn write(
                 check_open(own).map_err(|error| (own, error))?;
                 let mut parts: Vec<_> = together.iter().map(|bytes| IoSlice::new(bytes)).collect();
                 os::io::write_all(fd(own), &mut parts).map_err(|error| (own, error))?;
-                written.extend(together.into_iter().filter(|bytes| bytes.capacity() >= BIG));
+                written.extend(together.into_iter().filter(|bytes| bytes.capacity() >= BIG_BUFFER));
                 if !lines.is_empty() {
                     shared.pass_on(lines);
                 }

@@ -64,7 +64,7 @@ impl ResultsTable {
         if !in_table(job) {
             return;
         }
-        let Some((exit, signal)) = status(ended.outcome) else { return outputs.forget(task.place) };
+        let Some((exit, signal)) = status(ended.outcome) else { return outputs.discard(task.place) };
         if !outputs.is_open(task.place) {
             // It never had a process, or waited for its next attempt.
             let order = job.keep_order.then_some((ended.work.job, ended.work.seq));
@@ -75,7 +75,7 @@ impl ResultsTable {
         }
         let command = command(job, ended.work, ended.slot);
         let row = self.row(ended, exit, signal, &command);
-        outputs.frame(task.place, row);
+        outputs.make_row(task.place, row);
     }
 
     /// With the first row it is known how many columns there are; returns the line that names them.

@@ -1,162 +1,73 @@
-//! What tasks write: grouping, order, tags, whole lines. Pure.
-//!
-//! A task's stdout and stderr run through *lanes*, one for each destination. A lane *holds* what comes
-//! (`group`, or another task is first in order), or lets it *flow*. What is held beyond a limit is spilled to a
-//! temporary file. Nothing is written here: the [`Op`]s say what to write, in order.
+//! The output of all tasks: which of it flows, and which waits for other tasks.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
+use super::lane::{BIG_BUFFER, Framing, Lane, LaneSpec, tag_lines};
+use super::op::{Op, SpillId};
 use crate::event::{JobId, Place, PlaceMap};
-
-/// Where bytes end up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Dest {
-    Stdout,
-    Stderr,
-    /// A file of a job, or of a task; numbered by the caller.
-    File(u32),
-    /// Nowhere: kept for the task's hook ([`Outputs::begin_hook`]).
-    Hook,
-}
-
-/// Files that get their lines only when what they tell of was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Log {
-    Journal,
-    /// GNU parallel's `--joblog`.
-    Joblog,
-}
-
-/// A temporary file for what is held beyond the limit.
-pub type SpillId = u64;
-
-mod escape;
-mod hook;
-mod lane;
-mod row;
-pub use escape::Escape;
-pub use hook::Kept;
-pub use row::Row;
-
-use lane::{Lane, tag_lines};
-
-/// What to do, in order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Op {
-    Write {
-        dest: Dest,
-        bytes: Vec<u8>,
-    },
-    /// Append to the temporary file.
-    Spill {
-        spill: SpillId,
-        bytes: Vec<u8>,
-    },
-    /// Copy all of the temporary file (`len` bytes) to `dest` and remove it.
-    Replay {
-        dest: Dest,
-        spill: SpillId,
-        len: u64,
-    },
-    /// Remove the temporary file.
-    Drop {
-        spill: SpillId,
-    },
-    /// Append to a log of ended tasks, once everything that stands before this was written.
-    Log {
-        log: Log,
-        bytes: Vec<u8>,
-    },
-    /// Nothing more will go there.
-    Close {
-        dest: Dest,
-    },
-}
-
-/// How much of a flowing lane's output goes on at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Framing {
-    /// As it comes: nobody else writes to the same place.
-    Chunks,
-    /// Whole lines, so that lines of several tasks do not mix.
-    Lines,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LaneSpec {
-    pub dest: Dest,
-    /// Put before each line.
-    pub tag: Option<Arc<[u8]>>,
-    /// It is held, and becomes a column of a table ([`Outputs::frame`]).
-    pub escape: Option<Escape>,
-    /// Nobody else writes there: what comes flows at once, and it is closed at the lane's end.
-    pub own: bool,
-}
 
 /// When a task's lanes flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Policy {
-    /// From the start (`line`), or as soon as it is first in order.
+    /// From the start (`line`), or as soon as the task is first in order.
     Flow,
-    /// In one piece at its end (`group`), unless it is let flow or first in order.
+    /// In one piece at the task's end (`group`), unless [`Outputs::let_flow`] is called or the task is first
+    /// in order.
     Hold,
-    /// In one piece at its end, whatever happens: another attempt may follow, and only the last one is shown.
-    HoldFast,
+    /// In one piece at the task's end in any case: another attempt may follow, and only the last one is
+    /// shown.
+    HoldStrictly,
 }
 
-/// A task's place in the order of its job.
+/// A job whose output is ordered, and the task's number in it.
 pub type Order = (JobId, u64);
 
-/// Buffers from this size on are worth keeping.
-pub const BIG: usize = 16 << 10;
-/// A line longer than this is handed on in pieces.
-pub const LONGEST_LINE: usize = 1 << 20;
-/// A lane holds this much in memory; less when all lanes together hold more than [`TOTAL_LIMIT`].
+/// The most bytes that a lane holds in memory. Above [`TOTAL_LIMIT`] for all lanes together it is
+/// [`CROWDED_LIMIT`].
 const LANE_LIMIT: usize = 1 << 20;
 const TOTAL_LIMIT: usize = 32 << 20;
 const CROWDED_LIMIT: usize = 64 << 10;
 
 #[derive(Debug)]
-struct Sheaf {
-    lanes: Vec<Lane>,
+pub(super) struct TaskOutput {
+    pub(super) lanes: Vec<Lane>,
     policy: Policy,
     order: Option<Order>,
-    flowing: bool,
+    pub(super) flowing: bool,
 }
 
 /// The order of one job's output.
 #[derive(Debug, Default)]
 struct Gate {
-    /// Number of the task whose turn it is.
+    /// The number of the task whose turn it is.
     next: u64,
-    /// Tasks that ended before their turn, and what follows their output.
+    /// Tasks that ended before their turn, and the operations that follow their output.
     ended: BTreeMap<u64, Vec<Op>>,
-    /// What those left, and what earlier attempts of others left.
+    /// The output of those tasks, and of earlier attempts of others.
     waiting: BTreeMap<u64, Vec<Lane>>,
-    /// Tasks that have not ended: number to place.
+    /// The places of tasks that have not ended, by number.
     open: BTreeMap<u64, Place>,
 }
 
-/// All output of a run. Tasks are named by their places.
+/// All output of a run. Tasks are identified by their places.
 #[derive(Debug)]
 pub struct Outputs {
-    sheaves: PlaceMap<Sheaf>,
+    pub(super) tasks: PlaceMap<TaskOutput>,
     gates: BTreeMap<JobId, Gate>,
     framing: Framing,
     next_spill: SpillId,
-    /// Bytes kept in memory by all lanes.
-    kept: usize,
+    /// Bytes that all lanes keep in memory.
+    pub(super) kept: usize,
     pub ops: Vec<Op>,
-    /// Big buffers that were written and can be used again: fresh memory costs a page fault for each page.
+    /// Big buffers that were written and can be reused: fresh memory costs a page fault for each page.
     pub spare: Vec<Vec<u8>>,
 }
 
 impl Outputs {
-    /// `framing`: how lanes flow that were held for a group.
+    /// `framing` applies to lanes that were held for a group and now flow.
     pub fn new(framing: Framing) -> Outputs {
         Outputs {
-            sheaves: PlaceMap::default(),
+            tasks: PlaceMap::default(),
             gates: BTreeMap::new(),
             framing,
             next_spill: 0,
@@ -166,7 +77,7 @@ impl Outputs {
         }
     }
 
-    /// An attempt of a task begins. With `order`, its output waits for its turn.
+    /// Begins an attempt of a task. With `order`, its output waits for its turn.
     pub fn open(&mut self, place: Place, lanes: Vec<LaneSpec>, policy: Policy, order: Option<Order>) {
         let lanes: Vec<Lane> = lanes.into_iter().map(Lane::new).collect();
         let mut first = order.is_none();
@@ -177,20 +88,20 @@ impl Outputs {
         }
         // In order, the first unfinished task flows.
         let flowing = first && (policy == Policy::Flow || (policy == Policy::Hold && order.is_some()));
-        self.sheaves.insert(place, Sheaf { lanes, policy, order, flowing });
+        self.tasks.insert(place, TaskOutput { lanes, policy, order, flowing });
     }
 
-    /// Whether an attempt of the task, or its hook, can write.
+    /// True if an attempt of the task, or its hook, can write.
     pub fn is_open(&self, place: Place) -> bool {
-        self.sheaves.get(place).is_some()
+        self.tasks.get(place).is_some()
     }
 
-    /// The task wrote something.
+    /// Takes output of a task.
     pub fn push(&mut self, place: Place, lane: usize, bytes: &[u8]) {
-        let Some(sheaf) = self.sheaves.get_mut(place) else { return };
-        let framing = sheaf.framing(self.framing);
-        let flowing = sheaf.flowing;
-        let lane = &mut sheaf.lanes[lane];
+        let Some(task) = self.tasks.get_mut(place) else { return };
+        let framing = task.framing(self.framing);
+        let flowing = task.flowing;
+        let lane = &mut task.lanes[lane];
         let tagged;
         let bytes = match &lane.spec.tag {
             Some(tag) => {
@@ -225,17 +136,17 @@ impl Outputs {
         }
     }
 
-    /// The same for the first `count` bytes of a buffer. Where much can be handed on as it is, the buffer goes, and
-    /// the caller gets another one of the same length.
+    /// Takes the first `count` bytes of a buffer as output of a task. If they are many and can be handed on
+    /// unchanged, the buffer itself is taken, and replaced by another one of the same length.
     pub fn push_buffer(&mut self, place: Place, lane: usize, buffer: &mut Vec<u8>, count: usize) {
-        let takes_all = |sheaf: &Sheaf| {
-            let lane = &sheaf.lanes[lane];
+        let takes_all = |task: &TaskOutput| {
+            let lane = &task.lanes[lane];
             let flows = lane.spec.own
-                || (sheaf.flowing && !lane.is_for_hook() && sheaf.framing(self.framing) == Framing::Chunks);
+                || (task.flowing && !lane.is_for_hook() && task.framing(self.framing) == Framing::Chunks);
             (flows && lane.spec.tag.is_none() && lane.kept.is_empty()).then_some(lane.spec.dest)
         };
-        match self.sheaves.get(place).and_then(takes_all) {
-            Some(dest) if count >= BIG => {
+        match self.tasks.get(place).and_then(takes_all) {
+            Some(dest) if count >= BIG_BUFFER => {
                 let length = buffer.len();
                 let mut bytes = std::mem::replace(buffer, self.spare.pop().unwrap_or_default());
                 buffer.resize(length, 0);
@@ -246,19 +157,20 @@ impl Outputs {
         }
     }
 
-    /// Bytes that wait in memory: of running tasks, and of ended ones whose turn has not come.
+    /// Returns the bytes that wait in memory: of running tasks, and of ended ones whose turn has not come.
     pub fn kept(&self) -> usize {
         self.kept
     }
 
-    /// Nothing else can write before this task ends: it need not be held. In a dry run there is nothing to hold.
+    /// Lets a task's output flow because nothing else can write before this task ends. In a dry run there is
+    /// nothing to hold.
     pub fn let_flow(&mut self, place: Place) {
-        let Some(sheaf) = self.sheaves.get_mut(place) else { return };
-        let first = sheaf.order.is_none_or(|(job, seq)| self.gates[&job].next == seq);
-        if first && !sheaf.flowing && sheaf.policy != Policy::HoldFast {
-            sheaf.flowing = true;
-            let framing = sheaf.framing(self.framing);
-            for lane in sheaf.lanes.iter_mut().filter(|lane| !lane.is_for_hook()) {
+        let Some(task) = self.tasks.get_mut(place) else { return };
+        let first = task.order.is_none_or(|(job, seq)| self.gates[&job].next == seq);
+        if first && !task.flowing && task.policy != Policy::HoldStrictly {
+            task.flowing = true;
+            let framing = task.framing(self.framing);
+            for lane in task.lanes.iter_mut().filter(|lane| !lane.is_for_hook()) {
                 self.kept -= lane.kept.len();
                 lane.begin_to_flow(framing, &mut self.ops);
                 self.kept += lane.kept.len();
@@ -266,30 +178,30 @@ impl Outputs {
         }
     }
 
-    /// An attempt failed and another will follow. What a group held of it is not shown; lines are, when it is
-    /// their turn.
+    /// Ends an attempt that another one will follow. Output that was held for a group is not shown; lines
+    /// are, when it is their turn.
     pub fn retry(&mut self, place: Place) {
-        let Some(mut sheaf) = self.sheaves.take(place) else { return };
-        if !sheaf.flowing && sheaf.policy != Policy::Flow {
-            for lane in &mut sheaf.lanes {
+        let Some(mut task) = self.tasks.take(place) else { return };
+        if !task.flowing && task.policy != Policy::Flow {
+            for lane in &mut task.lanes {
                 self.kept -= lane.kept.len();
-                lane.forget(&mut self.ops);
+                lane.discard(&mut self.ops);
             }
         }
-        self.hand_on(sheaf.order, sheaf.lanes);
+        self.hand_on(task.order, task.lanes);
     }
 
-    /// The task has ended: its output goes on, now or when its turn comes, and `then` what is to follow it.
+    /// Ends the task: its output is handed on, now or when its turn comes, followed by `then`.
     pub fn close(&mut self, place: Place, then: Vec<Op>) {
-        let Some(sheaf) = self.sheaves.take(place) else { return };
-        self.hand_on(sheaf.order, sheaf.lanes);
-        match sheaf.order {
+        let Some(task) = self.tasks.take(place) else { return };
+        self.hand_on(task.order, task.lanes);
+        match task.order {
             Some(order) => self.ended(order, then),
             None => self.ops.extend(then),
         }
     }
 
-    /// A task of an ordered job has ended, with or without an attempt being open.
+    /// Ends a task of an ordered job, whether or not an attempt was open.
     pub fn ended(&mut self, (job, seq): Order, then: Vec<Op>) {
         let gate = self.gate(job);
         if gate.next == seq {
@@ -300,7 +212,7 @@ impl Outputs {
         }
     }
 
-    /// The job has ended: nothing is left whose turn could come first, also if tasks before never were.
+    /// Ends an ordered job. All waiting output is handed on, even if tasks before it never existed.
     pub fn job_ended(&mut self, job: JobId) {
         let Some(mut gate) = self.gates.remove(&job) else { return };
         for (seq, mut lanes) in std::mem::take(&mut gate.waiting) {
@@ -310,7 +222,7 @@ impl Outputs {
         self.ops.extend(gate.ended.into_values().flatten());
     }
 
-    /// What an attempt left goes on, now or when it is the task's turn.
+    /// Hands on the output of an attempt, now or when it is the task's turn.
     fn hand_on(&mut self, order: Option<Order>, lanes: Vec<Lane>) {
         let lanes = self.without_hooks(lanes);
         let (mut now, mut later): (Vec<Lane>, Vec<Lane>) = lanes.into_iter().partition(|lane| lane.spec.own);
@@ -328,11 +240,21 @@ impl Outputs {
         self.release(&mut later);
     }
 
+    /// Drops what was kept for a hook that does not run: another attempt follows, or the outcome has no hook.
+    fn without_hooks(&mut self, lanes: Vec<Lane>) -> Vec<Lane> {
+        let (for_hook, others): (Vec<_>, Vec<_>) = lanes.into_iter().partition(Lane::is_for_hook);
+        for mut lane in for_hook {
+            self.kept -= lane.kept.len();
+            lane.discard(&mut self.ops);
+        }
+        others
+    }
+
     fn gate(&mut self, job: JobId) -> &mut Gate {
         self.gates.entry(job).or_insert_with(|| Gate { next: 1, ..Gate::default() })
     }
 
-    /// The first task has ended: the next one's turn.
+    /// Moves on to the next task in order, after the first one has ended.
     fn advance(&mut self, job: JobId) {
         loop {
             let Some(gate) = self.gates.get_mut(&job) else { return };
@@ -350,7 +272,7 @@ impl Outputs {
         }
     }
 
-    fn release(&mut self, lanes: &mut [Lane]) {
+    pub(super) fn release(&mut self, lanes: &mut [Lane]) {
         for lane in lanes {
             self.kept -= lane.kept.len();
             lane.finish(&mut self.ops);
@@ -358,8 +280,8 @@ impl Outputs {
     }
 }
 
-impl Sheaf {
-    /// How its lanes flow; `held`: if they were held for a group.
+impl TaskOutput {
+    /// Returns how the task's lanes flow; `held` applies if they were held for a group.
     fn framing(&self, held: Framing) -> Framing {
         if self.policy == Policy::Flow { Framing::Lines } else { held }
     }

@@ -1,5 +1,7 @@
-use super::output::*;
+use super::*;
 use crate::event::{JobId, Place};
+
+mod rows;
 
 fn lane(dest: Dest) -> LaneSpec {
     LaneSpec { dest, tag: None, escape: None, own: false }
@@ -9,7 +11,7 @@ fn tagged(tag: &str) -> LaneSpec {
     LaneSpec { dest: Dest::Stdout, tag: Some(tag.as_bytes().into()), escape: None, own: false }
 }
 
-/// What was written so far, as text, one string a write.
+/// Returns what was written so far as text, one string for each write.
 fn written(outputs: &mut Outputs) -> Vec<String> {
     let text = |op| match op {
         Op::Write { bytes, .. } => String::from_utf8(bytes).unwrap(),
@@ -92,7 +94,7 @@ fn a_task_that_never_ran_does_not_stop_the_order() {
 #[test]
 fn a_retry_forgets_what_was_held_but_not_the_turn() {
     let mut outputs = Outputs::new(Framing::Chunks);
-    outputs.open(Place(0), vec![lane(Dest::Stdout)], Policy::HoldFast, Some((JobId(0), 1)));
+    outputs.open(Place(0), vec![lane(Dest::Stdout)], Policy::HoldStrictly, Some((JobId(0), 1)));
     outputs.push(Place(0), 0, b"bad");
     outputs.let_flow(Place(0));
     outputs.retry(Place(0));
@@ -180,7 +182,7 @@ fn lines_of_earlier_attempts_wait_for_their_turn_too() {
 fn a_group_shows_only_the_last_attempt_also_in_order() {
     let mut outputs = Outputs::new(Framing::Chunks);
     outputs.open(Place(1), vec![lane(Dest::Stdout)], Policy::Hold, Some((JobId(0), 1)));
-    outputs.open(Place(2), vec![lane(Dest::Stdout)], Policy::HoldFast, Some((JobId(0), 2)));
+    outputs.open(Place(2), vec![lane(Dest::Stdout)], Policy::HoldStrictly, Some((JobId(0), 2)));
     outputs.push(Place(2), 0, b"first");
     outputs.retry(Place(2));
     outputs.open(Place(2), vec![lane(Dest::Stdout)], Policy::Hold, Some((JobId(0), 2)));
@@ -242,7 +244,7 @@ fn a_hook_gets_what_its_task_wrote_and_stands_behind_it() {
         outputs.push(Place(0), at, b"task");
     }
     let (kept, first) = outputs.begin_hook(Place(0), vec![lane(Dest::Stdout)]);
-    assert_eq!((kept, first), (Kept::Memory(b"task".to_vec()), 1));
+    assert_eq!((kept, first), (KeptForHook::Memory(b"task".to_vec()), 1));
     assert!(written(&mut outputs).is_empty(), "a group stays together");
     outputs.push(Place(0), first, b" and hook\n");
     outputs.close(Place(0), vec![]);
@@ -259,7 +261,7 @@ fn before_a_hook_flowing_output_is_handed_on_to_its_last_byte() {
     }
     assert_eq!(written(&mut outputs), ["one\n"], "what is kept for the hook does not flow");
     let (kept, first) = outputs.begin_hook(Place(0), vec![lane(Dest::Stdout)]);
-    assert_eq!((kept, first), (Kept::Memory(b"one\ntw".to_vec()), 0));
+    assert_eq!((kept, first), (KeptForHook::Memory(b"one\ntw".to_vec()), 0));
     outputs.push(Place(0), first, b"hook\n");
     assert_eq!(written(&mut outputs), ["tw", "hook\n"]);
 }
@@ -295,7 +297,10 @@ fn much_output_reaches_its_hook_through_a_file() {
     let [Op::Spill { spill, bytes }, Op::Spill { spill: same, bytes: rest }] = &ops[..] else {
         panic!("{} operations", ops.len())
     };
-    assert_eq!((kept, spill, bytes.len(), &rest[..]), (Kept::Spilled(*same), same, much.len(), &b"rest"[..]));
+    assert_eq!(
+        (kept, spill, bytes.len(), &rest[..]),
+        (KeptForHook::Spilled(*same), same, much.len(), &b"rest"[..])
+    );
 }
 
 #[test]
@@ -310,94 +315,4 @@ fn at_a_jobs_end_nobody_waits_for_tasks_that_never_were() {
     assert!(written(&mut outputs).is_empty());
     outputs.job_ended(JobId(7));
     assert_eq!(written(&mut outputs), ["3\n", "5\n"]);
-}
-
-fn column(escape: Escape) -> LaneSpec {
-    LaneSpec { dest: Dest::File(1), tag: None, escape: Some(escape), own: false }
-}
-
-fn row(before: &str) -> Row {
-    Row { dest: Dest::File(1), before: before.into(), between: b"\",\"".into(), behind: b"\"\n".into() }
-}
-
-#[test]
-fn what_a_task_wrote_becomes_columns_of_its_row() {
-    let mut outputs = Outputs::new(Framing::Lines);
-    let columns = || vec![column(Escape::Doubled), column(Escape::Doubled)];
-    outputs.open(Place(0), columns(), Policy::HoldFast, None);
-    outputs.push(Place(0), 1, b"e\n");
-    outputs.push(Place(0), 0, b"a \"b\"\n");
-    outputs.let_flow(Place(0));
-    outputs.frame(Place(0), row("1,\""));
-    outputs.close(Place(0), vec![]);
-    // One that could not be started has no lanes.
-    outputs.open(Place(0), vec![], Policy::HoldFast, None);
-    outputs.frame(Place(0), row("2,\""));
-    outputs.close(Place(0), vec![]);
-    // One of the two.
-    outputs.open(Place(0), vec![column(Escape::Json)], Policy::HoldFast, None);
-    outputs.push(Place(0), 0, b"\xc3");
-    outputs.frame(Place(0), row("3,\""));
-    outputs.close(Place(0), vec![]);
-    // None is wanted.
-    outputs.open(Place(0), columns(), Policy::HoldFast, None);
-    outputs.push(Place(0), 0, b"x");
-    outputs.forget(Place(0));
-    outputs.close(Place(0), vec![]);
-    assert_eq!(
-        written(&mut outputs),
-        ["1,\"a \"\"b\"\"\n\",\"e\n\"\n", "2,\"\",\"\"\n", "3,\"\u{fffd}\",\"\"\n"]
-    );
-    assert_eq!(outputs.kept(), 0);
-}
-
-#[test]
-fn rows_come_in_order_and_without_earlier_attempts() {
-    let mut outputs = Outputs::new(Framing::Chunks);
-    for (key, seq) in [(0, 1), (1, 2)] {
-        outputs.open(Place(key), vec![column(Escape::Doubled)], Policy::HoldFast, Some((JobId(0), seq)));
-    }
-    outputs.push(Place(1), 0, b"two");
-    outputs.frame(Place(1), row("2,\""));
-    outputs.close(Place(1), vec![Op::Log { log: Log::Joblog, bytes: b"2".into() }]);
-    outputs.push(Place(0), 0, b"first attempt");
-    outputs.retry(Place(0));
-    outputs.open(Place(0), vec![column(Escape::Doubled)], Policy::HoldFast, Some((JobId(0), 1)));
-    outputs.push(Place(0), 0, b"one");
-    assert!(written(&mut outputs).is_empty());
-    outputs.frame(Place(0), row("1,\""));
-    outputs.close(Place(0), vec![]);
-    let all = written(&mut outputs);
-    assert_eq!(all[..2], ["1,\"one\",\"\"\n", "2,\"two\",\"\"\n"]);
-    assert!(all.len() == 3 && all[2].starts_with("Log"), "{all:?}");
-    assert_eq!(outputs.kept(), 0);
-}
-
-#[test]
-fn big_columns_are_spilled_escaped() {
-    let mut outputs = Outputs::new(Framing::Chunks);
-    outputs.open(Place(0), vec![column(Escape::Doubled), column(Escape::Doubled)], Policy::HoldFast, None);
-    let piece = [b"\"".repeat(40_000), vec![b'\n']].concat();
-    for _ in 0..20 {
-        outputs.push(Place(0), 0, &piece);
-        outputs.push(Place(0), 1, &piece);
-    }
-    outputs.frame(Place(0), row("1,\""));
-    outputs.close(Place(0), vec![]);
-    let (mut spilled, mut file) = (std::collections::BTreeMap::<_, Vec<u8>>::new(), Vec::new());
-    for op in std::mem::take(&mut outputs.ops) {
-        match op {
-            Op::Spill { spill, bytes } => spilled.entry(spill).or_default().extend(bytes),
-            Op::Replay { spill, len, .. } => {
-                let bytes = spilled.remove(&spill).unwrap();
-                assert_eq!(bytes.len() as u64, len);
-                file.extend(bytes);
-            }
-            Op::Write { bytes, .. } => file.extend(bytes),
-            other => panic!("{other:?}"),
-        }
-    }
-    let doubled = [b"\"".repeat(80_000), vec![b'\n']].concat().repeat(20);
-    assert!(file == [b"1,\"", doubled.as_slice(), b"\",\"", doubled.as_slice(), b"\"\n"].concat());
-    assert_eq!((outputs.kept(), spilled.len()), (0, 0));
 }
