@@ -116,6 +116,15 @@ pub struct Cutter {
     record_end: usize,
 }
 
+/// The end of bytes that are handed out together.
+#[derive(Debug, Clone, Copy)]
+struct End {
+    /// The offset in the chunk.
+    at: usize,
+    /// Records since the end before.
+    records: usize,
+}
+
 /// Blocks of more bytes than this do not enlarge the chunks.
 const BIGGEST_CHUNK: usize = 64 << 20;
 
@@ -161,7 +170,7 @@ impl Cutter {
             if let Some(last) = memrchr(separator, &self.chunk[from..self.filled]) {
                 let end = from + last + 1;
                 let records = memchr_iter(separator, &self.chunk[from..end]).count();
-                self.hand_out(&[(end, records)], out);
+                self.hand_out(&[End { at: end, records }], out);
             }
             return;
         }
@@ -186,7 +195,7 @@ impl Cutter {
             self.lines = self.filled;
             self.cut(&mut ends, true);
         }
-        let last = ends.last().map_or(0, |&(end, _)| end);
+        let last = ends.last().map_or(0, |end| end.at);
         let rest = if whole { self.filled } else { self.unit_end };
         if rest > last {
             let ending = self.rule.ending();
@@ -201,14 +210,14 @@ impl Cutter {
                 self.chunk[rest..end].copy_from_slice(&ending);
             }
             self.filled = end;
-            ends.push((end, 1));
+            ends.push(End { at: end, records: 1 });
         }
         self.hand_out(&ends, out);
     }
 
     /// Hands out the bytes before each of these ends.
-    fn hand_out(&mut self, ends: &[(usize, usize)], out: &mut impl Extend<Batch>) {
-        let Some(&(all, _)) = ends.last() else { return };
+    fn hand_out(&mut self, ends: &[End], out: &mut impl Extend<Batch>) {
+        let Some(&End { at: all, .. }) = ends.last() else { return };
         let rest = all..self.filled;
         // Records that fill less than half of a chunk are copied, so that the chunk can be used again.
         let small = all < self.chunk.len() / 2;
@@ -236,21 +245,21 @@ impl Cutter {
             *place = place.saturating_sub(all);
         }
         let mut start = 0;
-        out.extend(ends.iter().map(|&(end, records)| {
-            let range = std::mem::replace(&mut start, end)..end;
+        out.extend(ends.iter().map(|&End { at, records }| {
+            let range = std::mem::replace(&mut start, at)..at;
             Batch { span: Span::new(&chunk, range), records }
         }));
     }
 
     /// Finds the ends of the records, or blocks, that are complete. `last` is true at the end of the stream.
-    fn cut(&mut self, ends: &mut Vec<(usize, usize)>, last: bool) {
+    fn cut(&mut self, ends: &mut Vec<End>, last: bool) {
         let mut start = 0;
         loop {
             if let Some(end) = self.jump(start) {
                 self.searched = end;
                 self.unit_end = end;
                 start = end;
-                ends.push((end, 1));
+                ends.push(End { at: end, records: 1 });
                 continue;
             }
             let Some(end) = self.next_unit(start, last) else { return };
@@ -262,21 +271,21 @@ impl Cutter {
             self.units = 0;
             let Some(block) = self.rule.block else {
                 start = end;
-                ends.push((end, 1));
+                ends.push(End { at: end, records: 1 });
                 continue;
             };
             // A record that would make the block too big begins the next one.
             if end - start > block.bytes && self.records > 0 {
                 start = self.record_end;
                 self.records = 0;
-                ends.push((start, 1));
+                ends.push(End { at: start, records: 1 });
             }
             self.records += 1;
             self.record_end = end;
             if self.records >= block.records || end - start >= block.bytes {
                 start = end;
                 self.records = 0;
-                ends.push((end, 1));
+                ends.push(End { at: end, records: 1 });
             }
         }
     }

@@ -127,7 +127,7 @@ fn hex(number: u64) -> [u8; DIGITS] {
     std::array::from_fn(|at| b"0123456789abcdef"[(number >> (4 * (DIGITS - 1 - at)) & 15) as usize])
 }
 
-/// The JSON object, in the order of its fields.
+/// The JSON object, with one field for each key, in their order.
 #[derive(Serialize, Deserialize)]
 struct Line<'a> {
     prun: u32,

@@ -34,7 +34,7 @@ use super::makeflags::{self, Auth};
 use super::on_panic;
 
 /// The most tokens that are held or served. A pipe of one page has room for this many.
-pub const MOST: usize = 4096;
+pub const MAX_TOKENS: usize = 4096;
 
 /// The lowest number of the descriptors that children inherit. Scripts like to choose small numbers
 /// themselves.
@@ -107,7 +107,7 @@ impl Client {
         let tokens = Box::leak(Box::new(Tokens {
             output: output.as_raw_fd(),
             count: AtomicUsize::new(0),
-            bytes: [const { AtomicU8::new(0) }; MOST],
+            bytes: [const { AtomicU8::new(0) }; MAX_TOKENS],
             files,
         }));
         Ok(Client { input, output, tokens })
@@ -122,7 +122,7 @@ impl Client {
     pub fn take(&mut self, most: usize) -> io::Result<usize> {
         let have = self.tokens.count.load(Ordering::Acquire);
         let mut buffer = [0; 64];
-        let room = most.min(MOST - have).min(buffer.len());
+        let room = most.min(MAX_TOKENS - have).min(buffer.len());
         if room == 0 {
             return Ok(0);
         }
@@ -145,7 +145,7 @@ impl Client {
     }
 
     /// Discards `count` of the held tokens, so that the jobserver has fewer from now on.
-    pub fn drop_some(&mut self, count: usize) {
+    pub fn discard(&mut self, count: usize) {
         self.tokens.remove(count);
     }
 
@@ -175,7 +175,7 @@ struct Tokens {
     output: RawFd,
     count: AtomicUsize,
     /// The bytes as they were read.
-    bytes: [AtomicU8; MOST],
+    bytes: [AtomicU8; MAX_TOKENS],
     /// The FIFO that prun has made, and the directory that holds it.
     files: Option<[CString; 2]>,
 }
@@ -242,7 +242,7 @@ impl Server {
     /// `fifo` children find it by a path, otherwise by descriptors.
     pub fn open(fifo: bool, tokens: usize) -> io::Result<(Server, Client)> {
         let (server, mut client) = if fifo { Server::of_fifo()? } else { Server::of_pipe()? };
-        client.add(tokens.min(MOST))?;
+        client.add(tokens.min(MAX_TOKENS))?;
         Ok((server, client))
     }
 

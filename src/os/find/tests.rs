@@ -51,7 +51,7 @@ fn a_slash_means_no_search_and_no_path_the_usual_one() {
     assert_eq!(resolve(b"a/\0", None, None), Err(NotFound { errno: Errno::EINVAL }));
 }
 
-/// What is said of a file of this text and mode whose execution fails so.
+/// Returns the message for a file of this text and mode whose execution fails with this errno.
 fn said(text: &[u8], mode: u32, errno: Errno) -> (u8, String) {
     let folder = tempfile::tempdir().unwrap();
     write(&folder.path().join("x"), text, mode);

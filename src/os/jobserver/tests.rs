@@ -37,7 +37,7 @@ fn a_server_has_its_tokens_and_leaves_nothing() {
     for fifo in [false, true] {
         let (server, mut client) = Server::open(fifo, 3).unwrap();
         assert_eq!(client.take(5).unwrap(), 3);
-        client.drop_some(1);
+        client.discard(1);
         client.give(2).unwrap();
         assert_eq!(client.take(5).unwrap(), 2);
         client.add(2).unwrap();

@@ -29,7 +29,8 @@ impl Failure {
     }
 }
 
-/// Everything that a child needs. All pointers outlive the child's time in prun's memory.
+/// Everything that a child needs. All pointers outlive the child's time in prun's memory. It is one flat struct of
+/// plain values, because the child can neither allocate nor compute anything that might panic.
 pub struct Child<'a> {
     pub path: *const c_char,
     /// A spare slot, the arguments, NULL.

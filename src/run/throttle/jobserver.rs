@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::os;
-use crate::os::jobserver::{Client, MOST, Offer, Server};
+use crate::os::jobserver::{Client, MAX_TOKENS, Offer, Server};
 use crate::os::poller::{Interest, Poller};
 use crate::plan::{Jobserver, Plan, UNLIMITED};
 use crate::run::token::Token;
@@ -71,7 +71,7 @@ pub fn open(plan: &mut Plan, verbose: bool) -> Result<(Option<Tokens>, Option<St
 
 /// One task needs none.
 fn tokens_of(pool: usize) -> usize {
-    pool.saturating_sub(1).min(MOST)
+    pool.saturating_sub(1).min(MAX_TOKENS)
 }
 
 impl Tokens {
@@ -117,7 +117,7 @@ impl Tokens {
         let Some(own) = &mut self.own else { return 0 };
         let paid = own.surplus.min(most);
         own.surplus -= paid;
-        self.client.drop_some(paid);
+        self.client.discard(paid);
         paid
     }
 
