@@ -7,18 +7,20 @@ use std::time::Duration;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args};
 
-use super::Instead;
-use super::logs::{JournalArgs, absolute};
-use super::variables::Variables;
+use super::instead::Instead;
 use crate::jobfile::values::{
     Halt, HaltLimit, HaltOn, OutputMode, StatusMode, parse_duration, parse_halt, parse_output, parse_status,
 };
-use crate::plan::build::RunOverrides;
 
+pub mod exec;
 mod hooks;
+mod journal;
+pub mod run;
 mod throttle;
+pub mod values;
 
 use hooks::Hooks;
+use journal::JournalArgs;
 pub use throttle::{Jobs, Throttle, parse_jobs};
 
 /// Each of these says how output is printed; the last one typed counts.
@@ -91,7 +93,7 @@ pub struct Both {
     /// Give what is being stopped this long before SIGKILL [default: 10s]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     #[arg(help_heading = STOPPING, hide_short_help = true)]
-    grace: Option<Duration>,
+    pub grace: Option<Duration>,
 
     /// Make the exit status: first, any, count or xargs [default: first]
     ///
@@ -102,7 +104,7 @@ pub struct Both {
     pub status: Option<StatusMode>,
 
     #[command(flatten)]
-    hooks: Hooks,
+    pub hooks: Hooks,
 
     #[command(flatten)]
     pub journal: JournalArgs,
@@ -144,16 +146,13 @@ pub struct Both {
     /// Leave out the configuration file
     #[arg(long, hide_short_help = true)]
     pub no_config: bool,
-
-    /// What the environment says.
-    #[arg(skip)]
-    pub variables: Variables,
 }
 
 /// Headings of `--help`.
 pub const OUTPUT: &str = "Output";
 pub const STARTING: &str = "Starting";
 pub const STOPPING: &str = "Stopping and status";
+pub const JOURNAL: &str = "Journal";
 
 /// `--progress`.
 #[derive(clap::ValueEnum, Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -185,37 +184,6 @@ pub enum Tag {
 }
 
 impl Both {
-    /// What is said of the whole run: by options, and else by variables.
-    pub fn overrides(&self) -> Result<RunOverrides, Instead> {
-        let said = &self.variables;
-        let pool = match (&self.jobs, &said.pool) {
-            (Some(typed), _) => Some(typed.size("--jobs ")?),
-            (None, Some(variable)) => Some(variable.size("PRUN_POOL=")?),
-            (None, None) => None,
-        };
-        let (pool, pool_file) = pool.unzip();
-        let journal = self.journal.file().or(said.journal.as_deref());
-        Ok(RunOverrides {
-            pool,
-            pool_file: pool_file.flatten(),
-            rate: self.throttle.rate().or(said.rate),
-            load: self.throttle.load.or(said.load),
-            memory_free: self.throttle.memory_free.or(said.memory_free),
-            jobserver: self.throttle.jobserver.or(said.jobserver),
-            halt: self.halt().or(said.halt),
-            output: self.output().or(said.output),
-            keep_order: self.keep_order.then_some(true).or(said.keep_order),
-            // `prun exec` takes any bytes.
-            tag: None,
-            grace: self.grace.or(said.grace),
-            status: self.status,
-            journal: journal.map(absolute).transpose()?,
-            resume: self.journal.resume().or(said.resume),
-            sync: self.journal.sync,
-            hooks: self.hooks.flags(&said.hooks),
-        })
-    }
-
     pub fn output(&self) -> Option<OutputMode> {
         match self {
             Both { ungroup: true, .. } => Some(OutputMode::Raw),

@@ -6,7 +6,8 @@ use std::io::{self, Write};
 use clap::Parser;
 
 use super::args::When;
-use super::{Instead, OWN_FAILURE, config, printed, run, show, variables};
+use super::instead::{Instead, OWN_FAILURE};
+use super::{colors, config, job_file, stdout, variables};
 use crate::jobfile::{self, Config};
 use crate::plan::build::build;
 use crate::plan::build::doubts::doubts;
@@ -54,11 +55,9 @@ struct Found {
 }
 
 pub fn start(asked: Check) -> Result<Verdict, Instead> {
-    let color = show::has_colors(asked.color.or_else(variables::color), &io::stdout());
-    let wrong =
-        |mistakes: &jobfile::Mistakes| run::wrong(mistakes, show::has_colors(asked.color, &io::stderr()));
-    let config = if asked.no_config { Config::default() } else { config::of_the_user(&wrong)? };
-    let usual = [run::USUAL_FILE.into()];
+    let color = colors::allowed(asked.color.or_else(variables::color), &io::stdout());
+    let config = config::read(asked.no_config, colors::allowed(asked.color, &io::stderr()))?;
+    let usual = [job_file::USUAL_FILE.into()];
     let files = if asked.files.is_empty() { &usual[..] } else { &asked.files };
     let mut status = 0;
     let mut out = io::stdout().lock();
@@ -79,7 +78,7 @@ pub fn start(asked: Check) -> Result<Verdict, Instead> {
             _ => status = OWN_FAILURE,
         }
         let last = if asked.quiet { String::new() } else { last_line(file, &found) };
-        match printed(out.write_all((found.text + &last).as_bytes()).and_then(|()| out.flush())) {
+        match stdout::verdict(out.write_all((found.text + &last).as_bytes()).and_then(|()| out.flush())) {
             Verdict::Code(0) => {}
             verdict => return Ok(verdict),
         }
@@ -88,8 +87,8 @@ pub fn start(asked: Check) -> Result<Verdict, Instead> {
 }
 
 fn look_at(asked: &Check, name: &OsStr, config: &Config, color: bool) -> Result<Found, Instead> {
-    let bytes = run::read(name, None)?;
-    let options = run::only_looked_at(name, &asked.define, Vec::new())?;
+    let bytes = job_file::read(name, None)?;
+    let options = job_file::inspection(name, &asked.define, Vec::new())?;
     let file = jobfile::parse_over(config, &escape(name.as_encoded_bytes()), &bytes);
     let right = file.and_then(|file| build(&file, &options).map(|_| file));
     // What is doubtful in a wrong file may be a consequence of that.

@@ -3,11 +3,11 @@
 use clap::{Command, CommandFactory, Parser};
 use clap_complete::{Shell, generate};
 
+use super::args::exec::Exec;
+use super::args::run::Run;
 use super::check::Check;
-use super::exec::Exec;
 use super::graph::GraphArgs;
 use super::report::Report;
-use super::run::Run;
 
 /// Print completions for a shell
 #[derive(Parser, Debug)]

@@ -5,13 +5,13 @@ use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
+use super::args::exec::Exec;
+use super::args::run::Run;
 use super::check::Check;
 use super::completions;
-use super::exec::Exec;
 use super::foreign_flags::{Flag, PARALLEL, XARGS};
 use super::graph::GraphArgs;
 use super::report::Report;
-use super::run::Run;
 use crate::jobfile::keys::{self, Key};
 
 /// When the prose was last changed, as manual pages say it.

@@ -80,7 +80,7 @@ mod tests {
     use clap::error::ErrorKind;
 
     use super::*;
-    use crate::cli::exec::Exec;
+    use crate::cli::args::exec::Exec;
     use crate::cli::usage;
 
     fn flags() -> impl Iterator<Item = &'static Flag> {

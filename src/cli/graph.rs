@@ -7,7 +7,8 @@ use std::os::fd::AsFd;
 use clap::{Parser, ValueEnum};
 
 use super::args::When;
-use super::{Instead, config, run, show};
+use super::instead::Instead;
+use super::{colors, config, job_file};
 use crate::jobfile;
 use crate::os;
 use crate::plan::build::build;
@@ -62,15 +63,14 @@ enum Format {
 const USUAL_WIDTH: usize = 80;
 
 pub fn start(asked: GraphArgs) -> Result<Verdict, Instead> {
-    let (name, jobs) = run::operands(&asked.operands)?;
-    let bytes = run::read(&name, jobs.first())?;
-    let wrong =
-        |mistakes: &jobfile::Mistakes| run::wrong(mistakes, show::has_colors(asked.color, &io::stderr()));
-    let config = if asked.no_config { Default::default() } else { config::of_the_user(&wrong)? };
-    let file = jobfile::parse_over(&config, &escape(name.as_encoded_bytes()), &bytes)
-        .map_err(|mistakes| wrong(&mistakes))?;
-    let options = run::only_looked_at(&name, &asked.define, jobs)?;
-    let plan = build(&file, &options).map_err(|mistakes| wrong(&mistakes))?;
+    let (name, jobs) = job_file::operands(&asked.operands)?;
+    let bytes = job_file::read(&name, jobs.first())?;
+    let color = colors::allowed(asked.color, &io::stderr());
+    let wrong = |mistakes| Instead::mistakes(&mistakes, color);
+    let config = config::read(asked.no_config, color)?;
+    let file = jobfile::parse_over(&config, &escape(name.as_encoded_bytes()), &bytes).map_err(wrong)?;
+    let options = job_file::inspection(&name, &asked.define, jobs)?;
+    let plan = build(&file, &options).map_err(wrong)?;
     let graph = Graph::of(&plan);
     let text = match asked.format {
         Format::Dot => others::dot(&graph),
@@ -79,7 +79,7 @@ pub fn start(asked: GraphArgs) -> Result<Verdict, Instead> {
             let look = draw::Look {
                 width: width(),
                 unicode: has_unicode(|name| std::env::var(name).ok()),
-                color: show::has_colors(asked.color.or_else(super::variables::color), &io::stdout()),
+                color: colors::allowed(asked.color.or_else(super::variables::color), &io::stdout()),
             };
             draw::text(&graph, look)
         }

@@ -1,74 +1,80 @@
 //! The command line: clap's definitions, one file a subcommand, and the way from what was typed to a plan.
 //!
-//! Arguments pass two stages: what was typed ([`args`], [`run::Run`], [`exec::Exec`]) and what it means
-//! ([`run::meaning`], [`exec::meaning`]).
+//! # The way of a command line
+//!
+//! | step | module | result |
+//! |---|---|---|
+//! | what was typed | `parse`, `args` (mistakes: `usage`) | `args::run::Run`, `args::exec::Exec` |
+//! | what the environment says | `variables` | `Variables` |
+//! | which job file, and its bytes | `job_file` | |
+//! | what the configuration file says | `config` | `jobfile::Config` |
+//! | which value holds | `settings` | `Settings`, `JobSettings` |
+//! | what all that means | `run::meaning`, `exec::meaning` | arguments of [`plan`](crate::plan) |
+//! | how it is shown | `show` | options of [`ui`](crate::ui) |
+//! | running it | `execute` | an exit status or a signal |
+//!
+//! # Order of the modules
+//!
+//! A module uses only those above it; a test below checks that.
+//!
+//! ```text
+//! instead
+//! stdout
+//! args
+//! variables
+//! colors
+//! foreign_flags
+//! usage
+//! parse
+//! job_file
+//! config
+//! settings
+//! show
+//! execute
+//! run  exec  check  graph  report
+//! completions
+//! docs
+//! ```
 
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
-use nix::libc::SIGPIPE;
-
-use crate::jobfile::values::StatusMode;
 use crate::os;
-use crate::os::errors::reason;
 use crate::run::Verdict;
-use crate::ui::phrases::escape;
 
 pub mod args;
 pub mod check;
+mod colors;
 pub mod completions;
-pub mod config;
+mod config;
 pub mod docs;
 pub mod exec;
-pub mod foreign_flags;
+mod execute;
+mod foreign_flags;
 pub mod graph;
-pub mod logs;
+pub mod instead;
+mod job_file;
+mod parse;
 pub mod report;
 pub mod run;
-pub mod show;
-pub mod usage;
-pub mod variables;
+mod settings;
+mod show;
+mod stdout;
+mod usage;
+mod variables;
 
-/// prun itself failed, as timeout(1) and env(1) say it.
-const OWN_FAILURE: u8 = 125;
+use instead::Instead;
+use parse::parse;
 
-/// What happens in place of a run.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Instead {
-    /// It was asked for: text for stdout.
-    Say(Vec<u8>),
-    /// A mistake, or something that prun needs and can't get: lines for stderr.
-    Fail { lines: String, status: u8 },
-}
-
-impl Instead {
-    /// What happened, to what, why, what to do.
-    pub fn fail(message: impl std::fmt::Display) -> Instead {
-        // What was typed may stand in it. What was escaped before stays as it is.
-        let message = escape(message.to_string().as_bytes());
-        Instead::Fail { lines: format!("prun: {message}\n"), status: OWN_FAILURE }
-    }
-
-    /// `--status xargs` has its own number for what is xargs' own mistake.
-    pub fn under(self, mode: Option<StatusMode>) -> Instead {
-        match self {
-            Instead::Fail { lines, .. } if mode == Some(StatusMode::Xargs) => {
-                Instead::Fail { lines, status: 1 }
-            }
-            other => other,
-        }
-    }
-}
-
+/// Runs prun with the arguments of the process.
 pub fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().skip(1).collect();
     if runs_tasks(&words) {
         post_guardian();
     }
     let verdict = go(&words).unwrap_or_else(|instead| match instead {
-        Instead::Say(text) => print(&text),
+        Instead::Say(text) => stdout::print(&text),
         Instead::Fail { lines, status } => {
             // Without stderr there is nobody to tell; the status still says it.
             _ = io::stderr().write_all(lines.as_bytes());
@@ -82,7 +88,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// The subcommand is found by hand: clap would build all of them at every start, and one is enough.
+/// Runs the command that `words` name. The subcommand is found by hand: clap would build all of them at every start,
+/// and one is enough.
 fn go(words: &[OsString]) -> Result<Verdict, Instead> {
     match words.first().and_then(|word| word.to_str()) {
         Some("exec") => exec::start(exec::typed(&words[1..])?),
@@ -98,17 +105,19 @@ fn go(words: &[OsString]) -> Result<Verdict, Instead> {
     }
 }
 
+/// True if the command that `words` name runs tasks.
 fn runs_tasks(words: &[OsString]) -> bool {
     let first = words.first().and_then(|word| word.to_str());
     let others = ["check", "completions", "graph", "report", "-h", "--help", "-V", "--version"];
     !first.is_some_and(|word| others.contains(&word))
 }
 
-/// Before anything else, also before it is known what is asked for: every page that prun has used before is copied
-/// when it is written to again, and what the guardian has to do it does while prun reads its arguments.
+/// Starts the guardian. It is forked before anything else happens, also before the arguments are read: after the fork,
+/// every page that prun has used already is copied when it is written to again, and the guardian prepares itself
+/// while prun reads its arguments.
 fn post_guardian() {
     if let Err(errno) = os::guardian::start() {
-        // The run goes on without; what is at stake is rare.
+        // The run goes on without a guardian, which matters only if prun is killed.
         let why = errno.desc().to_lowercase();
         let lines = format!(
             "prun: no guardian could be started: {why}; what tasks started survives a SIGKILL of prun\n"
@@ -117,37 +126,10 @@ fn post_guardian() {
     }
 }
 
-fn parse<T: Parser>(command: &str, words: &[OsString]) -> Result<T, Instead> {
-    let line = std::iter::once(OsString::from(command)).chain(words.iter().cloned());
-    T::try_parse_from(line).map_err(|asked| {
-        if asked.use_stderr() {
-            return Instead::fail(usage::explain(&asked, command));
-        }
-        let text = asked.render();
-        let text = if show::stdout_has_colors() { text.ansi().to_string() } else { text.to_string() };
-        Instead::Say(text.into_bytes())
-    })
-}
-
-fn print(text: &[u8]) -> Verdict {
-    let mut stdout = io::stdout().lock();
-    printed(stdout.write_all(text).and_then(|()| stdout.flush()))
-}
-
-/// What became of writing to stdout; a reader that has seen enough ends prun as it would end any filter.
-fn printed(written: io::Result<()>) -> Verdict {
-    match written {
-        Ok(()) => Verdict::Code(0),
-        Err(why) if why.kind() == io::ErrorKind::BrokenPipe => Verdict::Signal(SIGPIPE),
-        Err(why) => {
-            _ = writeln!(io::stderr(), "prun: cannot write to stdout: {}", reason(&why));
-            Verdict::Code(OWN_FAILURE)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::{Path, PathBuf};
+
     use clap::CommandFactory;
 
     use super::*;
@@ -167,7 +149,7 @@ mod tests {
     #[test]
     fn short_help_fits_one_screen() {
         completions::tree().debug_assert();
-        for command in [run::Run::command(), exec::Exec::command()] {
+        for command in [args::run::Run::command(), args::exec::Exec::command()] {
             let text = command.term_width(80).render_help().to_string();
             assert!(text.lines().count() <= 24, "{} lines:\n{text}", text.lines().count());
             assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
@@ -178,7 +160,7 @@ mod tests {
 
     #[test]
     fn long_help_has_every_option() {
-        for command in [run::Run::command(), exec::Exec::command()] {
+        for command in [args::run::Run::command(), args::exec::Exec::command()] {
             let text = command.clone().render_long_help().to_string();
             for option in command.get_opts().filter(|option| !option.is_hide_set()) {
                 let short = option.get_short().map(|short| format!("-{short}"));
@@ -240,5 +222,65 @@ mod tests {
         for (line, expected) in cases {
             assert_eq!(complaint(line), expected, "{line}");
         }
+    }
+
+    /// The modules of `cli` as the documentation above orders them, each with the number of its line.
+    fn order() -> Vec<(&'static str, usize)> {
+        let diagram = include_str!("mod.rs").split("//! ```text\n").nth(1).unwrap();
+        let lines =
+            diagram.lines().map(|line| line.trim_start_matches("//! ")).take_while(|line| *line != "```");
+        lines.enumerate().flat_map(|(at, line)| line.split_whitespace().map(move |name| (name, at))).collect()
+    }
+
+    fn files(path: &Path, found: &mut Vec<PathBuf>) {
+        if path.is_dir() {
+            std::fs::read_dir(path).unwrap().for_each(|entry| files(&entry.unwrap().path(), found));
+        } else {
+            found.push(path.to_owned());
+        }
+    }
+
+    /// The modules of `cli` that `code` uses, which stands `depth` folders below `cli`.
+    fn used(code: &str, depth: usize) -> Vec<String> {
+        let is_name = |c: char| c.is_alphanumeric() || c == '_';
+        let first = |path: &str| path.trim().chars().take_while(|c| is_name(*c)).collect::<String>();
+        let from = |prefix: &str| -> Vec<String> {
+            let names = |rest: &str| match rest.strip_prefix('{') {
+                Some(group) => group[..group.find('}').unwrap()].split(',').map(first).collect::<Vec<_>>(),
+                None => vec![first(rest)],
+            };
+            code.split(prefix).skip(1).flat_map(names).collect()
+        };
+        [from(&format!(" {}", "super::".repeat(depth + 1))), from("crate::cli::")].concat()
+    }
+
+    #[test]
+    fn modules_use_only_those_above_them() {
+        let order = order();
+        let line_of = |name: &str| order.iter().find(|known| known.0 == name).map(|known| known.1);
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cli");
+        let mut found = Vec::new();
+        files(&folder, &mut found);
+        let mut wrong = Vec::new();
+        for path in found.iter().filter(|path| !path.ends_with("mod.rs") && !path.ends_with("tests.rs")) {
+            let inner = path.strip_prefix(&folder).unwrap();
+            let module = first_part(inner);
+            let own = line_of(&module).unwrap_or_else(|| panic!("`{module}` is missing in the order"));
+            let code = std::fs::read_to_string(path).unwrap();
+            let code = code.split("#[cfg(test)]").next().unwrap();
+            let used = used(code, inner.components().count() - 1);
+            let climbs = |name: &String| *name != module && line_of(name).is_some_and(|line| line >= own);
+            wrong.extend(used.into_iter().filter(climbs).map(|name| format!("{}: {name}", inner.display())));
+        }
+        assert!(order.len() > 15 && found.len() > 30, "{order:?}");
+        assert_eq!(wrong, Vec::<String>::new());
+        assert_eq!(used("use super::args::Both;\nuse super::{config, run};", 0), ["args", "config", "run"]);
+        assert_eq!(used("use super::super::args;\nuse crate::cli::show;", 1), ["args", "show"]);
+    }
+
+    /// `exec` of `exec.rs` and of `exec/hints.rs`.
+    fn first_part(path: &Path) -> String {
+        let part = path.components().next().unwrap().as_os_str();
+        part.to_str().unwrap().trim_end_matches(".rs").to_owned()
     }
 }

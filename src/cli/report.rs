@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 
 use clap::{Parser, ValueEnum};
 
-use super::{Instead, printed, reason, show};
+use super::instead::Instead;
+use super::{colors, stdout};
 use crate::journal::history::History;
 use crate::journal::{Entry, joblog};
+use crate::os::errors::reason;
 use crate::run::Verdict;
 use crate::ui::phrases::escape;
 
@@ -69,7 +71,7 @@ pub fn start(asked: Report) -> Result<Verdict, Instead> {
         _ = writeln!(io::stderr(), "prun: the journal `{name}`: {wound}, and counts as not there");
     }
     let mut teller: Box<dyn Teller> = match asked.format {
-        None => Box::new(Summary::new(history.repaired, show::stdout_has_colors())),
+        None => Box::new(Summary::new(history.repaired, colors::of_help())),
         Some(Format::Joblog) => Box::new(Joblog),
         Some(Format::Junit) => Box::new(Suites::default()),
         Some(Format::Trace) => Box::new(Trace::default()),
@@ -84,7 +86,7 @@ pub fn start(asked: Report) -> Result<Verdict, Instead> {
         }
     });
     read.map_err(|why| Instead::fail(format_args!("could not read `{name}`: {}", reason(&why))))?;
-    match printed(written.and_then(|()| teller.end(&mut out)).and_then(|()| out.flush())) {
+    match stdout::verdict(written.and_then(|()| teller.end(&mut out)).and_then(|()| out.flush())) {
         Verdict::Code(0) if failures => Ok(Verdict::Code(1)),
         verdict => Ok(verdict),
     }

@@ -5,8 +5,6 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::FileTypeExt;
 use std::time::Duration;
 
-use anstream::stream::RawStream;
-use anstream::{AutoStream, ColorChoice};
 use nix::unistd::{getpgrp, tcgetpgrp};
 
 use crate::jobfile::values::OutputMode;
@@ -14,8 +12,7 @@ use crate::os;
 use crate::plan::{Input, Items, Job, Output, Plan, Stdin};
 use crate::ui::{Options, Progress, Voice};
 
-use super::args::{self, Both, When};
-use super::variables;
+use super::args::{self, Both};
 
 /// Under `auto` nothing is drawn for runs that are shorter.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -23,12 +20,12 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// What a terminal has that doesn't say.
 const USUAL_SIZE: (u16, u16) = (80, 24);
 
-pub fn options(both: &Both, plan: &Plan, exec: bool) -> Options {
+pub fn options(both: &Both, color: bool, plan: &Plan, exec: bool) -> Options {
     let watched = io::stderr().is_terminal();
     Options {
         voice: voice(both),
         progress: progress(both, watched, || suits_a_bar(plan)),
-        color: stderr_has_colors(both),
+        color,
         terminal: watched.then(|| Box::new(size) as _),
         exec,
         report: plan.jobs.iter().any(|job| job.at_end.is_some()),
@@ -100,31 +97,12 @@ fn size() -> (u16, u16) {
     size.filter(|(columns, lines)| *columns > 0 && *lines > 0).unwrap_or(USUAL_SIZE)
 }
 
-/// Of what prun says in a run.
-pub fn stderr_has_colors(both: &Both) -> bool {
-    has_colors(both.color.or(both.variables.color), &io::stderr())
-}
-
-/// Of help, which is shown before options are known.
-pub fn stdout_has_colors() -> bool {
-    has_colors(variables::color(), &io::stdout())
-}
-
-/// `NO_COLOR`, `CLICOLOR_FORCE` and `TERM` are asked only where prun's own option and variable leave it open.
-pub fn has_colors(wanted: Option<When>, stream: &impl RawStream) -> bool {
-    match wanted.unwrap_or_default() {
-        When::Always => true,
-        When::Never => false,
-        When::Auto => AutoStream::choice(stream) != ColorChoice::Never,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::cli::run::Run;
+    use crate::cli::args::run::Run;
 
     fn both(line: &str) -> Both {
         Run::try_parse_from(std::iter::once("prun").chain(line.split_whitespace())).unwrap().both
@@ -155,11 +133,5 @@ mod tests {
         assert_eq!(voice(&both("")), Voice::Normal);
         assert_eq!(voice(&both("-v")), Voice::Verbose);
         assert_eq!(voice(&both("-tv")), Voice::Debug);
-    }
-
-    #[test]
-    fn the_option_beats_the_environment() {
-        assert!(stderr_has_colors(&both("--color=always")));
-        assert!(!stderr_has_colors(&both("--color never")));
     }
 }

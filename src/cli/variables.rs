@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use super::Instead;
+use super::args::values::Shell;
 use super::args::{Jobs, MaybeHalt, Tag, When, parse_jobs};
-use super::exec::Shell;
+use super::instead::Instead;
 use crate::jobfile::values::{
     JobserverStyle, Load, OutputMode, Rate, Resume, parse_duration, parse_halt, parse_jobserver, parse_load,
     parse_output, parse_rate, parse_size,
@@ -41,9 +41,9 @@ pub struct Variables {
     pub color: Option<When>,
 }
 
-/// What prun's own environment says.
-pub fn variables() -> Result<Variables, Instead> {
-    read(|name| std::env::var_os(name))
+/// Reads them from prun's own environment.
+pub fn read() -> Result<Variables, Instead> {
+    read_from(|name| std::env::var_os(name))
 }
 
 /// Whether `PRUN_COLOR` wants colours, where nobody asks whether the other variables are right.
@@ -52,7 +52,7 @@ pub fn color() -> Option<When> {
     parse_color(value.to_str()?).ok()
 }
 
-fn read(get: impl Fn(&str) -> Option<OsString>) -> Result<Variables, Instead> {
+fn read_from(get: impl Fn(&str) -> Option<OsString>) -> Result<Variables, Instead> {
     // An empty variable says as much as none.
     let get = |name: &str| get(name).filter(|value| !value.is_empty());
     Ok(Variables {
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     fn given(pairs: &[(&str, &[u8])]) -> Result<Variables, Instead> {
-        read(|name| {
+        read_from(|name| {
             let pair = pairs.iter().find(|pair| pair.0 == name);
             pair.map(|pair| OsString::from_vec(pair.1.to_vec()))
         })

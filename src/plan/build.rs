@@ -6,13 +6,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use self::text::Texts;
 use super::hooks::HookFlags;
 use super::{Brakes, Items, Job, Jobserver, Journal, Logs, Plan, UNLIMITED, words};
 use crate::event::JobId;
-use crate::jobfile::values::{Halt, JobserverStyle, Load, OutputMode, PoolSize, Rate, Resume, StatusMode};
+use crate::jobfile::values::{Resume, StatusMode};
 use crate::jobfile::{self, JobFile, Mistake, Mistakes, nearest};
 
 mod batch;
@@ -60,23 +59,14 @@ pub struct BuildOptions {
     pub run: RunOverrides,
 }
 
-/// Flags, and variables of the environment, that replace the keys of `[run]`. What a job says for itself beats both.
+/// Options, and variables of the environment, that replace keys of `[run]` which hold placeholders or have a place in
+/// the file, or that no file has. The other keys are replaced in [`JobFile::run`] itself before a plan is made. What a
+/// job says for itself beats both.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RunOverrides {
-    pub pool: Option<PoolSize>,
-    /// Where the pool's size was read from.
+    /// The file from which the pool's size was read.
     pub pool_file: Option<PathBuf>,
-    pub rate: Option<Rate>,
-    pub load: Option<Load>,
-    /// Bytes.
-    pub memory_free: Option<usize>,
-    pub jobserver: Option<JobserverStyle>,
-    /// `Some(None)` is "never".
-    pub halt: Option<Option<Halt>>,
-    pub output: Option<OutputMode>,
-    pub keep_order: Option<bool>,
     pub tag: Option<TagFlag>,
-    pub grace: Option<Duration>,
     pub status: Option<StatusMode>,
     /// Absolute.
     pub journal: Option<PathBuf>,
@@ -160,7 +150,7 @@ pub fn build(file: &JobFile, how: &BuildOptions) -> Result<Plan, Mistakes> {
     }
     // Whatever was asked for.
     jobs.extend(hooks);
-    let halt = how.run.halt.or(file.run.halt).flatten();
+    let halt = file.run.halt.flatten();
     let logs = Logs { journal, joblog: None, table: None };
     Ok(Plan {
         jobs,
@@ -170,18 +160,15 @@ pub fn build(file: &JobFile, how: &BuildOptions) -> Result<Plan, Mistakes> {
         halt,
         status: how.run.status.unwrap_or_default(),
         rerun: rerun(how),
-        brakes: brakes(&file.run, &how.run, how.cpus),
-        jobserver: Jobserver::new(
-            how.run.jobserver.or(file.run.jobserver).unwrap_or_default(),
-            how.jobserver,
-        ),
+        brakes: brakes(&file.run, how.run.pool_file.clone(), how.cpus),
+        jobserver: Jobserver::new(file.run.jobserver.unwrap_or_default(), how.jobserver),
         logs,
     })
 }
 
 /// How many tasks run at once over all jobs, and of one job that takes no slots.
 fn pools(file: &JobFile, how: &BuildOptions, chains: &[pipes::Chain], wanted: &[bool]) -> (usize, usize) {
-    if let Some(pool) = how.run.pool.or(file.run.pool) {
+    if let Some(pool) = file.run.pool {
         let pool = pool.resolve(how.cpus);
         return (pool, pool);
     }
@@ -191,13 +178,13 @@ fn pools(file: &JobFile, how: &BuildOptions, chains: &[pipes::Chain], wanted: &[
     (if how.jobserver { UNLIMITED } else { usual }, usual)
 }
 
-/// What holds starts back: what the command line says replaces what `[run]` says.
-pub fn brakes(run: &jobfile::Run, flags: &RunOverrides, cpus: usize) -> Brakes {
+/// Returns the limits on starts that `[run]` sets.
+pub fn brakes(run: &jobfile::Run, pool_file: Option<PathBuf>, cpus: usize) -> Brakes {
     Brakes {
-        pool_file: flags.pool_file.clone(),
-        rate: flags.rate.or(run.rate),
-        load: flags.load.or(run.load).map(|load| load.resolve(cpus)),
-        memory_free: flags.memory_free.or(run.memory_free).map(|bytes| bytes as u64),
+        pool_file,
+        rate: run.rate,
+        load: run.load.map(|load| load.resolve(cpus)),
+        memory_free: run.memory_free.map(|bytes| bytes as u64),
     }
 }
 

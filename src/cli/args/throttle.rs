@@ -9,11 +9,12 @@ use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
 use super::STARTING;
-use crate::cli::{Instead, reason};
+use crate::cli::instead::Instead;
 use crate::jobfile::values::{
     JobserverStyle, Load, PoolSize, Rate, parse_duration, parse_jobserver, parse_load, parse_pool,
     parse_rate, parse_size,
 };
+use crate::os::errors::reason;
 use crate::run::throttle::gauges;
 use crate::ui::phrases::escape;
 

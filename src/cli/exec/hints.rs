@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use regex::bytes::Regex;
 
-use crate::cli::Instead;
+use crate::cli::instead::Instead;
 use crate::os::find::resolve;
 use crate::plan::exec::ExecArgs;
 use crate::plan::words::quote;
@@ -49,6 +49,14 @@ fn is_program(word: &[u8]) -> bool {
 pub const LEFT_OUT: &str = "prun: warning: the script does not use its item; write `{}` or `$1` where it belongs \
                             (`--repeat N` runs it without items)";
 
+/// Printed if items are read from a terminal.
+pub const TYPED: &str = "prun: reading items from the terminal, one a line; Ctrl-D ends them (or give them with `:::` or \
+                     `-a FILE`; `--once` takes none)";
+
+/// Printed if `--pipe` reads from a terminal.
+pub const TYPED_INPUT: &str =
+    "prun: reading from the terminal; Ctrl-D ends the input (or name it with `-a FILE`)";
+
 /// Whether the items go nowhere: nothing is added to a script's end, and this one asks for nothing.
 pub fn leaves_items_out(plan: &Plan) -> bool {
     static PARAMETERS: LazyLock<Regex> = LazyLock::new(|| {
@@ -74,6 +82,7 @@ pub fn leaves_items_out(plan: &Plan) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use crate::cli::variables::Variables;
     use crate::jobfile::parse_config;
     use crate::plan::exec::plan;
 
@@ -81,7 +90,8 @@ mod tests {
         let words: Vec<_> = shlex::split(line).unwrap().into_iter().map(Into::into).collect();
         let asked = super::super::typed(&words).unwrap();
         let config = parse_config("config.toml", b"").unwrap();
-        super::leaves_items_out(&plan(super::super::meaning(&asked, &config).unwrap()).unwrap())
+        let args = super::super::meaning(&asked, &Variables::default(), &config).unwrap();
+        super::leaves_items_out(&plan(args).unwrap())
     }
 
     #[test]

@@ -1,6 +1,10 @@
+use std::os::unix::ffi::OsStringExt;
+
 use super::*;
+use crate::cli::variables::Variables;
 use crate::jobfile::parse_config;
-use crate::plan::exec::{From, Tag};
+use crate::jobfile::values::OutputMode;
+use crate::plan::exec::{ExecArgs, From, Tag};
 
 fn typed(line: &str) -> ExecArgs {
     let words = line.split_whitespace().map(|word| if word == "EMPTY" { "" } else { word });
@@ -10,7 +14,8 @@ fn typed(line: &str) -> ExecArgs {
 
 /// What was typed, over a configuration.
 fn below(config: &str, asked: &Exec) -> ExecArgs {
-    meaning(asked, &parse_config("config.toml", config.as_bytes()).unwrap()).unwrap()
+    let config = parse_config("config.toml", config.as_bytes()).unwrap();
+    meaning(asked, &Variables::default(), &config).unwrap()
 }
 
 fn command(line: &str) -> String {

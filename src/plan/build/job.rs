@@ -73,9 +73,9 @@ pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) ->
     // It writes to the terminal itself, as a command in a shell does.
     let interactive = job.interactive && how.terminal;
     let own = job.output.or(interactive.then_some(OutputMode::Raw));
-    let output = own.or(how.run.output).or(file.run.output).unwrap_or(natural);
+    let output = own.or(file.run.output).unwrap_or(natural);
     let raw = output == OutputMode::Raw;
-    let keep_order = job.keep_order.or(how.run.keep_order).or(file.run.keep_order).unwrap_or(false);
+    let keep_order = job.keep_order.or(file.run.keep_order).unwrap_or(false);
     // What children write themselves can't be put in order, nor prefixed.
     let tag = if raw { None } else { tag(context, job, job.daemon && !reads, mistakes) };
     Job {
@@ -88,7 +88,7 @@ pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) ->
         keep_order: keep_order && !raw,
         tag,
         halt: job.halt.flatten(),
-        grace: job.grace.or(how.run.grace).or(file.run.grace).unwrap_or(GRACE),
+        grace: job.grace.or(file.run.grace).unwrap_or(GRACE),
         stop_signal: job.stop_signal.unwrap_or(TERM),
         timeout: job.timeout,
         rate: job.rate,

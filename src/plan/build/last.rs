@@ -26,8 +26,8 @@ fn job(context: &Context, at: AtEnd, mistakes: &mut Mistakes) -> Option<Job> {
             stage::of_run(context, at, mistakes, |writer| writer.what(command, false))
         }
     };
-    let output = how.run.output.or(file.run.output);
-    let grace = how.run.grace.or(file.run.grace).unwrap_or(GRACE);
+    let output = file.run.output;
+    let grace = file.run.grace.unwrap_or(GRACE);
     Some(hooks::of_run(at, stage, output, grace))
 }
 

@@ -67,7 +67,7 @@ fn name(file: &JobFile, chain: &Chain) -> String {
 
 /// The job that lists the items of `job`, which is what the chain comes to; all but `after`.
 pub(super) fn plan(context: &Context, chain: &Chain, job: &Job, mistakes: &mut Mistakes) -> Option<Box<Job>> {
-    let Context { file, how, .. } = context;
+    let Context { file, .. } = context;
     let (command, _) = command(file, chain)?;
     let name = name(file, chain);
     let queue = context.lists[chain.last()].unwrap_or(QueueId(0));
@@ -77,7 +77,7 @@ pub(super) fn plan(context: &Context, chain: &Chain, job: &Job, mistakes: &mut M
         items: Items::None,
         batch: Batch::One,
         pool: UNLIMITED,
-        output: how.run.output.or(file.run.output).unwrap_or(OutputMode::Line),
+        output: file.run.output.unwrap_or(OutputMode::Line),
         keep_order: false,
         tag: job.tag.is_some().then(|| Template { pieces: vec![Piece::Text(format!("{name}\t").into())] }),
         name: name.into(),

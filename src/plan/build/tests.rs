@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::*;
 use crate::event::StageId;
 use crate::jobfile;
-use crate::jobfile::values::{HaltLimit, HaltOn, Outcomes, RetryDelay, StartMode, Timeout};
+use crate::jobfile::values::{HaltLimit, HaltOn, Outcomes, OutputMode, RetryDelay, StartMode, Timeout};
 use crate::plan::Items;
 use crate::plan::template::{Scope, Template};
 use crate::plan::{
@@ -191,12 +191,13 @@ fn the_run_s_pool_has_room_for_the_largest() {
 
 #[test]
 fn flag_beats_run_and_job_beats_both() {
-    let mut how = options();
-    how.run.output = Some(OutputMode::Raw);
-    how.run.halt = Some(None);
-    how.run.grace = Some(Duration::from_secs(1));
     let text = "[run]\noutput = \"group\"\nhalt = \"now,fail=1\"\ngrace = 5\n[jobs.a]\ncommand = \"a\"\n[jobs.b]\ncommand = \"b\"\noutput = \"line\"\ngrace = 2";
-    let made = plan_with(text, &how);
+    let mut file = jobfile::parse("jobs.toml", text.as_bytes()).unwrap();
+    // As `cli::settings` does it.
+    file.run.output = Some(OutputMode::Raw);
+    file.run.halt = Some(None);
+    file.run.grace = Some(Duration::from_secs(1));
+    let made = build(&file, &options()).unwrap();
     assert_eq!((made.jobs[0].output, made.jobs[1].output), (OutputMode::Raw, OutputMode::Line));
     assert_eq!((made.jobs[0].grace.as_secs(), made.jobs[1].grace.as_secs()), (1, 2));
     assert_eq!(made.halt, None);

@@ -5,8 +5,8 @@ use std::os::unix::ffi::OsStringExt;
 
 use clap::Args;
 
-use super::super::Instead;
-use super::super::args::{Both, OUTPUT};
+use crate::cli::args::{Both, OUTPUT};
+use crate::cli::instead::Instead;
 use crate::plan::{OutputMode, Plan};
 
 /// Where output goes otherwise, and processes whose output is no task's.

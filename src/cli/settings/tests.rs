@@ -4,11 +4,12 @@ use std::time::Duration;
 use clap::Parser;
 
 use super::*;
-use crate::cli::args::{Tag, parse_jobs};
-use crate::cli::variables::Variables;
+use crate::cli::args::exec::Exec;
+use crate::cli::args::parse_jobs;
+use crate::cli::args::run::Run as FileArgs;
 use crate::cli::{exec, run};
-use crate::jobfile::parse_over;
 use crate::jobfile::values::{HaltLimit, OutputMode, Rate, Resume, parse_halt, parse_jobserver, parse_load};
+use crate::jobfile::{parse_config, parse_over};
 use crate::plan::build::build;
 use crate::plan::template::Piece;
 use crate::plan::{Jobserver, Plan};
@@ -86,10 +87,9 @@ fn says(plan: Plan, level: u32) {
 fn every_key_has_its_place_under_a_command_line() {
     let plan = |config: &str, variables: Variables, options: Vec<String>| {
         let words = ["exec".to_owned()].into_iter().chain(options).chain(["true".to_owned()]);
-        let mut asked = exec::Exec::try_parse_from(words).unwrap();
-        asked.both.variables = variables;
+        let asked = Exec::try_parse_from(words).unwrap();
         let config = parse_config("config.toml", config.as_bytes()).unwrap();
-        crate::plan::exec::plan(exec::meaning(&asked, &config).unwrap()).unwrap()
+        crate::plan::exec::plan(exec::meaning(&asked, &variables, &config).unwrap()).unwrap()
     };
     says(plan(&keys(1), Variables::default(), Vec::new()), 1);
     says(plan(&keys(1), variables(2), Vec::new()), 2);
@@ -100,12 +100,13 @@ fn every_key_has_its_place_under_a_command_line() {
 #[test]
 fn every_key_has_its_place_under_a_job_file() {
     let plan = |config: &str, run: &str, variables: Variables, options: Vec<String>| {
-        let mut asked = run::Run::try_parse_from(["prun".to_owned()].into_iter().chain(options)).unwrap();
-        asked.both.variables = variables;
+        let asked = FileArgs::try_parse_from(["prun".to_owned()].into_iter().chain(options)).unwrap();
         let config = parse_config("config.toml", config.as_bytes()).unwrap();
         let text = format!("{run}\n[jobs.a]\ncommand = \"true\"\n");
-        let file = parse_over(&config, "a.toml", text.as_bytes()).unwrap();
-        build(&file, &run::meaning(&asked, OsStr::new("/a.toml"), Vec::new()).unwrap()).unwrap()
+        let mut file = parse_over(&config, "a.toml", text.as_bytes()).unwrap();
+        let name = OsStr::new("/a.toml");
+        let how = run::meaning(&asked, &variables, &mut file, name, Vec::new()).unwrap();
+        build(&file, &how).unwrap()
     };
     says(plan(&keys(1), "", Variables::default(), Vec::new()), 1);
     says(plan(&keys(1), &keys(2), Variables::default(), Vec::new()), 2);
@@ -114,15 +115,11 @@ fn every_key_has_its_place_under_a_job_file() {
 }
 
 #[test]
-fn where_it_is() {
-    let with = |xdg: Option<&str>, home: Option<&str>| {
-        let value = |name: &str| if name == "HOME" { home } else { xdg };
-        path(|name| value(name).map(OsString::from)).map(|path| path.display().to_string())
+fn the_option_beats_the_environment() {
+    let color = |line: &str| {
+        let words = std::iter::once("prun").chain(line.split_whitespace());
+        super::color(&FileArgs::try_parse_from(words).unwrap().both, &Variables::default())
     };
-    assert_eq!(with(Some("/x"), Some("/h")).as_deref(), Some("/x/prun/config.toml"));
-    for xdg in [None, Some(""), Some("x")] {
-        assert_eq!(with(xdg, Some("/h")).as_deref(), Some("/h/.config/prun/config.toml"));
-    }
-    assert_eq!(with(None, None), None);
-    assert_eq!(with(None, Some("")), None);
+    assert!(color("--color=always"));
+    assert!(!color("--color never"));
 }

@@ -5,8 +5,8 @@ use std::os::unix::ffi::OsStrExt;
 
 use clap::Args;
 
-use super::super::Instead;
-use super::values::{parse_count, parse_size};
+use crate::cli::args::values::{parse_count, parse_size};
+use crate::cli::instead::Instead;
 use crate::plan::exec::PipeArgs;
 use crate::plan::exec::escapes::unescape;
 use crate::ui::phrases::escape;

@@ -9,8 +9,9 @@ use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
 use regex::bytes::Regex;
 
-use super::super::{Instead, reason};
-use super::values::{parse_count, parse_delimiter};
+use crate::cli::args::values::{parse_count, parse_delimiter};
+use crate::cli::instead::Instead;
+use crate::os::errors::reason;
 use crate::plan::exec::escapes::unescape;
 use crate::plan::exec::{From, ItemArgs, Source};
 use crate::plan::{Between, Cut};

@@ -4,11 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::Instead;
+use super::JOURNAL;
+use crate::cli::instead::Instead;
 use crate::plan::{Journal, Resume};
-
-/// Heading of `--help`.
-pub const JOURNAL: &str = "Journal";
 
 #[derive(Args, Debug, Default)]
 pub struct JournalArgs {
@@ -57,11 +55,4 @@ impl JournalArgs {
             None => Ok(()),
         }
     }
-}
-
-/// Seen from where prun was started.
-pub fn absolute(path: &Path) -> Result<PathBuf, Instead> {
-    std::path::absolute(path).map_err(|why| {
-        Instead::fail(format_args!("the working directory can't be found: {}", super::reason(&why)))
-    })
 }

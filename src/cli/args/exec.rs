@@ -1,0 +1,160 @@
+//! The options of `prun exec`.
+
+use std::ffi::OsString;
+
+use clap::Parser;
+
+use super::values::{Shell, start_parser};
+use super::{Both, JOURNAL, STOPPING};
+use crate::jobfile::values::{
+    Outcomes, RetryDelay, StartMode, Timeout, parse_outcomes, parse_retry_rule, parse_signal, parse_timeout,
+};
+use crate::plan::Worker;
+use crate::plan::exec::parse_worker;
+
+mod items;
+mod pipe;
+mod results;
+
+use items::ItemOptions;
+use pipe::Pipe;
+use results::Results;
+
+/// Headings of `--help`.
+const COMMAND: &str = "Command";
+const ATTEMPTS: &str = "Attempts";
+
+/// Run COMMAND for each item: a line of stdin or of FILE, or a word after `:::`
+#[derive(Parser, Debug)]
+#[command(name = "exec", bin_name = "prun exec", args_override_self = true, max_term_width = 100)]
+#[command(override_usage = "prun exec [OPTIONS] COMMAND [ARG...] [::: ITEM...]... [:::: FILE...]...")]
+#[command(after_help = EXAMPLES, after_long_help = LONG_EXAMPLES)]
+pub struct Exec {
+    #[command(flatten)]
+    pub both: Both,
+
+    #[command(flatten)]
+    pub items: ItemOptions,
+
+    #[command(flatten)]
+    pub pipe: Pipe,
+
+    /// Let processes that live on take the items, a line each, and answer each with a line
+    ///
+    /// As many as run at once are started. Keys, joined by commas: `reply=line`, `reply=nul` or
+    /// `reply=until:REGEX` (what an answer ends with), `fail=REGEX` (an answer that matches is a failure),
+    /// `ahead=N` (items given to one before its answers come), `max_tasks=N` (answers after which it is
+    /// replaced), `init=TEXT` (what each gets first, such as `good day\n`). A comma belongs to a value unless a key and `=` follow
+    /// it. COMMAND must flush its output after each answer; `--retries` is 2 here.
+    #[arg(long, value_name = "KEY=VALUE,...", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "", value_parser = parse_worker)]
+    #[arg(conflicts_with_all = ["fit", "max_args", "replace", "repeat", "once", "stdin"])]
+    #[arg(help_heading = COMMAND, hide_short_help = true)]
+    pub worker: Option<Worker>,
+
+    /// COMMAND is a script for the shell
+    ///
+    /// Its words are joined by blanks. Without COMMAND each item is a script of its own.
+    #[arg(short = 'c', long)]
+    pub script: bool,
+
+    /// The shell of scripts [default: /bin/sh]; implies -c
+    #[arg(long, value_name = "SHELL", value_parser = Shell::parse, help_heading = COMMAND, hide_short_help = true)]
+    pub shell: Option<Shell>,
+
+    /// Run in this folder
+    #[arg(short = 'C', long, alias = "wd", value_name = "DIR", help_heading = COMMAND, hide_short_help = true)]
+    pub cwd: Option<OsString>,
+
+    /// Set a variable of the environment
+    ///
+    /// May be given more than once. VALUE may hold placeholders.
+    #[arg(long, value_name = "NAME=VALUE", help_heading = COMMAND, hide_short_help = true)]
+    pub env: Vec<OsString>,
+
+    /// Read each task's input from FILE (with placeholders)
+    #[arg(long, value_name = "FILE", help_heading = COMMAND, hide_short_help = true)]
+    pub stdin: Option<OsString>,
+
+    /// Write each task's output to FILE: --stdout {%.gz}.txt
+    #[arg(long, value_name = "FILE", help_heading = COMMAND, hide_short_help = true)]
+    pub stdout: Option<OsString>,
+
+    /// Write each task's error output to FILE (with placeholders)
+    #[arg(long, value_name = "FILE", help_heading = COMMAND, hide_short_help = true)]
+    pub stderr: Option<OsString>,
+
+    #[command(flatten)]
+    pub results: Results,
+
+    /// Write a line for each ended task to FILE, in GNU parallel's format
+    ///
+    /// What FILE held is gone, unless it is written as `+FILE`. For going on after an interruption see `--journal`.
+    #[arg(long, value_name = "FILE", help_heading = JOURNAL, hide_short_help = true)]
+    pub joblog: Option<OsString>,
+
+    /// Make processes by spawn or fork [default: spawn]
+    ///
+    /// With `spawn` a child shares prun's memory until it executes, as posix_spawn(3) and vfork(2) do; with
+    /// `fork` it is a copy-on-write copy.
+    #[arg(long, value_name = "HOW", value_parser = start_parser(), hide_possible_values = true)]
+    #[arg(help_heading = COMMAND, hide_short_help = true)]
+    pub start: Option<StartMode>,
+
+    /// Stop an attempt that takes longer: 30s, 1h30m
+    ///
+    /// Or, from the third task that ended ok on, longer than so much of the median of what these took: `300%`.
+    #[arg(long, value_name = "DURATION", value_parser = parse_timeout)]
+    pub timeout: Option<Timeout>,
+
+    /// Try again up to N times after a failure
+    #[arg(long, value_name = "N")]
+    pub retries: Option<u32>,
+
+    /// Wait this long before each further attempt [default: 0]
+    ///
+    /// A delay that grows has keys, joined by commas: `1s,factor=2,max=1m,jitter` is multiplied by 2 after each
+    /// attempt, up to a minute (these two hold unless they are given), and with `jitter` a random part is taken off.
+    #[arg(long, value_name = "DURATION", value_parser = parse_retry_rule)]
+    #[arg(help_heading = ATTEMPTS, hide_short_help = true)]
+    pub retry_delay: Option<RetryDelay>,
+
+    /// Try again only after these: exit codes, timeout, signal
+    #[arg(long, value_name = "OUTCOMES", value_parser = parse_outcomes)]
+    #[arg(help_heading = ATTEMPTS, hide_short_help = true)]
+    pub retry_on: Option<Outcomes>,
+
+    /// What counts as success: exit codes, timeout, signal, joined by commas: 0,1 [default: 0]
+    #[arg(long, value_name = "OUTCOMES", value_parser = parse_outcomes)]
+    #[arg(help_heading = ATTEMPTS, hide_short_help = true)]
+    pub ok: Option<Outcomes>,
+
+    /// How a task is stopped [default: TERM]
+    #[arg(long, value_name = "SIGNAL", value_parser = parse_signal)]
+    #[arg(help_heading = STOPPING, hide_short_help = true)]
+    pub stop_signal: Option<i32>,
+
+    /// The command and its arguments, up to `:::`
+    #[arg(value_name = "COMMAND", trailing_var_arg = true, hide = true)]
+    pub command: Vec<OsString>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  find . -name '*.gz' | prun exec gzip -t {}
+  prun exec -j 8 --retries 2 -- curl -fsSO {} ::: $(cat urls)
+  prun exec -c 'grep -c x {} >{/.}.count' ::: *.log        (--help: all options)";
+
+const LONG_EXAMPLES: &str = "\
+Placeholders:
+  {}      the item, added at the end if there is no placeholder (not to a script: $1)
+  {.}     without its last extension; {..} without two
+  {/}     base name; {//} folder; {/.} base name without extension
+  {%END}  without that ending, such as {%.tar.gz}
+  {#}     number of the task, from 1; {%} slot in which it runs
+  {1}     first column or item of several; {2}, {-1}, {1/.} likewise
+
+Examples:
+  find . -name '*.gz' | prun exec gzip -t {}
+  prun exec -j 8 --retries 2 -- curl -fsSO {} ::: $(cat urls)
+  prun exec -c 'grep -c x {} >{/.}.count' ::: *.log";
