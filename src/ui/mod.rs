@@ -1,9 +1,11 @@
-//! What people see on stderr while prun runs: lines, a bar, a report. Implements [`Listener`].
+//! The output for people on stderr while prun runs: lines, a bar, a report. Implements [`Listener`].
 //!
-//! - [`phrases`] has all wording, as pure functions;
-//! - [`tally`] keeps what the bar shows: counts, and the tasks that run;
-//! - [`report`] collects failures and tells them at the end;
-//! - [`plain`] puts events into lines; [`progress`] is the same with a bar below them.
+//! - [`phrases`] has the wording, as pure functions;
+//! - [`tally`] counts tasks, and knows which run;
+//! - [`report`] collects failures and prints them at the end;
+//! - [`lines`] puts events into lines;
+//! - [`plain`] is the listener that prints those lines; [`progress`] is the one that also draws a bar, on a
+//!   [`canvas`].
 //!
 //! Nothing here writes to a descriptor: text is appended to a buffer that `run` writes.
 
@@ -11,15 +13,18 @@ use std::time::Duration;
 
 use crate::event::Listener;
 
+mod canvas;
+mod lines;
 pub mod phrases;
-pub mod plain;
-pub mod progress;
-pub mod report;
-pub mod tally;
+mod plain;
+mod progress;
+mod report;
+mod tally;
 
-use plain::{Lines, Plain};
+use lines::Lines;
+use plain::Plain;
 
-/// How much is told.
+/// How much is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Voice {
     /// Failures only.
@@ -32,35 +37,35 @@ pub enum Voice {
     Debug,
 }
 
-/// What is shown while tasks run.
+/// The progress that is shown while tasks run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Progress {
     #[default]
     None,
     /// A line every few seconds.
     Plain,
-    /// A bar, from that time on.
+    /// A bar, once the run has lasted that long.
     Bar { after: Duration },
 }
 
-/// Size of the terminal, asked for at each use because it changes.
+/// Returns the columns and lines of the terminal. Called at each use, because the size changes.
 pub type Size = Box<dyn Fn() -> (u16, u16) + Send + Sync>;
 
 /// How a run is shown.
 pub struct Options {
     pub voice: Voice,
     pub progress: Progress,
-    /// Escape sequences for colours are allowed.
+    /// True if escape sequences for colours are allowed.
     pub color: bool,
-    /// A person watches: stderr is a terminal. Columns and lines of it.
+    /// The size of stderr if that is a terminal, so that a person watches.
     pub terminal: Option<Size>,
-    /// The run is one of `prun exec`: a single task that fails needs no report, and success needs no word.
+    /// True for a run of `prun exec`: a single task that fails needs no report, and success is silent.
     pub exec: bool,
-    /// [`Listener::report`] will be asked for.
+    /// True if [`Listener::report`] will be called.
     pub report: bool,
 }
 
-/// The listener for these options.
+/// Returns the listener for these options.
 pub fn listener(options: Options) -> Box<dyn Listener> {
     let lines = Lines::new(options.voice, options.color, options.terminal.is_some(), options.exec);
     let lines = if options.report { lines.keep_all() } else { lines };
@@ -72,6 +77,6 @@ pub fn listener(options: Options) -> Box<dyn Listener> {
     }
 }
 
-/// Of a file or pipe, in which long lines do no harm.
+/// The size of a file or pipe, in which long lines do no harm.
 const DEFAULT_COLUMNS: u16 = 160;
 const DEFAULT_LINES: u16 = 24;

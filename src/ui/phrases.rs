@@ -1,8 +1,8 @@
-//! All wording for people, in one place. Pure.
+//! The wording of messages about a run, in one place. Pure.
 //!
 //! Messages begin with `prun: `, are in lower case and have no full stop: what happened, to what, why. Names,
-//! items, commands and children's output are of unknown origin, so whatever could act on a terminal is escaped
-//! here, before anything else sees it.
+//! items, commands and children's output are of unknown origin, so everything in them that could act on a terminal
+//! is escaped here.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -13,8 +13,8 @@ use unicode_width::UnicodeWidthChar;
 
 use crate::event::{Detail, Exit, JobInfo, Outcome, Summary, TaskName, Usage};
 
-/// Text of unknown origin, harmless on a terminal: control characters, and those that turn the direction of
-/// writing, are spelt out; what is no UTF-8 becomes `\xNN`.
+/// Makes text of unknown origin harmless on a terminal: control characters, and those that change the direction of
+/// writing, are spelt out; bytes that are not UTF-8 become `\xNN`.
 pub fn escape(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
@@ -39,10 +39,10 @@ fn push_escaped(out: &mut String, c: char) {
     }
 }
 
-/// `text`, at most `columns` wide; what is cut away becomes an ellipsis.
+/// Returns `text`, cut to at most `columns`, with an ellipsis in place of the rest.
 pub fn cut(text: &str, columns: usize) -> Cow<'_, str> {
     let mut width = 0;
-    // Where to cut so that the ellipsis still fits.
+    // The place to cut so that the ellipsis still fits.
     let mut end = 0;
     for (at, c) in text.char_indices() {
         if width < columns {
@@ -56,13 +56,13 @@ pub fn cut(text: &str, columns: usize) -> Cow<'_, str> {
     Cow::Borrowed(text)
 }
 
-/// `fetch[3]` for a task of `each` or `repeat`, `build` for a job that is one task.
+/// Returns `fetch[3]` for a task of `each` or `repeat`, `build` for a job that is one task.
 pub fn task(job: &JobInfo, task: &TaskName) -> String {
     let name = escape(job.name.as_bytes());
     if job.many { format!("{name}[{}]", task.seq) } else { name }
 }
 
-/// `exit 22`, `killed by SIGKILL`, `timeout`, …
+/// Returns `exit 22`, `killed by SIGKILL`, `timeout`, …
 pub fn outcome(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Ok => "ok".into(),
@@ -76,13 +76,13 @@ pub fn outcome(outcome: &Outcome) -> String {
     }
 }
 
-/// How a task failed, with the attempts that it took and how long the last one ran: `exit 22 after 3 attempts
-/// (1.2 s)`; and what it died of, if that is known: `killed by SIGXCPU (2.1 s): used up its cpu limit of 2s`.
+/// Returns how a task failed, the number of attempts, and how long the last one ran: `exit 22 after 3 attempts (1.2 s)`.
+/// The cause of death follows if it is known: `killed by SIGXCPU (2.1 s): used up its cpu limit of 2s`.
 pub fn failure(how: &Outcome, detail: &Detail) -> String {
     failure_with(how, detail, None)
 }
 
-/// The same with what the last attempt used, if that is known.
+/// Returns the same with the resources that the last attempt used, if they are known.
 pub fn failure_in_full(how: &Outcome, detail: &Detail) -> String {
     failure_with(how, detail, detail.usage)
 }
@@ -101,28 +101,28 @@ fn failure_with(how: &Outcome, detail: &Detail, usage: Option<Usage>) -> String 
     text
 }
 
-/// `user 0.8 s, system 0.1 s, 34.0 MB`: what it used of the processors, and of memory at most.
+/// Returns `user 0.8 s, system 0.1 s, 34.0 MB`: CPU time and peak memory.
 pub fn usage(usage: Usage) -> String {
     format!("{}, {}", cpu(usage), size(usage.memory))
 }
 
-/// `user 0.8 s, system 0.1 s`.
+/// Returns `user 0.8 s, system 0.1 s`.
 pub fn cpu(usage: Usage) -> String {
     format!("user {}, system {}", duration(usage.user), duration(usage.system))
 }
 
-/// `34.0 MB`.
+/// Returns `34.0 MB`.
 pub fn size(bytes: u64) -> String {
     bytesize::ByteSize(bytes).display().si().to_string()
 }
 
-/// `1.2 s, user 0.8 s, system 0.1 s, 34.0 MB`.
+/// Returns `1.2 s, user 0.8 s, system 0.1 s, 34.0 MB`.
 pub fn took(elapsed: Duration, used: Option<Usage>) -> String {
     let used = used.map_or_else(String::new, |used| format!(", {}", usage(used)));
     format!("{}{used}", duration(elapsed))
 }
 
-/// Each stage of a pipeline and how it ended: `a: exit 0 | b: exit 3`.
+/// Returns each stage of a pipeline and how it ended: `a: exit 0 | b: exit 3`.
 pub fn stages(stages: &[(String, Option<Exit>)]) -> String {
     let one = |(name, exit): &(String, Option<Exit>)| {
         let how = match exit {
@@ -135,12 +135,12 @@ pub fn stages(stages: &[(String, Option<Exit>)]) -> String {
     stages.iter().map(one).collect::<Vec<_>>().join(" | ")
 }
 
-/// `SIGTERM`; numbers that have no name are real-time signals.
+/// Returns `SIGTERM`. Numbers without a name are real-time signals.
 pub fn signal_name(signal: i32) -> String {
     Signal::try_from(signal).map_or_else(|_| format!("signal {signal}"), |known| known.as_str().into())
 }
 
-/// `7 ms`, `0.35 s`, `1.2 s`, `45 s`, `3 min 20 s`, `2 h 05 min`: as many digits as people read.
+/// Returns `7 ms`, `0.35 s`, `1.2 s`, `45 s`, `3 min 20 s` or `2 h 05 min`: two or three significant digits.
 pub fn duration(time: Duration) -> String {
     let seconds = time.as_secs_f64();
     let whole = time.as_secs();
@@ -154,7 +154,7 @@ pub fn duration(time: Duration) -> String {
     }
 }
 
-/// For estimates, which have no tenths.
+/// Returns an estimate, which has no tenths of seconds.
 fn whole_seconds(time: Duration) -> String {
     match time.as_secs_f64().ceil() as u64 {
         seconds @ 0..60 => format!("{seconds} s"),
@@ -162,12 +162,13 @@ fn whole_seconds(time: Duration) -> String {
     }
 }
 
-/// `1 task`, `3 tasks`.
+/// Returns `1 task`, `3 tasks`.
 pub fn tasks(count: u64) -> String {
     format!("{count} {}", if count == 1 { "task" } else { "tasks" })
 }
 
-/// The last line of a run: `38 ok, 2 failed, 1 skipped (12.3 s)`. Of those that are ok, so many were so `before`.
+/// Returns the last line of a run: `38 ok, 2 failed, 1 skipped (12.3 s)`. `before` of the tasks that are ok ended in an
+/// earlier run.
 pub fn counts(summary: &Summary, before: u64) -> String {
     let known = if before > 0 { format!(" ({before} before)") } else { String::new() };
     let mut parts = vec![format!("{} ok{known}", summary.ok)];
@@ -181,7 +182,7 @@ pub fn counts(summary: &Summary, before: u64) -> String {
     format!("{} ({})", parts.join(", "), duration(summary.elapsed))
 }
 
-/// How far a run is, as numbers.
+/// The progress of a run in numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Standing {
     pub done: u64,
@@ -197,14 +198,14 @@ impl Standing {
         self.done as f64 / self.elapsed.as_secs_f64().max(0.001)
     }
 
-    /// When it will be over, if it goes on like this.
+    /// Estimates the time that is left from the rate so far.
     fn left(&self) -> Option<Duration> {
         let to_do = self.total?.checked_sub(self.done)?;
         (self.done > 0).then(|| Duration::from_secs_f64((to_do as f64 / self.per_second()).min(1e9)))
     }
 }
 
-/// `12/40, 3.2/s, 9 s left, 1 failed`; without a known total `12 done, 3.2/s`.
+/// Returns `12/40, 3.2/s, 9 s left, 1 failed`; without a known total `12 done, 3.2/s`.
 pub fn standing(standing: &Standing) -> String {
     let mut text = match standing.total {
         Some(total) => format!("{}/{total}", standing.done),
@@ -223,125 +224,68 @@ pub fn standing(standing: &Standing) -> String {
     text
 }
 
-/// The same for a log, in which no running tasks are shown: `12/40, 3.2/s, 4 running`.
+/// Returns the same for a log, which does not list the running tasks: `12/40, 3.2/s, 4 running`.
 pub fn standing_and_running(now: &Standing) -> String {
     format!("{}, {} running", standing(now), now.running)
 }
 
-/// `exit 22, attempt 2 in 1.0 s`: what follows a failed attempt.
+/// Returns `exit 22, attempt 2 in 1.0 s`: a failed attempt and the next one.
 pub fn retrying(how: &Outcome, attempt: u32, delay: Duration) -> String {
     let when = if delay.is_zero() { "now".into() } else { format!("in {}", duration(delay)) };
     format!("{}, attempt {} {when}", outcome(how), attempt + 1)
 }
 
-/// `exit 22, starting it again in 1.0 s`: what follows the end of a daemon.
+/// Returns `exit 22, starting it again in 1.0 s`: the end of a daemon and its restart.
 pub fn restarting(how: &Outcome, delay: Duration) -> String {
     let when = if delay.is_zero() { "now".into() } else { format!("in {}", duration(delay)) };
     let how = if *how == Outcome::Ok { "ended".into() } else { outcome(how) };
     format!("{how}, starting it again {when}")
 }
 
-/// One running task under the bar: how long it runs, its name, its item.
+/// Returns `fetch[3] (pid 7): curl -f …`: a command as it starts.
+pub fn started(name: &str, pid: Option<i32>, command: &str) -> String {
+    let process = pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
+    format!("{name}{process}: {}", escape(command.as_bytes()))
+}
+
+/// Returns `worker 2 of resize`.
+pub fn worker(slot: usize, job: &str) -> String {
+    format!("worker {slot} of {job}")
+}
+
+/// Returns `skipped: WHY`.
+pub fn skipped(why: &str) -> String {
+    format!("skipped: {}", escape(why.as_bytes()))
+}
+
+/// Returns `ready after 1.2 s`.
+pub fn ready(elapsed: Duration) -> String {
+    format!("ready after {}", duration(elapsed))
+}
+
+/// Returns `up to 3 tasks at once from now on`; [`usize::MAX`] is no limit.
+pub fn pool(size: usize) -> String {
+    let most = if size == usize::MAX { "any number of".into() } else { format!("up to {size}") };
+    let tasks = if size == 1 { "task" } else { "tasks" };
+    format!("{most} {tasks} at once from now on")
+}
+
+/// The attempt of a task was stopped because memory is short.
+pub const PUT_BACK: &str = "stopped because memory is short, and put back";
+
+/// A first signal stops the run.
+pub const STOPPING: &str = "stopping what runs; a second signal kills it";
+
+/// A second signal ends the grace period.
+pub const KILLING: &str = "killing what still runs";
+
+/// Returns the line of a running task below the bar: how long it has run, its name, its item.
 pub fn running(name: &str, item: &str, time: Duration, columns: usize) -> String {
-    // Tenths at all times, so that the column stands still.
+    // Always with tenths, so that the column does not move.
     let time = if time.as_secs() < 60 { format!("{:.1} s", time.as_secs_f64()) } else { duration(time) };
     let line = format!("{time:>12}  {name} {}", escape(item.as_bytes()));
     cut(line.trim_end(), columns).into_owned()
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::event::StartFailure;
-
-    fn seconds(seconds: f64) -> Duration {
-        Duration::from_secs_f64(seconds)
-    }
-
-    #[test]
-    fn nothing_acts_on_a_terminal() {
-        assert_eq!(escape(b"a\x1b[31mb\x07\x7f\n\t\r"), "a\\x1b[31mb\\x07\\x7f\\n\\t\\r");
-        assert_eq!(escape("\u{9b}1m\u{202e}x".as_bytes()), "\\u{9b}1m\\u{202e}x");
-        assert_eq!(escape(b"\xff\xfe ok"), "\\xff\\xfe ok");
-        assert_eq!(escape("größer 漢字".as_bytes()), "größer 漢字");
-    }
-
-    #[test]
-    fn cutting_keeps_to_the_width() {
-        assert_eq!(cut("abcdef", 6), "abcdef");
-        assert_eq!(cut("abcdef", 5), "abcd…");
-        assert_eq!(cut("漢字漢字", 8), "漢字漢字");
-        assert_eq!(cut("漢字漢字", 7), "漢字漢…");
-        assert_eq!(cut("漢字漢字", 6), "漢字…");
-        assert_eq!(cut("abc", 1), "…");
-        assert_eq!(cut("abc", 0), "");
-    }
-
-    #[test]
-    fn failures_in_words() {
-        let mut detail = Detail { attempts: 1, elapsed: seconds(1.23), ..Detail::default() };
-        assert_eq!(failure(&Outcome::Failed(22), &detail), "exit 22 (1.2 s)");
-        detail.attempts = 3;
-        assert_eq!(failure(&Outcome::Killed(9), &detail), "killed by SIGKILL after 3 attempts (1.2 s)");
-        assert_eq!(failure(&Outcome::Timeout, &detail), "timeout after 3 attempts (1.2 s)");
-        let why = Arc::new(StartFailure { code: 127, why: "`x\x1b`: no such file or directory".into() });
-        detail.attempts = 1;
-        assert_eq!(
-            failure(&Outcome::NotStarted(why), &detail),
-            "not started: `x\\x1b`: no such file or directory"
-        );
-        assert_eq!(signal_name(40), "signal 40");
-    }
-
-    #[test]
-    fn durations_have_few_digits() {
-        let cases = [
-            (0.0, "0 ms"),
-            (0.0068, "6 ms"),
-            (0.349, "0.35 s"),
-            (0.999, "1.0 s"),
-            (9.84, "9.8 s"),
-            (59.9, "59 s"),
-            (200.0, "3 min 20 s"),
-            (7500.0, "2 h 05 min"),
-        ];
-        for (time, text) in cases {
-            assert_eq!(duration(seconds(time)), text);
-        }
-    }
-
-    #[test]
-    fn standing_without_and_with_a_total() {
-        let mut now = Standing { done: 0, elapsed: seconds(1.0), ..Standing::default() };
-        assert_eq!(standing(&now), "0 done");
-        now = Standing { done: 20, failed: 2, running: 4, total: None, elapsed: seconds(4.0) };
-        assert_eq!(standing(&now), "20 done, 5.0/s, 2 failed");
-        now.total = Some(40);
-        assert_eq!(standing(&now), "20/40, 5.0/s, 4 s left, 2 failed");
-        assert_eq!(standing_and_running(&now), "20/40, 5.0/s, 4 s left, 2 failed, 4 running");
-    }
-
-    #[test]
-    fn running_tasks_stay_in_their_columns() {
-        assert_eq!(running("a[1]", "x\x1b", seconds(0.04), 40), "       0.0 s  a[1] x\\x1b");
-        assert_eq!(running("a", "", seconds(75.0), 40), "  1 min 15 s  a");
-        assert_eq!(running("a[1]", "long item", seconds(2.0), 20), "       2.0 s  a[1] …");
-    }
-
-    #[test]
-    fn another_attempt_and_when() {
-        assert_eq!(retrying(&Outcome::Failed(2), 1, seconds(1.0)), "exit 2, attempt 2 in 1.0 s");
-        assert_eq!(retrying(&Outcome::Timeout, 2, Duration::ZERO), "timeout, attempt 3 now");
-        assert_eq!(restarting(&Outcome::Failed(2), seconds(1.0)), "exit 2, starting it again in 1.0 s");
-        assert_eq!(restarting(&Outcome::Ok, Duration::ZERO), "ended, starting it again now");
-    }
-
-    #[test]
-    fn pipelines_tell_each_stage() {
-        let ends =
-            [("a:1".into(), Some(Exit::Signal(13))), ("a:2".into(), Some(Exit::Code(3))), ("b".into(), None)];
-        assert_eq!(stages(&ends), "a:1: SIGPIPE | a:2: exit 3 | b: not started");
-    }
-}
+mod tests;

@@ -3,68 +3,68 @@
 //! indicatif draws it, into a buffer: `run` owns the descriptor and the clock. Rates and estimates are made
 //! from the run's own time, which stands still while prun is suspended, so they don't come from indicatif.
 
-use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::event::{Listener, RunEvent, Summary, Time};
 
-use super::plain::Lines;
+use super::canvas::Canvas;
+use super::lines::Lines;
 use super::tally::{Running, Tally};
 use super::{Size, phrases};
 
-/// Between two drawings.
+/// The time between two drawings.
 const EVERY: Duration = Duration::from_millis(100);
 
-/// After the bar had to make way for other bytes, so that it neither vanishes while tasks write much, nor
-/// costs more than what they write.
+/// The time after which the bar is drawn again when it was erased for other bytes. Short enough that it does not vanish
+/// while tasks write much, long enough that it does not cost more than what they write.
 const SOON: Duration = Duration::from_millis(30);
 
-/// Running tasks shown below the bar.
+/// The most running tasks that are shown below the bar.
 const MOST_TASKS: usize = 8;
 
-/// What indicatif counts to; the share of tasks that ended is scaled to it.
+/// The length of the bar as indicatif counts it; the share of tasks that have ended is scaled to it.
 const FULL: u64 = 1000;
 
 const WITH_TOTAL: &str = "{bar:24} {prefix}\n{msg}";
 const WITHOUT_TOTAL: &str = "{prefix}\n{msg}";
-/// No line: drawing it takes the bar off the terminal.
+/// A template without lines: drawing it takes the bar off the terminal.
 const NOTHING: &str = "";
 
 /// Lines, with a bar below them.
 pub struct Bar {
     lines: Lines,
     tally: Tally,
-    sheet: Sheet,
+    canvas: Canvas,
     bar: ProgressBar,
     phase: Phase,
 }
 
+/// The state of the bar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// Nothing is drawn before `from`: short runs stay quiet.
+    /// Nothing is drawn before `from`, so that short runs stay quiet.
     Waiting { from: Time },
     /// The bar is on the terminal.
     Drawn { at: Time },
-    /// It made way for other bytes.
+    /// The bar was erased for other bytes.
     Erased { at: Time },
-    /// The run has ended. `drawn`: the bar has still to be taken off.
+    /// The run has ended. `drawn` is true if the bar has still to be erased.
     Over { drawn: bool },
 }
 
 impl Bar {
-    /// Draws nothing in the first `after` of the run.
+    /// Makes a bar that is not drawn in the first `after` of the run.
     pub fn new(lines: Lines, size: Size, after: Duration) -> Bar {
-        let sheet = Sheet(Arc::new(Paper { size, ink: Mutex::default() }));
-        let target = ProgressDrawTarget::term_like(Box::new(sheet.clone()));
+        let canvas = Canvas::new(size);
+        let target = ProgressDrawTarget::term_like(Box::new(canvas.clone()));
         let bar = ProgressBar::with_draw_target(Some(FULL), target).with_style(style(NOTHING));
         let phase = Phase::Waiting { from: after };
-        Bar { lines, tally: Tally::default(), sheet, bar, phase }
+        Bar { lines, tally: Tally::default(), canvas, bar, phase }
     }
 
-    /// The tasks that run, a line each, as many as the terminal has room for.
+    /// Returns the tasks that run, a line each, as many as the terminal has room for.
     fn running(&self, now: Time, (columns, lines): (u16, u16)) -> String {
         let most = usize::from(lines).saturating_sub(2).min(MOST_TASKS);
         let line = |running: &Running| {
@@ -74,12 +74,13 @@ impl Bar {
         self.tally.oldest(most).into_iter().map(line).collect::<Vec<_>>().join("\n")
     }
 
-    /// Puts these on the sheet. The builder-like functions of indicatif change the bar without drawing it.
+    /// Draws the bar with this template and these texts. The builder-like functions of indicatif change a bar without
+    /// drawing it, so there is one drawing.
     fn paint(&self, template: &str, position: u64, prefix: String, message: String, out: &mut Vec<u8>) {
         let bar = self.bar.clone();
         let bar = bar.with_style(style(template)).with_position(position);
         bar.with_prefix(prefix).with_message(message).force_draw();
-        out.append(&mut self.sheet.ink());
+        self.canvas.take(out);
     }
 }
 
@@ -91,7 +92,7 @@ impl Listener for Bar {
         if matches!(event, RunEvent::RunEnded(_)) {
             self.phase = Phase::Over { drawn };
         }
-        self.lines.tell(event, self.sheet.width(), shown, out);
+        self.lines.tell(event, self.canvas.size().0, shown, out);
     }
 
     fn due(&self) -> Option<Time> {
@@ -107,7 +108,7 @@ impl Listener for Bar {
         if self.due().is_none_or(|due| now < due) {
             return;
         }
-        let size = (self.sheet.0.size)();
+        let size = self.canvas.size();
         let standing = self.tally.standing(now);
         let (template, position, used) = match standing.total {
             Some(total) => (WITH_TOTAL, (standing.done * FULL).checked_div(total).unwrap_or(FULL), 25),
@@ -116,8 +117,8 @@ impl Listener for Bar {
         let text = phrases::standing(&standing);
         let text = phrases::cut(&text, usize::from(size.0).saturating_sub(used)).into_owned();
         self.paint(template, position, text, self.running(now, size), out);
-        // indicatif fills the last line with blanks. What the terminal itself writes at the cursor, such as `^C`,
-        // would go to the next line from there, and the bar would be a line higher than is thought.
+        // indicatif fills the last line with blanks, so the cursor is at its end. Text that the terminal itself echoes
+        // there, such as `^C`, would begin a new line, and the bar would be a line higher than indicatif assumes.
         out.push(b'\r');
         self.phase = Phase::Drawn { at: now };
     }
@@ -139,81 +140,6 @@ impl Listener for Bar {
 fn style(template: &str) -> ProgressStyle {
     let style = ProgressStyle::with_template(template).expect("the templates above are well-formed");
     style.progress_chars("━╸─")
-}
-
-/// What indicatif takes for a terminal: bytes are kept until they are asked for. Only movements of the cursor
-/// and the erasing of lines; the cursor is never hidden, so there is nothing to restore.
-#[derive(Clone)]
-struct Sheet(Arc<Paper>);
-
-struct Paper {
-    size: Size,
-    ink: Mutex<Vec<u8>>,
-}
-
-impl Sheet {
-    fn ink(&self) -> std::sync::MutexGuard<'_, Vec<u8>> {
-        self.0.ink.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write(&self, bytes: &[u8]) -> io::Result<()> {
-        self.ink().extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn go(&self, n: usize, direction: char) -> io::Result<()> {
-        // Nought would be taken for one.
-        if n == 0 { Ok(()) } else { self.write(format!("\x1b[{n}{direction}").as_bytes()) }
-    }
-}
-
-impl std::fmt::Debug for Sheet {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Sheet")
-    }
-}
-
-impl TermLike for Sheet {
-    fn width(&self) -> u16 {
-        (self.0.size)().0
-    }
-
-    fn height(&self) -> u16 {
-        (self.0.size)().1
-    }
-
-    fn move_cursor_up(&self, n: usize) -> io::Result<()> {
-        self.go(n, 'A')
-    }
-
-    fn move_cursor_down(&self, n: usize) -> io::Result<()> {
-        self.go(n, 'B')
-    }
-
-    fn move_cursor_right(&self, n: usize) -> io::Result<()> {
-        self.go(n, 'C')
-    }
-
-    fn move_cursor_left(&self, n: usize) -> io::Result<()> {
-        self.go(n, 'D')
-    }
-
-    fn write_line(&self, line: &str) -> io::Result<()> {
-        self.write(line.as_bytes())?;
-        self.write(b"\n")
-    }
-
-    fn write_str(&self, text: &str) -> io::Result<()> {
-        self.write(text.as_bytes())
-    }
-
-    fn clear_line(&self) -> io::Result<()> {
-        self.write(b"\r\x1b[2K")
-    }
-
-    fn flush(&self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 #[cfg(test)]

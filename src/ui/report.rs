@@ -1,32 +1,33 @@
-//! The end of a run that failed or was stopped: the first root cause in full, then the other failures a line
-//! each, then what was skipped and why, then counts. Pure.
+//! The report at the end of a run that failed or was stopped: the first failure in full, then the others, a line each,
+//! then skipped jobs and tasks with the reason, then counts. Pure.
 
 use crate::event::{Detail, Outcome, Summary};
 
 use super::phrases;
 
-/// Failures after the first that get a line of their own; skipped jobs likewise.
+/// The most lines of a kind that the report on the terminal has: further failures, skipped jobs, jobs without items.
 const LINES: usize = 20;
 
-/// What is kept for a whole report beside these; no person reads as much.
+/// The most bytes of further lines of a kind that are kept for a whole report. Nobody reads more.
 const MOST_BYTES: usize = 64 << 20;
 
-/// Lines of a task's stderr that are shown.
+/// The most lines of a task's stderr that are shown.
 const STDERR_LINES: usize = 10;
 
 /// Collects what the report needs, in bounded memory.
 #[derive(Debug, Default)]
 pub struct Report {
     first: Option<First>,
-    others: Some20,
-    skipped: Some20,
+    others: FirstLines,
+    skipped: FirstLines,
     /// Jobs that had no items.
-    empty: Some20,
-    /// Tasks that ended ok in an earlier run.
+    empty: FirstLines,
+    /// The number of tasks that ended ok in an earlier run.
     before: u64,
 }
 
-/// The first failure in time: what prun cancelled or skipped because of it is none, so it is the root cause.
+/// The first failure in time. Tasks that prun cancelled or skipped because of it are not failures, so it is the root
+/// cause.
 #[derive(Debug)]
 struct First {
     name: String,
@@ -34,35 +35,37 @@ struct First {
     detail: Detail,
 }
 
-/// The first 20 lines, and how many more there were.
+/// The first [`LINES`] lines of a kind, and the number of the others.
 #[derive(Debug, Default)]
-struct Some20 {
+struct FirstLines {
     lines: Vec<String>,
+    /// The number of lines after the first ones.
     more: u64,
-    /// Those behind them are kept as well, for the whole report; as many as there is room for.
-    behind: Option<Vec<String>>,
+    /// The lines after the first ones, up to [`MOST_BYTES`]; `None` if no whole report is wanted.
+    rest: Option<Vec<String>>,
+    /// The size of `rest`.
     bytes: usize,
 }
 
-impl Some20 {
+impl FirstLines {
     fn push(&mut self, line: impl FnOnce() -> String) {
         if self.lines.len() < LINES {
             return self.lines.push(line());
         }
         self.more += 1;
-        if let Some(behind) = self.behind.as_mut().filter(|_| self.bytes < MOST_BYTES) {
+        if let Some(rest) = self.rest.as_mut().filter(|_| self.bytes < MOST_BYTES) {
             let line = line();
             self.bytes += line.len();
-            behind.push(line);
+            rest.push(line);
         }
     }
 
-    /// `whole`: all that are known.
+    /// Appends the lines, each with `what` before it: the first ones, or all that are kept if `whole`.
     fn tell(&self, what: &str, whole: bool, out: &mut Vec<String>) {
-        let behind = self.behind.iter().flatten().filter(|_| whole);
-        let before = out.len() + self.lines.len();
-        out.extend(self.lines.iter().chain(behind).map(|line| format!("{what}: {line}")));
-        let more = self.more - (out.len() - before) as u64;
+        let rest = self.rest.iter().flatten().filter(|_| whole);
+        let first = out.len() + self.lines.len();
+        out.extend(self.lines.iter().chain(rest).map(|line| format!("{what}: {line}")));
+        let more = self.more - (out.len() - first) as u64;
         if more > 0 {
             out.push(format!("{what}: {more} more"));
         }
@@ -70,13 +73,14 @@ impl Some20 {
 }
 
 impl Report {
-    /// [`Report::whole`] will be asked for.
+    /// Keeps what [`Report::whole`] needs.
     pub fn keep_all(&mut self) {
         for list in [&mut self.others, &mut self.skipped, &mut self.empty] {
-            list.behind = Some(Vec::new());
+            list.rest = Some(Vec::new());
         }
     }
 
+    /// Notes how a task, or a job, ended.
     pub fn ended(&mut self, name: impl FnOnce() -> String, how: &Outcome, detail: Option<&Detail>) {
         if !how.is_failure() {
             return;
@@ -89,29 +93,32 @@ impl Report {
         }
     }
 
+    /// Notes a job or a task that was skipped.
     pub fn skipped(&mut self, name: String, why: &str) {
         self.skipped.push(|| format!("{name}: {}", phrases::escape(why.as_bytes())));
     }
 
+    /// Notes tasks that ended ok in an earlier run.
     pub fn before(&mut self, count: u64) {
         self.before += count;
     }
 
+    /// Notes a job that had no items.
     pub fn without_items(&mut self, name: String) {
         self.empty.push(|| name);
     }
 
-    /// Something failed so far.
+    /// True if something has failed so far.
     pub fn has_failure(&self) -> bool {
         self.first.is_some()
     }
 
-    /// The lines of the report. Those that begin with a blank belong to the line above them.
+    /// Returns the lines of the report. A line that begins with a blank continues the line above it.
     pub fn lines(&self, summary: &Summary) -> Vec<String> {
         self.tell(summary, false)
     }
 
-    /// The same without leaving anything out.
+    /// Returns the same without leaving anything out.
     pub fn whole(&self, summary: &Summary) -> Vec<String> {
         self.tell(summary, true)
     }
@@ -132,7 +139,7 @@ impl Report {
         out
     }
 
-    /// The one line about a run in which all went well.
+    /// Returns the lines for a run without failures.
     pub fn success(&self, summary: &Summary) -> Vec<String> {
         let mut out = Vec::new();
         self.empty.tell("had no items", false, &mut out);
@@ -160,8 +167,8 @@ impl First {
     }
 }
 
-/// The last lines, without colours and harmless. Well-formed escape sequences are taken out rather than spelt
-/// out: compilers and test runners colour what they say.
+/// Returns the last lines of stderr, without colours and harmless. Well-formed escape sequences are removed rather than
+/// spelt out, because compilers and test runners colour their output.
 fn tail(stderr: &[u8]) -> Vec<String> {
     let plain = anstream::adapter::strip_bytes(stderr).into_vec();
     let text = plain.trim_ascii_end();

@@ -1,4 +1,4 @@
-//! What a bar shows: how many tasks there are, how many have ended, and which run. Pure.
+//! The numbers that a bar shows: how many tasks there are, how many have ended, and which run. Pure.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::phrases::Standing;
 /// Follows the events of a run.
 #[derive(Debug, Default)]
 pub struct Tally {
-    /// Number of tasks of each job, as far as known.
+    /// The number of tasks of each job, as far as it is known.
     totals: Vec<Option<u64>>,
     /// Jobs whose tasks are not counted.
     background: HashSet<JobId>,
@@ -26,11 +26,12 @@ type TaskKey = (JobId, u64);
 pub struct Running {
     pub task: TaskName,
     pub item: Arc<str>,
-    /// When its present attempt began.
+    /// When its current attempt began.
     pub since: Time,
 }
 
 impl Tally {
+    /// Takes an event into account.
     pub fn note(&mut self, now: Time, event: &RunEvent) {
         match event {
             RunEvent::RunStarted { jobs } => {
@@ -73,6 +74,7 @@ impl Tally {
         }
     }
 
+    /// Returns the progress of the run.
     pub fn standing(&self, now: Time) -> Standing {
         Standing {
             done: self.done,
@@ -83,7 +85,7 @@ impl Tally {
         }
     }
 
-    /// Up to `count` running tasks, those that run longest first, and services last.
+    /// Returns up to `count` running tasks: those that have run longest first, services last.
     pub fn oldest(&self, count: usize) -> Vec<&Running> {
         let mut all: Vec<&Running> = self.running.values().collect();
         let age = |running: &&Running| {
@@ -103,7 +105,7 @@ fn key(task: &TaskName) -> TaskKey {
     (task.job, task.seq)
 }
 
-/// A job that is not `many` has one task, whatever is not yet known.
+/// Returns the number of tasks of a job if it is known. A job that is not `many` always has one.
 fn total_of(job: &JobInfo) -> Option<u64> {
     if job.background { Some(0) } else { job.total.or((!job.many).then_some(1)) }
 }
