@@ -1,7 +1,7 @@
-//! What happened, for people and programs. Pure.
+//! Events of a run, for people and programs. Pure.
 //!
-//! [`RunEvent`] is the display vocabulary (the scheduler's own is `sched::Event`). Everything prun tells comes
-//! from this one stream: the bar, the plain log and the report.
+//! [`RunEvent`] is the display vocabulary; the scheduler's own is `sched::Event`. The bar, the plain log and the report
+//! are all made from this one stream.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,25 +13,26 @@ pub use ids::{JobId, LockId, Place, PlaceMap, QueueId, StageId};
 /// Time since the run began, on a monotonic clock that stands still while prun is suspended.
 pub type Time = Duration;
 
-/// How a process ended, as the kernel told it.
+/// How a process ended, as waitid(2) reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     Code(u8),
     Signal(i32),
 }
 
-/// What an attempt's processes used, and with them all descendants that they waited for.
+/// Resources that an attempt's processes used, with all descendants that they waited for (getrusage(2)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage {
-    /// Of the processors, in user mode and in the system.
+    /// CPU time in user mode.
     pub user: Duration,
+    /// CPU time in the kernel.
     pub system: Duration,
-    /// The most memory that was resident at once in one of them, in bytes.
+    /// The largest resident set size of any one process, in bytes.
     pub memory: u64,
 }
 
 impl Usage {
-    /// What several used that ran side by side, or one after another.
+    /// Returns the sum of both; of memory the larger, because the peaks need not coincide.
     pub fn and(self, other: Usage) -> Usage {
         Usage {
             user: self.user + other.user,
@@ -40,23 +41,23 @@ impl Usage {
         }
     }
 
-    /// Of the processors.
+    /// Returns the CPU time.
     pub fn time(self) -> Duration {
         self.user + self.system
     }
 }
 
-/// How a task ended (DESIGN.md, section 2).
+/// How a task ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     Ok,
-    /// It exited with a code that is not `ok`.
+    /// It exited with a status that is not `ok`.
     Failed(u8),
-    /// A signal that prun did not send ended it.
+    /// It was killed by a signal that prun did not send.
     Killed(i32),
     /// It ran longer than its `timeout`.
     Timeout,
-    /// It failed without an exit code that says so: a dialogue, a hook, a worker's answer. What happened.
+    /// It failed without an exit status that says so: a dialogue, a hook, a worker's answer. The text says what happened.
     Fault(Arc<str>),
     /// It could not be executed.
     NotStarted(Arc<StartFailure>),
@@ -67,37 +68,37 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Failed on its own account; what prun cancelled or skipped did not.
+    /// True if the task failed by itself. A task that prun cancelled or skipped did not.
     pub fn is_failure(&self) -> bool {
         !matches!(self, Outcome::Ok | Outcome::Cancelled | Outcome::Skipped)
     }
 }
 
-/// What a task is, as far as that can be told from what it does: a hash. Equal tasks have equal keys.
+/// The identity of a task: a hash of what it does. Tasks that do the same have equal keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key(pub u128);
 
-/// A task, as the journal knows it over several runs.
+/// The identity by which the journal recognises a task over several runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Known {
     pub key: Key,
-    /// Which of the equal ones, in the order of the items, from 1.
+    /// The number among the tasks with this key, in the order of the items, from 1.
     pub nth: u32,
 }
 
-/// Why a command could not be executed.
+/// The reason why a command could not be executed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StartFailure {
     /// 127: not found; 126: found but not executable, or anything else (as env(1) and timeout(1) do).
     pub code: u8,
-    /// What happened, to what, why: "`/no/such`: no such file or directory".
+    /// The message: "`/no/such`: no such file or directory".
     pub why: String,
 }
 
-/// What there was no more of when something was to be started. That passes.
+/// A resource that ran out when something was to be started. A shortage passes, so the start is tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shortage {
-    /// That the user, or the cgroup, may have at once.
+    /// Processes that the user, or the control group, may have at once.
     Processes,
     /// Descriptors that prun may have open.
     Files,
@@ -107,7 +108,7 @@ pub enum Shortage {
     Memory,
 }
 
-/// One task, as events name it.
+/// A task, as events name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskName {
     /// Index into the jobs of [`RunEvent::RunStarted`].
@@ -116,18 +117,19 @@ pub struct TaskName {
     pub seq: u64,
 }
 
-/// One job, as it is known when the run begins.
+/// A job, as it is known when the run begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobInfo {
     pub name: Arc<str>,
-    /// Has items or `repeat`: its tasks are called `name[seq]`.
+    /// True if it has items or `repeat`: its tasks are called `name[seq]`.
     pub many: bool,
-    /// Number of tasks, when that is known before any item is read.
+    /// The number of tasks, if it is known before any item is read.
     pub total: Option<u64>,
-    /// It is there for others and its tasks are not counted: a service, or what lists the items of a job.
+    /// True if its tasks are not counted, because it only serves other jobs: a service, or the lister of a job's items.
     pub background: bool,
 }
 
+/// Something that happened in a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RunEvent {
     RunStarted {
@@ -143,15 +145,15 @@ pub enum RunEvent {
         attempt: u32,
         /// The pid of the (first) process.
         pid: i32,
-        /// The item as people may see it, cut short; empty for a job without items.
+        /// The item, cut short for people; empty for a job without items.
         item: Arc<str>,
-        /// What was started, as a line that a shell can run; only filled under `--verbose`.
+        /// The command as a line that a shell can run; only filled under `--verbose`.
         command: Option<String>,
     },
-    /// The attempt that runs counts as up.
+    /// The running attempt became ready.
     Ready {
         task: TaskName,
-        /// Since its start.
+        /// The time since its start.
         elapsed: Duration,
     },
     /// An attempt failed and another will follow.
@@ -160,34 +162,34 @@ pub enum RunEvent {
         attempt: u32,
         outcome: Outcome,
         delay: Duration,
-        /// It is a daemon, which may also have ended well.
+        /// True if the job is a daemon, whose attempt may also have ended well.
         restart: bool,
     },
-    /// An attempt was stopped because memory is short; it counts for nothing, and another will follow.
+    /// An attempt was stopped because memory is short. It does not count as an attempt, and another will follow.
     PutBack {
         task: TaskName,
     },
     TaskEnded {
         task: TaskName,
         outcome: Outcome,
-        /// Of the last attempt.
+        /// How long the last attempt took.
         elapsed: Duration,
-        /// Of the last attempt; absent of what had no process of its own.
+        /// Resources that the last attempt used; `None` if it had no process of its own.
         usage: Option<Usage>,
         /// Filled for failures only.
         detail: Option<Box<Detail>>,
     },
-    /// Tasks that workers answered, all ok; of these nothing else is told.
+    /// Tasks that workers answered, all ok. There is no other event for them.
     TasksOk {
         job: JobId,
         count: u64,
     },
-    /// Tasks that need not run, because the journal knows them; they count as ok. Of these nothing else is told.
+    /// Tasks that need not run, because they ended ok by the journal; they count as ok. There is no other event for them.
     TasksBefore {
         job: JobId,
         count: u64,
     },
-    /// A process that takes tasks one after another.
+    /// A worker started: a process that takes tasks one after another.
     WorkerStarted {
         job: JobId,
         slot: usize,
@@ -195,14 +197,14 @@ pub enum RunEvent {
         /// As for [`RunEvent::TaskStarted`].
         command: Option<String>,
     },
-    /// A task never started, because its item comes from one that was not ok. Nothing else is told of it.
+    /// A task never started, because its item comes from a task that was not ok. There is no other event for it.
     TaskSkipped {
         task: TaskName,
         why: Arc<str>,
     },
-    /// So many tasks may run at once from now on, over all jobs; [`usize::MAX`]: any number.
+    /// The size of the pool changed: how many tasks of all jobs may run at once; [`usize::MAX`]: any number.
     Pool(usize),
-    /// The job has failed without a task to show: none of its workers can be used.
+    /// The job failed without a failed task: none of its workers can be used.
     JobFailed {
         job: JobId,
         outcome: Outcome,
@@ -212,7 +214,7 @@ pub enum RunEvent {
         job: JobId,
         /// `Ok`, or the outcome of its first failure; `Cancelled` if it was stopped.
         outcome: Outcome,
-        /// How many tasks it had.
+        /// The number of tasks that it had.
         tasks: u64,
     },
     /// The job will not run: its `after` can no longer hold, or prun stopped.
@@ -220,46 +222,46 @@ pub enum RunEvent {
         job: JobId,
         why: String,
     },
-    /// Something that people should know and that is no failure of a task.
+    /// Something that people should know and that is not the failure of a task.
     Warning(String),
     /// prun itself failed, such as output that could not be written; the run ends with status 125.
     Broken(String),
-    /// prun was told to stop, or a halt condition came true. `kill`: without grace from now on.
+    /// prun was told to stop, or a halt condition came true. `kill` is true if there is no grace period any more.
     Stopping {
         why: String,
         kill: bool,
     },
     /// Every job has ended. Only hooks of the run may follow.
     RunEnded(Summary),
-    /// A hook of the run began.
+    /// A hook of the run started.
     LastStarted {
-        /// `run.on_exit`
+        /// The name of the hook: `run.on_exit`.
         name: Arc<str>,
         pid: i32,
         /// As for [`RunEvent::TaskStarted`].
         command: Option<String>,
     },
-    /// A hook of the run failed: which, and how.
+    /// A hook of the run failed. The text says which, and how.
     LastFailed(String),
 }
 
-/// What people need to understand a failure.
+/// Facts that explain a failure.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Detail {
     /// The command, its words quoted as for a shell.
     pub command: String,
-    /// How to run just this task again; `None` if that is too long to be of use.
+    /// The command line that runs just this task again; `None` if it is too long to be of use.
     pub rerun: Option<String>,
     pub attempts: u32,
-    /// What it died of, as far as that can be told: a limit of its own, or of the machine.
+    /// The cause of death if it is known: a resource limit of the task, or of the machine.
     pub hint: Option<String>,
-    /// Of the last attempt.
+    /// How long the last attempt took.
     pub elapsed: Duration,
-    /// Likewise; absent of what had no process of its own.
+    /// Resources that the last attempt used; `None` if it had no process of its own.
     pub usage: Option<Usage>,
-    /// For pipelines: each stage's name and how it ended, first to last.
+    /// For pipelines: the name of each stage and how it ended, first to last.
     pub stages: Vec<(String, Option<Exit>)>,
-    /// The last lines that it wrote to stderr, as bytes of unknown origin: escape before showing.
+    /// The last lines that the task wrote to stderr. They are of unknown origin: escape them before showing them.
     pub stderr_tail: Vec<u8>,
 }
 
@@ -275,18 +277,17 @@ pub struct Summary {
     pub signal: Option<i32>,
 }
 
-/// Listens to the run and says what to write to stderr. `ui` implements it; `run` calls it and owns the
-/// descriptor, so that a slow terminal never blocks the loop.
+/// Receives the events of a run and returns text for stderr. `ui` implements it; `run` calls it and owns the descriptor,
+/// so that a slow terminal never blocks the loop.
 pub trait Listener {
-    /// Something happened. Text for stderr is appended to `out`, whole lines only.
+    /// Takes an event and appends text for stderr to `out`, whole lines only.
     fn tell(&mut self, now: Time, event: &RunEvent, out: &mut Vec<u8>);
-    /// When [`Listener::draw`] should next be called; `None` if nothing is to be drawn.
+    /// Returns when [`Listener::draw`] should be called next; `None` if nothing is to be drawn.
     fn due(&self) -> Option<Time>;
-    /// Draws the bars (over what it drew before). Only called while the cursor is at the start of a line.
+    /// Draws the bar over what it drew before. Called only while the cursor is at the start of a line.
     fn draw(&mut self, now: Time, out: &mut Vec<u8>);
-    /// Takes the bars off the terminal, because other bytes will be written there next.
+    /// Erases the bar, because other bytes will be written to the terminal next.
     fn erase(&mut self, out: &mut Vec<u8>);
-    /// How the run went, as text without colours and with all that there is to say, for whoever reads it after the
-    /// end of the run.
+    /// Returns the whole report on the run, without colours, for hooks that read it after the end of the run.
     fn report(&self, summary: &Summary) -> String;
 }
