@@ -1,5 +1,5 @@
-//! Options that `prun FILE` and `prun exec` share: what was typed. What it means is said in [`super::run`] and
-//! [`super::exec`].
+//! Options as they are typed. This file has those that `prun FILE` and `prun exec` share, [`exec`] and
+//! [`run`] the others. [`settings`](super::settings) adds the values of lower layers.
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -23,21 +23,23 @@ use hooks::Hooks;
 use journal::JournalArgs;
 pub use throttle::{Jobs, Throttle, parse_jobs};
 
-/// Each of these says how output is printed; the last one typed counts.
+/// Options that say how output is printed; the last one counts. The groups below work likewise.
 const OUTPUTS: [&str; 4] = ["output", "ungroup", "line_buffer", "group"];
 const HALTS: [&str; 2] = ["halt", "fail_fast"];
 const TAGS: [&str; 2] = ["tag", "tagstring"];
 const PROGRESSES: [&str; 2] = ["progress", "bar"];
 
-/// `None` is "never". (An alias, because clap gives `Option<Option<…>>` a meaning of its own.)
+/// A value of `--halt`; `None` is "never". An alias, because clap gives `Option<Option<…>>` a meaning of its
+/// own.
 pub type MaybeHalt = Option<Halt>;
 
+/// Options of both commands.
 #[derive(Args, Debug, Default)]
 pub struct Both {
     /// Run N tasks at once [default: CPUs]
     ///
-    /// N is a number, or `50%`, `+2` or `-2` of the CPUs that prun may use; 0 is no limit. Or it is the name of a
-    /// file that holds one of these, and is read again when it changes: with fewer, what runs goes on.
+    /// N is a number, or `50%`, `+2` or `-2` of the CPUs that prun may use; 0 is no limit. Or it is the name
+    /// of a file that holds one of these, and is read again when it changes: with fewer, what runs goes on.
     #[arg(short, long, aliases = ["pool", "max-procs"], short_alias = 'P', value_name = "N")]
     #[arg(allow_hyphen_values = true, value_parser = throttle::jobs_parser())]
     pub jobs: Option<Jobs>,
@@ -78,8 +80,9 @@ pub struct Both {
     /// Stop the run early: never, or now or soon with a limit, such as now,fail=1 or soon,fail=20%
     ///
     /// `now` stops the tasks that run, `soon` lets them end and starts nothing new. The limit is `fail=N`,
-    /// `success=N` or `done=N`; or, from the third task that ended on, a percentage of those that ended, with `done`
-    /// of all tasks, once their number is known. A task counts when it has ended, after its last attempt.
+    /// `success=N` or `done=N`; or, from the third task that ended on, a percentage of those that ended, with
+    /// `done` of all tasks, once their number is known. A task counts when it has ended, after its last
+    /// attempt.
     #[arg(long, value_name = "WHEN", allow_hyphen_values = true, overrides_with_all = HALTS, value_parser = parse_halt)]
     #[arg(help_heading = STOPPING, hide_short_help = true)]
     halt: Option<MaybeHalt>,
@@ -117,7 +120,8 @@ pub struct Both {
 
     /// Tell each command as it starts, and what it used when it ends; twice: also process IDs
     ///
-    /// Twice it also says by what tasks are held together: the subreaper, marks, the guardian, a control group.
+    /// Twice it also says by what tasks are held together: the subreaper, marks, the guardian, a control
+    /// group.
     #[arg(short, long, short_alias = 't', action = ArgAction::Count)]
     #[arg(help_heading = OUTPUT, hide_short_help = true)]
     pub verbose: u8,
@@ -128,8 +132,8 @@ pub struct Both {
 
     /// Show progress: auto, bar, plain or none [default: auto; without WHEN: bar]
     ///
-    /// `auto` shows a bar after half a second if prun is in the foreground, stderr is a terminal and stdout is
-    /// no pipe. `plain` is a line every few seconds.
+    /// `auto` shows a bar after half a second if prun is in the foreground, stderr is a terminal and stdout
+    /// is no pipe. `plain` is a line every few seconds.
     #[arg(long, value_name = "WHEN", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "bar", overrides_with_all = PROGRESSES, hide_possible_values = true)]
     #[arg(help_heading = OUTPUT, hide_short_help = true)]
@@ -176,14 +180,15 @@ pub enum When {
 /// `--tag`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tag {
-    /// Only of the environment.
+    /// No tag. Only a variable can say so.
     Off,
-    /// The job's name and the item.
+    /// The job's name (not in `prun exec`) and the item.
     Item,
     Template(OsString),
 }
 
 impl Both {
+    /// Returns how output is printed.
     pub fn output(&self) -> Option<OutputMode> {
         match self {
             Both { ungroup: true, .. } => Some(OutputMode::Raw),
@@ -193,12 +198,12 @@ impl Both {
         }
     }
 
-    /// A tag was asked for.
+    /// True if an option asks for a tag.
     pub fn tags(&self) -> bool {
         self.tag().is_some_and(|tag| tag != Tag::Off)
     }
 
-    /// Says what can't be had where prun does not see the output.
+    /// Refuses options that need prun to see the output, if children write to prun's stdout themselves.
     pub fn check_output(&self) -> Result<(), Instead> {
         let asked = [("--tag", self.tags()), ("--keep-order", self.keep_order)];
         match asked.into_iter().find(|(_, asked)| *asked && self.output() == Some(OutputMode::Raw)) {
@@ -210,11 +215,13 @@ impl Both {
         }
     }
 
+    /// Returns the halt condition.
     pub fn halt(&self) -> Option<MaybeHalt> {
         let at_once = Halt { now: true, on: HaltOn::Fail, limit: HaltLimit::Count(1) };
         if self.fail_fast { Some(Some(at_once)) } else { self.halt }
     }
 
+    /// Returns the tag.
     pub fn tag(&self) -> Option<Tag> {
         match (&self.tagstring, &self.tag) {
             (Some(template), _) | (None, Some(Some(template))) => Some(Tag::Template(template.clone())),
@@ -223,6 +230,7 @@ impl Both {
         }
     }
 
+    /// Returns how progress is shown.
     pub fn progress(&self) -> Progress {
         if self.bar { Progress::Bar } else { self.progress.unwrap_or_default() }
     }

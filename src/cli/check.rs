@@ -1,4 +1,4 @@
-//! `prun check FILE...`: everything that is wrong or doubtful, and nothing is run.
+//! `prun check FILE...`: finds what is wrong or doubtful in job files, without running anything.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
@@ -43,17 +43,18 @@ pub struct Check {
     files: Vec<OsString>,
 }
 
-/// The status where nothing is wrong, but something is doubtful.
+/// The exit status if nothing is wrong, but something is doubtful.
 const DOUBTFUL: u8 = 1;
 
-/// What was found in one file.
+/// The findings in one file.
 struct Found {
-    /// For people, as they are shown.
+    /// The text that shows them.
     text: String,
     mistakes: usize,
     doubts: usize,
 }
 
+/// Checks all files and prints the findings.
 pub fn start(asked: Check) -> Result<Verdict, Instead> {
     let color = colors::allowed(asked.color.or_else(variables::color), &io::stdout());
     let config = config::read(asked.no_config, colors::allowed(asked.color, &io::stderr()))?;
@@ -62,9 +63,9 @@ pub fn start(asked: Check) -> Result<Verdict, Instead> {
     let mut status = 0;
     let mut out = io::stdout().lock();
     for file in files {
-        let found = match look_at(&asked, file, &config, color) {
+        let found = match check(&asked, file, &config, color) {
             Ok(found) => found,
-            // The others are looked at all the same.
+            // The other files are still checked.
             Err(Instead::Fail { lines, .. }) => {
                 _ = io::stderr().write_all(lines.as_bytes());
                 status = OWN_FAILURE;
@@ -86,12 +87,13 @@ pub fn start(asked: Check) -> Result<Verdict, Instead> {
     Ok(Verdict::Code(status))
 }
 
-fn look_at(asked: &Check, name: &OsStr, config: &Config, color: bool) -> Result<Found, Instead> {
+/// Checks one file.
+fn check(asked: &Check, name: &OsStr, config: &Config, color: bool) -> Result<Found, Instead> {
     let bytes = job_file::read(name, None)?;
     let options = job_file::inspection(name, &asked.define, Vec::new())?;
     let file = jobfile::parse_over(config, &escape(name.as_encoded_bytes()), &bytes);
     let right = file.and_then(|file| build(&file, &options).map(|_| file));
-    // What is doubtful in a wrong file may be a consequence of that.
+    // In a wrong file a doubt may follow from a mistake, so doubts are not looked for.
     let (list, is_wrong) = match right {
         Err(mistakes) => (mistakes, true),
         Ok(file) => (doubts(&file, &options, &Disk::default()), false),
@@ -101,7 +103,7 @@ fn look_at(asked: &Check, name: &OsStr, config: &Config, color: bool) -> Result<
     Ok(Found { text, mistakes, doubts })
 }
 
-/// How many there are in a file.
+/// Returns the line that counts the findings in a file.
 fn last_line(file: &OsStr, found: &Found) -> String {
     let count = |number: usize, what: &str| match number {
         0 => None,

@@ -13,8 +13,8 @@ pub fn of_help() -> bool {
     allowed(variables::color(), &io::stdout())
 }
 
-/// True if text for `stream` may have colours. `NO_COLOR`, `CLICOLOR_FORCE` and `TERM` decide only where neither
-/// `--color` nor `PRUN_COLOR` does; `wanted` is what these two say.
+/// True if text for `stream` may have colours. `NO_COLOR`, `CLICOLOR_FORCE` and `TERM` decide only where
+/// neither `--color` nor `PRUN_COLOR` does; `wanted` is what these two say.
 pub fn allowed(wanted: Option<When>, stream: &impl RawStream) -> bool {
     match wanted.unwrap_or_default() {
         When::Always => true,

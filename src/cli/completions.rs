@@ -1,4 +1,4 @@
-//! `prun completions SHELL`.
+//! `prun completions SHELL`: completions for a shell.
 
 use clap::{Command, CommandFactory, Parser};
 use clap_complete::{Shell, generate};
@@ -18,15 +18,15 @@ pub struct Completions {
     pub shell: Shell,
 }
 
-/// The text that the shell reads.
+/// Returns the script that the shell reads.
 pub fn script(shell: Shell) -> Vec<u8> {
     let mut text = Vec::new();
     generate(shell, &mut tree(), "prun", &mut text);
     text
 }
 
-/// All commands in one tree. It is only for completions and manual pages: to parse, the one that is asked for
-/// is enough, and building the others would cost time at every start.
+/// Returns all commands in one tree, for completions and manual pages. Arguments are parsed with the
+/// definition of one command alone, because building the others would cost time at every start.
 pub fn tree() -> Command {
     let long_form =
         Run::command().name("run").override_usage("prun run [OPTIONS] [FILE] [JOB...] [-- ARG...]");

@@ -12,8 +12,8 @@ use crate::jobfile::{Config, parse_config};
 use crate::os::errors::reason;
 use crate::ui::phrases::escape;
 
-/// Reads the configuration file; an empty configuration if there is no file, or if `left_out` (`--no-config`).
-/// `color` is true if mistakes in it are shown in colour.
+/// Reads the configuration file; an empty configuration if there is no file, or if `left_out`
+/// (`--no-config`). `color` is true if mistakes in it are shown in colour.
 pub fn read(left_out: bool, color: bool) -> Result<Config, Instead> {
     let path = if left_out { None } else { path(|name| std::env::var_os(name)) };
     let Some(path) = path else { return Ok(Config::default()) };
@@ -35,8 +35,8 @@ fn is_absence(why: &io::Error) -> bool {
     matches!(why.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-/// Returns `$XDG_CONFIG_HOME/prun/config.toml`, by default in `~/.config`. A variable that is not an absolute path
-/// is ignored, as the XDG Base Directory Specification demands.
+/// Returns `$XDG_CONFIG_HOME/prun/config.toml`, by default in `~/.config`. A variable that is not an absolute
+/// path is ignored, as the XDG Base Directory Specification demands.
 fn path(get: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     let folder = |name| get(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let base = folder("XDG_CONFIG_HOME").or_else(|| folder("HOME").map(|home| home.join(".config")))?;

@@ -1,5 +1,6 @@
-//! Manual pages and completions as text. They are checked in; `tests/docs.rs` compares them with what is made
-//! here, from clap's definitions, the keys of the job file and the prose in `man/parts/`.
+//! Manual pages and completions, made from clap's definitions, the keys of the job file and the prose in
+//! `man/parts/`. The files are checked in; `tests/docs.rs` compares them with the text made here, and writes
+//! them anew with `PRUN_WRITE_DOCS=1 cargo test --test docs`.
 
 use clap::{Command, CommandFactory};
 use clap_complete::Shell;
@@ -14,13 +15,13 @@ use super::graph::GraphArgs;
 use super::report::Report;
 use crate::jobfile::keys::{self, Key};
 
-/// When the prose was last changed, as manual pages say it.
+/// The date of the manual pages: when the prose was last changed.
 const DATE: &str = "2026-11-21";
 
-/// Where a page's prose wants its options.
+/// The line in a page's prose that the options replace.
 const OPTIONS_HERE: &str = ".\\\" OPTIONS\n";
 
-/// Every generated file: its path in the source, and its text.
+/// Returns every generated file: its path in the repository, and its text.
 pub fn files() -> Vec<(&'static str, String)> {
     let shell = |shell| String::from_utf8_lossy(&completions::script(shell)).into_owned();
     vec![
@@ -53,10 +54,10 @@ fn title(name: &str, section: u8) -> String {
     format!(".TH {name} {section} {DATE} \"prun {}\"\n", env!("CARGO_PKG_VERSION"))
 }
 
-/// Options as clap_mangen writes them, in the middle of hand-written prose.
+/// Returns a page with the options as clap_mangen writes them, amid the hand-written prose.
 fn command_page(name: &str, command: Command, prose: &str) -> String {
-    // clap_mangen leaves out the text of what only the short help hides, and explains operands that the prose
-    // has explained.
+    // clap_mangen would leave out options that only the short help hides, and would list operands, which the
+    // prose explains.
     let mut command = command.mut_args(|arg| {
         let hide = arg.is_hide_set() || arg.is_positional();
         arg.hide_short_help(false).hide(hide)
@@ -69,7 +70,7 @@ fn command_page(name: &str, command: Command, prose: &str) -> String {
     title(name, 1) + &fold(&prose.replace(OPTIONS_HERE, &options))
 }
 
-/// A line of clap's help in a manual page: paragraphs are apart, code is bold.
+/// Turns a line of clap's help into roff: an empty line begins a paragraph, code is bold.
 fn help_line(line: &str) -> String {
     if line.is_empty() { ".sp\n".into() } else { bold_code(&line.replace('…', "...")) + "\n" }
 }
@@ -98,7 +99,7 @@ fn job_file_page(prose: &str) -> String {
     title("PRUN.TOML", 5) + &fold(&page)
 }
 
-/// The page for people who know other tools, with the tables of their options.
+/// Returns the page for people who know other tools, with the tables of their options.
 fn migrating_page(prose: &str) -> String {
     let list = |flags: &[Flag]| -> String {
         let entry = |flag: &Flag| format!(".TP 26n\n{}\n{}\n", roff(&flag.head()), roff(&flag.text()));
@@ -108,7 +109,7 @@ fn migrating_page(prose: &str) -> String {
     title("PRUN-MIGRATING", 7) + &fold(&page.replace(".\\\" FLAGS PARALLEL\n", &list(PARALLEL)))
 }
 
-/// One key: name and form as the head, then what it does, then its default.
+/// Returns the entry of a key: name and form, then the description, then the default.
 fn key(key: &Key) -> String {
     let default = match key.default {
         "" => String::new(),
@@ -117,7 +118,7 @@ fn key(key: &Key) -> String {
     format!(".TP\n\\fB{}\\fR = {}\n{}\n{default}", key.name, roff(key.form), roff(key.doc))
 }
 
-/// Plain text with `backquotes` around code, as roff.
+/// Turns plain text with `backquotes` around code into roff.
 fn roff(text: &str) -> String {
     let text = text.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq").replace('"', "\\(dq");
     let text = text.replace('…', "...").replace('^', "\\(ha").replace('~', "\\(ti");
@@ -125,7 +126,7 @@ fn roff(text: &str) -> String {
     if text.starts_with(['.', '\'']) { format!("\\&{text}") } else { text }
 }
 
-/// `code` in bold. An odd backquote stands for itself.
+/// Sets `code` in bold. A backquote without a partner stays.
 fn bold_code(text: &str) -> String {
     let parts: Vec<&str> = text.split('`').collect();
     let mut out = String::with_capacity(text.len());
@@ -139,7 +140,7 @@ fn bold_code(text: &str) -> String {
     out
 }
 
-/// Longest line that `mandoc -T lint` is content with.
+/// The longest line that `mandoc -T lint` accepts.
 const WIDTH: usize = 80;
 
 /// Breaks long lines of text at blanks; examples and macros stay as they are.
@@ -164,7 +165,7 @@ fn fold_line(line: &str, out: &mut String) {
         if used > 0 && used + 1 + word.len() > WIDTH {
             out.push('\n');
             used = 0;
-            // At the start of a line these would make it a macro.
+            // At the start of a line these begin a macro.
             if word.starts_with(['.', '\'']) {
                 out.push_str("\\&");
                 used = 2;

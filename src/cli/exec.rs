@@ -17,8 +17,8 @@ mod meaning;
 pub use meaning::meaning;
 use meaning::refused;
 
-/// Parses the arguments. GNU parallel's `--header` takes a `:`, which people type out of habit: after `--header` it
-/// is not the command.
+/// Parses the arguments. GNU parallel's `--header` takes a `:`, which people type out of habit: after
+/// `--header` it is not the command.
 pub fn typed(words: &[OsString]) -> Result<Exec, Instead> {
     let asked: Exec = parse("prun exec", words)?;
     let (options, command) = words.split_at(words.len() - asked.command.len());

@@ -7,8 +7,8 @@ use crate::plan::Plan;
 use crate::run::{Options, Verdict, run};
 use crate::ui::listener;
 
-/// Runs `plan` and shows it as the options and the terminal ask for. `color`: stderr may have colours. `exec`: the
-/// command is `prun exec`.
+/// Runs `plan` and shows it as the options and the terminal ask for. `color`: stderr may have colours.
+/// `exec`: the command is `prun exec`.
 pub fn execute(plan: Plan, typed: &Both, color: bool, exec: bool) -> Result<Verdict, Instead> {
     typed.journal.check(plan.logs.journal.as_ref())?;
     typed.check_output()?;

@@ -1,5 +1,5 @@
-//! The flags of xargs and GNU parallel, and what prun has for them: for people who type them, and for
-//! prun-migrating(7), which shows these tables as they are.
+//! The options of xargs and GNU parallel, and their counterparts in prun: for messages to people who type
+//! them, and for prun-migrating(7), which shows these tables.
 
 mod parallel;
 mod xargs;
@@ -7,14 +7,14 @@ mod xargs;
 pub use parallel::PARALLEL;
 pub use xargs::XARGS;
 
-/// One flag of another tool, with all its spellings.
+/// An option of another tool, with all its spellings.
 pub struct Flag {
-    /// As its own manual has it: `-n N, --max-args=N`.
+    /// The option as its own manual spells it: `-n N, --max-args=N`.
     pub theirs: &'static str,
-    /// prun's, with backquotes; empty if there is none.
+    /// The option of prun, with backquotes; empty if there is none.
     pub ours: &'static str,
-    /// What differs; what to do where there is nothing; empty if nothing differs. No sentence: no capital at its
-    /// beginning, no full stop at its end.
+    /// The difference, or what to do instead; empty if nothing differs. Without a capital at its beginning
+    /// and a full stop at its end.
     pub word: &'static str,
 }
 
@@ -23,12 +23,12 @@ const fn flag(theirs: &'static str, ours: &'static str, word: &'static str) -> F
 }
 
 impl Flag {
-    /// `-n`, `--max-args`
+    /// Returns the names: `-n`, `--max-args`.
     pub fn spellings(&self) -> impl Iterator<Item = &'static str> {
         self.theirs.split(", ").map(|spelling| &spelling[..end_of_name(spelling)])
     }
 
-    /// What to do instead of typing it.
+    /// Returns what to do instead of typing it.
     fn advice(&self) -> String {
         match (self.ours, self.word) {
             ("", word) => word.to_owned(),
@@ -37,7 +37,7 @@ impl Flag {
         }
     }
 
-    /// As the manual shows it, with backquotes around names.
+    /// Returns the head of its entry in the manual, with backquotes around names.
     pub fn head(&self) -> String {
         let marked = self.theirs.split(", ").map(|spelling| {
             let (name, rest) = spelling.split_at(end_of_name(spelling));
@@ -46,7 +46,7 @@ impl Flag {
         marked.collect::<Vec<_>>().join(", ")
     }
 
-    /// The text of the manual.
+    /// Returns the text of its entry in the manual.
     pub fn text(&self) -> String {
         match (self.ours, self.word) {
             ("", word) => format!("None: {word}."),
@@ -57,7 +57,7 @@ impl Flag {
     }
 }
 
-/// Whether our option is spelt so.
+/// True if prun's option has this name.
 fn names(ours: &str, spelling: &str) -> bool {
     let ours = ours.trim_matches('`');
     &ours[..end_of_name(ours)] == spelling
@@ -67,7 +67,7 @@ fn end_of_name(spelling: &str) -> usize {
     spelling.find([' ', '=', '[']).unwrap_or(spelling.len())
 }
 
-/// What to do instead of `option`, if another tool has it and prun does not.
+/// Returns what to do instead of `option`, if another tool has it.
 pub fn advice(option: &str) -> Option<String> {
     let flags = XARGS.iter().chain(PARALLEL);
     let mut known = flags.filter(|flag| flag.spellings().any(|spelling| spelling == option));

@@ -1,4 +1,4 @@
-//! `prun graph FILE [JOB...]`: who waits for whom, for people and for other programs.
+//! `prun graph FILE [JOB...]`: shows which jobs wait for which, for people and for other programs.
 
 use std::ffi::OsString;
 use std::io;
@@ -59,9 +59,10 @@ enum Format {
     Mermaid,
 }
 
-/// What a terminal has that doesn't say, and what is no terminal.
+/// The width if stdout is not a terminal, or does not tell its size.
 const USUAL_WIDTH: usize = 80;
 
+/// Prints the graph.
 pub fn start(asked: GraphArgs) -> Result<Verdict, Instead> {
     let (name, jobs) = job_file::operands(&asked.operands)?;
     let bytes = job_file::read(&name, jobs.first())?;
@@ -92,7 +93,7 @@ fn width() -> usize {
     size.map(|(columns, _)| usize::from(columns)).filter(|columns| *columns >= 20).unwrap_or(USUAL_WIDTH)
 }
 
-/// Whether the locale has more than ASCII, as setlocale(3) looks for it.
+/// True if the locale has UTF-8, by the variables that setlocale(3) reads.
 fn has_unicode(get: impl Fn(&str) -> Option<String>) -> bool {
     let said = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(get).find(|value| !value.is_empty());
     said.is_some_and(|locale| {

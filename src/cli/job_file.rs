@@ -1,4 +1,5 @@
-//! The job file that a command line names: which file it is, its bytes, and how it is planned when nothing is run.
+//! The job file that a command line names: which file it is, its bytes, and how it is planned when nothing is
+//! run.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -16,15 +17,15 @@ use crate::ui::phrases::escape;
 /// The job file that is used if none is named.
 pub const USUAL_FILE: &str = "prun.toml";
 
-/// The most bytes that are read of a job file or a configuration file. The largest job file is 32 MiB; one byte
-/// more shows that a file is larger, without reading all of it.
+/// The most bytes that are read of a job file or a configuration file. The largest job file is 32 MiB; one
+/// byte more shows that a file is larger, without reading all of it.
 pub const MOST_BYTES: u64 = (32 << 20) + 1;
 
 /// Commands of prun, for "did you mean".
 const COMMANDS: [&str; 6] = ["exec", "run", "check", "graph", "report", "completions"];
 
-/// Splits operands into the job file and the jobs of it. The first is the file if it holds a `/`, ends in `.toml`
-/// or is `-`; otherwise the file is [`USUAL_FILE`].
+/// Splits operands into the job file and the jobs of it. The first is the file if it holds a `/`, ends in
+/// `.toml` or is `-`; otherwise the file is [`USUAL_FILE`].
 pub fn operands(words: &[OsString]) -> Result<(OsString, Vec<String>), Instead> {
     let named = words.first().filter(|word| is_file(word));
     let jobs = &words[usize::from(named.is_some())..];
@@ -44,8 +45,8 @@ fn is_file(word: &OsStr) -> bool {
     bytes == b"-" || bytes.contains(&b'/') || bytes.ends_with(b".toml")
 }
 
-/// Reads the job file `name` (`-`: stdin). `first_job` is the first job that was typed; if the file is missing, it
-/// may have been meant as a file or a command.
+/// Reads the job file `name` (`-`: stdin). `first_job` is the first job that was typed; if the file is
+/// missing, it may have been meant as a file or a command.
 pub fn read(name: &OsStr, first_job: Option<&String>) -> Result<Vec<u8>, Instead> {
     let mut bytes = Vec::new();
     let result = if name == "-" {
@@ -84,8 +85,8 @@ fn no_usual_file(first_job: Option<&String>) -> Instead {
     }
 }
 
-/// Returns how to plan a file that `prun check` or `prun graph` looks at and nobody runs: `{args}` stands for some
-/// argument.
+/// Returns how to plan a file that `prun check` or `prun graph` looks at and nobody runs: `{args}` stands for
+/// some argument.
 pub fn inspection(name: &OsStr, define: &[OsString], jobs: Vec<String>) -> Result<BuildOptions, Instead> {
     Ok(BuildOptions {
         file_name: name.to_string_lossy().into_owned(),

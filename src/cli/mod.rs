@@ -88,8 +88,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Runs the command that `words` name. The subcommand is found by hand: clap would build all of them at every start,
-/// and one is enough.
+/// Runs the command that `words` name. The subcommand is found by hand: clap would build all of them at every
+/// start, and one is enough.
 fn go(words: &[OsString]) -> Result<Verdict, Instead> {
     match words.first().and_then(|word| word.to_str()) {
         Some("exec") => exec::start(exec::typed(&words[1..])?),
@@ -112,9 +112,9 @@ fn runs_tasks(words: &[OsString]) -> bool {
     !first.is_some_and(|word| others.contains(&word))
 }
 
-/// Starts the guardian. It is forked before anything else happens, also before the arguments are read: after the fork,
-/// every page that prun has used already is copied when it is written to again, and the guardian prepares itself
-/// while prun reads its arguments.
+/// Starts the guardian. It is forked before anything else happens, also before the arguments are read: after
+/// the fork, every page that prun has used already is copied when it is written to again, and the guardian
+/// prepares itself while prun reads its arguments.
 fn post_guardian() {
     if let Err(errno) = os::guardian::start() {
         // The run goes on without a guardian, which matters only if prun is killed.

@@ -1,4 +1,4 @@
-//! `prun report JOURNAL`.
+//! `prun report JOURNAL`: a summary of a journal, or the journal in another format.
 
 use std::io::{self, BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -28,8 +28,8 @@ use trace::Trace;
 pub struct Report {
     /// Write it for other programs: joblog, junit or trace
     ///
-    /// `joblog`: every line as GNU parallel's `--joblog` has it. `junit`: how each task ended last, as XML for CI.
-    /// `trace`: when each task ran, as Perfetto and Chrome draw it.
+    /// `joblog`: every line as GNU parallel's `--joblog` has it. `junit`: how each task ended last, as XML
+    /// for CI. `trace`: when each task ran, as Perfetto and Chrome draw it.
     #[arg(long, value_name = "FORMAT", hide_possible_values = true)]
     format: Option<Format>,
 
@@ -45,13 +45,13 @@ enum Format {
     Trace,
 }
 
-/// Puts a journal into another form.
+/// Writes a journal in some format.
 trait Teller {
     fn begin(&mut self, _out: &mut dyn Write) -> io::Result<()> {
         Ok(())
     }
 
-    /// Each line, in order; `last`: nothing was said later about one of its tasks.
+    /// Takes the lines of the journal in order. `last` is true if no later line is about the same task.
     fn entry(&mut self, entry: &Entry, last: bool, out: &mut dyn Write) -> io::Result<()>;
 
     fn end(&mut self, _out: &mut dyn Write) -> io::Result<()> {
@@ -59,16 +59,16 @@ trait Teller {
     }
 }
 
-/// The status is 1 if the last word about any task is a failure.
+/// Writes the report. The exit status is 1 if any task failed when it ran last.
 pub fn start(asked: Report) -> Result<Verdict, Instead> {
-    // As for `prun FILE` and `-a`.
+    // `-` is stdin, as for `prun FILE` and `-a`.
     let from_stdin = asked.journal.as_os_str() == "-";
     let path = if from_stdin { Path::new("/dev/stdin") } else { &asked.journal };
     let history = History::open(path).map_err(|why| Instead::fail(escape(why.as_bytes())))?;
     let name = escape(asked.journal.as_os_str().as_bytes());
-    for wound in &history.damaged_lines {
-        // Without stderr there is nobody to tell.
-        _ = writeln!(io::stderr(), "prun: the journal `{name}`: {wound}, and counts as not there");
+    for damaged in &history.damaged_lines {
+        // If stderr is closed, nobody can be told.
+        _ = writeln!(io::stderr(), "prun: the journal `{name}`: {damaged}, and counts as not there");
     }
     let mut teller: Box<dyn Teller> = match asked.format {
         None => Box::new(Summary::new(history.repaired, colors::of_help())),
@@ -92,7 +92,7 @@ pub fn start(asked: Report) -> Result<Verdict, Instead> {
     }
 }
 
-/// GNU parallel's format.
+/// Writes the format of GNU parallel's `--joblog`.
 struct Joblog;
 
 impl Teller for Joblog {

@@ -31,7 +31,8 @@ pub fn start(asked: FileArgs) -> Result<Verdict, Instead> {
     }
     let options = meaning(&asked, &variables, &mut file, &name, jobs)?;
     let plan = build(&file, &options).map_err(wrong)?;
-    // Dropping it would free a large graph piece by piece just before prun exits: a tenth of the time of such a run.
+    // Dropping it would free a large graph piece by piece just before prun exits: a tenth of the time of such
+    // a run.
     std::mem::forget(file);
     execute(plan, &asked.both, color, false)
 }
@@ -73,7 +74,8 @@ fn tag_flag(tag: Tag) -> Result<TagFlag, Instead> {
     }
 }
 
-/// Each job and the comment above it, in the order of the file; of all jobs, or of those that are asked for.
+/// Returns the text of `--list`: each job and the comment above it, in the order of the file. Without `jobs`,
+/// all jobs.
 fn list(file: &JobFile, jobs: &[String]) -> Result<String, Instead> {
     let known = |name: &String| file.jobs.iter().any(|job| job.name.value == *name);
     if let Some(unknown) = jobs.iter().find(|name| !known(name)) {

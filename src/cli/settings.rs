@@ -10,26 +10,29 @@
 //! 4. the configuration file,
 //! 5. the default.
 //!
-//! [`resolve`] applies it to the keys of `[run]`, for `prun FILE` and for `prun exec` alike: one line for each
-//! key. [`exec`] does the same for the job of `prun exec`, which has no job file.
+//! [`resolve`] applies it to the keys of `[run]`, for `prun FILE` and for `prun exec` alike: one line for
+//! each key. [`exec`] does the same for the job of `prun exec`, which has no job file.
 //!
-//! The layers 3 and 4 arrive here as one `[run]`. For `prun FILE`, [`parse_over`](crate::jobfile::parse_over) has
-//! laid the job file over the configuration, because their tables merge as TOML, with their places in the text;
-//! for `prun exec`, [`exec::run_of_config`] is that `[run]`. The planner adds the defaults, because most of them
-//! depend on the job or on the machine.
+//! The layers 3 and 4 arrive here as one `[run]`. For `prun FILE`, [`parse_over`](crate::jobfile::parse_over)
+//! has laid the job file over the configuration, because their tables merge as TOML, with their places in the
+//! text; for `prun exec`, [`exec::run_of_config`] is that `[run]`. The planner adds the defaults, because
+//! most of them depend on the job or on the machine.
 //!
 //! # Exceptions
 //!
-//! - **A job's own key and `[defaults]` of the job file beat options and variables.** The author of the file knows
-//!   the job. [`plan::build`](crate::plan::build) therefore looks at the job before it looks at `[run]`.
-//! - **`[defaults]` of the configuration file** beats nothing but `[run]` of the configuration file, because its
-//!   author knows no job in particular. Its `output`, `keep_order`, `tag` and `grace`, which `[run]` has as well,
-//!   become part of `[run]` when the file is read. The other keys lie below `[defaults]` of the job file.
-//! - **`tag`, `journal`, `resume` and the hooks of a file** hold placeholders and have places in the text, and
-//!   mistakes in them are reported even where a higher layer replaces them. So they stay in `[run]`, and the values
-//!   of the higher layers stand beside it, in [`RunOverrides`]; the planner prefers those.
-//! - **Children that write straight to prun's stdout** (`--output raw`) cannot be prefixed or put in order. Only
-//!   the options `--tag` and `--keep-order` insist on it, and are refused; lower layers are ignored there.
+//! - **A job's own key and `[defaults]` of the job file beat options and variables.** The author of the file
+//!   knows the job. [`plan::build`](crate::plan::build) therefore looks at the job before it looks at
+//!   `[run]`.
+//! - **`[defaults]` of the configuration file** beats nothing but `[run]` of the configuration file, because
+//!   its author knows no job in particular. Its `output`, `keep_order`, `tag` and `grace`, which `[run]` has
+//!   as well, become part of `[run]` when the file is read. The other keys lie below `[defaults]` of the job
+//!   file.
+//! - **`tag`, `journal`, `resume` and the hooks of a file** hold placeholders and have places in the text,
+//!   and mistakes in them are reported even where a higher layer replaces them. So they stay in `[run]`, and
+//!   the values of the higher layers stand beside it, in [`RunOverrides`]; the planner prefers those.
+//! - **Children that write straight to prun's stdout** (`--output raw`) cannot be prefixed or put in order.
+//!   Only the options `--tag` and `--keep-order` insist on it, and are refused; lower layers are ignored
+//!   there.
 //! - `--status` and `--sync` have no lower layer.
 
 use std::path::{Path, PathBuf};
@@ -45,7 +48,8 @@ pub mod exec;
 
 /// The settings of a whole run.
 pub struct Settings {
-    /// `[run]` as it holds for this run; but see the module's exceptions for `tag`, `journal`, `resume` and hooks.
+    /// `[run]` as it holds for this run; but see the module's exceptions for `tag`, `journal`, `resume` and
+    /// hooks.
     pub run: Run,
     /// Values that options and variables have for keys that the planner resolves, or that no file has.
     /// Its `tag` is `None`; see [`tag`].
@@ -90,8 +94,8 @@ pub fn tag(typed: &Both, variables: &Variables) -> Option<Tag> {
     typed.tag().or_else(|| variables.tag.clone())
 }
 
-/// True if messages on stderr have colours. Known before any file is read, because mistakes in files are shown in
-/// colour.
+/// True if messages on stderr have colours. Known before any file is read, because mistakes in files are
+/// shown in colour.
 pub fn color(typed: &Both, variables: &Variables) -> bool {
     colors::allowed(typed.color.or(variables.color), &std::io::stderr())
 }

@@ -1,4 +1,4 @@
-//! How a run is shown: from the options, the terminal and the plan to what `ui` wants to know.
+//! How a run is shown: the options, the terminal and the plan → the options of `ui`.
 
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
@@ -14,12 +14,13 @@ use crate::ui::{Options, Progress, Voice};
 
 use super::args::{self, Both};
 
-/// Under `auto` nothing is drawn for runs that are shorter.
+/// Runs shorter than this show no bar with `--progress=auto`.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// What a terminal has that doesn't say.
+/// Columns and lines of a terminal that does not tell its size.
 const USUAL_SIZE: (u16, u16) = (80, 24);
 
+/// Returns the options of `ui`. `color`: stderr may have colours. `exec`: the command is `prun exec`.
 pub fn options(both: &Both, color: bool, plan: &Plan, exec: bool) -> Options {
     let watched = io::stderr().is_terminal();
     Options {
@@ -41,7 +42,8 @@ fn voice(both: &Both) -> Voice {
     }
 }
 
-/// Escape sequences never go where no terminal is, so a bar that was asked for becomes lines there.
+/// Returns the progress to show. If stderr is not a terminal, a bar becomes lines, so that no escape
+/// sequences are written to files.
 fn progress(both: &Both, watched: bool, suits_a_bar: impl FnOnce() -> bool) -> Progress {
     match both.progress() {
         args::Progress::None => Progress::None,
@@ -54,8 +56,8 @@ fn progress(both: &Both, watched: bool, suits_a_bar: impl FnOnce() -> bool) -> P
     }
 }
 
-/// Nothing else writes to the terminal: prun is in the foreground, and no reader of a pipe does, no child, and
-/// nobody who types.
+/// True if nothing else uses the terminal: prun is in the foreground, stdout is not a pipe whose reader may
+/// write there, children do not write there, and nobody types items.
 fn suits_a_bar(plan: &Plan) -> bool {
     let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
     let foreground = tcgetpgrp(io::stderr()).map_or(true, |group| group == getpgrp());
@@ -63,7 +65,7 @@ fn suits_a_bar(plan: &Plan) -> bool {
     foreground && !dumb && !busy
 }
 
-/// Items, or what is cut into blocks, are read from a terminal.
+/// True if items, or the input of `--pipe`, are read from a terminal.
 pub fn items_are_typed(plan: &Plan) -> bool {
     let from_stdin = plan.jobs.iter().any(|job| are_on_stdin(&job.items))
         || plan.queues.iter().any(|queue| queue.input == Some(Input::Stdin));
@@ -78,7 +80,7 @@ fn are_on_stdin(items: &Items) -> bool {
     }
 }
 
-/// Children of this job write to the terminal, or read from it, without prun between.
+/// True if children of this job read from the terminal, or write to it, directly.
 fn has_the_terminal(job: &Job) -> bool {
     job.output == OutputMode::Raw
         || job.stages.iter().any(|stage| {

@@ -4,7 +4,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::foreign_flags;
 
-/// What was wrong, to what, why, what to do; without `prun: `.
+/// Returns the message for a mistake, without `prun: `: what is wrong with which argument, and what to do.
 pub fn explain(mistake: &clap::Error, command: &str) -> String {
     let get = |kind| match mistake.get(kind) {
         Some(ContextValue::String(text)) => Some(text.as_str()),
@@ -16,7 +16,7 @@ pub fn explain(mistake: &clap::Error, command: &str) -> String {
     let help = format!("`{command} --help` lists all options");
     match mistake.kind() {
         ErrorKind::UnknownArgument => {
-            // Nobody expects options of xargs where nothing is run.
+            // Options of xargs are expected only where commands are run.
             let runs = matches!(command, "prun" | "prun run" | "prun exec");
             let advice = foreign_flags::advice(option).filter(|_| runs);
             unknown(option, advice.as_deref(), get(ContextKind::SuggestedArg), &help)
@@ -43,14 +43,15 @@ pub fn explain(mistake: &clap::Error, command: &str) -> String {
     }
 }
 
-/// `--jobs` of `--jobs <N>`, `--tag[=<TEMPLATE>]` or `--verbose...`; `SHELL` of `<SHELL>`.
+/// Returns the name of an argument as clap shows it: `--jobs` of `--jobs <N>`, `--tag` of
+/// `--tag[=<TEMPLATE>]`, `SHELL` of `<SHELL>`.
 fn bare(name: &str) -> &str {
     let name = name.trim_start_matches(['<', '[']);
     let end = name.find([' ', '=', '[', '>', ']', '.']).unwrap_or(name.len());
     &name[..end]
 }
 
-/// An option with its value; of an operand the value alone.
+/// Returns an option with its value, or the value of an operand.
 fn given(option: &str, value: &str) -> String {
     if option.starts_with('-') { format!("`{option} {value}`") } else { format!("`{value}`") }
 }
@@ -68,7 +69,7 @@ fn unknown(option: &str, advice: Option<&str>, near: Option<&str>, help: &str) -
     }
 }
 
-/// "`a`, `b` or `c`".
+/// Returns the possible values: "`a`, `b` or `c`".
 fn alternatives(mistake: &clap::Error) -> String {
     let Some(ContextValue::Strings(words)) = mistake.get(ContextKind::ValidValue) else {
         return "another value".into();

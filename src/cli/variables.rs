@@ -1,7 +1,7 @@
-//! `PRUN_*` variables: what holds where no option says otherwise.
+//! `PRUN_*` variables of the environment: settings below the options of the command line.
 //!
-//! Tasks find other variables with `PRUN_` in their environment (`PRUN_JOB`, `PRUN_SLOT` …); none of them has the
-//! name of a setting, so that a prun within a task is not led astray. Names that nobody knows are left alone.
+//! Tasks find other variables with `PRUN_` in their environment (`PRUN_JOB`, `PRUN_SLOT` …). None of those
+//! has the name of a setting, so that a prun within a task is not affected. Unknown names are ignored.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
@@ -19,7 +19,7 @@ use crate::jobfile::values::{
 };
 use crate::ui::phrases::escape;
 
-/// What they say.
+/// The values of the variables that are set.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Variables {
     pub pool: Option<Jobs>,
@@ -36,7 +36,7 @@ pub struct Variables {
     pub resume: Option<Resume>,
     /// `PRUN_ON_SUCCESS`, `PRUN_ON_FAILURE`, `PRUN_ON_EXIT`.
     pub hooks: [Option<String>; 3],
-    /// Of `prun exec`.
+    /// `PRUN_SHELL`, for `prun exec`.
     pub shell: Option<Shell>,
     pub color: Option<When>,
 }
@@ -46,14 +46,14 @@ pub fn read() -> Result<Variables, Instead> {
     read_from(|name| std::env::var_os(name))
 }
 
-/// Whether `PRUN_COLOR` wants colours, where nobody asks whether the other variables are right.
+/// Returns `PRUN_COLOR`, for commands that do not check the other variables. A wrong value is ignored.
 pub fn color() -> Option<When> {
     let value = std::env::var_os("PRUN_COLOR")?;
     parse_color(value.to_str()?).ok()
 }
 
 fn read_from(get: impl Fn(&str) -> Option<OsString>) -> Result<Variables, Instead> {
-    // An empty variable says as much as none.
+    // An empty variable counts as not set.
     let get = |name: &str| get(name).filter(|value| !value.is_empty());
     Ok(Variables {
         pool: meaning(get, "PRUN_POOL", parse_jobs)?,
@@ -80,7 +80,7 @@ fn read_from(get: impl Fn(&str) -> Option<OsString>) -> Result<Variables, Instea
     })
 }
 
-/// The value of a variable; a mistake names it.
+/// Returns the value of a variable. A mistake names the variable.
 fn meaning<T>(
     get: impl Fn(&str) -> Option<OsString>,
     name: &str,
@@ -93,7 +93,7 @@ fn meaning<T>(
         .map_err(|why| Instead::fail(format_args!("`{name}={shown}` in the environment: {why}")))
 }
 
-/// The same for what is text.
+/// Returns the value of a variable that must be UTF-8.
 fn text<T>(
     get: impl Fn(&str) -> Option<OsString>,
     name: &str,

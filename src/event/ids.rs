@@ -1,8 +1,8 @@
 //! Ids: a type for each kind of number that names something, and a table of tasks by their place. Pure.
 //!
-//! A vector (or slice) that has one entry for each job is indexed by [`JobId`], `plan.jobs[job]`; likewise for the
-//! other ids. A conversion from and to a bare number is spelled out where it is needed: `JobId(number)`,
-//! `job.index()`.
+//! A vector (or slice) that has one entry for each job is indexed by [`JobId`], `plan.jobs[job]`; likewise
+//! for the other ids. A conversion from and to a bare number is spelled out where it is needed:
+//! `JobId(number)`, `job.index()`.
 
 use std::ops::{Index, IndexMut};
 
@@ -78,13 +78,13 @@ id! {
     LockId(usize)
 }
 id! {
-    /// A process of an attempt, and the stage of the job that it runs: 0 is the first of the pipeline. A task whose
-    /// job has no pipeline has stage 0 alone, and so has a hook.
+    /// A process of an attempt, and the stage of the job that it runs: 0 is the first of the pipeline. A task
+    /// whose job has no pipeline has stage 0 alone, and so has a hook.
     StageId(usize)
 }
 id! {
-    /// The place of an active task (or worker, or hook of the run) in tables: small, and used again when it has
-    /// ended. At any time no two active tasks have the same.
+    /// The place of an active task (or worker, or hook of the run) in tables: small, and used again when it
+    /// has ended. At any time no two active tasks have the same.
     Place(u32)
 }
 

@@ -1,7 +1,7 @@
 //! Events of a run, for people and programs. Pure.
 //!
-//! [`RunEvent`] is the display vocabulary; the scheduler's own is `sched::Event`. The bar, the plain log and the report
-//! are all made from this one stream.
+//! [`RunEvent`] is the display vocabulary; the scheduler's own is `sched::Event`. The bar, the plain log and
+//! the report are all made from this one stream.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,7 +57,8 @@ pub enum Outcome {
     Killed(i32),
     /// It ran longer than its `timeout`.
     Timeout,
-    /// It failed without an exit status that says so: a dialogue, a hook, a worker's answer. The text says what happened.
+    /// It failed without an exit status that says so: a dialogue, a hook, a worker's answer. The text says
+    /// what happened.
     Fault(Arc<str>),
     /// It could not be executed.
     NotStarted(Arc<StartFailure>),
@@ -125,7 +126,8 @@ pub struct JobInfo {
     pub many: bool,
     /// The number of tasks, if it is known before any item is read.
     pub total: Option<u64>,
-    /// True if its tasks are not counted, because it only serves other jobs: a service, or the lister of a job's items.
+    /// True if its tasks are not counted, because it only serves other jobs: a service, or the lister of a
+    /// job's items.
     pub background: bool,
 }
 
@@ -165,7 +167,8 @@ pub enum RunEvent {
         /// True if the job is a daemon, whose attempt may also have ended well.
         restart: bool,
     },
-    /// An attempt was stopped because memory is short. It does not count as an attempt, and another will follow.
+    /// An attempt was stopped because memory is short. It does not count as an attempt, and another will
+    /// follow.
     PutBack {
         task: TaskName,
     },
@@ -184,7 +187,8 @@ pub enum RunEvent {
         job: JobId,
         count: u64,
     },
-    /// Tasks that need not run, because they ended ok by the journal; they count as ok. There is no other event for them.
+    /// Tasks that need not run, because they ended ok by the journal; they count as ok. There is no other
+    /// event for them.
     TasksBefore {
         job: JobId,
         count: u64,
@@ -197,7 +201,8 @@ pub enum RunEvent {
         /// As for [`RunEvent::TaskStarted`].
         command: Option<String>,
     },
-    /// A task never started, because its item comes from a task that was not ok. There is no other event for it.
+    /// A task never started, because its item comes from a task that was not ok. There is no other event for
+    /// it.
     TaskSkipped {
         task: TaskName,
         why: Arc<str>,
@@ -226,7 +231,8 @@ pub enum RunEvent {
     Warning(String),
     /// prun itself failed, such as output that could not be written; the run ends with status 125.
     Broken(String),
-    /// prun was told to stop, or a halt condition came true. `kill` is true if there is no grace period any more.
+    /// prun was told to stop, or a halt condition came true. `kill` is true if there is no grace period any
+    /// more.
     Stopping {
         why: String,
         kill: bool,
@@ -261,7 +267,8 @@ pub struct Detail {
     pub usage: Option<Usage>,
     /// For pipelines: the name of each stage and how it ended, first to last.
     pub stages: Vec<(String, Option<Exit>)>,
-    /// The last lines that the task wrote to stderr. They are of unknown origin: escape them before showing them.
+    /// The last lines that the task wrote to stderr. They are of unknown origin: escape them before showing
+    /// them.
     pub stderr_tail: Vec<u8>,
 }
 
@@ -277,8 +284,8 @@ pub struct Summary {
     pub signal: Option<i32>,
 }
 
-/// Receives the events of a run and returns text for stderr. `ui` implements it; `run` calls it and owns the descriptor,
-/// so that a slow terminal never blocks the loop.
+/// Receives the events of a run and returns text for stderr. `ui` implements it; `run` calls it and owns the
+/// descriptor, so that a slow terminal never blocks the loop.
 pub trait Listener {
     /// Takes an event and appends text for stderr to `out`, whole lines only.
     fn tell(&mut self, now: Time, event: &RunEvent, out: &mut Vec<u8>);

@@ -8,8 +8,8 @@ use indicatif::TermLike;
 
 use super::Size;
 
-/// A terminal that keeps what is written to it until [`Canvas::take`]. It moves the cursor and erases lines; it never
-/// hides the cursor, so there is nothing to restore. Clones share the bytes.
+/// A terminal that keeps what is written to it until [`Canvas::take`]. It moves the cursor and erases lines;
+/// it never hides the cursor, so there is nothing to restore. Clones share the bytes.
 #[derive(Clone)]
 pub struct Canvas(Arc<Shared>);
 

@@ -48,8 +48,9 @@ impl Lines {
         self.report.whole(summary).iter().flat_map(|line| [line, "\n"]).collect()
     }
 
-    /// Appends the lines for an event to `out`. `columns` is the width that a line with a command may have. `shown` is
-    /// true if a bar was on the terminal: then the end of the run is told even where it would be silent otherwise.
+    /// Appends the lines for an event to `out`. `columns` is the width that a line with a command may have.
+    /// `shown` is true if a bar was on the terminal: then the end of the run is told even where it would be
+    /// silent otherwise.
     pub fn tell(&mut self, event: &RunEvent, columns: u16, shown: bool, out: &mut Vec<u8>) {
         match event {
             RunEvent::RunStarted { jobs } => {
@@ -174,8 +175,8 @@ impl Lines {
         }
     }
 
-    /// Prints why the run stops. Off a terminal a success that ends the run (`--halt now,success=1`) is silent like any
-    /// success, and so is a first signal: its sender knows, and the end of the run names it.
+    /// Prints why the run stops. Off a terminal a success that ends the run (`--halt now,success=1`) is
+    /// silent like any success, and so is a first signal: its sender knows, and the end of the run names it.
     fn stopping(&self, why: &str, kill: bool, out: &mut Vec<u8>) {
         let told = self.watched || (self.report.has_failure() && !why.is_empty());
         let least = if told || kill { Voice::Normal } else { Voice::Verbose };
@@ -207,8 +208,8 @@ impl Lines {
         }
     }
 
-    /// Prints a line if the voice is at least `least`. A `text` that begins with a blank continues the line above and
-    /// is indented below it.
+    /// Prints a line if the voice is at least `least`. A `text` that begins with a blank continues the line
+    /// above and is indented below it.
     fn say(&self, least: Voice, style: Style, text: &str, out: &mut Vec<u8>) {
         if self.voice < least {
             return;

@@ -1,8 +1,8 @@
 //! The wording of messages about a run, in one place. Pure.
 //!
 //! Messages begin with `prun: `, are in lower case and have no full stop: what happened, to what, why. Names,
-//! items, commands and children's output are of unknown origin, so everything in them that could act on a terminal
-//! is escaped here.
+//! items, commands and children's output are of unknown origin, so everything in them that could act on a
+//! terminal is escaped here.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -13,8 +13,8 @@ use unicode_width::UnicodeWidthChar;
 
 use crate::event::{Detail, Exit, JobInfo, Outcome, Summary, TaskName, Usage};
 
-/// Makes text of unknown origin harmless on a terminal: control characters, and those that change the direction of
-/// writing, are spelt out; bytes that are not UTF-8 become `\xNN`.
+/// Makes text of unknown origin harmless on a terminal: control characters, and those that change the
+/// direction of writing, are spelt out; bytes that are not UTF-8 become `\xNN`.
 pub fn escape(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
@@ -76,8 +76,9 @@ pub fn outcome(outcome: &Outcome) -> String {
     }
 }
 
-/// Returns how a task failed, the number of attempts, and how long the last one ran: `exit 22 after 3 attempts (1.2 s)`.
-/// The cause of death follows if it is known: `killed by SIGXCPU (2.1 s): used up its cpu limit of 2s`.
+/// Returns how a task failed, the number of attempts, and how long the last one ran: `exit 22 after 3
+/// attempts (1.2 s)`. The cause of death follows if it is known: `killed by SIGXCPU (2.1 s): used up its cpu
+/// limit of 2s`.
 pub fn failure(how: &Outcome, detail: &Detail) -> String {
     failure_with(how, detail, None)
 }
@@ -167,8 +168,8 @@ pub fn tasks(count: u64) -> String {
     format!("{count} {}", if count == 1 { "task" } else { "tasks" })
 }
 
-/// Returns the last line of a run: `38 ok, 2 failed, 1 skipped (12.3 s)`. `before` of the tasks that are ok ended in an
-/// earlier run.
+/// Returns the last line of a run: `38 ok, 2 failed, 1 skipped (12.3 s)`. `before` of the tasks that are ok
+/// ended in an earlier run.
 pub fn counts(summary: &Summary, before: u64) -> String {
     let known = if before > 0 { format!(" ({before} before)") } else { String::new() };
     let mut parts = vec![format!("{} ok{known}", summary.ok)];

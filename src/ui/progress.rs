@@ -17,8 +17,8 @@ use super::{Size, phrases};
 /// The time between two drawings.
 const EVERY: Duration = Duration::from_millis(100);
 
-/// The time after which the bar is drawn again when it was erased for other bytes. Short enough that it does not vanish
-/// while tasks write much, long enough that it does not cost more than what they write.
+/// The time after which the bar is drawn again when it was erased for other bytes. Short enough that it does
+/// not vanish while tasks write much, long enough that it does not cost more than what they write.
 const SOON: Duration = Duration::from_millis(30);
 
 /// The most running tasks that are shown below the bar.
@@ -74,8 +74,8 @@ impl Bar {
         self.tally.oldest(most).into_iter().map(line).collect::<Vec<_>>().join("\n")
     }
 
-    /// Draws the bar with this template and these texts. The builder-like functions of indicatif change a bar without
-    /// drawing it, so there is one drawing.
+    /// Draws the bar with this template and these texts. The builder-like functions of indicatif change a bar
+    /// without drawing it, so there is one drawing.
     fn paint(&self, template: &str, position: u64, prefix: String, message: String, out: &mut Vec<u8>) {
         let bar = self.bar.clone();
         let bar = bar.with_style(style(template)).with_position(position);
@@ -117,8 +117,9 @@ impl Listener for Bar {
         let text = phrases::standing(&standing);
         let text = phrases::cut(&text, usize::from(size.0).saturating_sub(used)).into_owned();
         self.paint(template, position, text, self.running(now, size), out);
-        // indicatif fills the last line with blanks, so the cursor is at its end. Text that the terminal itself echoes
-        // there, such as `^C`, would begin a new line, and the bar would be a line higher than indicatif assumes.
+        // indicatif fills the last line with blanks, so the cursor is at its end. Text that the terminal
+        // itself echoes there, such as `^C`, would begin a new line, and the bar would be a line higher than
+        // indicatif assumes.
         out.push(b'\r');
         self.phase = Phase::Drawn { at: now };
     }

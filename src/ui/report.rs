@@ -1,11 +1,12 @@
-//! The report at the end of a run that failed or was stopped: the first failure in full, then the others, a line each,
-//! then skipped jobs and tasks with the reason, then counts. Pure.
+//! The report at the end of a run that failed or was stopped: the first failure in full, then the others, a
+//! line each, then skipped jobs and tasks with the reason, then counts. Pure.
 
 use crate::event::{Detail, Outcome, Summary};
 
 use super::phrases;
 
-/// The most lines of a kind that the report on the terminal has: further failures, skipped jobs, jobs without items.
+/// The most lines of a kind that the report on the terminal has: further failures, skipped jobs, jobs without
+/// items.
 const LINES: usize = 20;
 
 /// The most bytes of further lines of a kind that are kept for a whole report. Nobody reads more.
@@ -26,8 +27,8 @@ pub struct Report {
     before: u64,
 }
 
-/// The first failure in time. Tasks that prun cancelled or skipped because of it are not failures, so it is the root
-/// cause.
+/// The first failure in time. Tasks that prun cancelled or skipped because of it are not failures, so it is
+/// the root cause.
 #[derive(Debug)]
 struct First {
     name: String,
@@ -167,8 +168,8 @@ impl First {
     }
 }
 
-/// Returns the last lines of stderr, without colours and harmless. Well-formed escape sequences are removed rather than
-/// spelt out, because compilers and test runners colour their output.
+/// Returns the last lines of stderr, without colours and harmless. Well-formed escape sequences are removed
+/// rather than spelt out, because compilers and test runners colour their output.
 fn tail(stderr: &[u8]) -> Vec<String> {
     let plain = anstream::adapter::strip_bytes(stderr).into_vec();
     let text = plain.trim_ascii_end();

@@ -44,8 +44,8 @@ pub struct Exec {
     /// As many as run at once are started. Keys, joined by commas: `reply=line`, `reply=nul` or
     /// `reply=until:REGEX` (what an answer ends with), `fail=REGEX` (an answer that matches is a failure),
     /// `ahead=N` (items given to one before its answers come), `max_tasks=N` (answers after which it is
-    /// replaced), `init=TEXT` (what each gets first, such as `good day\n`). A comma belongs to a value unless a key and `=` follow
-    /// it. COMMAND must flush its output after each answer; `--retries` is 2 here.
+    /// replaced), `init=TEXT` (what each gets first, such as `good day\n`). A comma belongs to a value unless
+    /// a key and `=` follow it. COMMAND must flush its output after each answer; `--retries` is 2 here.
     #[arg(long, value_name = "KEY=VALUE,...", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "", value_parser = parse_worker)]
     #[arg(conflicts_with_all = ["fit", "max_args", "replace", "repeat", "once", "stdin"])]
@@ -89,7 +89,8 @@ pub struct Exec {
 
     /// Write a line for each ended task to FILE, in GNU parallel's format
     ///
-    /// What FILE held is gone, unless it is written as `+FILE`. For going on after an interruption see `--journal`.
+    /// What FILE held is gone, unless it is written as `+FILE`. For going on after an interruption see
+    /// `--journal`.
     #[arg(long, value_name = "FILE", help_heading = JOURNAL, hide_short_help = true)]
     pub joblog: Option<OsString>,
 
@@ -103,7 +104,8 @@ pub struct Exec {
 
     /// Stop an attempt that takes longer: 30s, 1h30m
     ///
-    /// Or, from the third task that ended ok on, longer than so much of the median of what these took: `300%`.
+    /// Or, from the third task that ended ok on, longer than so much of the median of what these took:
+    /// `300%`.
     #[arg(long, value_name = "DURATION", value_parser = parse_timeout)]
     pub timeout: Option<Timeout>,
 
@@ -113,8 +115,9 @@ pub struct Exec {
 
     /// Wait this long before each further attempt [default: 0]
     ///
-    /// A delay that grows has keys, joined by commas: `1s,factor=2,max=1m,jitter` is multiplied by 2 after each
-    /// attempt, up to a minute (these two hold unless they are given), and with `jitter` a random part is taken off.
+    /// A delay that grows has keys, joined by commas: `1s,factor=2,max=1m,jitter` is multiplied by 2 after
+    /// each attempt, up to a minute (these two hold unless they are given), and with `jitter` a random part
+    /// is taken off.
     #[arg(long, value_name = "DURATION", value_parser = parse_retry_rule)]
     #[arg(help_heading = ATTEMPTS, hide_short_help = true)]
     pub retry_delay: Option<RetryDelay>,

@@ -1,4 +1,4 @@
-//! Options for commands at the end of the run.
+//! Options for commands at the end of the run: hooks.
 
 use clap::Args;
 
@@ -9,9 +9,9 @@ use crate::plan::hooks::{HookFlag, HookFlags};
 pub struct Hooks {
     /// At the end of the run, if nothing failed, run CMD with the report on its stdin
     ///
-    /// CMD is split into words as a command of a job file is, and run without a shell: `sh -c '…'` is one. It finds
-    /// `PRUN_OUTCOME`, `PRUN_EXIT`, `PRUN_SIGNAL` and `PRUN_DURATION` of the run in its environment. `none` undoes what
-    /// a file says.
+    /// CMD is split into words as a command of a job file is, and run without a shell: `sh -c '…'` is one. It
+    /// finds `PRUN_OUTCOME`, `PRUN_EXIT`, `PRUN_SIGNAL` and `PRUN_DURATION` of the run in its environment.
+    /// `none` undoes what a file says.
     #[arg(long, value_name = "CMD", help_heading = STOPPING, hide_short_help = true)]
     on_success: Option<String>,
 
@@ -24,7 +24,7 @@ pub struct Hooks {
     on_exit: Option<String>,
 }
 
-/// For each option: what messages call it, and the variable of the environment.
+/// The names of the options, and of the variables, in messages.
 const NAMES: [(&str, &str); 3] = [
     ("--on-success=", "PRUN_ON_SUCCESS="),
     ("--on-failure=", "PRUN_ON_FAILURE="),
@@ -32,7 +32,7 @@ const NAMES: [(&str, &str); 3] = [
 ];
 
 impl Hooks {
-    /// What was typed, and else what variables say.
+    /// Returns the hooks: those typed, then those of `variables`.
     pub fn flags(&self, variables: &[Option<String>; 3]) -> HookFlags {
         let typed = [&self.on_success, &self.on_failure, &self.on_exit];
         std::array::from_fn(|at| {

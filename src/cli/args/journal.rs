@@ -1,4 +1,4 @@
-//! The options of the journal, for both commands.
+//! Options of the journal.
 
 use std::path::{Path, PathBuf};
 
@@ -12,9 +12,9 @@ use crate::plan::{Journal, Resume};
 pub struct JournalArgs {
     /// Write a line for each finished task to FILE, for --resume
     ///
-    /// A task is known by what it does (its arguments, working directory, own environment and stdin), not by its
-    /// number: items may be inserted, removed or put in another order between two runs. A line is written when the
-    /// task's output has been handed on. Without `--resume` everything runs, and lines are added.
+    /// A task is known by what it does (its arguments, working directory, own environment and stdin), not by
+    /// its number: items may be inserted, removed or put in another order between two runs. A line is written
+    /// when the task's output has been handed on. Without `--resume` everything runs, and lines are added.
     #[arg(long, value_name = "FILE", help_heading = JOURNAL, hide_short_help = true)]
     journal: Option<PathBuf>,
 
@@ -33,6 +33,7 @@ pub struct JournalArgs {
 }
 
 impl JournalArgs {
+    /// Returns which tasks of the journal are run again.
     pub fn resume(&self) -> Option<Resume> {
         match self {
             JournalArgs { retry_failed: true, .. } => Some(Resume::AllButFailed),
@@ -41,11 +42,12 @@ impl JournalArgs {
         }
     }
 
+    /// Returns the journal that was typed.
     pub fn file(&self) -> Option<&Path> {
         self.journal.as_deref()
     }
 
-    /// Says what makes no sense without a journal.
+    /// Refuses options that make no sense without a journal.
     pub fn check(&self, journal: Option<&Journal>) -> Result<(), Instead> {
         let asked = [("--retry-failed", self.retry_failed), ("--resume", self.resume), ("--sync", self.sync)];
         match asked.into_iter().find(|(_, asked)| *asked && journal.is_none()) {

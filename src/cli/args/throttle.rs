@@ -1,4 +1,4 @@
-//! Options that say how much runs at once, and what holds starts back.
+//! Options that limit how many tasks run at once, and when they may start.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
@@ -22,7 +22,7 @@ use crate::ui::phrases::escape;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Jobs {
     Size(PoolSize),
-    /// It is in this file.
+    /// The size is read from this file.
     In(PathBuf),
 }
 
@@ -30,13 +30,13 @@ pub enum Jobs {
 pub struct Throttle {
     /// Start no more than so many attempts per time: 10/s, 100/m, 5/h, 1/2s
     ///
-    /// They are evenly spread, without bursts, also after a pause. Every attempt counts, and every item that a worker
-    /// is given.
+    /// They are evenly spread, without bursts, also after a pause. Every attempt counts, and every item that
+    /// a worker is given.
     #[arg(long, value_name = "N/TIME", value_parser = parse_rate, overrides_with = "delay")]
     #[arg(help_heading = STARTING, hide_short_help = true)]
     rate: Option<Rate>,
 
-    /// GNU parallel's: the time from one start to the next.
+    /// The time from one start to the next, an option of GNU parallel.
     #[arg(long, hide = true, value_parser = parse_duration, overrides_with = "rate")]
     delay: Option<Duration>,
 
@@ -49,23 +49,24 @@ pub struct Throttle {
 
     /// Start nothing new while less memory is free: 2GB
     ///
-    /// Below half of it the task that started last is stopped, and started again when there is more; that is no
-    /// attempt. One task is left running, and workers are.
+    /// Below half of it the task that started last is stopped, and started again when there is more; that is
+    /// no attempt. One task is left running, and workers are.
     #[arg(long, alias = "memfree", value_name = "SIZE", value_parser = parse_size)]
     #[arg(help_heading = STARTING, hide_short_help = true)]
     pub memory_free: Option<usize>,
 
     /// Share the slots with what tasks start, such as make and cargo: pipe or fifo [without HOW: pipe]
     ///
-    /// By make's jobserver protocol: all together run no more at once than `-j` says. `pipe` is known to every make,
-    /// `fifo` from 4.4 on. A `make` without `-j` then runs jobs in parallel. Where prun was given a jobserver itself,
-    /// by `make -j`, that is the one; `false` is as without this option.
+    /// By make's jobserver protocol: all together run no more at once than `-j` says. `pipe` is known to
+    /// every make, `fifo` from 4.4 on. A `make` without `-j` then runs jobs in parallel. Where prun was given
+    /// a jobserver itself, by `make -j`, that is the one; `false` is as without this option.
     #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "pipe")]
     #[arg(value_parser = parse_jobserver, help_heading = STARTING, hide_short_help = true)]
     pub jobserver: Option<JobserverStyle>,
 }
 
 impl Throttle {
+    /// Returns the limit on starts, of `--rate` or `--delay`.
     pub fn rate(&self) -> Option<Rate> {
         let delay = self.delay.filter(|delay| !delay.is_zero());
         self.rate.or(delay.map(|interval| Rate { interval }))
@@ -73,7 +74,8 @@ impl Throttle {
 }
 
 impl Jobs {
-    /// The size, and the file that it was read from. `typed`: what stands before the file's name.
+    /// Returns the size, and the file that it was read from. `typed` stands before the file's name in
+    /// messages.
     pub fn size(&self, typed: &str) -> Result<(PoolSize, Option<PathBuf>), Instead> {
         let file = match self {
             Jobs::Size(size) => return Ok((*size, None)),
@@ -89,7 +91,7 @@ impl Jobs {
     }
 }
 
-/// A file is a word that is nothing else.
+/// Parses a size; any other word is the name of a file.
 pub fn parse_jobs(word: OsString) -> Result<Jobs, String> {
     match parse_pool(&word.to_string_lossy()) {
         Ok(size) => Ok(Jobs::Size(size)),

@@ -1,21 +1,21 @@
-//! How the values of these options are spelt.
+//! Parsers for values of options.
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-pub use crate::jobfile::values::parse_size;
 use crate::jobfile::values::{StartMode, parse_start};
 use crate::plan::exec::escapes::unescape;
 
+/// Returns the parser of `--start`.
 pub fn start_parser() -> impl TypedValueParser<Value = StartMode> {
     PossibleValuesParser::new(["spawn", "fork"]).try_map(|word| parse_start(&word))
 }
 
-/// What runs scripts: its words, with the flag that makes it take a text.
+/// The shell that runs scripts: its words, with the option that makes it take a script, `-c`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shell(pub Vec<String>);
 
 impl Shell {
-    /// As people name it: `bash`, `bash -eu`.
+    /// Parses a shell as people name it: `bash`, `bash -eu`.
     pub fn parse(text: &str) -> Result<Shell, String> {
         let mut words = shlex::split(text).unwrap_or_default();
         if words.is_empty() {
@@ -26,11 +26,12 @@ impl Shell {
     }
 }
 
+/// Parses a number from 1.
 pub fn parse_count(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|&count| count > 0).ok_or_else(|| "expected a number from 1".into())
 }
 
-/// One byte, as xargs takes it: itself, or an escape as in C.
+/// Parses a byte as xargs does: the byte itself, or an escape as in C.
 pub fn parse_delimiter(text: &str) -> Result<u8, String> {
     match unescape(text.as_bytes())?[..] {
         [byte] => Ok(byte),

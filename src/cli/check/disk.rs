@@ -1,4 +1,4 @@
-//! What is on the disk, for doubts about a job file.
+//! Looks at the file system, for doubts about a job file.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ use crate::os::find::resolve;
 use crate::plan::build::doubts::{Kind, Look, Program};
 use crate::run::items::glob::Paths;
 
-/// Many jobs run the same program: each is looked for once.
+/// The file system. Programs are remembered, because many jobs run the same one.
 #[derive(Default)]
 pub struct Disk {
     programs: RefCell<HashMap<(Vec<u8>, PathBuf), Program>>,
@@ -30,7 +30,7 @@ impl Look for Disk {
     }
 
     fn matches(&self, pattern: &str, folder: &Path) -> bool {
-        // What can't be read is told when the job runs.
+        // A folder that cannot be read is reported when the job runs.
         Paths::open(pattern, folder).is_ok_and(|mut paths| !matches!(paths.next_path(), Ok(None)))
     }
 }

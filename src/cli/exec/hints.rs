@@ -1,4 +1,5 @@
-//! Lines that hands know from tools that always have a shell, and that would do something else here.
+//! Hints for command lines that work with tools which always use a shell, and that would do something else
+//! here.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -13,14 +14,15 @@ use crate::plan::exec::ExecArgs;
 use crate::plan::words::quote;
 use crate::plan::{Items, Plan, Stdin, What};
 
-/// As shells and env(1) say that a command was not found.
+/// The exit status for a command that is not found, as in shells and env(1).
 const NOT_FOUND: u8 = 127;
 
-/// A whole line in one word is meant for a shell: told once, not for each item.
+/// Refuses a command that is a whole line in one word, which is meant for a shell. Told once, not for each
+/// item.
 pub fn check_one_word(args: &ExecArgs) -> Result<(), Instead> {
     let [line] = args.command.as_slice() else { return Ok(()) };
     let program = line.split(u8::is_ascii_whitespace).next().unwrap_or_default();
-    // In another folder other programs may be found.
+    // With `--cwd`, a relative path may lead to another program.
     if args.script
         || args.cwd.is_some()
         || program.len() == line.len()
@@ -45,7 +47,7 @@ fn is_program(word: &[u8]) -> bool {
     resolve(word, path.as_ref().map(|path| path.as_bytes()), None).is_ok()
 }
 
-/// What is said of a script that does the same for every item.
+/// Printed for a script that does the same for every item.
 pub const LEFT_OUT: &str = "prun: warning: the script does not use its item; write `{}` or `$1` where it belongs \
                             (`--repeat N` runs it without items)";
 
@@ -57,7 +59,8 @@ pub const TYPED: &str = "prun: reading items from the terminal, one a line; Ctrl
 pub const TYPED_INPUT: &str =
     "prun: reading from the terminal; Ctrl-D ends the input (or name it with `-a FILE`)";
 
-/// Whether the items go nowhere: nothing is added to a script's end, and this one asks for nothing.
+/// True if the command is a script that does not use its item. Unlike a command, a script does not get the
+/// item added at its end.
 pub fn leaves_items_out(plan: &Plan) -> bool {
     static PARAMETERS: LazyLock<Regex> = LazyLock::new(|| {
         let asks = r"\$[{#!]*[1-9@*#]|PRUN_|\b(shift|getopts|set)\b|\bfor\s+\w+\s*(;|\n|\bdo\b)";

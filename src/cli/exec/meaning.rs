@@ -71,15 +71,16 @@ pub fn meaning(asked: &Exec, variables: &Variables, config: &Config) -> Result<E
         },
         pool: match run.pool {
             Some(size) => size.resolve(cpus),
-            // The tokens of the jobserver limit how many tasks run at once. Not with `--pipe`: its blocks are held
-            // in memory, one for each task of the pool.
+            // The tokens of the jobserver limit how many tasks run at once. Not with `--pipe`: its blocks are
+            // held in memory, one for each task of the pool.
             None if offered && !asked.pipe.pipe => UNLIMITED,
             None => cpus,
         },
         jobserver: Jobserver::new(run.jobserver.unwrap_or_default(), offered),
         halt: run.halt.flatten(),
         output,
-        // Under `raw` output cannot be put in order: the planner refuses the option, other layers do not count.
+        // Under `raw` output cannot be put in order: the planner refuses the option, other layers do not
+        // count.
         keep_order: both.keep_order || !raw && run.keep_order.unwrap_or(false),
         grace: run.grace,
         status: both.status.unwrap_or_default(),
@@ -93,9 +94,9 @@ pub fn refused(why: ExecError) -> Instead {
     Instead::fail(escape(why.to_string().as_bytes()))
 }
 
-/// Returns how output is printed. The option comes first; then a program that talks with a person, which needs the
-/// terminal on both sides; then the setting. With `--results`, a setting of `raw` is ignored: what children write
-/// to prun's stdout themselves would never reach the files.
+/// Returns how output is printed. The option comes first; then a program that talks with a person, which
+/// needs the terminal on both sides; then the setting. With `--results`, a setting of `raw` is ignored: what
+/// children write to prun's stdout themselves would never reach the files.
 fn output(asked: &Exec, setting: Option<OutputMode>, results: bool) -> Option<OutputMode> {
     let talks = interactive(asked) && asked.both.tag().is_none();
     let setting = setting.filter(|mode| !results || *mode != OutputMode::Raw);

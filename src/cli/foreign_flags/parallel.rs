@@ -1,4 +1,4 @@
-//! GNU parallel, as of 20221122, without what it shares with xargs.
+//! Options of GNU parallel 20221122, without those that it shares with xargs.
 
 use super::{Flag, flag};
 
@@ -74,7 +74,7 @@ pub const PARALLEL: &[Flag] = &[
     flag("--quote", "", "without `-c` no shell reads the command, so nothing needs quoting; leave it out"),
     flag("-q", "`-q`", "is `--quiet` here; nothing needs quoting without `-c`"),
     flag("--shellquote, --shell-quote", "`--dry-run`", "its lines are quoted for a shell; or `printf %q`"),
-    // How many, how fast.
+    // Parallelism and throttling.
     flag(
         "--jobs N, -j N",
         "`-j N`",
@@ -212,7 +212,7 @@ pub const PARALLEL: &[Flag] = &[
         "records go to whoever is free; let `awk '{ print | \"CMD \" $1 }'` divide them by a column",
     ),
     flag("--group-by COL", "", "mark the beginning of each group, then `--recstart MARK`"),
-    // How it is run.
+    // The command.
     flag(
         "--workdir DIR, --wd DIR",
         "`--cwd DIR`, `-C DIR`",

@@ -1,4 +1,4 @@
-//! xargs of the GNU findutils 4.9. What GNU parallel has taken over from it stands here alone.
+//! Options of xargs, GNU findutils 4.9. Those that GNU parallel shares with it are listed only here.
 
 use super::{Flag, flag};
 

@@ -1,4 +1,4 @@
-//! The drawing of a graph: a row for each job, or for several that have the same place in it. Pure.
+//! The graph as text: a row for each job, or for several jobs that have the same place in the graph. Pure.
 
 use std::fmt::Write as _;
 
@@ -11,11 +11,11 @@ use super::siblings::{self, Link, Row};
 use crate::plan::AtEnd;
 use crate::ui::phrases::escape;
 
-/// What the drawing is for.
+/// The capabilities of the terminal.
 #[derive(Debug, Clone, Copy)]
 pub struct Look {
     pub width: usize,
-    /// There are more characters than those of ASCII.
+    /// True if characters beyond ASCII can be shown.
     pub unicode: bool,
     pub color: bool,
 }
@@ -23,9 +23,9 @@ pub struct Look {
 const FAINT: Style = Style::new().dimmed();
 const LANE: Style = AnsiColor::Cyan.on_default();
 
-/// No more jobs are named where others are told of.
+/// The most jobs that a remark names.
 const NAMED: usize = 5;
-/// Lines that the names of one row may take.
+/// The most lines that the names of one row may take.
 const LINES: usize = 4;
 
 pub fn text(graph: &Graph, look: Look) -> String {
@@ -33,7 +33,7 @@ pub fn text(graph: &Graph, look: Look) -> String {
     let ends = rows.iter().filter(|row| graph.nodes[row.members[0]].at_end.is_some());
     let at_end: Vec<&Row> = ends.collect();
     let dependents = dependents(&rows);
-    // Room is left for words.
+    // Some width is left for names and remarks.
     let mut lanes = Lanes::new(rows.len(), (look.width.saturating_sub(30) / 2).clamp(4, 40));
     let pen = Pen { graph, rows: &rows, look };
     let mut out = String::new();
@@ -53,17 +53,18 @@ pub fn text(graph: &Graph, look: Look) -> String {
     out
 }
 
-/// For each row those that need it, each once.
+/// Returns for each row the rows that need it, without duplicates.
 fn dependents(rows: &[Row]) -> Vec<Vec<usize>> {
     let mut dependents = siblings::dependents(rows);
     dependents.iter_mut().for_each(Vec::dedup);
     dependents
 }
 
-/// Needs come first; what depends on a row comes soon after it, and first what nothing else depends on.
+/// Returns the order in which rows are drawn. A row comes after the rows that it needs, as soon as possible;
+/// rows that nothing depends on come first.
 fn order(rows: &[Row], dependents: &[Vec<usize>]) -> Vec<usize> {
     let plain = visit(rows, dependents, |_| 0);
-    // How many rows hang on each alone.
+    // The number of rows that depend on each row and on no other.
     let mut weights = vec![1; rows.len()];
     for &row in plain.iter().rev() {
         let mut needs = rows[row].needs.iter().map(|(need, _)| *need);
@@ -74,8 +75,8 @@ fn order(rows: &[Row], dependents: &[Vec<usize>]) -> Vec<usize> {
     visit(rows, dependents, |row| weights[row])
 }
 
-/// Of what a row sets free, first what nothing depends on, then the lighter ones: a line that waits for others is
-/// long, so little is drawn beside it.
+/// Visits the rows depth-first. Among the rows that become free together, those without dependents come
+/// first, then the lighter ones: a lane that waits for others is long, so that little is drawn beside it.
 fn visit(rows: &[Row], dependents: &[Vec<usize>], weight: impl Fn(usize) -> usize) -> Vec<usize> {
     let mut missing = vec![0; rows.len()];
     dependents.iter().flatten().for_each(|&row| missing[row] += 1);
@@ -109,7 +110,7 @@ struct Pen<'a> {
 }
 
 impl Pen<'_> {
-    /// `in_words`: rows that it needs and that no line leads to.
+    /// Returns the text of a row. `in_words` are the rows that it needs and that no lane leads to.
     fn words(&self, row: &Row, in_words: &[usize]) -> Vec<Words> {
         let first = &self.graph.nodes[row.members[0]];
         let mut words = Vec::new();
@@ -130,7 +131,7 @@ impl Pen<'_> {
         let last = remarks.len().saturating_sub(1);
         for (number, remark) in remarks.iter().enumerate() {
             let (open, close) = (if number == 0 { "(" } else { "" }, if number == last { ")" } else { "," });
-            // A long remark may be broken.
+            // A long remark may be broken into lines.
             let parts: Vec<&str> = remark.split(' ').collect();
             for (at, part) in parts.iter().enumerate() {
                 let open = if at == 0 { open } else { "" };
@@ -141,7 +142,7 @@ impl Pen<'_> {
         words
     }
 
-    /// The jobs of a row, as many as there is room for.
+    /// Appends the names of a row's jobs, as many as there is room for.
     fn names(&self, row: &Row, words: &mut Vec<Words>) {
         let room = self.look.width * LINES * 2 / 3;
         let mut used = 0;
@@ -177,7 +178,7 @@ impl Pen<'_> {
         }
     }
 
-    /// What lines don't say.
+    /// Returns the remarks on a row: what its lanes do not show.
     fn remarks(&self, row: &Row, first: &Node, in_words: &[usize]) -> Vec<String> {
         let mut remarks = first.marks.clone();
         match first.at_end {
@@ -208,7 +209,7 @@ impl Pen<'_> {
         remarks
     }
 
-    /// The jobs of these rows, or the first of them.
+    /// Returns the names of the jobs of these rows, at most [`NAMED`].
     fn named(&self, rows: &[usize]) -> String {
         let all = || rows.iter().flat_map(|row| &self.rows[*row].members);
         let names: Vec<String> = all().take(NAMED).map(|node| self.name(&self.graph.nodes[*node])).collect();
@@ -257,7 +258,7 @@ impl Pen<'_> {
         faint
     }
 
-    /// The signs, and blanks up to the text.
+    /// Writes the lanes, and blanks up to the text.
     fn lanes(&self, signs: &[Sign], indent: usize, out: &mut String) {
         if self.look.color {
             _ = write!(out, "{LANE}");

@@ -1,4 +1,4 @@
-//! Lanes: lines that run down from a row until the last row that needs it. Pure.
+//! Lanes: vertical lines that run from a row down to the last row that needs it. Pure.
 //!
 //! ```text
 //! ○ build
@@ -8,17 +8,17 @@
 //! ●─┴─╯ release
 //! ```
 //!
-//! A row that is the only one to need another stands right below it; any other row has a line to its side from each
-//! lane that it needs. So nothing above a row is joined to it unless a lane runs down to it.
+//! If a row is the only one that needs another, it continues that lane. Any other row has a horizontal line
+//! from each lane that it needs. So a row above is joined to a row only if a lane runs down to it.
 
-/// How a row is drawn.
+/// A row as it is drawn.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Drawn {
-    /// Lanes and the row's own sign, before its text.
+    /// The lanes and the row's own sign, before its text.
     pub line: Vec<Sign>,
-    /// The same for further lines of its text.
+    /// The lanes before further lines of its text.
     pub below: Vec<Sign>,
-    /// Needs for which there was no lane.
+    /// Needed rows that have no lane, for want of room.
     pub in_words: Vec<usize>,
 }
 
@@ -31,18 +31,18 @@ pub enum Sign {
     Row,
     Down,
     Across,
-    /// Down and to the right; the end of a lane that goes right.
+    /// A lane that goes on down, with a line to the right.
     Branch,
     Last,
-    /// Down and to the left; the end of a lane that goes left.
+    /// A lane that goes on down, with a line to the left.
     BranchLeft,
     LastLeft,
-    /// Across, and from above or from above and below.
+    /// A horizontal line that meets a lane from above.
     Joined,
     JoinedOn,
-    /// It ends without being drawn further.
+    /// A lane that ends here because there was no room for a line.
     End,
-    /// What comes when all others have ended.
+    /// A hook of the run.
     Finish,
 }
 
@@ -80,22 +80,22 @@ impl Sign {
 }
 
 struct Lane {
-    /// Rows that need it and were not drawn yet.
+    /// The number of rows that need the row of this lane and are not drawn yet.
     open: usize,
-    /// There is only one.
+    /// True if only one row needs it.
     alone: bool,
 }
 
 pub struct Lanes {
     columns: Vec<Option<Lane>>,
-    /// Of the rows that have a lane now.
+    /// For each row: the column of its lane, if it has one now.
     column_of: Vec<Option<usize>>,
 }
 
-/// Where a row goes.
+/// The place of a row.
 struct Spot {
     column: usize,
-    /// There is room for lines.
+    /// True if there is room for a lane.
     lane: bool,
 }
 
@@ -104,7 +104,7 @@ impl Lanes {
         Lanes { columns: (0..most).map(|_| None).collect(), column_of: vec![None; rows] }
     }
 
-    /// Draws the next row. `needs`: each once; `dependents`: how many rows need it.
+    /// Draws the next row. `needs` has no duplicates; `dependents` is the number of rows that need this one.
     pub fn draw(&mut self, row: usize, needs: &[usize], dependents: usize) -> Drawn {
         let spot = self.spot(needs);
         let shown = |need: &usize| self.column_of[*need].filter(|_| spot.lane);

@@ -8,42 +8,42 @@ use crate::plan::items::known_total;
 use crate::plan::template::Piece;
 use crate::plan::{AtEnd, Items, Job, Plan, Ready, Restart, Sign, Stage, When};
 
-/// Jobs, and what joins them.
+/// Jobs, and the edges and queues that join them.
 #[derive(Debug, Default)]
 pub struct Graph {
     pub nodes: Vec<Node>,
-    /// Each once.
+    /// Sorted, without duplicates.
     pub edges: Vec<Edge>,
-    /// By number.
+    /// The names of the queues.
     pub queues: Vec<String>,
 }
 
-/// A job, or jobs that are joined by pipes.
+/// A job, or several that are joined by pipes.
 #[derive(Debug, Clone, Default)]
 pub struct Node {
-    /// The jobs' names, first to last.
+    /// The names of the jobs, first to last.
     pub jobs: Vec<String>,
-    /// They pipe into each other.
+    /// True if two jobs pipe into each other.
     pub duplex: bool,
     pub tasks: Tasks,
     pub daemon: bool,
-    /// What else is worth knowing, in words.
+    /// Further remarks, such as `daemon`.
     pub marks: Vec<String>,
-    /// Queues that it reads, and those that it writes to; sorted.
+    /// Indices of the queues that it reads and writes; sorted.
     pub reads: Vec<usize>,
     pub writes: Vec<usize>,
-    /// It begins when all others have ended, if they ended so.
+    /// For a hook of the run: how the run must have ended.
     pub at_end: Option<AtEnd>,
 }
 
-/// How many tasks a job has.
+/// The number of tasks of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Tasks {
     /// It has no items.
     #[default]
     Single,
     Known(u64),
-    /// It depends on what a file, a command or a queue holds.
+    /// It depends on the content of a file, a command's output or a queue.
     Unknown,
 }
 
@@ -55,27 +55,27 @@ pub struct Edge {
     pub kind: Kind,
 }
 
-/// For what it waits.
+/// The event that an edge waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     Success,
     Failure,
     Exit,
     Ready,
-    /// It takes its items, one by one.
+    /// Each task of `need`, because its item becomes an item of `node`.
     Items,
 }
 
 impl Graph {
     pub fn of(plan: &Plan) -> Graph {
-        // What lists the items of a job is a part of that job.
+        // The lister of a job's items is shown as a part of that job.
         let mut owner: Vec<JobId> = plan.job_ids().collect();
         for (number, job) in plan.numbered_jobs() {
             if let Some(lister) = job.lister {
                 owner[lister] = number;
             }
         }
-        // Nodes are counted without those.
+        // Nodes are numbered without listers.
         let mut numbers = vec![0; plan.jobs.len()];
         let mut nodes = Vec::new();
         let tasks = tasks(plan);
@@ -105,7 +105,7 @@ impl Graph {
         edges.dedup();
         let mut queues = Vec::new();
         for queue in &plan.queues {
-            // One between a job and what lists its items is no more to be seen than that.
+            // A queue between a job and its lister is hidden like the lister.
             if queue.writers.iter().any(|writer| hidden.contains(writer)) {
                 continue;
             }
@@ -147,7 +147,7 @@ fn node(plan: &Plan, job: &Job) -> Node {
     }
 }
 
-/// The jobs of the stages; those of one `pipeline` are one job.
+/// Returns the names of the jobs that the stages belong to. The stages of one `pipeline` are one job.
 fn names(stages: &[Stage]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for stage in stages {
@@ -159,7 +159,8 @@ fn names(stages: &[Stage]) -> Vec<String> {
     names
 }
 
-/// Of all jobs: those that take each other's items can be many.
+/// Returns the number of tasks of each job. Done for all jobs at once, because a long chain of jobs may take
+/// each other's items.
 fn tasks(plan: &Plan) -> Vec<Tasks> {
     let mut found: Vec<Option<Tasks>> = vec![None; plan.jobs.len()];
     for start in plan.job_ids() {
@@ -179,7 +180,7 @@ fn tasks(plan: &Plan) -> Vec<Tasks> {
     found.into_iter().map(Option::unwrap_or_default).collect()
 }
 
-/// What a child writes is not repeated here: it may hold anything.
+/// Returns a remark on when a job is ready. The pattern of a line is left out: it may hold anything.
 fn readiness(ready: &Ready) -> String {
     match &ready.sign {
         Sign::Line(_) => "ready at a line".to_owned(),

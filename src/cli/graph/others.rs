@@ -1,5 +1,5 @@
-//! The graph for other programs: Graphviz and Mermaid. Everything is told there, also what follows from other
-//! needs. Pure.
+//! The graph for other programs: Graphviz and Mermaid. All edges are written, also those that follow from
+//! others. Pure.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use super::model::{Graph, Kind, Node, Tasks};
 use crate::plan::AtEnd;
 use crate::ui::phrases::escape;
 
-/// For dot(1).
+/// Writes the graph for dot(1).
 pub fn dot(graph: &Graph) -> String {
     let mut out = "digraph prun {\n  rankdir=LR;\n  node [shape=box, style=rounded];\n".to_owned();
     for (number, node) in graph.nodes.iter().enumerate() {
@@ -28,7 +28,7 @@ pub fn dot(graph: &Graph) -> String {
     out + "}\n"
 }
 
-/// For Mermaid, which many viewers of Markdown draw.
+/// Writes the graph for Mermaid, which many viewers of Markdown draw.
 pub fn mermaid(graph: &Graph) -> String {
     let mut out = "flowchart TD\n".to_owned();
     for (number, node) in graph.nodes.iter().enumerate() {
@@ -50,7 +50,7 @@ pub fn mermaid(graph: &Graph) -> String {
     out
 }
 
-/// A condition that is not success.
+/// Returns the label of a condition; `None` for success.
 fn word(kind: Kind) -> Option<&'static str> {
     match kind {
         Kind::Success => None,
@@ -61,7 +61,7 @@ fn word(kind: Kind) -> Option<&'static str> {
     }
 }
 
-/// What stands in the box of a job: its name, and below it what else is known.
+/// Returns the lines in the box of a job: its name, then the remarks.
 fn lines(node: &Node, quoted: fn(&str) -> String) -> Vec<String> {
     let between = if node.duplex { " ⇄ " } else { " | " };
     let times = match node.tasks {
@@ -79,12 +79,12 @@ fn lines(node: &Node, quoted: fn(&str) -> String) -> Vec<String> {
     std::iter::once(name).chain(end.map(quoted)).chain(node.marks.iter().map(|mark| quoted(mark))).collect()
 }
 
-/// Within the quotes of dot(1) a backslash begins an escape of its own.
+/// Quotes text for dot(1). Within its quotes a backslash begins an escape.
 fn quoted_for_dot(text: &str) -> String {
     escape(text.as_bytes()).replace('\\', "\\\\").replace('"', "\\\"")
 }
 
-/// Mermaid has numbers for characters that mean something to it.
+/// Quotes text for Mermaid, which writes its special characters as numbers.
 fn quoted_for_mermaid(text: &str) -> String {
     let mut out = String::new();
     for c in escape(text.as_bytes()).chars() {

@@ -1,31 +1,32 @@
-//! Rows for a drawing: jobs with the same needs and the same dependents share one, and what is needed anyway is
-//! not shown again. Pure.
+//! Rows for a drawing: jobs with the same needs and the same dependents share a row, and a need that follows
+//! from others is left out. Pure.
 
 use std::collections::HashMap;
 
 use super::model::{Edge, Graph, Kind, Node};
 
-/// Jobs that are drawn as one.
+/// Jobs that are drawn as one row.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Row {
-    /// Nodes of the graph, in the order of the file; never empty.
+    /// Indices of nodes, in the order of the file; never empty.
     pub members: Vec<usize>,
-    /// Rows that it waits for, and for what; sorted.
+    /// The rows that it waits for, and how they are joined; sorted.
     pub needs: Vec<(usize, Link)>,
 }
 
-/// What joins two rows.
+/// The way in which two rows are joined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Link {
     Waits(Kind),
-    /// It reads what the other writes: they start together.
+    /// It reads the queue that the other writes: they start together.
     Queue,
 }
 
-/// Where more rows than this write to a queue or read it, only words tell of it.
+/// The most writers or readers of a queue that are joined by lanes. With more, only words name the queue.
 const MOST_ENDS: usize = 64;
 
-/// So much work goes into finding out what is needed anyway.
+/// The most edges that are followed to find needs that follow from others. It bounds the time for huge
+/// graphs.
 const PATIENCE: usize = 4_000_000;
 
 pub fn rows(graph: &Graph) -> Vec<Row> {
@@ -54,7 +55,7 @@ pub fn rows(graph: &Graph) -> Vec<Row> {
     rows
 }
 
-/// What two jobs of one row have in common.
+/// The properties that the jobs of one row share.
 #[derive(PartialEq, Eq, Hash)]
 struct Company<'a> {
     needs: &'a [(usize, Kind)],
@@ -65,7 +66,7 @@ struct Company<'a> {
     at_end: Option<u8>,
 }
 
-/// For each node its row; and the rows, without their needs.
+/// Returns the row of each node, and the rows without their needs.
 fn siblings(graph: &Graph) -> (Vec<usize>, Vec<Row>) {
     let mut needs = vec![Vec::new(); graph.nodes.len()];
     let mut dependents = needs.clone();
@@ -91,7 +92,7 @@ fn siblings(graph: &Graph) -> (Vec<usize>, Vec<Row>) {
     (of_node, rows)
 }
 
-/// Takes away what follows from other needs: of a → b, b → c and a → c the last one.
+/// Removes needs that follow from others: a → c if there are a → b and b → c.
 fn reduce(rows: &mut [Row]) {
     let levels = levels(rows);
     let mut seen = vec![usize::MAX; rows.len()];
@@ -101,7 +102,7 @@ fn reduce(rows: &mut [Row]) {
             continue;
         }
         let lowest = rows[at].needs.iter().map(|(need, _)| levels[*need]).min().unwrap_or(0);
-        // Everything that must have ended well, or be up, before its needs have even begun.
+        // Rows that must have succeeded, or be ready, before its needs have started.
         let mut implied: Vec<(usize, Kind)> = Vec::new();
         let strong = |link: Link| !matches!(link, Link::Waits(Kind::Failure | Kind::Exit));
         let mut open: Vec<usize> =
@@ -133,7 +134,7 @@ fn reduce(rows: &mut [Row]) {
     }
 }
 
-/// The longest way from a row that needs nothing.
+/// Returns for each row the length of the longest path from a row that needs nothing.
 fn levels(rows: &[Row]) -> Vec<usize> {
     let dependents = dependents(rows);
     let mut missing: Vec<usize> = rows.iter().map(|row| row.needs.len()).collect();
@@ -151,7 +152,7 @@ fn levels(rows: &[Row]) -> Vec<usize> {
     levels
 }
 
-/// For each row those that need it, once for each need.
+/// Returns for each row the rows that need it, once for each need.
 pub fn dependents(rows: &[Row]) -> Vec<Vec<usize>> {
     let mut dependents = vec![Vec::new(); rows.len()];
     for (number, row) in rows.iter().enumerate() {

@@ -1,4 +1,5 @@
-//! How each task ended, as JUnit's XML, which CI services read: a suite for each job.
+//! A journal as JUnit's XML, which CI services read: a suite for each job, with the last outcome of each
+//! task.
 
 use std::fmt::{self, Display, Write as _};
 use std::io::{self, Write};
@@ -10,7 +11,7 @@ use crate::event::{Outcome, Usage};
 use crate::journal::Entry;
 use crate::ui::phrases::escape;
 
-/// In the order in which they came.
+/// The suites in the order of the journal.
 #[derive(Default)]
 pub struct Suites(Vec<Suite>);
 
@@ -70,7 +71,7 @@ impl Suite {
     }
 }
 
-/// What it used: seconds, and bytes.
+/// Returns the resources that a task used, in seconds and bytes.
 fn properties(used: Usage) -> String {
     let property = |name, value: String| format!("<property name=\"{name}\" value=\"{value}\"/>");
     let seconds = |time: Duration| format!("{:.3}", time.as_secs_f64());
@@ -125,7 +126,7 @@ impl Teller for Suites {
     }
 }
 
-/// Text of any origin, as it may stand in XML, also as an attribute.
+/// Text of any origin, escaped for XML, also for attributes.
 struct Text<'a>(&'a str);
 
 impl Display for Text<'_> {
@@ -136,7 +137,7 @@ impl Display for Text<'_> {
                 '>' => to.write_str("&gt;")?,
                 '&' => to.write_str("&amp;")?,
                 '"' => to.write_str("&quot;")?,
-                // No characters of XML.
+                // Not allowed in XML.
                 '\u{fffe}' | '\u{ffff}' => to.write_char('\u{fffd}')?,
                 other => to.write_char(other)?,
             }

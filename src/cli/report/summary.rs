@@ -1,4 +1,4 @@
-//! A journal in a few lines for people.
+//! A summary of a journal for people.
 
 use std::fmt::Write as _;
 use std::io;
@@ -11,40 +11,40 @@ use crate::event::{Detail, JobId, JobInfo, Outcome, TaskName, Usage};
 use crate::journal::Entry;
 use crate::ui::phrases::{self, escape};
 
-/// Tasks that are shown as the slowest, the busiest, the biggest.
+/// The number of tasks that are listed as the slowest, by CPU time, and by memory.
 const MOST: usize = 5;
 
-/// Nobody copies a longer command from a terminal.
+/// Columns after which a command is cut. Nobody copies a longer one from a terminal.
 const LONGEST_COMMAND: usize = 2000;
 
 const LABEL: Style = Style::new().bold();
 const FAILURE: Style = AnsiColor::Red.on_default().bold();
 
-/// In the order in which they are told.
+/// The outcomes in the order in which they are listed.
 const OUTCOMES: [&str; 7] = ["ok", "failed", "killed", "timeout", "not started", "cancelled", "skipped"];
 
 pub struct Summary {
     color: bool,
     repaired: u64,
-    /// As [`OUTCOMES`].
+    /// For each of [`OUTCOMES`]: the number of tasks.
     counts: [u64; OUTCOMES.len()],
     runs: Vec<Run>,
-    /// How long each task took.
+    /// The time that each task took.
     times: Vec<Duration>,
     slowest: Most<Duration>,
-    /// By the time of the processors.
+    /// The tasks that used the most CPU time.
     busiest: Most<Duration>,
-    /// By the memory that they had at most.
+    /// The tasks with the largest peak memory.
     biggest: Most<u64>,
-    /// What all used of which that is known.
+    /// The resources of all tasks for which they are known.
     usage: Option<Usage>,
-    /// In the order in which they came.
+    /// In the order of the journal.
     jobs: Vec<Job>,
-    /// Told by now.
+    /// The lines about failures.
     failures: Vec<String>,
 }
 
-/// One run: all of its lines stand together, because only one can have the journal.
+/// A run. All of its lines stand together, because only one run can hold the journal.
 struct Run {
     id: String,
     first: Duration,
@@ -66,7 +66,7 @@ impl Job {
     }
 }
 
-/// Those with the most of something, most first.
+/// The tasks with the largest values, largest first.
 struct Most<T>(Vec<(T, String)>);
 
 impl<T: Ord + Copy> Most<T> {
@@ -176,7 +176,7 @@ impl Summary {
         out
     }
 
-    /// Where there are several.
+    /// Returns the lines about jobs, if there are several.
     fn job_lines(&self) -> Vec<String> {
         let shown: Vec<Job> =
             self.jobs.iter().map(|job| Job { name: escape(job.name.as_bytes()), ..*job }).collect();
@@ -192,12 +192,12 @@ impl Summary {
         format!("{}, from {} to {}, {together}{took}", self.runs.len(), moment(first), moment(last))
     }
 
-    /// That many of 100 tasks took no longer.
+    /// Returns a percentile of the times: that many of 100 tasks took no longer.
     fn quantile(&self, percent: usize) -> Duration {
         self.times[(self.times.len() * percent).div_ceil(100) - 1]
     }
 
-    /// Lines with a label before the first one.
+    /// Appends lines with a label before the first one.
     fn row(&self, out: &mut String, label: &str, style: Style, lines: impl IntoIterator<Item = String>) {
         let style = if self.color { style } else { Style::new() };
         for (at, line) in lines.into_iter().enumerate() {
@@ -222,7 +222,7 @@ fn both(one: Option<Usage>, other: Option<Usage>) -> Option<Usage> {
     [one, other].into_iter().flatten().reduce(Usage::and)
 }
 
-/// Its place in [`OUTCOMES`].
+/// Returns the index of an outcome in [`OUTCOMES`].
 fn kind(outcome: &Outcome) -> usize {
     match outcome {
         Outcome::Ok => 0,
@@ -235,7 +235,7 @@ fn kind(outcome: &Outcome) -> usize {
     }
 }
 
-/// `fetch[3] the item`; `build` for a job that is one task.
+/// Returns `fetch[3] the item`, or `build` for a job that is one task.
 pub fn name(entry: &Entry) -> String {
     let many = entry.seq > 1 || !entry.item.is_empty();
     let job = JobInfo { name: entry.job.as_str().into(), many, total: None, background: false };
@@ -243,20 +243,20 @@ pub fn name(entry: &Entry) -> String {
     if entry.item.is_empty() { task } else { format!("{task} {}", escape(entry.item.as_bytes())) }
 }
 
-/// How it failed: `exit 22 after 3 attempts (1.2 s)`.
+/// Returns how a task failed: `exit 22 after 3 attempts (1.2 s)`.
 pub fn how(entry: &Entry) -> String {
     let detail = Detail { attempts: entry.attempts, elapsed: entry.elapsed, ..Detail::default() };
     phrases::failure(&entry.outcome, &detail)
 }
 
-/// Two lines.
+/// Returns two lines: the failure, and the command.
 fn failure(entry: &Entry) -> String {
     let command = escape(entry.command.as_bytes());
     let command = phrases::cut(&command, LONGEST_COMMAND);
     format!("{}: {}, {}\n{:12}{command}", name(entry), how(entry), moment(entry.started), "")
 }
 
-/// `2026-11-21T14:34:29Z`.
+/// Returns `2026-11-21T14:34:29Z`.
 pub fn moment(since_1970: Duration) -> String {
     match UNIX_EPOCH.checked_add(since_1970) {
         Some(time) if since_1970.as_secs() < FAR_FUTURE => {
@@ -266,5 +266,5 @@ pub fn moment(since_1970: Duration) -> String {
     }
 }
 
-/// The year 9999 ends; what is written with four digits ends there, too.
+/// The end of the year 9999, after which RFC 3339 has no dates.
 const FAR_FUTURE: u64 = 253_402_300_800;

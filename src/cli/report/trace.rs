@@ -1,4 +1,5 @@
-//! A journal as trace events, which Perfetto and Chrome draw: a process for each run, a row for each place in the pool.
+//! A journal as trace events for Perfetto and Chrome: a process for each run, a row for each slot of the
+//! pool.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -18,7 +19,7 @@ pub struct Trace {
     bars: Vec<Bar>,
 }
 
-/// One line of the journal.
+/// The bar of one line of the journal.
 struct Bar {
     run: usize,
     started: Duration,
@@ -65,7 +66,7 @@ impl Teller for Trace {
                 events.push(event);
             }
         }
-        // A line for each, so that other tools can read it, too.
+        // A line for each event, so that line-oriented tools can read it, too.
         write!(out, "{{\"displayTimeUnit\":\"ms\",\"traceEvents\":[")?;
         for (at, event) in events.iter().enumerate() {
             write!(out, "{}\n{event}", if at > 0 { "," } else { "" })?;
@@ -84,7 +85,7 @@ fn args(entry: &Entry, outcome: &str) -> Value {
     args
 }
 
-/// Rows in which no two bars overlap, as few as there can be.
+/// The fewest rows in which no two bars overlap.
 #[derive(Default)]
 struct Rows {
     free: BinaryHeap<Reverse<u64>>,
@@ -93,7 +94,7 @@ struct Rows {
 }
 
 impl Rows {
-    /// The row of the next bar. They come in the order of their starts.
+    /// Returns the row of the next bar. Bars come in the order of their starts.
     fn place(&mut self, started: Duration, ended: Duration) -> u64 {
         while self.busy.peek().is_some_and(|Reverse((end, _))| *end <= started) {
             self.free.extend(self.busy.pop().map(|Reverse((_, row))| Reverse(row)));

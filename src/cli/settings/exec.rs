@@ -1,7 +1,7 @@
 //! Settings of `prun exec`, which has one job and no job file.
 //!
-//! `[defaults]` of the configuration file counts where an option has the same name, except `stdin`, `stdout` and
-//! `stderr`: a command line itself says where its data goes.
+//! `[defaults]` of the configuration file counts where an option has the same name, except `stdin`, `stdout`
+//! and `stderr`: a command line itself says where its data goes.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -71,8 +71,8 @@ fn shell(typed: &Exec, variables: &Variables, config: &jobfile::Job) -> Option<V
     said.or_else(|| config.shell.as_ref().map(words))
 }
 
-/// Returns `[run]` of the configuration file. There is one job, so `rate` and `halt` of `[defaults]`, which limit
-/// each job, limit the run.
+/// Returns `[run]` of the configuration file. There is one job, so `rate` and `halt` of `[defaults]`, which
+/// limit each job, limit the run.
 pub fn run_of_config(config: &Config) -> Run {
     Run {
         rate: config.defaults.rate.or(config.run.rate),
@@ -81,7 +81,8 @@ pub fn run_of_config(config: &Config) -> Run {
     }
 }
 
-/// Resolves the journal. That of the configuration file is relative to the directory in which prun was started.
+/// Resolves the journal. That of the configuration file is relative to the directory in which prun was
+/// started.
 pub fn journal(flags: &RunOverrides, files: &Run) -> Result<Option<Journal>, Instead> {
     let path = match (&flags.journal, &files.journal) {
         (Some(path), _) => Some(path.clone()),
@@ -91,8 +92,8 @@ pub fn journal(flags: &RunOverrides, files: &Run) -> Result<Option<Journal>, Ins
     Ok(path.map(|path| Journal { path, resume: resume.unwrap_or_default(), sync: flags.sync }))
 }
 
-/// Resolves the tag. `bare` is true if children write to prun's stdout or to files themselves: then only the option
-/// counts.
+/// Resolves the tag. `bare` is true if children write to prun's stdout or to files themselves: then only the
+/// option counts.
 pub fn tag(typed: &Both, variables: &Variables, files: &Run, bare: bool) -> Option<Tag> {
     let of_typed = |tag| match tag {
         args::Tag::Off => None,

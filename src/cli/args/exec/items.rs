@@ -1,4 +1,4 @@
-//! Options that say what the items are.
+//! Options about items.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
@@ -19,7 +19,7 @@ use crate::ui::phrases::escape;
 
 const ITEMS: &str = "Items";
 
-/// What says where items come from, or how many go to a task.
+/// Options that say where items come from, or how many go to a task.
 const OF_ITEMS: [&str; 11] = [
     "arg_file",
     "null",
@@ -107,7 +107,7 @@ pub struct ItemOptions {
     pub once: bool,
 }
 
-/// A number from 1; GNU parallel's `-N0` takes items and gives none.
+/// Parses a number from 1. GNU parallel has `-N0`, which takes items and passes none.
 fn parse_max_args(text: &str) -> Result<usize, String> {
     parse_count(text).map_err(|why| match text {
         "0" => why + "; `--repeat N` runs the command N times, without items",
@@ -116,6 +116,7 @@ fn parse_max_args(text: &str) -> Result<usize, String> {
 }
 
 impl ItemOptions {
+    /// Returns the items: `sources` are those after `:::` and `::::`.
     pub fn meaning(&self, sources: Vec<Source>) -> Result<ItemArgs, Instead> {
         for file in self.arg_file.iter().filter(|file| *file != "-") {
             check_file("--arg-file", file)?;
@@ -145,8 +146,8 @@ impl ItemOptions {
     }
 }
 
-/// A missing file of items is a mistake on the command line, not one of the command: it is told before anything
-/// is opened, because opening a pipe would wait for its writer.
+/// Refuses a file of items that cannot be read. That is a mistake on the command line, not a failure of a
+/// task. The file is not opened here, because opening a FIFO would wait for its writer.
 fn check_file(option: &str, file: &Path) -> Result<(), Instead> {
     let readable = match access(file, AccessFlags::R_OK) {
         Ok(()) if file.is_dir() => Err(Errno::EISDIR),
@@ -169,7 +170,7 @@ fn between(text: &str) -> Result<Between, Instead> {
         return Ok(Between::Byte(*byte));
     }
     match Regex::new(text) {
-        // It would match between any two characters.
+        // A regular expression that matches the empty string would match between any two characters.
         Ok(regex) if regex.is_match(b"") => {
             refuse("also matches where nothing is; it is a regular expression: `\\|` is a bar, `\\s+` blanks")
         }

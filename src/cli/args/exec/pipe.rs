@@ -5,15 +5,16 @@ use std::os::unix::ffi::OsStrExt;
 
 use clap::Args;
 
-use crate::cli::args::values::{parse_count, parse_size};
+use crate::cli::args::values::parse_count;
 use crate::cli::instead::Instead;
+use crate::jobfile::values::parse_size;
 use crate::plan::exec::PipeArgs;
 use crate::plan::exec::escapes::unescape;
 use crate::ui::phrases::escape;
 
 const PIPE: &str = "Blocks of a stream";
 
-/// What belongs to items, of which there are none.
+/// Options that are about items: with `--pipe` there are none.
 const NOT_WITH: [&str; 14] = [
     "null",
     "delimiter",
@@ -35,8 +36,8 @@ const NOT_WITH: [&str; 14] = [
 pub struct Pipe {
     /// Cut stdin (or -a FILE) into blocks of whole lines, one to the stdin of each task
     ///
-    /// Of a regular file only the ends of blocks are looked for: its data goes to the tasks within the kernel.
-    /// `-n N` gives N records to a task.
+    /// Of a regular file only the ends of blocks are looked for: its data goes to the tasks within the
+    /// kernel. `-n N` gives N records to a task.
     #[arg(long, alias = "pipepart", conflicts_with_all = NOT_WITH)]
     pub pipe: bool,
 
@@ -64,6 +65,7 @@ pub struct Pipe {
 }
 
 impl Pipe {
+    /// Returns how the stream is cut; `None` without `--pipe`.
     pub fn meaning(&self) -> Result<Option<PipeArgs>, Instead> {
         if !self.pipe {
             return self.stray().map_or(Ok(None), |(option, instead)| {
@@ -79,7 +81,7 @@ impl Pipe {
         }))
     }
 
-    /// An option that means nothing without `--pipe`, and what to do.
+    /// Returns an option that means nothing without `--pipe`, and what to do instead.
     fn stray(&self) -> Option<(&'static str, &'static str)> {
         let items = "use `-n N` for N lines to one task, and `--colsep '\\s+'` for the words of each";
         let mark = "use `-d C` for what items end with";
@@ -96,7 +98,7 @@ impl Pipe {
     }
 }
 
-/// A size, but not GNU parallel's `-1`.
+/// Parses a size; `-1`, as in GNU parallel, is refused.
 fn parse_block(text: &str) -> Result<usize, String> {
     if text.starts_with('-') {
         return Err("expected a size such as 10MB; `--round-robin` gives each task its share".into());

@@ -1,4 +1,4 @@
-//! `--results`.
+//! The option `--results`.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -9,29 +9,30 @@ use crate::cli::args::{Both, OUTPUT};
 use crate::cli::instead::Instead;
 use crate::plan::{OutputMode, Plan};
 
-/// Where output goes otherwise, and processes whose output is no task's.
+/// Options that send output elsewhere, and those with processes whose output belongs to no task.
 const NOT_WITH: [&str; 4] = ["stdout", "stderr", "once", "worker"];
 
 #[derive(Args, Debug)]
 pub struct Results {
     /// Write each task's output to files in DIR, or all to a table: FILE.csv, FILE.tsv or FILE.json
     ///
-    /// Nothing is shown then. The files are `DIR/1/ITEM/stdout`, `stderr` and `seq`, as with GNU parallel; with
-    /// several columns `DIR/1/ITEM/2/ITEM/stdout`. With a placeholder, as in `--results out/{/.}`, it is the file
-    /// of each task's output, with `FILE.err` and `FILE.seq` beside it; if it ends with a slash, the folder of the
-    /// three. A table has a row for each task that ended; `-.csv` and `-.json` write it to stdout.
+    /// Nothing is shown then. The files are `DIR/1/ITEM/stdout`, `stderr` and `seq`, as with GNU parallel;
+    /// with several columns `DIR/1/ITEM/2/ITEM/stdout`. With a placeholder, as in `--results out/{/.}`, it is
+    /// the file of each task's output, with `FILE.err` and `FILE.seq` beside it; if it ends with a slash, the
+    /// folder of the three. A table has a row for each task that ended; `-.csv` and `-.json` write it to
+    /// stdout.
     #[arg(long, value_name = "DIR", allow_hyphen_values = true, conflicts_with_all = NOT_WITH)]
     #[arg(help_heading = OUTPUT, hide_short_help = true)]
     results: Option<OsString>,
 }
 
 impl Results {
-    /// As typed.
+    /// Returns the folder, file or table as it was typed.
     pub fn text(&self) -> Option<Vec<u8>> {
         self.results.clone().map(OsString::into_vec)
     }
 
-    /// Says what was typed beside it that would have no meaning.
+    /// Refuses options that have no meaning beside it.
     pub fn check(&self, both: &Both, plan: &Plan) -> Result<(), Instead> {
         if self.results.is_none() {
             return Ok(());

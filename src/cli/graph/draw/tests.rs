@@ -3,7 +3,8 @@ use super::*;
 
 const LOOK: Look = Look { width: 80, unicode: true, color: false };
 
-/// `b: a !c` is a job that waits for `a`, and for the failure of `c`. `?` waits for an exit, `+` for readiness.
+/// `b: a !c` is a job that waits for `a`, and for the failure of `c`. `?` waits for an exit, `+` for
+/// readiness.
 fn graph(text: &str) -> Graph {
     let mut graph = Graph::default();
     for line in text.lines() {
