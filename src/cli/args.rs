@@ -38,8 +38,9 @@ pub type MaybeHalt = Option<Halt>;
 pub struct Both {
     /// Run N tasks at once [default: CPUs]
     ///
-    /// N is a number, or `50%`, `+2` or `-2` of the CPUs that prun may use; 0 is no limit. Or it is the name
-    /// of a file that holds one of these, and is read again when it changes: with fewer, what runs goes on.
+    /// N is a number, or relative to the CPUs that prun may use: `50%`, `+2`, `-2`; 0 is no limit. N may also
+    /// name a file that holds one of these. The file is read again when it changes; if the number is lower
+    /// then, running tasks go on.
     #[arg(short, long, aliases = ["pool", "max-procs"], short_alias = 'P', value_name = "N")]
     #[arg(allow_hyphen_values = true, value_parser = throttle::jobs_parser())]
     pub jobs: Option<Jobs>,
@@ -69,7 +70,8 @@ pub struct Both {
 
     /// Prefix each line of output with the item, or with a text that may have placeholders
     ///
-    /// Without TEMPLATE the prefix is the job's name (not in `prun exec`) and the item. A tab follows it.
+    /// Without TEMPLATE the prefix is the job's name (not in `prun exec`) and the item. A tab follows the
+    /// prefix.
     #[arg(long, value_name = "TEMPLATE", num_args = 0..=1, require_equals = true)]
     #[arg(overrides_with_all = TAGS, help_heading = OUTPUT, hide_short_help = true)]
     tag: Option<Option<OsString>>,
@@ -79,10 +81,10 @@ pub struct Both {
 
     /// Stop the run early: never, or now or soon with a limit, such as now,fail=1 or soon,fail=20%
     ///
-    /// `now` stops the tasks that run, `soon` lets them end and starts nothing new. The limit is `fail=N`,
-    /// `success=N` or `done=N`; or, from the third task that ended on, a percentage of those that ended, with
-    /// `done` of all tasks, once their number is known. A task counts when it has ended, after its last
-    /// attempt.
+    /// `now` stops the running tasks, `soon` lets them end and starts nothing new. The limit is `fail=N`,
+    /// `success=N` or `done=N`, or, once three tasks have ended, a percentage: of the tasks that have ended,
+    /// or with `done` of all tasks, once their number is known. A task counts when it has ended, after its
+    /// last attempt.
     #[arg(long, value_name = "WHEN", allow_hyphen_values = true, overrides_with_all = HALTS, value_parser = parse_halt)]
     #[arg(help_heading = STOPPING, hide_short_help = true)]
     halt: Option<MaybeHalt>,
@@ -93,15 +95,15 @@ pub struct Both {
     #[arg(long, overrides_with_all = HALTS)]
     fail_fast: bool,
 
-    /// Give what is being stopped this long before SIGKILL [default: 10s]
+    /// Set the grace period: the time from the stop signal to SIGKILL [default: 10s]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     #[arg(help_heading = STOPPING, hide_short_help = true)]
     pub grace: Option<Duration>,
 
-    /// Make the exit status: first, any, count or xargs [default: first]
+    /// Choose the exit status: first, any, count or xargs [default: first]
     ///
-    /// `first` is that of the first task, in the order of the items, that failed; `any` is 1 if any failed;
-    /// `count` is the number of failures, up to 101; `xargs` is what xargs(1) would say.
+    /// `first` is the exit status of the first failed task, in the order of the items; `any` is 1 if any task
+    /// failed; `count` is the number of failures, up to 101; `xargs` is that of xargs(1).
     #[arg(long, value_name = "HOW", value_parser = status_parser(), hide_possible_values = true)]
     #[arg(help_heading = STOPPING, hide_short_help = true)]
     pub status: Option<StatusMode>,
@@ -112,28 +114,28 @@ pub struct Both {
     #[command(flatten)]
     pub journal: JournalArgs,
 
-    /// Print the commands and run nothing
+    /// Print the commands instead of running them
     ///
     /// They go to stdout, as lines that a shell can run.
     #[arg(long, alias = "dryrun")]
     pub dry_run: bool,
 
-    /// Tell each command as it starts, and what it used when it ends; twice: also process IDs
+    /// Print each command as it starts, and the resources it used; twice: also process IDs
     ///
-    /// Twice it also says by what tasks are held together: the subreaper, marks, the guardian, a control
-    /// group.
+    /// Given twice, it also prints how the processes of a task are kept track of: by the subreaper, marks,
+    /// the guardian, a control group.
     #[arg(short, long, short_alias = 't', action = ArgAction::Count)]
     #[arg(help_heading = OUTPUT, hide_short_help = true)]
     pub verbose: u8,
 
-    /// Tell failures only
+    /// Print failures only
     #[arg(short, long, conflicts_with = "verbose", help_heading = OUTPUT, hide_short_help = true)]
     pub quiet: bool,
 
     /// Show progress: auto, bar, plain or none [default: auto; without WHEN: bar]
     ///
     /// `auto` shows a bar after half a second if prun is in the foreground, stderr is a terminal and stdout
-    /// is no pipe. `plain` is a line every few seconds.
+    /// is not a pipe. `plain` prints a line every few seconds.
     #[arg(long, value_name = "WHEN", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "bar", overrides_with_all = PROGRESSES, hide_possible_values = true)]
     #[arg(help_heading = OUTPUT, hide_short_help = true)]
@@ -147,7 +149,7 @@ pub struct Both {
     #[arg(help_heading = OUTPUT, hide_short_help = true)]
     pub color: Option<When>,
 
-    /// Leave out the configuration file
+    /// Ignore the configuration file
     #[arg(long, hide_short_help = true)]
     pub no_config: bool,
 }

@@ -26,7 +26,7 @@ pub struct Check {
     #[arg(short = 'D', long, value_name = "NAME=VALUE")]
     define: Vec<OsString>,
 
-    /// Say nothing of files that are in order, and count nothing
+    /// Print nothing for files that are in order, and no counts
     #[arg(short, long)]
     quiet: bool,
 
@@ -34,7 +34,7 @@ pub struct Check {
     #[arg(long, value_name = "WHEN", hide_possible_values = true)]
     color: Option<When>,
 
-    /// Leave out the configuration file
+    /// Ignore the configuration file
     #[arg(long)]
     no_config: bool,
 

@@ -23,7 +23,7 @@ mod siblings;
 
 use model::Graph;
 
-/// Show the graph of a job file: who waits for whom, and what joins them
+/// Show the graph of a job file: which jobs wait for which, and what joins them
 #[derive(Parser, Debug)]
 #[command(name = "graph", bin_name = "prun graph", max_term_width = 100)]
 #[command(override_usage = "prun graph [OPTIONS] [FILE] [JOB]...")]
@@ -43,11 +43,11 @@ pub struct GraphArgs {
     #[arg(long, value_name = "WHEN", hide_possible_values = true)]
     color: Option<When>,
 
-    /// Leave out the configuration file
+    /// Ignore the configuration file
     #[arg(long)]
     no_config: bool,
 
-    /// The job file (-: stdin; without one ./prun.toml), then the jobs that are wanted, with what they need
+    /// The job file (-: stdin; without one ./prun.toml), then jobs: only these and what they need are shown
     #[arg(value_name = "FILE|JOB")]
     operands: Vec<OsString>,
 }

@@ -22,18 +22,18 @@ use junit::Suites;
 use summary::Summary;
 use trace::Trace;
 
-/// Tell what a journal says: what ended how, how long it took, what failed
+/// Summarize a journal: how tasks ended, how long they took, which failed
 #[derive(Parser, Debug)]
 #[command(name = "report", bin_name = "prun report", max_term_width = 100)]
 pub struct Report {
     /// Write it for other programs: joblog, junit or trace
     ///
-    /// `joblog`: every line as GNU parallel's `--joblog` has it. `junit`: how each task ended last, as XML
-    /// for CI. `trace`: when each task ran, as Perfetto and Chrome draw it.
+    /// `joblog`: every line, as in GNU parallel's `--joblog`. `junit`: the last outcome of each task, as XML
+    /// for CI. `trace`: when each task ran, for Perfetto and Chrome.
     #[arg(long, value_name = "FORMAT", hide_possible_values = true)]
     format: Option<Format>,
 
-    /// What a run wrote with --journal (-: stdin); a run may be writing it still
+    /// The file that a run wrote with --journal (-: stdin); the run may still be writing it
     #[arg(value_name = "JOURNAL")]
     journal: PathBuf,
 }

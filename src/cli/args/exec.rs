@@ -39,13 +39,14 @@ pub struct Exec {
     #[command(flatten)]
     pub pipe: Pipe,
 
-    /// Let processes that live on take the items, a line each, and answer each with a line
+    /// Send the items, a line each, to long-lived processes that answer each with a line
     ///
-    /// As many as run at once are started. Keys, joined by commas: `reply=line`, `reply=nul` or
+    /// One process is started for each slot. Keys, separated by commas: `reply=line`, `reply=nul` or
     /// `reply=until:REGEX` (what an answer ends with), `fail=REGEX` (an answer that matches is a failure),
-    /// `ahead=N` (items given to one before its answers come), `max_tasks=N` (answers after which it is
-    /// replaced), `init=TEXT` (what each gets first, such as `good day\n`). A comma belongs to a value unless
-    /// a key and `=` follow it. COMMAND must flush its output after each answer; `--retries` is 2 here.
+    /// `ahead=N` (items sent to a process before its answers arrive), `max_tasks=N` (answers after which a
+    /// process is replaced), `init=TEXT` (sent to each process first, such as `good day\n`). A comma is part
+    /// of the value unless a key and `=` follow it. COMMAND must flush its output after each answer. Here the
+    /// default of `--retries` is 2.
     #[arg(long, value_name = "KEY=VALUE,...", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "", value_parser = parse_worker)]
     #[arg(conflicts_with_all = ["fit", "max_args", "replace", "repeat", "once", "stdin"])]
@@ -62,25 +63,25 @@ pub struct Exec {
     #[arg(long, value_name = "SHELL", value_parser = Shell::parse, help_heading = COMMAND, hide_short_help = true)]
     pub shell: Option<Shell>,
 
-    /// Run in this folder
+    /// Set the working directory
     #[arg(short = 'C', long, alias = "wd", value_name = "DIR", help_heading = COMMAND, hide_short_help = true)]
     pub cwd: Option<OsString>,
 
-    /// Set a variable of the environment
+    /// Set an environment variable
     ///
     /// May be given more than once. VALUE may hold placeholders.
     #[arg(long, value_name = "NAME=VALUE", help_heading = COMMAND, hide_short_help = true)]
     pub env: Vec<OsString>,
 
-    /// Read each task's input from FILE (with placeholders)
+    /// Read each task's standard input from FILE (with placeholders)
     #[arg(long, value_name = "FILE", help_heading = COMMAND, hide_short_help = true)]
     pub stdin: Option<OsString>,
 
-    /// Write each task's output to FILE: --stdout {%.gz}.txt
+    /// Write each task's standard output to FILE: --stdout {%.gz}.txt
     #[arg(long, value_name = "FILE", help_heading = COMMAND, hide_short_help = true)]
     pub stdout: Option<OsString>,
 
-    /// Write each task's error output to FILE (with placeholders)
+    /// Write each task's standard error to FILE (with placeholders)
     #[arg(long, value_name = "FILE", help_heading = COMMAND, hide_short_help = true)]
     pub stderr: Option<OsString>,
 
@@ -89,23 +90,21 @@ pub struct Exec {
 
     /// Write a line for each ended task to FILE, in GNU parallel's format
     ///
-    /// What FILE held is gone, unless it is written as `+FILE`. For going on after an interruption see
-    /// `--journal`.
+    /// FILE is overwritten; with `+FILE` lines are appended. To go on after an interruption, see `--journal`.
     #[arg(long, value_name = "FILE", help_heading = JOURNAL, hide_short_help = true)]
     pub joblog: Option<OsString>,
 
-    /// Make processes by spawn or fork [default: spawn]
+    /// Start processes by spawn or fork [default: spawn]
     ///
-    /// With `spawn` a child shares prun's memory until it executes, as posix_spawn(3) and vfork(2) do; with
-    /// `fork` it is a copy-on-write copy.
+    /// With `spawn` a child shares prun's memory until it executes the command, as with posix_spawn(3) and
+    /// vfork(2); with `fork` it is a copy-on-write copy.
     #[arg(long, value_name = "HOW", value_parser = start_parser(), hide_possible_values = true)]
     #[arg(help_heading = COMMAND, hide_short_help = true)]
     pub start: Option<StartMode>,
 
     /// Stop an attempt that takes longer: 30s, 1h30m
     ///
-    /// Or, from the third task that ended ok on, longer than so much of the median of what these took:
-    /// `300%`.
+    /// A percentage, such as `300%`, is of the median time of the tasks that ended ok, once three have.
     #[arg(long, value_name = "DURATION", value_parser = parse_timeout)]
     pub timeout: Option<Timeout>,
 
@@ -115,24 +114,23 @@ pub struct Exec {
 
     /// Wait this long before each further attempt [default: 0]
     ///
-    /// A delay that grows has keys, joined by commas: `1s,factor=2,max=1m,jitter` is multiplied by 2 after
-    /// each attempt, up to a minute (these two hold unless they are given), and with `jitter` a random part
-    /// is taken off.
+    /// A growing delay has keys, separated by commas: `1s,factor=2,max=1m,jitter` doubles after each attempt,
+    /// up to a minute (both are the defaults), and `jitter` subtracts a random part.
     #[arg(long, value_name = "DURATION", value_parser = parse_retry_rule)]
     #[arg(help_heading = ATTEMPTS, hide_short_help = true)]
     pub retry_delay: Option<RetryDelay>,
 
-    /// Try again only after these: exit codes, timeout, signal
+    /// Try again only after these: exit statuses, timeout, signal
     #[arg(long, value_name = "OUTCOMES", value_parser = parse_outcomes)]
     #[arg(help_heading = ATTEMPTS, hide_short_help = true)]
     pub retry_on: Option<Outcomes>,
 
-    /// What counts as success: exit codes, timeout, signal, joined by commas: 0,1 [default: 0]
+    /// Count these as success: exit statuses, timeout, signal, separated by commas: 0,1 [default: 0]
     #[arg(long, value_name = "OUTCOMES", value_parser = parse_outcomes)]
     #[arg(help_heading = ATTEMPTS, hide_short_help = true)]
     pub ok: Option<Outcomes>,
 
-    /// How a task is stopped [default: TERM]
+    /// Send this signal to stop a task [default: TERM]
     #[arg(long, value_name = "SIGNAL", value_parser = parse_signal)]
     #[arg(help_heading = STOPPING, hide_short_help = true)]
     pub stop_signal: Option<i32>,

@@ -7,11 +7,11 @@ use crate::plan::hooks::{HookFlag, HookFlags};
 
 #[derive(Args, Debug, Default)]
 pub struct Hooks {
-    /// At the end of the run, if nothing failed, run CMD with the report on its stdin
+    /// Run CMD at the end of the run if nothing failed, with the report on its stdin
     ///
-    /// CMD is split into words as a command of a job file is, and run without a shell: `sh -c '…'` is one. It
-    /// finds `PRUN_OUTCOME`, `PRUN_EXIT`, `PRUN_SIGNAL` and `PRUN_DURATION` of the run in its environment.
-    /// `none` undoes what a file says.
+    /// CMD is split into words like a command of a job file, and run without a shell; to use one, write `sh
+    /// -c '…'`. `PRUN_OUTCOME`, `PRUN_EXIT`, `PRUN_SIGNAL` and `PRUN_DURATION` of the run are in its
+    /// environment. `none` cancels the hook of a file.
     #[arg(long, value_name = "CMD", help_heading = STOPPING, hide_short_help = true)]
     on_success: Option<String>,
 
@@ -19,7 +19,7 @@ pub struct Hooks {
     #[arg(long, value_name = "CMD", help_heading = STOPPING, hide_short_help = true)]
     on_failure: Option<String>,
 
-    /// The same however the run ended, behind the other one
+    /// The same however the run ended, after the other hook
     #[arg(long, value_name = "CMD", help_heading = STOPPING, hide_short_help = true)]
     on_exit: Option<String>,
 }

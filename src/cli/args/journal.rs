@@ -12,22 +12,22 @@ use crate::plan::{Journal, Resume};
 pub struct JournalArgs {
     /// Write a line for each finished task to FILE, for --resume
     ///
-    /// A task is known by what it does (its arguments, working directory, own environment and stdin), not by
-    /// its number: items may be inserted, removed or put in another order between two runs. A line is written
-    /// when the task's output has been handed on. Without `--resume` everything runs, and lines are added.
+    /// A task is recognised by what it does (its arguments, working directory, own environment and stdin),
+    /// not by its number: items may be inserted, removed or reordered between two runs. A line is written
+    /// once the task's output has been passed on. Without `--resume` everything runs, and lines are appended.
     #[arg(long, value_name = "FILE", help_heading = JOURNAL, hide_short_help = true)]
     journal: Option<PathBuf>,
 
-    /// Skip what the journal says ended ok
+    /// Skip the tasks that ended ok according to the journal
     #[arg(long, alias = "resume-failed", overrides_with_all = ["resume", "retry_failed"])]
     #[arg(help_heading = JOURNAL, hide_short_help = true)]
     resume: bool,
 
-    /// Run only what the journal says failed last
+    /// Run only the tasks that failed last time according to the journal
     #[arg(long, overrides_with_all = ["resume", "retry_failed"], help_heading = JOURNAL, hide_short_help = true)]
     retry_failed: bool,
 
-    /// Have each line on the disk before going on: the journal survives a loss of power
+    /// Sync each line to the disk before going on: the journal survives a power failure
     #[arg(long, help_heading = JOURNAL, hide_short_help = true)]
     pub sync: bool,
 }

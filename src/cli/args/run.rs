@@ -28,7 +28,7 @@ pub struct Run {
     #[arg(value_name = "FILE|JOB", hide_short_help = true)]
     pub operands: Vec<OsString>,
 
-    /// What `{args}` in the job file stands for
+    /// Arguments for `{args}` in the job file
     #[arg(last = true, value_name = "ARG", hide_short_help = true)]
     pub args: Vec<OsString>,
 }

@@ -28,10 +28,10 @@ pub enum Jobs {
 
 #[derive(Args, Debug, Default)]
 pub struct Throttle {
-    /// Start no more than so many attempts per time: 10/s, 100/m, 5/h, 1/2s
+    /// Start at most this many attempts per time: 10/s, 100/m, 5/h, 1/2s
     ///
-    /// They are evenly spread, without bursts, also after a pause. Every attempt counts, and every item that
-    /// a worker is given.
+    /// Starts are evenly spaced, without bursts, also after a pause. Every attempt counts, and every item
+    /// that is given to a worker.
     #[arg(long, value_name = "N/TIME", value_parser = parse_rate, overrides_with = "delay")]
     #[arg(help_heading = STARTING, hide_short_help = true)]
     rate: Option<Rate>,
@@ -42,24 +42,26 @@ pub struct Throttle {
 
     /// Start nothing new unless the load average is below this: 4, or 80% of the CPUs
     ///
-    /// It is that of the last minute, looked at once a second while something could start.
+    /// This is the load average of the last minute, read once a second while something could start.
     #[arg(long, value_name = "N", value_parser = parse_load)]
     #[arg(help_heading = STARTING, hide_short_help = true)]
     pub load: Option<Load>,
 
-    /// Start nothing new while less memory is free: 2GB
+    /// Start nothing new while less memory than this is free: 2GB
     ///
-    /// Below half of it the task that started last is stopped, and started again when there is more; that is
-    /// no attempt. One task is left running, and workers are.
+    /// Below half of it, the task that started last is stopped, and started again when there is more memory;
+    /// this does not count as an attempt. At least one task keeps running, and workers are never stopped.
     #[arg(long, alias = "memfree", value_name = "SIZE", value_parser = parse_size)]
     #[arg(help_heading = STARTING, hide_short_help = true)]
     pub memory_free: Option<usize>,
 
-    /// Share the slots with what tasks start, such as make and cargo: pipe or fifo [without HOW: pipe]
+    /// Share the slots with programs that tasks start, such as make and cargo: pipe or fifo [without HOW:
+    /// pipe]
     ///
-    /// By make's jobserver protocol: all together run no more at once than `-j` says. `pipe` is known to
-    /// every make, `fifo` from 4.4 on. A `make` without `-j` then runs jobs in parallel. Where prun was given
-    /// a jobserver itself, by `make -j`, that is the one; `false` is as without this option.
+    /// By make's jobserver protocol, all of them together run no more jobs at once than `-j` allows. Every
+    /// make knows `pipe`; `fifo` needs make 4.4. A `make` without `-j` then runs jobs in parallel. If prun
+    /// itself was given a jobserver by `make -j`, that one is shared; `false` is the same as leaving the
+    /// option out.
     #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "pipe")]
     #[arg(value_parser = parse_jobserver, help_heading = STARTING, hide_short_help = true)]
     pub jobserver: Option<JobserverStyle>,

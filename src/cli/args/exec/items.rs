@@ -51,46 +51,46 @@ pub struct ItemOptions {
     #[arg(help_heading = ITEMS, hide_short_help = true)]
     delimiter: Option<u8>,
 
-    /// Items are words: blanks and newlines separate them, quotes and backslashes are as in xargs
+    /// Items are words: blanks and newlines separate them, quotes and backslashes work as in xargs
     #[arg(long, conflicts_with_all = ["null", "delimiter"], help_heading = ITEMS, hide_short_help = true)]
     words: bool,
 
-    /// Items have columns, {1}, {2} and so on, with REGEX between them
+    /// Split items into columns {1}, {2} and so on, separated by REGEX
     ///
-    /// With `--csv` it is one character, instead of the comma.
+    /// With `--csv` it is a single character, which replaces the comma.
     #[arg(long, value_name = "REGEX", help_heading = ITEMS, hide_short_help = true)]
     colsep: Option<String>,
 
     /// Items are rows of comma-separated values
     ///
-    /// Columns may be in double quotes, and then hold commas, newlines and doubled quotes.
+    /// Columns in double quotes may hold commas, newlines and doubled quotes.
     #[arg(long, conflicts_with_all = ["null", "delimiter", "words"], help_heading = ITEMS, hide_short_help = true)]
     csv: bool,
 
-    /// The first item of each source names its columns, as {NAME}
+    /// Take column names from the first item of each source, for {NAME}
     #[arg(long, help_heading = ITEMS, hide_short_help = true)]
     pub header: bool,
 
-    /// Take items of all sources in step, not in all combinations; shorter ones begin again
+    /// Take items of all sources in step, not in all combinations; shorter sources start again
     #[arg(long, alias = "xapply", help_heading = ITEMS, hide_short_help = true)]
     link: bool,
 
-    /// Give up to N items to one task, also as {1} to {N}
+    /// Pass up to N items to one task, also as {1} to {N}
     #[arg(short = 'n', long, short_alias = 'N', value_name = "N", value_parser = parse_max_args)]
     pub max_args: Option<usize>,
 
-    /// Give as many items to one task as fit; a word with {} is repeated
+    /// Pass as many items to one task as fit; a word with {} is repeated
     #[arg(short = 'X', conflicts_with = "max_args")]
     #[arg(help_heading = ITEMS, hide_short_help = true)]
     pub fit: bool,
 
-    /// Put items in place of STR instead of {}
+    /// Replace STR with the items, instead of {}
     ///
-    /// All other placeholders are off then, and nothing is added at the end.
+    /// All other placeholders are off then, and no item is added at the end.
     #[arg(short = 'I', long, value_name = "STR")]
     pub replace: Option<OsString>,
 
-    /// Skip empty items; without any item nothing ever runs
+    /// Skip empty items; without any items nothing ever runs
     #[arg(short = 'r', long, help_heading = ITEMS, hide_short_help = true)]
     no_run_if_empty: bool,
 
@@ -101,7 +101,7 @@ pub struct ItemOptions {
 
     /// Run COMMAND once, without items, with prun's own stdin
     ///
-    /// On a terminal its output is not touched either, so that editors and pagers work.
+    /// On a terminal its output goes there directly, so that editors and pagers work.
     #[arg(long, conflicts_with_all = OF_ITEMS, conflicts_with_all = ["repeat", "stdin"])]
     #[arg(help_heading = ITEMS, hide_short_help = true)]
     pub once: bool,

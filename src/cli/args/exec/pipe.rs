@@ -36,8 +36,8 @@ const NOT_WITH: [&str; 14] = [
 pub struct Pipe {
     /// Cut stdin (or -a FILE) into blocks of whole lines, one to the stdin of each task
     ///
-    /// Of a regular file only the ends of blocks are looked for: its data goes to the tasks within the
-    /// kernel. `-n N` gives N records to a task.
+    /// In a regular file, only the ends of the blocks are searched for; the kernel passes the data to the
+    /// tasks. `-n N` passes N records to a task.
     #[arg(long, alias = "pipepart", conflicts_with_all = NOT_WITH)]
     pub pipe: bool,
 
@@ -59,7 +59,7 @@ pub struct Pipe {
     #[arg(long, value_name = "STR", help_heading = PIPE, hide_short_help = true)]
     recend: Option<OsString>,
 
-    /// Give the blocks to tasks that live on, each to the one that has least to read
+    /// Pass the blocks to long-lived tasks, each to the one with the least left to read
     #[arg(long, alias = "round", help_heading = PIPE, hide_short_help = true)]
     round_robin: bool,
 }

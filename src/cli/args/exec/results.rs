@@ -16,11 +16,11 @@ const NOT_WITH: [&str; 4] = ["stdout", "stderr", "once", "worker"];
 pub struct Results {
     /// Write each task's output to files in DIR, or all to a table: FILE.csv, FILE.tsv or FILE.json
     ///
-    /// Nothing is shown then. The files are `DIR/1/ITEM/stdout`, `stderr` and `seq`, as with GNU parallel;
-    /// with several columns `DIR/1/ITEM/2/ITEM/stdout`. With a placeholder, as in `--results out/{/.}`, it is
-    /// the file of each task's output, with `FILE.err` and `FILE.seq` beside it; if it ends with a slash, the
-    /// folder of the three. A table has a row for each task that ended; `-.csv` and `-.json` write it to
-    /// stdout.
+    /// Output is not shown then. The files are `DIR/1/ITEM/stdout`, `stderr` and `seq`, as with GNU parallel;
+    /// with several columns `DIR/1/ITEM/2/ITEM/stdout`. With a placeholder, as in `--results out/{/.}`, DIR
+    /// is the file for each task's output, with `FILE.err` and `FILE.seq` beside it; if it ends with a slash,
+    /// it is the directory of the three. A table has a row for each task that ended; `-.csv` and `-.json`
+    /// write it to stdout.
     #[arg(long, value_name = "DIR", allow_hyphen_values = true, conflicts_with_all = NOT_WITH)]
     #[arg(help_heading = OUTPUT, hide_short_help = true)]
     results: Option<OsString>,
