@@ -16,7 +16,7 @@ use super::report::Report;
 use crate::jobfile::keys::{self, Key};
 
 /// The date of the manual pages: when the prose was last changed.
-const DATE: &str = "2026-11-21";
+const DATE: &str = "2026-11-30";
 
 /// The line in a page's prose that the options replace.
 const OPTIONS_HERE: &str = ".\\\" OPTIONS\n";
