@@ -191,7 +191,7 @@ impl Backend for Fake {
         if std::mem::take(&mut self.refuse_first) {
             let failure = Arc::new(prun::event::StartFailure { code: 126, why: "made up".into() });
             let shortage = prun::event::Shortage::Processes;
-            cx.events.push_back(Event::Short { task, started: 0, shortage, failure });
+            cx.events.push_back(Event::Shortage { task, started: 0, shortage, failure });
             return Started::NotBegun;
         }
         self.ending.push(task);

@@ -98,7 +98,7 @@ impl Backend for DryRun {
                 print(cx.outputs, line(job, &work, slot, Values::Told) + "\n");
             }
             // Whatever waits for it is to be printed, too.
-            cx.events.push_back(Event::Ready(task));
+            cx.events.push_back(Event::Up(task));
         }
         cx.events.push_back(Event::Drained(task));
         let exits =

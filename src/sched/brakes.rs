@@ -3,7 +3,7 @@
 //! A start is an attempt of a task, also one that a worker is given. What is held back is looked at again when
 //! [`Brakes::due`] has come, or a [`Reading`] that was asked for.
 
-use super::shortage::Squeeze;
+use super::shortage::Congestion;
 use super::stop::Reason;
 use super::task::{Role, State, TaskId};
 use super::{Action, JobId, Mode, Supervisor};
@@ -30,7 +30,7 @@ struct Pace {
     /// No start before this.
     next: Time,
     /// A start that is late by no more than this does not shift those after it. It is less than an interval where
-    /// that can be told by a clock of milliseconds, so that no pause is made up for.
+    /// that can be warned by a clock of milliseconds, so that no pause is made up for.
     leeway: Time,
 }
 
@@ -55,7 +55,7 @@ struct Gauges {
     read: Option<Time>,
     /// Why nothing may start, as they were read last.
     why: Option<String>,
-    told: bool,
+    warned: bool,
 }
 
 impl Gauges {
@@ -97,34 +97,34 @@ pub struct Brakes {
     /// By job; empty if no job has a rate.
     jobs: Vec<Option<Pace>>,
     gauges: Option<Gauges>,
-    pub squeeze: Squeeze,
+    pub congestion: Congestion,
     /// Of what was held back since [`Brakes::release`]: when its pace lets it go.
     due: Option<Time>,
     /// Something was held back by the gauges, or because they were to be read first.
-    waits: bool,
+    gauges_hold: bool,
     /// The last start was a further attempt.
-    again: bool,
+    last_was_retry: bool,
 }
 
 impl Brakes {
     pub fn new(plan: &Plan) -> Brakes {
         let plan::Brakes { rate, load, memory_free, .. } = plan.brakes;
-        let gauges = Gauges { load, memory_free, read: None, why: None, told: false };
+        let gauges = Gauges { load, memory_free, read: None, why: None, warned: false };
         let paces = || plan.jobs.iter().map(|job| job.rate.map(Pace::new)).collect();
         Brakes {
             run: rate.map(Pace::new),
             jobs: if plan.jobs.iter().any(|job| job.rate.is_some()) { paces() } else { Vec::new() },
             gauges: (load.is_some() || memory_free.is_some()).then_some(gauges),
-            squeeze: Squeeze::default(),
+            congestion: Congestion::default(),
             due: None,
-            waits: false,
-            again: false,
+            gauges_hold: false,
+            last_was_retry: false,
         }
     }
 
     /// Forgets what was held back: it is tried again.
-    pub fn release(&mut self) {
-        (self.due, self.waits) = (None, false);
+    pub fn reset(&mut self) {
+        (self.due, self.gauges_hold) = (None, false);
     }
 
     /// Whether the job may start something now. If not, that is held back.
@@ -139,8 +139,8 @@ impl Brakes {
             return false;
         }
         let stop = |gauges: &Gauges| !gauges.is_fresh(now) || gauges.why.is_some();
-        self.waits |= self.gauges.as_ref().is_some_and(stop);
-        !self.waits
+        self.gauges_hold |= self.gauges.as_ref().is_some_and(stop);
+        !self.gauges_hold
     }
 
     /// The same, as far as it concerns this job alone.
@@ -154,7 +154,7 @@ impl Brakes {
 
     /// Whether a process may be started now, as far as there is enough of everything.
     pub fn allow_process(&mut self, now: Time, slotless: bool) -> bool {
-        let until = self.squeeze.pause(now, slotless);
+        let until = self.congestion.pause(now, slotless);
         self.wake_at(until);
         until.is_none()
     }
@@ -164,8 +164,8 @@ impl Brakes {
         self.due = [self.due, at].into_iter().flatten().min();
     }
 
-    pub fn started(&mut self, now: Time, job: JobId, again: bool) {
-        self.again = again;
+    pub fn started(&mut self, now: Time, job: JobId, is_retry: bool) {
+        self.last_was_retry = is_retry;
         let own = self.jobs.get_mut(job.index()).and_then(Option::as_mut);
         self.run.iter_mut().chain(own).for_each(|pace| pace.start(now));
     }
@@ -173,12 +173,12 @@ impl Brakes {
     /// Whether it is the turn of a task that never started: where starts are rare, one that fails again and again
     /// would take all of them.
     pub fn is_turn_of_fresh(&self) -> bool {
-        self.again && (self.run.is_some() || !self.jobs.is_empty())
+        self.last_was_retry && (self.run.is_some() || !self.jobs.is_empty())
     }
 
     /// Something is held back.
-    pub fn hold(&self) -> bool {
-        self.waits || self.due.is_some()
+    pub fn holds_back(&self) -> bool {
+        self.gauges_hold || self.due.is_some()
     }
 
     /// When something that is held back may start.
@@ -195,10 +195,10 @@ impl Brakes {
     }
 
     /// Why starts wait, the first time that they do.
-    fn news(&mut self) -> Option<String> {
-        let gauges = self.gauges.as_mut().filter(|gauges| self.waits && !gauges.told)?;
+    fn take_warning(&mut self) -> Option<String> {
+        let gauges = self.gauges.as_mut().filter(|gauges| self.gauges_hold && !gauges.warned)?;
         let why = gauges.why.clone()?;
-        gauges.told = true;
+        gauges.warned = true;
         Some(why)
     }
 }
@@ -208,7 +208,7 @@ impl Supervisor {
     pub fn reading_due(&self) -> Option<Time> {
         let gauges = self.brakes.gauges.as_ref().filter(|_| self.mode == Mode::Going)?;
         let may_get_short = gauges.memory_free.is_some() && self.tasks.any_running();
-        let wanted = self.brakes.waits || may_get_short;
+        let wanted = self.brakes.gauges_hold || may_get_short;
         wanted.then(|| gauges.read.map_or(Time::ZERO, |read| read + FRESH))
     }
 
@@ -219,8 +219,8 @@ impl Supervisor {
     }
 
     /// To be called when everything that may start has started.
-    pub(super) fn tell_of_brakes(&mut self, actions: &mut Vec<Action>) {
-        if let Some(why) = self.brakes.news() {
+    pub(super) fn warn_of_brakes(&mut self, actions: &mut Vec<Action>) {
+        if let Some(why) = self.brakes.take_warning() {
             actions.push(Action::Tell(RunEvent::Warning(why)));
         }
     }
@@ -259,8 +259,8 @@ impl Supervisor {
     pub(super) fn put_back(&mut self, id: TaskId, actions: &mut Vec<Action>) {
         self.give_back_slot(id);
         self.forget_live(id);
-        self.tasks.get_mut(id).attempt -= 1;
+        self.tasks.get_mut(id).attempts -= 1;
         actions.push(Action::PutBack { task: id });
-        self.ready_again(id, crate::event::Outcome::Cancelled);
+        self.requeue(id, crate::event::Outcome::Cancelled);
     }
 }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::stop::{self, Reason, Stop};
+use super::job::Subject;
+use super::stop::{self, Reason, Running, Stop};
 use super::task::{Role, State, TaskId, Up};
-use super::{Action, DRAIN, JobId, Mode, Supervisor, halt, last};
+use super::{Action, DRAIN, JobId, Mode, Supervisor, halt, run_hooks};
 use crate::event::{Exit, Outcome, RunEvent, StageId, StartFailure, Time};
 use crate::plan::items::is_lister;
 use crate::plan::{Leftovers, Output, Restart, status};
@@ -32,14 +33,14 @@ impl Supervisor {
             }
             State::Running { live, drained, deadline } => {
                 self.tasks.set(id, State::Running { live: live - 1, drained, deadline });
-                self.look_for_dry(now, id);
+                self.dismiss_if_dry(now, id);
             }
             State::Stopping(mut stopping) => {
                 stopping.live -= 1;
                 self.tasks.set(id, State::Stopping(stopping));
             }
             // Of an attempt that is over.
-            State::Ready(_) | State::With { .. } | State::Draining { .. } | State::Backoff { .. } => {}
+            State::Ready(_) | State::Given { .. } | State::Draining { .. } | State::Backoff { .. } => {}
         }
     }
 
@@ -72,12 +73,12 @@ impl Supervisor {
         let task = self.tasks.get(id);
         match task.role {
             Role::Hook(_) => Leftovers::Leave,
-            Role::Attempt | Role::Dry | Role::Worker(_) => self.plan.jobs[task.job].leftovers,
+            Role::Attempt | Role::Dismissed | Role::Worker(_) => self.plan.jobs[task.job].leftovers,
         }
     }
 
     /// The task itself has ended, and what it left was sent SIGKILL: no other end can come of it.
-    pub(super) fn is_being_cleared(&self, id: TaskId) -> bool {
+    pub(super) fn is_killing_leftovers(&self, id: TaskId) -> bool {
         matches!(self.tasks.state(id), State::Running { live: 0, .. })
             && self.leftovers(id) == Leftovers::Kill
     }
@@ -85,31 +86,30 @@ impl Supervisor {
     /// What a task reads from its queue has run dry. In a pipeline the last stage reads the others.
     pub(super) fn input_ended(&mut self, now: Time, id: TaskId) {
         if self.tasks.get(id).exits.len() == 1 {
-            self.dry(now, id);
+            self.dismiss_reader(now, id);
         }
     }
 
     /// A daemon that reads a pipe: that has run dry when all stages before it have exited.
-    fn look_for_dry(&mut self, now: Time, id: TaskId) {
+    fn dismiss_if_dry(&mut self, now: Time, id: TaskId) {
         if let [before @ .., None] = &self.tasks.get(id).exits[..]
             && before.iter().all(Option::is_some)
         {
-            self.dry(now, id);
+            self.dismiss_reader(now, id);
         }
     }
 
-    fn dry(&mut self, now: Time, id: TaskId) {
+    fn dismiss_reader(&mut self, now: Time, id: TaskId) {
         let task = self.tasks.get(id);
         let plan = &self.plan.jobs[task.job];
         let reads = plan.daemon && !plan.serves && matches!(task.role, Role::Attempt);
         // What has ended can't be stopped again.
-        if !reads || self.is_being_cleared(id) {
+        if !reads || self.is_killing_leftovers(id) {
             return;
         }
-        // Nothing is due for one that has ended, and whose leftovers were sent SIGKILL.
-        let deadline = if self.is_being_cleared(id) { None } else { Some(now + plan.grace) };
+        let deadline = Some(now + plan.grace);
         if let State::Running { live, drained, .. } = *self.tasks.state(id) {
-            self.tasks.get_mut(id).role = Role::Dry;
+            self.tasks.get_mut(id).role = Role::Dismissed;
             self.tasks.set(id, State::Running { live, drained, deadline });
         }
     }
@@ -118,8 +118,8 @@ impl Supervisor {
     pub(super) fn fault(&mut self, now: Time, id: TaskId, why: Arc<str>, actions: &mut Vec<Action>) {
         let reason = Reason::Fault(Arc::clone(&why));
         match *self.tasks.state(id) {
-            _ if self.tasks.crew(id).is_some() => self.worker_fault(now, id, why, actions),
-            State::With { .. } => self.not_given(now, id, reason, actions),
+            _ if self.tasks.worker(id).is_some() => self.worker_fault(now, id, why, actions),
+            State::Given { .. } => self.not_given(now, id, reason, actions),
             State::Running { .. } => self.stop_task(now, id, reason, self.stop_signal(id), actions),
             // If it has failed by itself, that says more.
             State::Draining { until, reason: None }
@@ -148,7 +148,7 @@ impl Supervisor {
 
     pub(super) fn drained(&mut self, now: Time, id: TaskId, actions: &mut Vec<Action>) {
         match self.tasks.state(id).clone() {
-            State::Running { .. } if self.tasks.crew(id).is_some() => self.worker_drained(now, id),
+            State::Running { .. } if self.tasks.worker(id).is_some() => self.worker_drained(now, id),
             State::Running { live, deadline, .. } => {
                 self.tasks.set(id, State::Running { live, drained: true, deadline })
             }
@@ -157,7 +157,7 @@ impl Supervisor {
                 self.tasks.set(id, State::Stopping(stopping));
             }
             State::Draining { reason, .. } => self.finish_attempt(now, id, reason, actions),
-            State::Ready(_) | State::With { .. } | State::Backoff { .. } => {}
+            State::Ready(_) | State::Given { .. } | State::Backoff { .. } => {}
         }
     }
 
@@ -183,7 +183,7 @@ impl Supervisor {
         actions: &mut Vec<Action>,
     ) {
         let reason = Reason::NotStarted(failure);
-        if let State::With { .. } = self.tasks.state(id) {
+        if let State::Given { .. } = self.tasks.state(id) {
             self.not_given(now, id, reason, actions);
         } else if started == 0 {
             self.finish_attempt(now, id, Some(reason), actions);
@@ -204,26 +204,28 @@ impl Supervisor {
         actions: &mut Vec<Action>,
     ) {
         self.blocked.remove(&id);
-        if reason != Some(Reason::Short) {
+        if reason != Some(Reason::Shortage) {
             self.tasks.get_mut(id).short_since = None;
-            self.brakes.squeeze.one_ended();
+            self.brakes.congestion.one_ended();
         }
         match &self.tasks.get(id).role {
             Role::Worker(_) => self.worker_ended(now, id, reason, actions),
             Role::Hook(over) => {
                 let over = over.clone();
-                if reason == Some(Reason::Short) && self.begins_hooks() {
-                    return self.hook_short(now, id, over.own);
+                if reason == Some(Reason::Shortage) && self.begins_hooks() {
+                    return self.delay_hook(now, id, over.by_itself);
                 }
                 self.hook_ended(now, id, over, reason, actions);
             }
-            Role::Attempt if reason == Some(Reason::PutBack) && self.goes_on(id) => {
+            Role::Attempt if reason == Some(Reason::PutBack) && self.may_start_again(id) => {
                 self.put_back(id, actions)
             }
-            Role::Attempt | Role::Dry if reason == Some(Reason::Short) && self.goes_on(id) => {
-                self.take_back_short(id, actions);
+            Role::Attempt | Role::Dismissed
+                if reason == Some(Reason::Shortage) && self.may_start_again(id) =>
+            {
+                self.requeue_short(id, actions);
             }
-            Role::Attempt | Role::Dry => {
+            Role::Attempt | Role::Dismissed => {
                 let by_itself = reason.is_none();
                 let outcome = self.outcome(id, reason);
                 if by_itself && outcome == Outcome::Ok {
@@ -249,15 +251,15 @@ impl Supervisor {
         // What has run dry is not wanted any more.
         let ended_well =
             restart == Restart::Always && outcome == Outcome::Ok && matches!(task.role, Role::Attempt);
-        let again = self.goes_on(id)
-            && task.attempt <= retries.count
+        let again = self.may_start_again(id)
+            && task.attempts <= retries.count
             && (ended_well || stop::may_retry(&outcome, retries.on.as_ref()));
         if !again {
             self.conclude(now, id, outcome, actions);
             return;
         }
         let in_a_row = match restart {
-            Restart::Never => task.attempt,
+            Restart::Never => task.attempts,
             _ if task.started + STEADY <= now => 1,
             _ => task.streak + 1,
         };
@@ -270,7 +272,7 @@ impl Supervisor {
     }
 
     /// Its job starts attempts.
-    fn goes_on(&self, id: TaskId) -> bool {
+    fn may_start_again(&self, id: TaskId) -> bool {
         self.mode == Mode::Going && !self.jobs.get(self.tasks.get(id).job).closing
     }
 
@@ -282,7 +284,7 @@ impl Supervisor {
 
     fn outcome(&mut self, id: TaskId, reason: Option<Reason>) -> Outcome {
         let task = self.tasks.get(id);
-        let (job, dry) = (task.job, matches!(task.role, Role::Dry));
+        let (job, dry) = (task.job, matches!(task.role, Role::Dismissed));
         let plan = &self.plan.jobs[job];
         let last_ok = &plan.stages[plan.stages.len() - 1].ok;
         match reason {
@@ -290,7 +292,7 @@ impl Supervisor {
             Some(reason) if !dry => reason.outcome(),
             _ => {
                 let (verdicts, outcome) = self.judge(id);
-                self.jobs.get_mut(job).stages = (verdicts.len() > 1).then_some(verdicts);
+                self.jobs.get_mut(job).stage_outcomes = (verdicts.len() > 1).then_some(verdicts);
                 let not_up = self.tasks.get(id).up != Up::Now && self.plan.jobs[job].ready.is_some();
                 if outcome == Outcome::Ok && self.plan.jobs[job].daemon && not_up && !dry {
                     return Outcome::Fault("ended before it was ready".into());
@@ -306,8 +308,8 @@ impl Supervisor {
         let stages = &self.plan.jobs[task.job].stages;
         let mut exits: Vec<_> =
             task.exits.iter().zip(stages).map(|(exit, stage)| (*exit, &stage.ok)).collect();
-        if !matches!(task.role, Role::Dry) {
-            return status::pipeline(&exits, self.reader_is_fine(id));
+        if !matches!(task.role, Role::Dismissed) {
+            return status::pipeline(&exits, self.sigpipe_is_ok(id));
         }
         // However the last stage ended, it is ok.
         exits.pop();
@@ -317,7 +319,7 @@ impl Supervisor {
     }
 
     /// Whether SIGPIPE is no failure of the last stage.
-    fn reader_is_fine(&self, id: TaskId) -> bool {
+    fn sigpipe_is_ok(&self, id: TaskId) -> bool {
         let task = self.tasks.get(id);
         let plan = &self.plan.jobs[task.job];
         if task.exits.last() != Some(&Some(Exit::Signal(SIGPIPE))) {
@@ -337,37 +339,37 @@ impl Supervisor {
     pub(super) fn end_task(&mut self, now: Time, id: TaskId, outcome: Outcome, actions: &mut Vec<Action>) {
         self.give_back_slot(id);
         self.forget_live(id);
-        if last::hook_of_run(&self.plan, self.tasks.get(id).job).is_some() {
-            return self.end_last(id, outcome, actions);
+        if run_hooks::hook_of_run(&self.plan, self.tasks.get(id).job).is_some() {
+            return self.end_run_hook(id, outcome, actions);
         }
         let task = self.tasks.remove(id);
-        actions.push(Action::End { task: id, outcome: outcome.clone(), attempts: task.attempt });
+        actions.push(Action::End { task: id, outcome: outcome.clone(), attempts: task.attempts });
         self.jobs.get_mut(task.job).active -= 1;
-        self.count(task.job, task.seq, &outcome);
+        self.count(task.job, Subject::Task(task.seq), &outcome);
         if outcome.is_failure() {
             self.skip_hopeless(task.job, actions);
         }
         self.jobs.expect_item_of(task.job);
         self.check_halt(now, task.job, &outcome, actions);
-        self.look_for_never_up(task.job, task.up, &outcome, actions);
+        self.resolve_never_up(task.job, task.up, &outcome, actions);
         self.end_job_if_done(task.job, actions);
     }
 
     /// Keeps the counts that the exit status and `halt` are made of.
-    pub(super) fn count(&mut self, job: JobId, seq: u64, outcome: &Outcome) {
+    pub(super) fn count(&mut self, job: JobId, subject: Subject, outcome: &Outcome) {
         if *outcome == Outcome::Ok && is_lister(&self.plan, job) {
             return; // It is no task of anybody's.
         }
         self.tally.add(outcome);
         let state = self.jobs.get_mut(job);
         state.tally.add(outcome);
-        if outcome.is_failure() && state.first_failure.as_ref().is_none_or(|(first, _)| seq < *first) {
-            state.first_failure = Some((seq, outcome.clone()));
+        if outcome.is_failure() && state.first_failure.as_ref().is_none_or(|(first, _)| subject < *first) {
+            state.first_failure = Some((subject, outcome.clone()));
         }
     }
 
     pub(super) fn check_halt(&mut self, now: Time, job: JobId, outcome: &Outcome, actions: &mut Vec<Action>) {
-        if self.services.are_stopped() {
+        if self.services.are_unneeded() {
             return; // All else has ended, and nothing is left to decide.
         }
         if *outcome == Outcome::Ok && is_lister(&self.plan, job) {
@@ -396,8 +398,9 @@ impl Supervisor {
             && !self.jobs.get(job).closing
             && self.jobs.get(job).tally.reached(&halt, outcome, || self.total_of(job))
         {
-            self.jobs.get_mut(job).verdict = halt::trigger(&halt, outcome);
-            self.close_job(now, job, halt.now, actions);
+            self.jobs.get_mut(job).halted_by = halt::trigger(&halt, outcome);
+            let running = if halt.now { Running::Cancel } else { Running::MayEnd };
+            self.close_job(now, job, running, actions);
         }
     }
 }

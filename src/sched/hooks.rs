@@ -46,13 +46,13 @@ impl Supervisor {
             return self.end_task(now, id, unfinished(outcome), actions);
         }
         if plan.worker.is_some() {
-            self.jobs.get_mut(job).crew.hooks += 1;
+            self.jobs.get_mut(job).workers.hooks += 1;
         }
-        self.begin_hook(id, Over { own: outcome.clone(), outcome, at }, actions);
+        self.begin_hook(id, Over { by_itself: outcome.clone(), outcome, at }, actions);
     }
 
     fn begin_hook(&mut self, id: TaskId, over: Over, actions: &mut Vec<Action>) {
-        actions.push(Action::Hook { task: id, at: over.at, outcome: over.own.clone() });
+        actions.push(Action::Hook { task: id, at: over.at, outcome: over.by_itself.clone() });
         let task = self.tasks.get_mut(id);
         task.role = Role::Hook(over);
         task.exits.clear();
@@ -106,8 +106,8 @@ impl Supervisor {
             over.outcome = unfinished(over.outcome);
         }
         if plan.worker.is_some() {
-            self.jobs.get_mut(job).crew.hooks -= 1;
-            self.jobs.stir(job);
+            self.jobs.get_mut(job).workers.hooks -= 1;
+            self.jobs.touch(job);
         }
         self.end_task(now, id, over.outcome, actions);
     }

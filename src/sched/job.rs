@@ -26,10 +26,24 @@ pub enum End {
     Failed,
     /// prun stopped it.
     Cancelled,
-    /// It never began, or not for all its items; `failure`: because something failed.
-    Skipped {
-        failure: bool,
-    },
+    /// It never began, or not for all its items.
+    Skipped(SkipCause),
+}
+
+/// Whether a failure is the cause of what was skipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SkipCause {
+    Other,
+    Failure,
+}
+
+/// What has failed, in the order in which failures of a job are looked through for the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// The job itself, from which failures of tasks may follow.
+    Job,
+    /// The task of this number.
+    Task(u64),
 }
 
 /// Where the next item is.
@@ -54,33 +68,33 @@ pub struct JobState {
     /// Tasks and workers that have not ended.
     pub active: usize,
     /// Number of the last task.
-    pub seq: u64,
+    pub last_seq: u64,
     /// Tasks that it had.
     pub tasks: u64,
     /// Only if the job has a pool of its own, or takes no slot of the run's.
     pub slots: Option<Slots>,
     /// Only of a job with workers.
-    pub crew: Workers,
+    pub workers: Workers,
     pub tally: Tally,
     /// What tasks that were ok took; only if its time limit is made of that.
     pub times: Option<Median>,
     /// The failure of least number.
-    pub first_failure: Option<(u64, Outcome)>,
+    pub first_failure: Option<(Subject, Outcome)>,
     /// A halt of its own decided how it ended.
-    pub verdict: Option<Outcome>,
+    pub halted_by: Option<Outcome>,
     /// Starts nothing new.
     pub closing: bool,
     /// What its tasks wrote into files.
     pub files: Files,
     /// Of a pipeline's last attempt: how each stage ended, unless the attempt was stopped as a whole.
-    pub stages: Option<Vec<Outcome>>,
+    pub stage_outcomes: Option<Vec<Outcome>>,
     /// Items were skipped, or never came, because the job that they come from was not ok: whether it failed.
-    pub missed: Option<bool>,
+    pub missed: Option<SkipCause>,
     pub dependents: Vec<(JobId, After)>,
     /// Those that wait for it to be up.
     pub up_dependents: Vec<JobId>,
     /// Tasks that were up at some time.
-    pub up: u64,
+    pub up_count: u64,
 }
 
 /// What tasks wrote into files by way of prun, and others read who come after them.
@@ -90,7 +104,7 @@ pub enum Files {
     Unknown,
     /// It was asked whether all of it is there.
     Asked,
-    Settled,
+    Flushed,
 }
 
 /// The workers of a job.
@@ -107,7 +121,7 @@ pub struct Workers {
     /// How many ended in a row without an answer.
     pub fruitless: u32,
     /// Something changed: it is to be looked whether more can be given out, or nothing is left to do.
-    pub stirred: bool,
+    pub touched: bool,
 }
 
 impl JobState {
@@ -122,11 +136,11 @@ impl JobState {
 
     /// How it ended, once its last task has.
     fn end(&self) -> End {
-        let ok = self.verdict == Some(Outcome::Ok);
+        let ok = self.halted_by == Some(Outcome::Ok);
         if self.tally.failed > 0 && !ok {
             End::Failed
-        } else if let Some(failure) = self.missed.filter(|_| !ok) {
-            End::Skipped { failure }
+        } else if let Some(cause) = self.missed.filter(|_| !ok) {
+            End::Skipped(cause)
         } else if self.tally.cancelled + self.tally.skipped > 0 && !ok {
             End::Cancelled
         } else {
@@ -135,15 +149,15 @@ impl JobState {
     }
 
     /// Whether a condition on one of its stages holds, now that it has ended.
-    pub fn holds(&self, end: End, after: After) -> bool {
+    pub fn satisfies(&self, end: End, after: After) -> bool {
         // The last stage stands for the whole pipeline, which fails with any of its stages.
-        let stage_failed = || match &self.stages {
+        let stage_failed = || match &self.stage_outcomes {
             Some(stages) if after.stage.index() + 1 < stages.len() => stages[after.stage].is_failure(),
             _ => true,
         };
         let failed = match end {
             End::Failed => stage_failed(),
-            End::Skipped { failure } => failure,
+            End::Skipped(cause) => cause == SkipCause::Failure,
             End::Ok | End::Cancelled => false,
         };
         match after.when {
@@ -167,7 +181,7 @@ pub struct Jobs {
     has_workers: Vec<bool>,
     with_workers: Vec<JobId>,
     /// Jobs whose workers are to be looked at.
-    pub stirred: Vec<JobId>,
+    pub touched: Vec<JobId>,
 }
 
 impl Jobs {
@@ -179,21 +193,21 @@ impl Jobs {
             ready: VecDeque::new(),
             running: 0,
             active: 0,
-            seq: 0,
+            last_seq: 0,
             tasks: 0,
             slots: (job.pool != UNLIMITED || job.slotless).then(|| Slots::new(job.pool)),
-            crew: Workers::default(),
+            workers: Workers::default(),
             tally: Tally::default(),
             times: limits::times(job.timeout),
             first_failure: None,
-            verdict: None,
+            halted_by: None,
             closing: false,
             files: Files::default(),
-            stages: None,
+            stage_outcomes: None,
             missed: None,
             dependents: Vec::new(),
             up_dependents: Vec::new(),
-            up: 0,
+            up_count: 0,
         };
         let mut states: Vec<JobState> = plan.jobs.iter().map(state).collect();
         for (id, job) in plan.numbered_jobs() {
@@ -212,7 +226,7 @@ impl Jobs {
             takes_slots: plan.jobs.iter().map(|job| !job.slotless).collect(),
             has_workers: plan.jobs.iter().map(|job| job.worker.is_some()).collect(),
             with_workers: plan.job_ids().filter(|job| plan.jobs[*job].worker.is_some()).collect(),
-            stirred: Vec::new(),
+            touched: Vec::new(),
             states,
         }
     }
@@ -236,7 +250,7 @@ impl Jobs {
 
     /// The first failure in the order of the file and of the items; of a job that is ok all the same, none.
     pub fn first_failure(&self) -> Option<&Outcome> {
-        let counts = |job: &&JobState| job.verdict != Some(Outcome::Ok);
+        let counts = |job: &&JobState| job.halted_by != Some(Outcome::Ok);
         let mut failures = self.states.iter().filter(counts).filter_map(|job| job.first_failure.as_ref());
         failures.next().map(|(_, outcome)| outcome)
     }
@@ -257,9 +271,9 @@ impl Jobs {
     }
 
     /// Something changed for the workers of the job.
-    pub fn stir(&mut self, job: JobId) {
-        if self.has_workers[job] && !std::mem::replace(&mut self.states[job].crew.stirred, true) {
-            self.stirred.push(job);
+    pub fn touch(&mut self, job: JobId) {
+        if self.has_workers[job] && !std::mem::replace(&mut self.states[job].workers.touched, true) {
+            self.touched.push(job);
         }
     }
 
@@ -285,7 +299,7 @@ impl Jobs {
         }
         if source == Source::Ended {
             self.open_sources -= 1;
-            self.stir(job);
+            self.touch(job);
         }
     }
 
@@ -325,11 +339,11 @@ impl Supervisor {
         if state.phase != Phase::Open || state.source != Source::Ended || state.active > 0 {
             return;
         }
-        if let (End::Skipped { failure }, Some(before), 0) = (state.end(), self.source_of(job), state.tasks) {
+        if let (End::Skipped(cause), Some(before), 0) = (state.end(), self.source_of(job), state.tasks) {
             let why = self.why_no_items(before);
-            self.skip(job, failure, why, actions);
-            self.release_lister(job);
-            self.settle(vec![job], actions);
+            self.skip(job, cause, why, actions);
+            self.dismiss_lister_of(job);
+            self.resolve_dependents(vec![job], actions);
             return;
         }
         if self.awaits_files(job, actions) {
@@ -339,28 +353,25 @@ impl Supervisor {
         let outcome = match (state.end(), &state.first_failure) {
             (End::Failed, Some((_, failure))) => failure.clone(),
             (End::Cancelled, _) => Outcome::Cancelled,
-            (End::Skipped { .. }, _) => Outcome::Skipped,
+            (End::Skipped(_), _) => Outcome::Skipped,
             _ => Outcome::Ok,
         };
         actions.push(Action::Tell(RunEvent::JobEnded { job, outcome, tasks: state.tasks }));
         let end = self.jobs.get(job).end();
         self.jobs.set_ended(job, end);
         self.services.ended(job);
-        self.release_lister(job);
-        self.settle(vec![job], actions);
+        self.dismiss_lister_of(job);
+        self.resolve_dependents(vec![job], actions);
     }
 
     /// Whether something that failed is why an item of this job's source is missing.
-    pub(super) fn source_failed(&self, job: JobId) -> bool {
-        match self.plan.jobs[job].items {
-            Items::Of(before) => {
-                let state = self.jobs.get(before);
-                state.tally.failed > 0
-                    || state.missed == Some(true)
-                    || state.phase == Phase::Ended(End::Skipped { failure: true })
-            }
-            _ => false,
-        }
+    pub(super) fn cause_in_source(&self, job: JobId) -> SkipCause {
+        let Items::Of(before) = self.plan.jobs[job].items else { return SkipCause::Other };
+        let state = self.jobs.get(before);
+        let failed = state.tally.failed > 0
+            || state.missed == Some(SkipCause::Failure)
+            || state.phase == Phase::Ended(End::Skipped(SkipCause::Failure));
+        if failed { SkipCause::Failure } else { SkipCause::Other }
     }
 
     /// Open jobs get no more items.

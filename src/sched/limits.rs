@@ -47,7 +47,7 @@ impl Supervisor {
 
     /// Its deadline is over. That may have been set for another task of the worker, or by another median: then it is
     /// set anew.
-    pub(super) fn why_overdue(&mut self, now: Time, until: Time, id: TaskId) -> Option<Reason> {
+    pub(super) fn timeout_reason(&mut self, now: Time, until: Time, id: TaskId) -> Option<Reason> {
         let State::Running { live, drained, .. } = *self.tasks.state(id) else { return None };
         let deadline = self.deadline(id);
         if deadline.is_some_and(|deadline| deadline <= until.min(now)) {
@@ -59,11 +59,11 @@ impl Supervisor {
 
     /// When what runs has taken too long.
     pub(super) fn deadline(&self, id: TaskId) -> Option<Time> {
-        if self.is_being_cleared(id) {
+        if self.is_killing_leftovers(id) {
             return None;
         }
         let task = self.tasks.get(id);
-        if self.services.are_stopped() && self.plan.jobs[task.job].serves {
+        if self.services.are_unneeded() && self.plan.jobs[task.job].serves {
             return None; // Whatever it does is no failure any more.
         }
         let since = match &task.role {
@@ -71,8 +71,8 @@ impl Supervisor {
                 let limit = self.time_limit(task.job).map(|limit| task.started + limit);
                 return [limit, self.up_at(id), self.up_until(id)].into_iter().flatten().min();
             }
-            Role::Worker(crew) if !crew.given.is_empty() => crew.since,
-            Role::Worker(_) | Role::Dry | Role::Hook(_) => return None,
+            Role::Worker(crew) if !crew.given.is_empty() => crew.oldest_since,
+            Role::Worker(_) | Role::Dismissed | Role::Hook(_) => return None,
         };
         Some(since + self.time_limit(task.job)?)
     }

@@ -17,21 +17,21 @@ impl Supervisor {
     }
 
     /// The job takes no more items: what lists them has nothing left to do, and need not have noticed.
-    pub(super) fn release_lister(&mut self, job: JobId) {
+    pub(super) fn dismiss_lister_of(&mut self, job: JobId) {
         let Some(lister) = self.plan.jobs[job].lister else { return };
         if self.jobs.get(lister).active > 0 {
             for id in self.tasks.ids() {
                 if self.tasks.get(id).job == lister {
-                    self.dismiss(id);
+                    self.dismiss_lister(id);
                 }
             }
         }
     }
 
     /// Nobody wants what it writes: it is stopped at once, and however it ends is no failure.
-    fn dismiss(&mut self, id: TaskId) {
+    fn dismiss_lister(&mut self, id: TaskId) {
         if let State::Running { live, drained, .. } = *self.tasks.state(id) {
-            self.tasks.get_mut(id).role = Role::Dry;
+            self.tasks.get_mut(id).role = Role::Dismissed;
             self.tasks.set(id, State::Running { live, drained, deadline: Some(Time::ZERO) });
         }
     }

@@ -183,7 +183,7 @@ impl Locks {
     }
 
     /// All that can be had at once, whoever came first.
-    fn lift(&mut self, plan: &Plan) -> Vec<JobId> {
+    fn promise_out_of_order(&mut self, plan: &Plan) -> Vec<JobId> {
         let mut left: Vec<usize> = self.locks.iter().map(|lock| lock.free).collect();
         let mut lifted = self.parked();
         lifted.retain(|job| {
@@ -233,7 +233,7 @@ impl Locks {
 
 impl Supervisor {
     /// The names of the permits that a task or a worker holds, if they have names.
-    pub fn held(&self, id: TaskId) -> Option<Arc<[Held]>> {
+    pub fn permits_of(&self, id: TaskId) -> Option<Arc<[Held]>> {
         self.locks.named.get(&id).map(|named| Arc::clone(&named.held))
     }
 
@@ -297,13 +297,13 @@ impl Supervisor {
     /// now.
     pub(super) fn let_overtake(&mut self) -> bool {
         let plan = Arc::clone(&self.plan);
-        let lifted = self.locks.lift(&plan);
+        let lifted = self.locks.promise_out_of_order(&plan);
         self.unpark(&lifted);
         !lifted.is_empty() && self.could_start()
     }
 
     /// The first job that is kept waiting by a lock, and in words for what.
-    pub(super) fn waits_for_lock(&self) -> Option<(JobId, String)> {
+    pub(super) fn first_lock_waiter(&self) -> Option<(JobId, String)> {
         let parked = self.locks.parked();
         let job = *parked.iter().find(|job| !self.plan.jobs[**job].daemon).or(parked.first())?;
         let wants = &self.plan.jobs[job].locks;

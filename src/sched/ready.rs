@@ -3,7 +3,7 @@
 //! A task counts as up when its sign was seen, once: what waited for it has begun then, whatever becomes of the task.
 //! A job is up when it has no more items, and each of its tasks was up.
 
-use super::job::{Phase, Source};
+use super::job::{Phase, SkipCause, Source};
 use super::stop::Reason;
 use super::task::{Role, State, Up};
 use super::{Action, JobId, Supervisor, TaskId};
@@ -12,9 +12,9 @@ use crate::plan::Sign;
 
 impl Supervisor {
     /// The task's sign was seen. Output that comes behind the exit may still hold it.
-    pub(super) fn ready(&mut self, now: Time, id: TaskId, actions: &mut Vec<Action>) {
+    pub(super) fn up(&mut self, now: Time, id: TaskId, actions: &mut Vec<Action>) {
         let task = self.tasks.get(id);
-        let counts = matches!(task.role, Role::Attempt | Role::Dry)
+        let counts = matches!(task.role, Role::Attempt | Role::Dismissed)
             && matches!(self.tasks.state(id), State::Running { .. } | State::Draining { reason: None, .. });
         if !counts || task.up == Up::Now {
             return;
@@ -31,8 +31,8 @@ impl Supervisor {
             self.tasks.set(id, State::Running { live, drained, deadline });
         }
         if before == Up::Never {
-            self.jobs.get_mut(job).up += 1;
-            self.look_for_up(job, actions);
+            self.jobs.get_mut(job).up_count += 1;
+            self.resolve_up(job, actions);
         }
     }
 
@@ -59,7 +59,7 @@ impl Supervisor {
     }
 
     /// What was due may be that it counts as up; or that it was to be up by now.
-    pub(super) fn why_not_up(
+    pub(super) fn not_up_reason(
         &mut self,
         now: Time,
         until: Time,
@@ -68,30 +68,30 @@ impl Supervisor {
     ) -> Option<Reason> {
         let is_over = |due: Option<Time>| due.is_some_and(|due| due <= until.min(now));
         if is_over(self.up_at(id)) {
-            self.ready(now, id, actions);
+            self.up(now, id, actions);
         }
         is_over(self.up_until(id)).then_some(Reason::NotReady)
     }
 
     /// If the job is up, those who waited for that may begin.
-    pub(super) fn look_for_up(&mut self, job: JobId, actions: &mut Vec<Action>) {
+    pub(super) fn resolve_up(&mut self, job: JobId, actions: &mut Vec<Action>) {
         let state = self.jobs.get(job);
         let is_up = state.phase == Phase::Open
             && state.source == Source::Ended
             && !state.closing
-            && state.up == state.tasks
+            && state.up_count == state.tasks
             && state.tally.failed == 0
             && state.missed.is_none();
         if state.up_dependents.is_empty() || !is_up {
             return;
         }
         for dependent in std::mem::take(&mut self.jobs.get_mut(job).up_dependents) {
-            self.condition_holds(dependent, actions);
+            self.satisfy_condition(dependent, actions);
         }
     }
 
     /// A task has ended. If it was never up, or has failed before the whole job was up, that never will be.
-    pub(super) fn look_for_never_up(
+    pub(super) fn resolve_never_up(
         &mut self,
         job: JobId,
         up: Up,
@@ -116,22 +116,23 @@ impl Supervisor {
             actions.push(Action::Tell(RunEvent::Warning(told)));
         }
         let mut ended = Vec::new();
-        self.never_up(job, outcome.is_failure(), &why, &mut ended, actions);
-        self.settle(ended, actions);
+        let cause = if outcome.is_failure() { SkipCause::Failure } else { SkipCause::Other };
+        self.skip_up_dependents(job, cause, &why, &mut ended, actions);
+        self.resolve_dependents(ended, actions);
     }
 
     /// Skips those who wait for the job to be up.
-    pub(super) fn never_up(
+    pub(super) fn skip_up_dependents(
         &mut self,
         job: JobId,
-        failure: bool,
+        cause: SkipCause,
         why: &str,
         ended: &mut Vec<JobId>,
         actions: &mut Vec<Action>,
     ) {
         for dependent in std::mem::take(&mut self.jobs.get_mut(job).up_dependents) {
             if matches!(self.jobs.get(dependent).phase, Phase::Blocked(_)) {
-                self.skip(dependent, failure, why.to_owned(), actions);
+                self.skip(dependent, cause, why.to_owned(), actions);
                 ended.push(dependent);
             }
         }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::job::{Phase, Source};
+use super::job::{Phase, SkipCause, Source};
 use super::stop::Reason;
 use super::task::{Role, State, TaskId};
 use super::{Action, JobId, Mode, Supervisor};
@@ -16,9 +16,9 @@ use crate::plan::Plan;
 #[derive(Debug, Default)]
 pub(super) struct Services {
     /// For each job: whether the services are there for it. Empty if there are none, or nothing else.
-    holds: Vec<bool>,
+    served: Vec<bool>,
     /// How many of those have not ended.
-    holding: usize,
+    served_left: usize,
     /// When each service first started: the how manyeth.
     started: BTreeMap<JobId, usize>,
     stopping: Option<Stopping>,
@@ -28,9 +28,9 @@ pub(super) struct Services {
 #[derive(Debug, Default)]
 struct Stopping {
     /// Those whose turn is still to come, with their tasks; the next one last.
-    left: Vec<(JobId, Vec<TaskId>)>,
+    pending: Vec<(JobId, Vec<TaskId>)>,
     /// The one whose end is waited for.
-    at: Option<JobId>,
+    current: Option<JobId>,
 }
 
 impl Services {
@@ -39,12 +39,12 @@ impl Services {
             return Services::default();
         }
         let fed = fed(plan);
-        let holds: Vec<bool> =
+        let served: Vec<bool> =
             plan.jobs.iter().zip(fed).map(|(job, fed)| !job.serves && !fed && job.at_end.is_none()).collect();
-        let holding = holds.iter().filter(|holds| **holds).count();
+        let served_left = served.iter().filter(|served| **served).count();
         // Where all jobs are daemons, these are what the run is there for.
-        let holds = if holding > 0 { holds } else { Vec::new() };
-        Services { holds, holding, ..Services::default() }
+        let served = if served_left > 0 { served } else { Vec::new() };
+        Services { served, served_left, ..Services::default() }
     }
 
     /// A service starts, perhaps not for the first time.
@@ -54,13 +54,13 @@ impl Services {
     }
 
     pub fn ended(&mut self, job: JobId) {
-        if self.holds.get(job.index()) == Some(&true) {
-            self.holding -= 1;
+        if self.served.get(job.index()) == Some(&true) {
+            self.served_left -= 1;
         }
     }
 
     /// Nobody needs them any more.
-    pub fn are_stopped(&self) -> bool {
+    pub fn are_unneeded(&self) -> bool {
         self.stopping.is_some()
     }
 }
@@ -88,22 +88,22 @@ fn fed(plan: &Plan) -> Vec<bool> {
 impl Supervisor {
     /// To be called when all that follows from an event is done: stops the services when their time has come, each when
     /// the one before has ended.
-    pub(super) fn look_after_services(&mut self, now: Time, actions: &mut Vec<Action>) {
-        let over = !self.services.holds.is_empty() && self.services.holding == 0;
+    pub(super) fn stop_services(&mut self, now: Time, actions: &mut Vec<Action>) {
+        let over = !self.services.served.is_empty() && self.services.served_left == 0;
         if !over || !matches!(self.mode, Mode::Going | Mode::Closing) {
             return;
         }
         if self.services.stopping.is_none() {
-            self.begin_to_stop_services(now, actions);
+            self.begin_stopping_services(now, actions);
             // What was held back may be held back no longer.
             self.fill(now, actions);
         }
         while let Some(stopping) = &mut self.services.stopping {
-            if stopping.at.is_some_and(|job| !matches!(self.jobs.get(job).phase, Phase::Ended(_))) {
+            if stopping.current.is_some_and(|job| !matches!(self.jobs.get(job).phase, Phase::Ended(_))) {
                 return;
             }
-            let Some((job, tasks)) = stopping.left.pop() else { return };
-            stopping.at = Some(job);
+            let Some((job, tasks)) = stopping.pending.pop() else { return };
+            stopping.current = Some(job);
             for id in tasks {
                 // What has ended already may have a hook that runs.
                 let runs = self.tasks.contains(id) && matches!(self.tasks.get(id).role, Role::Attempt);
@@ -115,13 +115,13 @@ impl Supervisor {
     }
 
     /// None of them starts any more, neither anew nor again; and what they do is no failure.
-    fn begin_to_stop_services(&mut self, now: Time, actions: &mut Vec<Action>) {
+    fn begin_stopping_services(&mut self, now: Time, actions: &mut Vec<Action>) {
         self.services.stopping = Some(Stopping::default());
         let plan = std::sync::Arc::clone(&self.plan);
         let serves = |job: JobId| plan.jobs[job].serves;
         for (job, plan) in plan.numbered_jobs() {
             if plan.daemon && matches!(self.jobs.get(job).phase, Phase::Blocked(_)) {
-                self.skip(job, false, "all other jobs had ended".into(), actions);
+                self.skip(job, SkipCause::Other, "all other jobs had ended".into(), actions);
             }
         }
         let open = |job: &JobId| self.jobs.get(*job).phase == Phase::Open;
@@ -129,7 +129,7 @@ impl Supervisor {
         for &job in &services {
             self.jobs.get_mut(job).closing = true;
             self.jobs.set_source(job, Source::Ended);
-            self.note_startable(job);
+            self.update_startable(job);
         }
         let mut tasks: BTreeMap<JobId, Vec<TaskId>> = BTreeMap::new();
         for id in self.tasks.ids() {
@@ -145,15 +145,15 @@ impl Supervisor {
         for job in services {
             self.end_job_if_done(job, actions);
         }
-        let mut left: Vec<_> = tasks.into_iter().collect();
-        left.sort_by_key(|(job, _)| self.services.started.get(job).copied());
-        self.services.stopping = Some(Stopping { left, at: None });
+        let mut pending: Vec<_> = tasks.into_iter().collect();
+        pending.sort_by_key(|(job, _)| self.services.started.get(job).copied());
+        self.services.stopping = Some(Stopping { pending, current: None });
     }
 
     /// A process that ended by itself did so when nobody needed it any more.
     pub(super) fn is_excused(&self, id: TaskId) -> Option<Reason> {
         let task = self.tasks.get(id);
         let serves = self.plan.jobs[task.job].serves && matches!(task.role, Role::Attempt);
-        (self.services.are_stopped() && serves).then_some(Reason::Finished)
+        (self.services.are_unneeded() && serves).then_some(Reason::Finished)
     }
 }

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::last::hook_of_run;
+use super::run_hooks::hook_of_run;
 use super::slots::Slots;
 use super::stop::{Reason, Stopping};
 use super::task::{Over, Role, State, TaskId};
@@ -24,14 +24,14 @@ const PATIENCE: Time = Time::from_secs(30);
 
 /// How starts are held back, if they are.
 #[derive(Debug, Default)]
-pub struct Squeeze {
+pub struct Congestion {
     /// So many may run at once, and since when; ends that went well since then.
     limit: Option<Limit>,
     /// No start before this: of what takes no slot, or of anything.
     pause: Option<Pause>,
     /// Since when the next worker of a job can't be started: as [`super::task::Task::short_since`].
     pub workers: BTreeMap<JobId, Time>,
-    told: bool,
+    warned: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -48,7 +48,7 @@ struct Pause {
     of_all: bool,
 }
 
-impl Squeeze {
+impl Congestion {
     /// Something was short when so many slots were in use. `of_all`: no end of what runs will make room.
     fn tighten(&mut self, now: Time, taken: usize, of_all: bool) {
         let most = self.limit.map_or(taken, |limit| limit.most.min(taken)).max(1);
@@ -86,7 +86,7 @@ impl Squeeze {
         if limit.most >= slots.size() {
             self.limit = None;
         }
-        slots.squeeze(self.limit.map(|limit| limit.most));
+        slots.limit(self.limit.map(|limit| limit.most));
     }
 
     /// When the limit is raised if nothing ends.
@@ -97,7 +97,7 @@ impl Squeeze {
 
 impl Supervisor {
     /// `started` of its processes run, and are of no use.
-    pub(super) fn short(
+    pub(super) fn shortage(
         &mut self,
         now: Time,
         id: TaskId,
@@ -125,21 +125,21 @@ impl Supervisor {
         let hopeless = !self.room_will_come(id);
         let width = self.tasks.get(id).slot.map_or(0, |slot| slot.width);
         // What takes no slot gets room when the next one of the others ends.
-        let taken = self.slots.taken().saturating_sub(width.max(1));
-        self.brakes.squeeze.tighten(now, taken, hopeless);
+        let taken = self.slots.in_use().saturating_sub(width.max(1));
+        self.brakes.congestion.tighten(now, taken, hopeless);
         let task = self.tasks.get_mut(id);
         task.short_since = if hopeless { task.short_since.or(Some(now)) } else { None };
         if task.short_since.is_some_and(|since| since + PATIENCE <= now) {
             return self.not_started(now, id, started, failure, actions);
         }
-        if !std::mem::replace(&mut self.brakes.squeeze.told, true) {
-            actions.push(Action::Tell(RunEvent::Warning(told(shortage))));
+        if !std::mem::replace(&mut self.brakes.congestion.warned, true) {
+            actions.push(Action::Tell(RunEvent::Warning(warning(shortage))));
         }
         if started == 0 {
-            return self.finish_attempt(now, id, Some(Reason::Short), actions);
+            return self.finish_attempt(now, id, Some(Reason::Shortage), actions);
         }
         // At once: it has not begun to do what it is there for.
-        let stopping = Stopping { reason: Reason::Short, kill_at: None, live: started, drained };
+        let stopping = Stopping { reason: Reason::Shortage, kill_at: None, live: started, drained };
         self.tasks.set(id, State::Stopping(stopping));
         actions.push(Action::Kill { task: id });
     }
@@ -152,41 +152,41 @@ impl Supervisor {
             let runs = matches!(state, State::Running { live: 1.., .. })
                 && !self.plan.jobs[task.job].slotless
                 && !self.blocked.contains(&id)
-                && self.tasks.crew(id).is_none_or(|crew| !crew.given.is_empty() || crew.retired);
+                && self.tasks.worker(id).is_none_or(|crew| !crew.given.is_empty() || crew.retired);
             id != short && (is_over || runs)
         })
     }
 
     /// The attempt was short, and is over. It counts for nothing.
-    pub(super) fn take_back_short(&mut self, id: TaskId, actions: &mut Vec<Action>) {
+    pub(super) fn requeue_short(&mut self, id: TaskId, actions: &mut Vec<Action>) {
         self.give_back_slot(id);
         self.forget_live(id);
         let task = self.tasks.get_mut(id);
-        task.attempt -= 1;
-        let before = task.before.take();
+        task.attempts -= 1;
+        let previous = task.previous.take();
         actions.push(Action::TakeBack { task: id });
-        self.tasks.set(id, State::Ready(before));
-        self.ready_in_order(id);
+        self.tasks.set(id, State::Ready(previous));
+        self.requeue_in_order(id);
     }
 
     /// First in its job's line; of several such the one with the lowest number.
-    fn ready_in_order(&mut self, id: TaskId) {
+    fn requeue_in_order(&mut self, id: TaskId) {
         let (job, seq) = self.task(id);
         let ready = &self.jobs.get(job).ready;
         let before = |other: &TaskId| self.tasks.contains(*other) && self.tasks.get(*other).seq < seq;
         let at = ready.iter().take_while(|other| before(other)).count();
         self.jobs.get_mut(job).ready.insert(at, id);
-        self.note_startable(job);
+        self.update_startable(job);
     }
 
     /// The hook waits, in its task's place.
-    pub(super) fn hook_short(&mut self, now: Time, id: TaskId, outcome: Outcome) {
-        let until = self.brakes.squeeze.pause(now, true).unwrap_or(now + FIRST_PAUSE);
+    pub(super) fn delay_hook(&mut self, now: Time, id: TaskId, outcome: Outcome) {
+        let until = self.brakes.congestion.pause(now, true).unwrap_or(now + FIRST_PAUSE);
         self.tasks.set(id, State::Backoff { until, outcome });
     }
 
     /// It is tried again.
-    pub(super) fn hook_again(&mut self, id: TaskId, outcome: Outcome, actions: &mut Vec<Action>) {
+    pub(super) fn retry_hook(&mut self, id: TaskId, outcome: Outcome, actions: &mut Vec<Action>) {
         let Role::Hook(Over { at, .. }) = self.tasks.get(id).role else { unreachable!("{id:?} is a hook") };
         self.tasks.set(id, State::Running { live: 1, drained: false, deadline: None });
         actions.push(Action::Hook { task: id, at, outcome });
@@ -200,15 +200,15 @@ impl Supervisor {
 
     /// To be called when everything that may start has started.
     pub(super) fn wait_for_room(&mut self) {
-        if self.slots.is_squeezed() && !self.startable.slotted.is_empty() && self.mode == Mode::Going {
-            let raise_at = self.brakes.squeeze.raise_at();
+        if self.slots.is_limited() && !self.startable.slotted.is_empty() && self.mode == Mode::Going {
+            let raise_at = self.brakes.congestion.raise_at();
             self.brakes.wake_at(raise_at);
         }
     }
 }
 
 /// Once a run.
-fn told(shortage: Shortage) -> String {
+fn warning(shortage: Shortage) -> String {
     let (what, cure) = match shortage {
         Shortage::Processes => ("no more processes may run (`ulimit -u`, or the limit of a cgroup)", true),
         Shortage::Files => ("prun may not open more files (`ulimit -n`)", true),

@@ -24,7 +24,7 @@ impl Supervisor {
     }
 
     /// To be called when all that follows from an event is done.
-    pub(super) fn look_for_stall(&mut self, now: Time) {
+    pub(super) fn update_stall_timer(&mut self, now: Time) {
         if !self.is_stalled() {
             self.stall_at = None;
         } else if self.stall_at.is_none() {
@@ -40,7 +40,7 @@ impl Supervisor {
         if !self.is_stalled() || self.let_overtake() {
             return;
         }
-        let mut why = self.fail_waiting(now, actions);
+        let mut why = self.fail_lock_waiter(now, actions);
         // What lists items waits because of others, if there are any.
         let lists = |id: &TaskId| self.tasks.contains(*id) && is_lister(&self.plan, self.tasks.get(*id).job);
         let (listers, mut others): (Vec<_>, Vec<_>) = self.blocked.iter().copied().partition(lists);
@@ -48,7 +48,7 @@ impl Supervisor {
             others = listers;
         }
         for id in others {
-            let Some(queue) = self.written(id).next() else { continue };
+            let Some(queue) = self.queues_written(id).next() else { continue };
             let name = &self.plan.queues[queue].name;
             let text: Arc<str> =
                 format!("waits to write to the full queue `{name}`, and nothing that reads it can go on")
@@ -63,10 +63,10 @@ impl Supervisor {
     }
 
     /// The first job that waits for a lock, and will not get it: its next task has failed. In words, why.
-    fn fail_waiting(&mut self, now: Time, actions: &mut Vec<Action>) -> Option<String> {
-        let (job, text) = self.waits_for_lock()?;
+    fn fail_lock_waiter(&mut self, now: Time, actions: &mut Vec<Action>) -> Option<String> {
+        let (job, text) = self.first_lock_waiter()?;
         let id = self.jobs.get_mut(job).ready.pop_front()?;
-        self.note_startable(job);
+        self.update_startable(job);
         let why = format!("nothing can go on: `{}` {text}", self.plan.jobs[job].name);
         self.end_task(now, id, Outcome::Fault(text.into()), actions);
         Some(why)
@@ -74,12 +74,12 @@ impl Supervisor {
 
     /// Whether more takes slots than workers, which may be idle: then it need not be looked at every task.
     fn runs_by_itself(&self) -> bool {
-        let workers = |job: &JobId| self.jobs.get(*job).crew.ids.len() * self.width(*job);
-        self.slots.taken() > self.jobs.with_workers().iter().map(workers).sum()
+        let workers = |job: &JobId| self.jobs.get(*job).workers.ids.len() * self.width(*job);
+        self.slots.in_use() > self.jobs.with_workers().iter().map(workers).sum()
     }
 
     /// The queues that a task writes to, or a worker.
-    fn written(&self, id: TaskId) -> impl Iterator<Item = QueueId> {
+    fn queues_written(&self, id: TaskId) -> impl Iterator<Item = QueueId> {
         let job = self.tasks.contains(id).then(|| &self.plan.jobs[self.tasks.get(id).job]);
         let outputs =
             job.into_iter().flat_map(|job| &job.stages).flat_map(|stage| [&stage.stdout, &stage.stderr]);
@@ -91,7 +91,7 @@ impl Supervisor {
 
     fn is_stalled(&self) -> bool {
         if self.blocked.is_empty() && (!self.locks.keep_waiting() || self.runs_by_itself())
-            || self.held
+            || self.backpressure
             || !matches!(self.mode, Mode::Going | Mode::Closing)
             || (self.mode == Mode::Going && (self.could_start() || self.jobs.is_pulling()))
         {
@@ -100,10 +100,10 @@ impl Supervisor {
         // Where only daemons are left they may wait for each other.
         let counts =
             |id: JobId| !self.plan.jobs[id].daemon && !matches!(self.jobs.get(id).phase, Phase::Ended(_));
-        let full: Vec<QueueId> = self.blocked.iter().flat_map(|id| self.written(*id)).collect();
+        let full: Vec<QueueId> = self.blocked.iter().flat_map(|id| self.queues_written(*id)).collect();
         let reads = |job: JobId| full.iter().any(|queue| self.plan.queues[*queue].readers.contains(&job));
         self.tasks.iter().all(|(id, task, state)| match state {
-            State::Ready(_) | State::With { .. } => true,
+            State::Ready(_) | State::Given { .. } => true,
             State::Backoff { .. } | State::Stopping(_) | State::Draining { .. } => false,
             State::Running { .. } if self.blocked.contains(&id) => true,
             State::Running { .. } => match &task.role {
@@ -115,7 +115,7 @@ impl Supervisor {
                     let is_awaited = is_awaited || self.blocked.is_empty() && !of.dependents.is_empty();
                     self.plan.jobs[task.job].daemon && !reads(task.job) && !is_awaited
                 }
-                Role::Dry | Role::Hook(_) => false,
+                Role::Dismissed | Role::Hook(_) => false,
             },
         }) && (!self.blocked.is_empty() || self.plan.job_ids().any(counts))
             && self.plan.numbered_jobs().all(|(id, job)| {

@@ -1,113 +1,22 @@
-//! Items become tasks, and tasks start. Pure.
-
-use std::sync::Arc;
+//! Tasks start. Pure.
 
 use super::brakes::Brakes;
-use super::job::{End, Jobs, Phase, Source};
+use super::job::Jobs;
 use super::order::Startable;
 use super::task::{Role, Slot, State, TaskId, Up};
 use super::tokens::Tokens;
 use super::{Action, JobId, Mode, Supervisor};
-use crate::event::{Outcome, RunEvent, StartFailure, Time};
+use crate::event::Time;
 use crate::plan::Plan;
 use crate::plan::items::is_lister;
 
 impl Supervisor {
-    /// The answer to [`Action::Pull`]: an item is there, and becomes a task; once for each item, then
-    /// [`Event::Item`](super::Event::Item) follows. `None`: the job was closed meanwhile.
-    pub fn add_item(&mut self, job: JobId) -> Option<TaskId> {
-        self.add_item_as(job, self.jobs.get(job).seq + 1)
-    }
-
-    /// For [`Items::Of`](crate::plan::Items::Of), where a task has the number of the task that its item comes
-    /// from: as [`Supervisor::add_item`].
-    pub fn add_item_as(&mut self, job: JobId, seq: u64) -> Option<TaskId> {
-        if self.jobs.get(job).source == Source::Ended {
-            return None;
-        }
-        self.jobs.set_source(job, Source::Idle);
-        let state = self.jobs.get_mut(job);
-        state.seq = state.seq.max(seq);
-        state.tasks += 1;
-        state.active += 1;
-        let id = self.tasks.add(job, seq, Role::Attempt);
-        self.jobs.get_mut(job).ready.push_back(id);
-        self.note_startable(job);
-        Some(id)
-    }
-
-    /// The task that an item of [`Items::Of`](crate::plan::Items::Of) comes from was not ok: the item is skipped
-    /// here. No answer to [`Action::Pull`]; that follows.
-    pub fn skip_item(&mut self, job: JobId, seq: u64) {
-        if self.jobs.get(job).source == Source::Ended {
-            return;
-        }
-        let because_of_failure = self.source_failed(job);
-        let state = self.jobs.get_mut(job);
-        state.seq = state.seq.max(seq);
-        state.tasks += 1;
-        state.missed = Some(because_of_failure || state.missed == Some(true));
-        self.count(job, seq, &Outcome::Skipped);
-    }
-
-    /// The task of this item ended ok in an earlier run, and is not run: it is counted as one that ended ok, and
-    /// triggers no halt. Its number; `None`: the job was closed meanwhile. No answer to [`Action::Pull`]; that
-    /// follows, and so does the item for jobs that take it from this one.
-    pub fn known_item(&mut self, job: JobId) -> Option<u64> {
-        self.known_item_as(job, self.jobs.get(job).seq + 1)
-    }
-
-    /// For [`Items::Of`](crate::plan::Items::Of): as [`Supervisor::known_item`], with the number of the task that
-    /// the item comes from.
-    pub fn known_item_as(&mut self, job: JobId, seq: u64) -> Option<u64> {
-        if self.jobs.get(job).source == Source::Ended {
-            return None;
-        }
-        let state = self.jobs.get_mut(job);
-        state.seq = state.seq.max(seq);
-        state.tasks += 1;
-        state.up += 1;
-        self.count(job, seq, &Outcome::Ok);
-        self.jobs.expect_item_of(job);
-        Some(seq)
-    }
-
-    pub(super) fn source_ended(&mut self, job: JobId, why: Option<String>, actions: &mut Vec<Action>) {
-        let state = self.jobs.get(job);
-        if !state.is_asking() {
-            return;
-        }
-        let (seq, total) = (state.seq, state.tasks);
-        self.jobs.set_source(job, Source::Ended);
-        if let Some(before) = self.source_of(job) {
-            let failure = match self.jobs.get(before).phase {
-                Phase::Ended(End::Skipped { failure }) => Some(failure),
-                // Perhaps without a task that failed: its own items could not be read.
-                Phase::Ended(End::Failed) => Some(true),
-                Phase::Ended(End::Cancelled) if is_lister(&self.plan, before) => Some(false),
-                _ => None,
-            };
-            let missed = &mut self.jobs.get_mut(job).missed;
-            *missed = missed.or(failure);
-        }
-        if let Some(why) = why {
-            // The items are a part of the job: a job that can't read them has failed, without a task to show.
-            // The end of the job tells it.
-            let outcome = Outcome::NotStarted(Arc::new(StartFailure { code: 126, why }));
-            self.count(job, seq + 1, &outcome);
-        } else {
-            actions.push(Action::Tell(RunEvent::JobTotal { job, total }));
-        }
-        self.look_for_up(job, actions);
-        self.end_job_if_done(job, actions);
-    }
-
     /// To be called whenever what this looks at has changed.
-    pub(super) fn note_startable(&mut self, job: JobId) {
+    pub(super) fn update_startable(&mut self, job: JobId) {
         let plan = &self.plan.jobs[job];
         if plan.worker.is_some() {
             // Those that live may take what is ready: `fill` looks.
-            self.jobs.stir(job);
+            self.jobs.touch(job);
             return;
         }
         let state = self.jobs.get(job);
@@ -118,21 +27,21 @@ impl Supervisor {
     /// Starts what may start, in the order of the jobs, gives workers their tasks, and keeps one item of each
     /// open job at hand.
     pub(super) fn fill(&mut self, now: Time, actions: &mut Vec<Action>) {
-        self.brakes.release();
-        self.tokens.iter_mut().for_each(Tokens::release);
-        self.brakes.squeeze.relax(now, &mut self.slots);
-        if self.mode == Mode::Going && !self.held {
+        self.brakes.reset();
+        self.tokens.iter_mut().for_each(Tokens::reset);
+        self.brakes.congestion.relax(now, &mut self.slots);
+        if self.mode == Mode::Going && !self.backpressure {
             self.offer_to_idle(now, actions);
             while let Some(job) = self.next_to_start(now) {
                 self.start_next(now, job, actions);
             }
             self.offer_ahead(now, actions);
             self.retire_idle(now, actions);
-            self.tell_of_brakes(actions);
+            self.warn_of_brakes(actions);
             self.wait_for_room();
         }
         self.retire_done(now, actions);
-        self.settle_tokens(actions);
+        self.adjust_tokens(actions);
     }
 
     /// The first job that may start something, is not held back, and has its locks. A task that takes many slots waits
@@ -159,7 +68,7 @@ impl Supervisor {
 
     /// Slots for a task of the job are free, and it has the tokens.
     fn has_room(&mut self, job: JobId) -> bool {
-        let (taken, width) = (self.slots.taken(), self.width(job));
+        let (taken, width) = (self.slots.in_use(), self.width(job));
         self.slots.has_room(width) && self.tokens.as_mut().is_none_or(|tokens| tokens.allow(taken, width))
     }
 
@@ -174,7 +83,7 @@ impl Supervisor {
         if !brakes.allow_any(now) {
             return None;
         }
-        let is_fresh = |job: &JobId| jobs.get(*job).ready.iter().any(|id| tasks.get(*id).attempt == 0);
+        let is_fresh = |job: &JobId| jobs.get(*job).ready.iter().any(|id| tasks.get(*id).attempts == 0);
         if brakes.is_turn_of_fresh()
             && let Some(job) = all().filter(is_fresh).find(|job| allow(brakes, *job))
         {
@@ -205,8 +114,8 @@ impl Supervisor {
             return;
         }
         let Some(id) = self.next_ready(job) else { unreachable!("{job:?} has a task ready") };
-        let before = match self.tasks.state(id) {
-            State::Ready(before) => before.clone(),
+        let previous = match self.tasks.state(id) {
+            State::Ready(previous) => previous.clone(),
             state => unreachable!("{id:?} is ready, not {state:?}"),
         };
         let slot = self.take_slot(job);
@@ -214,8 +123,8 @@ impl Supervisor {
         let plan = &self.plan.jobs[job];
         let task = self.tasks.get_mut(id);
         task.slot = Some(slot);
-        task.attempt += 1;
-        task.before = before;
+        let attempt = task.count_attempt();
+        task.previous = previous;
         task.started = now;
         task.role = Role::Attempt;
         if task.up == Up::Now {
@@ -223,8 +132,7 @@ impl Supervisor {
         }
         task.exits.clear();
         task.exits.resize(plan.stages.len(), None);
-        let attempt = task.attempt;
-        let (live, last_attempt) = (plan.stages.len(), attempt > plan.retries.count);
+        let (live, is_last) = (plan.stages.len(), attempt.get() > plan.retries.count);
         if plan.interactive {
             self.interactive = Some(id);
         }
@@ -234,36 +142,22 @@ impl Supervisor {
         let deadline = self.deadline(id);
         self.tasks.set(id, State::Running { live, drained: false, deadline });
         if !is_lister(&self.plan, job) {
-            self.brakes.started(now, job, attempt > 1);
+            self.brakes.started(now, job, attempt.get() > 1);
         }
-        actions.push(Action::Start { task: id, attempt, slot: slot.number(), last_attempt });
+        actions.push(Action::Start { task: id, attempt, is_last, slot: slot.number() });
         self.pull(job, actions);
-        self.note_startable(job);
+        self.update_startable(job);
     }
 
     /// The first that waits, or the first that never started, if it is the turn of such.
     fn next_ready(&mut self, job: JobId) -> Option<TaskId> {
         let ready = &mut self.jobs.get_mut(job).ready;
         if self.brakes.is_turn_of_fresh()
-            && let Some(at) = ready.iter().position(|id| self.tasks.get(*id).attempt == 0)
+            && let Some(at) = ready.iter().position(|id| self.tasks.get(*id).attempts == 0)
         {
             return ready.remove(at);
         }
         ready.pop_front()
-    }
-
-    /// Asks for the next item unless one waits already.
-    fn pull(&mut self, job: JobId, actions: &mut Vec<Action>) {
-        if self.jobs.get(job).ready.is_empty() {
-            self.pull_most(job, 1, actions);
-        }
-    }
-
-    pub(super) fn pull_most(&mut self, job: JobId, most: usize, actions: &mut Vec<Action>) {
-        if self.jobs.get(job).source == Source::Idle && most > 0 {
-            self.jobs.set_source(job, Source::Pulling);
-            actions.push(Action::Pull { job, most });
-        }
     }
 
     pub(super) fn take_slot(&mut self, job: JobId) -> Slot {
@@ -290,21 +184,21 @@ impl Supervisor {
         }
         state.running -= 1;
         self.give_back_locks(id, job);
-        self.note_startable(job);
+        self.update_startable(job);
     }
 
     /// Nothing else can start or print before the only task ends.
-    pub(super) fn look_for_live(&mut self, actions: &mut Vec<Action>) {
+    pub(super) fn allow_live_output(&mut self, actions: &mut Vec<Action>) {
         let last_one = self.tasks.len() == 1 && self.jobs.all_sources_ended();
         if self.live.is_some() || !(last_one || self.one_at_a_time) {
             return;
         }
         let Some(id) = self.tasks.only_running() else { return };
         let task = self.tasks.get(id);
-        let last_attempt = task.attempt > self.plan.jobs[task.job].retries.count;
+        let is_last = task.attempts > self.plan.jobs[task.job].retries.count;
         // Others may begin as soon as it is up.
         let alone = self.jobs.get(task.job).up_dependents.is_empty();
-        if matches!(task.role, Role::Attempt) && last_attempt && alone {
+        if matches!(task.role, Role::Attempt) && is_last && alone {
             self.live = Some(id);
             actions.push(Action::Live(id));
         }

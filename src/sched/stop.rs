@@ -17,7 +17,7 @@ pub enum Reason {
     /// It could not come to a good end, or its hook could not.
     Fault(Arc<str>),
     /// A worker that closed its output can't answer any more.
-    Mute,
+    ClosedOutput,
     /// Its work was done: a daemon whose input had run dry or that nobody needs any more, a worker without tasks.
     Finished,
     /// A stage of its pipeline could not be executed.
@@ -27,7 +27,7 @@ pub enum Reason {
     /// Memory is short; it will be started again, unless prun stops.
     PutBack,
     /// Too little of something was there to start all of it; likewise.
-    Short,
+    Shortage,
 }
 
 impl Reason {
@@ -35,10 +35,10 @@ impl Reason {
         match self {
             Reason::Timeout | Reason::NotReady => Outcome::Timeout,
             Reason::Fault(why) => Outcome::Fault(why),
-            Reason::Mute => Outcome::Fault("its worker closed its output without an answer".into()),
+            Reason::ClosedOutput => Outcome::Fault("its worker closed its output without an answer".into()),
             Reason::Finished => Outcome::Ok,
             Reason::NotStarted(failure) => Outcome::NotStarted(failure),
-            Reason::Cancelled | Reason::PutBack | Reason::Short => Outcome::Cancelled,
+            Reason::Cancelled | Reason::PutBack | Reason::Shortage => Outcome::Cancelled,
         }
     }
 }
@@ -93,6 +93,13 @@ impl Stop {
     }
 }
 
+/// What becomes of tasks that run when their job is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Running {
+    MayEnd,
+    Cancel,
+}
+
 const SIGPIPE: i32 = 13;
 
 /// Whether an attempt that ended so is followed by another.
@@ -144,7 +151,7 @@ impl Supervisor {
             }
             mode => *mode = Mode::Stopping(stop.clone()),
         }
-        self.stopped = true;
+        self.interrupted = true;
         match stop.cause {
             Cause::Signal(signal) => self.stopped_by = Some(signal),
             Cause::OutputClosed => self.stopped_by = self.stopped_by.or(Some(SIGPIPE)),
@@ -182,19 +189,18 @@ impl Supervisor {
     }
 
     /// The same for one job.
-    pub(super) fn close_job(&mut self, now: Time, job: JobId, stop: bool, actions: &mut Vec<Action>) {
+    pub(super) fn close_job(&mut self, now: Time, job: JobId, running: Running, actions: &mut Vec<Action>) {
         self.jobs.get_mut(job).closing = true;
         self.jobs.set_source(job, Source::Ended);
-        self.note_startable(job);
+        self.update_startable(job);
         for id in self.tasks.ids() {
             // The end of one may have made the whole run halt, and with it ended others.
             if !self.tasks.contains(id) || self.tasks.get(id).job != job {
                 continue;
             }
-            if stop {
-                self.cancel(now, id, None, actions);
-            } else {
-                self.drop_if_waiting(now, id, actions);
+            match running {
+                Running::Cancel => self.cancel(now, id, None, actions),
+                Running::MayEnd => _ = self.drop_if_waiting(now, id, actions),
             }
         }
     }
@@ -215,8 +221,8 @@ impl Supervisor {
     pub(super) fn drop_if_waiting(&mut self, now: Time, id: TaskId, actions: &mut Vec<Action>) -> bool {
         let outcome = match self.tasks.state(id) {
             State::Backoff { .. } if self.is_waiting_hook(id) => return false,
-            State::Ready(before) => before.clone().unwrap_or(Outcome::Skipped),
-            State::Backoff { outcome, .. } => self.between_starts(id, outcome),
+            State::Ready(previous) => previous.clone().unwrap_or(Outcome::Skipped),
+            State::Backoff { outcome, .. } => self.outcome_between_attempts(id, outcome),
             _ => return false,
         };
         let job = self.tasks.get(id).job;
@@ -224,16 +230,16 @@ impl Supervisor {
         if let Some(at) = ready.iter().position(|ready| *ready == id) {
             ready.remove(at);
         }
-        self.note_startable(job);
+        self.update_startable(job);
         self.end_task(now, id, outcome, actions);
         true
     }
 
     /// How a task ends that is not tried again after all: as its last attempt did. But a service that would have been
     /// started again is stopped as if it ran, unless nobody needs it any more: then it is down at the end of the run.
-    fn between_starts(&self, id: TaskId, outcome: &Outcome) -> Outcome {
+    fn outcome_between_attempts(&self, id: TaskId, outcome: &Outcome) -> Outcome {
         let restarts = self.plan.jobs[self.tasks.get(id).job].restart != Restart::Never;
-        if restarts && !self.services.are_stopped() { Outcome::Cancelled } else { outcome.clone() }
+        if restarts && !self.services.are_unneeded() { Outcome::Cancelled } else { outcome.clone() }
     }
 
     /// The first rung of the ladder, or the same rung again with a new signal.
@@ -245,13 +251,13 @@ impl Supervisor {
         signal: i32,
         actions: &mut Vec<Action>,
     ) {
-        if self.is_being_cleared(id) {
+        if self.is_killing_leftovers(id) {
             return;
         }
         if self.is_waiting_hook(id) {
             return self.finish_attempt(now, id, Some(reason), actions);
         }
-        self.stopped |= !matches!(reason, Reason::Finished | Reason::PutBack);
+        self.interrupted |= !matches!(reason, Reason::Finished | Reason::PutBack);
         let kill_at = now + self.plan.jobs[self.tasks.get(id).job].grace;
         let stopping = match self.tasks.state(id).clone() {
             State::Running { live, drained, .. } => {
@@ -268,7 +274,7 @@ impl Supervisor {
     }
 
     pub(super) fn kill(&mut self, id: TaskId, actions: &mut Vec<Action>) {
-        if self.is_being_cleared(id) {
+        if self.is_killing_leftovers(id) {
             return;
         }
         let stopping = match self.tasks.state(id).clone() {
@@ -286,13 +292,13 @@ impl Supervisor {
     pub(super) fn tick(&mut self, now: Time, until: Time, actions: &mut Vec<Action>) {
         while let Some(id) = self.tasks.overdue(until) {
             match self.tasks.state(id).clone() {
-                State::Running { .. } if self.last_is_late(id, actions) => {}
+                State::Running { .. } if self.kill_late_run_hook(id, actions) => {}
                 // It has ended; what it left is on its way.
-                State::Running { live, drained, .. } if self.is_being_cleared(id) => {
+                State::Running { live, drained, .. } if self.is_killing_leftovers(id) => {
                     self.tasks.set(id, State::Running { live, drained, deadline: None });
                 }
                 State::Running { .. } => {
-                    if let Some(reason) = self.why_due(now, until, id, actions) {
+                    if let Some(reason) = self.stop_reason(now, until, id, actions) {
                         if reason == Reason::NotReady {
                             actions.push(Action::NotReady { task: id });
                         }
@@ -304,10 +310,10 @@ impl Supervisor {
                     self.finish_attempt(now, id, reason, actions);
                 }
                 State::Backoff { outcome, .. } if self.is_waiting_hook(id) => {
-                    self.hook_again(id, outcome, actions);
+                    self.retry_hook(id, outcome, actions);
                 }
-                State::Backoff { outcome, .. } => self.ready_again(id, outcome),
-                State::Ready(_) | State::With { .. } => {
+                State::Backoff { outcome, .. } => self.requeue(id, outcome),
+                State::Ready(_) | State::Given { .. } => {
                     unreachable!("nothing is due for a task that waits for its slot or its answer")
                 }
             }
@@ -316,15 +322,21 @@ impl Supervisor {
     }
 
     /// Why what is due is to be stopped, if it is.
-    fn why_due(&mut self, now: Time, until: Time, id: TaskId, actions: &mut Vec<Action>) -> Option<Reason> {
+    fn stop_reason(
+        &mut self,
+        now: Time,
+        until: Time,
+        id: TaskId,
+        actions: &mut Vec<Action>,
+    ) -> Option<Reason> {
         match self.tasks.get(id).role {
             Role::Attempt => {
-                let not_up = self.why_not_up(now, until, id, actions);
-                not_up.or_else(|| self.why_overdue(now, until, id))
+                let not_up = self.not_up_reason(now, until, id, actions);
+                not_up.or_else(|| self.timeout_reason(now, until, id))
             }
-            Role::Hook(_) => self.why_overdue(now, until, id),
-            Role::Dry => Some(Reason::Finished),
-            Role::Worker(_) => self.why_worker_due(now, until, id),
+            Role::Hook(_) => self.timeout_reason(now, until, id),
+            Role::Dismissed => Some(Reason::Finished),
+            Role::Worker(_) => self.worker_stop_reason(now, until, id),
         }
     }
 
@@ -332,10 +344,10 @@ impl Supervisor {
         self.plan.jobs[self.tasks.get(id).job].stop_signal
     }
 
-    pub(super) fn ready_again(&mut self, id: TaskId, outcome: Outcome) {
+    pub(super) fn requeue(&mut self, id: TaskId, outcome: Outcome) {
         self.tasks.set(id, State::Ready(Some(outcome)));
         let job = self.tasks.get(id).job;
         self.jobs.get_mut(job).ready.push_front(id);
-        self.note_startable(job);
+        self.update_startable(job);
     }
 }

@@ -1,6 +1,7 @@
 //! Active tasks and workers: their states, and the one function that changes them. Pure.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::num::NonZeroU32;
 
 use super::JobId;
 use super::stop::{Reason, Stopping};
@@ -19,10 +20,10 @@ pub enum State {
     /// Waits for a slot; with the outcome of the attempt before, if there was one.
     Ready(Option<Outcome>),
     /// Given to a worker, and not answered. What happens to the worker decides.
-    With {
+    Given {
         worker: TaskId,
         /// The outcome of the attempt before.
-        before: Option<Outcome>,
+        previous: Option<Outcome>,
     },
     Running {
         /// Processes that have not exited.
@@ -49,7 +50,7 @@ impl State {
     /// When something has to be done about it even if nothing happens.
     fn due(&self) -> Option<Time> {
         match self {
-            State::Ready(_) | State::With { .. } => None,
+            State::Ready(_) | State::Given { .. } => None,
             State::Running { deadline, .. } => *deadline,
             State::Stopping(stopping) => stopping.kill_at,
             State::Draining { until, .. } | State::Backoff { until, .. } => Some(*until),
@@ -62,12 +63,12 @@ pub struct Task {
     pub job: JobId,
     /// Number within the job, from 1; workers are counted by themselves.
     pub seq: u64,
-    /// The attempt that runs or ran last, from 1; 0 before the first.
-    pub attempt: u32,
+    /// Attempts that have begun, and count.
+    pub attempts: u32,
     /// When that began.
     pub started: Time,
     /// The outcome of the attempt before.
-    pub before: Option<Outcome>,
+    pub previous: Option<Outcome>,
     /// Since when it can't be started, and nothing that runs will make room.
     pub short_since: Option<Time>,
     /// Held from its start to its end, and not between attempts. Never by a task that a worker answers.
@@ -102,6 +103,15 @@ pub struct Slot {
     pub own: Option<usize>,
 }
 
+impl Task {
+    /// Counts an attempt that begins. Returns its number, from 1.
+    pub fn count_attempt(&mut self) -> NonZeroU32 {
+        let number = NonZeroU32::MIN.saturating_add(self.attempts);
+        self.attempts = number.get();
+        number
+    }
+}
+
 impl Slot {
     /// What `{%}` is.
     pub fn number(self) -> usize {
@@ -114,19 +124,19 @@ impl Slot {
 pub enum Role {
     /// An attempt of the task.
     Attempt,
-    /// The same, a daemon whose input has run dry: however it ends is no failure.
-    Dry,
+    /// The same, but nobody needs it any more: however it ends is no failure.
+    Dismissed,
     /// A hook of the task, whose last attempt has ended.
     Hook(Over),
     /// No task, but a process that takes tasks.
-    Worker(Crew),
+    Worker(WorkerState),
 }
 
 /// A task that is over, but for its hooks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Over {
     /// How it ended by itself, which is what its hooks are told.
-    pub own: Outcome,
+    pub by_itself: Outcome,
     /// How it ends: one of them may have failed.
     pub outcome: Outcome,
     /// The one that runs, or waits for its start.
@@ -135,13 +145,13 @@ pub struct Over {
 
 /// What a worker has to do.
 #[derive(Debug, Default)]
-pub struct Crew {
+pub struct WorkerState {
     /// Given and not answered, oldest first.
     pub given: VecDeque<TaskId>,
     /// Since when the oldest is the oldest.
-    pub since: Time,
+    pub oldest_since: Time,
     /// Tasks that it was given in all, less what it never answered.
-    pub taken: u64,
+    pub given_in_all: u64,
     pub answers: u64,
     /// It gets no more: the end of its input was sent.
     pub retired: bool,
@@ -164,9 +174,9 @@ impl Tasks {
         let task = Task {
             job,
             seq,
-            attempt: 0,
+            attempts: 0,
             started: Time::ZERO,
-            before: None,
+            previous: None,
             short_since: None,
             slot: None,
             exits: Vec::new(),
@@ -272,14 +282,14 @@ impl Tasks {
         running.next().is_none().then_some(first)
     }
 
-    pub fn crew(&self, worker: TaskId) -> Option<&Crew> {
+    pub fn worker(&self, worker: TaskId) -> Option<&WorkerState> {
         match &self.get(worker).role {
             Role::Worker(crew) => Some(crew),
             _ => None,
         }
     }
 
-    pub fn crew_mut(&mut self, worker: TaskId) -> Option<&mut Crew> {
+    pub fn worker_mut(&mut self, worker: TaskId) -> Option<&mut WorkerState> {
         match &mut self.get_mut(worker).role {
             Role::Worker(crew) => Some(crew),
             _ => None,

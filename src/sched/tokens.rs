@@ -9,7 +9,7 @@ use super::{Action, Mode, Supervisor};
 
 #[derive(Debug, Default)]
 pub struct Tokens {
-    held: usize,
+    owned: usize,
     /// So many more were asked for; `None`: some came since, which may be fewer.
     asked: Option<usize>,
     /// The slots that a start needs for which there are too few; 0: none was held back.
@@ -22,13 +22,13 @@ impl Tokens {
     }
 
     /// Forgets what was held back: it is tried again.
-    pub fn release(&mut self) {
+    pub fn reset(&mut self) {
         self.need = 0;
     }
 
     /// Whether so many slots may be taken. If not, that is held back.
     pub fn allow(&mut self, taken: usize, slots: usize) -> bool {
-        let enough = taken == 0 || taken + slots <= self.held + 1;
+        let enough = taken == 0 || taken + slots <= self.owned + 1;
         if !enough {
             self.need = slots;
         }
@@ -36,41 +36,41 @@ impl Tokens {
     }
 
     /// Something was held back.
-    pub fn hold(&self) -> bool {
+    pub fn is_lacking(&self) -> bool {
         self.need > 0
     }
 
     #[cfg(test)]
-    pub fn held(&self) -> usize {
-        self.held
+    pub fn owned(&self) -> usize {
+        self.owned
     }
 }
 
 impl Supervisor {
     pub(super) fn lacks_tokens(&self) -> bool {
-        self.tokens.as_ref().is_some_and(Tokens::hold)
+        self.tokens.as_ref().is_some_and(Tokens::is_lacking)
     }
 
     /// What was asked for, or a part of it, was there.
     pub(super) fn tokens_came(&mut self, count: usize) {
         if let Some(tokens) = &mut self.tokens {
-            tokens.held += count;
+            tokens.owned += count;
             tokens.asked = None;
         }
     }
 
     /// To be called when everything that may start has started.
-    pub(super) fn settle_tokens(&mut self, actions: &mut Vec<Action>) {
+    pub(super) fn adjust_tokens(&mut self, actions: &mut Vec<Action>) {
         let Some(tokens) = &mut self.tokens else { return };
-        let wanted = (self.slots.taken() + tokens.need).saturating_sub(1);
-        let surplus = tokens.held.saturating_sub(wanted);
+        let wanted = (self.slots.in_use() + tokens.need).saturating_sub(1);
+        let surplus = tokens.owned.saturating_sub(wanted);
         // An item that comes at once has use for what the last task leaves.
-        let one_comes = self.mode == Mode::Going && !self.held && self.jobs.is_pulling();
+        let one_comes = self.mode == Mode::Going && !self.backpressure && self.jobs.is_pulling();
         if surplus > 0 && !one_comes {
-            tokens.held = wanted;
+            tokens.owned = wanted;
             actions.push(Action::GiveTokens(surplus));
         }
-        let lacking = wanted.saturating_sub(tokens.held);
+        let lacking = wanted.saturating_sub(tokens.owned);
         if tokens.asked != Some(lacking) {
             tokens.asked = Some(lacking);
             actions.push(Action::AskTokens(lacking));

@@ -1,28 +1,28 @@
 //! Workers: processes that live on, what they are given, and what they answer. Pure.
 //!
 //! A worker is an entity beside the tasks, with the same life; the tasks that it was given are
-//! [`State::With`] it until they are answered, or until it has ended: then its oldest counts the attempt, and
-//! those behind it go back to the front in their order ([`lost`](super::lost)). What is done for each answer takes no memory and looks
+//! [`State::Given`] it until they are answered, or until it has ended: then its oldest counts the attempt, and
+//! those behind it go back to the front in their order ([`worker_ends`](super::worker_ends)). What is done for each answer takes no memory and looks
 //! nothing up in a tree; deadlines are looked at when they fire.
 
 use std::sync::Arc;
 
 use super::job::Source;
 use super::stop::Reason;
-use super::task::{Crew, Role, State, TaskId};
+use super::task::{Role, State, TaskId, WorkerState};
 use super::{Action, DRAIN, JobId, Mode, Supervisor};
 use crate::event::{Outcome, Time};
 use crate::plan::Worker;
 
 impl Supervisor {
     /// The task that the worker must answer next; none of one that is being stopped.
-    pub fn oldest(&self, worker: TaskId) -> Option<TaskId> {
+    pub fn next_to_answer(&self, worker: TaskId) -> Option<TaskId> {
         if !self.tasks.contains(worker) {
             return None;
         }
         match self.tasks.state(worker) {
             State::Running { .. } | State::Draining { reason: None, .. } => {
-                self.tasks.crew(worker)?.given.front().copied()
+                self.tasks.worker(worker)?.given.front().copied()
             }
             _ => None,
         }
@@ -37,18 +37,17 @@ impl Supervisor {
         failure: Option<Arc<str>>,
         actions: &mut Vec<Action>,
     ) -> Option<TaskId> {
-        let task = self.oldest(worker)?;
-        let crew = self.tasks.crew_mut(worker)?;
+        let task = self.next_to_answer(worker)?;
+        let crew = self.tasks.worker_mut(worker)?;
         crew.given.pop_front();
         crew.answers += 1;
-        let took = now.saturating_sub(std::mem::replace(&mut crew.since, now));
+        let took = now.saturating_sub(std::mem::replace(&mut crew.oldest_since, now));
         let job = self.tasks.get(worker).job;
         if failure.is_none() {
             self.note_time(job, took);
         }
-        let workers = &mut self.jobs.get_mut(job).crew;
+        let workers = &mut self.jobs.get_mut(job).workers;
         workers.answered = true;
-        self.jobs.stir(job);
         let outcome = failure.map_or(Outcome::Ok, Outcome::Fault);
         self.conclude(now, task, outcome, actions);
         Some(task)
@@ -66,32 +65,32 @@ impl Supervisor {
     /// So many tasks the worker can be given beside those that it has.
     fn room(&self, worker: TaskId) -> usize {
         let State::Running { drained: false, live: 1, .. } = self.tasks.state(worker) else { return 0 };
-        let Some(crew) = self.tasks.crew(worker).filter(|crew| !crew.retired && !crew.surplus) else {
+        let Some(crew) = self.tasks.worker(worker).filter(|crew| !crew.retired && !crew.surplus) else {
             return 0;
         };
         let plan = self.worker_plan(self.tasks.get(worker).job);
-        let left = plan.max_tasks.map_or(u64::MAX, |most| most.saturating_sub(crew.taken));
+        let left = plan.max_tasks.map_or(u64::MAX, |most| most.saturating_sub(crew.given_in_all));
         plan.ahead.saturating_sub(crew.given.len()).min(usize::try_from(left).unwrap_or(usize::MAX))
     }
 
     /// Hooks don't pile up behind workers that are faster.
     fn may_give(&self, job: JobId) -> bool {
-        let crew = &self.jobs.get(job).crew;
+        let crew = &self.jobs.get(job).workers;
         crew.hooks <= crew.ids.len().max(1)
     }
 
     /// Gives one task to each idle worker. Whether a new one is wanted is known then.
     pub(super) fn offer_to_idle(&mut self, now: Time, actions: &mut Vec<Action>) {
-        for at in 0..self.jobs.stirred.len() {
-            let job = self.jobs.stirred[at];
-            for at in 0..self.jobs.get(job).crew.ids.len() {
-                let worker = self.jobs.get(job).crew.ids[at];
-                let idle = self.tasks.crew(worker).is_some_and(|crew| crew.given.is_empty());
+        for at in 0..self.jobs.touched.len() {
+            let job = self.jobs.touched[at];
+            for at in 0..self.jobs.get(job).workers.ids.len() {
+                let worker = self.jobs.get(job).workers.ids[at];
+                let idle = self.tasks.worker(worker).is_some_and(|crew| crew.given.is_empty());
                 if idle && self.may_give(job) && self.room(worker) > 0 && self.is_allowed(now, job) {
                     self.give(now, worker, actions);
                 }
             }
-            self.note_worker_wanted(job);
+            self.update_worker_wanted(job);
         }
     }
 
@@ -100,7 +99,7 @@ impl Supervisor {
         !self.jobs.get(job).ready.is_empty() && self.brakes.allow(now, job)
     }
 
-    fn note_worker_wanted(&mut self, job: JobId) {
+    fn update_worker_wanted(&mut self, job: JobId) {
         let state = self.jobs.get(job);
         let plan = &self.plan.jobs[job];
         let wanted = !state.ready.is_empty() && state.running < plan.pool && self.may_give(job);
@@ -111,20 +110,18 @@ impl Supervisor {
     fn give(&mut self, now: Time, worker: TaskId, actions: &mut Vec<Action>) {
         let job = self.tasks.get(worker).job;
         let Some(task) = self.jobs.get_mut(job).ready.pop_front() else { return };
-        let before = match self.tasks.state(task) {
-            State::Ready(before) => before.clone(),
+        let previous = match self.tasks.state(task) {
+            State::Ready(previous) => previous.clone(),
             state => unreachable!("{task:?} is ready, not {state:?}"),
         };
-        self.tasks.set(task, State::With { worker, before });
-        let given = self.tasks.get_mut(task);
-        given.attempt += 1;
-        let attempt = given.attempt;
-        if let Some(crew) = self.tasks.crew_mut(worker) {
+        self.tasks.set(task, State::Given { worker, previous });
+        let attempt = self.tasks.get_mut(task).count_attempt();
+        if let Some(crew) = self.tasks.worker_mut(worker) {
             if crew.given.is_empty() {
-                crew.since = now;
+                crew.oldest_since = now;
             }
             crew.given.push_back(task);
-            crew.taken += 1;
+            crew.given_in_all += 1;
         }
         self.brakes.started(now, job, false);
         actions.push(Action::Give { worker, task, attempt });
@@ -140,31 +137,31 @@ impl Supervisor {
         self.slots.resize(size);
         let mut left = self.slots.surplus();
         for job in self.plan.job_ids().rev() {
-            for at in (0..self.jobs.get(job).crew.ids.len()).rev() {
-                let worker = self.jobs.get(job).crew.ids[at];
+            for at in (0..self.jobs.get(job).workers.ids.len()).rev() {
+                let worker = self.jobs.get(job).workers.ids[at];
                 let width = self.tasks.get(worker).slot.map_or(0, |slot| slot.width);
-                if let Some(crew) = self.tasks.crew_mut(worker) {
+                if let Some(crew) = self.tasks.worker_mut(worker) {
                     crew.surplus = left > 0 && width > 0;
                     left = left.saturating_sub(width);
                 }
             }
-            if !self.jobs.get(job).crew.ids.is_empty() {
-                self.jobs.stir(job);
+            if !self.jobs.get(job).workers.ids.is_empty() {
+                self.jobs.touch(job);
             }
         }
     }
 
     pub(super) fn start_worker(&mut self, now: Time, job: JobId, actions: &mut Vec<Action>) {
-        let crew = &mut self.jobs.get_mut(job).crew;
+        let crew = &mut self.jobs.get_mut(job).workers;
         crew.started += 1;
         let number = crew.started;
-        let short_since = self.brakes.squeeze.workers.remove(&job);
+        let short_since = self.brakes.congestion.workers.remove(&job);
         let slot = self.take_slot(job);
-        let worker = self.tasks.add(job, number, Role::Worker(Crew::default()));
+        let worker = self.tasks.add(job, number, Role::Worker(WorkerState::default()));
         self.take_locks(worker, job);
         let state = self.jobs.get_mut(job);
         state.active += 1;
-        state.crew.ids.push(worker);
+        state.workers.ids.push(worker);
         let process = self.tasks.get_mut(worker);
         process.slot = Some(slot);
         process.short_since = short_since;
@@ -172,14 +169,14 @@ impl Supervisor {
         self.tasks.set(worker, State::Running { live: 1, drained: false, deadline: None });
         actions.push(Action::StartWorker { worker, job, slot: slot.number() });
         self.give(now, worker, actions);
-        self.jobs.stir(job);
-        self.note_worker_wanted(job);
+        self.jobs.touch(job);
+        self.update_worker_wanted(job);
     }
 
     /// What is still ready goes to those that have least; then more is asked for.
     pub(super) fn offer_ahead(&mut self, now: Time, actions: &mut Vec<Action>) {
-        for at in 0..self.jobs.stirred.len() {
-            let job = self.jobs.stirred[at];
+        for at in 0..self.jobs.touched.len() {
+            let job = self.jobs.touched[at];
             while self.may_give(job)
                 && let Some((worker, most)) = self.least_busy(job)
                 && self.is_allowed(now, job)
@@ -193,7 +190,7 @@ impl Supervisor {
             let state = self.jobs.get(job);
             if self.may_give(job) {
                 let ahead = self.worker_plan(job).ahead;
-                let room: usize = state.crew.ids.iter().map(|worker| self.room(*worker)).sum();
+                let room: usize = state.workers.ids.iter().map(|worker| self.room(*worker)).sum();
                 let most = room.saturating_add(ahead).saturating_sub(state.ready.len());
                 self.pull_most(job, most, actions);
             }
@@ -204,12 +201,12 @@ impl Supervisor {
     fn least_busy(&self, job: JobId) -> Option<(TaskId, usize)> {
         let mut least: Option<(usize, TaskId, usize)> = None;
         let mut next = usize::MAX;
-        for &worker in &self.jobs.get(job).crew.ids {
+        for &worker in &self.jobs.get(job).workers.ids {
             let room = self.room(worker);
             if room == 0 {
                 continue;
             }
-            let busy = self.tasks.crew(worker).map_or(0, |crew| crew.given.len());
+            let busy = self.tasks.worker(worker).map_or(0, |crew| crew.given.len());
             if least.is_none_or(|(least, ..)| busy < least) {
                 next = least.map_or(next, |(least, ..)| least);
                 least = Some((busy, worker, room));
@@ -225,25 +222,25 @@ impl Supervisor {
 
     /// Nothing is left for the workers of a job, or one of them has had its share: the end of its input.
     pub(super) fn retire_done(&mut self, now: Time, actions: &mut Vec<Action>) {
-        for at in 0..self.jobs.stirred.len() {
-            let job = self.jobs.stirred[at];
+        for at in 0..self.jobs.touched.len() {
+            let job = self.jobs.touched[at];
             let state = self.jobs.get(job);
-            let left = state.active - state.crew.ids.len() - state.crew.hooks;
+            let left = state.active - state.workers.ids.len() - state.workers.hooks;
             let all = state.source == Source::Ended && left == 0;
             let most = self.worker_plan(job).max_tasks.unwrap_or(u64::MAX);
-            for at in 0..state.crew.ids.len() {
-                let worker = self.jobs.get(job).crew.ids[at];
-                let Some(crew) = self.tasks.crew(worker) else { continue };
-                if crew.given.is_empty() && (all || crew.surplus || crew.taken >= most) {
+            for at in 0..state.workers.ids.len() {
+                let worker = self.jobs.get(job).workers.ids[at];
+                let Some(crew) = self.tasks.worker(worker) else { continue };
+                if crew.given.is_empty() && (all || crew.surplus || crew.given_in_all >= most) {
                     self.retire(now, worker, actions);
                 }
             }
         }
-        if (self.held || self.brakes.hold()) && self.mode == Mode::Going {
+        if (self.backpressure || self.brakes.holds_back()) && self.mode == Mode::Going {
             return; // Their tasks are given out later.
         }
-        while let Some(job) = self.jobs.stirred.pop() {
-            self.jobs.get_mut(job).crew.stirred = false;
+        while let Some(job) = self.jobs.touched.pop() {
+            self.jobs.get_mut(job).workers.touched = false;
         }
     }
 
@@ -262,8 +259,8 @@ impl Supervisor {
                 continue;
             }
             let waits = state.source == Source::Waiting && state.ready.is_empty();
-            for &worker in &state.crew.ids {
-                let Some(crew) = self.tasks.crew(worker) else { continue };
+            for &worker in &state.workers.ids {
+                let Some(crew) = self.tasks.worker(worker) else { continue };
                 if crew.retired {
                     return; // What it has will be free.
                 }
@@ -281,7 +278,7 @@ impl Supervisor {
         let grace = self.plan.jobs[self.tasks.get(worker).job].grace;
         // One that has ended, and is waited for because of what it left, ends with that.
         let State::Running { live: live @ 1, drained, .. } = *self.tasks.state(worker) else { return };
-        let Some(crew) = self.tasks.crew_mut(worker) else { return };
+        let Some(crew) = self.tasks.worker_mut(worker) else { return };
         if !std::mem::replace(&mut crew.retired, true) {
             self.tasks.set(worker, State::Running { live, drained, deadline: Some(now + grace) });
             actions.push(Action::EndInput { worker });
@@ -289,25 +286,25 @@ impl Supervisor {
     }
 
     /// What to do with a worker whose deadline is over.
-    pub(super) fn why_worker_due(&mut self, now: Time, until: Time, worker: TaskId) -> Option<Reason> {
+    pub(super) fn worker_stop_reason(&mut self, now: Time, until: Time, worker: TaskId) -> Option<Reason> {
         let State::Running { live, drained, .. } = *self.tasks.state(worker) else { return None };
         if live == 0 {
-            return self.why_overdue(now, until, worker);
+            return self.timeout_reason(now, until, worker);
         }
-        let crew = self.tasks.crew(worker)?;
+        let crew = self.tasks.worker(worker)?;
         if crew.retired {
             return Some(Reason::Finished);
         }
         if drained {
-            return Some(Reason::Mute);
+            return Some(Reason::ClosedOutput);
         }
-        self.why_overdue(now, until, worker)
+        self.timeout_reason(now, until, worker)
     }
 
     /// It can't answer any more; its exit should follow at once.
     pub(super) fn worker_drained(&mut self, now: Time, worker: TaskId) {
         let State::Running { live, deadline, .. } = *self.tasks.state(worker) else { return };
-        let retired = self.tasks.crew(worker).is_some_and(|crew| crew.retired);
+        let retired = self.tasks.worker(worker).is_some_and(|crew| crew.retired);
         let deadline = if retired || live == 0 { deadline } else { Some(now + DRAIN) };
         self.tasks.set(worker, State::Running { live, drained: true, deadline });
     }

@@ -8,7 +8,7 @@ use crate::run::event_loop::EventLoop;
 use crate::run::items::Pulled;
 use crate::run::items::chain::Passed;
 use crate::run::task::{Work, task_name};
-use crate::sched::{Event, TaskId};
+use crate::sched::{Event, Seq, TaskId};
 
 /// Tasks that are passed over, because an earlier run finished them, before the loop looks at signals again.
 const PASSED_IN_ONE_TURN: u64 = 1000;
@@ -35,7 +35,7 @@ impl EventLoop {
                 };
             let work = Work { items, names, block, known, ..Work::of(job, 0) };
             if self.record.is_done(job, &work.known) {
-                if !self.pass_over(work, None) {
+                if !self.pass_over(work, Seq::Next) {
                     return;
                 }
                 passed += 1;
@@ -44,7 +44,7 @@ impl EventLoop {
                 }
                 continue;
             }
-            let Some(task) = self.scheduler.add_item(job, None) else { return };
+            let Some(task) = self.scheduler.add_item(job, Seq::Next) else { return };
             self.keep_work(task, work);
             last = Some(task);
             wanted -= 1;
@@ -59,7 +59,7 @@ impl EventLoop {
         }
         match last {
             Some(task) => {
-                self.inbox.push(Event::Item);
+                self.inbox.push(Event::Items(job));
                 self.tell_total(job, task);
                 // The reason why there was no further item stays, and is told when the job asks again.
                 self.intake.sources.put_back(job, pulled);
@@ -100,7 +100,7 @@ impl EventLoop {
 
     /// Counts a task as ok without running it. `seq` is its number, if it is that of another job's task. Returns whether
     /// the job still wants items.
-    fn pass_over(&mut self, work: Work, seq: Option<u64>) -> bool {
+    fn pass_over(&mut self, work: Work, seq: Seq) -> bool {
         let Some(seq) = self.scheduler.add_known_item(work.job, seq) else { return false };
         self.output.pass_turn(&self.plan, work.job, seq);
         let work = Work { seq, ..work };
@@ -158,9 +158,9 @@ impl EventLoop {
                     let seq = work.seq;
                     let work = Work { known, block: None, ..Work { job, ..work } };
                     if self.record.is_done(job, &work.known) {
-                        self.pass_over(work, Some(seq));
+                        self.pass_over(work, Seq::Of(seq));
                         passed_over += 1;
-                    } else if let Some(task) = self.scheduler.add_item(job, Some(seq)) {
+                    } else if let Some(task) = self.scheduler.add_item(job, Seq::Of(seq)) {
                         self.keep_work(task, Work { held: None, ..work });
                         given += 1;
                     }
@@ -170,7 +170,7 @@ impl EventLoop {
         }
         self.tell_passed(job, passed_over);
         if given > 0 {
-            self.inbox.push(Event::Item);
+            self.inbox.push(Event::Items(job));
         } else if self.intake.chains.has_ended(job) {
             self.inbox.push(Event::NoMoreItems(job));
         } else {

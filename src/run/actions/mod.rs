@@ -10,8 +10,6 @@
 //! Each action is done at once and never waits. What comes of it is an event for the next turn of the loop. A dry run
 //! is no case here: it is a [`Backend`](super::backend::Backend) of its own behind the same actions.
 
-use std::num::NonZeroU32;
-
 use super::event_loop::EventLoop;
 use crate::event::{JobId, RunEvent};
 use crate::sched::{Action, Event};
@@ -30,12 +28,6 @@ impl EventLoop {
         self.apply_all(actions);
     }
 
-    /// Stops or allows starts, because output piles up or has gone.
-    pub(in crate::run) fn hold_starts(&mut self, hold: bool) {
-        let actions = self.scheduler.hold(self.kernel.now, hold);
-        self.apply_all(actions);
-    }
-
     fn apply_all(&mut self, mut actions: Vec<Action>) {
         for action in actions.drain(..) {
             self.apply(action);
@@ -51,12 +43,11 @@ impl EventLoop {
                 self.intake.want(job, most);
                 self.pull(job);
             }
-            Action::Start { task, attempt, slot, last_attempt } => {
-                let attempt = NonZeroU32::new(attempt).unwrap_or(NonZeroU32::MIN);
-                self.start(task, attempt, slot, last_attempt);
+            Action::Start { task, attempt, is_last, slot } => {
+                self.start(task, attempt, slot, is_last);
             }
             Action::StartWorker { worker, job, slot } => self.start_worker(worker, job, slot),
-            Action::Give { worker, task, attempt } => self.give(worker, task, attempt),
+            Action::Give { worker, task, attempt } => self.give(worker, task, attempt.get()),
             Action::EndInput { worker } => self.end_input(worker),
             Action::WorkerEnded { worker, .. } => self.worker_ended(worker),
             Action::Hook { task, at, outcome } => self.hook(task, at, outcome),
@@ -81,8 +72,8 @@ impl EventLoop {
             Action::GiveTokens(count) => self.give_tokens(count),
             Action::Live(task) => self.output.outputs.let_flow(task.place),
             Action::Tell(event) => self.tell_and_follow(&event),
-            Action::Settle => self.shutdown.run_hooks.await_output(),
-            Action::SettleFiles(job) => self.settle_files(job),
+            Action::FlushOutput => self.shutdown.run_hooks.await_output(),
+            Action::FlushFiles(job) => self.settle_files(job),
             Action::Finish => self.shutdown.finished = true,
         }
     }

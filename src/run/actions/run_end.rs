@@ -21,14 +21,14 @@ impl EventLoop {
         self.output.write_out();
         match self.output.sinks.settle_files() {
             Some(settled) => self.shutdown.run_hooks.await_files(job, settled),
-            None => self.inbox.push(Event::FilesSettled(job)),
+            None => self.inbox.push(Event::FilesFlushed(job)),
         }
     }
 
     /// Tells the scheduler which jobs' files are complete now. The disk thread wakes the loop each time.
     pub(in crate::run) fn report_settled_files(&mut self) {
         let settled = self.shutdown.run_hooks.take_settled();
-        self.inbox.events.extend(settled.into_iter().map(Event::FilesSettled));
+        self.inbox.events.extend(settled.into_iter().map(Event::FilesFlushed));
     }
 
     /// Tells the scheduler when everything that tasks wrote is where it was to go.
@@ -36,7 +36,7 @@ impl EventLoop {
         if self.shutdown.run_hooks.is_settled(self.kernel.now, &mut self.output) {
             // A failure to write goes first, because it decides which hooks run.
             self.report_failure();
-            self.inbox.push(Event::Settled);
+            self.inbox.push(Event::OutputFlushed);
         }
     }
 

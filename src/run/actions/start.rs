@@ -19,7 +19,7 @@ impl EventLoop {
         if self.plan.jobs[work.job].at_end.is_some() {
             return self.start_run_hook(task, work, attempt, slot);
         }
-        work.held = self.scheduler.held(task);
+        work.held = self.scheduler.permits_of(task);
         let name = work.task_name();
         let job = &self.plan.jobs[work.job];
         let item = short_item(&work.items);
@@ -37,7 +37,7 @@ impl EventLoop {
         let pid = started.pid();
         // Nothing else tells of a service that counts as up as soon as it runs.
         if pid != 0 && up_at_once {
-            self.inbox.push(Event::Ready(task));
+            self.inbox.push(Event::Up(task));
         }
         if pid != 0 || self.options.verbose {
             let attempt = attempt.get();

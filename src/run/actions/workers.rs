@@ -22,7 +22,7 @@ const SHOWN: usize = 60;
 impl EventLoop {
     pub(super) fn start_worker(&mut self, worker: TaskId, job: JobId, slot: usize) {
         self.inbox.starts += 1;
-        let work = Work { held: self.scheduler.held(worker), ..Work::of(job, 0) };
+        let work = Work { held: self.scheduler.permits_of(worker), ..Work::of(job, 0) };
         let command = self.options.verbose.then(|| words::command(&self.plan.jobs[job], &work, slot));
         let start = Start { task: worker, work, slot, role: Role::Worker, last_attempt: true };
         let Some(started) = self.begin(start) else { return };
@@ -72,8 +72,9 @@ impl EventLoop {
 
     /// A task that was only given in appearance, by a dry run, is answered at once.
     fn count_as_answered(&mut self, worker: TaskId) {
+        let (job, _) = self.scheduler.task(worker);
         let actions = self.scheduler.answered(self.kernel.now, worker, None).1;
-        self.inbox.push(Event::Answers);
+        self.inbox.push(Event::Answered(job));
         self.apply_all(actions);
         self.tell_good();
     }
@@ -141,7 +142,6 @@ impl EventLoop {
         }
         self.workers.wrote = wrote;
         self.tell_good();
-        self.inbox.push(Event::Answers);
         true
     }
 
@@ -151,6 +151,10 @@ impl EventLoop {
             Some(Route::Straight(dest)) => self.take_straight(worker, dest, &mut taker.answers),
             _ => self.take_each(worker, job, &mut taker.answers),
         };
+        // Several workers of a job that answered one after another are looked at once.
+        if self.inbox.events.back() != Some(&Event::Answered(job)) {
+            self.inbox.push(Event::Answered(job));
+        }
         if let Some(answer) = unasked {
             let text = shown(taker.answers.bytes(&answer.text));
             let why = format!("worker {slot} wrote an answer that nobody asked for: `{text}`");
@@ -202,7 +206,7 @@ impl EventLoop {
             self.backend.attempt(worker).filter(|process| !process.stopping).map(|process| process.slot)
         {
             let answer = answers.next_answer()?;
-            let Some(task) = self.scheduler.oldest(worker) else { return Some(answer) };
+            let Some(task) = self.scheduler.next_to_answer(worker) else { return Some(answer) };
             let text = answers.bytes(&answer.text);
             let failure = fail.filter(|fail| fail.is_match(text));
             let failure = failure.map(|_| Arc::from(format!("its worker answered `{}`", shown(text))));

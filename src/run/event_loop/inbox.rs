@@ -26,7 +26,7 @@ impl Inbox {
     /// Drops what is queued of an attempt that is over: the next attempt of the task, or its hook, has the same id.
     pub fn forget_attempt(&mut self, task: TaskId) {
         self.events.retain(|event| {
-            !matches!(event, Event::Drained(of) | Event::GroupGone(of) | Event::Ready(of) if *of == task)
+            !matches!(event, Event::Drained(of) | Event::GroupGone(of) | Event::Up(of) if *of == task)
         });
     }
 }

@@ -180,7 +180,7 @@ impl EventLoop {
         self.report_settled_files();
         self.report_settled_run();
         if let Some(hold) = self.output.change_of_hold() {
-            self.hold_starts(hold);
+            self.handle(Event::Backpressure(hold));
         }
         let (backend, mut cx) = self.backend();
         backend.resume_readers(&mut cx);

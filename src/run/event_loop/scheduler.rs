@@ -14,7 +14,7 @@ use std::sync::Arc;
 use crate::event::{JobId, Time};
 use crate::os::errors::reason;
 use crate::plan::Plan;
-use crate::sched::{Action, Event, Supervisor, TaskId};
+use crate::sched::{Action, Event, Seq, Supervisor, TaskId};
 
 /// The supervisor, and the buffer in which it answers.
 pub struct Scheduler {
@@ -53,12 +53,6 @@ impl Scheduler {
         }
     }
 
-    /// Holds starts back while output can't be handed on, or lets them go on.
-    pub fn hold(&mut self, now: Time, held: bool) -> Vec<Action> {
-        self.call(now, &format_args!("hold({held})"));
-        self.ask(now, |supervisor, actions| supervisor.hold(now, held, actions)).1
-    }
-
     /// The worker has answered its oldest task, with a failure or well. Returns the task, if there was one.
     pub fn answered(
         &mut self,
@@ -78,22 +72,15 @@ impl Scheduler {
         })
     }
 
-    /// Makes a task of the next item of the job. `None` if the job was closed meanwhile. `seq` is the number of the
-    /// task, if it is that of the task in another job that the item comes from.
-    pub fn add_item(&mut self, job: JobId, seq: Option<u64>) -> Option<TaskId> {
-        match seq {
-            None => self.supervisor.add_item(job),
-            Some(seq) => self.supervisor.add_item_as(job, seq),
-        }
+    /// Makes a task of the next item of the job. `None` if the job was closed meanwhile.
+    pub fn add_item(&mut self, job: JobId, seq: Seq) -> Option<TaskId> {
+        self.supervisor.add_item(job, seq)
     }
 
     /// Counts an item as a task that ended ok in an earlier run, and returns its number. `None` if the job was closed
-    /// meanwhile. `seq` as in [`Scheduler::add_item`].
-    pub fn add_known_item(&mut self, job: JobId, seq: Option<u64>) -> Option<u64> {
-        match seq {
-            None => self.supervisor.known_item(job),
-            Some(seq) => self.supervisor.known_item_as(job, seq),
-        }
+    /// meanwhile.
+    pub fn add_known_item(&mut self, job: JobId, seq: Seq) -> Option<u64> {
+        self.supervisor.known_item(job, seq)
     }
 
     /// Counts an item as skipped: the task in another job that it comes from was not ok.

@@ -78,7 +78,7 @@ impl LocalProcesses {
         self.stop_looking(id);
         if let Some(attempt) = self.attempts.get_mut(id) {
             attempt.readiness = None;
-            cx.events.push_back(Event::Ready(id));
+            cx.events.push_back(Event::Up(id));
         }
     }
 

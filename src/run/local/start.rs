@@ -282,7 +282,7 @@ pub(super) fn not_started(task: TaskId, started: usize, unstarted: Unstarted) ->
     match unstarted {
         Unstarted::Failed(failure) => Event::NotStarted { task, started, failure: Arc::new(failure) },
         Unstarted::Short(shortage, failure) => {
-            Event::Short { task, started, shortage, failure: Arc::new(failure) }
+            Event::Shortage { task, started, shortage, failure: Arc::new(failure) }
         }
     }
 }

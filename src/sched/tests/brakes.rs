@@ -258,7 +258,7 @@ fn below_half_of_the_memory_the_youngest_is_put_back() {
     world.send(memory(100));
     assert_eq!(world.started.last(), Some(&(JobId(0), 4)), "it is there again");
     let task = world.task(JobId(0), 4);
-    assert_eq!(world.supervisor.tasks.get(task).attempt, 1, "that was no attempt");
+    assert_eq!(world.supervisor.tasks.get(task).attempts, 1, "that was no attempt");
     for seq in 1..=4 {
         world.code(JobId(0), seq, 0);
     }

@@ -175,7 +175,7 @@ fn an_on_exit_that_was_short_is_tried_again_and_stays_the_one_it_was() {
     world.code(JobId(0), 1, 0);
     world.code(JobId(0), 1, 0);
     let failure = Arc::new(StartFailure { code: 126, why: "no room".into() });
-    world.send(Event::Short { task, started: 0, shortage: crate::event::Shortage::Processes, failure });
+    world.send(Event::Shortage { task, started: 0, shortage: crate::event::Shortage::Processes, failure });
     world.at(50);
     assert_eq!(world.running[&task].last(), Some(&exit_hook(task, Outcome::Ok)));
     world.code(JobId(0), 1, 0);

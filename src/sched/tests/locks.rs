@@ -24,7 +24,7 @@ fn world(locks: Vec<Lock>, jobs: Vec<plan::Job>, pool: usize, items: &[u64]) -> 
 }
 
 fn held(world: &World, job: JobId, seq: u64) -> String {
-    let held = world.supervisor.held(world.task(job, seq)).expect("it holds something that has a name");
+    let held = world.supervisor.permits_of(world.task(job, seq)).expect("it holds something that has a name");
     assert_eq!(held.len(), 1);
     held[0].value.clone()
 }
@@ -38,7 +38,7 @@ fn one_at_a_time() {
     assert_eq!(world.started.len(), 2);
     world.code(JobId(0), 1, 0);
     assert_eq!(world.started.last(), Some(&(JobId(1), 1)));
-    assert_eq!(world.supervisor.held(world.task(JobId(1), 1)), None, "a permit without a name");
+    assert_eq!(world.supervisor.permits_of(world.task(JobId(1), 1)), None, "a permit without a name");
     world.code(JobId(1), 1, 0);
     assert!(world.finished);
 }
@@ -252,7 +252,7 @@ fn a_worker_holds_its_locks_as_long_as_it_lives() {
     let mut world = world(vec![named(&["A"])], jobs, 9, &[2, 1]);
     let first = world.worker(0);
     assert_eq!((world.workers.len(), job_of(&world, first)), (1, JobId(0)));
-    let value = |world: &World, worker| world.supervisor.held(worker).map(|held| held[0].value.clone());
+    let value = |world: &World, worker| world.supervisor.permits_of(worker).map(|held| held[0].value.clone());
     assert_eq!(value(&world, first), Some("A".into()));
     world.answer(first, 1, None);
     assert_eq!(world.workers.len(), 1, "between two tasks, too");
@@ -284,7 +284,7 @@ fn a_worker_that_waits_for_items_gives_its_lock_to_who_makes_them() {
         world.code(JobId(0), 2, 0);
         world.worker(0)
     };
-    while world.supervisor.oldest(worker).is_some() {
+    while world.supervisor.next_to_answer(worker).is_some() {
         world.answer(worker, 1, None);
     }
     world.end_worker(worker, Exit::Code(0));
@@ -380,7 +380,7 @@ pub fn check_locks(world: &World, plan: &Plan) {
         wants.iter().for_each(|want| taken[want.lock] += want.permits);
         let named =
             wants.iter().filter(|want| want.lock == LockId(2)).map(|want| want.permits).sum::<usize>();
-        let held = world.supervisor.held(id);
+        let held = world.supervisor.permits_of(id);
         let held: Vec<&str> = held.iter().flat_map(|held| held[0].value.split(',')).collect();
         assert_eq!(held.len(), named);
         names.extend(held.into_iter().map(str::to_owned));
@@ -405,7 +405,7 @@ fn a_service_that_waits_for_what_another_holds_is_a_stall_if_a_job_needs_it() {
     let locks = few_locks();
     let jobs = vec![holder("d"), holder("x"), waiter.clone()];
     let mut world = World::of(Plan { locks: locks.clone(), ..plan(jobs, 1) }, &[1, 1, 1]);
-    world.send(Event::Ready(world.task(JobId(0), 1)));
+    world.send(Event::Up(world.task(JobId(0), 1)));
     assert_eq!(world.supervisor.due(), Some(ms(1_000)));
     world.at(1_000);
     assert!(
@@ -416,16 +416,16 @@ fn a_service_that_waits_for_what_another_holds_is_a_stall_if_a_job_needs_it() {
     twice.items = Items::Repeat(2);
     waiter.after[0].job = JobId(0);
     let mut world = World::of(Plan { locks: locks.clone(), ..plan(vec![twice, waiter], 1) }, &[2, 1]);
-    world.send(Event::Ready(world.task(JobId(0), 1)));
+    world.send(Event::Up(world.task(JobId(0), 1)));
     assert_eq!(world.supervisor.due(), Some(ms(1_000)));
     // Services alone may wait for each other, and so may one whose end a job waits for.
     let mut world =
         World::of(Plan { locks: locks.clone(), ..plan(vec![holder("d"), holder("x")], 1) }, &[1, 1]);
-    world.send(Event::Ready(world.task(JobId(0), 1)));
+    world.send(Event::Up(world.task(JobId(0), 1)));
     assert_eq!(world.supervisor.due(), None);
     let mut join = job("join");
     join.after = vec![After { job: JobId(0), stage: StageId(0), when: When::Exit }];
     let mut world = World::of(Plan { locks, ..plan(vec![holder("d"), holder("x"), join], 1) }, &[1, 1, 1]);
-    world.send(Event::Ready(world.task(JobId(0), 1)));
+    world.send(Event::Up(world.task(JobId(0), 1)));
     assert_eq!(world.supervisor.due(), None);
 }

@@ -3,16 +3,17 @@
 mod brakes;
 mod daemons;
 mod hooks;
-mod last;
 mod leftovers;
 mod limits;
 mod listers;
 mod locks;
 mod order;
+mod plans;
 mod promises;
 mod queues;
 mod random;
 mod ready;
+mod run_hooks;
 mod services;
 mod shortage;
 mod slots;
@@ -24,106 +25,21 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::plans::{job, plan, queue, stage};
 use self::promises::Promises;
 use super::*;
+use crate::event::{Exit, StageId, StartFailure};
 use crate::plan::template::Template;
 use crate::plan::{
-    self, After, Batch, Brakes, Items, Leftovers, Logs, Output, Retries, Setup, Stage, Stdin, UNLIMITED,
-    What, When,
+    self, After, Brakes, Halt, HaltLimit, HaltOn, Items, Leftovers, Outcomes, Output, RetryDelay, StatusMode,
+    Timeout, UNLIMITED, When,
 };
-use crate::plan::{Halt, HaltLimit, HaltOn, Outcomes, OutputMode, RetryDelay, StatusMode, Timeout};
 
 const TERM: i32 = 15;
 const INT: i32 = 2;
 
 fn ms(n: u64) -> Time {
     Duration::from_millis(n)
-}
-
-fn stage(name: &str) -> Stage {
-    Stage {
-        name: name.into(),
-        what: What::Command { words: Vec::new(), append_item: false },
-        stdin: Stdin::Null,
-        stdout: Output::Show,
-        stderr: Output::Show,
-        seq_file: None,
-        env: Vec::new(),
-        cwd: None::<Template>,
-        base: Default::default(),
-        start: Default::default(),
-        ok: Outcomes { codes: vec![0], ..Outcomes::default() },
-        setup: Setup::default(),
-        pty: false,
-    }
-}
-
-fn job(name: &str) -> plan::Job {
-    plan::Job {
-        name: name.into(),
-        stages: vec![stage(name)],
-        items: Items::None,
-        batch: Batch::One,
-        pool: UNLIMITED,
-        output: OutputMode::Group,
-        keep_order: false,
-        tag: None,
-        halt: None,
-        grace: ms(10_000),
-        stop_signal: TERM,
-        timeout: None,
-        rate: None,
-        retries: Retries {
-            count: 0,
-            delay: RetryDelay { first: ms(0), factor: 1.0, max: ms(60_000), jitter: false },
-            on: None,
-        },
-        after: Vec::new(),
-        slotless: false,
-        daemon: false,
-        serves: false,
-        ready: None,
-        restart: plan::Restart::Never,
-        slots: 1,
-        locks: Vec::new(),
-        worker: None,
-        leftovers: Leftovers::default(),
-        interactive: false,
-        duplex: false,
-        on_success: None,
-        on_failure: None,
-        on_exit: None,
-        at_end: None,
-        lister: None,
-    }
-}
-
-fn queue(name: &str, writers: &[JobId], readers: &[JobId]) -> plan::Queue {
-    plan::Queue {
-        name: name.into(),
-        capacity: 10,
-        exact: false,
-        records: plan::Records { unit: plan::Unit::Ends(b"\n".to_vec()), per_record: 1, block: None },
-        to_all: false,
-        input: None,
-        writers: writers.to_vec(),
-        readers: readers.to_vec(),
-    }
-}
-
-fn plan(jobs: Vec<plan::Job>, pool: usize) -> Plan {
-    Plan {
-        jobs,
-        queues: Vec::new(),
-        locks: Vec::new(),
-        pool,
-        halt: None,
-        status: StatusMode::First,
-        rerun: None,
-        brakes: Brakes::default(),
-        jobserver: Jobserver::None,
-        logs: Logs::default(),
-    }
 }
 
 /// A run with made-up processes: how many tasks each job has, and what was asked for.
@@ -257,19 +173,19 @@ impl World {
         let mut given = 0;
         while given < most && self.items[job] > 0 {
             self.items[job] -= 1;
-            let seq = self.supervisor.jobs.get(job).seq + 1;
+            let seq = self.supervisor.jobs.get(job).last_seq + 1;
             if self.known.contains(&(job, seq)) {
                 self.known_item(job, seq);
-            } else if let Some(id) = self.supervisor.add_item(job) {
+            } else if let Some(id) = self.supervisor.add_item(job, Seq::Next) {
                 given += 1;
                 self.names.insert(id, (job, seq));
             }
         }
-        if given > 0 { Event::Item } else { Event::NoMoreItems(job) }
+        if given > 0 { Event::Items(job) } else { Event::NoMoreItems(job) }
     }
 
     fn known_item(&mut self, job: JobId, seq: u64) {
-        if self.supervisor.known_item_as(job, seq).is_some() {
+        if self.supervisor.known_item(job, Seq::Of(seq)).is_some() {
             self.met.push((job, seq));
             self.pass_on(job, seq, true);
         }
@@ -286,13 +202,13 @@ impl World {
                 self.pass_on(job, seq, false);
             } else if self.known.contains(&(job, seq)) {
                 self.known_item(job, seq);
-            } else if let Some(id) = self.supervisor.add_item_as(job, seq) {
+            } else if let Some(id) = self.supervisor.add_item(job, Seq::Of(seq)) {
                 self.names.insert(id, (job, seq));
                 given += 1;
             }
         }
         if given > 0 {
-            Event::Item
+            Event::Items(job)
         } else if self.is_over(job) {
             Event::NoMoreItems(job)
         } else {
@@ -332,7 +248,7 @@ impl World {
             Action::Give { worker, task, attempt } => {
                 let (job, seq) = self.names[&task];
                 assert!(!self.answered.contains(&(job, seq)), "{job:?}[{seq}] was answered before");
-                self.given.push((job, seq, attempt));
+                self.given.push((job, seq, attempt.get()));
                 let done = self.workers.get_mut(&worker).expect("a task is given to a worker that lives");
                 assert!(!done.contains(&Action::EndInput { worker }), "given behind the end of the input");
                 done.push(action);
@@ -380,8 +296,8 @@ impl World {
                 self.free += count;
             }
             Action::Tell(event) => self.told.push(event),
-            Action::SettleFiles(job) => return Some(Event::FilesSettled(job)),
-            Action::Settle => return Some(Event::Settled),
+            Action::FlushFiles(job) => return Some(Event::FilesFlushed(job)),
+            Action::FlushOutput => return Some(Event::OutputFlushed),
             Action::Finish => self.finished = true,
         }
         None
@@ -412,10 +328,10 @@ impl World {
 
     /// It answers its oldest tasks; whether all were asked for.
     fn answer(&mut self, worker: TaskId, count: usize, failure: Option<&str>) -> bool {
-        let mut actions = Vec::new();
-        let mut asked = true;
+        let (mut actions, mut asked) = (Vec::new(), true);
+        let (job, _) = self.supervisor.task(worker);
         for _ in 0..count {
-            let oldest = self.supervisor.oldest(worker);
+            let oldest = self.supervisor.next_to_answer(worker);
             let answered = self.supervisor.answered(self.now, worker, failure.map(Arc::from), &mut actions);
             assert_eq!(oldest, answered);
             self.answered.extend(answered.map(|task| self.names[&task]));
@@ -423,11 +339,10 @@ impl World {
         }
         let mut events = VecDeque::new();
         self.apply_all(actions, &mut events);
-        events.push_back(if asked {
-            Event::Answers
-        } else {
-            Event::Fault { task: worker, why: "nobody asked".into() }
-        });
+        events.push_back(Event::Answered(job));
+        if !asked {
+            events.push_back(Event::Fault { task: worker, why: "nobody asked".into() });
+        }
         for event in events {
             self.send(event);
         }
@@ -442,7 +357,7 @@ impl World {
 
     /// Numbers of the tasks that it was given and has not answered, with what the supervisor knows.
     fn oldest(&self, worker: TaskId) -> Option<u64> {
-        self.supervisor.oldest(worker).map(|task| self.names[&task].1)
+        self.supervisor.next_to_answer(worker).map(|task| self.names[&task].1)
     }
 
     fn at(&mut self, time: u64) {

@@ -162,11 +162,11 @@ fn the_last_task_and_the_only_one_flow_live() {
 #[test]
 fn nothing_starts_while_output_is_held() {
     let mut world = World::new(vec![job("a")], 1, &[2]);
-    world.supervisor.hold(world.now, true, &mut Vec::new());
+    world.send(Event::Backpressure(true));
     world.code(JobId(0), 1, 0);
     assert_eq!(world.started.len(), 1);
     let mut actions = Vec::new();
-    world.supervisor.hold(world.now, false, &mut actions);
+    world.supervisor.handle(world.now, Event::Backpressure(false), &mut actions);
     assert!(actions.iter().any(|action| matches!(action, Action::Start { .. })));
 }
 
@@ -216,12 +216,12 @@ fn who_waits_for_a_job_finds_its_files_complete() {
         Event::Exited { task, stage: StageId(0), exit: Exit::Code(0) },
         &mut actions,
     );
-    assert!(actions.contains(&Action::SettleFiles(JobId(0))));
+    assert!(actions.contains(&Action::FlushFiles(JobId(0))));
     let begins = |actions: &[Action]| {
         actions.iter().any(|action| matches!(action, Action::Pull { job: JobId(1), .. }))
     };
     assert!(!begins(&actions));
-    world.supervisor.handle(world.now, Event::FilesSettled(JobId(0)), &mut actions);
+    world.supervisor.handle(world.now, Event::FilesFlushed(JobId(0)), &mut actions);
     assert!(begins(&actions));
 }
 

@@ -63,7 +63,7 @@ impl Promises {
             Event::Exited { task, .. } | Event::InputEnded(task) => {
                 self.lives.entry(*task).and_modify(|life| life.over = true);
             }
-            Event::Ready(task) => {
+            Event::Up(task) => {
                 self.lives.entry(*task).and_modify(|life| life.up = true);
             }
             _ => {}
@@ -86,7 +86,7 @@ impl World {
             }
             let has_limits = life.kind == Kind::Attempt && !life.over;
             // Nobody needs it any more, and its turn to be stopped has not come.
-            let waits = job.serves && self.supervisor.services.are_stopped();
+            let waits = job.serves && self.supervisor.services.are_unneeded();
             if life.signalled.is_some() || !has_limits || waits {
                 continue;
             }

@@ -38,15 +38,15 @@ proptest! {
         let jobserver = if jobserver { plan::Jobserver::Client } else { plan::Jobserver::None };
         let queues = vec![queue("q", &[JobId(0), JobId(1)], &[JobId(3)])];
         items.resize(4 + hooks.len(), 0);
-        let jobs = jobs.into_iter().chain(hooks.into_iter().map(super::last::hook_of_run)).collect();
+        let jobs = jobs.into_iter().chain(hooks.into_iter().map(super::run_hooks::hook_of_run)).collect();
         let plan = Plan { queues, brakes, jobserver, locks: few_locks(), ..plan(jobs, pool) };
         let mut world = World::resumed(plan.clone(), &items, &known);
         for step in steps {
-            let before = world.supervisor.slots.taken();
+            let before = world.supervisor.slots.in_use();
             drive(&mut world, step);
             check(&world, &plan, before);
         }
-        drive(&mut world, Step::Hold(false));
+        drive(&mut world, Step::Backpressure(false));
         for _ in 0..10_000 {
             if world.finished {
                 break;
@@ -61,7 +61,7 @@ proptest! {
         prop_assert_eq!(ended.len(), count, "a task ended twice");
         prop_assert_eq!(world.names.values().collect::<BTreeSet<_>>().len(), count);
         prop_assert!(world.supervisor.due().is_none());
-        prop_assert!(world.supervisor.tasks.is_empty() && world.supervisor.slots.taken() == 0);
+        prop_assert!(world.supervisor.tasks.is_empty() && world.supervisor.slots.in_use() == 0);
         prop_assert!(world.workers.is_empty());
         prop_assert_eq!((world.taken, world.wanted), (0, 0));
         // The hooks of the run are not counted.
@@ -106,19 +106,19 @@ fn check(world: &World, plan: &Plan, before: usize) {
             slotted += slot.width;
             processes[task.job] += 1;
         }
-        assert!(task.attempt <= job.retries.count + 1);
+        assert!(task.attempts <= job.retries.count + 1);
         if let (Role::Worker(crew), Some(worker)) = (&task.role, &job.worker) {
             assert!(crew.given.len() <= worker.ahead);
-            assert!(worker.max_tasks.is_none_or(|most| crew.taken <= most));
+            assert!(worker.max_tasks.is_none_or(|most| crew.given_in_all <= most));
             given.extend(&crew.given);
         }
     }
     assert!(slotted <= before || world.supervisor.slots.surplus() == 0);
-    assert_eq!(slotted, world.supervisor.slots.taken());
+    assert_eq!(slotted, world.supervisor.slots.in_use());
     if let Some(tokens) = &world.supervisor.tokens {
-        assert_eq!(tokens.held(), world.taken);
+        assert_eq!(tokens.owned(), world.taken);
         let most = plan.jobs.iter().map(|job| job.slots).max().unwrap_or(1);
-        assert!(slotted <= (1 + tokens.held()).max(most), "{slotted} slots with {} tokens", tokens.held());
+        assert!(slotted <= (1 + tokens.owned()).max(most), "{slotted} slots with {} tokens", tokens.owned());
     }
     for (job, count) in processes.iter().enumerate() {
         assert!(*count <= plan.jobs[job].pool);

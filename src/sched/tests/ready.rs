@@ -94,7 +94,7 @@ fn who_is_not_up_in_time_is_stopped_and_that_is_a_timeout() {
     world.at(50);
     assert_eq!(world.done(JobId(0), 1), [Action::Signal { task, signal: TERM }]);
     // Too late.
-    world.send(Event::Ready(task));
+    world.send(Event::Up(task));
     world.exit(JobId(0), 1, Exit::Signal(TERM));
     // The limit counts from the start of each attempt.
     world.at(60);
@@ -141,7 +141,7 @@ fn jobs_that_are_no_daemons_may_be_waited_for_too() {
     let mut world = World::new(jobs(), 2, &[1, 1]);
     let task = world.task(JobId(0), 1);
     world.send(Event::Exited { task, stage: StageId(0), exit: Exit::Code(0) });
-    world.send(Event::Ready(task));
+    world.send(Event::Up(task));
     world.send(Event::Drained(task));
     assert_eq!(world.runs(), [(JobId(1), 1)]);
 

@@ -28,7 +28,7 @@ pub fn port() -> Sign {
 impl World {
     pub fn up(&mut self, job: JobId, seq: u64) {
         let task = self.task(job, seq);
-        self.send(Event::Ready(task));
+        self.send(Event::Up(task));
     }
 
     pub fn why_skipped(&self, of: JobId) -> &str {

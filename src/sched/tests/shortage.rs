@@ -14,7 +14,7 @@ fn failure() -> Arc<StartFailure> {
 impl World {
     fn short(&mut self, task: TaskId, started: usize) {
         let shortage = Shortage::Processes;
-        self.send(Event::Short { task, started, shortage, failure: failure() });
+        self.send(Event::Shortage { task, started, shortage, failure: failure() });
     }
 
     fn warnings(&self) -> usize {

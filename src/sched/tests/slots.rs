@@ -56,7 +56,7 @@ fn a_pool_that_becomes_smaller_is_all_there_is() {
     world.code(JobId(0), 3, 0);
     world.code(JobId(1), 1, 0);
     assert!(world.finished);
-    assert_eq!(world.supervisor.slots.taken(), 0);
+    assert_eq!(world.supervisor.slots.in_use(), 0);
 }
 
 #[test]

@@ -57,10 +57,10 @@ fn what_no_start_needs_goes_back() {
 fn nothing_is_asked_for_while_nothing_may_start() {
     let mut world = world(vec![job("a")], UNLIMITED, &[5]);
     let mut actions = Vec::new();
-    world.supervisor.hold(world.now, true, &mut actions);
+    world.supervisor.handle(world.now, Event::Backpressure(true), &mut actions);
     assert_eq!(actions, [Action::AskTokens(0)]);
     actions.clear();
-    world.supervisor.hold(world.now, false, &mut actions);
+    world.supervisor.handle(world.now, Event::Backpressure(false), &mut actions);
     assert_eq!(actions, [Action::AskTokens(1)]);
 }
 
@@ -103,10 +103,10 @@ fn what_came_too_late_goes_back() {
 #[test]
 fn a_task_of_several_slots_waits_for_all_its_tokens_unless_nothing_else_runs() {
     let mut tokens = tokens::Tokens::new();
-    assert!(tokens.allow(0, 3) && !tokens.hold(), "nothing else runs");
-    assert!(!tokens.allow(1, 3) && tokens.hold());
-    tokens.release();
-    assert!(!tokens.hold());
+    assert!(tokens.allow(0, 3) && !tokens.is_lacking(), "nothing else runs");
+    assert!(!tokens.allow(1, 3) && tokens.is_lacking());
+    tokens.reset();
+    assert!(!tokens.is_lacking());
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn what_is_pulled_at_once_fills_the_workers() {
     for _ in 0..64 {
         world.supervisor.answered(world.now, worker, None, &mut actions);
     }
-    world.supervisor.handle(world.now, Event::Answers, &mut actions);
+    world.supervisor.handle(world.now, Event::Answered(JobId(0)), &mut actions);
     pulls.extend(actions.iter().filter(|action| matches!(action, Action::Pull { .. })));
     assert_eq!(pulls, [&Action::Pull { job: JobId(0), most: 64 }], "those at hand were given");
     assert_eq!(actions.iter().filter(|action| matches!(action, Action::Give { .. })).count(), 64);
@@ -312,7 +312,7 @@ fn a_halt_that_comes_soon_lets_workers_answer() {
 fn a_task_that_could_not_be_given_leaves_its_worker() {
     let mut world = World::new(vec![crew(2)], 1, &[2]);
     let worker = world.worker(0);
-    let task = world.supervisor.oldest(worker).unwrap();
+    let task = world.supervisor.next_to_answer(worker).unwrap();
     let failure = Arc::new(StartFailure { code: 126, why: "two lines".into() });
     world.send(Event::NotStarted { task, started: 0, failure: Arc::clone(&failure) });
     assert_eq!(world.oldest(worker), Some(2));

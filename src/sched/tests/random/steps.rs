@@ -56,7 +56,7 @@ pub enum Step {
     NotGiven {
         which: usize,
     },
-    Hold(bool),
+    Backpressure(bool),
     Pool(usize),
     /// Others take tokens, or give some back.
     Tokens {
@@ -94,7 +94,7 @@ pub fn step() -> impl Strategy<Value = Step> {
         1 => which().prop_map(|which| Step::WorkerShort { which }),
         1 => which().prop_map(|which| Step::WorkerCloses { which }),
         1 => which().prop_map(|which| Step::NotGiven { which }),
-        1 => any::<bool>().prop_map(Step::Hold),
+        1 => any::<bool>().prop_map(Step::Backpressure),
         1 => (1..4usize).prop_map(Step::Pool),
         2 => (any::<bool>(), 1..4usize).prop_map(|(take, count)| Step::Tokens { take, count }),
         2 => (0..4u64, 0..150u64).prop_map(|(load, memory)| Step::Reading { load, memory }),
@@ -111,7 +111,7 @@ pub fn settle(world: &mut World) {
     }
     drive(world, Step::Exit { which: 0, code: 0 });
     for worker in world.workers.keys().copied().collect::<Vec<_>>() {
-        if world.supervisor.oldest(worker).is_some() {
+        if world.supervisor.next_to_answer(worker).is_some() {
             world.answer(worker, 1, None);
         } else if world.workers.get(&worker).is_some_and(|done| is_told_to_end(done)) {
             world.end_worker(worker, Exit::Code(0));
@@ -143,7 +143,7 @@ pub fn drive(world: &mut World, step: Step) {
         }
         Step::Up { which } => {
             if let Some(task) = pick(world, which) {
-                world.send(Event::Ready(task));
+                world.send(Event::Up(task));
             }
         }
         Step::NotStarted { which } => {
@@ -179,13 +179,7 @@ pub fn drive(world: &mut World, step: Step) {
                 world.send(Event::Blocked { task, blocked });
             }
         }
-        Step::Hold(held) => {
-            let mut actions = Vec::new();
-            world.supervisor.hold(world.now, held, &mut actions);
-            let mut events = VecDeque::new();
-            world.apply_all(actions, &mut events);
-            events.into_iter().for_each(|event| world.send(event));
-        }
+        Step::Backpressure(on) => world.send(Event::Backpressure(on)),
         Step::Pool(size) => world.send(Event::Pool(size)),
         Step::Tokens { take: true, count } => world.free = world.free.saturating_sub(count),
         Step::Tokens { take: false, count } => world.free_tokens(count),
@@ -213,7 +207,7 @@ fn failure() -> Arc<crate::event::StartFailure> {
 }
 
 fn short(task: TaskId) -> Event {
-    Event::Short { task, started: 0, shortage: crate::event::Shortage::Files, failure: failure() }
+    Event::Shortage { task, started: 0, shortage: crate::event::Shortage::Files, failure: failure() }
 }
 
 /// What happens to workers alone.
@@ -232,7 +226,7 @@ fn drive_worker(world: &mut World, step: Step) {
         Step::WorkerNotStarted { which } => {
             if let Some(task) = worker(world, which)
                 && !is_told_to_end(&world.workers[&task])
-                && world.supervisor.tasks.crew(task).is_some_and(|crew| crew.answers == 0)
+                && world.supervisor.tasks.worker(task).is_some_and(|crew| crew.answers == 0)
             {
                 world.send(Event::NotStarted { task, started: 0, failure: failure() });
             }
@@ -240,7 +234,7 @@ fn drive_worker(world: &mut World, step: Step) {
         Step::WorkerShort { which } => {
             if let Some(task) = worker(world, which)
                 && !is_told_to_end(&world.workers[&task])
-                && world.supervisor.tasks.crew(task).is_some_and(|crew| crew.answers == 0)
+                && world.supervisor.tasks.worker(task).is_some_and(|crew| crew.answers == 0)
             {
                 world.send(short(task));
             }
@@ -251,7 +245,7 @@ fn drive_worker(world: &mut World, step: Step) {
             }
         }
         Step::NotGiven { which } => {
-            if let Some(task) = worker(world, which).and_then(|id| world.supervisor.oldest(id)) {
+            if let Some(task) = worker(world, which).and_then(|id| world.supervisor.next_to_answer(id)) {
                 world.send(Event::NotStarted { task, started: 0, failure: failure() });
             }
         }

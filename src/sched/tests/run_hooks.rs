@@ -176,7 +176,7 @@ fn nothing_that_holds_others_back_holds_them() {
 #[test]
 fn one_that_is_short_is_tried_again_unless_there_is_no_time() {
     let failure = || Arc::new(StartFailure { code: 126, why: "no room".into() });
-    let short = |task| Event::Short {
+    let short = |task| Event::Shortage {
         task,
         started: 0,
         shortage: crate::event::Shortage::Processes,
@@ -223,14 +223,14 @@ fn they_wait_until_all_is_written_but_a_signal_does_not() {
     let starts =
         |actions: &[Action]| actions.iter().filter(|action| matches!(action, Action::Start { .. })).count();
     let (mut supervisor, mut actions) = begin();
-    assert_eq!((actions.last(), starts(&actions)), (Some(&Action::Settle), 0));
-    supervisor.handle(Time::ZERO, Event::Settled, &mut actions);
+    assert_eq!((actions.last(), starts(&actions)), (Some(&Action::FlushOutput), 0));
+    supervisor.handle(Time::ZERO, Event::OutputFlushed, &mut actions);
     assert_eq!(starts(&actions), 1);
 
     let (mut supervisor, mut actions) = begin();
     supervisor.handle(Time::ZERO, Event::Signal(TERM), &mut actions);
     assert_eq!(starts(&actions), 1);
-    supervisor.handle(Time::ZERO, Event::Settled, &mut actions);
+    supervisor.handle(Time::ZERO, Event::OutputFlushed, &mut actions);
     assert_eq!(starts(&actions), 1, "once");
 
     // What could not be written makes a failure of it.

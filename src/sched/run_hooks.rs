@@ -15,33 +15,38 @@ use crate::event::{Exit, Outcome, RunEvent, Summary, Time};
 use crate::plan::{AtEnd, Plan};
 
 #[derive(Debug, Default)]
-pub struct Last {
-    stage: Stage,
+pub struct RunHooks {
+    progress: Progress,
     /// Those that have not begun.
-    left: VecDeque<JobId>,
+    pending: VecDeque<JobId>,
     /// prun was told to stop: they are killed then.
-    until: Option<Time>,
+    kill_at: Option<Time>,
     /// One of them failed.
-    pub failed: bool,
+    failed: bool,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
-enum Stage {
+enum Progress {
     /// Jobs run.
     #[default]
-    Before,
+    JobsRun,
     /// The end of the run was told; what tasks wrote is on its way. It may turn out that it can't be written.
-    Settling,
-    Settled,
+    Flushing,
+    Flushed,
     /// It is known which hooks begin.
-    Hooks,
+    HooksKnown,
 }
 
-impl Last {
+impl RunHooks {
+    /// True if one of them failed.
+    pub fn any_failed(&self) -> bool {
+        self.failed
+    }
+
     /// All that tasks wrote is where it was to go.
-    pub fn settled(&mut self) {
-        if self.stage == Stage::Settling {
-            self.stage = Stage::Settled;
+    pub fn output_flushed(&mut self) {
+        if self.progress == Progress::Flushing {
+            self.progress = Progress::Flushed;
         }
     }
 }
@@ -54,21 +59,21 @@ pub fn hook_of_run(plan: &Plan, job: JobId) -> Option<AtEnd> {
 impl Supervisor {
     /// All jobs have ended: the next hook of the run begins, or the run is over.
     pub(super) fn wind_up(&mut self, now: Time, actions: &mut Vec<Action>) {
-        if !self.look_for_hooks(now, actions) {
+        if !self.decide_run_hooks(now, actions) {
             return;
         }
-        if self.is_urgent() && self.last.until.is_none() {
-            let grace = self.last.left.front().map(|job| self.plan.jobs[*job].grace);
-            self.last.until = grace.map(|grace| now + grace);
+        if self.is_urgent() && self.run_hooks.kill_at.is_none() {
+            let grace = self.run_hooks.pending.front().map(|job| self.plan.jobs[*job].grace);
+            self.run_hooks.kill_at = grace.map(|grace| now + grace);
         }
         if !self.tasks.is_empty() {
             return; // One of them runs.
         }
         if self.was_killed() {
-            self.last.left.clear();
+            self.run_hooks.pending.clear();
         }
-        if self.last.until.is_some_and(|until| until <= now) {
-            for job in std::mem::take(&mut self.last.left) {
+        if self.run_hooks.kill_at.is_some_and(|until| until <= now) {
+            for job in std::mem::take(&mut self.run_hooks.pending) {
                 let key = hook_of_run(&self.plan, job).map_or("on_exit", AtEnd::key);
                 let why = format!(
                     "the run's `{key}` command does not run: prun was told to stop, and `grace` is over"
@@ -76,8 +81,8 @@ impl Supervisor {
                 actions.push(Action::Tell(RunEvent::Warning(why)));
             }
         }
-        match self.last.left.pop_front() {
-            Some(job) => self.begin_last(now, job, actions),
+        match self.run_hooks.pending.pop_front() {
+            Some(job) => self.begin_run_hook(now, job, actions),
             None => {
                 self.mode = Mode::Finished;
                 actions.push(Action::Finish);
@@ -86,20 +91,20 @@ impl Supervisor {
     }
 
     /// Whether it is known which hooks begin.
-    fn look_for_hooks(&mut self, now: Time, actions: &mut Vec<Action>) -> bool {
-        if self.last.stage == Stage::Before {
+    fn decide_run_hooks(&mut self, now: Time, actions: &mut Vec<Action>) -> bool {
+        if self.run_hooks.progress == Progress::JobsRun {
             actions.push(Action::Tell(RunEvent::RunEnded(self.summary(now))));
             let any = self.plan.jobs.iter().any(|job| job.at_end.is_some());
-            self.last.stage = if any { Stage::Settling } else { Stage::Settled };
-            actions.extend(any.then_some(Action::Settle));
+            self.run_hooks.progress = if any { Progress::Flushing } else { Progress::Flushed };
+            actions.extend(any.then_some(Action::FlushOutput));
         }
         // Who wants prun to end does not wait for readers that are slow.
-        if self.last.stage == Stage::Settling && !self.is_urgent() {
+        if self.run_hooks.progress == Progress::Flushing && !self.is_urgent() {
             return false;
         }
-        if self.last.stage != Stage::Hooks {
-            self.last.stage = Stage::Hooks;
-            self.last.left = self.hooks_due().into();
+        if self.run_hooks.progress != Progress::HooksKnown {
+            self.run_hooks.progress = Progress::HooksKnown;
+            self.run_hooks.pending = self.hooks_due().into();
         }
         true
     }
@@ -149,20 +154,22 @@ impl Supervisor {
     }
 
     /// Whatever the run is doing, and whatever holds other starts back.
-    fn begin_last(&mut self, now: Time, job: JobId, actions: &mut Vec<Action>) {
+    fn begin_run_hook(&mut self, now: Time, job: JobId, actions: &mut Vec<Action>) {
         let id = self.tasks.add(job, 1, Role::Attempt);
         let state = self.jobs.get_mut(job);
         state.active += 1;
         state.ready.push_back(id);
         self.start_next(now, job, actions);
-        if let (State::Running { live, drained, .. }, Some(_)) = (self.tasks.state(id), self.last.until) {
-            let running = State::Running { live: *live, drained: *drained, deadline: self.last.until };
+        if let (State::Running { live, drained, .. }, Some(_)) =
+            (self.tasks.state(id), self.run_hooks.kill_at)
+        {
+            let running = State::Running { live: *live, drained: *drained, deadline: self.run_hooks.kill_at };
             self.tasks.set(id, running);
         }
     }
 
     /// Its time is over, if it is a hook of the run: says whether it is.
-    pub(super) fn last_is_late(&mut self, id: TaskId, actions: &mut Vec<Action>) -> bool {
+    pub(super) fn kill_late_run_hook(&mut self, id: TaskId, actions: &mut Vec<Action>) -> bool {
         let Some(at) = hook_of_run(&self.plan, self.tasks.get(id).job) else { return false };
         let why =
             format!("the run's `{}` command is killed: prun was told to stop, and `grace` is over", at.key());
@@ -172,7 +179,7 @@ impl Supervisor {
     }
 
     /// A hook of the run is over.
-    pub(super) fn end_last(&mut self, id: TaskId, outcome: Outcome, actions: &mut Vec<Action>) {
+    pub(super) fn end_run_hook(&mut self, id: TaskId, outcome: Outcome, actions: &mut Vec<Action>) {
         let task = self.tasks.remove(id);
         self.jobs.get_mut(task.job).active -= 1;
         let trouble = match &outcome {
@@ -183,9 +190,9 @@ impl Supervisor {
             Outcome::Fault(why) => Some(format!("failed: {why}")),
             Outcome::NotStarted(failure) => Some(format!("could not be started: {}", failure.why)),
         };
-        actions.push(Action::End { task: id, outcome, attempts: task.attempt });
+        actions.push(Action::End { task: id, outcome, attempts: task.attempts });
         if let (Some(trouble), Some(at)) = (trouble, hook_of_run(&self.plan, task.job)) {
-            self.last.failed = true;
+            self.run_hooks.failed = true;
             let why = format!("the run's `{}` command {trouble}", at.key());
             actions.push(Action::Tell(RunEvent::LastFailed(why)));
         }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::stop::Reason;
-use super::task::{Crew, Role, State, TaskId};
+use super::job::Subject;
+use super::stop::{Reason, Running};
+use super::task::{Role, State, TaskId, WorkerState};
 use super::{Action, JobId, Mode, Supervisor, hooks};
 use crate::event::{Exit, Outcome, RunEvent, Time};
 use crate::plan::status;
@@ -24,29 +25,29 @@ impl Supervisor {
         let entity = self.tasks.remove(worker);
         let (job, exit) = (entity.job, entity.exits[0]);
         let Role::Worker(crew) = entity.role else { unreachable!("{worker:?} is a worker") };
-        self.jobs.get_mut(job).crew.ids.retain(|id| *id != worker);
-        if let (Some(Reason::Short), Some(since)) = (&reason, entity.short_since) {
-            self.brakes.squeeze.workers.insert(job, since);
+        self.jobs.get_mut(job).workers.ids.retain(|id| *id != worker);
+        if let (Some(Reason::Shortage), Some(since)) = (&reason, entity.short_since) {
+            self.brakes.congestion.workers.insert(job, since);
         }
         let outcome = self.worker_outcome(job, exit, &crew, reason.as_ref());
         // In order: those at the back are put in front first.
         for &task in crew.given.iter().skip(1).rev() {
-            self.take_back(task);
+            self.unassign(task);
         }
         // While the worker is still known, for what it wrote to stderr.
         if let Some(&task) = crew.given.front() {
-            self.oldest_lost(now, task, reason.as_ref(), &outcome, actions);
+            self.end_current_task(now, task, reason.as_ref(), &outcome, actions);
         }
         self.jobs.get_mut(job).active -= 1;
         actions.push(Action::WorkerEnded { worker, outcome: outcome.clone() });
         if self.mode != Mode::Going || self.jobs.get(job).closing {
             for &task in &crew.given {
-                self.end_lost(now, task, reason.as_ref(), actions);
+                self.end_unassigned(now, task, reason.as_ref(), actions);
             }
         } else {
-            self.look_for_fruitless(now, job, &crew, exit, reason, outcome, actions);
+            self.count_fruitless(now, job, &crew, exit, reason, outcome, actions);
         }
-        self.jobs.stir(job);
+        self.jobs.touch(job);
         self.end_job_if_done(job, actions);
     }
 
@@ -54,7 +55,7 @@ impl Supervisor {
         &self,
         job: JobId,
         exit: Option<Exit>,
-        crew: &Crew,
+        crew: &WorkerState,
         reason: Option<&Reason>,
     ) -> Outcome {
         let ok = &self.plan.jobs[job].stages[0].ok;
@@ -67,7 +68,7 @@ impl Supervisor {
     }
 
     /// The task that a worker was at when it ended counts the attempt, unless that was about the worker alone.
-    fn oldest_lost(
+    fn end_current_task(
         &mut self,
         now: Time,
         task: TaskId,
@@ -77,8 +78,8 @@ impl Supervisor {
     ) {
         let outcome = match (reason, outcome) {
             (Some(Reason::Cancelled), _) => return self.conclude(now, task, Outcome::Cancelled, actions),
-            (Some(Reason::NotStarted(_) | Reason::Short | Reason::Fault(_) | Reason::Finished), _) => {
-                return self.take_back(task);
+            (Some(Reason::NotStarted(_) | Reason::Shortage | Reason::Fault(_) | Reason::Finished), _) => {
+                return self.unassign(task);
             }
             (None, Outcome::Ok) => Outcome::Fault("its worker ended without an answer".into()),
             (_, outcome) => outcome.clone(),
@@ -87,19 +88,25 @@ impl Supervisor {
     }
 
     /// A task that its worker did not come to; no attempt is counted.
-    fn take_back(&mut self, task: TaskId) {
-        let State::With { before, .. } = self.tasks.state(task) else { return };
-        let before = before.clone();
+    fn unassign(&mut self, task: TaskId) {
+        let State::Given { previous, .. } = self.tasks.state(task) else { return };
+        let previous = previous.clone();
         let taken = self.tasks.get_mut(task);
-        taken.attempt -= 1;
+        taken.attempts -= 1;
         let job = taken.job;
-        self.tasks.set(task, State::Ready(before));
+        self.tasks.set(task, State::Ready(previous));
         self.jobs.get_mut(job).ready.push_front(task);
-        self.note_startable(job);
+        self.update_startable(job);
     }
 
     /// A task that went back when nothing is given out any more.
-    fn end_lost(&mut self, now: Time, task: TaskId, reason: Option<&Reason>, actions: &mut Vec<Action>) {
+    fn end_unassigned(
+        &mut self,
+        now: Time,
+        task: TaskId,
+        reason: Option<&Reason>,
+        actions: &mut Vec<Action>,
+    ) {
         // Its hook may run meanwhile.
         if !self.tasks.contains(task) || matches!(self.tasks.get(task).role, Role::Hook(_)) {
             return;
@@ -115,11 +122,11 @@ impl Supervisor {
 
     /// A worker that could not be started, or ten in a row that never answered: the job has failed.
     #[expect(clippy::too_many_arguments, reason = "all of one end")]
-    fn look_for_fruitless(
+    fn count_fruitless(
         &mut self,
         now: Time,
         job: JobId,
-        crew: &Crew,
+        crew: &WorkerState,
         exit: Option<Exit>,
         reason: Option<Reason>,
         outcome: Outcome,
@@ -127,10 +134,10 @@ impl Supervisor {
     ) {
         match reason {
             Some(Reason::NotStarted(_)) => return self.fail_job(now, job, outcome, actions),
-            Some(Reason::Short) => return,
+            Some(Reason::Shortage) => return,
             _ => {}
         }
-        let workers = &mut self.jobs.get_mut(job).crew;
+        let workers = &mut self.jobs.get_mut(job).workers;
         if crew.retired || crew.answers > 0 || workers.answered {
             return;
         }
@@ -138,7 +145,7 @@ impl Supervisor {
         if workers.fruitless == FRUITLESS {
             let last = match (reason, exit) {
                 (Some(Reason::Timeout), _) => "timed out".to_owned(),
-                (Some(Reason::Mute), _) => "closed its output".to_owned(),
+                (Some(Reason::ClosedOutput), _) => "closed its output".to_owned(),
                 (_, Some(exit)) => hooks::ended(exit),
                 (_, None) => "was stopped".to_owned(),
             };
@@ -150,13 +157,13 @@ impl Supervisor {
     /// A failure of the job itself: it gets no more items, and gives none out.
     fn fail_job(&mut self, now: Time, job: JobId, outcome: Outcome, actions: &mut Vec<Action>) {
         self.count_job_failure(now, job, outcome, actions);
-        self.close_job(now, job, false, actions);
+        self.close_job(now, job, Running::MayEnd, actions);
     }
 
     fn count_job_failure(&mut self, now: Time, job: JobId, outcome: Outcome, actions: &mut Vec<Action>) {
         actions.push(Action::Tell(RunEvent::JobFailed { job, outcome: outcome.clone() }));
         // Before those of tasks, which may follow from it.
-        self.count(job, 0, &outcome);
+        self.count(job, Subject::Job, &outcome);
         self.check_halt(now, job, &outcome, actions);
     }
 
@@ -183,18 +190,18 @@ impl Supervisor {
 
     /// A task that its worker was not given after all.
     pub(super) fn not_given(&mut self, now: Time, task: TaskId, reason: Reason, actions: &mut Vec<Action>) {
-        let State::With { worker, .. } = *self.tasks.state(task) else { return };
-        if let Some(crew) = self.tasks.crew_mut(worker)
+        let State::Given { worker, .. } = *self.tasks.state(task) else { return };
+        if let Some(crew) = self.tasks.worker_mut(worker)
             && let Some(at) = crew.given.iter().position(|given| *given == task)
         {
             crew.given.remove(at);
-            crew.taken -= 1;
+            crew.given_in_all -= 1;
             if at == 0 {
-                crew.since = now;
+                crew.oldest_since = now;
             }
         }
         let job = self.tasks.get(task).job;
-        self.jobs.stir(job);
+        self.jobs.touch(job);
         self.attempt_ended(now, task, reason.outcome(), actions);
     }
 }

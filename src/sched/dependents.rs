@@ -1,6 +1,6 @@
 //! What the end of a job means for those that wait for it: they begin, or are skipped. Pure.
 
-use super::job::{End, Files, Phase};
+use super::job::{End, Files, Phase, SkipCause};
 use super::{Action, JobId, Mode, Supervisor};
 use crate::event::{Outcome, RunEvent, StageId};
 use crate::plan::items::is_lister;
@@ -8,20 +8,24 @@ use crate::plan::{After, Halt, HaltOn, When};
 
 impl Supervisor {
     /// Jobs that waited for this one may begin, or never will, and so on. A list, not recursion: chains are long.
-    pub(super) fn settle(&mut self, mut ended: Vec<JobId>, actions: &mut Vec<Action>) {
+    pub(super) fn resolve_dependents(&mut self, mut ended: Vec<JobId>, actions: &mut Vec<Action>) {
         while let Some(job) = ended.pop() {
-            self.settle_up(job, &mut ended, actions);
+            self.resolve_up_at_end(job, &mut ended, actions);
             let dependents = std::mem::take(&mut self.jobs.get_mut(job).dependents);
             for (dependent, after) in dependents {
                 let Phase::Blocked(_) = self.jobs.get(dependent).phase else { continue };
                 let Phase::Ended(end) = self.jobs.get(job).phase else { unreachable!("{job:?} has ended") };
-                if !self.jobs.get(job).holds(end, after) {
-                    let failure = matches!(end, End::Failed | End::Skipped { failure: true });
+                if !self.jobs.get(job).satisfies(end, after) {
+                    let cause = match end {
+                        End::Failed => SkipCause::Failure,
+                        End::Skipped(cause) => cause,
+                        End::Ok | End::Cancelled => SkipCause::Other,
+                    };
                     let why = self.reason(job, end, after);
-                    self.skip(dependent, failure, why, actions);
+                    self.skip(dependent, cause, why, actions);
                     ended.push(dependent);
                 } else {
-                    self.condition_holds(dependent, actions);
+                    self.satisfy_condition(dependent, actions);
                 }
             }
         }
@@ -44,31 +48,31 @@ impl Supervisor {
         let mut ended = Vec::new();
         for (dependent, _) in skipped {
             if matches!(self.jobs.get(dependent).phase, Phase::Blocked(_)) {
-                self.skip(dependent, true, why.clone(), actions);
+                self.skip(dependent, SkipCause::Failure, why.clone(), actions);
                 ended.push(dependent);
             }
         }
-        self.settle(ended, actions);
+        self.resolve_dependents(ended, actions);
     }
 
     /// Those who still wait for an ended job to be up.
-    fn settle_up(&mut self, job: JobId, ended: &mut Vec<JobId>, actions: &mut Vec<Action>) {
+    fn resolve_up_at_end(&mut self, job: JobId, ended: &mut Vec<JobId>, actions: &mut Vec<Action>) {
         let state = self.jobs.get(job);
         if let (Phase::Ended(end), false) = (&state.phase, state.up_dependents.is_empty()) {
             let name = &self.plan.jobs[job].name;
-            let (failure, how) = match end {
-                End::Failed => (true, "failed before it was ready"),
-                End::Skipped { failure } => (*failure, "was skipped"),
-                End::Cancelled => (false, "was cancelled"),
-                End::Ok => (false, "ended before it was ready"),
+            let (cause, how) = match end {
+                End::Failed => (SkipCause::Failure, "failed before it was ready"),
+                End::Skipped(cause) => (*cause, "was skipped"),
+                End::Cancelled => (SkipCause::Other, "was cancelled"),
+                End::Ok => (SkipCause::Other, "ended before it was ready"),
             };
             let why = format!("`{name}` {how}");
-            self.never_up(job, failure, &why, ended, actions);
+            self.skip_up_dependents(job, cause, &why, ended, actions);
         }
     }
 
     /// One of those that a job waits for; it begins with the last.
-    pub(super) fn condition_holds(&mut self, job: JobId, actions: &mut Vec<Action>) {
+    pub(super) fn satisfy_condition(&mut self, job: JobId, actions: &mut Vec<Action>) {
         match self.jobs.get(job).phase {
             Phase::Blocked(1) => self.open(job, actions),
             Phase::Blocked(waiting) => self.jobs.get_mut(job).phase = Phase::Blocked(waiting - 1),
@@ -85,11 +89,11 @@ impl Supervisor {
     fn reason(&self, job: JobId, end: End, after: After) -> String {
         let name = self.name_in_file(job, after.stage);
         match (end, after.when) {
-            (End::Skipped { .. }, _) if self.jobs.get(job).tasks > 0 => {
+            (End::Skipped(_), _) if self.jobs.get(job).tasks > 0 => {
                 let skipped = self.jobs.get(job).tally.skipped > 0;
                 format!("items of `{name}` {}", if skipped { "were skipped" } else { "are missing" })
             }
-            (End::Skipped { .. }, _) => format!("`{name}` was skipped"),
+            (End::Skipped(_), _) => format!("`{name}` was skipped"),
             (End::Cancelled, _) => format!("`{name}` was cancelled"),
             (_, When::Failure) => format!("`{name}` did not fail"),
             _ => format!("`{name}` failed"),
@@ -103,8 +107,8 @@ impl Supervisor {
         self.reason(job, end, after)
     }
 
-    pub(super) fn skip(&mut self, job: JobId, failure: bool, why: String, actions: &mut Vec<Action>) {
-        self.jobs.set_ended(job, End::Skipped { failure });
+    pub(super) fn skip(&mut self, job: JobId, cause: SkipCause, why: String, actions: &mut Vec<Action>) {
+        self.jobs.set_ended(job, End::Skipped(cause));
         self.services.ended(job);
         if is_lister(&self.plan, job) {
             // The job that it would have listed items for is skipped as well, and says why.
@@ -120,7 +124,7 @@ impl Supervisor {
     pub(super) fn skip_blocked(&mut self, actions: &mut Vec<Action>) {
         for job in self.plan.job_ids() {
             if matches!(self.jobs.get(job).phase, Phase::Blocked(_)) {
-                self.skip(job, false, "the run was stopped".into(), actions);
+                self.skip(job, SkipCause::Other, "the run was stopped".into(), actions);
             }
         }
     }
@@ -130,18 +134,18 @@ impl Supervisor {
         let goes_on = matches!(self.mode, Mode::Going | Mode::Closing);
         let state = self.jobs.get_mut(job);
         let matters = !state.dependents.is_empty() && self.plan.jobs[job].has_files();
-        if !goes_on || !matters || state.files == Files::Settled {
+        if !goes_on || !matters || state.files == Files::Flushed {
             return false;
         }
         if state.files == Files::Unknown {
             state.files = Files::Asked;
-            actions.push(Action::SettleFiles(job));
+            actions.push(Action::FlushFiles(job));
         }
         true
     }
 
-    pub(super) fn files_settled(&mut self, job: JobId, actions: &mut Vec<Action>) {
-        self.jobs.get_mut(job).files = Files::Settled;
+    pub(super) fn files_flushed(&mut self, job: JobId, actions: &mut Vec<Action>) {
+        self.jobs.get_mut(job).files = Files::Flushed;
         self.end_job_if_done(job, actions);
     }
 }
