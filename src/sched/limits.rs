@@ -71,7 +71,7 @@ impl Supervisor {
                 let limit = self.time_limit(task.job).map(|limit| task.started + limit);
                 return [limit, self.up_at(id), self.up_until(id)].into_iter().flatten().min();
             }
-            Role::Worker(crew) if !crew.given.is_empty() => crew.oldest_since,
+            Role::Worker(worker) if !worker.given.is_empty() => worker.oldest_since,
             Role::Worker(_) | Role::Dismissed | Role::Hook(_) => return None,
         };
         Some(since + self.time_limit(task.job)?)

@@ -56,6 +56,13 @@ struct Named {
     held: Arc<[Held]>,
 }
 
+/// A job that a lock keeps waiting.
+pub(super) struct LockWaiter {
+    pub job: JobId,
+    /// What it does, in words that go on a sentence: "waits for lock `x`".
+    pub what: String,
+}
+
 impl Locks {
     pub fn new(plan: &Plan) -> Locks {
         let lock = |lock: &plan::Lock| Lock {
@@ -303,7 +310,7 @@ impl Supervisor {
     }
 
     /// The first job that is kept waiting by a lock, and in words for what.
-    pub(super) fn first_lock_waiter(&self) -> Option<(JobId, String)> {
+    pub(super) fn first_lock_waiter(&self) -> Option<LockWaiter> {
         let parked = self.locks.parked();
         let job = *parked.iter().find(|job| !self.plan.jobs[**job].daemon).or(parked.first())?;
         let wants = &self.plan.jobs[job].locks;
@@ -321,12 +328,11 @@ impl Supervisor {
             let plan = &self.plan.jobs[holder];
             format!("{}`{}`", if plan.daemon { "daemon " } else { "" }, plan.name)
         });
-        Some(match (holders.next(), holders.next()) {
-            (Some(holder), None) => (job, format!("waits for lock `{name}`, which {holder} holds")),
-            (Some(one), Some(other)) => {
-                (job, format!("waits for lock `{name}`, which {one} and {other} hold"))
-            }
-            (None, _) => (job, format!("waits for lock `{name}`")),
-        })
+        let what = match (holders.next(), holders.next()) {
+            (Some(holder), None) => format!("waits for lock `{name}`, which {holder} holds"),
+            (Some(one), Some(other)) => format!("waits for lock `{name}`, which {one} and {other} hold"),
+            (None, _) => format!("waits for lock `{name}`"),
+        };
+        Some(LockWaiter { job, what })
     }
 }

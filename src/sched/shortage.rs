@@ -152,7 +152,7 @@ impl Supervisor {
             let runs = matches!(state, State::Running { live: 1.., .. })
                 && !self.plan.jobs[task.job].slotless
                 && !self.blocked.contains(&id)
-                && self.tasks.worker(id).is_none_or(|crew| !crew.given.is_empty() || crew.retired);
+                && self.tasks.worker(id).is_none_or(|worker| !worker.given.is_empty() || worker.retired);
             id != short && (is_over || runs)
         })
     }

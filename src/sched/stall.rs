@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::job::{Phase, Source};
+use super::locks::LockWaiter;
 use super::stop::Stop;
 use super::task::{Role, State, TaskId, Up};
 use super::{Action, JobId, Mode, Supervisor};
@@ -64,11 +65,11 @@ impl Supervisor {
 
     /// The first job that waits for a lock, and will not get it: its next task has failed. In words, why.
     fn fail_lock_waiter(&mut self, now: Time, actions: &mut Vec<Action>) -> Option<String> {
-        let (job, text) = self.first_lock_waiter()?;
+        let LockWaiter { job, what } = self.first_lock_waiter()?;
         let id = self.jobs.get_mut(job).ready.pop_front()?;
         self.update_startable(job);
-        let why = format!("nothing can go on: `{}` {text}", self.plan.jobs[job].name);
-        self.end_task(now, id, Outcome::Fault(text.into()), actions);
+        let why = format!("nothing can go on: `{}` {what}", self.plan.jobs[job].name);
+        self.end_task(now, id, Outcome::Fault(what.into()), actions);
         Some(why)
     }
 
@@ -107,7 +108,7 @@ impl Supervisor {
             State::Backoff { .. } | State::Stopping(_) | State::Draining { .. } => false,
             State::Running { .. } if self.blocked.contains(&id) => true,
             State::Running { .. } => match &task.role {
-                Role::Worker(crew) => crew.given.is_empty() && !crew.retired,
+                Role::Worker(worker) => worker.given.is_empty() && !worker.retired,
                 Role::Attempt => {
                     // Others may begin when it is up, or are meant to begin when it ends.
                     let of = self.jobs.get(task.job);

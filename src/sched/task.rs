@@ -284,14 +284,14 @@ impl Tasks {
 
     pub fn worker(&self, worker: TaskId) -> Option<&WorkerState> {
         match &self.get(worker).role {
-            Role::Worker(crew) => Some(crew),
+            Role::Worker(state) => Some(state),
             _ => None,
         }
     }
 
     pub fn worker_mut(&mut self, worker: TaskId) -> Option<&mut WorkerState> {
         match &mut self.get_mut(worker).role {
-            Role::Worker(crew) => Some(crew),
+            Role::Worker(state) => Some(state),
             _ => None,
         }
     }

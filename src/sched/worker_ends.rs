@@ -12,6 +12,16 @@ use crate::plan::status;
 /// So many workers in a row that ended without an answer, when none ever answered, are enough.
 const FRUITLESS: u32 = 10;
 
+/// How a worker ended.
+struct WorkerEnd {
+    job: JobId,
+    state: WorkerState,
+    exit: Option<Exit>,
+    /// Why it was stopped, if it was.
+    reason: Option<Reason>,
+    outcome: Outcome,
+}
+
 impl Supervisor {
     /// The worker's processes and output are at their end.
     pub(super) fn worker_ended(
@@ -24,28 +34,28 @@ impl Supervisor {
         self.give_back_slot(worker);
         let entity = self.tasks.remove(worker);
         let (job, exit) = (entity.job, entity.exits[0]);
-        let Role::Worker(crew) = entity.role else { unreachable!("{worker:?} is a worker") };
+        let Role::Worker(state) = entity.role else { unreachable!("{worker:?} is a worker") };
         self.jobs.get_mut(job).workers.ids.retain(|id| *id != worker);
         if let (Some(Reason::Shortage), Some(since)) = (&reason, entity.short_since) {
             self.brakes.congestion.workers.insert(job, since);
         }
-        let outcome = self.worker_outcome(job, exit, &crew, reason.as_ref());
+        let outcome = self.worker_outcome(job, exit, &state, reason.as_ref());
         // In order: those at the back are put in front first.
-        for &task in crew.given.iter().skip(1).rev() {
+        for &task in state.given.iter().skip(1).rev() {
             self.unassign(task);
         }
         // While the worker is still known, for what it wrote to stderr.
-        if let Some(&task) = crew.given.front() {
+        if let Some(&task) = state.given.front() {
             self.end_current_task(now, task, reason.as_ref(), &outcome, actions);
         }
         self.jobs.get_mut(job).active -= 1;
         actions.push(Action::WorkerEnded { worker, outcome: outcome.clone() });
         if self.mode != Mode::Going || self.jobs.get(job).closing {
-            for &task in &crew.given {
+            for &task in &state.given {
                 self.end_unassigned(now, task, reason.as_ref(), actions);
             }
         } else {
-            self.count_fruitless(now, job, &crew, exit, reason, outcome, actions);
+            self.judge_worker_end(now, WorkerEnd { job, state, exit, reason, outcome }, actions);
         }
         self.jobs.touch(job);
         self.end_job_if_done(job, actions);
@@ -55,12 +65,12 @@ impl Supervisor {
         &self,
         job: JobId,
         exit: Option<Exit>,
-        crew: &WorkerState,
+        state: &WorkerState,
         reason: Option<&Reason>,
     ) -> Outcome {
         let ok = &self.plan.jobs[job].stages[0].ok;
         match reason {
-            _ if crew.retired && !matches!(reason, Some(Reason::NotStarted(_))) => Outcome::Ok,
+            _ if state.retired && !matches!(reason, Some(Reason::NotStarted(_))) => Outcome::Ok,
             Some(Reason::Timeout) if ok.timeout => Outcome::Ok,
             Some(reason) => reason.clone().outcome(),
             None => status::judge(exit, ok),
@@ -121,29 +131,20 @@ impl Supervisor {
     }
 
     /// A worker that could not be started, or ten in a row that never answered: the job has failed.
-    #[expect(clippy::too_many_arguments, reason = "all of one end")]
-    fn count_fruitless(
-        &mut self,
-        now: Time,
-        job: JobId,
-        crew: &WorkerState,
-        exit: Option<Exit>,
-        reason: Option<Reason>,
-        outcome: Outcome,
-        actions: &mut Vec<Action>,
-    ) {
-        match reason {
-            Some(Reason::NotStarted(_)) => return self.fail_job(now, job, outcome, actions),
+    fn judge_worker_end(&mut self, now: Time, end: WorkerEnd, actions: &mut Vec<Action>) {
+        let job = end.job;
+        match end.reason {
+            Some(Reason::NotStarted(_)) => return self.fail_job(now, job, end.outcome, actions),
             Some(Reason::Shortage) => return,
             _ => {}
         }
         let workers = &mut self.jobs.get_mut(job).workers;
-        if crew.retired || crew.answers > 0 || workers.answered {
+        if end.state.retired || end.state.answers > 0 || workers.answered {
             return;
         }
         workers.fruitless += 1;
         if workers.fruitless == FRUITLESS {
-            let last = match (reason, exit) {
+            let last = match (end.reason, end.exit) {
                 (Some(Reason::Timeout), _) => "timed out".to_owned(),
                 (Some(Reason::ClosedOutput), _) => "closed its output".to_owned(),
                 (_, Some(exit)) => hooks::ended(exit),
@@ -191,13 +192,13 @@ impl Supervisor {
     /// A task that its worker was not given after all.
     pub(super) fn not_given(&mut self, now: Time, task: TaskId, reason: Reason, actions: &mut Vec<Action>) {
         let State::Given { worker, .. } = *self.tasks.state(task) else { return };
-        if let Some(crew) = self.tasks.worker_mut(worker)
-            && let Some(at) = crew.given.iter().position(|given| *given == task)
+        if let Some(state) = self.tasks.worker_mut(worker)
+            && let Some(at) = state.given.iter().position(|given| *given == task)
         {
-            crew.given.remove(at);
-            crew.given_in_all -= 1;
+            state.given.remove(at);
+            state.given_in_all -= 1;
             if at == 0 {
-                crew.oldest_since = now;
+                state.oldest_since = now;
             }
         }
         let job = self.tasks.get(task).job;

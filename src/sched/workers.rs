@@ -14,6 +14,13 @@ use super::{Action, DRAIN, JobId, Mode, Supervisor};
 use crate::event::{Outcome, Time};
 use crate::plan::Worker;
 
+/// Tasks that a worker can be given next.
+#[derive(Debug, Clone, Copy)]
+struct Offer {
+    worker: TaskId,
+    most: usize,
+}
+
 impl Supervisor {
     /// The task that the worker must answer next; none of one that is being stopped.
     pub fn next_to_answer(&self, worker: TaskId) -> Option<TaskId> {
@@ -38,16 +45,15 @@ impl Supervisor {
         actions: &mut Vec<Action>,
     ) -> Option<TaskId> {
         let task = self.next_to_answer(worker)?;
-        let crew = self.tasks.worker_mut(worker)?;
-        crew.given.pop_front();
-        crew.answers += 1;
-        let took = now.saturating_sub(std::mem::replace(&mut crew.oldest_since, now));
+        let state = self.tasks.worker_mut(worker)?;
+        state.given.pop_front();
+        state.answers += 1;
+        let took = now.saturating_sub(std::mem::replace(&mut state.oldest_since, now));
         let job = self.tasks.get(worker).job;
         if failure.is_none() {
             self.note_time(job, took);
         }
-        let workers = &mut self.jobs.get_mut(job).workers;
-        workers.answered = true;
+        self.jobs.get_mut(job).workers.answered = true;
         let outcome = failure.map_or(Outcome::Ok, Outcome::Fault);
         self.conclude(now, task, outcome, actions);
         Some(task)
@@ -65,18 +71,18 @@ impl Supervisor {
     /// So many tasks the worker can be given beside those that it has.
     fn room(&self, worker: TaskId) -> usize {
         let State::Running { drained: false, live: 1, .. } = self.tasks.state(worker) else { return 0 };
-        let Some(crew) = self.tasks.worker(worker).filter(|crew| !crew.retired && !crew.surplus) else {
+        let Some(state) = self.tasks.worker(worker).filter(|state| !state.retired && !state.surplus) else {
             return 0;
         };
         let plan = self.worker_plan(self.tasks.get(worker).job);
-        let left = plan.max_tasks.map_or(u64::MAX, |most| most.saturating_sub(crew.given_in_all));
-        plan.ahead.saturating_sub(crew.given.len()).min(usize::try_from(left).unwrap_or(usize::MAX))
+        let left = plan.max_tasks.map_or(u64::MAX, |most| most.saturating_sub(state.given_in_all));
+        plan.ahead.saturating_sub(state.given.len()).min(usize::try_from(left).unwrap_or(usize::MAX))
     }
 
     /// Hooks don't pile up behind workers that are faster.
     fn may_give(&self, job: JobId) -> bool {
-        let crew = &self.jobs.get(job).workers;
-        crew.hooks <= crew.ids.len().max(1)
+        let workers = &self.jobs.get(job).workers;
+        workers.hooks <= workers.ids.len().max(1)
     }
 
     /// Gives one task to each idle worker. Whether a new one is wanted is known then.
@@ -85,7 +91,7 @@ impl Supervisor {
             let job = self.jobs.touched[at];
             for at in 0..self.jobs.get(job).workers.ids.len() {
                 let worker = self.jobs.get(job).workers.ids[at];
-                let idle = self.tasks.worker(worker).is_some_and(|crew| crew.given.is_empty());
+                let idle = self.tasks.worker(worker).is_some_and(|state| state.given.is_empty());
                 if idle && self.may_give(job) && self.room(worker) > 0 && self.is_allowed(now, job) {
                     self.give(now, worker, actions);
                 }
@@ -116,12 +122,12 @@ impl Supervisor {
         };
         self.tasks.set(task, State::Given { worker, previous });
         let attempt = self.tasks.get_mut(task).count_attempt();
-        if let Some(crew) = self.tasks.worker_mut(worker) {
-            if crew.given.is_empty() {
-                crew.oldest_since = now;
+        if let Some(state) = self.tasks.worker_mut(worker) {
+            if state.given.is_empty() {
+                state.oldest_since = now;
             }
-            crew.given.push_back(task);
-            crew.given_in_all += 1;
+            state.given.push_back(task);
+            state.given_in_all += 1;
         }
         self.brakes.started(now, job, false);
         actions.push(Action::Give { worker, task, attempt });
@@ -140,8 +146,8 @@ impl Supervisor {
             for at in (0..self.jobs.get(job).workers.ids.len()).rev() {
                 let worker = self.jobs.get(job).workers.ids[at];
                 let width = self.tasks.get(worker).slot.map_or(0, |slot| slot.width);
-                if let Some(crew) = self.tasks.worker_mut(worker) {
-                    crew.surplus = left > 0 && width > 0;
+                if let Some(state) = self.tasks.worker_mut(worker) {
+                    state.surplus = left > 0 && width > 0;
                     left = left.saturating_sub(width);
                 }
             }
@@ -152,9 +158,9 @@ impl Supervisor {
     }
 
     pub(super) fn start_worker(&mut self, now: Time, job: JobId, actions: &mut Vec<Action>) {
-        let crew = &mut self.jobs.get_mut(job).workers;
-        crew.started += 1;
-        let number = crew.started;
+        let workers = &mut self.jobs.get_mut(job).workers;
+        workers.started += 1;
+        let number = workers.started;
         let short_since = self.brakes.congestion.workers.remove(&job);
         let slot = self.take_slot(job);
         let worker = self.tasks.add(job, number, Role::Worker(WorkerState::default()));
@@ -178,7 +184,7 @@ impl Supervisor {
         for at in 0..self.jobs.touched.len() {
             let job = self.jobs.touched[at];
             while self.may_give(job)
-                && let Some((worker, most)) = self.least_busy(job)
+                && let Some(Offer { worker, most }) = self.least_busy(job)
                 && self.is_allowed(now, job)
             {
                 for _ in 0..most {
@@ -198,24 +204,24 @@ impl Supervisor {
     }
 
     /// The worker with the fewest tasks that has room, and how many it can have until it has more than another.
-    fn least_busy(&self, job: JobId) -> Option<(TaskId, usize)> {
-        let mut least: Option<(usize, TaskId, usize)> = None;
+    fn least_busy(&self, job: JobId) -> Option<Offer> {
+        let mut least: Option<(usize, Offer)> = None;
         let mut next = usize::MAX;
         for &worker in &self.jobs.get(job).workers.ids {
-            let room = self.room(worker);
-            if room == 0 {
+            let most = self.room(worker);
+            if most == 0 {
                 continue;
             }
-            let busy = self.tasks.worker(worker).map_or(0, |crew| crew.given.len());
-            if least.is_none_or(|(least, ..)| busy < least) {
-                next = least.map_or(next, |(least, ..)| least);
-                least = Some((busy, worker, room));
+            let busy = self.tasks.worker(worker).map_or(0, |state| state.given.len());
+            if least.is_none_or(|(least, _)| busy < least) {
+                next = least.map_or(next, |(least, _)| least);
+                least = Some((busy, Offer { worker, most }));
             } else {
                 next = next.min(busy);
             }
         }
-        let (busy, worker, room) = least?;
-        Some((worker, room.min(next.saturating_sub(busy).saturating_add(1))))
+        let (busy, Offer { worker, most }) = least?;
+        Some(Offer { worker, most: most.min(next.saturating_sub(busy).saturating_add(1)) })
     }
 
     // ---- ends --------------------------------------------------------------------------------------------
@@ -230,8 +236,8 @@ impl Supervisor {
             let most = self.worker_plan(job).max_tasks.unwrap_or(u64::MAX);
             for at in 0..state.workers.ids.len() {
                 let worker = self.jobs.get(job).workers.ids[at];
-                let Some(crew) = self.tasks.worker(worker) else { continue };
-                if crew.given.is_empty() && (all || crew.surplus || crew.given_in_all >= most) {
+                let Some(state) = self.tasks.worker(worker) else { continue };
+                if state.given.is_empty() && (all || state.surplus || state.given_in_all >= most) {
                     self.retire(now, worker, actions);
                 }
             }
@@ -260,11 +266,11 @@ impl Supervisor {
             }
             let waits = state.source == Source::Waiting && state.ready.is_empty();
             for &worker in &state.workers.ids {
-                let Some(crew) = self.tasks.worker(worker) else { continue };
-                if crew.retired {
+                let Some(state) = self.tasks.worker(worker) else { continue };
+                if state.retired {
                     return; // What it has will be free.
                 }
-                if waits && crew.given.is_empty() {
+                if waits && state.given.is_empty() {
                     idle = idle.or(Some(worker));
                 }
             }
@@ -278,8 +284,8 @@ impl Supervisor {
         let grace = self.plan.jobs[self.tasks.get(worker).job].grace;
         // One that has ended, and is waited for because of what it left, ends with that.
         let State::Running { live: live @ 1, drained, .. } = *self.tasks.state(worker) else { return };
-        let Some(crew) = self.tasks.worker_mut(worker) else { return };
-        if !std::mem::replace(&mut crew.retired, true) {
+        let Some(state) = self.tasks.worker_mut(worker) else { return };
+        if !std::mem::replace(&mut state.retired, true) {
             self.tasks.set(worker, State::Running { live, drained, deadline: Some(now + grace) });
             actions.push(Action::EndInput { worker });
         }
@@ -291,8 +297,8 @@ impl Supervisor {
         if live == 0 {
             return self.timeout_reason(now, until, worker);
         }
-        let crew = self.tasks.worker(worker)?;
-        if crew.retired {
+        let state = self.tasks.worker(worker)?;
+        if state.retired {
             return Some(Reason::Finished);
         }
         if drained {
@@ -304,7 +310,7 @@ impl Supervisor {
     /// It can't answer any more; its exit should follow at once.
     pub(super) fn worker_drained(&mut self, now: Time, worker: TaskId) {
         let State::Running { live, deadline, .. } = *self.tasks.state(worker) else { return };
-        let retired = self.tasks.worker(worker).is_some_and(|crew| crew.retired);
+        let retired = self.tasks.worker(worker).is_some_and(|state| state.retired);
         let deadline = if retired || live == 0 { deadline } else { Some(now + DRAIN) };
         self.tasks.set(worker, State::Running { live, drained: true, deadline });
     }
