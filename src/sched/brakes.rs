@@ -1,7 +1,7 @@
-//! What holds starts back beside the pools: rates, the load, free memory. Pure.
+//! Brakes hold starts back, beside the pools: rates, the load average, free memory. Pure.
 //!
-//! A start is an attempt of a task, also one that a worker is given. What is held back is looked at again when
-//! [`Brakes::due`] has come, or a [`Reading`] that was asked for.
+//! A start is an attempt of a task, also one that a worker is given. What is held back is tried again when
+//! [`Brakes::due`] has come, or with the next [`Reading`].
 
 use super::shortage::Congestion;
 use super::stop::Reason;
@@ -11,10 +11,10 @@ use crate::event::{RunEvent, Time};
 use crate::plan::items::is_lister;
 use crate::plan::{self, Plan, Rate, Stdin};
 
-/// So long a reading is good for.
+/// How long a reading of the gauges is valid.
 const FRESH: Time = Time::from_secs(1);
 
-/// What the machine's gauges show; of those that are asked for.
+/// A reading of the machine's gauges. Gauges that no brake needs are `None`.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Reading {
     /// The load average of the last minute.
@@ -23,14 +23,15 @@ pub struct Reading {
     pub memory: Option<u64>,
 }
 
-/// Spreads starts evenly.
+/// Spreads starts evenly in time.
 #[derive(Debug)]
 struct Pace {
     interval: Time,
-    /// No start before this.
+    /// No start before this time.
     next: Time,
-    /// A start that is late by no more than this does not shift those after it. It is less than an interval where
-    /// that can be warned by a clock of milliseconds, so that no pause is made up for.
+    /// A start that is late by no more than this does not shift those after it. It is shorter than an
+    /// interval where a clock of milliseconds can tell, so that starts that a pause left out are not made up
+    /// for.
     leeway: Time,
 }
 
@@ -46,14 +47,14 @@ impl Pace {
     }
 }
 
-/// The load and the memory.
+/// The brakes that read the machine's gauges.
 #[derive(Debug)]
 struct Gauges {
     load: Option<f64>,
     memory_free: Option<u64>,
-    /// When they were read last.
+    /// When the gauges were read last.
     read: Option<Time>,
-    /// Why nothing may start, as they were read last.
+    /// Why nothing may start, by the last reading.
     why: Option<String>,
     warned: bool,
 }
@@ -64,7 +65,7 @@ impl Gauges {
     }
 }
 
-/// Why nothing may start.
+/// Returns why nothing may start, if nothing may.
 fn why_wait(load: Option<f64>, memory_free: Option<u64>, reading: &Reading) -> Option<String> {
     match (load, reading.load) {
         (Some(0.0), _) => return Some("no load average is below 0, so nothing ever starts".into()),
@@ -86,7 +87,7 @@ fn size(bytes: u64) -> impl std::fmt::Display {
     bytesize::ByteSize(bytes).display().si()
 }
 
-/// Memory is so short that a task has to go.
+/// True if memory is so short that a running task has to be stopped: less than half of what has to be free.
 fn is_short(memory_free: Option<u64>, reading: &Reading) -> bool {
     matches!((memory_free, reading.memory), (Some(least), Some(free)) if free < least / 2)
 }
@@ -94,15 +95,15 @@ fn is_short(memory_free: Option<u64>, reading: &Reading) -> bool {
 #[derive(Debug, Default)]
 pub struct Brakes {
     run: Option<Pace>,
-    /// By job; empty if no job has a rate.
+    /// For each job, its pace; empty if no job has a rate.
     jobs: Vec<Option<Pace>>,
     gauges: Option<Gauges>,
     pub congestion: Congestion,
-    /// Of what was held back since [`Brakes::release`]: when its pace lets it go.
+    /// When the first start that was held back since [`Brakes::reset`] may be tried again.
     due: Option<Time>,
-    /// Something was held back by the gauges, or because they were to be read first.
+    /// True if a start was held back by the gauges, or because they have to be read first.
     gauges_hold: bool,
-    /// The last start was a further attempt.
+    /// True if the last start was a further attempt.
     last_was_retry: bool,
 }
 
@@ -122,17 +123,17 @@ impl Brakes {
         }
     }
 
-    /// Forgets what was held back: it is tried again.
+    /// Forgets what was held back, before starts are tried again.
     pub fn reset(&mut self) {
         (self.due, self.gauges_hold) = (None, false);
     }
 
-    /// Whether the job may start something now. If not, that is held back.
+    /// True if the job may start something now. If not, notes that it is held back.
     pub fn allow(&mut self, now: Time, job: JobId) -> bool {
         self.allow_any(now) && self.allow_job(now, job)
     }
 
-    /// The same, as far as it concerns all jobs.
+    /// True if any job may start something now, by the brakes of the whole run.
     pub fn allow_any(&mut self, now: Time) -> bool {
         if let Some(pace) = self.run.as_ref().filter(|pace| pace.next > now) {
             self.due = Some(pace.next);
@@ -143,7 +144,7 @@ impl Brakes {
         !self.gauges_hold
     }
 
-    /// The same, as far as it concerns this job alone.
+    /// True if the job may start something now, by its own rate.
     pub fn allow_job(&mut self, now: Time, job: JobId) -> bool {
         let Some(Some(pace)) = self.jobs.get(job.index()) else { return true };
         if pace.next > now {
@@ -152,14 +153,14 @@ impl Brakes {
         pace.next <= now
     }
 
-    /// Whether a process may be started now, as far as there is enough of everything.
+    /// True if a process may be started now, as far as there are resources for it.
     pub fn allow_process(&mut self, now: Time, slotless: bool) -> bool {
         let until = self.congestion.pause(now, slotless);
         self.wake_at(until);
         until.is_none()
     }
 
-    /// It is looked again then, if not before.
+    /// Makes starts be tried again at this time, if not before.
     pub fn wake_at(&mut self, at: Option<Time>) {
         self.due = [self.due, at].into_iter().flatten().min();
     }
@@ -170,23 +171,23 @@ impl Brakes {
         self.run.iter_mut().chain(own).for_each(|pace| pace.start(now));
     }
 
-    /// Whether it is the turn of a task that never started: where starts are rare, one that fails again and again
-    /// would take all of them.
+    /// True if it is the turn of a task that never started. Where starts are rare, a task that fails again
+    /// and again would otherwise take all of them.
     pub fn is_turn_of_fresh(&self) -> bool {
         self.last_was_retry && (self.run.is_some() || !self.jobs.is_empty())
     }
 
-    /// Something is held back.
+    /// True if a start was held back.
     pub fn holds_back(&self) -> bool {
         self.gauges_hold || self.due.is_some()
     }
 
-    /// When something that is held back may start.
+    /// Returns when a start that was held back may be tried again.
     pub fn due(&self) -> Option<Time> {
         self.due
     }
 
-    /// Takes what the gauges show; whether memory is so short that a task has to go.
+    /// Takes a reading. Returns true if memory is so short that a running task has to be stopped.
     fn read(&mut self, now: Time, reading: &Reading) -> bool {
         let Some(gauges) = &mut self.gauges else { return false };
         gauges.read = Some(now);
@@ -194,7 +195,7 @@ impl Brakes {
         is_short(gauges.memory_free, reading)
     }
 
-    /// Why starts wait, the first time that they do.
+    /// Returns why starts wait, the first time that they do.
     fn take_warning(&mut self) -> Option<String> {
         let gauges = self.gauges.as_mut().filter(|gauges| self.gauges_hold && !gauges.warned)?;
         let why = gauges.why.clone()?;
@@ -204,7 +205,7 @@ impl Brakes {
 }
 
 impl Supervisor {
-    /// When [`Event::Reading`](super::Event::Reading) is wanted next.
+    /// Returns when [`Event::Reading`](super::Event::Reading) is wanted next.
     pub fn reading_due(&self) -> Option<Time> {
         let gauges = self.brakes.gauges.as_ref().filter(|_| self.mode == Mode::Going)?;
         let may_get_short = gauges.memory_free.is_some() && self.tasks.any_running();
@@ -218,15 +219,16 @@ impl Supervisor {
         }
     }
 
-    /// To be called when everything that may start has started.
+    /// Tells people why starts wait. Call it when everything that may start has started.
     pub(super) fn warn_of_brakes(&mut self, actions: &mut Vec<Action>) {
         if let Some(why) = self.brakes.take_warning() {
             actions.push(Action::Tell(RunEvent::Warning(why)));
         }
     }
 
-    /// Stops the task that started last, to be started again. One is left running, so that the run comes to its end
-    /// even if that one alone needs so much; and while one is on its way out, no other follows.
+    /// Stops the task that started last, to be started again later. One is left running, so that the run
+    /// comes to its end even if that task alone needs so much memory; and while one is being stopped, no
+    /// other follows.
     fn put_youngest_back(&mut self, now: Time, actions: &mut Vec<Action>) {
         let mut running = 0;
         let mut youngest: Option<((Time, JobId, u64), TaskId)> = None;
@@ -249,13 +251,14 @@ impl Supervisor {
         }
     }
 
-    /// What a stream has been read from is not there a second time.
+    /// True if tasks of the job can be started again. What a task has read from a stream is gone.
     fn can_be_put_back(&self, job: JobId) -> bool {
         let job = &self.plan.jobs[job];
         !job.daemon && !job.stages.iter().any(|stage| matches!(stage.stdin, Stdin::Queue { .. }))
     }
 
-    /// The attempt was stopped to be put back, and is over. It counts for nothing.
+    /// An attempt that was stopped for lack of memory is over. It is not counted, and the task is ready
+    /// again.
     pub(super) fn put_back(&mut self, id: TaskId, actions: &mut Vec<Action>) {
         self.give_back_slot(id);
         self.forget_live(id);

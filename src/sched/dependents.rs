@@ -1,4 +1,4 @@
-//! What the end of a job means for those that wait for it: they begin, or are skipped. Pure.
+//! Jobs that wait for others by `after`: they begin, or are skipped, when those end. Pure.
 
 use super::job::{End, Files, Phase, SkipCause};
 use super::{Action, JobId, Mode, Supervisor};
@@ -7,7 +7,8 @@ use crate::plan::items::is_lister;
 use crate::plan::{After, Halt, HaltOn, When};
 
 impl Supervisor {
-    /// Jobs that waited for this one may begin, or never will, and so on. A list, not recursion: chains are long.
+    /// Opens or skips the jobs that waited for these, and then those that waited for the skipped ones. It
+    /// uses a list instead of recursion, because chains are long.
     pub(super) fn resolve_dependents(&mut self, mut ended: Vec<JobId>, actions: &mut Vec<Action>) {
         while let Some(job) = ended.pop() {
             self.resolve_up_at_end(job, &mut ended, actions);
@@ -31,11 +32,12 @@ impl Supervisor {
         }
     }
 
-    /// A task of the job has failed for good: who waits for the job's success need not wait for its other tasks.
+    /// Skips jobs that wait for this job's success. A task of it has failed for good, so they need not wait
+    /// for its other tasks.
     pub(super) fn skip_hopeless(&mut self, job: JobId, actions: &mut Vec<Action>) {
         let plan = &self.plan.jobs[job];
         let last = plan.last_stage();
-        // With that a single success may outweigh all failures.
+        // With such a halt, a single success may outweigh all failures.
         let may_succeed = |halt: Option<Halt>| halt.is_some_and(|halt| halt.on == HaltOn::Success);
         let state = self.jobs.get_mut(job);
         if state.dependents.is_empty() || may_succeed(plan.halt) {
@@ -55,7 +57,7 @@ impl Supervisor {
         self.resolve_dependents(ended, actions);
     }
 
-    /// Those who still wait for an ended job to be up.
+    /// Skips jobs that still wait for an ended job to be up.
     fn resolve_up_at_end(&mut self, job: JobId, ended: &mut Vec<JobId>, actions: &mut Vec<Action>) {
         let state = self.jobs.get(job);
         if let (Phase::Ended(end), false) = (&state.phase, state.up_dependents.is_empty()) {
@@ -71,7 +73,7 @@ impl Supervisor {
         }
     }
 
-    /// One of those that a job waits for; it begins with the last.
+    /// One condition of the job holds. The job opens with the last one.
     pub(super) fn satisfy_condition(&mut self, job: JobId, actions: &mut Vec<Action>) {
         match self.jobs.get(job).phase {
             Phase::Blocked(1) => self.open(job, actions),
@@ -80,7 +82,7 @@ impl Supervisor {
         }
     }
 
-    /// Of the stages of one job, `build:2`, the file knows only the job.
+    /// Returns the job's name as the file has it. A stage of `pipeline` is called `build:2` in the plan.
     fn name_in_file(&self, job: JobId, stage: StageId) -> &str {
         let stage = &self.plan.jobs[job].stages[stage].name;
         stage.split(':').next().unwrap_or(stage)
@@ -100,7 +102,7 @@ impl Supervisor {
         }
     }
 
-    /// Why none of a job's items ever came: as if those who take them waited for it.
+    /// Returns why none of a job's items ever came, in the words for a condition of `after`.
     pub(super) fn why_no_items(&self, job: JobId) -> String {
         let after = After { job, stage: self.plan.jobs[job].last_stage(), when: When::Success };
         let Phase::Ended(end) = self.jobs.get(job).phase else { unreachable!("{job:?} has ended") };
@@ -119,7 +121,7 @@ impl Supervisor {
         actions.push(Action::Tell(RunEvent::JobSkipped { job, why }));
     }
 
-    /// Nothing new starts any more: skips the jobs that wait for others. To be called before anything ends
+    /// Skips the jobs that wait for others, because nothing new starts any more. Call it before anything ends
     /// because of the stop, so that no such end lets one of them begin.
     pub(super) fn skip_blocked(&mut self, actions: &mut Vec<Action>) {
         for job in self.plan.job_ids() {
@@ -129,7 +131,8 @@ impl Supervisor {
         }
     }
 
-    /// Who waits for the job finds its files complete. A stop waits for no disk.
+    /// True if the end of the job has to wait until its files are complete, because others begin after it and
+    /// may read them. A stop waits for no disk.
     pub(super) fn awaits_files(&mut self, job: JobId, actions: &mut Vec<Action>) -> bool {
         let goes_on = matches!(self.mode, Mode::Going | Mode::Closing);
         let state = self.jobs.get_mut(job);

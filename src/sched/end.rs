@@ -11,7 +11,7 @@ use crate::plan::items::is_lister;
 use crate::plan::{Leftovers, Output, Restart, status};
 
 const SIGPIPE: i32 = 13;
-/// A daemon that ran so long has come up well: delays that grow begin anew.
+/// A daemon whose attempt lasted this long has come up well: delays that grow begin anew.
 const STEADY: Time = Time::from_secs(10);
 
 impl Supervisor {
@@ -39,12 +39,13 @@ impl Supervisor {
                 stopping.live -= 1;
                 self.tasks.set(id, State::Stopping(stopping));
             }
-            // Of an attempt that is over.
+            // The process belongs to an attempt that is over.
             State::Ready(_) | State::Given { .. } | State::Draining { .. } | State::Backoff { .. } => {}
         }
     }
 
-    /// Its last process has: what becomes of others that it started?
+    /// The last process of the task itself has exited. Decides what becomes of processes that it left
+    /// running.
     fn ended_by_itself(
         &mut self,
         now: Time,
@@ -60,7 +61,7 @@ impl Supervisor {
         };
         let deadline = match self.tasks.get(id).role {
             _ if kill => None,
-            // What was due of itself is no longer.
+            // A worker that has exited answers nothing more, so only its time limit counts.
             Role::Worker(_) => self.deadline(id),
             _ => deadline,
         };
@@ -68,7 +69,7 @@ impl Supervisor {
         actions.push(Action::Leftovers { task: id, kill });
     }
 
-    /// What a hook leaves is left.
+    /// Returns what becomes of processes that the task leaves running. Those of a hook are left alone.
     fn leftovers(&self, id: TaskId) -> Leftovers {
         let task = self.tasks.get(id);
         match task.role {
@@ -77,20 +78,23 @@ impl Supervisor {
         }
     }
 
-    /// The task itself has ended, and what it left was sent SIGKILL: no other end can come of it.
+    /// True if the task itself has ended and its leftovers were sent SIGKILL. Its outcome is settled then:
+    /// neither a stop nor a deadline changes it.
     pub(super) fn is_killing_leftovers(&self, id: TaskId) -> bool {
         matches!(self.tasks.state(id), State::Running { live: 0, .. })
             && self.leftovers(id) == Leftovers::Kill
     }
 
-    /// What a task reads from its queue has run dry. In a pipeline the last stage reads the others.
+    /// The task has read its queue to the end. In a pipeline this is not enough: the last stage reads what
+    /// the others write.
     pub(super) fn input_ended(&mut self, now: Time, id: TaskId) {
         if self.tasks.get(id).exits.len() == 1 {
             self.dismiss_reader(now, id);
         }
     }
 
-    /// A daemon that reads a pipe: that has run dry when all stages before it have exited.
+    /// Dismisses a daemon that reads a pipe when all stages before the last have exited: then its input is at
+    /// its end.
     fn dismiss_if_dry(&mut self, now: Time, id: TaskId) {
         if let [before @ .., None] = &self.tasks.get(id).exits[..]
             && before.iter().all(Option::is_some)
@@ -103,7 +107,7 @@ impl Supervisor {
         let task = self.tasks.get(id);
         let plan = &self.plan.jobs[task.job];
         let reads = plan.daemon && !plan.serves && matches!(task.role, Role::Attempt);
-        // What has ended can't be stopped again.
+        // Its leftovers are being killed: it cannot be stopped again.
         if !reads || self.is_killing_leftovers(id) {
             return;
         }
@@ -114,14 +118,14 @@ impl Supervisor {
         }
     }
 
-    /// It can't come to a good end.
+    /// The task can't end well any more, for this reason.
     pub(super) fn fault(&mut self, now: Time, id: TaskId, why: Arc<str>, actions: &mut Vec<Action>) {
         let reason = Reason::Fault(Arc::clone(&why));
         match *self.tasks.state(id) {
             _ if self.tasks.worker(id).is_some() => self.worker_fault(now, id, why, actions),
             State::Given { .. } => self.not_given(now, id, reason, actions),
             State::Running { .. } => self.stop_task(now, id, reason, self.stop_signal(id), actions),
-            // If it has failed by itself, that says more.
+            // If the task has failed by itself, that says more.
             State::Draining { until, reason: None }
                 if matches!(self.tasks.get(id).role, Role::Attempt) && !self.judge(id).1.is_failure() =>
             {
@@ -169,7 +173,7 @@ impl Supervisor {
             State::Running { live: 0, drained, .. } => {
                 self.all_exited(now, id, drained, self.is_excused(id), actions)
             }
-            // Of an attempt that is over.
+            // The attempt is over already.
             _ => {}
         }
     }
@@ -195,7 +199,8 @@ impl Supervisor {
         }
     }
 
-    /// Its processes are over: of an attempt, of a hook, of a worker.
+    /// The processes of an attempt, a hook or a worker are over. `reason` says why they were stopped, if they
+    /// were.
     pub(super) fn finish_attempt(
         &mut self,
         now: Time,
@@ -237,7 +242,7 @@ impl Supervisor {
         }
     }
 
-    /// The attempt is over: another one, or the end of the task.
+    /// An attempt is over with this outcome. Another one follows, or the task ends.
     pub(super) fn attempt_ended(
         &mut self,
         now: Time,
@@ -248,7 +253,7 @@ impl Supervisor {
         let task = self.tasks.get(id);
         let retries = &self.plan.jobs[task.job].retries;
         let restart = self.plan.jobs[task.job].restart;
-        // What has run dry is not wanted any more.
+        // A daemon that was dismissed is not wanted any more, so it is not restarted.
         let ended_well =
             restart == Restart::Always && outcome == Outcome::Ok && matches!(task.role, Role::Attempt);
         let again = self.may_start_again(id)
@@ -271,7 +276,7 @@ impl Supervisor {
         self.tasks.set(id, State::Backoff { until: now + delay, outcome });
     }
 
-    /// Its job starts attempts.
+    /// True if the task's job still starts attempts.
     fn may_start_again(&self, id: TaskId) -> bool {
         self.mode == Mode::Going && !self.jobs.get(self.tasks.get(id).job).closing
     }
@@ -302,7 +307,7 @@ impl Supervisor {
         }
     }
 
-    /// How each stage ended by itself, and all.
+    /// Returns how each stage ended by itself, and how the pipeline did.
     fn judge(&self, id: TaskId) -> (Vec<Outcome>, Outcome) {
         let task = self.tasks.get(id);
         let stages = &self.plan.jobs[task.job].stages;
@@ -311,14 +316,15 @@ impl Supervisor {
         if !matches!(task.role, Role::Dismissed) {
             return status::pipeline(&exits, self.sigpipe_is_ok(id));
         }
-        // However the last stage ended, it is ok.
+        // The last stage was dismissed: it is ok however it ended.
         exits.pop();
         let (mut verdicts, whole) = status::pipeline(&exits, true);
         verdicts.push(Outcome::Ok);
         (verdicts, whole)
     }
 
-    /// Whether SIGPIPE is no failure of the last stage.
+    /// True if SIGPIPE is no failure of the last stage, because the reader of what it writes has ended
+    /// without failure.
     fn sigpipe_is_ok(&self, id: TaskId) -> bool {
         let task = self.tasks.get(id);
         let plan = &self.plan.jobs[task.job];
@@ -355,7 +361,7 @@ impl Supervisor {
         self.end_job_if_done(task.job, actions);
     }
 
-    /// Keeps the counts that the exit status and `halt` are made of.
+    /// Counts an outcome for the exit status and for `halt`.
     pub(super) fn count(&mut self, job: JobId, subject: Subject, outcome: &Outcome) {
         if *outcome == Outcome::Ok && is_lister(&self.plan, job) {
             return; // It is no task of anybody's.

@@ -1,4 +1,4 @@
-//! When the run, or a job, stops by itself. Pure.
+//! When the run, or a job, stops by itself (`halt`). Pure.
 
 use super::job::{Phase, Source};
 use super::{JobId, Supervisor};
@@ -6,7 +6,7 @@ use crate::event::Outcome;
 use crate::plan::items::is_lister;
 use crate::plan::{Halt, HaltLimit, HaltOn, StatusMode, items};
 
-/// Tasks that ended, by how.
+/// How many tasks ended, by outcome.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
     pub ok: u64,
@@ -25,7 +25,7 @@ impl Tally {
         }
     }
 
-    /// Tasks that ended by themselves.
+    /// Returns how many tasks ended by themselves.
     pub fn done(&self) -> u64 {
         self.ok + self.failed
     }
@@ -38,8 +38,8 @@ impl Tally {
         }
     }
 
-    /// Whether the end of a task with this outcome, already counted, is what the halt waits for. `total`: of how many
-    /// tasks, if that is known.
+    /// True if the end of a task with this outcome, which is counted already, makes the halt come true.
+    /// `total` returns of how many tasks, if that is known.
     pub fn reached(&self, halt: &Halt, outcome: &Outcome, total: impl FnOnce() -> Option<u64>) -> bool {
         let concerns = match halt.on {
             HaltOn::Fail => outcome.is_failure(),
@@ -51,7 +51,7 @@ impl Tally {
             && match halt.limit {
                 HaltLimit::Count(limit) => count >= limit,
                 HaltLimit::Percent(percent) => {
-                    // Of those that ended, all have.
+                    // Every task that ended has ended, so a share of those would always be all.
                     let of = if halt.on == HaltOn::Done { total() } else { Some(self.done()) };
                     let reached = |of| count as f64 * 100.0 >= percent * of as f64;
                     self.done() >= 3 && of.is_some_and(reached)
@@ -60,8 +60,8 @@ impl Tally {
     }
 }
 
-/// What the exit status follows from when the halt came true: the failure that did it, or success. With `done`
-/// it is as without a halt.
+/// Returns the outcome that the exit status follows from when the halt comes true: the failure that did it,
+/// or success. A halt on `done` leaves the exit status as it would be without.
 pub fn trigger(halt: &Halt, outcome: &Outcome) -> Option<Outcome> {
     match halt.on {
         HaltOn::Fail | HaltOn::Success => Some(outcome.clone()),
@@ -69,7 +69,7 @@ pub fn trigger(halt: &Halt, outcome: &Outcome) -> Option<Outcome> {
     }
 }
 
-/// Why the run stops, for people.
+/// Returns why the run stops, for people.
 pub fn phrase(halt: &Halt, tally: &Tally) -> String {
     let count = tally.count(halt.on);
     let what = match halt.on {
@@ -82,13 +82,14 @@ pub fn phrase(halt: &Halt, tally: &Tally) -> String {
     format!("{count} {tasks} {what}: {end}")
 }
 
-/// xargs starts nothing more after an exit of 255 or a death by signal; so does prun when asked for its status.
+/// True if xargs would start nothing more: it stops after an exit status of 255 or a death by signal. prun
+/// does the same when it is asked for xargs' exit status.
 pub fn xargs_stops(mode: StatusMode, outcome: &Outcome) -> bool {
     mode == StatusMode::Xargs && matches!(outcome, Outcome::Failed(255) | Outcome::Killed(_))
 }
 
 impl Supervisor {
-    /// How many tasks the run has, if that is known by now.
+    /// Returns how many tasks the run has, if that is known by now.
     pub(super) fn total(&self) -> Option<u64> {
         let jobs = self.plan.job_ids().filter(|job| !is_lister(&self.plan, *job));
         jobs.map(|job| self.total_of(job)).sum()

@@ -1,4 +1,5 @@
-//! Hooks: commands after the last attempt of a task. They take the task's place: its slot and its process. Pure.
+//! Hooks of tasks: commands after a task's last attempt. A hook takes the task's place: its slot, and its
+//! process. Pure.
 
 use super::stop::Reason;
 use super::task::{Over, Role, State};
@@ -6,24 +7,25 @@ use super::{Action, Mode, Supervisor, TaskId};
 use crate::event::{Exit, Outcome, RunEvent, Time};
 use crate::plan::{AtEnd, Items, Job, status};
 
-/// The first hook after this outcome.
+/// Returns the first hook that a task with this outcome has.
 fn first(job: &Job, outcome: &Outcome) -> Option<AtEnd> {
     let own = match outcome {
         Outcome::Ok => Some(AtEnd::Success),
         outcome if outcome.is_failure() => Some(AtEnd::Failure),
-        // What never began has no end.
+        // A task that never began has no hooks.
         Outcome::Skipped => return None,
         _ => None,
     };
     own.into_iter().chain([AtEnd::Exit]).find(|at| job.hook(*at).is_some())
 }
 
-/// What was ok, but has not had all its hooks because prun stopped, is to be done again.
+/// Returns how a task ends whose hooks did not all run because prun stopped. If it was ok, it is cancelled,
+/// so that it is done again.
 fn unfinished(outcome: Outcome) -> Outcome {
     if outcome == Outcome::Ok { Outcome::Cancelled } else { outcome }
 }
 
-/// How a process ended, in words that go on a sentence.
+/// Says how a process ended, in words that follow a subject: "exited with 1".
 pub fn ended(exit: Exit) -> String {
     match exit {
         Exit::Code(code) => format!("exited with {code}"),
@@ -32,12 +34,12 @@ pub fn ended(exit: Exit) -> String {
 }
 
 impl Supervisor {
-    /// A stop of the whole run begins nothing new.
+    /// True if hooks may begin. A stop of the whole run begins nothing new.
     pub(super) fn begins_hooks(&self) -> bool {
         matches!(self.mode, Mode::Going | Mode::Closing)
     }
 
-    /// The last attempt of a task is over: its hooks, or its end.
+    /// The last attempt of the task is over, with this outcome. Its hooks begin, or the task ends.
     pub(super) fn conclude(&mut self, now: Time, id: TaskId, outcome: Outcome, actions: &mut Vec<Action>) {
         let job = self.tasks.get(id).job;
         let plan = &self.plan.jobs[job];
@@ -60,7 +62,8 @@ impl Supervisor {
         self.tasks.set(id, State::Running { live: 1, drained: false, deadline: None });
     }
 
-    /// The hook is over: the other one, or the end of the task. Its own failure counts.
+    /// A hook of the task is over. The next one begins, or the task ends. A failure of the hook itself
+    /// counts.
     pub(super) fn hook_ended(
         &mut self,
         now: Time,

@@ -1,8 +1,8 @@
 //! Items become tasks. Pure.
 //!
-//! [`Action::Pull`] asks for items. Before it is answered by an event, each item that was read is reported by one of
-//! three calls: a task is added for it, or it is known from an earlier run, or it is skipped. The calls change counts
-//! and queues only; tasks start when the event is handled.
+//! [`Action::Pull`] asks for items. Before it is answered by an event, each item that was read is reported by
+//! one of three calls: a task is added for it, or it is known from an earlier run, or it is skipped. The
+//! calls change counts and queues only; tasks start when the event is handled.
 
 use std::sync::Arc;
 
@@ -17,7 +17,8 @@ use crate::plan::items::is_lister;
 pub enum Seq {
     /// The next one of the job.
     Next,
-    /// The number of the task, in another job, that the item comes from: [`Items::Of`](crate::plan::Items::Of).
+    /// The number of the task, in another job, that the item comes from:
+    /// [`Items::Of`](crate::plan::Items::Of).
     Of(u64),
 }
 
@@ -34,11 +35,11 @@ impl Supervisor {
         Some(id)
     }
 
-    /// Counts an item whose task ended ok in an earlier run, and is not run again. It counts as a task that ended ok, but
-    /// triggers no halt. Returns its number; `None` if the job takes no more items.
+    /// Counts an item whose task ended ok in an earlier run, and is not run again. It counts as a task that
+    /// ended ok, but triggers no halt. Returns its number; `None` if the job takes no more items.
     ///
-    /// This is no answer to [`Action::Pull`]. The caller goes on reading, and passes the item on to jobs that take it
-    /// from this one.
+    /// This is no answer to [`Action::Pull`]. The caller goes on reading, and passes the item on to jobs that
+    /// take it from this one.
     pub fn known_item(&mut self, job: JobId, seq: Seq) -> Option<u64> {
         let seq = self.count_item(job, seq)?;
         self.jobs.get_mut(job).up_count += 1;
@@ -47,7 +48,8 @@ impl Supervisor {
         Some(seq)
     }
 
-    /// Counts an item that is skipped, because the task of this number, in the job that it comes from, was not ok.
+    /// Counts an item that is skipped, because the task of this number, in the job that it comes from, was
+    /// not ok.
     ///
     /// This is no answer to [`Action::Pull`]. The caller goes on reading.
     pub fn skip_item(&mut self, job: JobId, seq: u64) {
@@ -75,8 +77,8 @@ impl Supervisor {
         Some(seq)
     }
 
-    /// Handles [`Event::Items`](super::Event::Items). Tasks that were added may have started already, when another event
-    /// was handled; then the next item is asked for here.
+    /// Handles [`Event::Items`](super::Event::Items). Tasks that were added may have started already, when
+    /// another event was handled; then the next item is asked for here.
     pub(super) fn items_came(&mut self, job: JobId, actions: &mut Vec<Action>) {
         if self.jobs.get(job).is_asking() {
             self.jobs.set_source(job, Source::Idle);

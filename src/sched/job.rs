@@ -1,4 +1,4 @@
-//! Jobs: when they may begin (`after`), what they are doing, how they ended. Pure.
+//! Jobs: when they may begin (`after`), what they are doing, and how they ended. Pure.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -13,7 +13,7 @@ use crate::plan::{After, Items, Plan, UNLIMITED, When};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Phase {
-    /// So many conditions of `after` do not hold yet.
+    /// Waits for this many conditions of `after`.
     Blocked(usize),
     Open,
     Ended(End),
@@ -30,79 +30,82 @@ pub enum End {
     Skipped(SkipCause),
 }
 
-/// Whether a failure is the cause of what was skipped.
+/// Whether something was skipped because of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SkipCause {
     Other,
     Failure,
 }
 
-/// What has failed, in the order in which failures of a job are looked through for the first.
+/// The owner of a failure. The order is that in which the first failure of a job is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
-    /// The job itself, from which failures of tasks may follow.
+    /// The job itself. Failures of tasks may follow from it.
     Job,
     /// The task of this number.
     Task(u64),
 }
 
-/// Where the next item is.
+/// State of a job's source of items.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     Idle,
     /// [`Action::Pull`] was not answered yet, and will be at once.
     Pulling,
-    /// The answer comes later: nothing can be read now.
+    /// [`Action::Pull`] was answered: nothing can be read now, and another answer comes later.
     Waiting,
     Ended,
 }
 
+/// State of one job. It has many fields because each module of the scheduler keeps here what it knows of a
+/// job: one table by job, instead of one table for each module.
 #[derive(Debug)]
 pub struct JobState {
     pub phase: Phase,
     pub source: Source,
-    /// Tasks that wait for a slot, or for a worker, in order.
+    /// Tasks that wait for a slot or for a worker, in order.
     pub ready: VecDeque<TaskId>,
-    /// Tasks or workers that hold a slot.
+    /// How many tasks or workers hold a slot.
     pub running: usize,
-    /// Tasks and workers that have not ended.
+    /// How many tasks and workers have not ended.
     pub active: usize,
-    /// Number of the last task.
+    /// The highest number that a task has had.
     pub last_seq: u64,
-    /// Tasks that it had.
+    /// How many tasks the job has had.
     pub tasks: u64,
-    /// Only if the job has a pool of its own, or takes no slot of the run's.
+    /// The job's own pool, if it has one or takes no slot of the run's.
     pub slots: Option<Slots>,
-    /// Only of a job with workers.
+    /// The workers, if the job has some.
     pub workers: Workers,
     pub tally: Tally,
-    /// What tasks that were ok took; only if its time limit is made of that.
+    /// How long tasks that ended ok took. Kept only if the time limit is a share of their median.
     pub times: Option<Median>,
-    /// The failure of least number.
+    /// The failure that comes first in the order of the items.
     pub first_failure: Option<(Subject, Outcome)>,
-    /// A halt of its own decided how it ended.
+    /// The outcome by which the job's own `halt` decided how the job ended.
     pub halted_by: Option<Outcome>,
-    /// Starts nothing new.
+    /// True if the job starts nothing new.
     pub closing: bool,
-    /// What its tasks wrote into files.
+    /// State of the files that the job's tasks wrote.
     pub files: Files,
-    /// Of a pipeline's last attempt: how each stage ended, unless the attempt was stopped as a whole.
+    /// How each stage of the last attempt ended, for a pipeline; `None` if the attempt was stopped as a
+    /// whole.
     pub stage_outcomes: Option<Vec<Outcome>>,
-    /// Items were skipped, or never came, because the job that they come from was not ok: whether it failed.
+    /// Set if items were skipped or never came, because the job that they come from was not ok.
     pub missed: Option<SkipCause>,
     pub dependents: Vec<(JobId, After)>,
-    /// Those that wait for it to be up.
+    /// Jobs that wait for this one to be up.
     pub up_dependents: Vec<JobId>,
-    /// Tasks that were up at some time.
+    /// How many tasks have been up.
     pub up_count: u64,
 }
 
-/// What tasks wrote into files by way of prun, and others read who come after them.
+/// State of the files that tasks wrote by way of prun. Jobs that begin after them may read them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Files {
     #[default]
     Unknown,
-    /// It was asked whether all of it is there.
+    /// [`Action::FlushFiles`] was sent.
     Asked,
     Flushed,
 }
@@ -110,22 +113,22 @@ pub enum Files {
 /// The workers of a job.
 #[derive(Debug, Default)]
 pub struct Workers {
-    /// Those that have not ended, oldest first.
+    /// Workers that have not ended, oldest first.
     pub ids: Vec<TaskId>,
-    /// How many were started.
+    /// How many were started in all.
     pub started: u64,
-    /// Tasks that were answered and whose hooks run.
+    /// Tasks that were answered, and whose hooks run.
     pub hooks: usize,
-    /// Whether any ever answered.
+    /// True if any worker ever answered.
     pub answered: bool,
-    /// How many ended in a row without an answer.
+    /// Workers in a row that ended without an answer.
     pub fruitless: u32,
-    /// Something changed: it is to be looked whether more can be given out, or nothing is left to do.
+    /// True if something changed, so that workers may be given more, or may have nothing left to do.
     pub touched: bool,
 }
 
 impl JobState {
-    /// Whether it waits for its next item.
+    /// True if the next item was asked for and has not come.
     pub fn is_asking(&self) -> bool {
         matches!(self.source, Source::Pulling | Source::Waiting)
     }
@@ -134,7 +137,7 @@ impl JobState {
         matches!(self.phase, Phase::Ended(end) if end != End::Failed)
     }
 
-    /// How it ended, once its last task has.
+    /// Returns how the job ended, once its last task has.
     fn end(&self) -> End {
         let ok = self.halted_by == Some(Outcome::Ok);
         if self.tally.failed > 0 && !ok {
@@ -148,7 +151,7 @@ impl JobState {
         }
     }
 
-    /// Whether a condition on one of its stages holds, now that it has ended.
+    /// True if a condition on one of the job's stages holds, now that the job has ended.
     pub fn satisfies(&self, end: End, after: After) -> bool {
         // The last stage stands for the whole pipeline, which fails with any of its stages.
         let stage_failed = || match &self.stage_outcomes {
@@ -172,22 +175,22 @@ impl JobState {
 pub struct Jobs {
     states: Vec<JobState>,
     not_ended: usize,
-    /// Open jobs whose source has not ended.
+    /// How many open jobs have a source that has not ended.
     open_sources: usize,
     pub order: Order,
-    /// Ranks of jobs that take slots and whose next item will be there at once.
+    /// Ranks of jobs that take slots, and whose next item comes at once.
     pulling: BTreeSet<usize>,
     takes_slots: Vec<bool>,
     has_workers: Vec<bool>,
     with_workers: Vec<JobId>,
-    /// Jobs whose workers are to be looked at.
+    /// Jobs whose workers have to be looked at.
     pub touched: Vec<JobId>,
 }
 
 impl Jobs {
     pub fn new(plan: &Plan) -> Jobs {
         let state = |job: &crate::plan::Job| JobState {
-            // A hook of the run is none of those that the run waits for.
+            // The run does not wait for its own hooks: they count as ended from the start.
             phase: if job.at_end.is_some() { Phase::Ended(End::Ok) } else { Phase::Blocked(job.after.len()) },
             source: if job.at_end.is_some() { Source::Ended } else { Source::Idle },
             ready: VecDeque::new(),
@@ -243,19 +246,20 @@ impl Jobs {
         self.not_ended == 0
     }
 
-    /// No open job will have another item.
+    /// True if no open job will have another item.
     pub fn all_sources_ended(&self) -> bool {
         self.open_sources == 0
     }
 
-    /// The first failure in the order of the file and of the items; of a job that is ok all the same, none.
+    /// Returns the first failure, in the order of the file and of the items. Failures in a job that is ok all
+    /// the same do not count.
     pub fn first_failure(&self) -> Option<&Outcome> {
         let counts = |job: &&JobState| job.halted_by != Some(Outcome::Ok);
         let mut failures = self.states.iter().filter(counts).filter_map(|job| job.first_failure.as_ref());
         failures.next().map(|(_, outcome)| outcome)
     }
 
-    /// Whether a job before this rank will have an item at once, and room for it.
+    /// True if a job before this rank will have an item at once, and room for it.
     pub fn earlier_is_pulling(&self, rank: usize, plan: &Plan) -> bool {
         let has_room = |job: JobId| self.states[job].running < plan.jobs[job].pool;
         self.pulling.range(..rank).any(|earlier| has_room(self.order.job(*earlier)))
@@ -265,12 +269,12 @@ impl Jobs {
         !self.pulling.is_empty()
     }
 
-    /// Jobs whose tasks are run by workers.
+    /// Returns the jobs whose tasks are run by workers.
     pub fn with_workers(&self) -> &[JobId] {
         &self.with_workers
     }
 
-    /// Something changed for the workers of the job.
+    /// Notes that something changed for the workers of the job. Does nothing for other jobs.
     pub fn touch(&mut self, job: JobId) {
         if self.has_workers[job] && !std::mem::replace(&mut self.states[job].workers.touched, true) {
             self.touched.push(job);
@@ -283,7 +287,8 @@ impl Jobs {
         self.set_source(job, Source::Pulling);
     }
 
-    /// The one place where it changes; keeps the counts in step. What has ended stays so.
+    /// Sets the source, and keeps the counts in step. A source that has ended stays so. Nothing else changes
+    /// a source.
     pub fn set_source(&mut self, job: JobId, source: Source) {
         let old = self.states[job].source;
         if old == source || old == Source::Ended {
@@ -303,7 +308,8 @@ impl Jobs {
         }
     }
 
-    /// A task of the job has ended: those who take its items hear of it at once, before others get its slot.
+    /// Makes jobs that take this one's items expect one at once: a task of it has ended. So they get the slot
+    /// that it frees.
     pub fn expect_item_of(&mut self, job: JobId) {
         for at in 0..self.order.followers(job).len() {
             let follower = self.order.followers(job)[at];
@@ -320,7 +326,7 @@ impl Jobs {
 }
 
 impl Supervisor {
-    /// Opens the jobs that wait for nothing.
+    /// Opens the jobs that have no conditions.
     pub(super) fn open_unblocked(&mut self, actions: &mut Vec<Action>) {
         for job in self.plan.job_ids() {
             if self.jobs.get(job).phase == Phase::Blocked(0) {
@@ -364,7 +370,7 @@ impl Supervisor {
         self.resolve_dependents(vec![job], actions);
     }
 
-    /// Whether something that failed is why an item of this job's source is missing.
+    /// Returns whether a failure is why an item of this job's source is missing.
     pub(super) fn cause_in_source(&self, job: JobId) -> SkipCause {
         let Items::Of(before) = self.plan.jobs[job].items else { return SkipCause::Other };
         let state = self.jobs.get(before);
@@ -374,7 +380,7 @@ impl Supervisor {
         if failed { SkipCause::Failure } else { SkipCause::Other }
     }
 
-    /// Open jobs get no more items.
+    /// Ends the sources of all open jobs: they get no more items.
     pub(super) fn close_open(&mut self, actions: &mut Vec<Action>) {
         self.startable.clear();
         for job in self.plan.job_ids() {

@@ -8,11 +8,11 @@ use super::{JobId, Supervisor, TaskId};
 use crate::event::Time;
 use crate::plan::Timeout;
 
-/// No median says much of fewer times.
+/// How many times are needed before their median is used.
 const ENOUGH: u64 = 3;
 
 impl Supervisor {
-    /// How long one attempt of the job may take, as far as is known now.
+    /// Returns how long one attempt of the job may take, as far as that is known now.
     pub(super) fn time_limit(&self, job: JobId) -> Option<Time> {
         match self.plan.jobs[job].timeout? {
             Timeout::After(limit) => Some(limit),
@@ -23,7 +23,8 @@ impl Supervisor {
         }
     }
 
-    /// A task of the job was ok after this time. It counts where limits are made of it.
+    /// Notes how long a task of the job took that ended ok. Does nothing unless the time limit is a share of
+    /// the median.
     pub(super) fn note_time(&mut self, job: JobId, took: Time) {
         let JobState { times: Some(times), .. } = self.jobs.get_mut(job) else { return };
         times.add(took);
@@ -32,7 +33,7 @@ impl Supervisor {
         }
     }
 
-    /// What runs already gets the limit that has just become known.
+    /// Sets the limit, which has just become known, for attempts that run already.
     fn limit_running(&mut self, job: JobId) {
         for id in self.tasks.ids() {
             let task = self.tasks.get(id);
@@ -45,8 +46,8 @@ impl Supervisor {
         }
     }
 
-    /// Its deadline is over. That may have been set for another task of the worker, or by another median: then it is
-    /// set anew.
+    /// The deadline of the attempt has passed. If it was set for another task of the worker, or by another
+    /// median, sets it anew and returns `None`.
     pub(super) fn timeout_reason(&mut self, now: Time, until: Time, id: TaskId) -> Option<Reason> {
         let State::Running { live, drained, .. } = *self.tasks.state(id) else { return None };
         let deadline = self.deadline(id);
@@ -57,7 +58,8 @@ impl Supervisor {
         None
     }
 
-    /// When what runs has taken too long.
+    /// Returns when something is due for a running attempt: it has taken too long, has to be up, or counts as
+    /// up.
     pub(super) fn deadline(&self, id: TaskId) -> Option<Time> {
         if self.is_killing_leftovers(id) {
             return None;
@@ -78,7 +80,7 @@ impl Supervisor {
     }
 }
 
-/// Where times are kept for a job, if its limit is made of them.
+/// Returns where the job's times are kept, if its time limit is a share of their median.
 pub(super) fn times(timeout: Option<Timeout>) -> Option<Median> {
     matches!(timeout, Some(Timeout::OfMedian(_))).then(Median::default)
 }

@@ -1,5 +1,5 @@
-//! Jobs that list the items of others (`each.command`). Such a job is as any other, but takes no slot, costs no start
-//! of a rate, and is nothing that anybody counts unless it fails. Pure.
+//! Listers: jobs that list the items of other jobs (`each.command`). A lister takes no slot, costs no start
+//! of a rate, and is not counted unless it fails. Pure.
 
 use super::task::{Role, State, TaskId};
 use super::{JobId, Supervisor};
@@ -7,7 +7,7 @@ use crate::event::Time;
 use crate::plan::Items;
 
 impl Supervisor {
-    /// The job whose tasks, or whose output, are this one's items.
+    /// Returns the job whose tasks, or whose output, are this one's items.
     pub(super) fn source_of(&self, job: JobId) -> Option<JobId> {
         let plan = &self.plan.jobs[job];
         match plan.items {
@@ -16,7 +16,8 @@ impl Supervisor {
         }
     }
 
-    /// The job takes no more items: what lists them has nothing left to do, and need not have noticed.
+    /// Dismisses the job's lister: the job takes no more items, so the lister has nothing left to do, which
+    /// it need not have noticed.
     pub(super) fn dismiss_lister_of(&mut self, job: JobId) {
         let Some(lister) = self.plan.jobs[job].lister else { return };
         if self.jobs.get(lister).active > 0 {
@@ -28,7 +29,7 @@ impl Supervisor {
         }
     }
 
-    /// Nobody wants what it writes: it is stopped at once, and however it ends is no failure.
+    /// Stops a lister at once, because nobody wants what it writes. However it ends is no failure.
     fn dismiss_lister(&mut self, id: TaskId) {
         if let State::Running { live, drained, .. } = *self.tasks.state(id) {
             self.tasks.get_mut(id).role = Role::Dismissed;

@@ -1,15 +1,17 @@
-//! Locks: named counting semaphores, of which a task takes all that it wants, or nothing, at the moment of its start.
-//! Pure.
+//! Locks: named counting semaphores. A task takes all permits that it wants, or none, at the moment of its
+//! start. Pure.
 //!
-//! All tasks of a job want the same, so it is jobs that wait. A job that could start but for its locks is parked: it
-//! draws a ticket, stands in the line of each lock that it wants, and is looked at again only when permits of one of
-//! them come back. While it stands there nobody who came later takes permits of these locks, also where there are
-//! enough for that one: or else a task that wants many would never get them among those that want one. When the first
-//! of a line can have all that it wants, that is promised to it, and it leaves the lines; it starts when a slot is
-//! free. Nobody holds anything while it waits, and the oldest ticket is the first in all of its lines, so that no two
-//! can wait for each other. So each event costs no more than a few looks into ordered sets, however many jobs wait.
+//! All tasks of a job want the same permits, so jobs wait, not tasks. A job that could start but for its
+//! locks is parked: it draws a ticket, joins the line of each lock that it wants, and is looked at again only
+//! when permits of one of them come back. While it stands in a line, no later job takes permits of that lock,
+//! even if there are enough for the later one: otherwise a task that wants many permits would never get them
+//! among tasks that want one. When the first job of a line can have all that it wants, the permits are
+//! promised to it, and it leaves its lines; it starts when a slot is free.
 //!
-//! What a task took it holds as long as its slot: also during its hook, and not between attempts.
+//! No deadlock is possible: nobody holds anything while it waits, and the oldest ticket is the first in all
+//! of its lines. An event costs a few look-ups in ordered sets, however many jobs wait.
+//!
+//! A task holds its permits as long as its slot: also during its hooks, but not between attempts.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -22,31 +24,31 @@ use crate::plan::{self, LockId, Plan, Want};
 #[derive(Debug)]
 pub struct Locks {
     locks: Vec<Lock>,
-    /// By job; empty if no job takes a lock.
+    /// For each job, its ticket; empty if no job takes a lock.
     tickets: Vec<Option<Ticket>>,
     last_ticket: u64,
-    /// Jobs in a line.
+    /// How many jobs stand in lines.
     kept_waiting: usize,
-    /// What tasks and workers took of locks whose permits have names.
+    /// Permits with names that tasks and workers hold.
     named: HashMap<TaskId, Named>,
 }
 
 #[derive(Debug)]
 struct Lock {
-    /// Taken by nobody.
+    /// Permits that nobody has taken.
     free: usize,
-    /// Of these: kept for jobs that left the line.
+    /// How many of those are promised to jobs that left the line.
     promised: usize,
     /// Jobs that are parked, by ticket.
     line: BTreeSet<(u64, JobId)>,
-    /// Names of permits that nobody has, by their number; empty if they have none.
+    /// Numbers of the named permits that nobody has; empty if the permits have no names.
     names: BTreeSet<usize>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Ticket {
     number: u64,
-    /// All that it wants is kept for it; it stands in no line.
+    /// True if all that the job wants is promised to it; it stands in no line.
     promised: bool,
 }
 
@@ -59,7 +61,7 @@ struct Named {
 /// A job that a lock keeps waiting.
 pub(super) struct LockWaiter {
     pub job: JobId,
-    /// What it does, in words that go on a sentence: "waits for lock `x`".
+    /// The lock that it waits for, in words that follow a subject: "waits for lock `x`".
     pub what: String,
 }
 
@@ -85,33 +87,33 @@ impl Locks {
         matches!(self.tickets.get(job.index()), Some(Some(Ticket { promised: false, .. })))
     }
 
-    /// Whether any job takes a lock.
+    /// True if any job takes a lock.
     pub fn are_in_use(&self) -> bool {
         !self.tickets.is_empty()
     }
 
-    /// Whether a job waits for nothing but locks.
+    /// True if a job waits for nothing but locks.
     pub fn keep_waiting(&self) -> bool {
         self.kept_waiting > 0
     }
 
-    /// Whether somebody waits for one of these.
+    /// True if some job waits for one of these locks.
     pub fn are_wanted(&self, wants: &[Want]) -> bool {
         wants.iter().any(|want| !self.locks[want.lock].line.is_empty())
     }
 
-    /// Parked jobs, oldest ticket first.
+    /// Returns the parked jobs, oldest ticket first.
     fn parked(&self) -> Vec<JobId> {
         let in_line = self.locks.iter().flat_map(|lock| &lock.line).copied();
         in_line.collect::<BTreeSet<_>>().into_iter().map(|(_, job)| job).collect()
     }
 
-    /// There is enough, whoever waits for it.
+    /// True if there are enough permits, whoever waits for them.
     fn are_there(&self, wants: &[Want]) -> bool {
         wants.iter().all(|want| want.permits <= self.locks[want.lock].free)
     }
 
-    /// Whether the job may start now.
+    /// True if the job may take its permits now.
     fn may_take(&self, job: JobId, wants: &[Want]) -> bool {
         if self.tickets[job].is_some() {
             return self.are_there(wants);
@@ -122,7 +124,7 @@ impl Locks {
         })
     }
 
-    /// The job goes into its lines, with the ticket that it has or a new one.
+    /// Puts the job into its lines, with the ticket that it has or a new one.
     fn park(&mut self, job: JobId, plan: &plan::Job) {
         let number = match self.tickets[job] {
             Some(ticket) => {
@@ -147,7 +149,7 @@ impl Locks {
         }
     }
 
-    /// The job leaves its lines: what it wants is kept for it.
+    /// Takes the job out of its lines, and promises it what it wants.
     fn promise(&mut self, job: JobId, plan: &plan::Job) {
         self.leave(job, plan);
         if let Some(ticket) = &mut self.tickets[job] {
@@ -166,7 +168,8 @@ impl Locks {
         self.kept_waiting -= 1;
     }
 
-    /// Something changed about these locks: who can have all that they want now?
+    /// These locks have changed. Promises permits to jobs that can have all that they want now, and returns
+    /// those jobs.
     fn wake(&mut self, plan: &Plan, mut changed: Vec<LockId>) -> Vec<JobId> {
         let mut woken = Vec::new();
         while let Some(lock) = changed.pop() {
@@ -182,14 +185,14 @@ impl Locks {
                 }
                 self.promise(job, &plan.jobs[job]);
                 woken.push(job);
-                // Another is the first of its other lines now.
+                // Another job is the first of its other lines now.
                 changed.extend(wants.iter().map(|want| want.lock).filter(|other| *other != lock));
             }
         }
         woken
     }
 
-    /// All that can be had at once, whoever came first.
+    /// Promises all permits that can be had at once, whoever came first. Returns the jobs that get them.
     fn promise_out_of_order(&mut self, plan: &Plan) -> Vec<JobId> {
         let mut left: Vec<usize> = self.locks.iter().map(|lock| lock.free).collect();
         let mut lifted = self.parked();
@@ -239,12 +242,12 @@ impl Locks {
 }
 
 impl Supervisor {
-    /// The names of the permits that a task or a worker holds, if they have names.
+    /// Returns the names of the permits that a task or a worker holds, if they have names.
     pub fn permits_of(&self, id: TaskId) -> Option<Arc<[Held]>> {
         self.locks.named.get(&id).map(|named| Arc::clone(&named.held))
     }
 
-    /// Says whether a job could start something. Its ticket is good only while it can.
+    /// Notes whether a job could start something. Its ticket is valid only while it can.
     pub(super) fn set_startable(&mut self, job: JobId, can: bool) {
         let rank = self.jobs.order.rank(job);
         let slotless = self.plan.jobs[job].slotless;
@@ -273,7 +276,8 @@ impl Supervisor {
         }
     }
 
-    /// Whether a job that could start has its locks. If not, it is parked, and could not start.
+    /// True if a job that could start has its locks. If not, the job is parked, and counts as one that could
+    /// not start.
     pub(super) fn may_lock(&mut self, job: JobId) -> bool {
         let plan = &self.plan.jobs[job];
         if plan.locks.is_empty() || self.locks.may_take(job, &plan.locks) {
@@ -284,14 +288,14 @@ impl Supervisor {
         false
     }
 
-    /// To be called when a slot is taken.
+    /// Takes the permits of a task or worker. Call it when its slot is taken.
     pub(super) fn take_locks(&mut self, id: TaskId, job: JobId) {
         if !self.plan.jobs[job].locks.is_empty() {
             self.locks.take(id, job, &self.plan);
         }
     }
 
-    /// To be called when it is given back.
+    /// Gives them back. Call it when the slot is given back.
     pub(super) fn give_back_locks(&mut self, id: TaskId, job: JobId) {
         if !self.plan.jobs[job].locks.is_empty() {
             let plan = Arc::clone(&self.plan);
@@ -300,8 +304,8 @@ impl Supervisor {
         }
     }
 
-    /// Nothing can go on: those that wait only because another came first need not. Whether one of them can start
-    /// now.
+    /// Nothing can go on: lets jobs start that wait only because another came first. Returns true if one of
+    /// them can start now.
     pub(super) fn let_overtake(&mut self) -> bool {
         let plan = Arc::clone(&self.plan);
         let lifted = self.locks.promise_out_of_order(&plan);
@@ -309,7 +313,7 @@ impl Supervisor {
         !lifted.is_empty() && self.could_start()
     }
 
-    /// The first job that is kept waiting by a lock, and in words for what.
+    /// Returns the first job that a lock keeps waiting; daemons come last.
     pub(super) fn first_lock_waiter(&self) -> Option<LockWaiter> {
         let parked = self.locks.parked();
         let job = *parked.iter().find(|job| !self.plan.jobs[**job].daemon).or(parked.first())?;

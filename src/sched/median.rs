@@ -2,16 +2,16 @@
 
 use crate::event::Time;
 
-/// So many steps to each doubling: what is told is wrong by 0.4 % at most.
+/// Steps to each doubling of the time. An answer is off by 0.4 % at most.
 const FINENESS: u64 = 128;
 
-/// How often each time came, counted in steps that grow with the time: a million times take as much memory as ten,
-/// 1 KiB for each doubling from 128 µs to the longest (20 KiB for a minute, never more than 64).
+/// Counts of times, in steps that grow with the time: a million times take as much memory as ten. That is 1
+/// KiB for each doubling from 128 µs to the longest (20 KiB for a minute, never more than 64 KiB).
 #[derive(Debug, Default)]
 pub struct Median {
     counts: Vec<u64>,
     total: u64,
-    /// The step that the median is in, and how many times are in those before it.
+    /// The step that the median is in, and how many times lie in steps before it.
     middle: usize,
     before: u64,
 }
@@ -27,7 +27,7 @@ impl Median {
         if step < self.middle {
             self.before += 1;
         }
-        // Of an even number, the lower of the two in the middle.
+        // For an even number of times, the lower of the two in the middle.
         let rank = self.total.div_ceil(2);
         while self.before >= rank {
             self.middle -= 1;
@@ -39,24 +39,24 @@ impl Median {
         }
     }
 
-    /// How many times there were.
+    /// Returns how many times were added.
     pub fn count(&self) -> u64 {
         self.total
     }
 
-    /// Of nothing, zero.
+    /// Returns the median; zero if no time was added.
     pub fn get(&self) -> Time {
         Time::from_micros(middle_of(self.middle))
     }
 }
 
-/// Small times have a step each; above, each power of two has [`FINENESS`] of them.
+/// Returns the step of a time. Small times have a step each; above, each power of two has [`FINENESS`] steps.
 fn step_of(micros: u64) -> usize {
     let power = micros.max(FINENESS).ilog2() - FINENESS.ilog2();
     ((micros >> power) + FINENESS * u64::from(power)) as usize
 }
 
-/// The time in the middle of a step.
+/// Returns the time in the middle of a step.
 fn middle_of(step: usize) -> u64 {
     let step = step as u64;
     let power = (step / FINENESS).saturating_sub(1);

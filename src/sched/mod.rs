@@ -1,11 +1,11 @@
 //! Decides what happens next. Pure: no process, no file, no clock.
 //!
-//! [`Supervisor::handle`] takes an [`Event`] and appends [`Action`]s. `run` carries them out and reports back; a test
-//! does the same with made-up events and a made-up clock.
+//! [`Supervisor::handle`] takes an [`Event`] and appends [`Action`]s. `run` carries them out and reports
+//! back; a test does the same with made-up events and a made-up clock.
 //!
 //! # The life of a task
 //!
-//! It is one enum with its data inside ([`task::State`]):
+//! It is one enum with its data inside (`task::State`):
 //!
 //! ```text
 //!            item                slot                    last exit             end of output
@@ -19,57 +19,58 @@
 //!
 //! A task that was stopped because memory is short is Ready again.
 //!
-//! Exited is not drained: a task has ended when its processes have exited *and* its output is at its end. If a process
-//! that it left behind holds the output open, the task ends 200 ms later. A stopped task has ended only when everything
-//! that it started is gone. A task that ends by itself may leave processes behind, unless its job waits for them or
-//! has them killed: then the task stays `Running` without a process of its own until they are gone.
-//! Tasks exist here only while they are active, so a million items cost no memory.
+//! Exited is not drained: a task has ended when its processes have exited *and* its output is at its end. If
+//! a process that it left behind holds the output open, the task ends 200 ms later. A stopped task has ended
+//! only when everything that it started is gone. A task that ends by itself may leave processes behind,
+//! unless its job waits for them or has them killed: then the task stays `Running` without a process of its
+//! own until they are gone. Tasks exist here only while they are active, so a million items cost no memory.
 //!
-//! A hook goes on in the task's place: after the last attempt the task is `Running` once more for each hook, and keeps
-//! its slot. A worker is no task, but has the same life from `Running` on; a task that is `Given` to it ends when it
-//! is answered. [`task::Role`] tells them apart.
+//! A hook goes on in the task's place: after the last attempt the task is `Running` once more for each hook,
+//! and keeps its slot. A worker is no task, but has the same life from `Running` on; a task that is `Given`
+//! to it ends when it is answered. `task::Role` tells them apart.
 //!
 //! # One door
 //!
-//! Everything that changes a supervisor is an event that [`Supervisor::handle`] takes, and everything that follows from
-//! it is done before `handle` returns. Two kinds of report are calls instead, because they come by the million and the
-//! caller needs the answer at once:
+//! Everything that changes a supervisor is an event that [`Supervisor::handle`] takes, and everything that
+//! follows from it is done before `handle` returns. Two kinds of report are calls instead, because they come
+//! by the million and the caller needs the answer at once:
 //!
-//! - Items ([`Supervisor::add_item`], [`Supervisor::known_item`], [`Supervisor::skip_item`]): the caller puts each item
-//!   where the new task's id says.
-//! - Answers of workers ([`Supervisor::answered`]): the caller has to know whose answer it holds before it reads the
-//!   next one.
+//! - Items ([`Supervisor::add_item`], [`Supervisor::known_item`], [`Supervisor::skip_item`]): the caller puts
+//!   each item where the new task's id says.
+//! - Answers of workers ([`Supervisor::answered`]): the caller has to know whose answer it holds before it
+//!   reads the next one.
 //!
-//! Neither starts anything. What follows from them is decided once for all of them, by the event that concludes them:
-//! [`Event::Items`] and [`Event::Answered`]. The alternative was an action for each item that names its task, and
-//! an event for each answer; it copies each item twice and looks for something to start after each answer.
+//! An answer ends its task at once, with the hooks or the halt that follow. But neither call starts another
+//! task: that is decided once for all of them, by the event that concludes them, [`Event::Items`] or
+//! [`Event::Answered`]. The alternative was an action for each item that names its task, and an event for each
+//! answer; it copies each item twice, and looks for something to start after each answer.
 //!
 //! # Modules
 //!
-//! - [`event`], [`action`]: what comes in, what goes out
-//! - [`task`]: tasks, their states, and the one function that changes them
-//! - [`items`]: items become tasks
-//! - [`start`]: tasks start
-//! - [`end`]: processes exit, output reaches its end, and so attempts and tasks end
-//! - [`stop`]: the ladder signal → grace → SIGKILL, and why a task is stopped
-//! - [`workers`]: what workers are given, and what they answer
-//! - [`worker_ends`]: workers end, and what becomes of their tasks
-//! - [`hooks`]: the commands after a task's last attempt
-//! - [`run_hooks`]: the end of the run, and the commands after it
-//! - [`job`]: what jobs are doing, and how they ended
-//! - [`dependents`]: jobs that wait for others by `after`
-//! - [`ready`]: jobs that wait until others are up
-//! - [`order`]: which job comes first
-//! - [`halt`]: when the run stops by itself
-//! - [`stall`]: when nothing can go on
-//! - [`slots`]: the lowest free number of a pool
-//! - [`locks`]: named semaphores that tasks take
-//! - [`tokens`]: slots that are shared with make and others
-//! - [`brakes`]: what holds starts back beside the pools: rates, the load, free memory
-//! - [`shortage`]: starts that failed for lack of a resource, and congestion control
-//! - [`limits`]: how long an attempt may take, also by the [`median`] of those before
-//! - [`services`]: daemons that serve others, and how they are stopped
-//! - [`listers`]: jobs that list the items of others
+//! - `event`, `action`: what comes in, what goes out
+//! - `task`: tasks, their states, and the one function that changes them
+//! - `items`: items become tasks
+//! - `start`: tasks start
+//! - `end`: processes exit, output reaches its end, and so attempts and tasks end
+//! - `stop`: the ladder signal → grace → SIGKILL, and why a task is stopped
+//! - `workers`: what workers are given, and what they answer
+//! - `worker_ends`: workers end, and what becomes of their tasks
+//! - `hooks`: the commands after a task's last attempt
+//! - `run_hooks`: the end of the run, and the commands after it
+//! - `job`: what jobs are doing, and how they ended
+//! - `dependents`: jobs that wait for others by `after`
+//! - `ready`: jobs that wait until others are up
+//! - `order`: which job comes first
+//! - `halt`: when the run stops by itself
+//! - `stall`: when nothing can go on
+//! - `slots`: the lowest free number of a pool
+//! - `locks`: named semaphores that tasks take
+//! - `tokens`: slots that are shared with make and others
+//! - `brakes`: what holds starts back beside the pools: rates, the load, free memory
+//! - `shortage`: starts that failed for lack of a resource, and congestion control
+//! - `limits`: how long an attempt may take, also by the `median` of those before
+//! - `services`: daemons that serve others, and how they are stopped
+//! - `listers`: jobs that list the items of others
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -136,7 +137,7 @@ pub enum Verdict {
     Signal(i32),
 }
 
-/// What the run as a whole is doing.
+/// State of the run as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Mode {
     Going,
@@ -147,8 +148,8 @@ enum Mode {
     Finished,
 }
 
-/// The scheduler. It has more than twelve fields because it is the one owner of what the modules keep: each struct
-/// below belongs to the module of its type, and what is here by itself is shared by several.
+/// The scheduler. It has more than twelve fields because it is the one owner of what the modules keep: each
+/// struct below belongs to the module of its type, and what is here by itself is shared by several.
 pub struct Supervisor {
     plan: Arc<Plan>,
     jobs: Jobs,
@@ -219,7 +220,8 @@ impl Supervisor {
         [self.tasks.due(), self.stall_at, self.brakes.due()].into_iter().flatten().min()
     }
 
-    /// Returns the job and the number of an active task; for a worker, its number among the workers of the job, from 1.
+    /// Returns the job and the number of an active task; for a worker, its number among the workers of the
+    /// job, from 1.
     pub fn task(&self, id: TaskId) -> (JobId, u64) {
         let task = self.tasks.get(id);
         (task.job, task.seq)

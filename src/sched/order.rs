@@ -1,17 +1,17 @@
-//! Which job comes first. Pure.
+//! Which job comes first when slots are given out. Pure.
 
 use std::collections::BTreeSet;
 
 use super::JobId;
 use crate::plan::{Items, Plan};
 
-/// In the order of the file; but a job that takes another's items comes before that, so that what was begun is
-/// brought to its end first, and little waits between them.
+/// Ranks jobs in the order of the file, except that a job that takes another's items comes before that one.
+/// So what was begun is brought to its end first, and little waits between the two.
 #[derive(Debug)]
 pub struct Order {
     ranks: Vec<usize>,
     jobs: Vec<JobId>,
-    /// For each job: those that take its items.
+    /// For each job: the jobs that take its items.
     followers: Vec<Vec<JobId>>,
 }
 
@@ -25,7 +25,7 @@ impl Order {
         }
         let mut order = Order { ranks: vec![usize::MAX; plan.jobs.len()], jobs: Vec::new(), followers };
         for first in plan.job_ids() {
-            // A list, not recursion: chains are long.
+            // A list instead of recursion, because chains are long.
             let mut open = vec![(first, false)];
             while let Some((job, followers_are_placed)) = open.pop() {
                 if order.ranks[job] != usize::MAX {
@@ -59,9 +59,9 @@ impl Order {
 /// Jobs that could start something, by rank.
 #[derive(Debug, Default)]
 pub struct Startable {
-    /// If a slot of the run's pool is free.
+    /// Jobs that need a slot of the run's pool.
     pub slotted: BTreeSet<usize>,
-    /// At once.
+    /// Jobs that need none.
     pub slotless: BTreeSet<usize>,
 }
 

@@ -1,7 +1,7 @@
-//! What has to be up before others begin. Pure.
+//! Jobs that wait until others are up (`after` with `ready`). Pure.
 //!
-//! A task counts as up when its sign was seen, once: what waited for it has begun then, whatever becomes of the task.
-//! A job is up when it has no more items, and each of its tasks was up.
+//! A task counts as up from the first time that its sign is seen: what waited for it has begun then, whatever
+//! becomes of the task. A job is up when it has no more items and each of its tasks has been up.
 
 use super::job::{Phase, SkipCause, Source};
 use super::stop::Reason;
@@ -11,7 +11,7 @@ use crate::event::{Outcome, RunEvent, TaskName, Time};
 use crate::plan::Sign;
 
 impl Supervisor {
-    /// The task's sign was seen. Output that comes behind the exit may still hold it.
+    /// The sign of the task was seen. It may stand in output that is read after the exit.
     pub(super) fn up(&mut self, now: Time, id: TaskId, actions: &mut Vec<Action>) {
         let task = self.tasks.get(id);
         let counts = matches!(task.role, Role::Attempt | Role::Dismissed)
@@ -36,7 +36,7 @@ impl Supervisor {
         }
     }
 
-    /// When it counts as up without any other sign.
+    /// Returns when the task counts as up by time alone (`ready.after`).
     pub(super) fn up_at(&self, id: TaskId) -> Option<Time> {
         let task = self.tasks.get(id);
         let ready = self.plan.jobs[task.job].ready.as_ref().filter(|_| task.up != Up::Now)?;
@@ -46,19 +46,20 @@ impl Supervisor {
         }
     }
 
-    /// When it has to be up at the latest.
+    /// Returns when the task has to be up at the latest.
     pub(super) fn up_until(&self, id: TaskId) -> Option<Time> {
         let task = self.tasks.get(id);
         let ready = self.plan.jobs[task.job].ready.as_ref().filter(|_| task.up != Up::Now)?;
         match ready.sign {
-            // It needs just that time.
+            // Time is the sign: it can't be late.
             Sign::After(_) => None,
             _ if matches!(task.role, Role::Attempt) => Some(task.started + ready.timeout),
             _ => None,
         }
     }
 
-    /// What was due may be that it counts as up; or that it was to be up by now.
+    /// Called when something is due: the task may count as up by now, or may have had to be up by now.
+    /// Returns why to stop it, in the second case.
     pub(super) fn not_up_reason(
         &mut self,
         now: Time,
@@ -73,7 +74,7 @@ impl Supervisor {
         is_over(self.up_until(id)).then_some(Reason::NotReady)
     }
 
-    /// If the job is up, those who waited for that may begin.
+    /// Opens the jobs that wait for this one to be up, if it is.
     pub(super) fn resolve_up(&mut self, job: JobId, actions: &mut Vec<Action>) {
         let state = self.jobs.get(job);
         let is_up = state.phase == Phase::Open
@@ -90,7 +91,8 @@ impl Supervisor {
         }
     }
 
-    /// A task has ended. If it was never up, or has failed before the whole job was up, that never will be.
+    /// A task has ended. If it was never up, or failed before the whole job was up, the job will never be up:
+    /// skips those that wait for that.
     pub(super) fn resolve_never_up(
         &mut self,
         job: JobId,
@@ -111,7 +113,7 @@ impl Supervisor {
             _ => format!("`{name}` ended before it was ready"),
         };
         if *outcome == Outcome::Ok && !self.plan.jobs[job].daemon {
-            // Nothing else would tell.
+            // The task is ok, so nothing else would tell why jobs are skipped.
             let told = format!("{why}: jobs that wait for that are skipped");
             actions.push(Action::Tell(RunEvent::Warning(told)));
         }
@@ -121,7 +123,7 @@ impl Supervisor {
         self.resolve_dependents(ended, actions);
     }
 
-    /// Skips those who wait for the job to be up.
+    /// Skips the jobs that wait for this one to be up, and appends them to `ended`.
     pub(super) fn skip_up_dependents(
         &mut self,
         job: JobId,

@@ -1,9 +1,8 @@
-//! The end of the run: when all jobs have ended it is told how that was, and then the hooks of the run begin, one
-//! after another. Pure.
+//! The end of the run: the summary, and then the hooks of the run, one after another. Pure.
 //!
-//! These are jobs of the plan with one task each. For all that looks at jobs they have ended before the run begins:
-//! nothing counts them, waits for them, or holds them back. How the run ended is known before the first of them
-//! begins; only a failure of their own can still make a success a failure.
+//! Each hook is a job of the plan with one task. To everything that looks at jobs, these jobs have ended
+//! before the run begins: nothing counts them, waits for them, or holds them back. How the run ended is known
+//! before the first hook begins; only a hook's own failure can still turn success into failure.
 
 use std::collections::VecDeque;
 
@@ -17,11 +16,11 @@ use crate::plan::{AtEnd, Plan};
 #[derive(Debug, Default)]
 pub struct RunHooks {
     progress: Progress,
-    /// Those that have not begun.
+    /// Hooks that have not begun.
     pending: VecDeque<JobId>,
-    /// prun was told to stop: they are killed then.
+    /// When hooks are killed, because prun was told to stop.
     kill_at: Option<Time>,
-    /// One of them failed.
+    /// True if a hook failed.
     failed: bool,
 }
 
@@ -30,20 +29,21 @@ enum Progress {
     /// Jobs run.
     #[default]
     JobsRun,
-    /// The end of the run was told; what tasks wrote is on its way. It may turn out that it can't be written.
+    /// The end of the run was told, and output is being flushed. It may turn out that it can't be written,
+    /// which is a failure.
     Flushing,
     Flushed,
-    /// It is known which hooks begin.
+    /// The output was flushed, or nothing waits for it, and the hooks that begin are known.
     HooksKnown,
 }
 
 impl RunHooks {
-    /// True if one of them failed.
+    /// True if a hook of the run failed.
     pub fn any_failed(&self) -> bool {
         self.failed
     }
 
-    /// All that tasks wrote is where it was to go.
+    /// Everything that tasks wrote has reached its destination.
     pub fn output_flushed(&mut self) {
         if self.progress == Progress::Flushing {
             self.progress = Progress::Flushed;
@@ -51,13 +51,13 @@ impl RunHooks {
     }
 }
 
-/// The hook of the run that this job is.
+/// Returns which hook of the run the job is; `None` if it is an ordinary job.
 pub fn hook_of_run(plan: &Plan, job: JobId) -> Option<AtEnd> {
     plan.jobs[job].at_end
 }
 
 impl Supervisor {
-    /// All jobs have ended: the next hook of the run begins, or the run is over.
+    /// All jobs have ended. Begins the next hook of the run, or ends the run.
     pub(super) fn wind_up(&mut self, now: Time, actions: &mut Vec<Action>) {
         if !self.decide_run_hooks(now, actions) {
             return;
@@ -90,7 +90,8 @@ impl Supervisor {
         }
     }
 
-    /// Whether it is known which hooks begin.
+    /// Tells the end of the run, waits for its output, and decides which hooks begin. Returns true once that
+    /// is decided.
     fn decide_run_hooks(&mut self, now: Time, actions: &mut Vec<Action>) -> bool {
         if self.run_hooks.progress == Progress::JobsRun {
             actions.push(Action::Tell(RunEvent::RunEnded(self.summary(now))));
@@ -98,7 +99,7 @@ impl Supervisor {
             self.run_hooks.progress = if any { Progress::Flushing } else { Progress::Flushed };
             actions.extend(any.then_some(Action::FlushOutput));
         }
-        // Who wants prun to end does not wait for readers that are slow.
+        // Whoever wants prun to end does not wait for slow readers.
         if self.run_hooks.progress == Progress::Flushing && !self.is_urgent() {
             return false;
         }
@@ -120,7 +121,7 @@ impl Supervisor {
         }
     }
 
-    /// The jobs that begin now, in their order.
+    /// Returns the hooks that begin, in order.
     fn hooks_due(&self) -> Vec<JobId> {
         let verdict = self.verdict();
         let failed = match verdict {
@@ -138,13 +139,14 @@ impl Supervisor {
         hooks.into_iter().map(|(_, job)| job).collect()
     }
 
-    /// Something has failed, or prun itself, whatever else happened. What a success put a halt to has not.
+    /// True if something failed, or prun itself, whatever else happened. If a success halted the run,
+    /// failures do not count.
     pub fn has_failed(&self) -> bool {
         let first = self.trigger.as_ref().or(self.jobs.first_failure());
         self.broken || first.is_some_and(Outcome::is_failure)
     }
 
-    /// Somebody wants prun to end.
+    /// True if somebody wants prun to end: anything but a halt stops the run.
     fn is_urgent(&self) -> bool {
         matches!(&self.mode, Mode::Stopping(stop) if stop.cause != Cause::Halt)
     }
@@ -153,7 +155,7 @@ impl Supervisor {
         matches!(&self.mode, Mode::Stopping(stop) if stop.killed)
     }
 
-    /// Whatever the run is doing, and whatever holds other starts back.
+    /// Begins a hook, whatever the run is doing and whatever holds other starts back.
     fn begin_run_hook(&mut self, now: Time, job: JobId, actions: &mut Vec<Action>) {
         let id = self.tasks.add(job, 1, Role::Attempt);
         let state = self.jobs.get_mut(job);
@@ -168,7 +170,7 @@ impl Supervisor {
         }
     }
 
-    /// Its time is over, if it is a hook of the run: says whether it is.
+    /// Kills a hook of the run whose time is over. Returns false if the task is none.
     pub(super) fn kill_late_run_hook(&mut self, id: TaskId, actions: &mut Vec<Action>) -> bool {
         let Some(at) = hook_of_run(&self.plan, self.tasks.get(id).job) else { return false };
         let why =
@@ -178,7 +180,7 @@ impl Supervisor {
         true
     }
 
-    /// A hook of the run is over.
+    /// A hook of the run has ended, with this outcome.
     pub(super) fn end_run_hook(&mut self, id: TaskId, outcome: Outcome, actions: &mut Vec<Action>) {
         let task = self.tasks.remove(id);
         self.jobs.get_mut(task.job).active -= 1;

@@ -1,8 +1,9 @@
-//! Daemons that serve others: when all other jobs have ended, they are stopped one after another, the last to start
-//! first. Pure.
+//! Services: daemons that serve other jobs. When all other jobs have ended they are stopped one after
+//! another, the last to start first. Pure.
 //!
-//! Other daemons read a pipe or a queue and end when that has run dry. They are waited for, unless what they read comes
-//! from such a service: then it runs dry when that has been stopped.
+//! Other daemons read a pipe or a queue, and end when they have read all of it. The run waits for them,
+//! unless they read, in the end, what a service writes: their input ends only when that service has been
+//! stopped.
 
 use std::collections::BTreeMap;
 
@@ -15,21 +16,21 @@ use crate::plan::Plan;
 
 #[derive(Debug, Default)]
 pub(super) struct Services {
-    /// For each job: whether the services are there for it. Empty if there are none, or nothing else.
+    /// For each job: whether the services are there for it. Empty if there are no services, or nothing else.
     served: Vec<bool>,
-    /// How many of those have not ended.
+    /// How many of those jobs have not ended.
     served_left: usize,
-    /// When each service first started: the how manyeth.
+    /// In which order services first started, from 0.
     started: BTreeMap<JobId, usize>,
     stopping: Option<Stopping>,
 }
 
-/// They are being stopped.
+/// Services that are being stopped.
 #[derive(Debug, Default)]
 struct Stopping {
-    /// Those whose turn is still to come, with their tasks; the next one last.
+    /// Services that are not being stopped yet, with their tasks; the next one last.
     pending: Vec<(JobId, Vec<TaskId>)>,
-    /// The one whose end is waited for.
+    /// The service that is being stopped.
     current: Option<JobId>,
 }
 
@@ -42,12 +43,12 @@ impl Services {
         let served: Vec<bool> =
             plan.jobs.iter().zip(fed).map(|(job, fed)| !job.serves && !fed && job.at_end.is_none()).collect();
         let served_left = served.iter().filter(|served| **served).count();
-        // Where all jobs are daemons, these are what the run is there for.
+        // If all jobs are services, they are what the run is for.
         let served = if served_left > 0 { served } else { Vec::new() };
         Services { served, served_left, ..Services::default() }
     }
 
-    /// A service starts, perhaps not for the first time.
+    /// Notes that a service starts, perhaps not for the first time.
     pub fn started(&mut self, job: JobId) {
         let next = self.started.len();
         self.started.entry(job).or_insert(next);
@@ -59,13 +60,13 @@ impl Services {
         }
     }
 
-    /// Nobody needs them any more.
+    /// True if nobody needs the services any more: they are being stopped.
     pub fn are_unneeded(&self) -> bool {
         self.stopping.is_some()
     }
 }
 
-/// For each job: whether it is a daemon that reads, in the end, what a service writes.
+/// Returns for each job whether it is a daemon that reads, in the end, what a service writes.
 fn fed(plan: &Plan) -> Vec<bool> {
     let mut fed = vec![false; plan.jobs.len()];
     let mut reads_of: Vec<Vec<JobId>> = vec![Vec::new(); plan.jobs.len()];
@@ -86,8 +87,8 @@ fn fed(plan: &Plan) -> Vec<bool> {
 }
 
 impl Supervisor {
-    /// To be called when all that follows from an event is done: stops the services when their time has come, each when
-    /// the one before has ended.
+    /// Stops the services when their time has come, each when the one before has ended. Call it when
+    /// everything else that follows from an event is done.
     pub(super) fn stop_services(&mut self, now: Time, actions: &mut Vec<Action>) {
         let over = !self.services.served.is_empty() && self.services.served_left == 0;
         if !over || !matches!(self.mode, Mode::Going | Mode::Closing) {
@@ -95,7 +96,7 @@ impl Supervisor {
         }
         if self.services.stopping.is_none() {
             self.begin_stopping_services(now, actions);
-            // What was held back may be held back no longer.
+            // Conditions and locks have changed: jobs that waited may start now.
             self.fill(now, actions);
         }
         while let Some(stopping) = &mut self.services.stopping {
@@ -105,7 +106,7 @@ impl Supervisor {
             let Some((job, tasks)) = stopping.pending.pop() else { return };
             stopping.current = Some(job);
             for id in tasks {
-                // What has ended already may have a hook that runs.
+                // A task that has ended already may have a hook that runs.
                 let runs = self.tasks.contains(id) && matches!(self.tasks.get(id).role, Role::Attempt);
                 if runs && matches!(self.tasks.state(id), State::Running { .. }) {
                     self.stop_task(now, id, Reason::Finished, self.stop_signal(id), actions);
@@ -114,7 +115,7 @@ impl Supervisor {
         }
     }
 
-    /// None of them starts any more, neither anew nor again; and what they do is no failure.
+    /// From now on no service starts, neither anew nor again, and whatever they do is no failure.
     fn begin_stopping_services(&mut self, now: Time, actions: &mut Vec<Action>) {
         self.services.stopping = Some(Stopping::default());
         let plan = std::sync::Arc::clone(&self.plan);
@@ -150,7 +151,8 @@ impl Supervisor {
         self.services.stopping = Some(Stopping { pending, current: None });
     }
 
-    /// A process that ended by itself did so when nobody needed it any more.
+    /// Returns the reason with which a process that ended by itself is excused: it belongs to a service that
+    /// nobody needed any more.
     pub(super) fn is_excused(&self, id: TaskId) -> Option<Reason> {
         let task = self.tasks.get(id);
         let serves = self.plan.jobs[task.job].serves && matches!(task.role, Role::Attempt);

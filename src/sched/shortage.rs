@@ -1,8 +1,9 @@
-//! What could not be started because too little of something was there just then: it is put back, and tried again.
+//! Starts that fail for lack of a resource: processes, descriptors, terminals, memory. They are tried again.
 //! Pure.
 //!
-//! From then on no more run at once than ran then, which is raised again one by one. Where nothing of ours will
-//! end, and so make room, it is tried again after a pause that grows; but not for ever.
+//! It is congestion control: after such a failure no more tasks run at once than ran then, and the limit is
+//! raised again one by one. If nothing of prun's will end and so free the resource, the start is tried again
+//! after a pause that grows, but not for ever.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,22 +15,22 @@ use super::task::{Over, Role, State, TaskId};
 use super::{Action, JobId, Mode, Supervisor};
 use crate::event::{Outcome, RunEvent, Shortage, StartFailure, Time};
 
-/// The pause before the next try, at first and at last.
+/// The first pause before another try, and the longest.
 const FIRST_PAUSE: Time = Time::from_millis(50);
 const LONGEST_PAUSE: Time = Time::from_secs(1);
-/// One more may run at once when so long nothing was short, if not before.
+/// The limit is raised by one when nothing failed for this long, if not before.
 const RAISE: Time = Time::from_secs(1);
-/// So long a task is tried again although nothing of ours will make room.
+/// How long a start is tried again although nothing of prun's will free the resource.
 const PATIENCE: Time = Time::from_secs(30);
 
-/// How starts are held back, if they are.
+/// How starts are held back after a shortage.
 #[derive(Debug, Default)]
 pub struct Congestion {
-    /// So many may run at once, and since when; ends that went well since then.
+    /// How many tasks may run at once, if there is a limit.
     limit: Option<Limit>,
-    /// No start before this: of what takes no slot, or of anything.
+    /// A pause before the next start.
     pause: Option<Pause>,
-    /// Since when the next worker of a job can't be started: as [`super::task::Task::short_since`].
+    /// Since when the next worker of a job cannot be started, as [`super::task::Task::short_since`].
     pub workers: BTreeMap<JobId, Time>,
     warned: bool,
 }
@@ -49,13 +50,14 @@ struct Pause {
 }
 
 impl Congestion {
-    /// Something was short when so many slots were in use. `of_all`: no end of what runs will make room.
+    /// A start failed while `taken` slots were in use. If `of_all`, no end of a running task will free the
+    /// resource.
     fn tighten(&mut self, now: Time, taken: usize, of_all: bool) {
         let most = self.limit.map_or(taken, |limit| limit.most.min(taken)).max(1);
         self.limit = Some(Limit { most, since: now, ends: 0 });
         let before = self.pause.filter(|pause| now <= pause.until + LONGEST_PAUSE);
         self.pause = Some(match before {
-            // Several were started at once.
+            // Several starts failed at once.
             Some(pause) if pause.until > now => Pause { of_all: pause.of_all || of_all, ..pause },
             before => {
                 let length = before.map_or(FIRST_PAUSE, |pause| (2 * pause.length).min(LONGEST_PAUSE));
@@ -64,7 +66,7 @@ impl Congestion {
         });
     }
 
-    /// When something may be started that takes a slot, or none, if that is not now.
+    /// Returns when something that takes a slot, or none, may be started; `None` if that is now.
     pub fn pause(&self, now: Time, slotless: bool) -> Option<Time> {
         let pause = self.pause.filter(|pause| pause.until > now && (slotless || pause.of_all))?;
         Some(pause.until)
@@ -89,14 +91,15 @@ impl Congestion {
         slots.limit(self.limit.map(|limit| limit.most));
     }
 
-    /// When the limit is raised if nothing ends.
+    /// Returns when the limit is raised if nothing ends.
     pub fn raise_at(&self) -> Option<Time> {
         self.limit.map(|limit| limit.since + RAISE)
     }
 }
 
 impl Supervisor {
-    /// `started` of its processes run, and are of no use.
+    /// The start of a task, hook or worker fell short: the first `started` of its processes run, and are of
+    /// no use alone.
     pub(super) fn shortage(
         &mut self,
         now: Time,
@@ -124,7 +127,7 @@ impl Supervisor {
         }
         let hopeless = !self.room_will_come(id);
         let width = self.tasks.get(id).slot.map_or(0, |slot| slot.width);
-        // What takes no slot gets room when the next one of the others ends.
+        // A start without a slot gets its resource when the next task with a slot ends.
         let taken = self.slots.in_use().saturating_sub(width.max(1));
         self.brakes.congestion.tighten(now, taken, hopeless);
         let task = self.tasks.get_mut(id);
@@ -138,14 +141,14 @@ impl Supervisor {
         if started == 0 {
             return self.finish_attempt(now, id, Some(Reason::Shortage), actions);
         }
-        // At once: it has not begun to do what it is there for.
+        // SIGKILL at once: the attempt has not begun to do its work.
         let stopping = Stopping { reason: Reason::Shortage, kill_at: None, live: started, drained };
         self.tasks.set(id, State::Stopping(stopping));
         actions.push(Action::Kill { task: id });
     }
 
-    /// Something else of ours will end by itself. What takes no slot may wait for the one that could not be started,
-    /// and so may what waits at a full queue.
+    /// True if something else of prun's will end by itself. What takes no slot does not count, because it may
+    /// wait for the task that could not be started; nor does what waits at a full queue.
     fn room_will_come(&self, short: TaskId) -> bool {
         self.tasks.iter().any(|(id, task, state)| {
             let is_over = matches!(state, State::Stopping(_) | State::Draining { .. });
@@ -157,7 +160,7 @@ impl Supervisor {
         })
     }
 
-    /// The attempt was short, and is over. It counts for nothing.
+    /// An attempt that fell short is over. It is not counted, and the task is ready again.
     pub(super) fn requeue_short(&mut self, id: TaskId, actions: &mut Vec<Action>) {
         self.give_back_slot(id);
         self.forget_live(id);
@@ -169,7 +172,7 @@ impl Supervisor {
         self.requeue_in_order(id);
     }
 
-    /// First in its job's line; of several such the one with the lowest number.
+    /// Puts the task at the front of its job's ready queue, behind others of lower number.
     fn requeue_in_order(&mut self, id: TaskId) {
         let (job, seq) = self.task(id);
         let ready = &self.jobs.get(job).ready;
@@ -179,26 +182,27 @@ impl Supervisor {
         self.update_startable(job);
     }
 
-    /// The hook waits, in its task's place.
+    /// The hook of a task fell short. It waits in the task's place.
     pub(super) fn delay_hook(&mut self, now: Time, id: TaskId, outcome: Outcome) {
         let until = self.brakes.congestion.pause(now, true).unwrap_or(now + FIRST_PAUSE);
         self.tasks.set(id, State::Backoff { until, outcome });
     }
 
-    /// It is tried again.
+    /// Starts the hook again.
     pub(super) fn retry_hook(&mut self, id: TaskId, outcome: Outcome, actions: &mut Vec<Action>) {
         let Role::Hook(Over { at, .. }) = self.tasks.get(id).role else { unreachable!("{id:?} is a hook") };
         self.tasks.set(id, State::Running { live: 1, drained: false, deadline: None });
         actions.push(Action::Hook { task: id, at, outcome });
     }
 
-    /// Whether it is a hook that could not be started, and waits.
+    /// True if it is a hook that fell short, and waits.
     pub(super) fn is_waiting_hook(&self, id: TaskId) -> bool {
         matches!(self.tasks.get(id).role, Role::Hook(_))
             && matches!(self.tasks.state(id), State::Backoff { .. })
     }
 
-    /// To be called when everything that may start has started.
+    /// Wakes the supervisor when the limit is raised, if a task waits for that. Call it when everything that
+    /// may start has started.
     pub(super) fn wait_for_room(&mut self) {
         if self.slots.is_limited() && !self.startable.slotted.is_empty() && self.mode == Mode::Going {
             let raise_at = self.brakes.congestion.raise_at();
@@ -207,7 +211,7 @@ impl Supervisor {
     }
 }
 
-/// Once a run.
+/// Returns the warning that people get, once a run.
 fn warning(shortage: Shortage) -> String {
     let (what, cure) = match shortage {
         Shortage::Processes => ("no more processes may run (`ulimit -u`, or the limit of a cgroup)", true),

@@ -1,4 +1,4 @@
-//! The lowest free number of a pool. Pure.
+//! A pool of numbered slots, of which the lowest free number is taken. Pure.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -7,10 +7,10 @@ use std::collections::BinaryHeap;
 pub struct Slots {
     size: usize,
     in_use: usize,
-    /// Numbers from 1 up to the most that were ever in_use at once, less those that are in_use now.
+    /// Numbers up to `highest` that are free.
     given_back: BinaryHeap<Reverse<usize>>,
     highest: usize,
-    /// No more are given out than this, for now.
+    /// A limit below the size, for now.
     most: Option<usize>,
 }
 
@@ -19,12 +19,13 @@ impl Slots {
         Slots { size, in_use: 0, given_back: BinaryHeap::new(), highest: 0, most: None }
     }
 
-    /// More, or fewer: then nothing is in_use until so many have been given back.
+    /// Changes the size. If it becomes smaller than what is in use, nothing can be taken until enough has
+    /// been given back.
     pub fn resize(&mut self, size: usize) {
         self.size = size;
     }
 
-    /// How many more are in_use than there are.
+    /// Returns how many more slots are in use than there are.
     pub fn surplus(&self) -> usize {
         self.in_use.saturating_sub(self.size)
     }
@@ -33,12 +34,12 @@ impl Slots {
         self.size
     }
 
-    /// Fewer for a while, whatever the size.
+    /// Sets a limit below the size, or clears it.
     pub fn limit(&mut self, most: Option<usize>) {
         self.most = most;
     }
 
-    /// Some would be free, but for that.
+    /// True if slots would be free without the limit.
     pub fn is_limited(&self) -> bool {
         self.in_use < self.size && !self.free()
     }
@@ -47,7 +48,8 @@ impl Slots {
         self.has_room(1)
     }
 
-    /// So many of one task's. One that wants more than there are for now has its place when nothing else has.
+    /// True if a task that takes `width` slots fits. A task that wants more than there are fits when nothing
+    /// else is in use.
     pub fn has_room(&self, width: usize) -> bool {
         let most = self.most.map_or(self.size, |most| most.min(self.size));
         self.in_use.saturating_add(width) <= most || (self.in_use == 0 && most > 0)
@@ -57,7 +59,8 @@ impl Slots {
         self.in_use
     }
 
-    /// The lowest free number, from 1, for a task that takes so many: it has one number all the same.
+    /// Takes `width` slots for one task. Returns its number, the lowest that is free, from 1; it has one
+    /// number however many slots it takes.
     pub fn take(&mut self, width: usize) -> usize {
         self.in_use += width;
         match self.given_back.pop() {

@@ -1,5 +1,5 @@
-//! When nothing can go on any more: everything that runs waits to write to a full queue, and nothing that reads it
-//! can; or what is left waits for a lock that only daemons hold. Pure.
+//! Stalls: nothing can go on any more. Everything that runs waits to write to a full queue whose readers
+//! can't go on, or what is left waits for a lock that only daemons hold. Pure.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::event::{Outcome, Time};
 use crate::plan::items::is_lister;
 use crate::plan::{Items, Output, QueueId};
 
-/// How long it must stay so. News of bytes that were moved may be on its way.
+/// How long nothing must change. News of bytes that were moved may still be on its way.
 const STALL: Time = Time::from_secs(1);
 
 impl Supervisor {
@@ -24,7 +24,7 @@ impl Supervisor {
         }
     }
 
-    /// To be called when all that follows from an event is done.
+    /// Starts or clears the timer of a stall. Call it when everything that follows from an event is done.
     pub(super) fn update_stall_timer(&mut self, now: Time) {
         if !self.is_stalled() {
             self.stall_at = None;
@@ -42,7 +42,7 @@ impl Supervisor {
             return;
         }
         let mut why = self.fail_lock_waiter(now, actions);
-        // What lists items waits because of others, if there are any.
+        // Listers wait because of others, if there are any: those are to blame.
         let lists = |id: &TaskId| self.tasks.contains(*id) && is_lister(&self.plan, self.tasks.get(*id).job);
         let (listers, mut others): (Vec<_>, Vec<_>) = self.blocked.iter().copied().partition(lists);
         if others.is_empty() && why.is_none() {
@@ -63,7 +63,8 @@ impl Supervisor {
         }
     }
 
-    /// The first job that waits for a lock, and will not get it: its next task has failed. In words, why.
+    /// Fails the next task of the first job that waits for a lock and will not get it. Returns why, for
+    /// people.
     fn fail_lock_waiter(&mut self, now: Time, actions: &mut Vec<Action>) -> Option<String> {
         let LockWaiter { job, what } = self.first_lock_waiter()?;
         let id = self.jobs.get_mut(job).ready.pop_front()?;
@@ -73,13 +74,14 @@ impl Supervisor {
         Some(why)
     }
 
-    /// Whether more takes slots than workers, which may be idle: then it need not be looked at every task.
+    /// True if tasks hold slots, besides workers, which may be idle. This is cheap to know, so that the rest
+    /// need not be checked after each event.
     fn runs_by_itself(&self) -> bool {
         let workers = |job: &JobId| self.jobs.get(*job).workers.ids.len() * self.width(*job);
         self.slots.in_use() > self.jobs.with_workers().iter().map(workers).sum()
     }
 
-    /// The queues that a task writes to, or a worker.
+    /// Returns the queues that a task, or a worker, writes to.
     fn queues_written(&self, id: TaskId) -> impl Iterator<Item = QueueId> {
         let job = self.tasks.contains(id).then(|| &self.plan.jobs[self.tasks.get(id).job]);
         let outputs =
@@ -98,7 +100,7 @@ impl Supervisor {
         {
             return false;
         }
-        // Where only daemons are left they may wait for each other.
+        // If only daemons are left, they may wait for each other.
         let counts =
             |id: JobId| !self.plan.jobs[id].daemon && !matches!(self.jobs.get(id).phase, Phase::Ended(_));
         let full: Vec<QueueId> = self.blocked.iter().flat_map(|id| self.queues_written(*id)).collect();
@@ -110,7 +112,7 @@ impl Supervisor {
             State::Running { .. } => match &task.role {
                 Role::Worker(worker) => worker.given.is_empty() && !worker.retired,
                 Role::Attempt => {
-                    // Others may begin when it is up, or are meant to begin when it ends.
+                    // Other jobs may begin when it is up, or are meant to begin when it ends.
                     let of = self.jobs.get(task.job);
                     let is_awaited = task.up != Up::Now && !of.up_dependents.is_empty();
                     let is_awaited = is_awaited || self.blocked.is_empty() && !of.dependents.is_empty();

@@ -11,11 +11,12 @@ use crate::plan::Plan;
 use crate::plan::items::is_lister;
 
 impl Supervisor {
-    /// To be called whenever what this looks at has changed.
+    /// Recomputes whether `job` can start a task. Call it after changing the job's ready queue, its running
+    /// count, or whether it is closing.
     pub(super) fn update_startable(&mut self, job: JobId) {
         let plan = &self.plan.jobs[job];
         if plan.worker.is_some() {
-            // Those that live may take what is ready: `fill` looks.
+            // Live workers may take what is ready; `fill` looks at them first.
             self.jobs.touch(job);
             return;
         }
@@ -24,8 +25,8 @@ impl Supervisor {
         self.set_startable(job, can);
     }
 
-    /// Starts what may start, in the order of the jobs, gives workers their tasks, and keeps one item of each
-    /// open job at hand.
+    /// Starts whatever may start, in the order of the jobs; gives tasks to workers; and keeps one item of
+    /// each open job at hand.
     pub(super) fn fill(&mut self, now: Time, actions: &mut Vec<Action>) {
         self.brakes.reset();
         self.tokens.iter_mut().for_each(Tokens::reset);
@@ -44,8 +45,8 @@ impl Supervisor {
         self.adjust_tokens(actions);
     }
 
-    /// The first job that may start something, is not held back, and has its locks. A task that takes many slots waits
-    /// until so many are free, and no later one takes them before.
+    /// Returns the first job that may start something, is not held back, and has its locks. A task that takes
+    /// many slots waits until that many are free, and no later task takes slots before it.
     fn next_to_start(&mut self, now: Time) -> Option<JobId> {
         let mut slotted = self.slots.free() && !self.lacks_tokens();
         loop {
@@ -60,19 +61,19 @@ impl Supervisor {
         }
     }
 
-    /// So many slots of the run's pool one task of the job takes.
+    /// Returns how many slots of the run's pool one task of the job takes.
     pub(super) fn width(&self, job: JobId) -> usize {
         let plan = &self.plan.jobs[job];
         if plan.slotless { 0 } else { plan.slots.min(self.slots.size()).max(1) }
     }
 
-    /// Slots for a task of the job are free, and it has the tokens.
+    /// True if slots for a task of the job are free, and prun has the tokens for them.
     fn has_room(&mut self, job: JobId) -> bool {
         let (taken, width) = (self.slots.in_use(), self.width(job));
         self.slots.has_room(width) && self.tokens.as_mut().is_none_or(|tokens| tokens.allow(taken, width))
     }
 
-    /// The first job that may start something, and is not held back.
+    /// Returns the first job that may start something, and is not held back by brakes.
     fn first_allowed(&mut self, now: Time, slotted: bool) -> Option<JobId> {
         let Supervisor { startable, jobs, tasks, brakes, plan, interactive, .. } = self;
         let all = || candidates(startable, slotted, jobs, plan, interactive.is_some());
@@ -92,17 +93,17 @@ impl Supervisor {
         all().find(|job| allow(brakes, *job))
     }
 
-    /// Whether something could start, if it were not held back.
+    /// True if something could start if it were not held back by brakes.
     pub(super) fn could_start(&self) -> bool {
         let interactive = self.interactive.is_some();
         let mut first = self.slots.free();
         let mut candidates = candidates(&self.startable, first, &self.jobs, &self.plan, interactive);
         let fits = |job: JobId| self.slots.has_room(self.width(job));
-        // Behind one that waits for many slots there is none to be had.
+        // While the first of these waits for many slots, those behind it get none.
         candidates.any(|job| self.plan.jobs[job].slotless || (std::mem::take(&mut first) && fits(job)))
     }
 
-    /// Whether a job waits for slots, or tokens for them, and for nothing else.
+    /// True if a job waits for slots, or for tokens for them, and for nothing else.
     pub(super) fn is_short_of_slots(&self) -> bool {
         let first = self.startable.slotted.first().map(|rank| self.jobs.order.job(*rank));
         first.is_some_and(|job| self.lacks_tokens() || !self.slots.has_room(self.width(job)))
@@ -149,7 +150,7 @@ impl Supervisor {
         self.update_startable(job);
     }
 
-    /// The first that waits, or the first that never started, if it is the turn of such.
+    /// Takes the first ready task; or the first one that never started, if it is the turn of those.
     fn next_ready(&mut self, job: JobId) -> Option<TaskId> {
         let ready = &mut self.jobs.get_mut(job).ready;
         if self.brakes.is_turn_of_fresh()
@@ -187,7 +188,8 @@ impl Supervisor {
         self.update_startable(job);
     }
 
-    /// Nothing else can start or print before the only task ends.
+    /// Lets the output of the only task flow as it comes, if nothing else can start or print before that task
+    /// ends.
     pub(super) fn allow_live_output(&mut self, actions: &mut Vec<Action>) {
         let last_one = self.tasks.len() == 1 && self.jobs.all_sources_ended();
         if self.live.is_some() || !(last_one || self.one_at_a_time) {
@@ -196,7 +198,7 @@ impl Supervisor {
         let Some(id) = self.tasks.only_running() else { return };
         let task = self.tasks.get(id);
         let is_last = task.attempts > self.plan.jobs[task.job].retries.count;
-        // Others may begin as soon as it is up.
+        // Other jobs may begin as soon as it is up.
         let alone = self.jobs.get(task.job).up_dependents.is_empty();
         if matches!(task.role, Role::Attempt) && is_last && alone {
             self.live = Some(id);
@@ -205,9 +207,10 @@ impl Supervisor {
     }
 }
 
-/// The jobs that may start something, first to last; `slotted`: also those that take slots. These are for the item of an
-/// earlier job, if that is about to come; who needs none does not wait for them. `interactive`: a task has the terminal,
-/// and others wait for it.
+/// Returns the jobs that may start something, first to last. Jobs that take slots are included if `slotted`;
+/// they end before the first job that has an item coming at once, because the free slot is for that item.
+/// Jobs without slots do not wait for it. If `interactive`, a task has the terminal, and others that want it
+/// are left out.
 fn candidates<'a>(
     startable: &'a Startable,
     slotted: bool,

@@ -1,4 +1,5 @@
-//! The ladder signal → grace → SIGKILL, why a task is stopped, and whether it is tried again. Pure.
+//! Why and how tasks are stopped (the ladder signal → grace → SIGKILL), and whether they are tried again.
+//! Pure.
 
 use std::sync::Arc;
 
@@ -8,25 +9,27 @@ use super::{Action, JobId, Mode, Supervisor, TaskId};
 use crate::event::{Outcome, RunEvent, StartFailure, Time};
 use crate::plan::{Outcomes, Restart, RetryDelay};
 
-/// Why a task is stopped. The first reason stays: a task that timed out and is then hit by Ctrl-C timed out.
+/// Why a task is stopped. The first reason stays: a task that timed out and is hit by Ctrl-C afterwards timed
+/// out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
     Timeout,
-    /// It was not up in time.
+    /// The task was not up in time.
     NotReady,
-    /// It could not come to a good end, or its hook could not.
+    /// The task, or its hook, could not end well.
     Fault(Arc<str>),
-    /// A worker that closed its output can't answer any more.
+    /// The worker closed its output, so it can't answer any more.
     ClosedOutput,
-    /// Its work was done: a daemon whose input had run dry or that nobody needs any more, a worker without tasks.
+    /// The work was done: the task is a daemon that has read all its input or that nobody needs any more, or
+    /// a worker without tasks.
     Finished,
-    /// A stage of its pipeline could not be executed.
+    /// A stage of the pipeline could not be executed.
     NotStarted(Arc<StartFailure>),
-    /// A halt, a signal, a closed stdout.
+    /// The run was halted, a signal came, or the reader of stdout has gone.
     Cancelled,
-    /// Memory is short; it will be started again, unless prun stops.
+    /// Memory is short. The task is started again, unless prun stops.
     PutBack,
-    /// Too little of something was there to start all of it; likewise.
+    /// A resource was lacking to start all stages. The task is started again, unless prun stops.
     Shortage,
 }
 
@@ -43,18 +46,19 @@ impl Reason {
     }
 }
 
-/// A task on the ladder.
+/// A task that is being stopped.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stopping {
     pub reason: Reason,
-    /// When SIGKILL follows; `None`: it was sent.
+    /// When SIGKILL follows; `None` if it was sent.
     pub kill_at: Option<Time>,
-    /// Processes of the task that have not exited; its group may hold others.
+    /// The task's own processes that have not exited. Its process group may hold others.
     pub live: usize,
     pub drained: bool,
 }
 
-/// Why the whole run stops. In order: a later reason replaces an earlier one, never the other way round.
+/// Why the whole run stops, from weak to strong: a stronger cause replaces a weaker one, never the other way
+/// round.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
     Halt,
@@ -67,7 +71,7 @@ pub enum Cause {
 pub struct Stop {
     pub cause: Cause,
     why: String,
-    /// SIGKILL was sent to everything.
+    /// True if SIGKILL was sent to everything.
     pub killed: bool,
 }
 
@@ -93,7 +97,7 @@ impl Stop {
     }
 }
 
-/// What becomes of tasks that run when their job is closed.
+/// The fate of running tasks when their job is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Running {
     MayEnd,
@@ -102,7 +106,7 @@ pub enum Running {
 
 const SIGPIPE: i32 = 13;
 
-/// Whether an attempt that ended so is followed by another.
+/// True if an attempt with this outcome may be followed by another. `on` is the job's `retry_on`.
 pub fn may_retry(outcome: &Outcome, on: Option<&Outcomes>) -> bool {
     match (outcome, on) {
         (Outcome::Failed(code), Some(on)) => on.codes.contains(code),
@@ -113,8 +117,9 @@ pub fn may_retry(outcome: &Outcome, on: Option<&Outcomes>) -> bool {
     }
 }
 
-/// The delay after the given attempt (from 1). Jitter takes off up to the whole, spread by the task's number:
-/// tasks that failed together do not come back together, and a run can be repeated exactly.
+/// Returns the delay after the given attempt (from 1). Jitter shortens it by up to all of it, and depends on
+/// the task's number: tasks that failed together do not come back together, and a run can be repeated
+/// exactly.
 pub fn delay(rule: &RetryDelay, attempt: u32, seq: u64) -> Time {
     let steps = i32::try_from(attempt).unwrap_or(i32::MAX).saturating_sub(1);
     let grown = rule.first.as_secs_f64() * rule.factor.powi(steps);
@@ -132,11 +137,12 @@ pub fn delay(rule: &RetryDelay, attempt: u32, seq: u64) -> Time {
 }
 
 impl Supervisor {
-    /// Everything is to stop; asked a second time by a signal, at once.
+    /// Stops everything. A second signal kills everything at once.
     pub(super) fn stop_all(&mut self, now: Time, stop: Stop, actions: &mut Vec<Action>) {
         match &mut self.mode {
             Mode::Finished => return,
-            // A signal after a halt or a closed stdout is the first word of a person: grace counts from it.
+            // A signal after a halt or a closed stdout is the first that a person says, so grace counts from
+            // it.
             Mode::Stopping(before) if !matches!(before.cause, Cause::Signal(_)) => {
                 if stop.cause > before.cause {
                     *before = stop.clone();
@@ -188,13 +194,13 @@ impl Supervisor {
         self.close_open(actions);
     }
 
-    /// The same for one job.
+    /// Closes one job: it starts nothing new.
     pub(super) fn close_job(&mut self, now: Time, job: JobId, running: Running, actions: &mut Vec<Action>) {
         self.jobs.get_mut(job).closing = true;
         self.jobs.set_source(job, Source::Ended);
         self.update_startable(job);
         for id in self.tasks.ids() {
-            // The end of one may have made the whole run halt, and with it ended others.
+            // The end of one may have made the whole run halt, which ended others.
             if !self.tasks.contains(id) || self.tasks.get(id).job != job {
                 continue;
             }
@@ -216,8 +222,9 @@ impl Supervisor {
         self.stop_task(now, id, Reason::Cancelled, signal, actions);
     }
 
-    /// A task that waits for its slot is skipped; one that waits for its next attempt ends as the last one did (one
-    /// that was put back is cancelled).
+    /// Ends a task that has no process: one that waits for its slot is skipped, and one that waits for its
+    /// next attempt ends as the last attempt did (one that was put back is cancelled). Returns false if the
+    /// task has a process or waits for an answer.
     pub(super) fn drop_if_waiting(&mut self, now: Time, id: TaskId, actions: &mut Vec<Action>) -> bool {
         let outcome = match self.tasks.state(id) {
             State::Backoff { .. } if self.is_waiting_hook(id) => return false,
@@ -235,14 +242,15 @@ impl Supervisor {
         true
     }
 
-    /// How a task ends that is not tried again after all: as its last attempt did. But a service that would have been
-    /// started again is stopped as if it ran, unless nobody needs it any more: then it is down at the end of the run.
+    /// Returns how a task ends that is not tried again after all: as its last attempt did. A service that
+    /// would have been restarted is cancelled, as if it ran, unless nobody needs it any more: then it is down
+    /// at the end of the run.
     fn outcome_between_attempts(&self, id: TaskId, outcome: &Outcome) -> Outcome {
         let restarts = self.plan.jobs[self.tasks.get(id).job].restart != Restart::Never;
         if restarts && !self.services.are_unneeded() { Outcome::Cancelled } else { outcome.clone() }
     }
 
-    /// The first rung of the ladder, or the same rung again with a new signal.
+    /// Sends the first signal of the ladder; or, if the task is being stopped already, a new one.
     pub(super) fn stop_task(
         &mut self,
         now: Time,
@@ -266,7 +274,7 @@ impl Supervisor {
             State::Stopping(Stopping { kill_at: Some(before), reason, live, drained }) => {
                 Stopping { reason, kill_at: Some(before.min(kill_at)), live, drained }
             }
-            // It has exited, or SIGKILL is on its way.
+            // It has exited, or SIGKILL was sent.
             _ => return,
         };
         self.tasks.set(id, State::Stopping(stopping));
@@ -288,12 +296,12 @@ impl Supervisor {
         actions.push(Action::Kill { task: id });
     }
 
-    /// Does what was due.
+    /// Does whatever was due up to `until`.
     pub(super) fn tick(&mut self, now: Time, until: Time, actions: &mut Vec<Action>) {
         while let Some(id) = self.tasks.overdue(until) {
             match self.tasks.state(id).clone() {
                 State::Running { .. } if self.kill_late_run_hook(id, actions) => {}
-                // It has ended; what it left is on its way.
+                // It has ended, and SIGKILL to its leftovers is on its way.
                 State::Running { live, drained, .. } if self.is_killing_leftovers(id) => {
                     self.tasks.set(id, State::Running { live, drained, deadline: None });
                 }
@@ -321,7 +329,7 @@ impl Supervisor {
         self.tick_stall(now, until, actions);
     }
 
-    /// Why what is due is to be stopped, if it is.
+    /// Returns why a task for which something is due has to be stopped; `None` if it goes on.
     fn stop_reason(
         &mut self,
         now: Time,

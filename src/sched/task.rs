@@ -8,7 +8,8 @@ use super::stop::{Reason, Stopping};
 use crate::event::{Exit, Outcome, Place, Time};
 use crate::plan::AtEnd;
 
-/// Names an active task, or a worker. The place is used again, the generation never is.
+/// The id of an active task, of a worker, or of a hook of the run. The place is used again; the generation
+/// never is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TaskId {
     pub place: Place,
@@ -17,29 +18,30 @@ pub struct TaskId {
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum State {
-    /// Waits for a slot; with the outcome of the attempt before, if there was one.
+    /// Waits for a slot. Holds the outcome of the previous attempt, if there was one.
     Ready(Option<Outcome>),
-    /// Given to a worker, and not answered. What happens to the worker decides.
+    /// Given to a worker, and not answered. It has no process of its own: the worker's end decides what
+    /// becomes of it.
     Given {
         worker: TaskId,
-        /// The outcome of the attempt before.
+        /// The outcome of the previous attempt, if there was one.
         previous: Option<Outcome>,
     },
     Running {
         /// Processes that have not exited.
         live: usize,
-        /// Its output is at its end.
+        /// True if the output is at its end.
         drained: bool,
         deadline: Option<Time>,
     },
     Stopping(Stopping),
-    /// Its processes have exited, its output is not at its end.
+    /// The processes have exited, and the output is not at its end.
     Draining {
         until: Time,
-        /// Why it was stopped, if it was.
+        /// Why the task was stopped, if it was.
         reason: Option<Reason>,
     },
-    /// Failed, and will be tried again.
+    /// The attempt failed, and another follows after a delay.
     Backoff {
         until: Time,
         outcome: Outcome,
@@ -47,7 +49,7 @@ pub enum State {
 }
 
 impl State {
-    /// When something has to be done about it even if nothing happens.
+    /// Returns when something is due for the task without any event.
     fn due(&self) -> Option<Time> {
         match self {
             State::Ready(_) | State::Given { .. } => None,
@@ -58,48 +60,51 @@ impl State {
     }
 }
 
+/// An active task, a worker, or a hook of the run. It has thirteen fields because all attempts of a task share
+/// it: some belong to the task, some to its current attempt.
 #[derive(Debug)]
 pub struct Task {
     pub job: JobId,
-    /// Number within the job, from 1; workers are counted by themselves.
+    /// The number within the job, from 1. Workers are counted separately.
     pub seq: u64,
-    /// Attempts that have begun, and count.
+    /// Attempts that have begun and count: the number of the current one, or of the last.
     pub attempts: u32,
-    /// When that began.
+    /// When the current attempt began.
     pub started: Time,
-    /// The outcome of the attempt before.
+    /// The outcome of the attempt before the current one.
     pub previous: Option<Outcome>,
-    /// Since when it can't be started, and nothing that runs will make room.
+    /// Since when the task cannot be started for lack of a resource that nothing running will free.
     pub short_since: Option<Time>,
-    /// Held from its start to its end, and not between attempts. Never by a task that a worker answers.
+    /// The slot, held from the start of an attempt to its end, and not between attempts. A task that is given
+    /// to a worker has none.
     pub slot: Option<Slot>,
-    /// Of the current attempt, one for each stage.
+    /// How the processes of the current attempt exited, one entry for each stage; `None`: it runs.
     pub exits: Vec<Option<Exit>>,
     pub role: Role,
     pub up: Up,
-    /// Attempts since one lasted long.
+    /// Failed attempts in a row since one that lasted long; sets the delay of a job that restarts.
     pub streak: u32,
     state: State,
 }
 
-/// Whether it was seen to be up.
+/// Tells when the task was seen to be up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Up {
     Never,
-    /// In an attempt before this one.
+    /// In an earlier attempt.
     Before,
-    /// In this one.
+    /// In the current attempt.
     Now,
 }
 
-/// Places in pools.
+/// The numbers that a task takes from pools.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Slot {
-    /// In the run's pool.
+    /// From the run's pool; `None` if the job takes no slot of it.
     pub run: Option<usize>,
-    /// So many of these it takes; 0 without one.
+    /// How many slots of the run's pool it takes; 0 without one.
     pub width: usize,
-    /// In the job's own, if it has one.
+    /// From the job's own pool, if it has one.
     pub own: Option<usize>,
 }
 
@@ -113,53 +118,55 @@ impl Task {
 }
 
 impl Slot {
-    /// What `{%}` is.
+    /// Returns the number that `{%}` stands for.
     pub fn number(self) -> usize {
         self.own.or(self.run).unwrap_or(1)
     }
 }
 
-/// What the processes are.
+/// The purpose of an entry's processes.
 #[derive(Debug)]
 pub enum Role {
     /// An attempt of the task.
     Attempt,
-    /// The same, but nobody needs it any more: however it ends is no failure.
+    /// An attempt of a task that is not needed any more: a daemon that has read all its input, or a lister
+    /// whose items nobody takes. However it ends is no failure.
     Dismissed,
-    /// A hook of the task, whose last attempt has ended.
+    /// A hook of a task whose last attempt has ended.
     Hook(Over),
-    /// No task, but a process that takes tasks.
+    /// A worker: a process that takes tasks one after another. It is no task itself.
     Worker(WorkerState),
 }
 
-/// A task that is over, but for its hooks.
+/// A task whose last attempt has ended, and whose hooks run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Over {
-    /// How it ended by itself, which is what its hooks are told.
+    /// How the task ended by itself. Its hooks are told this.
     pub by_itself: Outcome,
-    /// How it ends: one of them may have failed.
+    /// How the task ends. Differs from `by_itself` if a hook failed.
     pub outcome: Outcome,
-    /// The one that runs, or waits for its start.
+    /// The hook that runs, or waits for its start.
     pub at: AtEnd,
 }
 
-/// What a worker has to do.
+/// State of a worker: the tasks that it was given, and whether it gets more.
 #[derive(Debug, Default)]
 pub struct WorkerState {
-    /// Given and not answered, oldest first.
+    /// Tasks that were given and not answered, oldest first.
     pub given: VecDeque<TaskId>,
-    /// Since when the oldest is the oldest.
+    /// Since when the oldest of them is the oldest.
     pub oldest_since: Time,
-    /// Tasks that it was given in all, less what it never answered.
+    /// Tasks that were given in all, without those that it turned out not to have got.
     pub given_in_all: u64,
     pub answers: u64,
-    /// It gets no more: the end of its input was sent.
+    /// True if it gets no more tasks: the end of its input was sent.
     pub retired: bool,
-    /// It gets no more than it has: the run's pool has become smaller.
+    /// True if it gets no more than it has, because the run's pool has become smaller.
     pub surplus: bool,
 }
 
-/// A slab: places are used again, so that run's per-task data can live in a `Vec` beside it.
+/// All active tasks, workers and hooks of the run. It is a slab: places are used again, so that other tables
+/// by place ([`PlaceMap`](crate::event::PlaceMap)) stay small.
 #[derive(Debug, Default)]
 pub struct Tasks {
     places: Vec<(u32, Option<Task>)>,
@@ -218,7 +225,7 @@ impl Tasks {
         &self.get(id).state
     }
 
-    /// The one place where a state changes; keeps the timers in step.
+    /// Sets the state, and keeps the timers in step. Nothing else changes a state.
     pub fn set(&mut self, id: TaskId, state: State) {
         let due = state.due();
         let old = std::mem::replace(&mut self.get_mut(id).state, state);
@@ -241,7 +248,7 @@ impl Tasks {
         }
     }
 
-    /// Tasks that exist: waiting, running, or between attempts.
+    /// Returns how many there are: waiting, running, or between attempts.
     pub fn len(&self) -> usize {
         self.len
     }
@@ -254,12 +261,12 @@ impl Tasks {
         self.timers.first().map(|(at, _)| *at)
     }
 
-    /// A task whose time has come.
+    /// Returns a task for which something was due by `now`.
     pub fn overdue(&self, now: Time) -> Option<TaskId> {
         self.timers.first().filter(|(at, _)| *at <= now).map(|(_, id)| *id)
     }
 
-    /// All active tasks, oldest place first.
+    /// Returns the ids of all, in the order of their places.
     pub fn ids(&self) -> Vec<TaskId> {
         self.iter().map(|(id, ..)| id).collect()
     }
@@ -275,7 +282,7 @@ impl Tasks {
         self.iter().any(|(.., state)| matches!(state, State::Running { .. }))
     }
 
-    /// The one whose processes run, if there is just one such.
+    /// Returns the task whose processes run, if it is the only one.
     pub fn only_running(&self) -> Option<TaskId> {
         let mut running = self.iter().filter(|(.., state)| matches!(state, State::Running { .. }));
         let (first, ..) = running.next()?;

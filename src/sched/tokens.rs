@@ -1,18 +1,20 @@
-//! make's jobserver: slots that are shared with others. Pure.
+//! make's jobserver: slots that are shared with other programs (the GNU make manual, "Sharing Job Slots with
+//! GNU make"). Pure.
 //!
-//! One slot prun has anyway; each further one needs a token. What a start lacks is asked for, and comes when somebody
-//! gives it back; what no start needs goes back at once. A task that needs several slots waits until it has tokens for
-//! all of them, but not if nothing else of prun's runs: two pruns that each have some, and wait for the rest, would
-//! wait for ever. It begins with what there is, and the rest is taken as it comes.
+//! prun has one slot anyway, and needs a token for each further one. Tokens that a start lacks are asked for,
+//! and come when another program gives them back; tokens that no start needs are given back at once. A task
+//! that needs several slots waits until there are tokens for all of them, unless nothing else of prun's runs:
+//! two pruns that each hold some and wait for the rest would wait for ever. In that case the task begins with
+//! the tokens that there are, and the rest is taken as it comes.
 
 use super::{Action, Mode, Supervisor};
 
 #[derive(Debug, Default)]
 pub struct Tokens {
     owned: usize,
-    /// So many more were asked for; `None`: some came since, which may be fewer.
+    /// How many more were asked for; `None` if some have come since, which may be fewer.
     asked: Option<usize>,
-    /// The slots that a start needs for which there are too few; 0: none was held back.
+    /// How many slots a start needs, if it was held back for lack of tokens; else 0.
     need: usize,
 }
 
@@ -21,12 +23,12 @@ impl Tokens {
         Tokens { asked: Some(0), ..Tokens::default() }
     }
 
-    /// Forgets what was held back: it is tried again.
+    /// Forgets that a start was held back, before starts are tried again.
     pub fn reset(&mut self) {
         self.need = 0;
     }
 
-    /// Whether so many slots may be taken. If not, that is held back.
+    /// True if this many more slots may be taken. If not, notes that a start is held back.
     pub fn allow(&mut self, taken: usize, slots: usize) -> bool {
         let enough = taken == 0 || taken + slots <= self.owned + 1;
         if !enough {
@@ -35,7 +37,7 @@ impl Tokens {
         enough
     }
 
-    /// Something was held back.
+    /// True if a start was held back.
     pub fn is_lacking(&self) -> bool {
         self.need > 0
     }
@@ -51,7 +53,7 @@ impl Supervisor {
         self.tokens.as_ref().is_some_and(Tokens::is_lacking)
     }
 
-    /// What was asked for, or a part of it, was there.
+    /// Tokens have come: all that were asked for, or some.
     pub(super) fn tokens_came(&mut self, count: usize) {
         if let Some(tokens) = &mut self.tokens {
             tokens.owned += count;
@@ -59,12 +61,13 @@ impl Supervisor {
         }
     }
 
-    /// To be called when everything that may start has started.
+    /// Asks for the tokens that are lacking, or gives back those that are not needed. Call it when everything
+    /// that may start has started.
     pub(super) fn adjust_tokens(&mut self, actions: &mut Vec<Action>) {
         let Some(tokens) = &mut self.tokens else { return };
         let wanted = (self.slots.in_use() + tokens.need).saturating_sub(1);
         let surplus = tokens.owned.saturating_sub(wanted);
-        // An item that comes at once has use for what the last task leaves.
+        // An item that comes at once needs the token that the last task leaves.
         let one_comes = self.mode == Mode::Going && !self.backpressure && self.jobs.is_pulling();
         if surplus > 0 && !one_comes {
             tokens.owned = wanted;

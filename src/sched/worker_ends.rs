@@ -1,4 +1,4 @@
-//! Workers end, and their tasks are tried again, given to others, or over. Pure.
+//! Workers end, and their tasks are tried again, given to others, or end. Pure.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::{Action, JobId, Mode, Supervisor, hooks};
 use crate::event::{Exit, Outcome, RunEvent, Time};
 use crate::plan::status;
 
-/// So many workers in a row that ended without an answer, when none ever answered, are enough.
+/// If this many workers in a row end without an answer, and none ever answered, the job fails.
 const FRUITLESS: u32 = 10;
 
 /// How a worker ended.
@@ -40,11 +40,11 @@ impl Supervisor {
             self.brakes.congestion.workers.insert(job, since);
         }
         let outcome = self.worker_outcome(job, exit, &state, reason.as_ref());
-        // In order: those at the back are put in front first.
+        // From the back, so that they stand in their order at the front.
         for &task in state.given.iter().skip(1).rev() {
             self.unassign(task);
         }
-        // While the worker is still known, for what it wrote to stderr.
+        // Before the worker is forgotten: the task's failure shows what the worker wrote to stderr.
         if let Some(&task) = state.given.front() {
             self.end_current_task(now, task, reason.as_ref(), &outcome, actions);
         }
@@ -77,7 +77,8 @@ impl Supervisor {
         }
     }
 
-    /// The task that a worker was at when it ended counts the attempt, unless that was about the worker alone.
+    /// The worker ended while it was at this task. The task counts the attempt, unless the end concerns the
+    /// worker alone.
     fn end_current_task(
         &mut self,
         now: Time,
@@ -97,7 +98,7 @@ impl Supervisor {
         self.attempt_ended(now, task, outcome, actions);
     }
 
-    /// A task that its worker did not come to; no attempt is counted.
+    /// Puts a task back that its worker did not come to. The attempt is not counted.
     fn unassign(&mut self, task: TaskId) {
         let State::Given { previous, .. } = self.tasks.state(task) else { return };
         let previous = previous.clone();
@@ -109,7 +110,7 @@ impl Supervisor {
         self.update_startable(job);
     }
 
-    /// A task that went back when nothing is given out any more.
+    /// Ends a task that was put back, if nothing is given out any more.
     fn end_unassigned(
         &mut self,
         now: Time,
@@ -117,7 +118,7 @@ impl Supervisor {
         reason: Option<&Reason>,
         actions: &mut Vec<Action>,
     ) {
-        // Its hook may run meanwhile.
+        // It may be gone, or its hook may run.
         if !self.tasks.contains(task) || matches!(self.tasks.get(task).role, Role::Hook(_)) {
             return;
         }
@@ -130,7 +131,7 @@ impl Supervisor {
         }
     }
 
-    /// A worker that could not be started, or ten in a row that never answered: the job has failed.
+    /// Fails the job if the worker could not be started, or if too many in a row never answered.
     fn judge_worker_end(&mut self, now: Time, end: WorkerEnd, actions: &mut Vec<Action>) {
         let job = end.job;
         match end.reason {
@@ -155,7 +156,7 @@ impl Supervisor {
         }
     }
 
-    /// A failure of the job itself: it gets no more items, and gives none out.
+    /// Counts a failure of the job itself, and closes the job.
     fn fail_job(&mut self, now: Time, job: JobId, outcome: Outcome, actions: &mut Vec<Action>) {
         self.count_job_failure(now, job, outcome, actions);
         self.close_job(now, job, Running::MayEnd, actions);
@@ -163,12 +164,12 @@ impl Supervisor {
 
     fn count_job_failure(&mut self, now: Time, job: JobId, outcome: Outcome, actions: &mut Vec<Action>) {
         actions.push(Action::Tell(RunEvent::JobFailed { job, outcome: outcome.clone() }));
-        // Before those of tasks, which may follow from it.
+        // Its place is before failures of tasks, which may follow from it.
         self.count(job, Subject::Job, &outcome);
         self.check_halt(now, job, &outcome, actions);
     }
 
-    /// The worker can't be trusted any more.
+    /// The worker can't be trusted any more, for this reason.
     pub(super) fn worker_fault(
         &mut self,
         now: Time,
@@ -176,7 +177,7 @@ impl Supervisor {
         why: Arc<str>,
         actions: &mut Vec<Action>,
     ) {
-        // What one that is being stopped writes was asked for, before.
+        // A worker that is being stopped may write what it was asked for before.
         if !matches!(self.tasks.state(worker), State::Running { .. } | State::Draining { reason: None, .. }) {
             return;
         }
@@ -189,7 +190,7 @@ impl Supervisor {
         self.count_job_failure(now, job, Outcome::Fault(why), actions);
     }
 
-    /// A task that its worker was not given after all.
+    /// The task did not reach its worker after all.
     pub(super) fn not_given(&mut self, now: Time, task: TaskId, reason: Reason, actions: &mut Vec<Action>) {
         let State::Given { worker, .. } = *self.tasks.state(task) else { return };
         if let Some(state) = self.tasks.worker_mut(worker)

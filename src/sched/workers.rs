@@ -1,9 +1,11 @@
-//! Workers: processes that live on, what they are given, and what they answer. Pure.
+//! Workers: processes that take tasks one after another; what they are given, and what they answer. Pure.
 //!
-//! A worker is an entity beside the tasks, with the same life; the tasks that it was given are
-//! [`State::Given`] it until they are answered, or until it has ended: then its oldest counts the attempt, and
-//! those behind it go back to the front in their order ([`worker_ends`](super::worker_ends)). What is done for each answer takes no memory and looks
-//! nothing up in a tree; deadlines are looked at when they fire.
+//! A worker is an entry beside the tasks, with the same life. Tasks that it was given are [`State::Given`]
+//! until they are answered or the worker has ended. In the end its oldest task counts the attempt, and those
+//! behind it go back to the front of the ready queue in their order ([`worker_ends`](super::worker_ends)).
+//!
+//! An answer costs no allocation and no look-up in a tree; deadlines are not moved for each answer, but
+//! checked when they fire.
 
 use std::sync::Arc;
 
@@ -22,7 +24,7 @@ struct Offer {
 }
 
 impl Supervisor {
-    /// The task that the worker must answer next; none of one that is being stopped.
+    /// Returns the task that the worker must answer next; `None` if it has none, or is being stopped.
     pub fn next_to_answer(&self, worker: TaskId) -> Option<TaskId> {
         if !self.tasks.contains(worker) {
             return None;
@@ -35,8 +37,10 @@ impl Supervisor {
         }
     }
 
-    /// The worker answered its oldest task; `failure`: what is wrong with the answer. `None`: it has no task, so
-    /// nobody asked. [`Event::Answers`](super::Event::Answers) follows when all that was read has been counted.
+    /// Counts an answer of the worker, to its oldest task. `failure` says what is wrong with the answer.
+    /// Returns the task; `None` if the worker has none, so nobody asked.
+    ///
+    /// [`Event::Answered`](super::Event::Answered) must follow, once for all answers that were read.
     pub fn answered(
         &mut self,
         now: Time,
@@ -68,7 +72,7 @@ impl Supervisor {
 
     // ---- giving out --------------------------------------------------------------------------------------
 
-    /// So many tasks the worker can be given beside those that it has.
+    /// Returns how many more tasks the worker can be given.
     fn room(&self, worker: TaskId) -> usize {
         let State::Running { drained: false, live: 1, .. } = self.tasks.state(worker) else { return 0 };
         let Some(state) = self.tasks.worker(worker).filter(|state| !state.retired && !state.surplus) else {
@@ -79,13 +83,14 @@ impl Supervisor {
         plan.ahead.saturating_sub(state.given.len()).min(usize::try_from(left).unwrap_or(usize::MAX))
     }
 
-    /// Hooks don't pile up behind workers that are faster.
+    /// True if tasks may be given to workers of the job. Tasks whose hooks are slower than the workers must
+    /// not pile up.
     fn may_give(&self, job: JobId) -> bool {
         let workers = &self.jobs.get(job).workers;
         workers.hooks <= workers.ids.len().max(1)
     }
 
-    /// Gives one task to each idle worker. Whether a new one is wanted is known then.
+    /// Gives one task to each idle worker. After that it is known whether a new worker is wanted.
     pub(super) fn offer_to_idle(&mut self, now: Time, actions: &mut Vec<Action>) {
         for at in 0..self.jobs.touched.len() {
             let job = self.jobs.touched[at];
@@ -100,7 +105,7 @@ impl Supervisor {
         }
     }
 
-    /// Whether the job's next task may be given out now.
+    /// True if the job has a task ready, and brakes let it be given out now.
     fn is_allowed(&mut self, now: Time, job: JobId) -> bool {
         !self.jobs.get(job).ready.is_empty() && self.brakes.allow(now, job)
     }
@@ -112,7 +117,7 @@ impl Supervisor {
         self.set_startable(job, wanted);
     }
 
-    /// Gives the oldest ready task to the worker, if there is one.
+    /// Gives the oldest ready task of the job to the worker, if there is one.
     fn give(&mut self, now: Time, worker: TaskId, actions: &mut Vec<Action>) {
         let job = self.tasks.get(worker).job;
         let Some(task) = self.jobs.get_mut(job).ready.pop_front() else { return };
@@ -137,7 +142,7 @@ impl Supervisor {
         }
     }
 
-    /// The size of the run's pool has changed. If more workers run than that, those that started last, of the last
+    /// Changes the size of the run's pool. If more workers run than fit, those that started last, of the last
     /// jobs, get no more than they have.
     pub(super) fn resize_pool(&mut self, size: usize) {
         self.slots.resize(size);
@@ -179,7 +184,7 @@ impl Supervisor {
         self.update_worker_wanted(job);
     }
 
-    /// What is still ready goes to those that have least; then more is asked for.
+    /// Gives what is still ready to the workers that have least, and then asks for more items.
     pub(super) fn offer_ahead(&mut self, now: Time, actions: &mut Vec<Action>) {
         for at in 0..self.jobs.touched.len() {
             let job = self.jobs.touched[at];
@@ -203,7 +208,8 @@ impl Supervisor {
         }
     }
 
-    /// The worker with the fewest tasks that has room, and how many it can have until it has more than another.
+    /// Returns the worker with the fewest tasks that has room, and how many it can be given until it has more
+    /// than another.
     fn least_busy(&self, job: JobId) -> Option<Offer> {
         let mut least: Option<(usize, Offer)> = None;
         let mut next = usize::MAX;
@@ -226,7 +232,7 @@ impl Supervisor {
 
     // ---- ends --------------------------------------------------------------------------------------------
 
-    /// Nothing is left for the workers of a job, or one of them has had its share: the end of its input.
+    /// Ends the input of workers that have nothing left to do, or that have had their share (`max_tasks`).
     pub(super) fn retire_done(&mut self, now: Time, actions: &mut Vec<Action>) {
         for at in 0..self.jobs.touched.len() {
             let job = self.jobs.touched[at];
@@ -250,8 +256,8 @@ impl Supervisor {
         }
     }
 
-    /// A worker that waits for items that may be long in coming gives its slots, and its locks, to who can use them: its
-    /// items may even depend on that.
+    /// Ends the input of one idle worker, if other jobs want its slots or locks. It waits for items that may
+    /// be long in coming, and that may even depend on those jobs.
     pub(super) fn retire_idle(&mut self, now: Time, actions: &mut Vec<Action>) {
         let short_of_slots = self.is_short_of_slots();
         if !short_of_slots && !self.locks.are_in_use() {
@@ -282,7 +288,7 @@ impl Supervisor {
 
     fn retire(&mut self, now: Time, worker: TaskId, actions: &mut Vec<Action>) {
         let grace = self.plan.jobs[self.tasks.get(worker).job].grace;
-        // One that has ended, and is waited for because of what it left, ends with that.
+        // A worker that has exited, and whose leftovers are waited for, ends when they have gone.
         let State::Running { live: live @ 1, drained, .. } = *self.tasks.state(worker) else { return };
         let Some(state) = self.tasks.worker_mut(worker) else { return };
         if !std::mem::replace(&mut state.retired, true) {
@@ -291,7 +297,7 @@ impl Supervisor {
         }
     }
 
-    /// What to do with a worker whose deadline is over.
+    /// Returns why a worker whose deadline has passed is to be stopped; `None` if it goes on.
     pub(super) fn worker_stop_reason(&mut self, now: Time, until: Time, worker: TaskId) -> Option<Reason> {
         let State::Running { live, drained, .. } = *self.tasks.state(worker) else { return None };
         if live == 0 {
@@ -307,7 +313,7 @@ impl Supervisor {
         self.timeout_reason(now, until, worker)
     }
 
-    /// It can't answer any more; its exit should follow at once.
+    /// The worker's output is at its end, so it can't answer any more. Its exit should follow at once.
     pub(super) fn worker_drained(&mut self, now: Time, worker: TaskId) {
         let State::Running { live, deadline, .. } = *self.tasks.state(worker) else { return };
         let retired = self.tasks.worker(worker).is_some_and(|state| state.retired);

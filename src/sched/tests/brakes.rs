@@ -1,4 +1,4 @@
-//! What holds starts back beside the pools.
+//! Brakes: what holds starts back beside the pools.
 
 use super::*;
 use crate::plan::Rate;
@@ -7,7 +7,7 @@ fn every(millis: u64) -> Option<Rate> {
     Some(Rate { interval: ms(millis) })
 }
 
-/// Tasks of one job, as many as there are at once, with these brakes.
+/// A run of one job with these brakes, and room for all its tasks at once.
 fn braked(brakes: Brakes, items: u64) -> World {
     World::of(Plan { brakes, ..plan(vec![job("a")], UNLIMITED) }, &[items])
 }
@@ -223,7 +223,7 @@ fn no_load_is_below_nothing() {
     assert!(world.finished && world.supervisor.reading_due().is_none());
 }
 
-/// Three tasks that run, and 100 bytes that are to be free.
+/// Three tasks run, and 100 bytes of memory have to be free.
 fn short() -> World {
     let mut world = braked(Brakes { memory_free: Some(100), ..Brakes::default() }, 4);
     for started in 1..=3 {

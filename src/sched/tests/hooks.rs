@@ -1,4 +1,4 @@
-//! Hooks run in the place of their task.
+//! Hooks of tasks run in the place of their task.
 
 use super::*;
 use crate::event::StartFailure;
@@ -67,7 +67,7 @@ fn a_stop_stops_hooks_and_begins_none() {
     world.exit(JobId(0), 1, Exit::Signal(TERM));
     world.exit(JobId(0), 2, Exit::Signal(TERM));
     assert!(world.finished);
-    // It was ok itself, but is not done without its hook.
+    // The task itself was ok, but it is not done without its hook.
     assert_eq!(world.outcomes(), [(JobId(0), 1, Outcome::Cancelled), (JobId(0), 2, Outcome::Cancelled)]);
 }
 
@@ -118,7 +118,7 @@ fn a_worker_that_its_job_stops_has_on_exit_for_the_task_that_it_was_at() {
     assert_eq!(world.outcomes()[1], (JobId(0), 2, Outcome::Cancelled));
 }
 
-/// A job with all three.
+/// A job with all three hooks.
 fn thrice(name: &str) -> plan::Job {
     let mut job = hooked(name);
     job.on_exit = Some(Box::new(plan::Hook { stage: stage("hook") }));
@@ -138,7 +138,7 @@ fn on_exit_comes_after_the_other_and_hears_how_the_task_itself_ended() {
     assert_eq!(world.outcomes(), [(JobId(0), 1, fault)]);
     let warning = "the `on_exit` command of `a` exited with 4";
     assert!(world.told.contains(&RunEvent::Warning(warning.into())), "{:?}", world.told);
-    // Alone it can make a task fail, too.
+    // The failure of a hook alone makes the task fail, too.
     world.code(JobId(0), 2, 0);
     world.code(JobId(0), 2, 0);
     world.code(JobId(0), 2, 5);

@@ -1,4 +1,4 @@
-//! What a task leaves when it ends by itself.
+//! Processes that a task leaves when it ends by itself.
 
 use super::*;
 use crate::plan::Timeout;
@@ -7,7 +7,7 @@ fn job_with(leftovers: Leftovers) -> plan::Job {
     plan::Job { leftovers, timeout: Some(Timeout::After(ms(100))), grace: ms(100), ..job("a") }
 }
 
-/// Its own process exits, and closes its output.
+/// The task's own process exits, and its output is at its end.
 fn ends_by_itself(world: &mut World, code: u8) -> TaskId {
     let task = world.task(JobId(0), 1);
     world.send(Event::Drained(task));
@@ -57,7 +57,7 @@ fn while_it_waits_a_signal_stops_them() {
     assert_eq!(world.outcomes(), [(JobId(0), 1, Outcome::Cancelled)]);
 }
 
-/// Its output is the task's until they have gone, and for a moment after.
+/// The output stays the task's until the leftovers have gone, and for a moment after.
 #[test]
 fn their_output_is_waited_for() {
     let mut world = World::new(vec![job_with(Leftovers::Wait)], 1, &[1]);
@@ -69,7 +69,7 @@ fn their_output_is_waited_for() {
     assert_eq!(world.outcomes(), [(JobId(0), 1, Outcome::Ok)]);
 }
 
-/// They were sent SIGKILL: nothing that happens meanwhile changes how the task has ended.
+/// The leftovers were sent SIGKILL: nothing that happens meanwhile changes how the task has ended.
 #[test]
 fn a_task_that_kills_ends_as_it_did() {
     for event in [Event::Signal(INT), Event::Tick(ms(300))] {
@@ -84,7 +84,7 @@ fn a_task_that_kills_ends_as_it_did() {
     }
 }
 
-/// What is left by a task that was stopped has gone before it has ended, whatever its job says.
+/// A task that was stopped ends only when everything that it left has gone, whatever its job says.
 #[test]
 fn a_stopped_task_leaves_nothing() {
     for leftovers in [Leftovers::Leave, Leftovers::Kill, Leftovers::Wait] {
@@ -124,7 +124,7 @@ fn a_worker_that_has_ended_gets_no_task_while_it_is_waited_for() {
     world.answer(worker, 1, None);
     let before = world.given.len();
     world.send(Event::Exited { task: worker, stage: StageId(0), exit: Exit::Code(1) });
-    // What it left may answer in its place.
+    // A process that the worker left may answer in its place.
     world.answer(worker, 1, None);
     world.now = ms(1000);
     world.send(Event::Drained(worker));

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Tasks of one job with a limit of so many per cent, that take so many milliseconds one after another.
+/// A run of one job whose time limit is a share of the median, after tasks that took these milliseconds.
 fn timed(percent: f64, times: &[u64], more: u64) -> World {
     let mut a = job("a");
     a.timeout = Some(Timeout::OfMedian(percent));
@@ -14,7 +14,7 @@ fn timed(percent: f64, times: &[u64], more: u64) -> World {
     world
 }
 
-/// How long the task that started last may run from now on.
+/// Returns how long the task that started last may run from now on, in milliseconds.
 fn left(world: &World) -> Option<u64> {
     world.supervisor.due().map(|due| (due - world.now).as_millis() as u64)
 }
@@ -50,7 +50,7 @@ fn what_runs_already_gets_its_limit_and_the_median_of_the_moment_counts() {
     [1, 2, 3].into_iter().for_each(|seq| world.code(JobId(0), seq, 0));
     let due = world.supervisor.due().unwrap();
     assert!(due > ms(198) && due < ms(202), "{due:?} for the fourth, which began at 0");
-    // Slow ones double the median before that.
+    // Slow tasks double the median before that.
     world.now = ms(190);
     (5..=7).for_each(|seq| world.code(JobId(0), seq, 0));
     world.now = due;
@@ -99,7 +99,7 @@ fn a_share_of_all_tasks_ends_the_run_once_their_number_is_known() {
     assert!(world.finished);
     assert_eq!(world.supervisor.verdict(), Verdict::Code(1), "as without a halt");
 
-    // Of items that are read from somewhere it is known at their end.
+    // The number of items that are read is known at their end.
     let mut a = job("a");
     a.items = Items::Glob { pattern: "*".into(), base: "/".into() };
     let mut world = World::of(Plan { halt, ..plan(vec![a], 1) }, &[8]);

@@ -1,4 +1,4 @@
-//! `each.command`: one job lists the items of another.
+//! Listers: one job lists the items of another.
 
 use super::*;
 use crate::event::QueueId;
@@ -21,14 +21,14 @@ fn world(jobs: Vec<plan::Job>, halt: Option<Halt>) -> World {
     World::of(Plan { queues, halt, ..plan(jobs, 1) }, &[1, 0, 1])
 }
 
-/// So many lines were listed.
+/// The lister has written this many items.
 fn list(world: &mut World, count: u64) {
     world.items[1] += count;
     let answer = world.pull(JobId(1), 1);
     world.send(answer);
 }
 
-/// The queue has run dry.
+/// The queue is at its end.
 fn dry(world: &mut World) {
     world.send(Event::NoMoreItems(JobId(1)));
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::event::{LockId, QueueId};
 use crate::plan::{Lock, Want};
 
-/// A lock whose permits have these names; or so many permits.
+/// A lock whose permits have these names.
 fn named(names: &[&str]) -> Lock {
     let values: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     Lock { name: "gpu".into(), permits: values.len(), values }
@@ -361,7 +361,7 @@ fn a_lock_is_waited_for_before_slots_are_kept() {
 
 // ---- whatever happens (see `random`) ---------------------------------------------------------------------
 
-/// What the locks of a plan are: a few permits, some of which have names.
+/// The locks of a random plan: a few permits, some of which have names.
 pub fn few_locks() -> Vec<plan::Lock> {
     let values = ["A", "B"].map(str::to_owned).to_vec();
     vec![
@@ -411,7 +411,7 @@ fn a_service_that_waits_for_what_another_holds_is_a_stall_if_a_job_needs_it() {
     assert!(
         matches!(&world.outcomes()[0], (JobId(1), 1, Outcome::Fault(why)) if why.contains("waits for lock"))
     );
-    // Of one service with two tasks it is the second that waits.
+    // The second task of a service waits for what the first one holds.
     let mut twice = holder("d");
     twice.items = Items::Repeat(2);
     waiter.after[0].job = JobId(0);

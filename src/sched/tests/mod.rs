@@ -47,7 +47,7 @@ struct World {
     supervisor: Supervisor,
     now: Time,
     items: Vec<u64>,
-    /// Attempts that run, and what was done to them.
+    /// Attempts and hooks that run, and what was done to them.
     running: BTreeMap<TaskId, Vec<Action>>,
     started: Vec<(JobId, u64)>,
     ended: Vec<(JobId, u64, Outcome)>,
@@ -55,25 +55,25 @@ struct World {
     live: Option<TaskId>,
     finished: bool,
     most_at_once: usize,
-    /// Workers that have not ended: what was done to them.
+    /// Workers that have not ended, and what was done to them.
     workers: BTreeMap<TaskId, Vec<Action>>,
     /// Jobs with workers that have ended, and how.
     workers_ended: Vec<(JobId, Outcome)>,
-    /// Tasks given to a worker, in all.
+    /// Tasks that were given to a worker, and the attempt.
     given: Vec<(JobId, u64, u32)>,
     /// For each job that takes another's items: numbers that have come, and whether the task was ok.
     passed: Vec<VecDeque<(u64, bool)>>,
-    /// Such jobs that asked when nothing was there.
+    /// Jobs that asked for such items when none was there.
     asked: BTreeSet<JobId>,
-    /// Tasks that were answered.
+    /// Tasks that a worker answered.
     answered: BTreeSet<(JobId, u64)>,
-    /// Which job and number a task has; it is asked for when the task has gone.
+    /// The job and the number of each task, kept when the task has gone.
     names: BTreeMap<TaskId, (JobId, u64)>,
     /// Items whose tasks ended ok in an earlier run, by job and number.
     known: BTreeSet<(JobId, u64)>,
-    /// Those of them that were met.
+    /// Known items that were met.
     met: Vec<(JobId, u64)>,
-    /// Of the jobserver: tokens that anybody may take, that prun has, that it waits for.
+    /// Tokens of the jobserver: those that anybody may take, that prun has, and that it waits for.
     free: usize,
     taken: usize,
     wanted: usize,
@@ -99,7 +99,7 @@ impl World {
         World::resumed(plan, items, &[])
     }
 
-    /// After an earlier run, in which the tasks of these items ended ok.
+    /// A run after an earlier one, in which the tasks of these items ended ok.
     fn resumed(plan: Plan, items: &[u64], known: &[(JobId, u64)]) -> World {
         let mut world = World {
             supervisor: Supervisor::new(Arc::new(plan)),
@@ -154,7 +154,7 @@ impl World {
         }
     }
 
-    /// Whether the job that this one takes its items from has ended.
+    /// True if the job that this one takes its items from has ended.
     fn is_over(&self, job: JobId) -> bool {
         let Items::Of(before) = self.supervisor.plan.jobs[job].items else { return false };
         self.told.iter().any(|event| match event {
@@ -191,7 +191,7 @@ impl World {
         }
     }
 
-    /// As run answers for a job that takes another's items.
+    /// Answers for a job that takes another's items, as `run` does.
     fn pull_passed(&mut self, job: JobId, most: usize) -> Event {
         let mut given = 0;
         while given < most
@@ -311,7 +311,7 @@ impl World {
         (count > 0).then_some(Event::Tokens(count))
     }
 
-    /// Others give tokens back.
+    /// Other programs give tokens back.
     fn free_tokens(&mut self, count: usize) {
         self.free += count;
         if let Some(event) = self.take_tokens() {
@@ -321,12 +321,12 @@ impl World {
 
     // ---- workers -----------------------------------------------------------------------------------------
 
-    /// The nth worker that lives.
+    /// Returns the nth worker that lives.
     fn worker(&self, nth: usize) -> TaskId {
         *self.workers.keys().nth(nth).expect("so many workers live")
     }
 
-    /// It answers its oldest tasks; whether all were asked for.
+    /// The worker answers its oldest tasks. Returns whether all answers were asked for.
     fn answer(&mut self, worker: TaskId, count: usize, failure: Option<&str>) -> bool {
         let (mut actions, mut asked) = (Vec::new(), true);
         let (job, _) = self.supervisor.task(worker);
@@ -355,7 +355,7 @@ impl World {
         self.send(Event::GroupGone(worker));
     }
 
-    /// Numbers of the tasks that it was given and has not answered, with what the supervisor knows.
+    /// Returns the number of the task that the worker must answer next.
     fn oldest(&self, worker: TaskId) -> Option<u64> {
         self.supervisor.next_to_answer(worker).map(|task| self.names[&task].1)
     }
@@ -371,7 +371,7 @@ impl World {
         *found.unwrap_or_else(|| panic!("{job:?}[{seq}] does not run: {:?}", self.running)).0
     }
 
-    /// A task's process exits, and its output is at its end.
+    /// The process of a task exits, and its output is at its end.
     fn exit(&mut self, job: JobId, seq: u64, exit: Exit) {
         let task = self.task(job, seq);
         self.send(Event::Drained(task));

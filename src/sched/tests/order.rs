@@ -1,4 +1,4 @@
-//! What starts when, what follows on what, and how it ends.
+//! The order of starts and ends, conditions of `after`, and the exit status.
 
 use super::*;
 

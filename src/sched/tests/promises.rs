@@ -1,5 +1,5 @@
-//! What is promised about order and time, looked at from outside: by what was done and told, not by what the scheduler
-//! thinks of itself.
+//! Promises about order and time, checked from outside: by actions and events, not by the scheduler's own
+//! state.
 
 use super::*;
 
@@ -16,7 +16,7 @@ struct Life {
     began: Time,
     signalled: Option<Time>,
     killed: bool,
-    /// Its process has ended, or it has nothing to read any more: its limits are others then.
+    /// True if the process has exited, or has nothing to read any more: other limits apply then.
     over: bool,
     up: bool,
 }
@@ -72,20 +72,20 @@ impl Promises {
 }
 
 impl World {
-    /// To be called when all that was due by now has been handled.
+    /// Checks deadlines. Call it when everything that was due by now has been handled.
     pub fn deadlines_are_kept(&self) {
-        // What began just now may have no time at all.
+        // A limit may be zero.
         assert!(self.supervisor.due().is_none_or(|due| due >= self.now), "something was due before");
         for (task, life) in &self.promises.lives {
             let (id, _) = self.supervisor.task(*task);
             let job = &self.supervisor.plan.jobs[id];
             if let Some(signalled) = life.signalled {
-                // What follows from the handling of a deadline has its own only when that is over.
+                // A signal that follows from a deadline has a deadline of its own only later.
                 let patience = signalled + job.grace > self.now || signalled == self.now;
                 assert!(life.killed || patience, "{task:?} of job {id:?} has had its grace");
             }
             let has_limits = life.kind == Kind::Attempt && !life.over;
-            // Nobody needs it any more, and its turn to be stopped has not come.
+            // Nobody needs the service any more, and its turn to be stopped has not come.
             let waits = job.serves && self.supervisor.services.are_unneeded();
             if life.signalled.is_some() || !has_limits || waits {
                 continue;
@@ -101,10 +101,10 @@ impl World {
         }
     }
 
-    /// What the job waits for has come true, as far as that was told.
+    /// The conditions of the job hold, as far as events told.
     pub fn conditions_hold(&self, job: JobId) {
         let plan = &self.supervisor.plan;
-        // Of the stages within a pipeline nothing is told.
+        // Events tell nothing of the stages within a pipeline.
         let whole = |after: &&After| plan.jobs[after.job].stages.len() == 1;
         for after in plan.jobs[job].after.iter().filter(whole) {
             let holds = match after.when {
@@ -123,7 +123,7 @@ impl World {
         }
     }
 
-    /// Each of its tasks has been up.
+    /// True if each task of the job has been up.
     fn was_up(&self, of: JobId) -> bool {
         let has_sign = self.supervisor.plan.jobs[of].ready.is_some();
         let mut tasks = self.names.values().filter(|(job, _)| *job == of);

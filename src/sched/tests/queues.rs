@@ -1,4 +1,4 @@
-//! When nothing can go on.
+//! Stalls: nothing can go on because of full queues.
 
 use super::*;
 use crate::event::QueueId;

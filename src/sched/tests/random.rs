@@ -1,4 +1,4 @@
-//! Whatever happens, in whatever order.
+//! Random sequences of events against random plans.
 
 use proptest::prelude::*;
 
@@ -13,7 +13,7 @@ mod steps;
 use any::{LISTER, any_brakes, any_jobs, has_lister};
 use steps::{Step, drive, settle, step};
 
-/// How many runs are made up: 10,000, unless more are asked for by `PROPTEST_CASES`, as `scripts/sequences` does.
+/// Runs 10,000 sequences, or more if `PROPTEST_CASES` asks for more, as `scripts/sequences` does.
 fn sequences() -> ProptestConfig {
     let usual = ProptestConfig::default();
     ProptestConfig { cases: usual.cases.max(10_000), ..usual }
@@ -22,7 +22,7 @@ fn sequences() -> ProptestConfig {
 proptest! {
     #![proptest_config(sequences())]
 
-    /// Whatever happens in whatever order: pools and locks are kept, no job begins before its conditions hold, no
+    /// In any order of events: pools and locks are kept, no job begins before its conditions hold, no
     /// deadline passes, every task ends exactly once, no task is with two workers, and the run comes to its end.
     #[test]
     fn every_task_ends_once_and_the_run_comes_to_rest(
@@ -78,7 +78,7 @@ proptest! {
     }
 }
 
-/// What holds at any time. `before`: slots that were taken when less had happened.
+/// Checks what holds at any time. `before` is how many slots were taken one step earlier.
 fn check(world: &World, plan: &Plan, before: usize) {
     let is_last = |job: JobId| plan.jobs[job].at_end.is_some();
     let of_jobs = world.started.iter().filter(|(job, _)| !is_last(*job)).count();

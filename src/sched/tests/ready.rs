@@ -1,4 +1,4 @@
-//! What has to be up before others begin.
+//! Jobs that wait until others are up.
 
 use super::services::{after, on, port, service};
 use super::*;
@@ -28,7 +28,7 @@ fn who_waits_for_readiness_begins_when_every_task_was_up_once() {
         elapsed: ms(elapsed),
     };
     assert_eq!(ready, [told(1, 10), told(2, 20)], "each is told once");
-    // What becomes of it later does not matter to them.
+    // Jobs that began do not care how the task ends later.
     world.code(JobId(0), 1, 3);
     world.code(JobId(1), 1, 0);
     world.code(JobId(2), 1, 0);
@@ -137,7 +137,7 @@ fn jobs_that_are_no_daemons_may_be_waited_for_too() {
     world.code(JobId(1), 1, 0);
     assert!(world.finished);
 
-    // Its last words may come behind its end.
+    // The sign may stand in output that is read after the exit.
     let mut world = World::new(jobs(), 2, &[1, 1]);
     let task = world.task(JobId(0), 1);
     world.send(Event::Exited { task, stage: StageId(0), exit: Exit::Code(0) });
@@ -145,7 +145,7 @@ fn jobs_that_are_no_daemons_may_be_waited_for_too() {
     world.send(Event::Drained(task));
     assert_eq!(world.runs(), [(JobId(1), 1)]);
 
-    // It is ok without ever being up, but who waits for that waits in vain.
+    // It is ok without ever being up, and those who wait for that are skipped.
     let mut world = World::new(jobs(), 2, &[1, 1]);
     world.code(JobId(0), 1, 0);
     assert!(world.finished);

@@ -1,4 +1,4 @@
-//! The end of the run, and its own hooks.
+//! The end of the run, and the hooks of the run.
 
 use super::*;
 use crate::event::StartFailure;
@@ -23,12 +23,12 @@ fn world(items: u64) -> World {
     World::new(with_hooks(job("a")), 2, &[items, 0, 0, 0])
 }
 
-/// The jobs whose tasks have started, in order.
+/// Returns the jobs whose tasks have started, in order.
 fn begun(world: &World) -> Vec<JobId> {
     world.started.iter().map(|(job, _)| *job).collect()
 }
 
-/// What the summary counts, once it was told.
+/// Returns how many tasks the summary counts, once it was told.
 fn counts(world: &World) -> Option<u64> {
     let count = |event: &RunEvent| match event {
         RunEvent::RunEnded(summary) => {
@@ -233,7 +233,7 @@ fn they_wait_until_all_is_written_but_a_signal_does_not() {
     supervisor.handle(Time::ZERO, Event::OutputFlushed, &mut actions);
     assert_eq!(starts(&actions), 1, "once");
 
-    // What could not be written makes a failure of it.
+    // Output that could not be written makes a failure of the run.
     let (mut supervisor, mut actions) = begin();
     supervisor.handle(Time::ZERO, Event::Broken("full".into()), &mut actions);
     let started = actions.iter().find_map(|action| match action {

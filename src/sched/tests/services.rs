@@ -1,4 +1,4 @@
-//! Daemons that serve: restarts, and their end.
+//! Services: restarts, and how they are stopped.
 
 use super::*;
 use crate::plan::template::Template;
@@ -39,7 +39,7 @@ impl World {
         }
     }
 
-    /// What was done to a task that runs.
+    /// Returns what was done to a task that runs.
     pub fn done(&self, job: JobId, seq: u64) -> &[Action] {
         &self.running[&self.task(job, seq)]
     }
@@ -69,7 +69,7 @@ fn services_are_stopped_one_after_another_the_last_to_start_first() {
     world.at(10);
     world.code(JobId(1), 1, 0);
     assert_eq!((world.was_signalled(JobId(0)), world.was_signalled(JobId(2))), (true, false));
-    // It takes its time.
+    // The service takes its time to end.
     world.at(1009);
     assert!(!world.was_signalled(JobId(2)));
     world.at(1010);
@@ -105,7 +105,7 @@ fn a_service_that_ends_when_nobody_needs_it_any_more_has_not_failed() {
     world.code(JobId(1), 1, 3);
     assert!(world.finished);
     assert_eq!(world.supervisor.verdict(), Verdict::Code(0));
-    // What had ended before has.
+    // A service that ended before stays as it ended.
     let mut world = World::new(vec![service("a"), service("b"), job("main")], 1, &[1, 1, 1]);
     let task = world.task(JobId(0), 1);
     world.send(Event::Exited { task, stage: StageId(0), exit: Exit::Code(3) });
@@ -308,7 +308,7 @@ fn a_delay_that_grows_begins_anew_after_an_attempt_that_lasted() {
 
 #[test]
 fn nothing_is_started_again_when_nobody_needs_it() {
-    // In the middle of a delay it ends as its last attempt did, or is stopped by a signal as if it ran.
+    // In the middle of a delay it ends as its last attempt did, or is cancelled by a signal as if it ran.
     for (restart, code, outcome) in
         [(Restart::Always, 0, Outcome::Ok), (Restart::OnFailure, 3, Outcome::Failed(3))]
     {

@@ -1,4 +1,4 @@
-//! Starts that fail because too little of something is there.
+//! Starts that fail for lack of a resource.
 
 use super::*;
 use crate::event::Shortage;
@@ -32,7 +32,7 @@ impl World {
 fn fewer_run_at_once_and_nothing_is_lost() {
     let mut world = World::new(vec![many("a")], 5, &[9]);
     assert_eq!(world.running(), [1, 2, 3, 4, 5]);
-    // In the order in which they were begun.
+    // Tasks are put back in the order in which they were begun.
     let (four, five) = (world.task(JobId(0), 4), world.task(JobId(0), 5));
     world.short(four, 0);
     world.short(five, 0);
@@ -41,7 +41,7 @@ fn fewer_run_at_once_and_nothing_is_lost() {
     assert_eq!(world.running(), [2, 3, 4]);
     world.code(JobId(0), 2, 0);
     world.code(JobId(0), 3, 0);
-    // After as many ends as run at once, one more may: and is short again.
+    // After as many ends as run at once, one more may start: it falls short again.
     assert_eq!(world.running(), [4, 5, 6, 7]);
     let seven = world.task(JobId(0), 7);
     world.short(seven, 0);
@@ -113,7 +113,7 @@ fn what_takes_no_slot_gets_the_room_of_others() {
     let mut world = World::new(vec![many("a"), reader], 3, &[5, 1]);
     let reader = world.task(JobId(1), 1);
     world.short(reader, 0);
-    // It does not spin.
+    // It does not try again without a pause.
     assert!(!world.running.contains_key(&reader));
     world.at(50);
     assert!(world.running.contains_key(&reader));

@@ -146,7 +146,7 @@ fn only_what_was_due_when_the_clock_was_read_is_over() {
     let mut a = job("a");
     a.timeout = Some(Timeout::After(ms(100)));
     let mut world = World::new(vec![a], 2, &[2]);
-    // Read at 99 ms, handled later: what is known of the time between stands behind it.
+    // The clock was read at 99 ms and the tick is handled later: events of the time between stand behind it.
     world.now = ms(150);
     world.send(Event::Tick(ms(99)));
     world.code(JobId(0), 1, 0);

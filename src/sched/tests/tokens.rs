@@ -8,7 +8,7 @@ fn world(jobs: Vec<plan::Job>, pool: usize, items: &[u64]) -> World {
     World::of(Plan { jobserver: Jobserver::Client, ..plan(jobs, pool) }, items)
 }
 
-/// What prun has, and what it waits for.
+/// Returns how many tokens prun has, and how many it waits for.
 fn shared(world: &World) -> (usize, usize) {
     (world.taken, world.wanted)
 }
@@ -93,13 +93,13 @@ fn what_came_too_late_goes_back() {
     assert_eq!(shared(&world), (0, 1));
     world.code(JobId(0), 1, 0);
     assert_eq!(shared(&world), (0, 0));
-    // It was on its way.
+    // A token was on its way.
     world.taken = 1;
     world.send(Event::Tokens(1));
     assert_eq!((shared(&world), world.free), ((0, 0), 1));
 }
 
-/// Two pruns that each have some of what they need would wait for ever.
+/// Two pruns that each hold some of what they need would wait for ever.
 #[test]
 fn a_task_of_several_slots_waits_for_all_its_tokens_unless_nothing_else_runs() {
     let mut tokens = tokens::Tokens::new();

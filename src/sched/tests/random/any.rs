@@ -12,7 +12,7 @@ enum Kind {
     Plain,
     /// Takes the items of the job before it.
     Follower,
-    /// Takes no slot.
+    /// Reads a queue, and takes no slot.
     Reader {
         daemon: bool,
     },
@@ -107,7 +107,7 @@ fn any_restart() -> impl Strategy<Value = Restart> {
     prop_oneof![Just(Restart::Never), Just(Restart::OnFailure), Just(Restart::Always)]
 }
 
-/// Signs that are seen from outside, and time.
+/// Signs that are seen from outside, and signs by time.
 fn any_ready() -> impl Strategy<Value = Option<Ready>> {
     let sign = prop_oneof![
         2 => Just(super::super::services::port()),

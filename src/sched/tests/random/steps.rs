@@ -1,4 +1,4 @@
-//! What can happen to a run, and how it is made to happen.
+//! The steps of a random sequence, and how each is made to happen.
 
 use proptest::prelude::*;
 
@@ -58,7 +58,7 @@ pub enum Step {
     },
     Backpressure(bool),
     Pool(usize),
-    /// Others take tokens, or give some back.
+    /// Other programs take tokens, or give some back.
     Tokens {
         take: bool,
         count: usize,
@@ -147,7 +147,7 @@ pub fn drive(world: &mut World, step: Step) {
             }
         }
         Step::NotStarted { which } => {
-            // Only a start that is fresh can fail; a made-up one does as well as any.
+            // Only a fresh start can fail; a made-up failure does as well as any.
             if let Some(task) = pick(world, which)
                 && world.running[&task].is_empty()
             {
@@ -210,7 +210,7 @@ fn short(task: TaskId) -> Event {
     Event::Shortage { task, started: 0, shortage: crate::event::Shortage::Files, failure: failure() }
 }
 
-/// What happens to workers alone.
+/// Steps that concern workers alone.
 fn drive_worker(world: &mut World, step: Step) {
     match step {
         Step::Answer { which, count, fails } => {
