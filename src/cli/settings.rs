@@ -41,7 +41,7 @@ use super::args::{Both, Tag};
 use super::colors;
 use super::instead::Instead;
 use super::variables::Variables;
-use crate::jobfile::Run;
+use crate::jobfile::RunSpec;
 use crate::plan::build::RunOverrides;
 
 pub mod exec;
@@ -50,14 +50,14 @@ pub mod exec;
 pub struct Settings {
     /// `[run]` as it holds for this run; but see the module's exceptions for `tag`, `journal`, `resume` and
     /// hooks.
-    pub run: Run,
+    pub run: RunSpec,
     /// Values that options and variables have for keys that the planner resolves, or that no file has.
     /// Its `tag` is `None`; see [`tag`].
     pub overrides: RunOverrides,
 }
 
 /// Resolves the keys of `[run]`. `files` is `[run]` of the job file laid over that of the configuration file.
-pub fn resolve(typed: &Both, variables: &Variables, files: Run) -> Result<Settings, Instead> {
+pub fn resolve(typed: &Both, variables: &Variables, files: RunSpec) -> Result<Settings, Instead> {
     let pool = match (&typed.jobs, &variables.pool) {
         (Some(typed), _) => Some(typed.size("--jobs ")?),
         (None, Some(variable)) => Some(variable.size("PRUN_POOL=")?),
@@ -65,7 +65,7 @@ pub fn resolve(typed: &Both, variables: &Variables, files: Run) -> Result<Settin
     };
     let (pool, pool_file) = pool.unzip();
     let journal = typed.journal.file().or(variables.journal.as_deref());
-    let run = Run {
+    let run = RunSpec {
         pool: pool.or(files.pool),
         rate: first([typed.throttle.rate(), variables.rate, files.rate]),
         load: first([typed.throttle.load, variables.load, files.load]),

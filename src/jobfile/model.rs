@@ -44,30 +44,30 @@ impl Text {
 /// A job file.
 #[derive(Debug, Clone)]
 pub struct JobFile {
-    pub run: Run,
+    pub run: RunSpec,
     /// In the order of the file.
     pub vars: Vec<(Spanned<String>, Text)>,
     /// Those that `[queues]` lists, in the order of the file. Jobs may name others, which have the defaults.
-    pub queues: Vec<Queue>,
+    pub queues: Vec<QueueSpec>,
     /// Those that `[locks]` lists, in the order of the file. Jobs may name others, which have one permit.
-    pub locks: Vec<Lock>,
+    pub locks: Vec<LockSpec>,
     /// In the order of the file.
-    pub jobs: Vec<Job>,
+    pub jobs: Vec<JobSpec>,
     /// `[defaults]`, as a job that says nothing itself: so the hooks of the run are started.
-    pub bare: Job,
+    pub bare: JobSpec,
     /// What was wrong with single values; they are left out here.
     pub mistakes: Mistakes,
 }
 
 /// `[run]`.
 #[derive(Debug, Clone, Default)]
-pub struct Run {
+pub struct RunSpec {
     pub pool: Option<PoolSize>,
     /// `Some(None)` is "never".
     pub halt: Option<Option<Halt>>,
     pub output: Option<OutputMode>,
     pub keep_order: Option<bool>,
-    pub tag: Option<Tag>,
+    pub tag: Option<TagSpec>,
     pub grace: Option<Duration>,
     pub rate: Option<Rate>,
     pub load: Option<Load>,
@@ -76,13 +76,13 @@ pub struct Run {
     pub jobserver: Option<JobserverStyle>,
     pub journal: Option<Text>,
     pub resume: Option<Spanned<Resume>>,
-    pub on_success: RunHook,
-    pub on_failure: RunHook,
-    pub on_exit: RunHook,
+    pub on_success: RunHookSpec,
+    pub on_failure: RunHookSpec,
+    pub on_exit: RunHookSpec,
 }
 
 /// A command at the end of the run; `Some(None)` is "none", which undoes what is said elsewhere.
-pub type RunHook = Option<Option<Command>>;
+pub type RunHookSpec = Option<Option<CommandSpec>>;
 
 /// A regular expression that compiles.
 #[derive(Debug, Clone)]
@@ -93,18 +93,18 @@ pub struct Pattern {
 
 /// `[queues.NAME]`.
 #[derive(Debug, Clone)]
-pub struct Queue {
+pub struct QueueSpec {
     pub name: Spanned<String>,
     /// Records.
     pub capacity: Option<usize>,
-    pub records: Records,
+    pub records: RecordsSpec,
     /// `deliver = "all"`.
     pub to_all: bool,
 }
 
 /// One line of `[locks]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lock {
+pub struct LockSpec {
     pub name: Spanned<String>,
     /// At least 1.
     pub permits: usize,
@@ -121,7 +121,7 @@ pub fn lock_variable(lock: &str) -> String {
 
 /// So many permits of a lock, for each task.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Want {
+pub struct LockRequestSpec {
     pub lock: Spanned<String>,
     /// At least 1.
     pub permits: usize,
@@ -131,7 +131,7 @@ pub struct Want {
 
 /// What a queue holds.
 #[derive(Debug, Clone)]
-pub enum Records {
+pub enum RecordsSpec {
     /// Each ends with these bytes, which are not a part of it: lines, NUL, or any other; never empty.
     Ends(Vec<u8>),
     /// Each begins where this matches.
@@ -144,10 +144,10 @@ pub enum Records {
 
 /// `worker`.
 #[derive(Debug, Clone)]
-pub struct Worker {
+pub struct WorkerSpec {
     /// Where it stands.
     pub span: Span,
-    pub reply: Reply,
+    pub reply: ReplySpec,
     /// An answer that it matches is a failure.
     pub fail: Option<Pattern>,
     pub ahead: usize,
@@ -157,7 +157,7 @@ pub struct Worker {
 
 /// What an answer is.
 #[derive(Debug, Clone)]
-pub enum Reply {
+pub enum ReplySpec {
     Line,
     Nul,
     /// Lines up to one that matches, which is dropped.
@@ -166,14 +166,14 @@ pub enum Reply {
 
 /// One step of `dialogue`.
 #[derive(Debug, Clone)]
-pub struct Step {
+pub struct StepSpec {
     pub expect: Pattern,
     pub send: Text,
 }
 
 /// `tag`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Tag {
+pub enum TagSpec {
     Off,
     /// The job's name and the item.
     On,
@@ -182,7 +182,7 @@ pub enum Tag {
 
 /// `[jobs.NAME]`, with what it takes from `[defaults]`.
 #[derive(Debug, Clone, Default)]
-pub struct Job {
+pub struct JobSpec {
     pub name: Spanned<String>,
     /// The comment above it, without the signs.
     pub comment: String,
@@ -191,35 +191,35 @@ pub struct Job {
     /// Some of it is wrong, and left out: what seems to be missing may not be.
     pub broken: bool,
     /// `None` only if it is broken.
-    pub what: Option<What>,
+    pub what: Option<BodySpec>,
     pub shell: Option<Vec<Text>>,
-    pub each: Option<Each>,
+    pub each: Option<EachSpec>,
     pub repeat: Option<u64>,
-    pub batch: Option<Spanned<Batch>>,
+    pub batch: Option<Spanned<BatchSpec>>,
     pub pool: Option<PoolSize>,
     /// Of the run's pool, for each task.
     pub slots: Option<usize>,
     /// Each lock once.
-    pub locks: Vec<Want>,
-    pub after: Vec<After>,
-    pub worker: Option<Worker>,
+    pub locks: Vec<LockRequestSpec>,
+    pub after: Vec<AfterSpec>,
+    pub worker: Option<WorkerSpec>,
     pub daemon: bool,
-    pub ready: Option<Ready>,
+    pub ready: Option<ReadySpec>,
     pub restart: Restart,
     /// Its terminal is its own.
     pub pty: bool,
-    pub on_success: Option<Command>,
-    pub on_failure: Option<Command>,
-    pub on_exit: Option<Command>,
-    pub stdin: Spanned<Stdin>,
-    pub stdout: Output,
-    pub stderr: Output,
+    pub on_success: Option<CommandSpec>,
+    pub on_failure: Option<CommandSpec>,
+    pub on_exit: Option<CommandSpec>,
+    pub stdin: Spanned<StdinSpec>,
+    pub stdout: OutputSpec,
+    pub stderr: OutputSpec,
     pub start: StartMode,
     pub leftovers: Leftovers,
     /// prun's terminal is its own while it runs.
     pub interactive: bool,
     pub env: Vec<(String, Text)>,
-    pub setup: Setup,
+    pub setup: AttributesSpec,
     pub cwd: Option<Text>,
     pub timeout: Option<Timeout>,
     pub rate: Option<Rate>,
@@ -233,10 +233,10 @@ pub struct Job {
     pub halt: Option<Option<Halt>>,
     pub output: Option<OutputMode>,
     pub keep_order: Option<bool>,
-    pub tag: Option<Tag>,
+    pub tag: Option<TagSpec>,
 }
 
-impl Job {
+impl JobSpec {
     /// Where the job itself says `key`; `None` if it doesn't.
     pub fn given(&self, key: &str) -> Option<Span> {
         self.given.iter().find(|(name, _)| *name == key).map(|(_, span)| span.clone())
@@ -245,8 +245,8 @@ impl Job {
 
 /// `ready`.
 #[derive(Debug, Clone)]
-pub struct Ready {
-    pub sign: Sign,
+pub struct ReadySpec {
+    pub sign: ReadyCheckSpec,
     /// Of what the sign is.
     pub span: Span,
     pub timeout: Option<Duration>,
@@ -255,17 +255,17 @@ pub struct Ready {
 
 /// What shows that a task is up.
 #[derive(Debug, Clone)]
-pub enum Sign {
+pub enum ReadyCheckSpec {
     Line(Pattern),
     /// A number, or with placeholders.
     Port(Text),
-    Command(Command),
+    Command(CommandSpec),
     After(Duration),
 }
 
 /// What its processes start with that is not as prun has it.
 #[derive(Debug, Clone, Default)]
-pub struct Setup {
+pub struct AttributesSpec {
     /// In the limit's own unit: bytes, seconds, or how many.
     pub limits: Vec<(Limit, u64)>,
     /// Added to prun's own.
@@ -277,7 +277,7 @@ pub struct Setup {
 
 /// How many items make one task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Batch {
+pub enum BatchSpec {
     /// At least 1.
     UpTo(usize),
     /// As many as the system's argument limit takes.
@@ -286,14 +286,14 @@ pub enum Batch {
 
 /// What runs.
 #[derive(Debug, Clone)]
-pub enum What {
-    Command(Command),
-    Pipeline(Vec<PipelineStage>),
+pub enum BodySpec {
+    Command(CommandSpec),
+    Pipeline(Vec<StageSpec>),
 }
 
 /// One command, wherever one is written.
 #[derive(Debug, Clone)]
-pub enum Command {
+pub enum CommandSpec {
     /// To be split into words.
     Line(Text),
     /// Never empty.
@@ -304,15 +304,15 @@ pub enum Command {
 
 /// One element of `pipeline`.
 #[derive(Debug, Clone)]
-pub struct PipelineStage {
-    pub command: Command,
+pub struct StageSpec {
+    pub command: CommandSpec,
     pub ok: Option<Outcomes>,
-    pub stderr: Option<Output>,
+    pub stderr: Option<OutputSpec>,
 }
 
 /// `each`.
 #[derive(Debug, Clone)]
-pub enum Each {
+pub enum EachSpec {
     /// Rows; most have one column.
     Rows {
         rows: Vec<Vec<String>>,
@@ -346,7 +346,7 @@ pub enum Each {
     },
     /// What this command writes, as with `Lines`.
     Command {
-        command: Command,
+        command: CommandSpec,
         nul: bool,
         separator: Option<u8>,
     },
@@ -359,13 +359,13 @@ pub enum Each {
         names: Vec<String>,
         /// Where each name stands.
         places: Vec<Span>,
-        sources: Vec<Spanned<Each>>,
+        sources: Vec<Spanned<EachSpec>>,
     },
 }
 
 /// One condition of `after`.
 #[derive(Debug, Clone)]
-pub struct After {
+pub struct AfterSpec {
     pub job: Spanned<String>,
     /// `None`: a plain name, which means success, of a daemon that it is ready.
     pub when: Option<When>,
@@ -383,7 +383,7 @@ pub enum When {
 
 /// `stdin`.
 #[derive(Debug, Clone, Default)]
-pub enum Stdin {
+pub enum StdinSpec {
     #[default]
     Null,
     Open,
@@ -400,14 +400,14 @@ pub enum Stdin {
     },
     /// Never empty. `timeout`: for each step.
     Dialogue {
-        steps: Vec<Step>,
+        steps: Vec<StepSpec>,
         timeout: Option<Duration>,
     },
 }
 
 /// `stdout` and `stderr`.
 #[derive(Debug, Clone, Default)]
-pub enum Output {
+pub enum OutputSpec {
     #[default]
     Show,
     Inherit,

@@ -179,7 +179,7 @@ fn pools(file: &JobFile, how: &BuildOptions, chains: &[pipes::Chain], wanted: &[
 }
 
 /// Returns the limits on starts that `[run]` sets.
-pub fn brakes(run: &jobfile::Run, pool_file: Option<PathBuf>, cpus: usize) -> Brakes {
+pub fn brakes(run: &jobfile::RunSpec, pool_file: Option<PathBuf>, cpus: usize) -> Brakes {
     Brakes {
         pool_file,
         rate: run.rate,

@@ -13,7 +13,7 @@ use crate::cli::args::{self, Both};
 use crate::cli::instead::Instead;
 use crate::cli::variables::Variables;
 use crate::jobfile::values::{Outcomes, RetryDelay, StartMode, Timeout};
-use crate::jobfile::{self, Config, Run};
+use crate::jobfile::{self, Config, RunSpec};
 use crate::plan::build::{RunOverrides, hook_of_run};
 use crate::plan::exec::{ExecHook, Tag};
 use crate::plan::{AtEnd, Journal};
@@ -56,7 +56,7 @@ fn bytes(text: &jobfile::Text) -> Vec<u8> {
 }
 
 /// Merges variables by name: `--env`, then `[defaults]`.
-fn env(typed: &Exec, config: &jobfile::Job) -> Vec<Vec<u8>> {
+fn env(typed: &Exec, config: &jobfile::JobSpec) -> Vec<Vec<u8>> {
     let name_of = |pair: &OsString| pair.as_bytes().split(|byte| *byte == b'=').next().map(<[u8]>::to_vec);
     let names: Vec<_> = typed.env.iter().filter_map(name_of).collect();
     let lower = config.env.iter().filter(|(name, _)| !names.iter().any(|typed| typed == name.as_bytes()));
@@ -65,7 +65,7 @@ fn env(typed: &Exec, config: &jobfile::Job) -> Vec<Vec<u8>> {
 }
 
 /// Returns the shell that runs scripts. Only the option also makes the command a script.
-fn shell(typed: &Exec, variables: &Variables, config: &jobfile::Job) -> Option<Vec<String>> {
+fn shell(typed: &Exec, variables: &Variables, config: &jobfile::JobSpec) -> Option<Vec<String>> {
     let said = typed.shell.as_ref().or(variables.shell.as_ref()).map(|shell| shell.0.clone());
     let words = |words: &Vec<jobfile::Text>| words.iter().map(|word| word.value.clone()).collect();
     said.or_else(|| config.shell.as_ref().map(words))
@@ -73,8 +73,8 @@ fn shell(typed: &Exec, variables: &Variables, config: &jobfile::Job) -> Option<V
 
 /// Returns `[run]` of the configuration file. There is one job, so `rate` and `halt` of `[defaults]`, which
 /// limit each job, limit the run.
-pub fn run_of_config(config: &Config) -> Run {
-    Run {
+pub fn run_of_config(config: &Config) -> RunSpec {
+    RunSpec {
         rate: config.defaults.rate.or(config.run.rate),
         halt: config.defaults.halt.or(config.run.halt),
         ..config.run.clone()
@@ -83,7 +83,7 @@ pub fn run_of_config(config: &Config) -> Run {
 
 /// Resolves the journal. That of the configuration file is relative to the directory in which prun was
 /// started.
-pub fn journal(flags: &RunOverrides, files: &Run) -> Result<Option<Journal>, Instead> {
+pub fn journal(flags: &RunOverrides, files: &RunSpec) -> Result<Option<Journal>, Instead> {
     let path = match (&flags.journal, &files.journal) {
         (Some(path), _) => Some(path.clone()),
         (None, lower) => lower.as_ref().map(|text| absolute(Path::new(&text.value))).transpose()?,
@@ -94,7 +94,7 @@ pub fn journal(flags: &RunOverrides, files: &Run) -> Result<Option<Journal>, Ins
 
 /// Resolves the tag. `bare` is true if children write to prun's stdout or to files themselves: then only the
 /// option counts.
-pub fn tag(typed: &Both, variables: &Variables, files: &Run, bare: bool) -> Option<Tag> {
+pub fn tag(typed: &Both, variables: &Variables, files: &RunSpec, bare: bool) -> Option<Tag> {
     let of_typed = |tag| match tag {
         args::Tag::Off => None,
         args::Tag::Item => Some(Tag::Item),
@@ -105,14 +105,14 @@ pub fn tag(typed: &Both, variables: &Variables, files: &Run, bare: bool) -> Opti
     }
     match (super::tag(typed, variables), &files.tag) {
         (Some(tag), _) => of_typed(tag),
-        (None, Some(jobfile::Tag::On)) => Some(Tag::Item),
-        (None, Some(jobfile::Tag::Template(text))) => Some(Tag::Template(bytes(text))),
-        (None, Some(jobfile::Tag::Off) | None) => None,
+        (None, Some(jobfile::TagSpec::On)) => Some(Tag::Item),
+        (None, Some(jobfile::TagSpec::Template(text))) => Some(Tag::Template(bytes(text))),
+        (None, Some(jobfile::TagSpec::Off) | None) => None,
     }
 }
 
 /// Resolves the hooks of the run.
-pub fn hooks(flags: &RunOverrides, files: &Run) -> [Option<ExecHook>; 3] {
+pub fn hooks(flags: &RunOverrides, files: &RunSpec) -> [Option<ExecHook>; 3] {
     AtEnd::ALL.map(|at| match &flags.hooks[at as usize] {
         Some(flag) if flag.is_none() => None,
         Some(flag) => Some(ExecHook::Flag(flag.clone())),

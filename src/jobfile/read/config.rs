@@ -9,7 +9,7 @@ use super::walk::Walk;
 use super::{as_text, job, syntax_errors};
 use crate::jobfile::keys::Table;
 use crate::jobfile::mistakes::Mistakes;
-use crate::jobfile::model::{Job, Run};
+use crate::jobfile::model::{JobSpec, RunSpec};
 
 /// Keys of `[defaults]` that `[run]` has as well, with the same meaning. In a job file they beat flags, because its
 /// author says how a job is; in the configuration file nobody knows the job, and flags beat them as they beat
@@ -25,9 +25,9 @@ pub struct Config {
     /// The file, as people know it.
     pub name: String,
     pub(super) text: String,
-    pub run: Run,
+    pub run: RunSpec,
     /// `[defaults]`, as a job that has nothing else; what [`Config::run`] has of it is there alone.
-    pub defaults: Job,
+    pub defaults: JobSpec,
 }
 
 impl Config {
@@ -61,25 +61,25 @@ pub fn parse_config(name: &str, bytes: &[u8]) -> Result<Config, Mistakes> {
 }
 
 /// Walks the configuration file.
-pub(super) fn read<'a>(walk: &mut Walk<'a>, root: &'a DeTable<'a>) -> (Run, Job) {
+pub(super) fn read<'a>(walk: &mut Walk<'a>, root: &'a DeTable<'a>) -> (RunSpec, JobSpec) {
     let file = Section::new("the configuration file".to_owned(), 0..0, root);
     walk.check_keys(&file, Table::Config);
     let run = walk.table(&file, "run").map(|section| super::run(walk, &section)).unwrap_or_default();
     let mut defaults =
         walk.table(&file, "defaults").map(|section| job::defaults(walk, &section)).unwrap_or_default();
-    let of_run = Run {
+    let of_run = RunSpec {
         output: defaults.output.take(),
         keep_order: defaults.keep_order.take(),
         tag: defaults.tag.take(),
         grace: defaults.grace.take(),
-        ..Run::default()
+        ..RunSpec::default()
     };
     (run_over(of_run, run), defaults)
 }
 
 /// What `upper` says, and else `lower`.
-pub(super) fn run_over(upper: Run, lower: Run) -> Run {
-    Run {
+pub(super) fn run_over(upper: RunSpec, lower: RunSpec) -> RunSpec {
+    RunSpec {
         pool: upper.pool.or(lower.pool),
         halt: upper.halt.or(lower.halt),
         output: upper.output.or(lower.output),

@@ -6,7 +6,7 @@ use super::section::{Found, Node, Section};
 use super::walk::Walk;
 use crate::jobfile::keys::Table;
 use crate::jobfile::mistakes::Mistake;
-use crate::jobfile::model::{Each, Spanned};
+use crate::jobfile::model::{EachSpec, Spanned};
 use crate::jobfile::near::alternatives;
 
 mod columns;
@@ -14,7 +14,7 @@ mod columns;
 /// The keys that name a source.
 const SOURCES: [&str; 9] = ["seq", "lines", "glob", "csv", "command", "matrix", "zip", "queue", "job"];
 
-pub(super) fn read<'a>(walk: &mut Walk<'a>, job: &Section<'a>) -> Option<Each> {
+pub(super) fn read<'a>(walk: &mut Walk<'a>, job: &Section<'a>) -> Option<EachSpec> {
     let found = job.get("each")?;
     match found.node.get_ref() {
         DeValue::Array(items) => rows(walk, items),
@@ -55,9 +55,9 @@ impl Kind {
     }
 }
 
-fn rows<'a>(walk: &mut Walk<'a>, items: &'a DeArray<'a>) -> Option<Each> {
+fn rows<'a>(walk: &mut Walk<'a>, items: &'a DeArray<'a>) -> Option<EachSpec> {
     let Some(first) = items.iter().next() else {
-        return Some(Each::Rows { rows: Vec::new(), names: Vec::new(), places: Vec::new() });
+        return Some(EachSpec::Rows { rows: Vec::new(), names: Vec::new(), places: Vec::new() });
     };
     let kind = Kind::of(first);
     if let Some(other) = items.iter().find(|item| Kind::of(item) != kind) {
@@ -71,7 +71,7 @@ fn rows<'a>(walk: &mut Walk<'a>, items: &'a DeArray<'a>) -> Option<Each> {
     let rows: Vec<Option<Vec<String>>> = items.iter().map(|item| row(walk, item, &names)).collect();
     let rows = rows.into_iter().collect::<Option<_>>()?;
     let (names, places) = names.into_iter().map(|name| (name.value, name.span)).unzip();
-    Some(Each::Rows { rows, names, places })
+    Some(EachSpec::Rows { rows, names, places })
 }
 
 /// The keys of the first row, in the order in which they are written; none for other items.
@@ -133,7 +133,7 @@ fn row<'a>(walk: &mut Walk<'a>, item: Node<'a>, names: &[Spanned<String>]) -> Op
     }
 }
 
-fn source<'a>(walk: &mut Walk<'a>, table: &Section<'a>, sources: &[&'static str]) -> Option<Each> {
+fn source<'a>(walk: &mut Walk<'a>, table: &Section<'a>, sources: &[&'static str]) -> Option<EachSpec> {
     let before = walk.wrong();
     walk.check_keys(table, Table::Each);
     let given: Vec<Found> = sources.iter().filter_map(|key| table.get(key)).collect();
@@ -162,25 +162,25 @@ fn source<'a>(walk: &mut Walk<'a>, table: &Section<'a>, sources: &[&'static str]
         "lines" => {
             let nul = walk.flag(table, "nul").unwrap_or(false);
             let separator = walk.value(table, "separator", "a string", separator);
-            walk.path("lines", found.node).map(|file| Each::Lines { file, nul, separator })
+            walk.path("lines", found.node).map(|file| EachSpec::Lines { file, nul, separator })
         }
         "command" => {
             let nul = walk.flag(table, "nul").unwrap_or(false);
             let separator = walk.value(table, "separator", "a string", separator);
             let command = super::job::command(walk, "command", found.node);
-            command.map(|command| Each::Command { command, nul, separator })
+            command.map(|command| EachSpec::Command { command, nul, separator })
         }
-        "glob" => walk.path("glob", found.node).map(Each::Glob),
+        "glob" => walk.path("glob", found.node).map(EachSpec::Glob),
         "queue" => {
             let separator = walk.value(table, "separator", "a string", separator);
-            walk.queue_name(found.node).map(|name| Each::Queue { name, separator })
+            walk.queue_name(found.node).map(|name| EachSpec::Queue { name, separator })
         }
-        "job" => walk.string("job", found.node).map(Each::Job),
+        "job" => walk.string("job", found.node).map(EachSpec::Job),
         "matrix" | "zip" => columns::read(walk, found),
         _ => {
             let separator = walk.value(table, "separator", "a string", separator).unwrap_or(b',');
             let header = walk.flag(table, "header").unwrap_or(true);
-            walk.path("csv", found.node).map(|file| Each::Csv { file, separator, header })
+            walk.path("csv", found.node).map(|file| EachSpec::Csv { file, separator, header })
         }
     }
 }
@@ -206,7 +206,7 @@ fn separator(text: &str) -> Result<u8, String> {
     }
 }
 
-fn seq<'a>(walk: &mut Walk<'a>, node: Node<'a>) -> Option<Each> {
+fn seq<'a>(walk: &mut Walk<'a>, node: Node<'a>) -> Option<EachSpec> {
     let help = "write `[first, last]` or `[first, step, last]`";
     let DeValue::Array(numbers) = node.get_ref() else {
         walk.wrong_type("seq", node, "an array of 2 or 3 numbers", Some(help.to_owned()));
@@ -223,9 +223,9 @@ fn seq<'a>(walk: &mut Walk<'a>, node: Node<'a>) -> Option<Each> {
     }
     let span = node.span();
     match <[Spanned<String>; 3]>::try_from(spelt) {
-        Ok([first, step, last]) => Some(Each::Seq { first, step: Some(step), last, span }),
+        Ok([first, step, last]) => Some(EachSpec::Seq { first, step: Some(step), last, span }),
         Err(spelt) => match <[Spanned<String>; 2]>::try_from(spelt) {
-            Ok([first, last]) => Some(Each::Seq { first, step: None, last, span }),
+            Ok([first, last]) => Some(EachSpec::Seq { first, step: None, last, span }),
             Err(_) => {
                 walk.mistake(
                     Mistake::at(span, "wrong value of `seq`").label("expected 2 or 3 numbers").help(help),

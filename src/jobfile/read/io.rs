@@ -6,13 +6,13 @@ use super::section::{Found, Node, Section};
 use super::walk::Walk;
 use crate::jobfile::keys::Table;
 use crate::jobfile::mistakes::Mistake;
-use crate::jobfile::model::{Output, Span, Spanned, Stdin, Step, Text};
+use crate::jobfile::model::{OutputSpec, Span, Spanned, StdinSpec, StepSpec, Text};
 use crate::jobfile::near::nearest;
 use crate::jobfile::values::one_of;
 
 /// `stdin`; without the key it is "null", and stands where the job does.
-pub(super) fn stdin<'a>(walk: &mut Walk<'a>, section: &Section<'a>, job: &Span) -> Spanned<Stdin> {
-    let null = || Spanned { value: Stdin::Null, span: job.clone() };
+pub(super) fn stdin<'a>(walk: &mut Walk<'a>, section: &Section<'a>, job: &Span) -> Spanned<StdinSpec> {
+    let null = || Spanned { value: StdinSpec::Null, span: job.clone() };
     let Some(found) = section.get("stdin") else { return null() };
     let value = match found.node.get_ref() {
         DeValue::String(text) => {
@@ -42,17 +42,17 @@ pub(super) fn stdin<'a>(walk: &mut Walk<'a>, section: &Section<'a>, job: &Span) 
     value.map_or_else(null, |value| Spanned { value, span: found.key_span })
 }
 
-fn stdin_word(word: &str) -> Option<Stdin> {
+fn stdin_word(word: &str) -> Option<StdinSpec> {
     match word {
-        "null" => Some(Stdin::Null),
-        "open" => Some(Stdin::Open),
-        "inherit" => Some(Stdin::Inherit),
-        "item" => Some(Stdin::Item),
+        "null" => Some(StdinSpec::Null),
+        "open" => Some(StdinSpec::Open),
+        "inherit" => Some(StdinSpec::Inherit),
+        "item" => Some(StdinSpec::Item),
         _ => None,
     }
 }
 
-fn stdin_table<'a>(walk: &mut Walk<'a>, table: &Section<'a>) -> Option<Stdin> {
+fn stdin_table<'a>(walk: &mut Walk<'a>, table: &Section<'a>) -> Option<StdinSpec> {
     let before = walk.wrong();
     walk.check_keys(table, Table::Stdin);
     let sources: Vec<_> = SOURCES.into_iter().filter_map(|key| table.get(key)).collect();
@@ -69,16 +69,16 @@ fn stdin_table<'a>(walk: &mut Walk<'a>, table: &Section<'a>) -> Option<Stdin> {
         [found] => {
             options_fit(walk, table, found.key);
             match found.key {
-                "text" => walk.any_string("text", found.node).map(Stdin::Text),
-                "file" => walk.path("file", found.node).map(Stdin::File),
-                "pipe" => walk.string("pipe", found.node).map(Stdin::Pipe),
+                "text" => walk.any_string("text", found.node).map(StdinSpec::Text),
+                "file" => walk.path("file", found.node).map(StdinSpec::File),
+                "pipe" => walk.string("pipe", found.node).map(StdinSpec::Pipe),
                 "queue" => {
                     let ahead = ahead(walk, table);
-                    walk.queue_name(found.node).map(|name| Stdin::Queue { name, ahead })
+                    walk.queue_name(found.node).map(|name| StdinSpec::Queue { name, ahead })
                 }
                 _ => {
                     let timeout = walk.duration(table, "timeout");
-                    dialogue(walk, found).map(|steps| Stdin::Dialogue { steps, timeout })
+                    dialogue(walk, found).map(|steps| StdinSpec::Dialogue { steps, timeout })
                 }
             }
         }
@@ -125,7 +125,7 @@ fn ahead(walk: &mut Walk, table: &Section) -> bool {
     }
 }
 
-fn dialogue<'a>(walk: &mut Walk<'a>, found: &Found<'a>) -> Option<Vec<Step>> {
+fn dialogue<'a>(walk: &mut Walk<'a>, found: &Found<'a>) -> Option<Vec<StepSpec>> {
     let help = "write `[{ expect = \"> \", send = \"exit\\n\" }]`";
     let DeValue::Array(nodes) = found.node.get_ref() else {
         walk.wrong_type("dialogue", found.node, "an array of steps", Some(help.to_owned()));
@@ -139,7 +139,7 @@ fn dialogue<'a>(walk: &mut Walk<'a>, found: &Found<'a>) -> Option<Vec<Step>> {
     steps.into_iter().collect()
 }
 
-fn step<'a>(walk: &mut Walk<'a>, node: Node<'a>, help: &str) -> Option<Step> {
+fn step<'a>(walk: &mut Walk<'a>, node: Node<'a>, help: &str) -> Option<StepSpec> {
     let DeValue::Table(own) = node.get_ref() else {
         walk.wrong_type("dialogue", node, "a table with `expect` and `send`", Some(help.to_owned()));
         return None;
@@ -160,11 +160,15 @@ fn step<'a>(walk: &mut Walk<'a>, node: Node<'a>, help: &str) -> Option<Step> {
         let mistake = Mistake::at(node.span(), format!("a step of `dialogue` without `{missing}`"));
         walk.mistake(mistake.help(help));
     }
-    Some(Step { expect: expect?, send: send? })
+    Some(StepSpec { expect: expect?, send: send? })
 }
 
 /// `stdout` or `stderr`.
-pub(super) fn output<'a>(walk: &mut Walk<'a>, section: &Section<'a>, key: &'static str) -> Option<Output> {
+pub(super) fn output<'a>(
+    walk: &mut Walk<'a>,
+    section: &Section<'a>,
+    key: &'static str,
+) -> Option<OutputSpec> {
     let found = section.get(key)?;
     let mut words = vec![("show", 0), ("inherit", 1), ("null", 2)];
     if key == "stderr" {
@@ -173,7 +177,9 @@ pub(super) fn output<'a>(walk: &mut Walk<'a>, section: &Section<'a>, key: &'stat
     match found.node.get_ref() {
         DeValue::Table(_) => found.section(format!("`{key}`")).and_then(|table| output_table(walk, &table)),
         DeValue::String(text) => match one_of(text, &words) {
-            Ok(word) => Some([Output::Show, Output::Inherit, Output::Null, Output::Stdout][word].clone()),
+            Ok(word) => Some(
+                [OutputSpec::Show, OutputSpec::Inherit, OutputSpec::Null, OutputSpec::Stdout][word].clone(),
+            ),
             Err(why) => {
                 let help = format!(
                     "for a file write `{key} = {{ file = \"…\" }}`, for a queue `{key} = {{ queue = \"…\" }}`"
@@ -190,7 +196,7 @@ pub(super) fn output<'a>(walk: &mut Walk<'a>, section: &Section<'a>, key: &'stat
     }
 }
 
-fn output_table<'a>(walk: &mut Walk<'a>, table: &Section<'a>) -> Option<Output> {
+fn output_table<'a>(walk: &mut Walk<'a>, table: &Section<'a>) -> Option<OutputSpec> {
     let before = walk.wrong();
     walk.check_keys(table, Table::Output);
     let show = walk.flag(table, "show").unwrap_or(false);
@@ -202,12 +208,12 @@ fn output_table<'a>(walk: &mut Walk<'a>, table: &Section<'a>) -> Option<Output> 
     let found = walk.one_of_keys(table, if own.is_empty() { &keys } else { &own }, before)?;
     if found.key == "file" {
         let path = walk.path("file", found.node)?;
-        return Some(Output::File { path, append: append.unwrap_or(false), show });
+        return Some(OutputSpec::File { path, append: append.unwrap_or(false), show });
     }
     if let Some(append) = table.get("append").filter(|_| own.is_empty() || table.own.contains_key("append")) {
         walk.mistake(Mistake::at(append.key_span, "`append` goes with `file`, not with `queue`"));
     }
-    walk.queue_name(found.node).map(|name| Output::Queue { name, show })
+    walk.queue_name(found.node).map(|name| OutputSpec::Queue { name, show })
 }
 
 /// `env`: names and values, those of `[defaults]` first.

@@ -9,13 +9,14 @@ use super::{each, io, locks, ready, setup, worker};
 use crate::jobfile::keys::{JOB, Table};
 use crate::jobfile::mistakes::Mistake;
 use crate::jobfile::model::{
-    After, Batch, Command, Each, Job, PipelineStage, Sign, Span, Spanned, What, When,
+    AfterSpec, BatchSpec, BodySpec, CommandSpec, EachSpec, JobSpec, ReadyCheckSpec, Span, Spanned, StageSpec,
+    When,
 };
 use crate::jobfile::near::nearest;
 use crate::jobfile::values::{self, RetryDelay};
 
 /// Reads `[defaults]`, whose mistakes are told also where every job says otherwise.
-pub(super) fn defaults<'a>(walk: &mut Walk<'a>, defaults: &Section<'a>) -> Job {
+pub(super) fn defaults<'a>(walk: &mut Walk<'a>, defaults: &Section<'a>) -> JobSpec {
     walk.check_keys(defaults, Table::Defaults);
     walk.check_raw(defaults);
     let nameless = Spanned { value: String::new(), span: defaults.span.clone() };
@@ -27,7 +28,7 @@ pub(super) fn bare<'a>(
     walk: &mut Walk<'a>,
     empty: &'a DeTable<'a>,
     defaults: Option<&'a DeTable<'a>>,
-) -> Job {
+) -> JobSpec {
     let section = Section::layered(String::new(), 0..0, empty, defaults);
     settings(walk, &section, Spanned::default())
 }
@@ -39,7 +40,7 @@ pub(super) fn read<'a>(
     span: Span,
     own: &'a DeTable<'a>,
     defaults: Option<&'a DeTable<'a>>,
-) -> Job {
+) -> JobSpec {
     let before = walk.wrong();
     let name = Spanned { value: name.get_ref().to_string(), span: name.span() };
     walk.check_name("job", &name.value, &name.span);
@@ -61,9 +62,11 @@ pub(super) fn read<'a>(
     let whole = walk.wrong() == before && walk.is_complete();
     job.what = what(walk, &alone, &job.name, whole);
     let hooks = ["on_success", "on_failure", "on_exit"].iter().any(|hook| has_script(&section, hook));
-    let probe =
-        job.ready.as_ref().is_some_and(|ready| matches!(ready.sign, Sign::Command(Command::Script(_))));
-    let lists = matches!(&job.each, Some(Each::Command { command: Command::Script(_), .. }));
+    let probe = job
+        .ready
+        .as_ref()
+        .is_some_and(|ready| matches!(ready.sign, ReadyCheckSpec::Command(CommandSpec::Script(_))));
+    let lists = matches!(&job.each, Some(EachSpec::Command { command: CommandSpec::Script(_), .. }));
     check_shell(walk, &alone, job.what.as_ref(), hooks || probe || lists);
     job.given = JOB
         .iter()
@@ -73,13 +76,13 @@ pub(super) fn read<'a>(
     job
 }
 
-fn batch(walk: &mut Walk, section: &Section) -> Option<Spanned<Batch>> {
+fn batch(walk: &mut Walk, section: &Section) -> Option<Spanned<BatchSpec>> {
     let found = section.get("batch")?;
     let value = match found.node.get_ref() {
         DeValue::Integer(_) => walk
             .positive(section, "batch", "without `batch` each item has a task of its own")
-            .map(Batch::UpTo),
-        DeValue::String(text) if text == "fit" => Some(Batch::Fit),
+            .map(BatchSpec::UpTo),
+        DeValue::String(text) if text == "fit" => Some(BatchSpec::Fit),
         DeValue::String(_) => {
             let why = "expected a number or `\"fit\"`, as many as the system's argument limit takes";
             walk.wrong_value("batch", found.node, why);
@@ -110,12 +113,12 @@ fn has_script(section: &Section, key: &'static str) -> bool {
 }
 
 /// A `shell` that has nothing to do is a misunderstanding.
-fn check_shell(walk: &mut Walk, section: &Section, what: Option<&What>, hooks: bool) {
-    let is_script = |command: &Command| matches!(command, Command::Script(_));
+fn check_shell(walk: &mut Walk, section: &Section, what: Option<&BodySpec>, hooks: bool) {
+    let is_script = |command: &CommandSpec| matches!(command, CommandSpec::Script(_));
     let idle = match what {
         None => false,
-        Some(What::Command(command)) => !is_script(command),
-        Some(What::Pipeline(stages)) => !stages.iter().any(|stage| is_script(&stage.command)),
+        Some(BodySpec::Command(command)) => !is_script(command),
+        Some(BodySpec::Pipeline(stages)) => !stages.iter().any(|stage| is_script(&stage.command)),
     };
     if let Some(found) = section.get("shell").filter(|_| idle && !hooks) {
         let mistake =
@@ -125,8 +128,8 @@ fn check_shell(walk: &mut Walk, section: &Section, what: Option<&What>, hooks: b
 }
 
 /// The keys that may also stand in `[defaults]`.
-fn settings<'a>(walk: &mut Walk<'a>, section: &Section<'a>, name: Spanned<String>) -> Job {
-    Job {
+fn settings<'a>(walk: &mut Walk<'a>, section: &Section<'a>, name: Spanned<String>) -> JobSpec {
+    JobSpec {
         ready: ready::read(walk, section, name.value.is_empty()),
         stdin: io::stdin(walk, section, &name.span),
         stdout: io::output(walk, section, "stdout").unwrap_or_default(),
@@ -199,7 +202,12 @@ fn strings<'a>(
 }
 
 /// `whole`: nothing else is wrong with the job, so that what is not there was not just misspelt.
-fn what<'a>(walk: &mut Walk<'a>, section: &Section<'a>, name: &Spanned<String>, whole: bool) -> Option<What> {
+fn what<'a>(
+    walk: &mut Walk<'a>,
+    section: &Section<'a>,
+    name: &Spanned<String>,
+    whole: bool,
+) -> Option<BodySpec> {
     let given: Vec<Found> =
         ["command", "script", "pipeline"].into_iter().filter_map(|key| section.get(key)).collect();
     match given.as_slice() {
@@ -213,9 +221,9 @@ fn what<'a>(walk: &mut Walk<'a>, section: &Section<'a>, name: &Spanned<String>, 
         }
         [found] if found.key == "pipeline" => pipeline(walk, found),
         [found] if found.key == "script" => {
-            walk.string("script", found.node).map(|text| What::Command(Command::Script(text)))
+            walk.string("script", found.node).map(|text| BodySpec::Command(CommandSpec::Script(text)))
         }
-        [found] => command(walk, "command", found.node).map(What::Command),
+        [found] => command(walk, "command", found.node).map(BodySpec::Command),
         [first, second, ..] => {
             let message = format!("job `{}` has both `{}` and `{}`", name.value, first.key, second.key);
             let mistake = Mistake::at(second.key_span.clone(), message)
@@ -227,21 +235,21 @@ fn what<'a>(walk: &mut Walk<'a>, section: &Section<'a>, name: &Spanned<String>, 
 }
 
 /// A command that begins when something has ended.
-pub(super) fn hook<'a>(walk: &mut Walk<'a>, section: &Section<'a>, key: &'static str) -> Option<Command> {
+pub(super) fn hook<'a>(walk: &mut Walk<'a>, section: &Section<'a>, key: &'static str) -> Option<CommandSpec> {
     section.get(key).and_then(|found| command(walk, key, found.node))
 }
 
 /// A string, an array, or `{ script = "…" }`.
-pub(super) fn command<'a>(walk: &mut Walk<'a>, key: &str, node: Node<'a>) -> Option<Command> {
+pub(super) fn command<'a>(walk: &mut Walk<'a>, key: &str, node: Node<'a>) -> Option<CommandSpec> {
     match node.get_ref() {
         DeValue::String(text) if text.trim().is_empty() => {
             walk.wrong_value(key, node, "an empty string names no program");
             None
         }
-        DeValue::String(_) => walk.string(key, node).map(Command::Line),
-        DeValue::Array(words) => strings(walk, key, node, words).map(Command::Words),
+        DeValue::String(_) => walk.string(key, node).map(CommandSpec::Line),
+        DeValue::Array(words) => strings(walk, key, node, words).map(CommandSpec::Words),
         DeValue::Table(table) if table.len() == 1 && table.contains_key("script") => {
-            walk.string("script", &table["script"]).map(Command::Script)
+            walk.string("script", &table["script"]).map(CommandSpec::Script)
         }
         _ => {
             walk.wrong_type(key, node, "a string, an array of strings or `{ script = \"…\" }`", None);
@@ -250,7 +258,7 @@ pub(super) fn command<'a>(walk: &mut Walk<'a>, key: &str, node: Node<'a>) -> Opt
     }
 }
 
-fn pipeline<'a>(walk: &mut Walk<'a>, found: &Found<'a>) -> Option<What> {
+fn pipeline<'a>(walk: &mut Walk<'a>, found: &Found<'a>) -> Option<BodySpec> {
     let DeValue::Array(nodes) = found.node.get_ref() else {
         let help = "write its commands one by one: `[\"sort\", \"uniq -c\"]`";
         walk.wrong_type("pipeline", found.node, "an array of commands", Some(help.to_owned()));
@@ -261,16 +269,12 @@ fn pipeline<'a>(walk: &mut Walk<'a>, found: &Found<'a>) -> Option<What> {
         return None;
     }
     let stages: Vec<_> = nodes.iter().map(|node| stage(walk, node)).collect();
-    stages.into_iter().collect::<Option<_>>().map(What::Pipeline)
+    stages.into_iter().collect::<Option<_>>().map(BodySpec::Pipeline)
 }
 
-fn stage<'a>(walk: &mut Walk<'a>, node: Node<'a>) -> Option<PipelineStage> {
+fn stage<'a>(walk: &mut Walk<'a>, node: Node<'a>) -> Option<StageSpec> {
     let DeValue::Table(table) = node.get_ref() else {
-        return command(walk, "pipeline", node).map(|command| PipelineStage {
-            command,
-            ok: None,
-            stderr: None,
-        });
+        return command(walk, "pipeline", node).map(|command| StageSpec { command, ok: None, stderr: None });
     };
     let section = Section::new("a stage of `pipeline`".to_owned(), node.span(), table);
     let before = walk.wrong();
@@ -279,7 +283,7 @@ fn stage<'a>(walk: &mut Walk<'a>, node: Node<'a>) -> Option<PipelineStage> {
     let stderr = io::output(walk, &section, "stderr");
     let command = match (section.get("command"), section.get("script")) {
         (Some(found), None) => command(walk, "command", found.node),
-        (None, Some(found)) => walk.string("script", found.node).map(Command::Script),
+        (None, Some(found)) => walk.string("script", found.node).map(CommandSpec::Script),
         (Some(_), Some(found)) => {
             walk.mistake(
                 Mistake::at(found.key_span, "a stage has both `command` and `script`")
@@ -295,7 +299,7 @@ fn stage<'a>(walk: &mut Walk<'a>, node: Node<'a>) -> Option<PipelineStage> {
             None
         }
     };
-    Some(PipelineStage { command: command?, ok, stderr })
+    Some(StageSpec { command: command?, ok, stderr })
 }
 
 fn retry_delay<'a>(walk: &mut Walk<'a>, section: &Section<'a>) -> Option<RetryDelay> {
@@ -313,20 +317,20 @@ fn retry_delay<'a>(walk: &mut Walk<'a>, section: &Section<'a>) -> Option<RetryDe
     Some(RetryDelay { first: first.min(max), factor, max, jitter })
 }
 
-fn after<'a>(walk: &mut Walk<'a>, section: &Section<'a>) -> Vec<After> {
+fn after<'a>(walk: &mut Walk<'a>, section: &Section<'a>) -> Vec<AfterSpec> {
     let Some(found) = section.get("after") else { return Vec::new() };
     match found.node.get_ref() {
         DeValue::Array(names) => {
             let name = |node: Node| {
                 walk.string("after", node).map(|name| Spanned { value: name.value, span: name.span })
             };
-            names.iter().filter_map(name).map(|job| After { job, when: None }).collect()
+            names.iter().filter_map(name).map(|job| AfterSpec { job, when: None }).collect()
         }
         DeValue::Table(_) => {
             let Some(conditions) = found.section("`after`".to_owned()) else { return Vec::new() };
             let condition = |(name, node): (&Toml<DeString>, Node)| {
                 let job = Spanned { value: name.get_ref().to_string(), span: name.span() };
-                when(walk, node).map(|when| After { job, when: Some(when) })
+                when(walk, node).map(|when| AfterSpec { job, when: Some(when) })
             };
             conditions.in_order().into_iter().filter_map(condition).collect()
         }

@@ -6,10 +6,10 @@ use toml::de::{DeArray, DeString, DeValue};
 use super::section::{Node, Section};
 use super::walk::{Walk, spelt};
 use crate::jobfile::mistakes::Mistake;
-use crate::jobfile::model::{Lock, Spanned, Want, lock_variable as variable};
+use crate::jobfile::model::{LockRequestSpec, LockSpec, Spanned, lock_variable as variable};
 
-pub(super) fn locks<'a>(walk: &mut Walk<'a>, section: &Section<'a>) -> Vec<Lock> {
-    let mut locks: Vec<Lock> = Vec::new();
+pub(super) fn locks<'a>(walk: &mut Walk<'a>, section: &Section<'a>) -> Vec<LockSpec> {
+    let mut locks: Vec<LockSpec> = Vec::new();
     for (key, node) in section.in_order() {
         let name = Spanned { value: key.get_ref().to_string(), span: key.span() };
         let read = match node.get_ref() {
@@ -42,7 +42,7 @@ pub(super) fn locks<'a>(walk: &mut Walk<'a>, section: &Section<'a>) -> Vec<Lock>
                 Mistake::at(name.span.clone(), message).other(twin.name.span.clone(), "the other one");
             walk.mistake(mistake.help("give one of them another name"));
         }
-        locks.push(Lock { name, permits, span: node.span(), values });
+        locks.push(LockSpec { name, permits, span: node.span(), values });
     }
     locks
 }
@@ -90,11 +90,11 @@ fn permits(walk: &mut Walk, key: &str, node: Node, wanted: &str, zero: &str) -> 
 }
 
 /// `locks` of a job.
-pub(super) fn wants<'a>(walk: &mut Walk<'a>, section: &Section<'a>) -> Vec<Want> {
+pub(super) fn wants<'a>(walk: &mut Walk<'a>, section: &Section<'a>) -> Vec<LockRequestSpec> {
     let Some(found) = section.get("locks") else { return Vec::new() };
     match found.node.get_ref() {
         DeValue::Array(names) => {
-            let mut wants: Vec<Want> = Vec::new();
+            let mut wants: Vec<LockRequestSpec> = Vec::new();
             for node in names.iter() {
                 let Some(name) = walk.string("locks", node) else { continue };
                 walk.check_name("lock", &name.value, &name.span);
@@ -107,7 +107,7 @@ pub(super) fn wants<'a>(walk: &mut Walk<'a>, section: &Section<'a>) -> Vec<Want>
                             mistake.help(format!("two permits of it are `locks = {{ {} = 2 }}`", lock.value)),
                         );
                     }
-                    None => wants.push(Want { span: lock.span.clone(), lock, permits: 1 }),
+                    None => wants.push(LockRequestSpec { span: lock.span.clone(), lock, permits: 1 }),
                 }
             }
             wants
@@ -119,7 +119,7 @@ pub(super) fn wants<'a>(walk: &mut Walk<'a>, section: &Section<'a>) -> Vec<Want>
                 walk.check_name("lock", &lock.value, &lock.span);
                 let zero = "to take none of it, leave it out";
                 let permits = permits(walk, &lock.value, node, "a number", zero)?;
-                Some(Want { lock, permits, span: node.span() })
+                Some(LockRequestSpec { lock, permits, span: node.span() })
             };
             table.merged().into_iter().filter_map(want).collect()
         }

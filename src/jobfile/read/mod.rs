@@ -9,7 +9,7 @@ use self::section::Section;
 use self::walk::Walk;
 use super::keys::Table;
 use super::mistakes::{Mistake, Mistakes};
-use super::model::{Job, JobFile, Lock, Queue, Run, RunHook, Spanned};
+use super::model::{JobFile, JobSpec, LockSpec, QueueSpec, RunHookSpec, RunSpec, Spanned};
 use super::values;
 
 mod checks;
@@ -61,7 +61,7 @@ pub fn parse_over(config: &Config, name: &str, bytes: &[u8]) -> Result<JobFile, 
     // What is wrong in it was told for the jobs, which have it as well.
     let bare = match walk.wrong() {
         0 => job::bare(&mut walk, &empty, defaults.as_ref()),
-        _ => Job::default(),
+        _ => JobSpec::default(),
     };
     let mut mistakes = walk.into_mistakes();
     if errors.is_empty() {
@@ -169,11 +169,11 @@ type Vars = Vec<(Spanned<String>, super::model::Text)>;
 
 /// What the whole file says.
 struct File {
-    run: Run,
+    run: RunSpec,
     vars: Vars,
-    queues: Vec<Queue>,
-    locks: Vec<Lock>,
-    jobs: Vec<Job>,
+    queues: Vec<QueueSpec>,
+    locks: Vec<LockSpec>,
+    jobs: Vec<JobSpec>,
 }
 
 /// Walks the whole file. `defaults`: those of the file, laid over those of the configuration.
@@ -205,7 +205,7 @@ fn top<'a>(
     File { run, vars, queues, locks, jobs }
 }
 
-fn jobs<'a>(walk: &mut Walk<'a>, section: &Section<'a>, defaults: Option<&'a DeTable<'a>>) -> Vec<Job> {
+fn jobs<'a>(walk: &mut Walk<'a>, section: &Section<'a>, defaults: Option<&'a DeTable<'a>>) -> Vec<JobSpec> {
     let entries = section.in_order();
     let mut jobs = Vec::with_capacity(entries.len());
     for (name, node) in entries {
@@ -221,10 +221,10 @@ fn jobs<'a>(walk: &mut Walk<'a>, section: &Section<'a>, defaults: Option<&'a DeT
     jobs
 }
 
-fn run<'a>(walk: &mut Walk<'a>, section: &Section<'a>) -> Run {
+fn run<'a>(walk: &mut Walk<'a>, section: &Section<'a>) -> RunSpec {
     walk.check_keys(section, Table::Run);
     walk.check_raw(section);
-    Run {
+    RunSpec {
         pool: walk.pool(section),
         halt: walk.halt(section),
         output: walk.output_mode(section),
@@ -243,7 +243,7 @@ fn run<'a>(walk: &mut Walk<'a>, section: &Section<'a>) -> Run {
     }
 }
 
-fn run_hook<'a>(walk: &mut Walk<'a>, section: &Section<'a>, key: &'static str) -> RunHook {
+fn run_hook<'a>(walk: &mut Walk<'a>, section: &Section<'a>, key: &'static str) -> RunHookSpec {
     match section.get(key)?.node.get_ref().as_str() {
         Some("none") => Some(None),
         _ => job::hook(walk, section, key).map(Some),

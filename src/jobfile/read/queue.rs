@@ -7,11 +7,11 @@ use super::section::{Found, Node, Section};
 use super::walk::Walk;
 use crate::jobfile::keys::Table;
 use crate::jobfile::mistakes::Mistake;
-use crate::jobfile::model::{Queue, Records, Spanned};
+use crate::jobfile::model::{QueueSpec, RecordsSpec, Spanned};
 use crate::jobfile::near::nearest;
 use crate::jobfile::values::one_of;
 
-pub(super) fn queues<'a>(walk: &mut Walk<'a>, section: &Section<'a>) -> Vec<Queue> {
+pub(super) fn queues<'a>(walk: &mut Walk<'a>, section: &Section<'a>) -> Vec<QueueSpec> {
     let mut queues = Vec::new();
     for (name, node) in section.in_order() {
         match node.get_ref() {
@@ -25,7 +25,12 @@ pub(super) fn queues<'a>(walk: &mut Walk<'a>, section: &Section<'a>) -> Vec<Queu
     queues
 }
 
-fn queue<'a>(walk: &mut Walk<'a>, name: &Toml<DeString<'a>>, node: Node<'a>, own: &'a DeTable<'a>) -> Queue {
+fn queue<'a>(
+    walk: &mut Walk<'a>,
+    name: &Toml<DeString<'a>>,
+    node: Node<'a>,
+    own: &'a DeTable<'a>,
+) -> QueueSpec {
     let name = Spanned { value: name.get_ref().to_string(), span: name.span() };
     walk.check_name("queue", &name.value, &name.span);
     let table = Section::new(format!("queue `{}`", name.value), node.span(), own);
@@ -35,20 +40,20 @@ fn queue<'a>(walk: &mut Walk<'a>, name: &Toml<DeString<'a>>, node: Node<'a>, own
     let records = table.get("records").and_then(|found| records(walk, &found));
     let to_all =
         walk.value(&table, "deliver", "a string", |text| one_of(text, &[("any", false), ("all", true)]));
-    Queue {
+    QueueSpec {
         name,
         capacity,
-        records: records.unwrap_or_else(|| Records::Ends(b"\n".to_vec())),
+        records: records.unwrap_or_else(|| RecordsSpec::Ends(b"\n".to_vec())),
         to_all: to_all.unwrap_or(false),
     }
 }
 
-fn records<'a>(walk: &mut Walk<'a>, found: &Found<'a>) -> Option<Records> {
+fn records<'a>(walk: &mut Walk<'a>, found: &Found<'a>) -> Option<RecordsSpec> {
     const WANTED: &str = "expected `lines`, `nul` or a table";
     if let DeValue::String(word) = found.node.get_ref() {
         return match word.as_ref() {
-            "lines" => Some(Records::Ends(b"\n".to_vec())),
-            "nul" => Some(Records::Ends(b"\0".to_vec())),
+            "lines" => Some(RecordsSpec::Ends(b"\n".to_vec())),
+            "nul" => Some(RecordsSpec::Ends(b"\0".to_vec())),
             other => {
                 let help = match nearest(other, ["lines", "nul"]) {
                     Some(near) => format!("did you mean `\"{near}\"`?"),
@@ -74,16 +79,16 @@ fn records<'a>(walk: &mut Walk<'a>, found: &Found<'a>) -> Option<Records> {
                 walk.wrong_value("separator", found.node, "an empty string separates nothing");
                 return None;
             }
-            Some(Records::Ends(text.value.into_bytes()))
+            Some(RecordsSpec::Ends(text.value.into_bytes()))
         }
         "start" => start(walk, &table, found.node),
-        "bytes" => walk.size("bytes", found.node).map(Records::Bytes),
-        _ => walk.size("block", found.node).map(Records::Block),
+        "bytes" => walk.size("bytes", found.node).map(RecordsSpec::Bytes),
+        _ => walk.size("block", found.node).map(RecordsSpec::Block),
     }
 }
 
 /// Where a record begins; that may be at any line, but not at any byte.
-fn start(walk: &mut Walk, table: &Section, node: Node) -> Option<Records> {
+fn start(walk: &mut Walk, table: &Section, node: Node) -> Option<RecordsSpec> {
     let pattern = walk.pattern(table, "start")?;
     // Between bytes that hardly any pattern speaks of, only one that is content with nothing matches nothing.
     if pattern.regex.find_at(b"\0\0", 1).is_some_and(|found| found.start() == 1 && found.is_empty()) {
@@ -94,5 +99,5 @@ fn start(walk: &mut Walk, table: &Section, node: Node) -> Option<Records> {
         );
         return None;
     }
-    Some(Records::Starts(pattern))
+    Some(RecordsSpec::Starts(pattern))
 }

@@ -9,14 +9,14 @@ use super::section::{Found, Section};
 use super::walk::{Walk, spelt};
 use crate::jobfile::keys::Table;
 use crate::jobfile::mistakes::Mistake;
-use crate::jobfile::model::{Ready, Sign, Text};
+use crate::jobfile::model::{ReadyCheckSpec, ReadySpec, Text};
 use crate::jobfile::values;
 
 /// The keys that say what shows it.
 const SIGNS: [&str; 4] = ["line", "port", "command", "after"];
 
 /// `None` also where `[defaults]` only say how it is looked at.
-pub(super) fn read<'a>(walk: &mut Walk<'a>, job: &Section<'a>, in_defaults: bool) -> Option<Ready> {
+pub(super) fn read<'a>(walk: &mut Walk<'a>, job: &Section<'a>, in_defaults: bool) -> Option<ReadySpec> {
     let found = job.get("ready")?;
     let Some(table) = found.section("`ready`".to_owned()) else {
         let help = match spelt(found.node) {
@@ -45,12 +45,12 @@ pub(super) fn read<'a>(walk: &mut Walk<'a>, job: &Section<'a>, in_defaults: bool
     options_fit(walk, &table, sign.key);
     let span = sign.node.span();
     let sign = match sign.key {
-        "line" => Sign::Line(walk.pattern(&table, "line")?),
-        "port" => Sign::Port(port(walk, &sign)?),
-        "command" => Sign::Command(command(walk, "command", sign.node)?),
-        _ => Sign::After(walk.duration(&table, "after")?),
+        "line" => ReadyCheckSpec::Line(walk.pattern(&table, "line")?),
+        "port" => ReadyCheckSpec::Port(port(walk, &sign)?),
+        "command" => ReadyCheckSpec::Command(command(walk, "command", sign.node)?),
+        _ => ReadyCheckSpec::After(walk.duration(&table, "after")?),
     };
-    Some(Ready { sign, span, timeout, every })
+    Some(ReadySpec { sign, span, timeout, every })
 }
 
 /// Some keys mean something for some signs only. Of those in `[defaults]` nobody is told: they are for others.

@@ -5,11 +5,11 @@ use toml::de::DeValue;
 use super::section::{Found, Node, Section};
 use super::walk::Walk;
 use crate::jobfile::keys::Table;
-use crate::jobfile::model::{Setup, Text};
+use crate::jobfile::model::{AttributesSpec, Text};
 use crate::jobfile::values::{self, Limit};
 
-pub(super) fn read<'a>(walk: &mut Walk<'a>, section: &Section<'a>) -> Setup {
-    Setup {
+pub(super) fn read<'a>(walk: &mut Walk<'a>, section: &Section<'a>) -> AttributesSpec {
+    AttributesSpec {
         limits: limits(walk, section),
         nice: walk.value(section, "nice", "a number", values::parse_nice).unwrap_or_default(),
         umask: section.get("umask").and_then(|found| umask(walk, &found)),

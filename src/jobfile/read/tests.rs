@@ -2,7 +2,7 @@ use std::collections::HashSet;
 
 use super::*;
 use crate::jobfile::keys;
-use crate::jobfile::model::{Each, What};
+use crate::jobfile::model::{BodySpec, EachSpec};
 use proptest::prelude::*;
 
 mod queues;
@@ -75,7 +75,7 @@ fn strings_know_where_they_stand() {
     let source = "[jobs.a]\ncommand = '''\necho x'''\n[jobs.b]\ncommand = \"a\\tb\"";
     let file = read(source);
     let text = |job: usize| match file.jobs[job].what.clone() {
-        Some(What::Command(crate::jobfile::model::Command::Line(text))) => text,
+        Some(BodySpec::Command(crate::jobfile::model::CommandSpec::Line(text))) => text,
         what => panic!("{what:?}"),
     };
     assert_eq!(&source[text(0).place(5..6)], "x");
@@ -92,7 +92,7 @@ fn wrong_values_are_left_out_and_kept_as_mistakes() {
 #[test]
 fn rows_may_differ_in_length() {
     let file = read("[jobs.a]\ncommand = \"echo\"\neach = [[\"a\"], [\"b\", 2]]");
-    let Some(Each::Rows { rows, names, .. }) = &file.jobs[0].each else { panic!() };
+    let Some(EachSpec::Rows { rows, names, .. }) = &file.jobs[0].each else { panic!() };
     assert_eq!((rows[1].len(), names.len()), (2, 0));
 }
 

@@ -8,7 +8,7 @@ use super::hints::{elsewhere, synonym};
 use super::section::{Node, Section};
 use crate::jobfile::keys::{NOT_IN_DEFAULTS, Table};
 use crate::jobfile::mistakes::{Mistake, Mistakes};
-use crate::jobfile::model::{Span, Spanned, Tag, Text};
+use crate::jobfile::model::{Span, Spanned, TagSpec, Text};
 use crate::jobfile::near::nearest;
 use crate::jobfile::values::{self, Halt, JobserverStyle, Outcomes, OutputMode, PoolSize, Rate, Resume};
 
@@ -221,12 +221,12 @@ impl<'a> Walk<'a> {
         })
     }
 
-    pub fn tag(&mut self, section: &Section) -> Option<Tag> {
+    pub fn tag(&mut self, section: &Section) -> Option<TagSpec> {
         let found = section.get("tag")?;
         match found.node.get_ref() {
-            DeValue::Boolean(true) => Some(Tag::On),
-            DeValue::Boolean(false) => Some(Tag::Off),
-            DeValue::String(_) => self.string("tag", found.node).map(Tag::Template),
+            DeValue::Boolean(true) => Some(TagSpec::On),
+            DeValue::Boolean(false) => Some(TagSpec::Off),
+            DeValue::String(_) => self.string("tag", found.node).map(TagSpec::Template),
             _ => {
                 self.wrong_type("tag", found.node, "`true`, `false` or a string", None);
                 None

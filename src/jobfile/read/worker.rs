@@ -6,26 +6,31 @@ use super::section::{Found, Section};
 use super::walk::Walk;
 use crate::jobfile::keys::Table;
 use crate::jobfile::mistakes::Mistake;
-use crate::jobfile::model::{Reply, Worker};
+use crate::jobfile::model::{ReplySpec, WorkerSpec};
 use crate::jobfile::near::nearest;
 
 const AHEAD: &str = "with `1` a process gets its next task when it has answered";
 const MAX_TASKS: &str = "without `max_tasks` a process is never replaced";
 
-pub(super) fn read<'a>(walk: &mut Walk<'a>, job: &Section<'a>) -> Option<Worker> {
+pub(super) fn read<'a>(walk: &mut Walk<'a>, job: &Section<'a>) -> Option<WorkerSpec> {
     let found = job.get("worker")?;
     let span = found.key_span.clone();
     match found.node.get_ref() {
         DeValue::Boolean(false) => None,
-        DeValue::Boolean(true) => {
-            Some(Worker { span, reply: Reply::Line, fail: None, ahead: 1, max_tasks: None, init: None })
-        }
+        DeValue::Boolean(true) => Some(WorkerSpec {
+            span,
+            reply: ReplySpec::Line,
+            fail: None,
+            ahead: 1,
+            max_tasks: None,
+            init: None,
+        }),
         DeValue::Table(_) => {
             let table = found.alone("`worker`".to_owned())?;
             walk.check_keys(&table, Table::Worker);
-            Some(Worker {
+            Some(WorkerSpec {
                 span,
-                reply: table.get("reply").and_then(|found| reply(walk, &found)).unwrap_or(Reply::Line),
+                reply: table.get("reply").and_then(|found| reply(walk, &found)).unwrap_or(ReplySpec::Line),
                 fail: walk.pattern(&table, "fail"),
                 ahead: walk.positive(&table, "ahead", AHEAD).unwrap_or(1),
                 max_tasks: walk.positive(&table, "max_tasks", MAX_TASKS).map(|tasks| tasks as u64),
@@ -40,11 +45,11 @@ pub(super) fn read<'a>(walk: &mut Walk<'a>, job: &Section<'a>) -> Option<Worker>
     }
 }
 
-fn reply<'a>(walk: &mut Walk<'a>, found: &Found<'a>) -> Option<Reply> {
+fn reply<'a>(walk: &mut Walk<'a>, found: &Found<'a>) -> Option<ReplySpec> {
     match found.node.get_ref() {
         DeValue::String(word) => match word.as_ref() {
-            "line" => Some(Reply::Line),
-            "nul" => Some(Reply::Nul),
+            "line" => Some(ReplySpec::Line),
+            "nul" => Some(ReplySpec::Nul),
             other => {
                 let near = nearest(other, ["line", "nul"]);
                 let help = near.map_or_else(
@@ -61,7 +66,7 @@ fn reply<'a>(walk: &mut Walk<'a>, found: &Found<'a>) -> Option<Reply> {
             let before = walk.wrong();
             walk.check_keys(&table, Table::Reply);
             walk.one_of_keys(&table, &["until"], before)?;
-            walk.pattern(&table, "until").map(Reply::Until)
+            walk.pattern(&table, "until").map(ReplySpec::Until)
         }
         _ => {
             walk.wrong_type("reply", found.node, "a string or `{ until = \"REGEX\" }`", None);

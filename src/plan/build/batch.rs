@@ -1,10 +1,10 @@
 //! `batch`: several items to one task, and what can't go with that.
 
-use crate::jobfile::{self, Each, Job, Mistake, Mistakes};
+use crate::jobfile::{self, EachSpec, JobSpec, Mistake, Mistakes};
 use crate::plan::{Batch, Stage, What};
 
 /// How many items of the job make one task. `stages`: what it runs.
-pub(super) fn plan(job: &Job, stages: &[Stage], mistakes: &mut Mistakes) -> Batch {
+pub(super) fn plan(job: &JobSpec, stages: &[Stage], mistakes: &mut Mistakes) -> Batch {
     let Some(batch) = &job.batch else { return Batch::One };
     let name = &job.name.value;
     let mut wrong = |message: String, help: &str| {
@@ -16,7 +16,7 @@ pub(super) fn plan(job: &Job, stages: &[Stage], mistakes: &mut Mistakes) -> Batc
             format!("job `{name}` has a `batch`, but no items to put into it"),
             "give it items with `each`",
         ),
-        Some(Each::Job(other)) => wrong(
+        Some(EachSpec::Job(other)) => wrong(
             format!("job `{name}` takes the items of `{}` one by one", other.value),
             "give the `batch` to that job: what is one task there is one task here",
         ),
@@ -27,9 +27,9 @@ pub(super) fn plan(job: &Job, stages: &[Stage], mistakes: &mut Mistakes) -> Batc
         Some(_) => {}
     }
     match batch.value {
-        jobfile::Batch::UpTo(1) => Batch::One,
-        jobfile::Batch::UpTo(most) => Batch::UpTo(most),
-        jobfile::Batch::Fit => {
+        jobfile::BatchSpec::UpTo(1) => Batch::One,
+        jobfile::BatchSpec::UpTo(most) => Batch::UpTo(most),
+        jobfile::BatchSpec::Fit => {
             if let (Some(why), false) = (why_not_fit(stages), job.broken) {
                 wrong(format!("nobody can tell how many items fit {why}"), "name a number: `batch = 100`");
             }

@@ -2,10 +2,10 @@
 
 use super::pipes::Chain;
 use crate::jobfile::values::Restart;
-use crate::jobfile::{Job, Mistake, Mistakes, Stdin, What};
+use crate::jobfile::{BodySpec, JobSpec, Mistake, Mistakes, StdinSpec};
 
 /// Only what is expected to live on is started again.
-pub(super) fn restart(job: &Job, chain: &Chain, mistakes: &mut Mistakes) -> Restart {
+pub(super) fn restart(job: &JobSpec, chain: &Chain, mistakes: &mut Mistakes) -> Restart {
     let what = match chain.jobs.len() {
         1 if job.daemon => return job.restart,
         1 => "is no daemon",
@@ -23,9 +23,9 @@ pub(super) fn restart(job: &Job, chain: &Chain, mistakes: &mut Mistakes) -> Rest
 
 /// A terminal, and what prun talks to, must be alone: what runs in one pipeline is one process group, and a terminal
 /// has its own; and prun doesn't see what one stage writes to the next.
-pub(super) fn check_alone(jobs: &[&Job], mistakes: &mut Mistakes) {
+pub(super) fn check_alone(jobs: &[&JobSpec], mistakes: &mut Mistakes) {
     for job in jobs {
-        let has_stages = matches!(job.what, Some(What::Pipeline(_)));
+        let has_stages = matches!(job.what, Some(BodySpec::Pipeline(_)));
         if jobs.len() == 1 && !has_stages {
             continue;
         }
@@ -40,7 +40,7 @@ pub(super) fn check_alone(jobs: &[&Job], mistakes: &mut Mistakes) {
             let message = format!("{what} can't have a terminal");
             mistakes.push(Mistake::at(span("pty"), message).help(help));
         }
-        if matches!(job.stdin.value, Stdin::Dialogue { .. }) {
+        if matches!(job.stdin.value, StdinSpec::Dialogue { .. }) {
             let message = format!("{what} can't have a dialogue");
             mistakes.push(Mistake::at(job.stdin.span.clone(), message).help(help));
         }

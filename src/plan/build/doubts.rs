@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use super::text::Texts;
 use super::{BuildOptions, Index, index, locks, pipes, queues, variables};
 use crate::jobfile::{
-    Command, Each, Job, JobFile, Mistake, Mistakes, Output, PipelineStage, Stdin, Text, What,
+    BodySpec, CommandSpec, EachSpec, JobFile, JobSpec, Mistake, Mistakes, OutputSpec, StageSpec, StdinSpec,
+    Text,
 };
 use crate::plan::template::{Scope, Template};
 
@@ -93,7 +94,7 @@ impl Search<'_> {
     }
 
     /// What a text is for every task of the job; `None` if that is not known now.
-    fn fixed(&self, job: &Job, text: &Text) -> Option<Vec<u8>> {
+    fn fixed(&self, job: &JobSpec, text: &Text) -> Option<Vec<u8>> {
         let template = Template::parse(text.value.as_bytes(), &self.texts.of_task(job)).ok()?;
         if template.uses_task() || text.value.contains("{args") {
             return None;
@@ -104,12 +105,12 @@ impl Search<'_> {
     }
 
     /// The same as a path.
-    fn path(&self, job: &Job, text: &Text) -> Option<PathBuf> {
+    fn path(&self, job: &JobSpec, text: &Text) -> Option<PathBuf> {
         Some(self.how.base.join(OsString::from_vec(self.fixed(job, text)?)))
     }
 
     /// Where the job runs.
-    fn folder(&self, job: &Job) -> Option<PathBuf> {
+    fn folder(&self, job: &JobSpec) -> Option<PathBuf> {
         job.cwd.as_ref().map_or_else(|| Some(self.how.base.clone()), |cwd| self.path(job, cwd))
     }
 
@@ -125,30 +126,30 @@ impl Search<'_> {
     }
 
     /// Something that runs before this job, or with it, may make what it needs.
-    fn may_be_made(&self, job: &Job, path: &Path) -> bool {
+    fn may_be_made(&self, job: &JobSpec, path: &Path) -> bool {
         let alone = job.after.is_empty()
-            && !matches!(job.each, Some(Each::Job(_) | Each::Queue { .. }))
-            && !matches!(job.stdin.value, Stdin::Pipe(_) | Stdin::Queue { .. });
+            && !matches!(job.each, Some(EachSpec::Job(_) | EachSpec::Queue { .. }))
+            && !matches!(job.stdin.value, StdinSpec::Pipe(_) | StdinSpec::Queue { .. });
         !alone || self.made.contains(path)
     }
 }
 
 /// The commands that a job runs to do its work.
-fn commands(job: &Job) -> Vec<&Command> {
+fn commands(job: &JobSpec) -> Vec<&CommandSpec> {
     match &job.what {
         None => Vec::new(),
-        Some(What::Command(command)) => vec![command],
-        Some(What::Pipeline(stages)) => stages.iter().map(|stage| &stage.command).collect(),
+        Some(BodySpec::Command(command)) => vec![command],
+        Some(BodySpec::Pipeline(stages)) => stages.iter().map(|stage| &stage.command).collect(),
     }
 }
 
 /// Where its items come from.
-fn sources(job: &Job) -> Vec<&Each> {
-    let mut open: Vec<&Each> = job.each.iter().collect();
+fn sources(job: &JobSpec) -> Vec<&EachSpec> {
+    let mut open: Vec<&EachSpec> = job.each.iter().collect();
     let mut found = Vec::new();
     while let Some(each) = open.pop() {
         match each {
-            Each::Join { sources, .. } => open.extend(sources.iter().map(|source| &source.value)),
+            EachSpec::Join { sources, .. } => open.extend(sources.iter().map(|source| &source.value)),
             each => found.push(each),
         }
     }
@@ -156,19 +157,19 @@ fn sources(job: &Job) -> Vec<&Each> {
 }
 
 /// The stages of its pipeline.
-fn stages(job: &Job) -> &[PipelineStage] {
+fn stages(job: &JobSpec) -> &[StageSpec] {
     match &job.what {
-        Some(What::Pipeline(stages)) => stages,
+        Some(BodySpec::Pipeline(stages)) => stages,
         _ => &[],
     }
 }
 
 /// The files that its output goes to; and whether they are written to from the beginning.
-fn files(job: &Job) -> impl Iterator<Item = (&Text, bool)> {
+fn files(job: &JobSpec) -> impl Iterator<Item = (&Text, bool)> {
     let outputs = [&job.stdout, &job.stderr].into_iter();
     outputs.chain(stages(job).iter().filter_map(|stage| stage.stderr.as_ref())).filter_map(|output| {
         match output {
-            Output::File { path, append, .. } => Some((path, !append)),
+            OutputSpec::File { path, append, .. } => Some((path, !append)),
             _ => None,
         }
     })

@@ -1,9 +1,9 @@
 //! `interactive`: what can't have the terminal to itself.
 
-use crate::jobfile::{Job, Mistake, Mistakes, Stdin};
+use crate::jobfile::{JobSpec, Mistake, Mistakes, StdinSpec};
 
 /// `job`: the last of its chain, which says it for all.
-pub(super) fn check(job: &Job, mistakes: &mut Mistakes) {
+pub(super) fn check(job: &JobSpec, mistakes: &mut Mistakes) {
     if !job.interactive {
         return;
     }
@@ -22,8 +22,8 @@ pub(super) fn check(job: &Job, mistakes: &mut Mistakes) {
         let help =
             "what is wired together runs at once; commands of one `pipeline` have the terminal together";
         match &job.stdin.value {
-            Stdin::Queue { .. } => (job.stdin.span.clone(), "reads a queue", help),
-            Stdin::Pipe(_) => (job.stdin.span.clone(), "reads a pipe", help),
+            StdinSpec::Queue { .. } => (job.stdin.span.clone(), "reads a queue", help),
+            StdinSpec::Pipe(_) => (job.stdin.span.clone(), "reads a pipe", help),
             _ => return,
         }
     };

@@ -8,7 +8,7 @@ use super::BuildOptions;
 use super::job::Context;
 use super::pipes::Chain;
 use crate::event::{JobId, QueueId};
-use crate::jobfile::{Each, Job, JobFile, Mistake, Mistakes, Span, Spanned, Stdin, Text};
+use crate::jobfile::{EachSpec, JobFile, JobSpec, Mistake, Mistakes, Span, Spanned, StdinSpec, Text};
 use crate::plan::items::known_total;
 use crate::plan::{Batch, Between, Cut, Header, Input, Item, ItemList, Items, Join, Reading, Seq};
 
@@ -25,8 +25,8 @@ pub(super) fn items(number: usize, context: &Context, mistakes: &mut Mistakes) -
 }
 
 /// A column that is called as a variable would hide it.
-fn check_names(job: &Job, each: &Each, context: &Context, mistakes: &mut Mistakes) {
-    let (Each::Rows { names, places, .. } | Each::Join { names, places, .. }) = each else { return };
+fn check_names(job: &JobSpec, each: &EachSpec, context: &Context, mistakes: &mut Mistakes) {
+    let (EachSpec::Rows { names, places, .. } | EachSpec::Join { names, places, .. }) = each else { return };
     for (name, place) in names.iter().zip(places).filter(|(name, _)| context.texts.vars.contains_key(*name)) {
         let Some((var, _)) = context.file.vars.iter().find(|(var, _)| var.value == *name) else { continue };
         let message =
@@ -36,36 +36,38 @@ fn check_names(job: &Job, each: &Each, context: &Context, mistakes: &mut Mistake
     }
 }
 
-fn source(number: usize, each: &Each, context: &Context, mistakes: &mut Mistakes) -> Items {
+fn source(number: usize, each: &EachSpec, context: &Context, mistakes: &mut Mistakes) -> Items {
     let (base, texts) = (&context.how.base, context.texts);
     let input = |file: &Text, mistakes: &mut Mistakes| match texts.of_run(file, mistakes) {
         path if path == b"-" => Input::Stdin,
         path => Input::File(base.join(OsStr::from_bytes(&path))),
     };
     match each {
-        Each::Rows { rows, names, .. } => Items::List(Arc::new(list(rows, names))),
-        Each::Seq { first, step, last, span } => seq(first, step.as_ref(), last, span, mistakes),
-        Each::Lines { file, nul, separator } => {
+        EachSpec::Rows { rows, names, .. } => Items::List(Arc::new(list(rows, names))),
+        EachSpec::Seq { first, step, last, span } => seq(first, step.as_ref(), last, span, mistakes),
+        EachSpec::Lines { file, nul, separator } => {
             let cut = Cut::At(if *nul { 0 } else { b'\n' });
             read(input(file, mistakes), cut, separator.map(Between::Byte), Header::No)
         }
-        Each::Csv { file, separator, header } => {
+        EachSpec::Csv { file, separator, header } => {
             let header = if *header { Header::Names } else { Header::No };
             read(input(file, mistakes), Cut::Csv(*separator), None, header)
         }
-        Each::Queue { name, separator } => Items::Queue { queue: context.queue(name), separator: *separator },
-        Each::Command { separator, .. } => {
+        EachSpec::Queue { name, separator } => {
+            Items::Queue { queue: context.queue(name), separator: *separator }
+        }
+        EachSpec::Command { separator, .. } => {
             Items::Queue { queue: context.lists[number].unwrap_or(QueueId(0)), separator: *separator }
         }
-        Each::Job(_) => {
+        EachSpec::Job(_) => {
             let from = context.sources[number].map(|from| context.places[from].chain);
             Items::Of(from.and_then(|chain| context.numbers.get(chain).copied()).unwrap_or(JobId(0)))
         }
-        Each::Glob(text) => {
+        EachSpec::Glob(text) => {
             let pattern = texts.of_run(text, mistakes);
             Items::Glob { pattern: glob(text, pattern, mistakes), base: base.to_owned() }
         }
-        Each::Join { in_step, names, places, sources } => {
+        EachSpec::Join { in_step, names, places, sources } => {
             let all: Vec<Items> =
                 sources.iter().map(|each| source(number, &each.value, context, mistakes)).collect();
             if *in_step {
@@ -81,7 +83,7 @@ fn source(number: usize, each: &Each, context: &Context, mistakes: &mut Mistakes
 fn check_lengths(
     names: &[String],
     places: &[Span],
-    sources: &[Spanned<Each>],
+    sources: &[Spanned<EachSpec>],
     items: &[Items],
     mistakes: &mut Mistakes,
 ) {
@@ -153,15 +155,15 @@ fn glob(text: &Text, pattern: Vec<u8>, mistakes: &mut Mistakes) -> String {
 
 /// Whether prun itself reads its stdin.
 pub(super) fn take_stdin(file: &JobFile, how: &BuildOptions) -> bool {
-    let from_stdin = |job: &Job| job.each.iter().flat_map(files).any(|file| file.value == "-");
+    let from_stdin = |job: &JobSpec| job.each.iter().flat_map(files).any(|file| file.value == "-");
     how.file_name == "-" || file.jobs.iter().any(from_stdin)
 }
 
 /// The files that items are read from.
-fn files(each: &Each) -> Vec<&Text> {
+fn files(each: &EachSpec) -> Vec<&Text> {
     match each {
-        Each::Lines { file, .. } | Each::Csv { file, .. } => vec![file],
-        Each::Join { sources, .. } => sources.iter().flat_map(|source| files(&source.value)).collect(),
+        EachSpec::Lines { file, .. } | EachSpec::Csv { file, .. } => vec![file],
+        EachSpec::Join { sources, .. } => sources.iter().flat_map(|source| files(&source.value)).collect(),
         _ => Vec::new(),
     }
 }
@@ -179,7 +181,7 @@ pub(super) fn check_stdin(
     for job in jobs.map(|&job| &file.jobs[job]) {
         let of_job = job.each.iter().flat_map(files);
         readers.extend(of_job.filter(|file| file.value == "-").map(|file| &file.span));
-        if matches!(job.stdin.value, Stdin::Inherit) {
+        if matches!(job.stdin.value, StdinSpec::Inherit) {
             heirs.push(&job.stdin.span);
         }
     }

@@ -7,7 +7,7 @@ use super::pipes::{Chain, Place};
 use super::text::{self, Texts};
 use super::{BuildOptions, TagFlag, batch, daemon, interactive, items, locks, ready, stage, worker};
 use crate::jobfile::values::{OutputMode, PoolSize};
-use crate::jobfile::{self, Command, Each, JobFile, Mistakes, Stdin, Tag, Text};
+use crate::jobfile::{self, CommandSpec, EachSpec, JobFile, Mistakes, StdinSpec, TagSpec, Text};
 use crate::plan::template::{Names, Piece, Template};
 use crate::plan::{Items, Job, JobId, QueueId, Restart, Retries, RetryDelay, UNLIMITED};
 
@@ -58,11 +58,11 @@ pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) ->
     let stages = stage::plan(context, chain, mistakes);
     let batch = batch::plan(job, &stages, mistakes);
     let items = items::items(chain.last(), context, mistakes);
-    let reads_queue =
-        matches!(first.stdin.value, Stdin::Queue { .. }) || matches!(job.each, Some(Each::Queue { .. }));
+    let reads_queue = matches!(first.stdin.value, StdinSpec::Queue { .. })
+        || matches!(job.each, Some(EachSpec::Queue { .. }));
     let reads = reads_queue || chain.jobs.len() > 1;
     let ready = ready::plan(context, job, mistakes);
-    let mut hook = |command: &Option<Command>| {
+    let mut hook = |command: &Option<CommandSpec>| {
         command.as_ref().map(|command| Box::new(stage::hook(context, job, command, mistakes)))
     };
     let (on_success, on_failure, on_exit) =
@@ -113,7 +113,7 @@ pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) ->
     }
 }
 
-fn retries(job: &jobfile::Job, restart: Restart, worker: bool) -> Retries {
+fn retries(job: &jobfile::JobSpec, restart: Restart, worker: bool) -> Retries {
     let (count, delay) = match restart {
         Restart::Never if worker => (worker::RETRIES, RetryDelay::default()),
         Restart::Never => (0, RetryDelay::default()),
@@ -127,15 +127,17 @@ fn retries(job: &jobfile::Job, restart: Restart, worker: bool) -> Retries {
 }
 
 /// The job's own tag, the flag's, or that of `[run]`.
-fn tag(context: &Context, job: &jobfile::Job, serves: bool, mistakes: &mut Mistakes) -> Option<Template> {
+fn tag(context: &Context, job: &jobfile::JobSpec, serves: bool, mistakes: &mut Mistakes) -> Option<Template> {
     let Context { file, how, texts, .. } = context;
     let names = texts.of_task(job);
     let mut written = |text: &jobfile::Text| Some(with_tab(text::template(text, &names, mistakes)));
     match (&job.tag, &how.run.tag, &file.run.tag) {
-        (Some(Tag::Template(text)), _, _) => written(text),
+        (Some(TagSpec::Template(text)), _, _) => written(text),
         (None, None, None) if serves && context.several => Some(name_and_item(job, &names)),
-        (Some(Tag::Off), _, _) | (None, Some(TagFlag::Off), _) | (None, None, Some(Tag::Off) | None) => None,
-        (Some(Tag::On), _, _) | (None, Some(TagFlag::On), _) | (None, None, Some(Tag::On)) => {
+        (Some(TagSpec::Off), _, _)
+        | (None, Some(TagFlag::Off), _)
+        | (None, None, Some(TagSpec::Off) | None) => None,
+        (Some(TagSpec::On), _, _) | (None, Some(TagFlag::On), _) | (None, None, Some(TagSpec::On)) => {
             Some(name_and_item(job, &names))
         }
         (None, Some(TagFlag::Template(text)), _) => match Template::parse(text.as_bytes(), &names) {
@@ -146,12 +148,12 @@ fn tag(context: &Context, job: &jobfile::Job, serves: bool, mistakes: &mut Mista
                 None
             }
         },
-        (None, None, Some(Tag::Template(text))) => written(text),
+        (None, None, Some(TagSpec::Template(text))) => written(text),
     }
 }
 
 /// "JOB ITEM", or "JOB" for a job without items.
-fn name_and_item(job: &jobfile::Job, names: &Names) -> Template {
+fn name_and_item(job: &jobfile::JobSpec, names: &Names) -> Template {
     let name = &job.name.value;
     let text = if job.each.is_some() { format!("{name} {{}}") } else { name.clone() };
     with_tab(Template::parse(text.as_bytes(), names).unwrap_or_default())

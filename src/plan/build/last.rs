@@ -2,7 +2,7 @@
 
 use super::job::{Context, GRACE};
 use super::stage;
-use crate::jobfile::{Command, Mistake, Mistakes, RunHook};
+use crate::jobfile::{CommandSpec, Mistake, Mistakes, RunHookSpec};
 use crate::plan::{AtEnd, Job, What, hooks};
 
 /// What the command line says replaces what `[run]` says.
@@ -32,8 +32,8 @@ fn job(context: &Context, at: AtEnd, mistakes: &mut Mistakes) -> Option<Job> {
 }
 
 /// What a file says.
-pub fn written(run: &crate::jobfile::Run, at: AtEnd) -> Option<&Command> {
-    let hook: &RunHook = match at {
+pub fn written(run: &crate::jobfile::RunSpec, at: AtEnd) -> Option<&CommandSpec> {
+    let hook: &RunHookSpec = match at {
         AtEnd::Success => &run.on_success,
         AtEnd::Failure => &run.on_failure,
         AtEnd::Exit => &run.on_exit,

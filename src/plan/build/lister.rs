@@ -6,7 +6,7 @@
 use super::job::Context;
 use super::pipes::Chain;
 use super::stage;
-use crate::jobfile::{Command, Each, JobFile, Mistakes};
+use crate::jobfile::{CommandSpec, EachSpec, JobFile, Mistakes};
 use crate::plan::template::{Piece, Template};
 use crate::plan::{
     Batch, Items, Job, JobId, OutputMode, Queue, QueueId, Records, Restart, Retries, UNLIMITED, Unit,
@@ -16,9 +16,9 @@ use crate::plan::{
 const AHEAD: usize = 1000;
 
 /// The command that lists the items of the chain, and whether they end with NUL.
-fn command<'a>(file: &'a JobFile, chain: &Chain) -> Option<(&'a Command, bool)> {
+fn command<'a>(file: &'a JobFile, chain: &Chain) -> Option<(&'a CommandSpec, bool)> {
     match &file.jobs[chain.last()].each {
-        Some(Each::Command { command, nul, .. }) => Some((command, *nul)),
+        Some(EachSpec::Command { command, nul, .. }) => Some((command, *nul)),
         _ => None,
     }
 }

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::pipes::Chain;
-use crate::jobfile::{self, Each, JobFile, Mistake, Mistakes, Stdin};
+use crate::jobfile::{self, EachSpec, JobFile, Mistake, Mistakes, StdinSpec};
 use crate::plan::{Lock, LockId, Want};
 
 /// The locks of a file, listed or not.
 pub(super) struct Locks<'a> {
-    listed: HashMap<&'a str, &'a jobfile::Lock>,
+    listed: HashMap<&'a str, &'a jobfile::LockSpec>,
     /// Those that jobs of the plan take.
     pub planned: Vec<Lock>,
     ids: BTreeMap<&'a str, LockId>,
@@ -44,7 +44,7 @@ impl<'a> Locks<'a> {
         }
     }
 
-    fn check(&self, job: &jobfile::Job, want: &jobfile::Want, mistakes: &mut Mistakes) {
+    fn check(&self, job: &jobfile::JobSpec, want: &jobfile::LockRequestSpec, mistakes: &mut Mistakes) {
         let name = &want.lock.value;
         let listed = self.listed.get(name.as_str());
         let permits = listed.map_or(1, |lock| lock.permits);
@@ -66,8 +66,8 @@ impl<'a> Locks<'a> {
     }
 
     /// What the job takes; of one that is not in the plan, nothing.
-    pub fn wants(&self, job: &jobfile::Job) -> Vec<Want> {
-        let id = |want: &jobfile::Want| self.ids.get(want.lock.value.as_str()).copied();
+    pub fn wants(&self, job: &jobfile::JobSpec) -> Vec<Want> {
+        let id = |want: &jobfile::LockRequestSpec| self.ids.get(want.lock.value.as_str()).copied();
         job.locks.iter().filter_map(|want| Some(Want { lock: id(want)?, permits: want.permits })).collect()
     }
 }
@@ -75,7 +75,7 @@ impl<'a> Locks<'a> {
 /// For each job, by name: the locks whose permits have names and that its tasks hold, those of the whole chain. Jobs
 /// without any are left out.
 pub(super) fn named<'a>(file: &'a JobFile, chains: &[Chain]) -> HashMap<&'a str, Vec<String>> {
-    let named = |want: &&jobfile::Want| {
+    let named = |want: &&jobfile::LockRequestSpec| {
         file.locks.iter().any(|lock| lock.name.value == want.lock.value && !lock.values.is_empty())
     };
     let mut of_jobs = HashMap::new();
@@ -114,7 +114,7 @@ fn check_variables(file: &JobFile, mistakes: &mut Mistakes) {
 
 /// `{gpu}` can't be both a lock and a column.
 pub(super) fn check_columns(
-    job: &jobfile::Job,
+    job: &jobfile::JobSpec,
     columns: &[String],
     named: &[String],
     mistakes: &mut Mistakes,
@@ -135,13 +135,13 @@ pub(super) fn check_columns(
 }
 
 /// What takes no slot can't take several. `first`: the first job of its chain.
-pub(super) fn check_slots(job: &jobfile::Job, first: &jobfile::Job, mistakes: &mut Mistakes) {
+pub(super) fn check_slots(job: &jobfile::JobSpec, first: &jobfile::JobSpec, mistakes: &mut Mistakes) {
     let Some(span) = job.given("slots") else { return };
     let (why, place) = if job.daemon {
         ("is a daemon", job.given("daemon"))
-    } else if matches!(first.stdin.value, Stdin::Queue { .. }) {
+    } else if matches!(first.stdin.value, StdinSpec::Queue { .. }) {
         ("reads a queue", Some(first.stdin.span.clone()))
-    } else if matches!(job.each, Some(Each::Queue { .. })) {
+    } else if matches!(job.each, Some(EachSpec::Queue { .. })) {
         ("reads a queue", job.given("each"))
     } else {
         return;

@@ -6,7 +6,7 @@ use super::circles::circles;
 use super::pipes::{Chain, Place};
 use super::{BuildOptions, Index, Joined, unknown_job};
 use crate::jobfile::values::PoolSize;
-use crate::jobfile::{self, Each, JobFile, Mistake, Mistakes, Span, When};
+use crate::jobfile::{self, EachSpec, JobFile, Mistake, Mistakes, Span, When};
 use crate::plan::{After, JobId, StageId};
 
 /// One condition: `from` waits for `to`. Both are jobs of the file.
@@ -79,7 +79,7 @@ pub(super) fn waits(
 fn condition(
     file: &JobFile,
     chains: &[Chain],
-    after: &jobfile::After,
+    after: &jobfile::AfterSpec,
     to: usize,
     to_chain: usize,
     mistakes: &mut Mistakes,
@@ -105,9 +105,9 @@ fn condition(
 }
 
 /// A service is ready when all of its tasks are, and none of them ends to make room for another.
-fn check_all_run(service: &jobfile::Job, after: &jobfile::After, mistakes: &mut Mistakes) {
+fn check_all_run(service: &jobfile::JobSpec, after: &jobfile::AfterSpec, mistakes: &mut Mistakes) {
     let tasks = match &service.each {
-        Some(Each::Rows { rows, .. }) => Some(rows.len() as u64),
+        Some(EachSpec::Rows { rows, .. }) => Some(rows.len() as u64),
         _ => service.repeat,
     };
     let Some(PoolSize::Count(pool)) = service.pool.filter(|pool| *pool != PoolSize::Count(0)) else { return };
@@ -144,7 +144,7 @@ pub(super) fn with_sources(
 ) -> Vec<Vec<Wait>> {
     let mut waits = waits.to_vec();
     for (from, to) in joined.sources.iter().enumerate() {
-        let (Some(to), Some(Each::Job(name))) = (*to, &file.jobs[from].each) else { continue };
+        let (Some(to), Some(EachSpec::Job(name))) = (*to, &file.jobs[from].each) else { continue };
         let (chain, to_chain) = (places[from].chain, places[to].chain);
         if let (Some(own), true) = (waits.get_mut(chain), to_chain < joined.groups.len()) {
             let span = name.span.clone();

@@ -1,7 +1,7 @@
 //! Jobs that `stdin = { pipe = … }` joins.
 
 use super::{Index, unknown_job};
-use crate::jobfile::{Job, JobFile, Mistake, Mistakes, Stdin, Text, What};
+use crate::jobfile::{BodySpec, JobFile, JobSpec, Mistake, Mistakes, StdinSpec, Text};
 
 /// Jobs joined by pipes, first to last; most stand alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub(super) fn chains(file: &JobFile, index: &Index, mistakes: &mut Mistakes) -> 
     let mut feeder: Vec<Option<usize>> = vec![None; file.jobs.len()];
     let mut reader: Vec<Option<usize>> = vec![None; file.jobs.len()];
     for (number, job) in file.jobs.iter().enumerate() {
-        let Stdin::Pipe(name) = &job.stdin.value else { continue };
+        let StdinSpec::Pipe(name) = &job.stdin.value else { continue };
         let Some(&from) = index.get(name.value.as_str()) else {
             let mistake = Mistake::at(name.span.clone(), format!("no job is called `{}`", name.value))
                 .label("a pipe from nowhere");
@@ -104,7 +104,7 @@ pub(super) fn chains(file: &JobFile, index: &Index, mistakes: &mut Mistakes) -> 
 /// Whose output the job reads.
 fn reads(file: &JobFile, index: &Index, job: usize) -> Option<usize> {
     match &file.jobs[job].stdin.value {
-        Stdin::Pipe(name) => index.get(name.value.as_str()).copied(),
+        StdinSpec::Pipe(name) => index.get(name.value.as_str()).copied(),
         _ => None,
     }
 }
@@ -125,7 +125,7 @@ fn pairs(feeder: &[Option<usize>]) -> impl Iterator<Item = Chain> {
 
 /// The feeding job has no say in what holds for all.
 /// `last`: it is the last one all the same, and only its output is not its own.
-fn check_feeder(feeder: &Job, reader: &Job, pipe: &Text, last: bool, mistakes: &mut Mistakes) {
+fn check_feeder(feeder: &JobSpec, reader: &JobSpec, pipe: &Text, last: bool, mistakes: &mut Mistakes) {
     for key in OF_THE_LAST.into_iter().filter(|key| !last || *key == "stdout") {
         let Some(span) = feeder.given(key) else { continue };
         let (message, help) = if key == "stdout" {
@@ -140,7 +140,7 @@ fn check_feeder(feeder: &Job, reader: &Job, pipe: &Text, last: bool, mistakes: &
     }
 }
 
-fn check_one_task(job: &Job, pipe: &Text, mistakes: &mut Mistakes) {
+fn check_one_task(job: &JobSpec, pipe: &Text, mistakes: &mut Mistakes) {
     for key in ["each", "repeat"] {
         if let Some(span) = job.given(key) {
             let message = format!("`{key}` of job `{}`, which is joined by a pipe", job.name.value);
@@ -166,7 +166,7 @@ fn find_circles(file: &JobFile, chains: &[Chain], feeder: &[Option<usize>], mist
             let Some(from) = feeder[at] else { break };
             at = from;
         }
-        let Stdin::Pipe(pipe) = &file.jobs[start].stdin.value else { continue };
+        let StdinSpec::Pipe(pipe) = &file.jobs[start].stdin.value else { continue };
         if circle.is_empty() {
             continue;
         }
@@ -195,7 +195,7 @@ pub(super) fn places(file: &JobFile, chains: &[Chain]) -> Vec<Place> {
         let mut stages = 0;
         for &job in &chain.jobs {
             stages += match &file.jobs[job].what {
-                Some(What::Pipeline(stages)) => stages.len(),
+                Some(BodySpec::Pipeline(stages)) => stages.len(),
                 _ => 1,
             };
             places[job] = Place { chain: number, stage: stages - 1 };

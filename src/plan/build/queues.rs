@@ -6,7 +6,9 @@ use std::sync::Arc;
 use super::circles::circles;
 use super::pipes::Place;
 use super::{Index, unknown_job};
-use crate::jobfile::{self, Each, Job, JobFile, Mistake, Mistakes, Output, Stdin, Text, What, nearest};
+use crate::jobfile::{
+    self, BodySpec, EachSpec, JobFile, JobSpec, Mistake, Mistakes, OutputSpec, StdinSpec, Text, nearest,
+};
 use crate::plan::{Block, JobId, Queue, QueueId, Records, Unit};
 
 /// Without `capacity`.
@@ -15,7 +17,7 @@ const CAPACITY: usize = 1000;
 /// One queue that jobs use, or that is listed.
 pub(super) struct Use<'a> {
     name: &'a str,
-    listed: Option<&'a jobfile::Queue>,
+    listed: Option<&'a jobfile::QueueSpec>,
     writers: Vec<End<'a>>,
     readers: Vec<End<'a>>,
     /// A reader has `ahead = 1`.
@@ -72,21 +74,21 @@ enum Side {
 }
 
 /// The queues that a job names.
-fn ends(job: &Job) -> Vec<(&Text, Side)> {
+fn ends(job: &JobSpec) -> Vec<(&Text, Side)> {
     let mut ends = Vec::new();
-    if let Some(Each::Queue { name, .. }) = &job.each {
+    if let Some(EachSpec::Queue { name, .. }) = &job.each {
         ends.push((name, Side::Reads { ahead: false }));
     }
-    if let Stdin::Queue { name, ahead } = &job.stdin.value {
+    if let StdinSpec::Queue { name, ahead } = &job.stdin.value {
         ends.push((name, Side::Reads { ahead: *ahead }));
     }
     let stages = match &job.what {
-        Some(What::Pipeline(stages)) => stages.as_slice(),
+        Some(BodySpec::Pipeline(stages)) => stages.as_slice(),
         _ => &[],
     };
     let outputs = [&job.stdout, &job.stderr];
     for output in outputs.into_iter().chain(stages.iter().filter_map(|stage| stage.stderr.as_ref())) {
-        if let Output::Queue { name, .. } = output {
+        if let OutputSpec::Queue { name, .. } = output {
             ends.push((name, Side::Writes));
         }
     }
@@ -254,14 +256,16 @@ pub(super) fn plan<'a>(
     (queues, ids)
 }
 
-fn records(records: Option<&jobfile::Records>) -> Records {
+fn records(records: Option<&jobfile::RecordsSpec>) -> Records {
     let lines = || Unit::Ends(b"\n".to_vec());
     let (unit, block) = match records {
         None => (lines(), None),
-        Some(jobfile::Records::Ends(bytes)) => (Unit::Ends(bytes.clone()), None),
-        Some(jobfile::Records::Starts(pattern)) => (Unit::Starts(pattern.regex.clone()), None),
-        Some(jobfile::Records::Bytes(bytes)) => (Unit::Bytes(*bytes), None),
-        Some(jobfile::Records::Block(bytes)) => (lines(), Some(Block { bytes: *bytes, records: usize::MAX })),
+        Some(jobfile::RecordsSpec::Ends(bytes)) => (Unit::Ends(bytes.clone()), None),
+        Some(jobfile::RecordsSpec::Starts(pattern)) => (Unit::Starts(pattern.regex.clone()), None),
+        Some(jobfile::RecordsSpec::Bytes(bytes)) => (Unit::Bytes(*bytes), None),
+        Some(jobfile::RecordsSpec::Block(bytes)) => {
+            (lines(), Some(Block { bytes: *bytes, records: usize::MAX }))
+        }
     };
     Records { unit, per_record: 1, block }
 }
@@ -270,7 +274,7 @@ fn records(records: Option<&jobfile::Records>) -> Records {
 pub(super) fn sources(file: &JobFile, index: &Index, mistakes: &mut Mistakes) -> Vec<Option<usize>> {
     let mut sources = vec![None; file.jobs.len()];
     for (number, job) in file.jobs.iter().enumerate() {
-        let Some(Each::Job(name)) = &job.each else { continue };
+        let Some(EachSpec::Job(name)) = &job.each else { continue };
         let Some(&from) = index.get(name.value.as_str()) else {
             let mistake = Mistake::at(name.span.clone(), format!("no job is called `{}`", name.value));
             mistakes.push(unknown_job(&name.value, index, mistakes, mistake.label("items from nowhere")));
@@ -296,9 +300,9 @@ pub(super) fn sources(file: &JobFile, index: &Index, mistakes: &mut Mistakes) ->
 }
 
 /// Of jobs that take another one's items: the `each` that these come from in the end. None for a circle.
-pub(super) fn origins<'a>(file: &'a JobFile, sources: &[Option<usize>]) -> HashMap<&'a str, &'a Each> {
+pub(super) fn origins<'a>(file: &'a JobFile, sources: &[Option<usize>]) -> HashMap<&'a str, &'a EachSpec> {
     // Each way is followed once; a circle leads nowhere.
-    let mut found: Vec<Option<Option<&Each>>> = vec![None; sources.len()];
+    let mut found: Vec<Option<Option<&EachSpec>>> = vec![None; sources.len()];
     for start in 0..sources.len() {
         let (mut at, mut way) = (start, Vec::new());
         let end = loop {

@@ -4,34 +4,38 @@ use std::time::Duration;
 
 use super::job::Context;
 use super::{stage, text};
-use crate::jobfile::{self, Job, Mistake, Mistakes, Text, values};
+use crate::jobfile::{self, JobSpec, Mistake, Mistakes, Text, values};
 use crate::plan::template::{Scope, Template};
 use crate::plan::{Output, Ready, Sign};
 
 const TIMEOUT: Duration = Duration::from_secs(60);
 const EVERY: Duration = Duration::from_millis(250);
 
-pub(super) fn plan(context: &Context, job: &Job, mistakes: &mut Mistakes) -> Option<Ready> {
+pub(super) fn plan(context: &Context, job: &JobSpec, mistakes: &mut Mistakes) -> Option<Ready> {
     let ready = job.ready.as_ref()?;
     check(job, ready, mistakes);
     let timeout = ready.timeout.unwrap_or(TIMEOUT);
     let every = ready.every.unwrap_or(EVERY);
     Some(match &ready.sign {
-        jobfile::Sign::Line(pattern) => Ready { sign: Sign::Line(pattern.regex.clone()), timeout, every },
-        jobfile::Sign::Port(text) => {
+        jobfile::ReadyCheckSpec::Line(pattern) => {
+            Ready { sign: Sign::Line(pattern.regex.clone()), timeout, every }
+        }
+        jobfile::ReadyCheckSpec::Port(text) => {
             Ready { sign: Sign::Port(port(context, job, text, mistakes)), timeout, every }
         }
-        jobfile::Sign::Command(command) => {
+        jobfile::ReadyCheckSpec::Command(command) => {
             let mut stage = stage::hook(context, job, command, mistakes).stage;
             (stage.stdout, stage.stderr) = (Output::Null, Output::Null);
             Ready { sign: Sign::Command(Box::new(stage)), timeout, every }
         }
         // It can't come too late.
-        jobfile::Sign::After(after) => Ready { sign: Sign::After(*after), timeout: TIMEOUT + *after, every },
+        jobfile::ReadyCheckSpec::After(after) => {
+            Ready { sign: Sign::After(*after), timeout: TIMEOUT + *after, every }
+        }
     })
 }
 
-fn check(job: &Job, ready: &jobfile::Ready, mistakes: &mut Mistakes) {
+fn check(job: &JobSpec, ready: &jobfile::ReadySpec, mistakes: &mut Mistakes) {
     let span = job.given("ready").unwrap_or_else(|| job.name.span.clone());
     let name = &job.name.value;
     if let Some(worker) = &job.worker {
@@ -41,7 +45,7 @@ fn check(job: &Job, ready: &jobfile::Ready, mistakes: &mut Mistakes) {
             mistake
                 .help("a worker is given its first task as soon as it runs, and reads it when it is ready"),
         );
-    } else if job.interactive && matches!(ready.sign, jobfile::Sign::Line(_)) {
+    } else if job.interactive && matches!(ready.sign, jobfile::ReadyCheckSpec::Line(_)) {
         let message = format!("job `{name}` is interactive, and its lines can't be looked at");
         let mistake = Mistake::at(ready.span.clone(), message);
         let mistake = match job.given("interactive") {
@@ -52,7 +56,7 @@ fn check(job: &Job, ready: &jobfile::Ready, mistakes: &mut Mistakes) {
     }
 }
 
-fn port(context: &Context, job: &Job, text: &Text, mistakes: &mut Mistakes) -> Template {
+fn port(context: &Context, job: &JobSpec, text: &Text, mistakes: &mut Mistakes) -> Template {
     let before = mistakes.len();
     let template = text::template(text, &context.texts.of_task(job), mistakes);
     if !template.uses_task() && mistakes.len() == before {

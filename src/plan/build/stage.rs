@@ -10,7 +10,7 @@ use super::job::Context;
 use super::pipes::Chain;
 use super::text;
 use crate::jobfile::values::Outcomes;
-use crate::jobfile::{self, Command, Mistake, Mistakes, PipelineStage, Text};
+use crate::jobfile::{self, CommandSpec, Mistake, Mistakes, StageSpec, Text};
 use crate::plan::script::{ScriptText, is_posix};
 use crate::plan::template::{Names, Source, Template};
 use crate::plan::{AtEnd, Dialogue, Hook, Output, QueueId, Setup, Stage, Stdin, Step, What};
@@ -38,8 +38,8 @@ pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) ->
 /// shown.
 pub(super) fn hook(
     context: &Context,
-    job: &jobfile::Job,
-    command: &Command,
+    job: &jobfile::JobSpec,
+    command: &CommandSpec,
     mistakes: &mut Mistakes,
 ) -> Hook {
     let mut writer = Writer::new(context, job, mistakes);
@@ -66,9 +66,9 @@ pub(super) fn of_run(
 /// said of the environment and the directory with an item or the value of a lock in it is for the tasks.
 pub(super) fn lister(
     context: &Context,
-    job: &jobfile::Job,
+    job: &jobfile::JobSpec,
     name: String,
-    command: &Command,
+    command: &CommandSpec,
     queue: QueueId,
     mistakes: &mut Mistakes,
 ) -> Stage {
@@ -79,8 +79,8 @@ pub(super) fn lister(
     writer.names = of_tasks;
     if uses_lock(&what) {
         let text = match command {
-            Command::Line(text) | Command::Script(text) => text,
-            Command::Words(words) => &words[0],
+            CommandSpec::Line(text) | CommandSpec::Script(text) => text,
+            CommandSpec::Words(words) => &words[0],
         };
         let mistake = Mistake::at(text.span.clone(), "a lock's value where there is no task yet");
         writer.mistakes.push(mistake.help("items are listed before a task takes its locks"));
@@ -106,14 +106,14 @@ fn uses_lock(what: &What) -> bool {
 
 /// Plans the stages of one job.
 pub(super) struct Writer<'a> {
-    job: &'a jobfile::Job,
+    job: &'a jobfile::JobSpec,
     context: &'a Context<'a>,
     names: Names<'a>,
     mistakes: &'a mut Mistakes,
 }
 
 impl<'a> Writer<'a> {
-    fn new(context: &'a Context<'a>, job: &'a jobfile::Job, mistakes: &'a mut Mistakes) -> Writer<'a> {
+    fn new(context: &'a Context<'a>, job: &'a jobfile::JobSpec, mistakes: &'a mut Mistakes) -> Writer<'a> {
         Writer { job, context, names: context.texts.of_task(job), mistakes }
     }
 
@@ -122,7 +122,7 @@ impl<'a> Writer<'a> {
         let stdin = self.stdin();
         match &job.what {
             None => Vec::new(),
-            Some(jobfile::What::Command(command)) => {
+            Some(jobfile::BodySpec::Command(command)) => {
                 let takes_item = match &stdin {
                     _ if job.worker.is_some() => true,
                     Stdin::Item => true,
@@ -132,7 +132,7 @@ impl<'a> Writer<'a> {
                 let what = self.what(command, job.each.is_some() && !takes_item);
                 vec![self.stage(job.name.value.clone(), what, stdin, None)]
             }
-            Some(jobfile::What::Pipeline(pipeline)) => {
+            Some(jobfile::BodySpec::Pipeline(pipeline)) => {
                 let mut stdin = Some(stdin);
                 let each = pipeline.iter().enumerate().map(|(number, stage)| {
                     let what = self.what(&stage.command, false);
@@ -144,7 +144,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn stage(&mut self, name: String, what: What, stdin: Stdin, own: Option<&PipelineStage>) -> Stage {
+    fn stage(&mut self, name: String, what: What, stdin: Stdin, own: Option<&StageSpec>) -> Stage {
         let job = self.job;
         let mut ok = own
             .and_then(|stage| stage.ok.clone())
@@ -175,7 +175,7 @@ impl<'a> Writer<'a> {
     }
 
     fn setup(&mut self) -> Setup {
-        let jobfile::Setup { limits, nice, umask, clear_env, env_files } = &self.job.setup;
+        let jobfile::AttributesSpec { limits, nice, umask, clear_env, env_files } = &self.job.setup;
         let texts = self.context.texts;
         let path = |text| PathBuf::from(OsString::from_vec(texts.of_start(self.job, text, self.mistakes)));
         Setup {
@@ -188,11 +188,11 @@ impl<'a> Writer<'a> {
     }
 
     /// `append`: the item goes at the end of a command that doesn't mention the task.
-    pub(super) fn what(&mut self, command: &Command, append: bool) -> What {
+    pub(super) fn what(&mut self, command: &CommandSpec, append: bool) -> What {
         let (words, place) = match command {
-            Command::Script(text) => return self.script(text),
-            Command::Line(text) => (text::line(text, &self.names, self.mistakes), text),
-            Command::Words(texts) => (text::array(texts, &self.names, self.mistakes), &texts[0]),
+            CommandSpec::Script(text) => return self.script(text),
+            CommandSpec::Line(text) => (text::line(text, &self.names, self.mistakes), text),
+            CommandSpec::Words(texts) => (text::array(texts, &self.names, self.mistakes), &texts[0]),
         };
         if words.is_empty() && self.mistakes.is_empty() {
             let mistake = Mistake::at(place.span.clone(), "nothing to run: no arguments for `{args}`");
@@ -219,13 +219,13 @@ impl<'a> Writer<'a> {
         let job = self.job;
         match &job.stdin.value {
             // A worker's tasks are given to it.
-            jobfile::Stdin::Null if job.worker.is_some() => Stdin::Item,
-            jobfile::Stdin::Null if job.daemon => Stdin::Open,
-            jobfile::Stdin::Null if self.reads_terminal() => Stdin::Inherit,
-            jobfile::Stdin::Null => Stdin::Null,
-            jobfile::Stdin::Open => Stdin::Open,
-            jobfile::Stdin::Inherit => Stdin::Inherit,
-            jobfile::Stdin::Item => {
+            jobfile::StdinSpec::Null if job.worker.is_some() => Stdin::Item,
+            jobfile::StdinSpec::Null if job.daemon => Stdin::Open,
+            jobfile::StdinSpec::Null if self.reads_terminal() => Stdin::Inherit,
+            jobfile::StdinSpec::Null => Stdin::Null,
+            jobfile::StdinSpec::Open => Stdin::Open,
+            jobfile::StdinSpec::Inherit => Stdin::Inherit,
+            jobfile::StdinSpec::Item => {
                 if job.each.is_none() && !job.broken {
                     let message = format!("job `{}` has no items for its stdin", job.name.value);
                     self.mistakes
@@ -233,14 +233,14 @@ impl<'a> Writer<'a> {
                 }
                 Stdin::Item
             }
-            jobfile::Stdin::Text(text) => Stdin::Text(self.template(text)),
-            jobfile::Stdin::File(path) => Stdin::File(self.template(path)),
-            jobfile::Stdin::Pipe(_) => Stdin::Pipe,
-            jobfile::Stdin::Queue { name, ahead } => {
+            jobfile::StdinSpec::Text(text) => Stdin::Text(self.template(text)),
+            jobfile::StdinSpec::File(path) => Stdin::File(self.template(path)),
+            jobfile::StdinSpec::Pipe(_) => Stdin::Pipe,
+            jobfile::StdinSpec::Queue { name, ahead } => {
                 Stdin::Queue { queue: self.context.queue(name), ahead: *ahead }
             }
-            jobfile::Stdin::Dialogue { steps, timeout } => {
-                let step = |step: &jobfile::Step| Step {
+            jobfile::StdinSpec::Dialogue { steps, timeout } => {
+                let step = |step: &jobfile::StepSpec| Step {
                     expect: step.expect.regex.clone(),
                     send: text::template(&step.send, &self.names, self.mistakes),
                 };
@@ -257,16 +257,16 @@ impl<'a> Writer<'a> {
         has_it && self.job.given("stdin").is_none() && !super::items::take_stdin(file, how)
     }
 
-    fn output(&mut self, output: &jobfile::Output) -> Output {
+    fn output(&mut self, output: &jobfile::OutputSpec) -> Output {
         match output {
-            jobfile::Output::Show => Output::Show,
-            jobfile::Output::Inherit => Output::Inherit,
-            jobfile::Output::Null => Output::Null,
-            jobfile::Output::Stdout => Output::Stdout,
-            jobfile::Output::Queue { name, show } => {
+            jobfile::OutputSpec::Show => Output::Show,
+            jobfile::OutputSpec::Inherit => Output::Inherit,
+            jobfile::OutputSpec::Null => Output::Null,
+            jobfile::OutputSpec::Stdout => Output::Stdout,
+            jobfile::OutputSpec::Queue { name, show } => {
                 Output::Queue { queue: self.context.queue(name), show: *show }
             }
-            jobfile::Output::File { path, append, show } => {
+            jobfile::OutputSpec::File { path, append, show } => {
                 let path = self.template(path);
                 let per_task = path.uses_task();
                 Output::File { path, append: *append, show: *show, per_task }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::jobfile::{Each, Job, Mistake, Mistakes, Text};
+use crate::jobfile::{EachSpec, JobSpec, Mistake, Mistakes, Text};
 use crate::plan::script::ScriptText;
 use crate::plan::template::{Names, Scope, Template, TextError, Word};
 use crate::plan::words;
@@ -12,7 +12,7 @@ pub(super) struct Texts<'a> {
     pub vars: &'a BTreeMap<String, String>,
     pub args: &'a [Vec<u8>],
     /// Of jobs that take another one's items: what these come from in the end.
-    pub origins: HashMap<&'a str, &'a Each>,
+    pub origins: HashMap<&'a str, &'a EachSpec>,
     /// Of jobs that hold some: locks whose permits have names.
     pub locks: HashMap<&'a str, Vec<String>>,
     /// All of them.
@@ -21,16 +21,16 @@ pub(super) struct Texts<'a> {
 
 impl<'a> Texts<'a> {
     /// What strings that are used when a task runs may refer to.
-    pub fn of_task<'t>(&'t self, job: &'t Job) -> Names<'t> {
+    pub fn of_task<'t>(&'t self, job: &'t JobSpec) -> Names<'t> {
         let each = match &job.each {
-            Some(Each::Job(_)) => self.origins.get(job.name.value.as_str()).copied(),
+            Some(EachSpec::Job(_)) => self.origins.get(job.name.value.as_str()).copied(),
             each => each.as_ref(),
         };
         let columns: &[String] = match each {
-            Some(Each::Rows { names, .. } | Each::Join { names, .. }) => names,
+            Some(EachSpec::Rows { names, .. } | EachSpec::Join { names, .. }) => names,
             _ => &[],
         };
-        let header = matches!(each, Some(Each::Csv { header: true, .. }));
+        let header = matches!(each, Some(EachSpec::Csv { header: true, .. }));
         // Of broken items nobody knows what their columns are called.
         let lost = job.each.is_none() && job.given("each").is_some();
         Names {
@@ -63,7 +63,7 @@ impl<'a> Texts<'a> {
     }
 
     /// The same of a path that is read once for all tasks of a job.
-    pub fn of_start(&self, job: &'a Job, text: &Text, mistakes: &mut Mistakes) -> Vec<u8> {
+    pub fn of_start(&self, job: &'a JobSpec, text: &Text, mistakes: &mut Mistakes) -> Vec<u8> {
         let names = self.of_task(job);
         let help = "it is read once for all tasks of the job; variables and `{args}` can be used";
         taskless(text, &names, help, mistakes)
@@ -71,15 +71,15 @@ impl<'a> Texts<'a> {
 }
 
 /// How many columns each item has at most, as far as that is known before they are read.
-fn width(each: &Each) -> Option<usize> {
+fn width(each: &EachSpec) -> Option<usize> {
     match each {
-        Each::Rows { rows, .. } => rows.iter().map(Vec::len).max(),
-        Each::Join { names, .. } => Some(names.len()),
-        Each::Seq { .. } | Each::Glob(_) => Some(1),
-        Each::Lines { separator, .. } | Each::Command { separator, .. } | Each::Queue { separator, .. } => {
-            separator.is_none().then_some(1)
-        }
-        Each::Csv { .. } | Each::Job(_) => None,
+        EachSpec::Rows { rows, .. } => rows.iter().map(Vec::len).max(),
+        EachSpec::Join { names, .. } => Some(names.len()),
+        EachSpec::Seq { .. } | EachSpec::Glob(_) => Some(1),
+        EachSpec::Lines { separator, .. }
+        | EachSpec::Command { separator, .. }
+        | EachSpec::Queue { separator, .. } => separator.is_none().then_some(1),
+        EachSpec::Csv { .. } | EachSpec::Job(_) => None,
     }
 }
 

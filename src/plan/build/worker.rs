@@ -2,35 +2,35 @@
 
 use super::text::Texts;
 use crate::jobfile::values::OutputMode;
-use crate::jobfile::{self, Command, Job, Mistake, Mistakes, Span, Stdin, Text, What};
+use crate::jobfile::{self, BodySpec, CommandSpec, JobSpec, Mistake, Mistakes, Span, StdinSpec, Text};
 use crate::plan::template::{Source, Template};
 use crate::plan::{Reply, Worker};
 
 /// Further attempts of a task whose worker died, without `retries`.
 pub(super) const RETRIES: u32 = 2;
 
-pub(super) fn plan(job: &Job, texts: &Texts, mistakes: &mut Mistakes) -> Option<Worker> {
+pub(super) fn plan(job: &JobSpec, texts: &Texts, mistakes: &mut Mistakes) -> Option<Worker> {
     let worker = job.worker.as_ref()?;
     check(job, worker, mistakes);
     check_texts(job, texts, mistakes);
     let mut plan = Worker {
         reply: match &worker.reply {
-            jobfile::Reply::Line => Reply::Line,
-            jobfile::Reply::Nul => Reply::Nul,
-            jobfile::Reply::Until(pattern) => Reply::Until(pattern.regex.clone()),
+            jobfile::ReplySpec::Line => Reply::Line,
+            jobfile::ReplySpec::Nul => Reply::Nul,
+            jobfile::ReplySpec::Until(pattern) => Reply::Until(pattern.regex.clone()),
         },
         fail: worker.fail.as_ref().map(|pattern| pattern.regex.clone()),
         ahead: worker.ahead,
         max_tasks: worker.max_tasks,
         init: worker.init.as_ref().map(|text| text.value.clone().into_bytes()).unwrap_or_default(),
     };
-    if !matches!(job.stdin.value, Stdin::Text(_)) {
+    if !matches!(job.stdin.value, StdinSpec::Text(_)) {
         plan.end_init_line();
     }
     Some(plan)
 }
 
-fn check(job: &Job, worker: &jobfile::Worker, mistakes: &mut Mistakes) {
+fn check(job: &JobSpec, worker: &jobfile::WorkerSpec, mistakes: &mut Mistakes) {
     let name = &job.name.value;
     let mut wrong = |span: &Span, message: String, help: &str| {
         let mistake = Mistake::at(span.clone(), message).help(help);
@@ -45,23 +45,23 @@ fn check(job: &Job, worker: &jobfile::Worker, mistakes: &mut Mistakes) {
         );
     }
     let how = match &job.stdin.value {
-        Stdin::Null | Stdin::Item | Stdin::Text(_) => None,
-        Stdin::Queue { .. } => Some("a queue"),
-        Stdin::Pipe(_) => Some("a pipe"),
-        Stdin::File(_) => Some("a file"),
-        Stdin::Dialogue { .. } => Some("a dialogue"),
-        Stdin::Open | Stdin::Inherit => Some("something else"),
+        StdinSpec::Null | StdinSpec::Item | StdinSpec::Text(_) => None,
+        StdinSpec::Queue { .. } => Some("a queue"),
+        StdinSpec::Pipe(_) => Some("a pipe"),
+        StdinSpec::File(_) => Some("a file"),
+        StdinSpec::Dialogue { .. } => Some("a dialogue"),
+        StdinSpec::Open | StdinSpec::Inherit => Some("something else"),
     };
     if let Some(how) = how {
         let help = match &job.stdin.value {
-            Stdin::Queue { name, .. } => {
+            StdinSpec::Queue { name, .. } => {
                 format!("to run a task for each record, write `each = {{ queue = \"{}\" }}`", name.value)
             }
             _ => "a worker is given its tasks on its stdin: `\"item\"`, or `{ text = \"…\" }`".to_owned(),
         };
         wrong(&job.stdin.span, format!("the workers of job `{name}` can't read {how}"), &help);
     }
-    if let (Some(What::Pipeline(_)), Some(span)) = (&job.what, job.given("pipeline")) {
+    if let (Some(BodySpec::Pipeline(_)), Some(span)) = (&job.what, job.given("pipeline")) {
         wrong(
             &span,
             format!("the workers of job `{name}` can't be a pipeline"),
@@ -82,7 +82,7 @@ fn check(job: &Job, worker: &jobfile::Worker, mistakes: &mut Mistakes) {
 }
 
 /// The process is started before it is known what it will work on.
-fn check_texts(job: &Job, texts: &Texts, mistakes: &mut Mistakes) {
+fn check_texts(job: &JobSpec, texts: &Texts, mistakes: &mut Mistakes) {
     let names = texts.of_task(job);
     let of_task = |text: &Text| {
         // What can't be parsed is told where it is planned.
@@ -90,9 +90,9 @@ fn check_texts(job: &Job, texts: &Texts, mistakes: &mut Mistakes) {
         template.places().any(|place| !matches!(place.what, Source::Slot | Source::Lock(_)))
     };
     let words: Vec<&Text> = match &job.what {
-        Some(What::Command(Command::Line(text) | Command::Script(text))) => vec![text],
-        Some(What::Command(Command::Words(words))) => words.iter().collect(),
-        Some(What::Pipeline(_)) | None => Vec::new(),
+        Some(BodySpec::Command(CommandSpec::Line(text) | CommandSpec::Script(text))) => vec![text],
+        Some(BodySpec::Command(CommandSpec::Words(words))) => words.iter().collect(),
+        Some(BodySpec::Pipeline(_)) | None => Vec::new(),
     };
     let all = words.into_iter().chain(&job.cwd).chain(job.env.iter().map(|(_, value)| value));
     for text in all.filter(|text| of_task(text)) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{ExecArgs, ExecError, GRACE, shell};
-use crate::jobfile::Command;
+use crate::jobfile::CommandSpec;
 use crate::jobfile::values::Outcomes;
 use crate::plan::hooks::{HookFlag, of_run};
 use crate::plan::script::{ScriptText, is_posix};
@@ -15,7 +15,7 @@ use crate::plan::{AtEnd, Job, Output, Setup, Stage, Stdin, What, words};
 pub enum ExecHook {
     Flag(HookFlag),
     /// Of the configuration file.
-    Config(Command),
+    Config(CommandSpec),
 }
 
 /// The jobs that they are. They run where prun was started, with what its environment holds.
@@ -43,12 +43,12 @@ fn what(hook: &ExecHook, args: &ExecArgs) -> Result<What, TextError> {
     };
     let words = match hook {
         ExecHook::Flag(flag) => flag.words(&names)?,
-        ExecHook::Config(Command::Line(text)) => words::line(&text.value, &names)?,
-        ExecHook::Config(Command::Words(texts)) => {
+        ExecHook::Config(CommandSpec::Line(text)) => words::line(&text.value, &names)?,
+        ExecHook::Config(CommandSpec::Words(texts)) => {
             let plain: Vec<&str> = texts.iter().map(|text| text.value.as_str()).collect();
             words::words(&plain, &names).map_err(|(_, error)| error)?
         }
-        ExecHook::Config(Command::Script(text)) => return script_of(text.value.as_bytes(), &names, args),
+        ExecHook::Config(CommandSpec::Script(text)) => return script_of(text.value.as_bytes(), &names, args),
     };
     Ok(What::Command { words, append_item: false })
 }

@@ -3,7 +3,7 @@
 use toml::de::DeValue;
 
 use crate::jobfile::mistakes::Mistake;
-use crate::jobfile::model::{Each, Spanned};
+use crate::jobfile::model::{EachSpec, Spanned};
 use crate::jobfile::near::alternatives;
 use crate::jobfile::read::section::{Found, Node, Section};
 use crate::jobfile::read::walk::Walk;
@@ -11,7 +11,7 @@ use crate::jobfile::read::walk::Walk;
 /// The sources whose items have one column each, and are there without another job.
 const OF_A_COLUMN: [&str; 3] = ["seq", "lines", "glob"];
 
-pub(super) fn read<'a>(walk: &mut Walk<'a>, found: &Found<'a>) -> Option<Each> {
+pub(super) fn read<'a>(walk: &mut Walk<'a>, found: &Found<'a>) -> Option<EachSpec> {
     let key = found.key;
     let Some(table) = found.section(format!("`{key}`")) else {
         let help = format!("name its columns: `{{ {key} = {{ os = [\"linux\", \"mac\"], v = [1, 2] }} }}`");
@@ -32,20 +32,20 @@ pub(super) fn read<'a>(walk: &mut Walk<'a>, found: &Found<'a>) -> Option<Each> {
         })
         .collect();
     let columns = columns.into_iter().collect::<Option<Vec<_>>>()?;
-    let (names, sources): (Vec<Spanned<String>>, Vec<Spanned<Each>>) = columns.into_iter().unzip();
+    let (names, sources): (Vec<Spanned<String>>, Vec<Spanned<EachSpec>>) = columns.into_iter().unzip();
     let (names, places) = names.into_iter().map(|name| (name.value, name.span)).unzip();
-    Some(Each::Join { in_step: key == "zip", names, places, sources })
+    Some(EachSpec::Join { in_step: key == "zip", names, places, sources })
 }
 
 /// The values of one column. `key`: whose column it is.
-fn column<'a>(walk: &mut Walk<'a>, key: &str, name: &str, node: Node<'a>) -> Option<Spanned<Each>> {
+fn column<'a>(walk: &mut Walk<'a>, key: &str, name: &str, node: Node<'a>) -> Option<Spanned<EachSpec>> {
     let each = match node.get_ref() {
         DeValue::Array(values) => {
             let wanted = "a string or a number";
             let row = |value| walk.scalar(name, value, wanted).map(|text| vec![text.value]);
             let rows: Vec<Option<Vec<String>>> = values.iter().map(row).collect();
             let rows = rows.into_iter().collect::<Option<_>>()?;
-            Each::Rows { rows, names: Vec::new(), places: Vec::new() }
+            EachSpec::Rows { rows, names: Vec::new(), places: Vec::new() }
         }
         DeValue::Table(table) => {
             let section = Section::new(format!("column `{name}`"), node.span(), table);
@@ -60,7 +60,7 @@ fn column<'a>(walk: &mut Walk<'a>, key: &str, name: &str, node: Node<'a>) -> Opt
     Some(Spanned { value: each, span: node.span() })
 }
 
-fn source<'a>(walk: &mut Walk<'a>, key: &str, table: &Section<'a>) -> Option<Each> {
+fn source<'a>(walk: &mut Walk<'a>, key: &str, table: &Section<'a>) -> Option<EachSpec> {
     let mut other = super::SOURCES.into_iter().filter(|source| !OF_A_COLUMN.contains(source));
     if let Some(found) = other.find_map(|source| table.get(source)) {
         let message = format!("`{}` can't be a column of `{key}`", found.key);

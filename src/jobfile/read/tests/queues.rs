@@ -3,15 +3,17 @@
 use std::time::Duration;
 
 use super::{EVERY_KEY, read};
-use crate::jobfile::model::{Command, Each, Job, JobFile, Output, Records, Reply, Stdin};
+use crate::jobfile::model::{
+    CommandSpec, EachSpec, JobFile, JobSpec, OutputSpec, RecordsSpec, ReplySpec, StdinSpec,
+};
 use crate::jobfile::parse;
 
-fn job<'a>(file: &'a JobFile, name: &str) -> &'a Job {
+fn job<'a>(file: &'a JobFile, name: &str) -> &'a JobSpec {
     file.jobs.iter().find(|job| job.name.value == name).unwrap()
 }
 
 /// A job, and what is to be said of it.
-fn one(text: &str) -> Job {
+fn one(text: &str) -> JobSpec {
     read(&format!("[jobs.a]\ncommand = \"true\"\n{text}\n")).jobs.remove(0)
 }
 
@@ -20,7 +22,7 @@ fn wrong(text: &str) -> usize {
     parse("a", format!("[jobs.a]\ncommand = \"true\"\n{text}\n").as_bytes()).unwrap().mistakes.len()
 }
 
-fn records(text: &str) -> Records {
+fn records(text: &str) -> RecordsSpec {
     read(&format!("[queues.q]\nrecords = {text}\n[jobs.a]\ncommand = \"true\"\n")).queues.remove(0).records
 }
 
@@ -39,20 +41,20 @@ fn queues_come_in_the_order_of_the_file() {
 #[test]
 fn records_are_what_they_are_said_to_be() {
     let ends = |text| match records(text) {
-        Records::Ends(bytes) => bytes,
+        RecordsSpec::Ends(bytes) => bytes,
         other => panic!("{other:?}"),
     };
     assert_eq!(ends("\"lines\""), b"\n");
     assert_eq!(ends("\"nul\""), b"\0");
     assert_eq!(ends("{ separator = \"\\u0000--\" }"), b"\0--");
-    assert!(matches!(records("{ bytes = \"1MiB\" }"), Records::Bytes(1_048_576)));
-    assert!(matches!(records("{ bytes = 7 }"), Records::Bytes(7)));
-    assert!(matches!(records("{ block = \"10MB\" }"), Records::Block(10_000_000)));
+    assert!(matches!(records("{ bytes = \"1MiB\" }"), RecordsSpec::Bytes(1_048_576)));
+    assert!(matches!(records("{ bytes = 7 }"), RecordsSpec::Bytes(7)));
+    assert!(matches!(records("{ block = \"10MB\" }"), RecordsSpec::Block(10_000_000)));
 }
 
 #[test]
 fn patterns_match_at_lines_and_on_any_bytes() {
-    let Records::Starts(start) = records("{ start = '^>(?-u:.)' }") else { panic!() };
+    let RecordsSpec::Starts(start) = records("{ start = '^>(?-u:.)' }") else { panic!() };
     assert_eq!(start.regex.find(b"x>\n>\xff").unwrap().range(), 3..5);
     assert_eq!(start.text.value, "^>(?-u:.)");
 }
@@ -71,20 +73,20 @@ fn a_record_can_begin_at_any_line_but_not_at_any_byte() {
 #[test]
 fn queues_and_jobs_give_items() {
     let file = read(EVERY_KEY);
-    let Some(Each::Queue { name, separator }) = &job(&file, "records").each else { panic!() };
+    let Some(EachSpec::Queue { name, separator }) = &job(&file, "records").each else { panic!() };
     assert_eq!((name.value.as_str(), *separator), ("nul", Some(b'\t')));
-    assert!(matches!(&job(&file, "chained").each, Some(Each::Job(name)) if name.value == "records"));
+    assert!(matches!(&job(&file, "chained").each, Some(EachSpec::Job(name)) if name.value == "records"));
     let each = one("each.queue = \"q\"").each;
-    assert!(matches!(each, Some(Each::Queue { separator: None, .. })));
+    assert!(matches!(each, Some(EachSpec::Queue { separator: None, .. })));
 }
 
 #[test]
 fn stdin_is_a_queue_or_a_dialogue() {
     let file = read(EVERY_KEY);
     let stdin = |name| &job(&file, name).stdin.value;
-    assert!(matches!(stdin("stream"), Stdin::Queue { name, ahead: true } if name.value == "lines"));
-    assert!(matches!(one("stdin.queue = \"q\"").stdin.value, Stdin::Queue { ahead: false, .. }));
-    let Stdin::Dialogue { steps, timeout } = stdin("dialogue") else { panic!() };
+    assert!(matches!(stdin("stream"), StdinSpec::Queue { name, ahead: true } if name.value == "lines"));
+    assert!(matches!(one("stdin.queue = \"q\"").stdin.value, StdinSpec::Queue { ahead: false, .. }));
+    let StdinSpec::Dialogue { steps, timeout } = stdin("dialogue") else { panic!() };
     assert_eq!(*timeout, Some(Duration::from_secs(5)));
     assert_eq!((steps.len(), steps[0].send.value.as_str()), (2, "set q=mx\n"));
     assert!(steps[0].expect.regex.is_match(b"x> \ny> ") && job(&file, "dialogue").pty);
@@ -118,10 +120,13 @@ fn a_queue_takes_the_place_of_a_default_file_and_back() {
     };
     let file = "stdout = { file = \"f\", append = true, show = true }";
     let queue = "stdout = { queue = \"q\", show = true }";
-    assert!(matches!(output(file, "stdout.queue = \"q\""), Output::Queue { show: true, .. }));
-    assert!(matches!(output(queue, "stdout.file = \"f\""), Output::File { show: true, append: false, .. }));
-    assert!(matches!(output(queue, "stdout.show = false"), Output::Queue { show: false, .. }));
-    assert!(matches!(output(queue, "stdout = \"none\""), Output::Show));
+    assert!(matches!(output(file, "stdout.queue = \"q\""), OutputSpec::Queue { show: true, .. }));
+    assert!(matches!(
+        output(queue, "stdout.file = \"f\""),
+        OutputSpec::File { show: true, append: false, .. }
+    ));
+    assert!(matches!(output(queue, "stdout.show = false"), OutputSpec::Queue { show: false, .. }));
+    assert!(matches!(output(queue, "stdout = \"none\""), OutputSpec::Show));
 }
 
 #[test]
@@ -142,12 +147,12 @@ fn workers() {
     let worker = |name| job(&file, name).worker.as_ref();
     assert!(worker("chained").is_none() && worker("all").is_none());
     let simple = worker("worker").unwrap();
-    assert!(matches!(simple.reply, Reply::Line) && simple.fail.is_none() && simple.init.is_none());
+    assert!(matches!(simple.reply, ReplySpec::Line) && simple.fail.is_none() && simple.init.is_none());
     assert_eq!((simple.ahead, simple.max_tasks), (1, None));
     assert_eq!(&EVERY_KEY[simple.span.clone()], "worker");
-    assert!(matches!(worker("nuls").unwrap().reply, Reply::Nul));
+    assert!(matches!(worker("nuls").unwrap().reply, ReplySpec::Nul));
     let full = worker("workers").unwrap();
-    let Reply::Until(until) = &full.reply else { panic!() };
+    let ReplySpec::Until(until) = &full.reply else { panic!() };
     assert!(until.regex.is_match(b"1\nok\n") && full.fail.is_some());
     assert_eq!((full.ahead, full.max_tasks), (8, Some(100)));
     assert_eq!(full.init.as_ref().unwrap().value, "x\n");
@@ -169,9 +174,9 @@ fn hooks_daemons_and_terminals_may_be_defaults() {
         daemon = false\npty = \"none\"\n";
     let file = read(text);
     let [a, b] = &file.jobs[..] else { panic!() };
-    assert!(matches!(&a.on_success, Some(Command::Line(text)) if text.value == "cat"));
-    assert!(matches!(a.on_failure, Some(Command::Script(_))) && a.daemon && a.pty);
-    assert!(matches!(&b.on_failure, Some(Command::Words(words)) if words.len() == 2));
+    assert!(matches!(&a.on_success, Some(CommandSpec::Line(text)) if text.value == "cat"));
+    assert!(matches!(a.on_failure, Some(CommandSpec::Script(_))) && a.daemon && a.pty);
+    assert!(matches!(&b.on_failure, Some(CommandSpec::Words(words)) if words.len() == 2));
     assert!(b.on_success.is_none() && !b.daemon && !b.pty);
 }
 

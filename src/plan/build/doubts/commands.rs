@@ -4,21 +4,23 @@
 use std::path::Path;
 
 use super::{Program, Search, commands, files, sources};
-use crate::jobfile::{Command, Each, Job, Mistake, Sign, Span, Stdin, Text, What};
+use crate::jobfile::{
+    BodySpec, CommandSpec, EachSpec, JobSpec, Mistake, ReadyCheckSpec, Span, StdinSpec, Text,
+};
 use crate::plan::AtEnd;
 use crate::plan::build::last::written;
 use crate::plan::script::is_posix;
 use crate::plan::template::Template;
 use crate::plan::words;
 
-pub(super) fn of(search: &mut Search, job: &Job) {
+pub(super) fn of(search: &mut Search, job: &JobSpec) {
     let hooks = [&job.on_success, &job.on_failure, &job.on_exit].into_iter().flatten();
     let lists = sources(job).into_iter().filter_map(|each| match each {
-        Each::Command { command, .. } => Some(command),
+        EachSpec::Command { command, .. } => Some(command),
         _ => None,
     });
     let probe = job.ready.as_ref().and_then(|ready| match &ready.sign {
-        Sign::Command(command) => Some(command),
+        ReadyCheckSpec::Command(command) => Some(command),
         _ => None,
     });
     for command in commands(job).into_iter().chain(hooks).chain(lists).chain(probe) {
@@ -35,7 +37,7 @@ pub(super) fn of_the_run(search: &mut Search) {
     }
 }
 
-fn one(search: &mut Search, job: &Job, command: &Command) {
+fn one(search: &mut Search, job: &JobSpec, command: &CommandSpec) {
     program(search, job, command);
     tildes(search, command);
     shebang(search, job, command);
@@ -48,7 +50,7 @@ const BUILTINS: [&str; 18] = [
 ];
 
 /// What runs is looked for as it will be.
-fn program(search: &mut Search, job: &Job, command: &Command) {
+fn program(search: &mut Search, job: &JobSpec, command: &CommandSpec) {
     // The job has a PATH of its own, or may have.
     if job.setup.clear_env
         || !job.setup.env_files.is_empty()
@@ -100,32 +102,34 @@ fn advice(word: &str) -> Option<String> {
 }
 
 /// The program of a command, and where it stands.
-fn first_word(job: &Job, command: &Command) -> Option<(Text, Span)> {
+fn first_word(job: &JobSpec, command: &CommandSpec) -> Option<(Text, Span)> {
     match command {
-        Command::Line(line) => {
+        CommandSpec::Line(line) => {
             let word = words::split(&line.value).ok()?.into_iter().next()?;
             let span = line.place(word.range);
             Some((Text { value: word.text, span: span.clone(), inner: None }, span))
         }
-        Command::Words(words) => words.first().map(|word| (word.clone(), word.span.clone())),
+        CommandSpec::Words(words) => words.first().map(|word| (word.clone(), word.span.clone())),
         // The usual one is there.
-        Command::Script(_) => {
+        CommandSpec::Script(_) => {
             job.shell.as_ref().and_then(|words| words.first()).map(|word| (word.clone(), word.span.clone()))
         }
     }
 }
 
 /// Only a shell knows home folders.
-fn tildes(search: &mut Search, command: &Command) {
+fn tildes(search: &mut Search, command: &CommandSpec) {
     let found: Vec<(String, Span)> = match command {
-        Command::Script(_) => Vec::new(),
-        Command::Line(line) => {
+        CommandSpec::Script(_) => Vec::new(),
+        CommandSpec::Line(line) => {
             let words = words::split(&line.value).unwrap_or_default();
             // Within quotes it means itself in a shell, too.
             let bare = words.into_iter().filter(|word| line.value[word.range.clone()].starts_with('~'));
             bare.map(|word| (word.text, line.place(word.range))).collect()
         }
-        Command::Words(words) => words.iter().map(|word| (word.value.clone(), word.span.clone())).collect(),
+        CommandSpec::Words(words) => {
+            words.iter().map(|word| (word.value.clone(), word.span.clone())).collect()
+        }
     };
     for (word, span) in found {
         tilde(search, &word, span, "a `script` knows it; and so does `$HOME`, there");
@@ -141,8 +145,8 @@ pub(super) fn tilde(search: &mut Search, word: &str, span: Span, help: &str) {
 }
 
 /// The first line of a script is nothing to the shell that is given its text.
-fn shebang(search: &mut Search, job: &Job, command: &Command) {
-    let Command::Script(text) = command else { return };
+fn shebang(search: &mut Search, job: &JobSpec, command: &CommandSpec) {
+    let CommandSpec::Script(text) = command else { return };
     let Some(line) = text.value.strip_prefix("#!") else { return };
     let line = line.lines().next().unwrap_or_default();
     let words: Vec<&str> = line.split_whitespace().collect();
@@ -164,11 +168,11 @@ fn shebang(search: &mut Search, job: &Job, command: &Command) {
 }
 
 /// Every task does the same.
-fn unused_items(search: &mut Search, job: &Job) {
+fn unused_items(search: &mut Search, job: &JobSpec) {
     let Some(span) = job.given("each").filter(|_| job.worker.is_none()) else { return };
     // A command gets what it doesn't ask for at its end.
     let (plain, help) = match &job.what {
-        Some(What::Command(Command::Script(_))) => {
+        Some(BodySpec::Command(CommandSpec::Script(_))) => {
             let shell = job.shell.as_ref().and_then(|words| words.first());
             // What other languages do with their arguments is not known here.
             if shell.is_some_and(|shell| !is_posix(&shell.value)) {
@@ -176,7 +180,7 @@ fn unused_items(search: &mut Search, job: &Job) {
             }
             ("script", "`{}` or `$1` stands for the item; `repeat = N` runs it N times without any")
         }
-        Some(What::Pipeline(_)) => (
+        Some(BodySpec::Pipeline(_)) => (
             "pipeline",
             "`{}` stands for the item, in any of its commands; `repeat = N` runs it N times without any",
         ),
@@ -184,21 +188,21 @@ fn unused_items(search: &mut Search, job: &Job) {
     };
     if !matches!(
         job.stdin.value,
-        Stdin::Null | Stdin::Open | Stdin::Inherit | Stdin::File(_) | Stdin::Text(_)
+        StdinSpec::Null | StdinSpec::Open | StdinSpec::Inherit | StdinSpec::File(_) | StdinSpec::Text(_)
     ) {
         return;
     }
     let mut texts: Vec<&Text> = job.env.iter().map(|(_, text)| text).chain(&job.cwd).collect();
     texts.extend(files(job).map(|(text, _)| text));
-    if let Stdin::File(text) | Stdin::Text(text) = &job.stdin.value {
+    if let StdinSpec::File(text) | StdinSpec::Text(text) = &job.stdin.value {
         texts.push(text);
     }
     for command in commands(job) {
         match command {
-            Command::Line(text) => texts.push(text),
-            Command::Words(words) => texts.extend(words),
-            Command::Script(text) if looks_at_arguments(&text.value) => return,
-            Command::Script(text) => texts.push(text),
+            CommandSpec::Line(text) => texts.push(text),
+            CommandSpec::Words(words) => texts.extend(words),
+            CommandSpec::Script(text) if looks_at_arguments(&text.value) => return,
+            CommandSpec::Script(text) => texts.push(text),
         }
     }
     let names = search.texts.of_task(job);

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::Search;
-use crate::jobfile::{Each, Job, Mistake, Stdin, When, nearest};
+use crate::jobfile::{EachSpec, JobSpec, Mistake, StdinSpec, When, nearest};
 use crate::plan::{Restart, UNLIMITED};
 
 pub(super) fn of_the_file(search: &mut Search) {
@@ -11,7 +11,7 @@ pub(super) fn of_the_file(search: &mut Search) {
     locks(search);
 }
 
-pub(super) fn of(search: &mut Search, job: &Job) {
+pub(super) fn of(search: &mut Search, job: &JobSpec) {
     idle_retries(search, job);
     one_task(search, job);
     large_pool(search, job);
@@ -45,7 +45,7 @@ fn unused_variables(search: &mut Search) {
 }
 
 /// Without further attempts there is nothing to wait for.
-fn idle_retries(search: &mut Search, job: &Job) {
+fn idle_retries(search: &mut Search, job: &JobSpec) {
     if job.retries.unwrap_or(0) > 0 || job.worker.is_some() || job.given("restart").is_some() {
         return;
     }
@@ -59,7 +59,7 @@ fn idle_retries(search: &mut Search, job: &Job) {
 }
 
 /// What is said of several tasks, of a job that has one.
-fn one_task(search: &mut Search, job: &Job) {
+fn one_task(search: &mut Search, job: &JobSpec) {
     if job.each.is_some() || job.repeat.is_some_and(|count| count > 1) {
         return;
     }
@@ -74,13 +74,13 @@ fn one_task(search: &mut Search, job: &Job) {
 }
 
 /// Only what the file says counts; a flag or the configuration may say otherwise.
-fn large_pool(search: &mut Search, job: &Job) {
+fn large_pool(search: &mut Search, job: &JobSpec) {
     let cpus = search.how.cpus;
     let (Some(own), Some(whole), Some(span)) = (job.pool, search.file.run.pool, job.given("pool")) else {
         return;
     };
     let (own, whole) = (own.resolve(cpus), whole.resolve(cpus));
-    let reads = matches!(job.each, Some(Each::Queue { .. }));
+    let reads = matches!(job.each, Some(EachSpec::Queue { .. }));
     if own > whole
         && own != UNLIMITED
         && !reads
@@ -96,7 +96,7 @@ fn large_pool(search: &mut Search, job: &Job) {
     }
 }
 
-fn daemon(search: &mut Search, job: &Job) {
+fn daemon(search: &mut Search, job: &JobSpec) {
     let (true, Some(_), Some(span)) = (job.daemon, job.timeout, job.given("timeout")) else { return };
     let message =
         format!("the daemon `{}` is stopped after its `timeout`, which is a failure", job.name.value);
@@ -105,7 +105,7 @@ fn daemon(search: &mut Search, job: &Job) {
     search.doubt(Mistake::at(span, message).help(help));
 }
 
-fn after_twice(search: &mut Search, job: &Job) {
+fn after_twice(search: &mut Search, job: &JobSpec) {
     let mut seen = HashSet::new();
     for after in &job.after {
         if !seen.insert(&after.job.value) {
@@ -117,7 +117,7 @@ fn after_twice(search: &mut Search, job: &Job) {
 
 /// One that is always started again ends only by being stopped, and that happens when this job, too, has ended. To wait
 /// for one that may end by itself is as good as for any other job.
-fn after_daemon(search: &mut Search, job: &Job) {
+fn after_daemon(search: &mut Search, job: &JobSpec) {
     for after in &job.after {
         let other = search.index.get(after.job.value.as_str()).map(|job| &search.file.jobs[*job]);
         let Some(other) = other.filter(|other| other.restart == Restart::Always) else { continue };
@@ -158,10 +158,10 @@ fn locks(search: &mut Search) {
 }
 
 /// Who gets which part of it is a matter of luck.
-fn shared_stdin(search: &mut Search, job: &Job) {
+fn shared_stdin(search: &mut Search, job: &JobSpec) {
     let many = job.each.is_some() || job.repeat.is_some_and(|count| count > 1);
     let one_at_a_time = job.pool.is_some_and(|pool| pool.resolve(search.how.cpus) == 1) || job.interactive;
-    if matches!(job.stdin.value, Stdin::Inherit) && many && !one_at_a_time {
+    if matches!(job.stdin.value, StdinSpec::Inherit) && many && !one_at_a_time {
         let message = format!("the tasks of job `{}` read prun's stdin side by side", job.name.value);
         let help = "each gets some part of it; `pool = 1` runs one after another";
         search.doubt(Mistake::at(job.stdin.span.clone(), message).help(help));

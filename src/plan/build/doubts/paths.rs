@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use super::commands::tilde;
 use super::{Kind, Search, files, sources};
-use crate::jobfile::{Each, Job, Mistake, Span, Stdin, Tag, Text};
+use crate::jobfile::{EachSpec, JobSpec, Mistake, Span, StdinSpec, TagSpec, Text};
 
-pub(super) fn of(search: &mut Search, job: &Job) {
+pub(super) fn of(search: &mut Search, job: &JobSpec) {
     for (text, _) in read(job).into_iter().chain(files(job).map(|(text, _)| (text, ""))).chain(folder(job)) {
         tilde(search, &text.value, text.span.clone(), "write the path in full, or set it with `-D`");
     }
@@ -20,28 +20,28 @@ pub(super) fn of(search: &mut Search, job: &Job) {
     read_and_written(search, job);
 }
 
-fn folder(job: &Job) -> Option<(&Text, &'static str)> {
+fn folder(job: &JobSpec) -> Option<(&Text, &'static str)> {
     job.cwd.as_ref().map(|cwd| (cwd, ""))
 }
 
 /// The files that a job reads, and what for.
-fn read(job: &Job) -> Vec<(&Text, &'static str)> {
+fn read(job: &JobSpec) -> Vec<(&Text, &'static str)> {
     let mut files = Vec::new();
     for each in sources(job) {
-        if let Each::Lines { file, .. } | Each::Csv { file, .. } = each
+        if let EachSpec::Lines { file, .. } | EachSpec::Csv { file, .. } = each
             && file.value != "-"
         {
             files.push((file, "for items"));
         }
     }
-    if let Stdin::File(file) = &job.stdin.value {
+    if let StdinSpec::File(file) = &job.stdin.value {
         files.push((file, "for stdin"));
     }
     files.extend(job.setup.env_files.iter().map(|file| (file, "of variables")));
     files
 }
 
-fn missing(search: &mut Search, job: &Job, text: &Text, what: &str) {
+fn missing(search: &mut Search, job: &JobSpec, text: &Text, what: &str) {
     let Some(path) = search.path(job, text).filter(|path| !search.may_be_made(job, path)) else { return };
     let shown = path.display();
     match search.look.kind(&path) {
@@ -57,7 +57,7 @@ fn missing(search: &mut Search, job: &Job, text: &Text, what: &str) {
     }
 }
 
-fn missing_folder(search: &mut Search, job: &Job) {
+fn missing_folder(search: &mut Search, job: &JobSpec) {
     let Some(text) = &job.cwd else { return };
     let Some(path) = search.path(job, text).filter(|path| !search.may_be_made(job, path)) else { return };
     let what = match search.look.kind(&path) {
@@ -68,9 +68,9 @@ fn missing_folder(search: &mut Search, job: &Job) {
     search.doubt(Mistake::at(text.span.clone(), what).help("nothing can be started in it"));
 }
 
-fn missing_matches(search: &mut Search, job: &Job) {
+fn missing_matches(search: &mut Search, job: &JobSpec) {
     for each in sources(job) {
-        let Each::Glob(text) = each else { continue };
+        let EachSpec::Glob(text) = each else { continue };
         let Some(Ok(pattern)) = search.fixed(job, text).map(String::from_utf8) else { continue };
         let base = &search.how.base;
         if !search.may_be_made(job, &base.join(&pattern)) && !search.look.matches(&pattern, base) {
@@ -81,13 +81,13 @@ fn missing_matches(search: &mut Search, job: &Job) {
 }
 
 /// In a path or a tag, other than in a command, braces are hardly meant to stay.
-fn strange_placeholders(search: &mut Search, job: &Job) {
+fn strange_placeholders(search: &mut Search, job: &JobSpec) {
     let names = search.texts.of_task(job);
     if names.open {
         return;
     }
     let tag = match &job.tag {
-        Some(Tag::Template(text)) => Some(text),
+        Some(TagSpec::Template(text)) => Some(text),
         _ => None,
     };
     let texts = read(job).into_iter().chain(folder(job)).map(|(text, _)| text);
@@ -127,8 +127,8 @@ fn braced(text: &str) -> Vec<(std::ops::Range<usize>, &str)> {
 }
 
 /// A file is emptied before the job reads it.
-fn read_and_written(search: &mut Search, job: &Job) {
-    let Stdin::File(input) = &job.stdin.value else { return };
+fn read_and_written(search: &mut Search, job: &JobSpec) {
+    let StdinSpec::File(input) = &job.stdin.value else { return };
     let Some(path) = search.path(job, input) else { return };
     let same = files(job).find(|(text, anew)| *anew && search.path(job, text).as_ref() == Some(&path));
     if let Some((output, _)) = same {
