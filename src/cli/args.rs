@@ -9,7 +9,8 @@ use clap::{ArgAction, Args};
 
 use super::instead::Instead;
 use crate::jobfile::values::{
-    Halt, HaltLimit, HaltOn, OutputMode, StatusMode, parse_duration, parse_halt, parse_output, parse_status,
+    Halt, HaltLimit, HaltOn, HaltSetting, OutputMode, StatusMode, parse_duration, parse_halt, parse_output,
+    parse_status,
 };
 
 pub mod exec;
@@ -28,10 +29,6 @@ const OUTPUTS: [&str; 4] = ["output", "ungroup", "line_buffer", "group"];
 const HALTS: [&str; 2] = ["halt", "fail_fast"];
 const TAGS: [&str; 2] = ["tag", "tagstring"];
 const PROGRESSES: [&str; 2] = ["progress", "bar"];
-
-/// A value of `--halt`; `None` is "never". An alias, because clap gives `Option<Option<…>>` a meaning of its
-/// own.
-pub type MaybeHalt = Option<Halt>;
 
 /// Options of both commands.
 #[derive(Args, Debug, Default)]
@@ -87,7 +84,7 @@ pub struct Both {
     /// last attempt.
     #[arg(long, value_name = "WHEN", allow_hyphen_values = true, overrides_with_all = HALTS, value_parser = parse_halt)]
     #[arg(help_heading = STOPPING, hide_short_help = true)]
-    halt: Option<MaybeHalt>,
+    halt: Option<HaltSetting>,
 
     /// Stop everything at the first failure
     ///
@@ -218,9 +215,9 @@ impl Both {
     }
 
     /// Returns the halt condition.
-    pub fn halt(&self) -> Option<MaybeHalt> {
+    pub fn halt(&self) -> Option<HaltSetting> {
         let at_once = Halt { now: true, on: HaltOn::Fail, limit: HaltLimit::Count(1) };
-        if self.fail_fast { Some(Some(at_once)) } else { self.halt }
+        if self.fail_fast { Some(HaltSetting::At(at_once)) } else { self.halt }
     }
 
     /// Returns the tag.

@@ -11,11 +11,11 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use super::args::values::Shell;
-use super::args::{Jobs, MaybeHalt, Tag, When, parse_jobs};
+use super::args::{Jobs, Tag, When, parse_jobs};
 use super::instead::Instead;
 use crate::jobfile::values::{
-    JobserverStyle, Load, OutputMode, Rate, Resume, parse_duration, parse_halt, parse_jobserver, parse_load,
-    parse_output, parse_rate, parse_size,
+    HaltSetting, JobserverStyle, Load, OutputMode, Rate, Resume, parse_duration, parse_halt, parse_jobserver,
+    parse_load, parse_output, parse_rate, parse_size,
 };
 use crate::ui::phrases::escape;
 
@@ -23,7 +23,7 @@ use crate::ui::phrases::escape;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Variables {
     pub pool: Option<Jobs>,
-    pub halt: Option<MaybeHalt>,
+    pub halt: Option<HaltSetting>,
     pub output: Option<OutputMode>,
     pub keep_order: Option<bool>,
     pub tag: Option<Tag>,
@@ -165,7 +165,7 @@ mod tests {
         ];
         let said = given(all).unwrap();
         assert_eq!(said.pool, Some(parse_jobs("+0".into()).unwrap()));
-        assert_eq!((said.halt, said.output), (Some(None), Some(OutputMode::Line)));
+        assert_eq!((said.halt, said.output), (Some(HaltSetting::Never), Some(OutputMode::Line)));
         assert_eq!(said.keep_order, Some(false));
         assert_eq!(said.tag, Some(Tag::Template(OsStr::from_bytes(b"{/}\xff").to_owned())));
         assert_eq!((said.grace, said.memory_free), (Some(Duration::from_secs(60)), Some(1024)));

@@ -1,6 +1,6 @@
-//! Words that are near other words, for messages. Pure.
+//! Suggestions for misspelt words. Pure.
 
-/// "`a`, `b` or `c`".
+/// Formats the words as "`a`, `b` or `c`".
 pub fn alternatives(words: &[&str]) -> String {
     let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
     match quoted.split_last() {
@@ -10,19 +10,19 @@ pub fn alternatives(words: &[&str]) -> String {
     }
 }
 
-/// "; did you mean `command`?", or nothing.
+/// Returns "; did you mean `command`?", or nothing.
 pub(super) fn near_word(word: &str, known: &[&str]) -> String {
     nearest(word, known.iter().copied()).map_or_else(String::new, |near| format!("; did you mean `{near}`?"))
 }
 
-/// The one of `known` that `word` was probably meant to be.
+/// Returns the one of `known` that `word` was probably meant to be.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase();
-    // A third of the letters may be wrong, but not all of a short word's.
+    // Up to a third of the letters may be wrong, and one letter of a short word.
     let most = (word.chars().count() / 3).clamp(1, 4);
     known
         .into_iter()
-        // Words that differ more in length need no closer look.
+        // The distance is at least the difference in length.
         .filter(|candidate| candidate.len().abs_diff(word.len()) <= most)
         .map(|candidate| (strsim::osa_distance(&word, &candidate.to_lowercase()), candidate))
         .filter(|(distance, candidate)| *distance <= most && *distance < candidate.chars().count())

@@ -1,4 +1,4 @@
-//! The values that job files and flags share, and how they are spelt. Pure.
+//! Values that job files and flags share, and their spelling. Pure.
 
 use std::time::Duration;
 
@@ -6,90 +6,67 @@ use nix::sys::signal::Signal;
 
 use super::near::{alternatives, near_word};
 
-mod brakes;
 mod delay;
+mod halt;
 mod limits;
+mod outcomes;
+mod throttle;
 
-pub use brakes::{Load, Rate, parse_load, parse_rate};
 pub use delay::{parse_factor, parse_restart, parse_retry_delay, parse_retry_rule};
+pub use halt::{Halt, HaltLimit, HaltOn, HaltSetting, parse_halt};
 pub use limits::{
     Limit, UMASK, parse_cpu_limit, parse_files_limit, parse_nice, parse_processes_limit, parse_size_from_0,
     parse_umask,
 };
+pub use outcomes::{Outcomes, parse_outcomes};
+pub use throttle::{Load, Rate, parse_load, parse_rate};
 
-/// How many tasks at once.
+/// `pool`: how many tasks run at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PoolSize {
-    /// `4`; 0 is no limit.
+    /// `4`; `0` is no limit.
     Count(usize),
-    /// `"50%"` of the CPUs.
+    /// `"50%"`: this share of the CPUs.
     Percent(u32),
-    /// `"+2"`: as many more than CPUs.
+    /// `"+2"`: the number of CPUs and this many more.
     Plus(usize),
-    /// `"-2"`: as many fewer, at least 1.
+    /// `"-2"`: the number of CPUs less this many, but at least 1.
     Minus(usize),
 }
 
-/// `output` (DESIGN.md, 3.1).
+/// `output`: how the output of tasks is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutputMode {
+    /// A task's output in one piece, when it has ended.
     Group,
+    /// Whole lines as they come.
     Line,
+    /// Tasks write to prun's own stdout and stderr.
     Raw,
 }
 
-/// `start` (DESIGN.md, 3.2).
+/// `start`: how a process is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum StartMode {
     #[default]
+    /// Without copying prun's address space (CLONE_VM and CLONE_VFORK of clone(2)).
     Spawn,
+    /// As fork(2) does it.
     Fork,
 }
 
-/// `leftovers` (DESIGN.md, 3.2).
+/// `leftovers`: what becomes of processes that an attempt leaves when it ends by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Leftovers {
-    /// They are no longer prun's.
+    /// They live on, and prun is no longer concerned with them.
     #[default]
     Leave,
     Kill,
-    /// The task ends when they have.
+    /// The task ends when they have ended.
     Wait,
 }
 
-/// `halt`, in GNU parallel's grammar; "never" is the absence of one.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Halt {
-    /// `now` stops what runs; `soon` starts nothing new.
-    pub now: bool,
-    pub on: HaltOn,
-    pub limit: HaltLimit,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HaltOn {
-    Fail,
-    Success,
-    Done,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum HaltLimit {
-    Count(u64),
-    /// Of the tasks that ended, with `done` of all that there are; from 3 on.
-    Percent(f64),
-}
-
-/// Which outcomes are meant: the words of `ok` and `retry_on`.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Outcomes {
-    /// Exit codes, sorted.
-    pub codes: Vec<u8>,
-    pub timeout: bool,
-    pub signal: bool,
-}
-
-/// After which ends a daemon is started again.
+/// `restart`: after which ends a daemon is started again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Restart {
     #[default]
@@ -102,17 +79,17 @@ pub enum Restart {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RetryDelay {
     pub first: Duration,
-    /// What the delay is multiplied with after each attempt.
+    /// The delay is multiplied by this after each attempt.
     pub factor: f64,
     pub max: Duration,
-    /// A random part of up to the whole delay is taken off.
+    /// True if a random part, of up to the whole delay, is taken off.
     pub jitter: bool,
 }
 
-/// `jobserver`: how what tasks start finds the run's slots.
+/// `jobserver`: how programs that tasks start find the run's slots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum JobserverStyle {
-    /// Not at all.
+    /// There is no jobserver.
     #[default]
     Off,
     /// By descriptors, which every make knows.
@@ -121,7 +98,7 @@ pub enum JobserverStyle {
     Fifo,
 }
 
-/// `true`, `false`, `pipe` or `fifo`.
+/// Parses `true`, `false`, `pipe` or `fifo`.
 pub fn parse_jobserver(word: &str) -> Result<JobserverStyle, String> {
     match word {
         "true" | "1" | "pipe" => Ok(JobserverStyle::Pipe),
@@ -131,15 +108,15 @@ pub fn parse_jobserver(word: &str) -> Result<JobserverStyle, String> {
     }
 }
 
-/// `resume`: what the journal knows and is not run again.
+/// `resume`: which tasks of the journal are not run again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Resume {
-    /// Everything runs.
+    /// None: everything runs.
     #[default]
     No,
     /// Tasks that ended ok.
     Finished,
-    /// All but those whose last line is a failure.
+    /// All but those whose last line in the journal is a failure.
     AllButFailed,
 }
 
@@ -147,11 +124,11 @@ pub enum Resume {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Timeout {
     After(Duration),
-    /// So many per cent of the median of the tasks that ended ok; none before three of them have.
+    /// This percentage of the median duration of the tasks that ended ok. There is no limit before three of them have.
     OfMedian(f64),
 }
 
-/// `--status` (DESIGN.md, 5.2).
+/// `--status`: how prun's exit status is made of the outcomes of its tasks. See `plan::status`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum StatusMode {
     #[default]
@@ -162,7 +139,7 @@ pub enum StatusMode {
 }
 
 impl PoolSize {
-    /// How many that is on this many CPUs; [`usize::MAX`] is no limit.
+    /// Returns the number of tasks on a machine with this many CPUs; [`usize::MAX`] is no limit.
     pub fn resolve(self, cpus: usize) -> usize {
         match self {
             PoolSize::Count(0) => usize::MAX,
@@ -177,7 +154,7 @@ impl PoolSize {
 }
 
 impl RetryDelay {
-    /// The same delay before each attempt.
+    /// Returns the rule with the same delay before each further attempt.
     pub fn constant(delay: Duration) -> RetryDelay {
         RetryDelay { first: delay, factor: 1.0, max: delay, jitter: false }
     }
@@ -189,35 +166,11 @@ impl Default for RetryDelay {
     }
 }
 
-impl Outcomes {
-    /// Exit code 0 alone: what is `ok` unless a job says otherwise.
-    pub fn success() -> Outcomes {
-        Outcomes { codes: vec![0], timeout: false, signal: false }
-    }
-
-    /// Takes in one word of `ok`: an exit code, `timeout` or `signal`.
-    pub fn add(&mut self, word: &str) -> Result<(), String> {
-        match word {
-            "timeout" => self.timeout = true,
-            "signal" => self.signal = true,
-            _ => {
-                let code = word.parse::<u8>().map_err(|_| {
-                    "expected exit codes from 0 to 255, `timeout` or `signal`".to_owned()
-                        + &near_word(word, &["timeout", "signal"])
-                })?;
-                if let Err(at) = self.codes.binary_search(&code) {
-                    self.codes.insert(at, code);
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Longer times are refused, so that adding some of them up can't overflow.
+/// The longest duration. Longer ones are refused, so that a sum of some of them can't overflow.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
-/// `10MB`, `64KiB`; a bare number is bytes, and a bare letter a power of 1024, as for GNU parallel. At least 1.
+/// Parses a size of at least 1 byte: `10MB`, `64KiB`. A number alone is bytes, and a letter alone a power of 1024, as
+/// for GNU parallel.
 pub fn parse_size(text: &str) -> Result<usize, String> {
     let bad = || "expected a size from 1 byte, such as `64KiB` or `10MB`".to_owned();
     let binary = text.ends_with(['K', 'M', 'G', 'T', 'k', 'm', 'g', 't']).then(|| format!("{text}iB"));
@@ -225,7 +178,7 @@ pub fn parse_size(text: &str) -> Result<usize, String> {
     usize::try_from(size.as_u64()).ok().filter(|size| *size > 0).ok_or_else(bad)
 }
 
-/// `timeout`: a duration, or a percentage of the median.
+/// Parses `timeout`: a duration, or a percentage of the median.
 pub fn parse_timeout(text: &str) -> Result<Timeout, String> {
     let Some(percent) = text.trim().strip_suffix('%') else {
         return parse_duration(text).map(Timeout::After).map_err(|why| why + ", or `200%` of the median");
@@ -236,7 +189,7 @@ pub fn parse_timeout(text: &str) -> Result<Timeout, String> {
     })
 }
 
-/// `"250ms"`, `"30s"`, `"1h30m"`; a bare number, also a decimal one, is seconds.
+/// Parses a duration: `250ms`, `30s`, `1h30m`. A number alone, also a decimal one, is seconds.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let text = text.trim();
     let form = "expected a duration such as `250ms`, `30s`, `5m`, `1h30m`, or a number of seconds";
@@ -259,13 +212,13 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 
 const TOO_LONG: &str = "expected a duration of at most 100 years and at least a nanosecond";
 
-/// The number of a port.
+/// Parses the number of a port.
 pub fn parse_port(text: &str) -> Result<u16, String> {
     let port = text.parse().ok().filter(|port| *port > 0);
     port.ok_or_else(|| format!("expected a port from 1 to {}", u16::MAX))
 }
 
-/// `4`, `0` (no limit), `50%` of the CPUs, `+2` and `-2` of them.
+/// Parses the size of a pool: `4`, `0` (no limit), `50%` of the CPUs, or `+2` and `-2` relative to them.
 pub fn parse_pool(text: &str) -> Result<PoolSize, String> {
     let text = text.trim();
     let bad = || "expected a number, `0` for no limit, `50%` of the CPUs, or `+2` more than CPUs".to_owned();
@@ -292,63 +245,7 @@ pub fn parse_pool(text: &str) -> Result<PoolSize, String> {
     Ok(PoolSize::Count(number(text)? as usize))
 }
 
-/// GNU parallel's grammar: `never`, `soon,fail=1`, `now,fail=20%`, `now,success=1`, `now,done=10`; `now` and
-/// `soon` alone mean `fail=1`. Its older forms: `0`, `1`, `2` are `never`, `soon,fail=1`, `now,fail=1`; `-1` and
-/// `-2` the same of successes; `20%` is `soon,fail=20%`. `None` is `never`.
-pub fn parse_halt(text: &str) -> Result<Option<Halt>, String> {
-    let bad = || {
-        "expected `never`, or `now` or `soon` with a limit, such as `now,fail=1`, `soon,fail=20%`, `now,success=1`, `now,done=10`"
-            .to_owned()
-    };
-    let text = match text.trim() {
-        "never" | "0" => return Ok(None),
-        "1" => "soon,fail=1",
-        "2" => "now,fail=1",
-        "-1" => "soon,success=1",
-        "-2" => "now,success=1",
-        text if text.ends_with('%') && !text.contains(',') => &format!("soon,fail={text}"),
-        text => text,
-    };
-    let (when, limit) = text.split_once(',').unwrap_or((text, "fail=1"));
-    let now = match when.trim() {
-        "now" => true,
-        "soon" => false,
-        other => return Err(bad() + &near_word(other, &["never", "now", "soon"])),
-    };
-    let (on, limit) = limit.split_once('=').ok_or_else(bad)?;
-    let on = match on.trim() {
-        "fail" => HaltOn::Fail,
-        "success" => HaltOn::Success,
-        "done" => HaltOn::Done,
-        other => return Err(bad() + &near_word(other, &["fail", "success", "done"])),
-    };
-    let limit = halt_limit(limit.trim()).ok_or_else(|| {
-        format!(
-            "expected a number from 1, or a percentage above 0 and up to 100, in place of `{}`",
-            limit.trim()
-        )
-    })?;
-    Ok(Some(Halt { now, on, limit }))
-}
-
-fn halt_limit(text: &str) -> Option<HaltLimit> {
-    match text.strip_suffix('%') {
-        Some(percent) => {
-            let percent: f64 = percent.parse().ok()?;
-            (percent > 0.0 && percent <= 100.0).then_some(HaltLimit::Percent(percent))
-        }
-        None => text.parse().ok().filter(|&n: &u64| n > 0).map(HaltLimit::Count),
-    }
-}
-
-/// A comma-separated list of exit codes, `timeout` and `signal`: `0,1,timeout`.
-pub fn parse_outcomes(text: &str) -> Result<Outcomes, String> {
-    let mut outcomes = Outcomes::default();
-    text.split(',').try_for_each(|word| outcomes.add(word.trim()))?;
-    Ok(outcomes)
-}
-
-/// A signal's number: `TERM`, `SIGTERM`, `sigterm`, `15`.
+/// Parses a signal, and returns its number: `TERM`, `SIGTERM`, `sigterm`, `15`.
 pub fn parse_signal(text: &str) -> Result<i32, String> {
     let text = text.trim();
     if text.bytes().all(|b| b.is_ascii_digit()) {
@@ -368,22 +265,22 @@ pub fn parse_signal(text: &str) -> Result<i32, String> {
     })
 }
 
-/// `group`, `line` or `raw`.
+/// Parses `group`, `line` or `raw`.
 pub fn parse_output(text: &str) -> Result<OutputMode, String> {
     one_of(text, &[("group", OutputMode::Group), ("line", OutputMode::Line), ("raw", OutputMode::Raw)])
 }
 
-/// `spawn` or `fork`.
+/// Parses `spawn` or `fork`.
 pub fn parse_start(text: &str) -> Result<StartMode, String> {
     one_of(text, &[("spawn", StartMode::Spawn), ("fork", StartMode::Fork)])
 }
 
-/// `leave`, `kill` or `wait`.
+/// Parses `leave`, `kill` or `wait`.
 pub fn parse_leftovers(text: &str) -> Result<Leftovers, String> {
     one_of(text, &[("leave", Leftovers::Leave), ("kill", Leftovers::Kill), ("wait", Leftovers::Wait)])
 }
 
-/// `first`, `any`, `count` or `xargs`.
+/// Parses `first`, `any`, `count` or `xargs`.
 pub fn parse_status(text: &str) -> Result<StatusMode, String> {
     one_of(
         text,
@@ -396,7 +293,7 @@ pub fn parse_status(text: &str) -> Result<StatusMode, String> {
     )
 }
 
-/// The value of the word that `text` is, or an error that lists the words.
+/// Returns the value of the word `text`, or an error that lists the words.
 pub(super) fn one_of<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, String> {
     if let Some((_, value)) = choices.iter().find(|(word, _)| *word == text.trim()) {
         return Ok(*value);

@@ -150,7 +150,7 @@ pub fn build(file: &JobFile, how: &BuildOptions) -> Result<Plan, Mistakes> {
     }
     // Whatever was asked for.
     jobs.extend(hooks);
-    let halt = file.run.halt.flatten();
+    let halt = file.run.halt.and_then(|halt| halt.limit());
     let logs = Logs { journal, joblog: None, table: None };
     Ok(Plan {
         jobs,

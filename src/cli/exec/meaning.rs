@@ -77,7 +77,7 @@ pub fn meaning(asked: &Exec, variables: &Variables, config: &Config) -> Result<E
             None => cpus,
         },
         jobserver: Jobserver::new(run.jobserver.unwrap_or_default(), offered),
-        halt: run.halt.flatten(),
+        halt: run.halt.and_then(|halt| halt.limit()),
         output,
         // Under `raw` output cannot be put in order: the planner refuses the option, other layers do not
         // count.

@@ -1,37 +1,38 @@
-//! The configuration file: what holds where neither a job file nor the command line says anything.
+//! The configuration file: the settings below those of job files and of the command line.
 
 use std::sync::Arc;
 
 use toml::de::{DeTable, DeValue};
 
 use super::section::Section;
+use super::syntax::{as_text, syntax_errors};
 use super::walk::Walk;
-use super::{as_text, job, syntax_errors};
+use super::{job, run};
 use crate::jobfile::keys::Table;
 use crate::jobfile::mistakes::Mistakes;
 use crate::jobfile::model::{JobSpec, RunSpec};
 
 /// Keys of `[defaults]` that `[run]` has as well, with the same meaning. In a job file they beat flags, because its
-/// author says how a job is; in the configuration file nobody knows the job, and flags beat them as they beat
+/// author knows the jobs. The author of a configuration file does not, so there flags beat them, as they beat
 /// `[run]`.
 const OF_RUN: [&str; 4] = ["output", "keep_order", "tag", "grace"];
 
-/// Tables that are taken whole: two sources or two files make no sense together.
+/// Tables that are not merged: two sources or two files make no sense together.
 const WHOLE: [&str; 3] = ["stdin", "stdout", "stderr"];
 
-/// What a configuration file says; by default that of people who have none.
+/// A configuration file; by default the empty one.
 #[derive(Debug, Clone, Default)]
 pub struct Config {
-    /// The file, as people know it.
+    /// The name that messages use.
     pub name: String,
     pub(super) text: String,
     pub run: RunSpec,
-    /// `[defaults]`, as a job that has nothing else; what [`Config::run`] has of it is there alone.
+    /// `[defaults]` as a job without keys of its own, and without the keys of `OF_RUN`, which [`Config::run`] holds.
     pub defaults: JobSpec,
 }
 
 impl Config {
-    /// Its text behind so many blanks: what stands in it then has its place behind that of another text.
+    /// Returns the text behind this many blanks, so that its places are those behind another text of that length.
     pub(super) fn padded(&self, blanks: usize) -> String {
         if self.text.is_empty() {
             return String::new();
@@ -41,7 +42,10 @@ impl Config {
     }
 }
 
-/// Reads a configuration file. `name` is what people call it.
+/// Reads a configuration file. Messages call it `name`.
+///
+/// # Errors
+/// Every mistake of the file: unlike a job file it is not planned, so nothing is reported later.
 pub fn parse_config(name: &str, bytes: &[u8]) -> Result<Config, Mistakes> {
     let text = as_text(name, bytes)?;
     let source: Arc<str> = text.into();
@@ -60,11 +64,11 @@ pub fn parse_config(name: &str, bytes: &[u8]) -> Result<Config, Mistakes> {
     Ok(Config { name: name.to_owned(), text: text.to_owned(), run, defaults })
 }
 
-/// Walks the configuration file.
+/// Reads the tables of the configuration file.
 pub(super) fn read<'a>(walk: &mut Walk<'a>, root: &'a DeTable<'a>) -> (RunSpec, JobSpec) {
     let file = Section::new("the configuration file".to_owned(), 0..0, root);
     walk.check_keys(&file, Table::Config);
-    let run = walk.table(&file, "run").map(|section| super::run(walk, &section)).unwrap_or_default();
+    let settings = walk.table(&file, "run").map(|section| run::read(walk, &section)).unwrap_or_default();
     let mut defaults =
         walk.table(&file, "defaults").map(|section| job::defaults(walk, &section)).unwrap_or_default();
     let of_run = RunSpec {
@@ -74,31 +78,10 @@ pub(super) fn read<'a>(walk: &mut Walk<'a>, root: &'a DeTable<'a>) -> (RunSpec, 
         grace: defaults.grace.take(),
         ..RunSpec::default()
     };
-    (run_over(of_run, run), defaults)
+    (run::layered(of_run, settings), defaults)
 }
 
-/// What `upper` says, and else `lower`.
-pub(super) fn run_over(upper: RunSpec, lower: RunSpec) -> RunSpec {
-    RunSpec {
-        pool: upper.pool.or(lower.pool),
-        halt: upper.halt.or(lower.halt),
-        output: upper.output.or(lower.output),
-        keep_order: upper.keep_order.or(lower.keep_order),
-        tag: upper.tag.or(lower.tag),
-        grace: upper.grace.or(lower.grace),
-        rate: upper.rate.or(lower.rate),
-        load: upper.load.or(lower.load),
-        memory_free: upper.memory_free.or(lower.memory_free),
-        jobserver: upper.jobserver.or(lower.jobserver),
-        journal: upper.journal.or(lower.journal),
-        resume: upper.resume.or(lower.resume),
-        on_success: upper.on_success.or(lower.on_success),
-        on_failure: upper.on_failure.or(lower.on_failure),
-        on_exit: upper.on_exit.or(lower.on_exit),
-    }
-}
-
-/// `[defaults]` of a job file, laid over that of the configuration.
+/// Returns `[defaults]` of a job file, laid over that of the configuration file.
 pub(super) fn defaults<'a>(file: &DeTable<'a>, config: &DeTable<'a>) -> Option<DeTable<'a>> {
     let table = |root: &DeTable<'a>| root.get("defaults").and_then(|node| node.get_ref().as_table()).cloned();
     let Some(mut lower) = table(config) else { return table(file) };
@@ -109,10 +92,10 @@ pub(super) fn defaults<'a>(file: &DeTable<'a>, config: &DeTable<'a>) -> Option<D
     })
 }
 
-/// The keys of both; tables merge, and "none" undoes.
+/// Returns the keys of both. Tables merge, and `"none"` removes a key.
 fn over<'a>(upper: DeTable<'a>, mut lower: DeTable<'a>) -> DeTable<'a> {
     for (key, mut node) in upper {
-        // Taken away first: a key that is there would keep its place in the file.
+        // Removed first: inserting over a present key would keep the place of the lower one.
         let below = lower.remove(&key);
         let whole = WHOLE.contains(&key.get_ref().as_ref());
         match (node.get_mut(), below.map(|node| node.into_inner())) {

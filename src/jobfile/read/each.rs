@@ -2,6 +2,7 @@
 
 use toml::de::{DeArray, DeValue};
 
+use super::command::command;
 use super::section::{Found, Node, Section};
 use super::walk::Walk;
 use crate::jobfile::keys::Table;
@@ -136,8 +137,8 @@ fn row<'a>(walk: &mut Walk<'a>, item: Node<'a>, names: &[Spanned<String>]) -> Op
 fn source<'a>(walk: &mut Walk<'a>, table: &Section<'a>, sources: &[&'static str]) -> Option<EachSpec> {
     let before = walk.wrong();
     walk.check_keys(table, Table::Each);
-    let given: Vec<Found> = sources.iter().filter_map(|key| table.get(key)).collect();
-    let found = match given.as_slice() {
+    let found: Vec<Found> = sources.iter().filter_map(|key| table.get(key)).collect();
+    let found = match found.as_slice() {
         [] => {
             if walk.wrong() == before {
                 let mistake = Mistake::at(table.span.clone(), format!("{} names no source", table.title));
@@ -167,7 +168,7 @@ fn source<'a>(walk: &mut Walk<'a>, table: &Section<'a>, sources: &[&'static str]
         "command" => {
             let nul = walk.flag(table, "nul").unwrap_or(false);
             let separator = walk.value(table, "separator", "a string", separator);
-            let command = super::job::command(walk, "command", found.node);
+            let command = command(walk, "command", found.node);
             command.map(|command| EachSpec::Command { command, nul, separator })
         }
         "glob" => walk.path("glob", found.node).map(EachSpec::Glob),

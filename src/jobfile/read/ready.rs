@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-use super::job::command;
+use super::command::command;
 use super::section::{Found, Section};
 use super::walk::{Walk, spelt};
 use crate::jobfile::keys::Table;
@@ -12,10 +12,10 @@ use crate::jobfile::mistakes::Mistake;
 use crate::jobfile::model::{ReadyCheckSpec, ReadySpec, Text};
 use crate::jobfile::values;
 
-/// The keys that say what shows it.
-const SIGNS: [&str; 4] = ["line", "port", "command", "after"];
+/// The keys that name a check.
+const CHECKS: [&str; 4] = ["line", "port", "command", "after"];
 
-/// `None` also where `[defaults]` only say how it is looked at.
+/// Reads `ready`. Returns `None` also where `[defaults]` only has keys such as `timeout`, which name no check.
 pub(super) fn read<'a>(walk: &mut Walk<'a>, job: &Section<'a>, in_defaults: bool) -> Option<ReadySpec> {
     let found = job.get("ready")?;
     let Some(table) = found.section("`ready`".to_owned()) else {
@@ -33,29 +33,28 @@ pub(super) fn read<'a>(walk: &mut Walk<'a>, job: &Section<'a>, in_defaults: bool
     walk.check_keys(&table, Table::Ready);
     let timeout = positive(walk, &table, "timeout");
     let every = positive(walk, &table, "every");
-    // A job's sign takes the place of that of `[defaults]`.
+    // A check of the job replaces that of `[defaults]`.
     let own: Vec<_> =
-        SIGNS.into_iter().filter(|key| table.own.contains_key(*key) && table.get(key).is_some()).collect();
-    let signs = if own.is_empty() { &SIGNS[..] } else { &own };
-    let is_given = in_defaults || job.own.contains_key("ready");
-    if signs.iter().all(|key| table.get(key).is_none()) && (in_defaults || !is_given) {
+        CHECKS.into_iter().filter(|key| table.own.contains_key(*key) && table.get(key).is_some()).collect();
+    let checks = if own.is_empty() { &CHECKS[..] } else { &own };
+    if (in_defaults || !job.own.contains_key("ready")) && checks.iter().all(|key| table.get(key).is_none()) {
         return None;
     }
-    let sign = walk.one_of_keys(&table, signs, before)?;
-    options_fit(walk, &table, sign.key);
-    let span = sign.node.span();
-    let sign = match sign.key {
+    let found = walk.one_of_keys(&table, checks, before)?;
+    check_options(walk, &table, found.key);
+    let span = found.node.span();
+    let check = match found.key {
         "line" => ReadyCheckSpec::Line(walk.pattern(&table, "line")?),
-        "port" => ReadyCheckSpec::Port(port(walk, &sign)?),
-        "command" => ReadyCheckSpec::Command(command(walk, "command", sign.node)?),
+        "port" => ReadyCheckSpec::Port(port(walk, &found)?),
+        "command" => ReadyCheckSpec::Command(command(walk, "command", found.node)?),
         _ => ReadyCheckSpec::After(walk.duration(&table, "after")?),
     };
-    Some(ReadySpec { sign, span, timeout, every })
+    Some(ReadySpec { check, span, timeout, every })
 }
 
-/// Some keys mean something for some signs only. Of those in `[defaults]` nobody is told: they are for others.
-fn options_fit(walk: &mut Walk, table: &Section, sign: &str) {
-    let idle: &[(&'static str, &str)] = match sign {
+/// Reports keys that mean nothing for this check, unless `[defaults]` sets them, which may be for other jobs.
+fn check_options(walk: &mut Walk, table: &Section, check: &str) {
+    let unused: &[(&'static str, &str)] = match check {
         "line" => &[("every", "output is looked at as it comes")],
         "after" => &[
             ("every", "nothing is looked at: the time alone tells"),
@@ -63,15 +62,16 @@ fn options_fit(walk: &mut Walk, table: &Section, sign: &str) {
         ],
         _ => &[],
     };
-    for (key, why) in idle {
+    for (key, why) in unused {
         if let Some(found) = table.get(key).filter(|_| table.own.contains_key(*key)) {
             let of = if *key == "every" { "`port` and `command`" } else { "`line`, `port` and `command`" };
-            let mistake = Mistake::at(found.key_span, format!("`{key}` goes with {of}, not with `{sign}`"));
+            let mistake = Mistake::at(found.key_span, format!("`{key}` goes with {of}, not with `{check}`"));
             walk.mistake(mistake.help(*why));
         }
     }
 }
 
+/// Reads a duration above 0.
 fn positive(walk: &mut Walk, table: &Section, key: &'static str) -> Option<Duration> {
     walk.value(table, key, "a duration", |text| match values::parse_duration(text)? {
         Duration::ZERO => Err("expected more than 0".to_owned()),
@@ -79,7 +79,7 @@ fn positive(walk: &mut Walk, table: &Section, key: &'static str) -> Option<Durat
     })
 }
 
-/// A number, or a string with placeholders.
+/// Reads a port: a number, or a string with placeholders.
 fn port(walk: &mut Walk, found: &Found) -> Option<Text> {
     match found.node.get_ref() {
         DeValue::String(_) => {

@@ -74,9 +74,9 @@ fn jobs_come_in_the_order_of_the_file_with_the_comment_above() {
 fn strings_know_where_they_stand() {
     let source = "[jobs.a]\ncommand = '''\necho x'''\n[jobs.b]\ncommand = \"a\\tb\"";
     let file = read(source);
-    let text = |job: usize| match file.jobs[job].what.clone() {
+    let text = |job: usize| match file.jobs[job].body.clone() {
         Some(BodySpec::Command(crate::jobfile::model::CommandSpec::Line(text))) => text,
-        what => panic!("{what:?}"),
+        body => panic!("{body:?}"),
     };
     assert_eq!(&source[text(0).place(5..6)], "x");
     assert_eq!(&source[text(1).place(0..1)], "\"a\\tb\"");
@@ -86,7 +86,7 @@ fn strings_know_where_they_stand() {
 fn wrong_values_are_left_out_and_kept_as_mistakes() {
     let file = parse("jobs.toml", b"[jobs.a]\ncommand = \"true\"\neach = 3\ntimeout = \"x\"\n").unwrap();
     assert_eq!(file.mistakes.len(), 2);
-    assert!(file.jobs[0].broken && file.jobs[0].each.is_none() && file.jobs[0].timeout.is_none());
+    assert!(file.jobs[0].has_mistakes && file.jobs[0].each.is_none() && file.jobs[0].timeout.is_none());
 }
 
 #[test]

@@ -10,7 +10,9 @@ use crate::jobfile::keys::{NOT_IN_DEFAULTS, Table};
 use crate::jobfile::mistakes::{Mistake, Mistakes};
 use crate::jobfile::model::{Span, Spanned, TagSpec, Text};
 use crate::jobfile::near::nearest;
-use crate::jobfile::values::{self, Halt, JobserverStyle, Outcomes, OutputMode, PoolSize, Rate, Resume};
+use crate::jobfile::values::{
+    self, HaltSetting, JobserverStyle, Outcomes, OutputMode, PoolSize, Rate, Resume,
+};
 
 /// The walk over the tree: the source, and what was found to be wrong.
 pub(super) struct Walk<'a> {
@@ -188,7 +190,7 @@ impl<'a> Walk<'a> {
         self.value(section, "pool", "a number or a string", values::parse_pool)
     }
 
-    pub fn halt(&mut self, section: &Section) -> Option<Option<Halt>> {
+    pub fn halt(&mut self, section: &Section) -> Option<HaltSetting> {
         self.value(section, "halt", "a string", values::parse_halt)
     }
 

@@ -1,4 +1,4 @@
-//! How `retry_delay` is spelt. Pure.
+//! `retry_delay` and `restart`. Pure.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::{Restart, RetryDelay, parse_duration};
 use crate::jobfile::near::near_word;
 
 impl RetryDelay {
-    /// A growing one, unless more is said.
+    /// The defaults of a growing delay.
     pub const GROWING: RetryDelay = RetryDelay {
         first: Duration::from_secs(1),
         factor: 2.0,
@@ -15,7 +15,7 @@ impl RetryDelay {
     };
 }
 
-/// The words of `restart`.
+/// Parses `never`, `on-failure` or `always`.
 pub fn parse_restart(text: &str) -> Result<Restart, String> {
     match text {
         "never" => Ok(Restart::Never),
@@ -26,12 +26,13 @@ pub fn parse_restart(text: &str) -> Result<Restart, String> {
     }
 }
 
-/// One duration: the same delay before each further attempt.
+/// Parses one duration: the same delay before each further attempt.
 pub fn parse_retry_delay(text: &str) -> Result<RetryDelay, String> {
     parse_duration(text).map(RetryDelay::constant)
 }
 
-/// On a command line: `1s`, or a growing one with the keys of job files, `1s,factor=2,max=1m,jitter`.
+/// Parses a delay of the command line: `1s`, or a growing one with the keys of job files,
+/// `1s,factor=2,max=1m,jitter`.
 pub fn parse_retry_rule(text: &str) -> Result<RetryDelay, String> {
     let Some((first, keys)) = text.split_once(',') else { return parse_retry_delay(text) };
     let mut rule = RetryDelay { first: parse_duration(first)?, ..RetryDelay::GROWING };
@@ -53,7 +54,7 @@ pub fn parse_retry_rule(text: &str) -> Result<RetryDelay, String> {
     Ok(RetryDelay { first: rule.first.min(rule.max), ..rule })
 }
 
-/// What a delay is multiplied with.
+/// Parses the number that a delay is multiplied by.
 pub fn parse_factor(text: &str) -> Result<f64, String> {
     let factor = text.parse::<f64>().ok().filter(|factor| factor.is_finite() && *factor >= 1.0);
     factor.ok_or_else(|| "expected a factor from 1".to_owned())

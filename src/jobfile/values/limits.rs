@@ -2,7 +2,7 @@
 
 use super::{parse_duration, parse_size};
 
-/// A key of `limits`; the resources of setrlimit(2).
+/// A key of `limits`: a resource of setrlimit(2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
     /// Seconds of processor time.
@@ -13,7 +13,7 @@ pub enum Limit {
     Files,
     /// Processes of the user, not only of the task.
     Processes,
-    /// Bytes of a file that it writes.
+    /// Bytes of each file that a process writes.
     FileSize,
     /// Bytes of a core file.
     Core,
@@ -32,7 +32,7 @@ impl Limit {
         Limit::Stack,
     ];
 
-    /// Its key in `limits`.
+    /// Returns the key in `limits`.
     pub fn key(self) -> &'static str {
         match self {
             Limit::Cpu => "cpu",
@@ -45,7 +45,7 @@ impl Limit {
         }
     }
 
-    /// A value of it, for people: `90s`, `64 MiB`, `1.5 MB`, `100`.
+    /// Formats a value of this limit for people: `90s`, `64 MiB`, `1500 KB`, `100`.
     pub fn shown(self, value: u64) -> String {
         match self {
             Limit::Cpu => format!("{value}s"),
@@ -55,7 +55,8 @@ impl Limit {
     }
 }
 
-/// Never rounded, because it is compared with what was written: the largest unit of which it is a whole number.
+/// Formats a size in the largest unit of which it is a whole number. It is never rounded, because people compare it with
+/// the size in their file.
 fn shown_size(bytes: u64) -> String {
     let units = [
         (1 << 40, "TiB"),
@@ -73,7 +74,7 @@ fn shown_size(bytes: u64) -> String {
     }
 }
 
-/// Whole seconds of processor time, which the kernel counts; parts of one are rounded up.
+/// Parses processor time. Returns whole seconds, which is what the kernel limits; a part of a second is rounded up.
 pub fn parse_cpu_limit(text: &str) -> Result<u64, String> {
     let time = parse_duration(text)?;
     match time.as_secs() + u64::from(time.subsec_nanos() > 0) {
@@ -82,7 +83,7 @@ pub fn parse_cpu_limit(text: &str) -> Result<u64, String> {
     }
 }
 
-/// As [`parse_size`], but 0 is a size as well.
+/// Parses a size as [`parse_size`] does, but takes 0 as well.
 pub fn parse_size_from_0(text: &str) -> Result<u64, String> {
     if text.trim() == "0" {
         return Ok(0);
@@ -90,12 +91,13 @@ pub fn parse_size_from_0(text: &str) -> Result<u64, String> {
     parse_size(text).map(|size| size as u64).map_err(|why| why.replace("from 1 byte", "from 0"))
 }
 
-/// stdin, stdout and stderr are open files as well.
+/// Parses a number of open files, of which stdin, stdout and stderr are three.
 pub fn parse_files_limit(text: &str) -> Result<u64, String> {
     number(text, 3)
         .ok_or_else(|| "expected a number from 3: stdin, stdout and stderr are files, too".to_owned())
 }
 
+/// Parses a number of processes.
 pub fn parse_processes_limit(text: &str) -> Result<u64, String> {
     number(text, 0).ok_or_else(|| "expected a number from 0".to_owned())
 }
@@ -104,17 +106,17 @@ fn number(text: &str, least: u32) -> Option<u64> {
     text.parse().ok().filter(|number: &u32| *number >= least).map(u64::from)
 }
 
-/// What is added to prun's own nice value.
+/// Parses the number that is added to prun's own nice value.
 pub fn parse_nice(text: &str) -> Result<i32, String> {
     let number = text.trim().parse().ok().filter(|number| (-39..=39).contains(number));
     number
         .ok_or_else(|| "expected a number from -39 to 39, which is added to prun's own nice value".to_owned())
 }
 
-/// What is wrong with a umask.
+/// The message about a wrong umask.
 pub const UMASK: &str = "expected an octal number from `\"000\"` to `\"777\"`";
 
-/// `022`
+/// Parses a umask, in octal: `022`.
 pub fn parse_umask(text: &str) -> Result<u32, String> {
     let text = text.trim();
     let octal = !text.is_empty() && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));

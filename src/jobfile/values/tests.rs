@@ -38,9 +38,9 @@ fn pools() {
 
 #[test]
 fn halts() {
-    let halt = |now, on, limit| Ok(Some(Halt { now, on, limit }));
-    assert_eq!(parse_halt("never"), Ok(None));
-    assert_eq!(parse_halt("0"), Ok(None));
+    let halt = |now, on, limit| Ok(HaltSetting::At(Halt { now, on, limit }));
+    assert_eq!(parse_halt("never"), Ok(HaltSetting::Never));
+    assert_eq!(parse_halt("0"), Ok(HaltSetting::Never));
     assert_eq!(parse_halt("1"), halt(false, HaltOn::Fail, HaltLimit::Count(1)));
     assert_eq!(parse_halt("2"), parse_halt("now"));
     assert_eq!(parse_halt("soon"), parse_halt("soon,fail=1"));

@@ -11,7 +11,7 @@ pub(super) fn plan(job: &JobSpec, stages: &[Stage], mistakes: &mut Mistakes) -> 
         mistakes.push(Mistake::at(batch.span.clone(), message).help(help));
     };
     match &job.each {
-        None if job.broken => {}
+        None if job.has_mistakes => {}
         None => wrong(
             format!("job `{name}` has a `batch`, but no items to put into it"),
             "give it items with `each`",
@@ -30,7 +30,7 @@ pub(super) fn plan(job: &JobSpec, stages: &[Stage], mistakes: &mut Mistakes) -> 
         jobfile::BatchSpec::UpTo(1) => Batch::One,
         jobfile::BatchSpec::UpTo(most) => Batch::UpTo(most),
         jobfile::BatchSpec::Fit => {
-            if let (Some(why), false) = (why_not_fit(stages), job.broken) {
+            if let (Some(why), false) = (why_not_fit(stages), job.has_mistakes) {
                 wrong(format!("nobody can tell how many items fit {why}"), "name a number: `batch = 100`");
             }
             Batch::Fit

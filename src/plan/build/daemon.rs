@@ -12,7 +12,7 @@ pub(super) fn restart(job: &JobSpec, chain: &Chain, mistakes: &mut Mistakes) -> 
         _ => "reads a pipe, and ends with what feeds it",
     };
     // `[defaults]` may say it for those that can have it.
-    if let Some(span) = job.given("restart").filter(|_| job.restart != Restart::Never) {
+    if let Some(span) = job.own_key("restart").filter(|_| job.restart != Restart::Never) {
         let name = &job.name.value;
         let message = format!("job `{name}` can't be started again: it {what}");
         let help = "further attempts after a failure are `retries`; a service is a job with `daemon = true`";
@@ -25,7 +25,7 @@ pub(super) fn restart(job: &JobSpec, chain: &Chain, mistakes: &mut Mistakes) -> 
 /// has its own; and prun doesn't see what one stage writes to the next.
 pub(super) fn check_alone(jobs: &[&JobSpec], mistakes: &mut Mistakes) {
     for job in jobs {
-        let has_stages = matches!(job.what, Some(BodySpec::Pipeline(_)));
+        let has_stages = matches!(job.body, Some(BodySpec::Pipeline(_)));
         if jobs.len() == 1 && !has_stages {
             continue;
         }
@@ -34,7 +34,7 @@ pub(super) fn check_alone(jobs: &[&JobSpec], mistakes: &mut Mistakes) {
             true => format!("the pipeline of job `{name}`"),
             false => format!("job `{name}`, which is joined by a pipe,"),
         };
-        let span = |key| job.given(key).unwrap_or_else(|| job.name.span.clone());
+        let span = |key| job.own_key(key).unwrap_or_else(|| job.name.span.clone());
         let help = "what one stage writes, another reads: let one job write to a file or a queue, and another read that";
         if job.pty {
             let message = format!("{what} can't have a terminal");

@@ -136,7 +136,7 @@ impl Search<'_> {
 
 /// The commands that a job runs to do its work.
 fn commands(job: &JobSpec) -> Vec<&CommandSpec> {
-    match &job.what {
+    match &job.body {
         None => Vec::new(),
         Some(BodySpec::Command(command)) => vec![command],
         Some(BodySpec::Pipeline(stages)) => stages.iter().map(|stage| &stage.command).collect(),
@@ -158,7 +158,7 @@ fn sources(job: &JobSpec) -> Vec<&EachSpec> {
 
 /// The stages of its pipeline.
 fn stages(job: &JobSpec) -> &[StageSpec] {
-    match &job.what {
+    match &job.body {
         Some(BodySpec::Pipeline(stages)) => stages,
         _ => &[],
     }

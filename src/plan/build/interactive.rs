@@ -7,7 +7,7 @@ pub(super) fn check(job: &JobSpec, mistakes: &mut Mistakes) {
     if !job.interactive {
         return;
     }
-    let given = |key| job.given(key).unwrap_or_else(|| job.name.span.clone());
+    let given = |key| job.own_key(key).unwrap_or_else(|| job.name.span.clone());
     let (place, what, help) = if let Some(worker) = &job.worker {
         (worker.span.clone(), "has workers", "a worker reads its tasks, and lives beside others")
     } else if job.daemon {

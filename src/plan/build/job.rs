@@ -87,7 +87,7 @@ pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) ->
         output,
         keep_order: keep_order && !raw,
         tag,
-        halt: job.halt.flatten(),
+        halt: job.halt.and_then(|halt| halt.limit()),
         grace: job.grace.or(file.run.grace).unwrap_or(GRACE),
         stop_signal: job.stop_signal.unwrap_or(TERM),
         timeout: job.timeout,

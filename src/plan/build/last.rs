@@ -15,7 +15,7 @@ fn job(context: &Context, at: AtEnd, mistakes: &mut Mistakes) -> Option<Job> {
     let stage = match &how.run.hooks[at as usize] {
         Some(flag) if flag.is_none() => return None,
         Some(flag) => {
-            let words = flag.words(&texts.of_task(&file.bare)).unwrap_or_else(|error| {
+            let words = flag.words(&texts.of_task(&file.defaults)).unwrap_or_else(|error| {
                 mistakes.push(Mistake { help: error.help, ..Mistake::new(error.message) });
                 Vec::new()
             });
@@ -33,10 +33,13 @@ fn job(context: &Context, at: AtEnd, mistakes: &mut Mistakes) -> Option<Job> {
 
 /// What a file says.
 pub fn written(run: &crate::jobfile::RunSpec, at: AtEnd) -> Option<&CommandSpec> {
-    let hook: &RunHookSpec = match at {
+    let hook = match at {
         AtEnd::Success => &run.on_success,
         AtEnd::Failure => &run.on_failure,
         AtEnd::Exit => &run.on_exit,
     };
-    hook.as_ref()?.as_ref()
+    match hook {
+        Some(RunHookSpec::Command(command)) => Some(command),
+        Some(RunHookSpec::None) | None => None,
+    }
 }

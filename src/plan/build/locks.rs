@@ -125,7 +125,7 @@ pub(super) fn check_columns(
             let message =
                 format!("`{{{name}}}` of job `{}` is both a column of its items and a lock", job.name.value);
             let mistake = Mistake::at(want.lock.span.clone(), message);
-            let mistake = match job.given("each") {
+            let mistake = match job.own_key("each") {
                 Some(each) => mistake.other(each, "its items"),
                 None => mistake,
             };
@@ -136,13 +136,13 @@ pub(super) fn check_columns(
 
 /// What takes no slot can't take several. `first`: the first job of its chain.
 pub(super) fn check_slots(job: &jobfile::JobSpec, first: &jobfile::JobSpec, mistakes: &mut Mistakes) {
-    let Some(span) = job.given("slots") else { return };
+    let Some(span) = job.own_key("slots") else { return };
     let (why, place) = if job.daemon {
-        ("is a daemon", job.given("daemon"))
+        ("is a daemon", job.own_key("daemon"))
     } else if matches!(first.stdin.value, StdinSpec::Queue { .. }) {
         ("reads a queue", Some(first.stdin.span.clone()))
     } else if matches!(job.each, Some(EachSpec::Queue { .. })) {
-        ("reads a queue", job.given("each"))
+        ("reads a queue", job.own_key("each"))
     } else {
         return;
     };

@@ -87,7 +87,7 @@ fn condition(
     // What is in a circle of pipes is in no chain.
     let other = &file.jobs[chains.get(to_chain).map_or(to, Chain::last)];
     let when = after.when.unwrap_or(if other.daemon { When::Ready } else { When::Success });
-    let tells = other.daemon || other.ready.is_some() || other.broken;
+    let tells = other.daemon || other.ready.is_some() || other.has_mistakes;
     if when != When::Ready || tells {
         if when == When::Ready && other.daemon {
             check_all_run(other, after, mistakes);
@@ -115,7 +115,7 @@ fn check_all_run(service: &jobfile::JobSpec, after: &jobfile::AfterSpec, mistake
         let name = &service.name.value;
         let message = format!("daemon `{name}` is never ready: its pool has no room for all of its tasks");
         let help = "each of them has to be up, and none ends before; leave `pool` out";
-        let place = service.given("pool").unwrap_or_else(|| service.name.span.clone());
+        let place = service.own_key("pool").unwrap_or_else(|| service.name.span.clone());
         let mistake = Mistake::at(after.job.span.clone(), message).other(place, "its pool");
         mistakes.push(mistake.help(help));
     }

@@ -127,7 +127,7 @@ fn pairs(feeder: &[Option<usize>]) -> impl Iterator<Item = Chain> {
 /// `last`: it is the last one all the same, and only its output is not its own.
 fn check_feeder(feeder: &JobSpec, reader: &JobSpec, pipe: &Text, last: bool, mistakes: &mut Mistakes) {
     for key in OF_THE_LAST.into_iter().filter(|key| !last || *key == "stdout") {
-        let Some(span) = feeder.given(key) else { continue };
+        let Some(span) = feeder.own_key(key) else { continue };
         let (message, help) = if key == "stdout" {
             let message = format!("two ways for the output of job `{}`", feeder.name.value);
             (message, "take `stdout` away, or the pipe")
@@ -142,7 +142,7 @@ fn check_feeder(feeder: &JobSpec, reader: &JobSpec, pipe: &Text, last: bool, mis
 
 fn check_one_task(job: &JobSpec, pipe: &Text, mistakes: &mut Mistakes) {
     for key in ["each", "repeat"] {
-        if let Some(span) = job.given(key) {
+        if let Some(span) = job.own_key(key) {
             let message = format!("`{key}` of job `{}`, which is joined by a pipe", job.name.value);
             let mistake = Mistake::at(span, message).other(pipe.span.clone(), "the pipe");
             mistakes.push(mistake.help("jobs that are joined by a pipe have one task"));
@@ -194,7 +194,7 @@ pub(super) fn places(file: &JobFile, chains: &[Chain]) -> Vec<Place> {
     for (number, chain) in chains.iter().enumerate() {
         let mut stages = 0;
         for &job in &chain.jobs {
-            stages += match &file.jobs[job].what {
+            stages += match &file.jobs[job].body {
                 Some(BodySpec::Pipeline(stages)) => stages.len(),
                 _ => 1,
             };

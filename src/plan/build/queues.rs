@@ -82,7 +82,7 @@ fn ends(job: &JobSpec) -> Vec<(&Text, Side)> {
     if let StdinSpec::Queue { name, ahead } = &job.stdin.value {
         ends.push((name, Side::Reads { ahead: *ahead }));
     }
-    let stages = match &job.what {
+    let stages = match &job.body {
         Some(BodySpec::Pipeline(stages)) => stages.as_slice(),
         _ => &[],
     };
@@ -286,7 +286,7 @@ pub(super) fn sources(file: &JobFile, index: &Index, mistakes: &mut Mistakes) ->
             mistakes.push(Mistake::at(name.span.clone(), message).help("name the job that has them"));
             continue;
         }
-        if other.each.is_none() && !other.broken {
+        if other.each.is_none() && !other.has_mistakes {
             let message = format!("job `{}` has no items to hand on", other.name.value);
             let mistake = Mistake::at(name.span.clone(), message)
                 .other(other.name.span.clone(), "has no `each`")

@@ -16,7 +16,7 @@ pub(super) fn plan(context: &Context, job: &JobSpec, mistakes: &mut Mistakes) ->
     check(job, ready, mistakes);
     let timeout = ready.timeout.unwrap_or(TIMEOUT);
     let every = ready.every.unwrap_or(EVERY);
-    Some(match &ready.sign {
+    Some(match &ready.check {
         jobfile::ReadyCheckSpec::Line(pattern) => {
             Ready { sign: Sign::Line(pattern.regex.clone()), timeout, every }
         }
@@ -36,7 +36,7 @@ pub(super) fn plan(context: &Context, job: &JobSpec, mistakes: &mut Mistakes) ->
 }
 
 fn check(job: &JobSpec, ready: &jobfile::ReadySpec, mistakes: &mut Mistakes) {
-    let span = job.given("ready").unwrap_or_else(|| job.name.span.clone());
+    let span = job.own_key("ready").unwrap_or_else(|| job.name.span.clone());
     let name = &job.name.value;
     if let Some(worker) = &job.worker {
         let mistake = Mistake::at(span, format!("the workers of job `{name}` can't have `ready`"));
@@ -45,10 +45,10 @@ fn check(job: &JobSpec, ready: &jobfile::ReadySpec, mistakes: &mut Mistakes) {
             mistake
                 .help("a worker is given its first task as soon as it runs, and reads it when it is ready"),
         );
-    } else if job.interactive && matches!(ready.sign, jobfile::ReadyCheckSpec::Line(_)) {
+    } else if job.interactive && matches!(ready.check, jobfile::ReadyCheckSpec::Line(_)) {
         let message = format!("job `{name}` is interactive, and its lines can't be looked at");
         let mistake = Mistake::at(ready.span.clone(), message);
-        let mistake = match job.given("interactive") {
+        let mistake = match job.own_key("interactive") {
             Some(other) => mistake.other(other, "it writes to the terminal itself"),
             None => mistake,
         };

@@ -57,7 +57,7 @@ pub(super) fn of_run(
     mistakes: &mut Mistakes,
     what: impl FnOnce(&mut Writer) -> What,
 ) -> Stage {
-    let mut writer = Writer::new(context, &context.file.bare, mistakes);
+    let mut writer = Writer::new(context, &context.file.defaults, mistakes);
     let what = what(&mut writer);
     writer.stage(at.name_in_run(), what, Stdin::Report, None)
 }
@@ -120,7 +120,7 @@ impl<'a> Writer<'a> {
     fn stages(&mut self) -> Vec<Stage> {
         let job = self.job;
         let stdin = self.stdin();
-        match &job.what {
+        match &job.body {
             None => Vec::new(),
             Some(jobfile::BodySpec::Command(command)) => {
                 let takes_item = match &stdin {
@@ -175,7 +175,7 @@ impl<'a> Writer<'a> {
     }
 
     fn setup(&mut self) -> Setup {
-        let jobfile::AttributesSpec { limits, nice, umask, clear_env, env_files } = &self.job.setup;
+        let jobfile::AttributesSpec { limits, nice, umask, clear_env, env_files } = &self.job.attributes;
         let texts = self.context.texts;
         let path = |text| PathBuf::from(OsString::from_vec(texts.of_start(self.job, text, self.mistakes)));
         Setup {
@@ -226,7 +226,7 @@ impl<'a> Writer<'a> {
             jobfile::StdinSpec::Open => Stdin::Open,
             jobfile::StdinSpec::Inherit => Stdin::Inherit,
             jobfile::StdinSpec::Item => {
-                if job.each.is_none() && !job.broken {
+                if job.each.is_none() && !job.has_mistakes {
                     let message = format!("job `{}` has no items for its stdin", job.name.value);
                     self.mistakes
                         .push(Mistake::at(job.stdin.span.clone(), message).help("give it items with `each`"));
@@ -254,7 +254,7 @@ impl<'a> Writer<'a> {
     fn reads_terminal(&self) -> bool {
         let Context { file, how, .. } = self.context;
         let has_it = self.job.interactive && how.terminal;
-        has_it && self.job.given("stdin").is_none() && !super::items::take_stdin(file, how)
+        has_it && self.job.own_key("stdin").is_none() && !super::items::take_stdin(file, how)
     }
 
     fn output(&mut self, output: &jobfile::OutputSpec) -> Output {

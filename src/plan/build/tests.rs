@@ -3,7 +3,9 @@ use std::time::Duration;
 use super::*;
 use crate::event::StageId;
 use crate::jobfile;
-use crate::jobfile::values::{HaltLimit, HaltOn, Outcomes, OutputMode, RetryDelay, StartMode, Timeout};
+use crate::jobfile::values::{
+    HaltLimit, HaltOn, HaltSetting, Outcomes, OutputMode, RetryDelay, StartMode, Timeout,
+};
 use crate::plan::Items;
 use crate::plan::template::{Scope, Template};
 use crate::plan::{
@@ -195,7 +197,7 @@ fn flag_beats_run_and_job_beats_both() {
     let mut file = jobfile::parse("jobs.toml", text.as_bytes()).unwrap();
     // As `cli::settings` does it.
     file.run.output = Some(OutputMode::Raw);
-    file.run.halt = Some(None);
+    file.run.halt = Some(HaltSetting::Never);
     file.run.grace = Some(Duration::from_secs(1));
     let made = build(&file, &options()).unwrap();
     assert_eq!((made.jobs[0].output, made.jobs[1].output), (OutputMode::Raw, OutputMode::Line));

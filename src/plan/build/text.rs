@@ -32,7 +32,7 @@ impl<'a> Texts<'a> {
         };
         let header = matches!(each, Some(EachSpec::Csv { header: true, .. }));
         // Of broken items nobody knows what their columns are called.
-        let lost = job.each.is_none() && job.given("each").is_some();
+        let lost = job.each.is_none() && job.own_key("each").is_some();
         Names {
             items: job.each.is_some() || lost,
             columns,

@@ -37,7 +37,7 @@ fn check(job: &JobSpec, worker: &jobfile::WorkerSpec, mistakes: &mut Mistakes) {
         let apart = *span != worker.span;
         mistakes.push(if apart { mistake.other(worker.span.clone(), "its workers") } else { mistake });
     };
-    if job.each.is_none() && !job.broken {
+    if job.each.is_none() && !job.has_mistakes {
         wrong(
             &worker.span,
             format!("job `{name}` has workers, but no items for them"),
@@ -61,18 +61,18 @@ fn check(job: &JobSpec, worker: &jobfile::WorkerSpec, mistakes: &mut Mistakes) {
         };
         wrong(&job.stdin.span, format!("the workers of job `{name}` can't read {how}"), &help);
     }
-    if let (Some(BodySpec::Pipeline(_)), Some(span)) = (&job.what, job.given("pipeline")) {
+    if let (Some(BodySpec::Pipeline(_)), Some(span)) = (&job.body, job.own_key("pipeline")) {
         wrong(
             &span,
             format!("the workers of job `{name}` can't be a pipeline"),
             "a worker is one process: a `script` can hold the pipe",
         );
     }
-    if let (Some(OutputMode::Raw), Some(span)) = (job.output, job.given("output")) {
+    if let (Some(OutputMode::Raw), Some(span)) = (job.output, job.own_key("output")) {
         let help = "their answers are read by prun, so they can't write straight to its stdout";
         wrong(&span, format!("the workers of job `{name}` can't have `output = \"raw\"`"), help);
     }
-    if let (true, Some(span)) = (job.daemon, job.given("daemon")) {
+    if let (true, Some(span)) = (job.daemon, job.own_key("daemon")) {
         wrong(
             &span,
             format!("the workers of job `{name}` can't be a daemon"),
@@ -89,7 +89,7 @@ fn check_texts(job: &JobSpec, texts: &Texts, mistakes: &mut Mistakes) {
         let template = Template::parse(text.value.as_bytes(), &names).unwrap_or_default();
         template.places().any(|place| !matches!(place.what, Source::Slot | Source::Lock(_)))
     };
-    let words: Vec<&Text> = match &job.what {
+    let words: Vec<&Text> = match &job.body {
         Some(BodySpec::Command(CommandSpec::Line(text) | CommandSpec::Script(text))) => vec![text],
         Some(BodySpec::Command(CommandSpec::Words(words))) => words.iter().collect(),
         Some(BodySpec::Pipeline(_)) | None => Vec::new(),

@@ -19,7 +19,7 @@ pub(super) fn of(search: &mut Search, job: &JobSpec) {
         EachSpec::Command { command, .. } => Some(command),
         _ => None,
     });
-    let probe = job.ready.as_ref().and_then(|ready| match &ready.sign {
+    let probe = job.ready.as_ref().and_then(|ready| match &ready.check {
         ReadyCheckSpec::Command(command) => Some(command),
         _ => None,
     });
@@ -33,7 +33,7 @@ pub(super) fn of(search: &mut Search, job: &JobSpec) {
 pub(super) fn of_the_run(search: &mut Search) {
     let file = search.file;
     for command in AtEnd::ALL.into_iter().filter_map(|at| written(&file.run, at)) {
-        one(search, &file.bare, command);
+        one(search, &file.defaults, command);
     }
 }
 
@@ -52,8 +52,8 @@ const BUILTINS: [&str; 18] = [
 /// What runs is looked for as it will be.
 fn program(search: &mut Search, job: &JobSpec, command: &CommandSpec) {
     // The job has a PATH of its own, or may have.
-    if job.setup.clear_env
-        || !job.setup.env_files.is_empty()
+    if job.attributes.clear_env
+        || !job.attributes.env_files.is_empty()
         || job.env.iter().any(|(name, _)| name == "PATH")
     {
         return;
@@ -169,9 +169,9 @@ fn shebang(search: &mut Search, job: &JobSpec, command: &CommandSpec) {
 
 /// Every task does the same.
 fn unused_items(search: &mut Search, job: &JobSpec) {
-    let Some(span) = job.given("each").filter(|_| job.worker.is_none()) else { return };
+    let Some(span) = job.own_key("each").filter(|_| job.worker.is_none()) else { return };
     // A command gets what it doesn't ask for at its end.
-    let (plain, help) = match &job.what {
+    let (plain, help) = match &job.body {
         Some(BodySpec::Command(CommandSpec::Script(_))) => {
             let shell = job.shell.as_ref().and_then(|words| words.first());
             // What other languages do with their arguments is not known here.

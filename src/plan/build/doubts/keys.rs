@@ -46,11 +46,11 @@ fn unused_variables(search: &mut Search) {
 
 /// Without further attempts there is nothing to wait for.
 fn idle_retries(search: &mut Search, job: &JobSpec) {
-    if job.retries.unwrap_or(0) > 0 || job.worker.is_some() || job.given("restart").is_some() {
+    if job.retries.unwrap_or(0) > 0 || job.worker.is_some() || job.own_key("restart").is_some() {
         return;
     }
     for key in ["retry_delay", "retry_on"] {
-        if let Some(span) = job.given(key) {
+        if let Some(span) = job.own_key(key) {
             let message =
                 format!("`{key}` of job `{}` has no effect: there are no `retries`", job.name.value);
             search.doubt(Mistake::at(span, message).help("`retries = 3` tries up to three more times"));
@@ -64,7 +64,7 @@ fn one_task(search: &mut Search, job: &JobSpec) {
         return;
     }
     for (key, set) in [("pool", job.pool.is_some()), ("keep_order", job.keep_order == Some(true))] {
-        if let Some(span) = job.given(key).filter(|_| set) {
+        if let Some(span) = job.own_key(key).filter(|_| set) {
             let message = format!("`{key}` of job `{}` has no effect: it has one task", job.name.value);
             search.doubt(
                 Mistake::at(span, message).help("`each` gives it items, `repeat` several tasks without"),
@@ -76,7 +76,7 @@ fn one_task(search: &mut Search, job: &JobSpec) {
 /// Only what the file says counts; a flag or the configuration may say otherwise.
 fn large_pool(search: &mut Search, job: &JobSpec) {
     let cpus = search.how.cpus;
-    let (Some(own), Some(whole), Some(span)) = (job.pool, search.file.run.pool, job.given("pool")) else {
+    let (Some(own), Some(whole), Some(span)) = (job.pool, search.file.run.pool, job.own_key("pool")) else {
         return;
     };
     let (own, whole) = (own.resolve(cpus), whole.resolve(cpus));
@@ -97,7 +97,7 @@ fn large_pool(search: &mut Search, job: &JobSpec) {
 }
 
 fn daemon(search: &mut Search, job: &JobSpec) {
-    let (true, Some(_), Some(span)) = (job.daemon, job.timeout, job.given("timeout")) else { return };
+    let (true, Some(_), Some(span)) = (job.daemon, job.timeout, job.own_key("timeout")) else { return };
     let message =
         format!("the daemon `{}` is stopped after its `timeout`, which is a failure", job.name.value);
     let help = "a daemon is stopped by itself when it is needed no more; how long it may take to come up is said by \

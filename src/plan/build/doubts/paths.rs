@@ -37,7 +37,7 @@ fn read(job: &JobSpec) -> Vec<(&Text, &'static str)> {
     if let StdinSpec::File(file) = &job.stdin.value {
         files.push((file, "for stdin"));
     }
-    files.extend(job.setup.env_files.iter().map(|file| (file, "of variables")));
+    files.extend(job.attributes.env_files.iter().map(|file| (file, "of variables")));
     files
 }
 

@@ -1,13 +1,13 @@
-//! What holds starts back: `rate`, `load`. Pure.
+//! Limits on starts: `rate`, `load`. Pure.
 
 use std::time::Duration;
 
 use super::{LONGEST, parse_duration};
 
-/// Starts per time, without bursts.
+/// `rate`: starts per time, without bursts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
-    /// From one start to the next.
+    /// Time from one start to the next.
     pub interval: Duration,
 }
 
@@ -15,12 +15,12 @@ pub struct Rate {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Load {
     Average(f64),
-    /// `"80%"` of the CPUs.
+    /// `"80%"`: this percentage of the CPUs.
     Percent(f64),
 }
 
 impl Load {
-    /// What that is on this many CPUs.
+    /// Returns the load average on a machine with this many CPUs.
     pub fn resolve(self, cpus: usize) -> f64 {
         match self {
             Load::Average(load) => load,
@@ -29,7 +29,7 @@ impl Load {
     }
 }
 
-/// `10/s`, `100/m`, `5/h`, `1/2s`: so many starts in a time, evenly spread.
+/// Parses a rate: `10/s`, `100/m`, `5/h`, `1/2s`.
 pub fn parse_rate(text: &str) -> Result<Rate, String> {
     let bad = || "expected starts per time, such as `10/s`, `100/m`, `5/h` or `1/2s`".to_owned();
     let (count, time) = text.split_once('/').ok_or_else(bad)?;
@@ -42,7 +42,7 @@ pub fn parse_rate(text: &str) -> Result<Rate, String> {
     if interval.is_zero() || interval > LONGEST { Err(bad()) } else { Ok(Rate { interval }) }
 }
 
-/// `4`, `2.5`, `80%` of the CPUs.
+/// Parses a load: `4`, `2.5`, or `80%` of the CPUs.
 pub fn parse_load(text: &str) -> Result<Load, String> {
     let bad = || "expected a load average such as `4` or `2.5`, or `80%` of the CPUs".to_owned();
     match text.trim().strip_suffix('%') {
@@ -52,7 +52,7 @@ pub fn parse_load(text: &str) -> Result<Load, String> {
     .ok_or_else(bad)
 }
 
-/// A decimal number from 0, without a sign or an exponent.
+/// Parses a decimal number from 0, without a sign or an exponent.
 fn positive(text: &str) -> Option<f64> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     text.parse().ok().filter(|number: &f64| digits && number.is_finite())

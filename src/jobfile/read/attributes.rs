@@ -1,4 +1,4 @@
-//! What a process starts with that is not as prun has it: `limits`, `nice`, `umask`, `clear_env`, `env_file`.
+//! Process attributes that differ from prun's own: `limits`, `nice`, `umask`, `clear_env`, `env_file`.
 
 use toml::de::DeValue;
 
@@ -18,10 +18,10 @@ pub(super) fn read<'a>(walk: &mut Walk<'a>, section: &Section<'a>) -> Attributes
     }
 }
 
-/// Of a value as it is spelt.
+/// A parser of a limit's value as it is spelt.
 type ParseLimit = fn(&str) -> Result<u64, String>;
 
-/// In the order in which they are set.
+/// Reads `limits`. Returns them in the order in which they are set.
 fn limits<'a>(walk: &mut Walk<'a>, section: &Section<'a>) -> Vec<(Limit, u64)> {
     let Some(found) = section.get("limits") else { return Vec::new() };
     let Some(table) = found.section("`limits`".to_owned()) else {
@@ -49,7 +49,8 @@ fn limits<'a>(walk: &mut Walk<'a>, section: &Section<'a>) -> Vec<(Limit, u64)> {
     Limit::ALL.into_iter().filter_map(read).collect()
 }
 
-/// Octal, as chmod(1) and the shell's `umask` take it: a number that is not spelt as one would be another.
+/// Reads `umask`, which is octal, as for chmod(1) and the shell's `umask`. Decimal `22` is refused, because it would be
+/// another mask than the one that is meant.
 fn umask(walk: &mut Walk, found: &Found) -> Option<u32> {
     let help = "it is octal: write `umask = \"022\"`, or `0o22`";
     match found.node.get_ref() {
@@ -72,7 +73,7 @@ fn umask(walk: &mut Walk, found: &Found) -> Option<u32> {
     }
 }
 
-/// One file, or several.
+/// Reads `env_file`: one file, or several.
 fn env_files<'a>(walk: &mut Walk<'a>, found: &Found<'a>) -> Vec<Text> {
     match found.node.get_ref() {
         DeValue::Array(nodes) => nodes.iter().filter_map(|node: Node| walk.path("env_file", node)).collect(),
