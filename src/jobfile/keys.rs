@@ -1,5 +1,5 @@
-//! The keys of the job file: what they are called, what they take, what they do. The parser looks keys up
-//! here, and the manual page prun.toml(5) is made from it. Pure.
+//! The keys of the job file: their names, values and documentation. The parser looks keys up here, and the manual
+//! page prun.toml(5) is generated from it. Pure.
 
 mod job;
 mod tables;
@@ -13,11 +13,11 @@ pub use tables::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Key {
     pub name: &'static str,
-    /// What it takes, for people.
+    /// The values that it takes, for people.
     pub form: &'static str,
-    /// What holds without it; empty if that says nothing.
+    /// The value that holds without it; empty if there is nothing to tell.
     pub default: &'static str,
-    /// What it does, as plain text with `backquotes` around code.
+    /// Its effect, as plain text with `backquotes` around code.
     pub doc: &'static str,
 }
 
@@ -190,7 +190,7 @@ pub const RUN: &[Key] = &[
     ),
 ];
 
-/// The tables whose keys are known.
+/// The kinds of tables in a job file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Table {
     Top,
@@ -213,7 +213,7 @@ pub(super) enum Table {
 }
 
 impl Table {
-    /// The keys that may stand in it; those of a job also for `[defaults]`, less [`NOT_IN_DEFAULTS`].
+    /// Returns the keys of such a table. For `[defaults]` those of a job, of which [`NOT_IN_DEFAULTS`] are not allowed.
     pub fn keys(self) -> &'static [Key] {
         match self {
             Table::Top => TOP,
@@ -235,7 +235,7 @@ impl Table {
         }
     }
 
-    /// Keys that prun will have and this version has not. They are told apart from slips of the pen.
+    /// Returns keys that a later version of prun will have. They are told apart from misspelt ones.
     pub fn planned(self) -> &'static [&'static str] {
         match self {
             Table::Top => &["values"],

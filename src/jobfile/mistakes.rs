@@ -1,4 +1,4 @@
-//! Mistakes in a job file, and how people see them. Pure.
+//! Mistakes in a job file, and how they are shown. Pure.
 
 use std::fmt;
 use std::ops::Range;
@@ -7,20 +7,20 @@ use std::sync::Arc;
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet, normalize_untrusted_str};
 
-/// No more are shown.
+/// The number of mistakes that are shown.
 const SHOWN: usize = 50;
-/// No more are kept: a file of garbage has one in every line.
+/// The number of mistakes that are kept: a file of garbage has one in every line.
 const KEPT: usize = 1000;
-/// How far apart two places may be and still share one snippet.
+/// The distance, in bytes, up to which two places share one snippet.
 const NEAR: usize = 64 * 1024;
 
-/// What is wrong at one place of a job file, or with the command line that goes with it.
+/// A mistake at one place of a job file, or in the command line that goes with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
     pub message: String,
-    /// Bytes of the file, and what is said about them there. `None`: the command line is wrong.
+    /// Bytes of the file, and the label below them. `None` for a mistake in the command line.
     pub place: Option<(Range<usize>, String)>,
-    /// Another place that has to do with it.
+    /// A second place that is involved, and its label.
     pub other: Option<(Range<usize>, String)>,
     pub help: Option<String>,
 }
@@ -36,7 +36,7 @@ impl Mistake {
         Mistake { place: Some((span, String::new())), ..Mistake::new(message) }
     }
 
-    /// What is said at the caret.
+    /// Sets the label at the place.
     pub fn label(mut self, label: impl Into<String>) -> Mistake {
         if let Some((_, text)) = &mut self.place {
             *text = label.into();
@@ -44,13 +44,13 @@ impl Mistake {
         self
     }
 
-    /// Points at another place, too.
+    /// Adds a second place.
     pub fn other(mut self, span: Range<usize>, label: impl Into<String>) -> Mistake {
         self.other = Some((span, label.into()));
         self
     }
 
-    /// What to do.
+    /// Adds a line that says what to do.
     pub fn help(mut self, help: impl Into<String>) -> Mistake {
         self.help = Some(help.into());
         self
@@ -61,56 +61,56 @@ impl Mistake {
     }
 }
 
-/// How bad what was found is.
+/// How serious the entries of a list are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Weight {
+enum Severity {
     /// The file can't be run.
-    Mistake,
-    /// It can be run, but hardly says what was meant.
-    Doubt,
+    Error,
+    /// The file can be run, but hardly does what was meant.
+    Warning,
 }
 
-/// Every mistake of one file, and of the configuration below it. Never empty when it is the error of a `Result`.
+/// The mistakes of one file, and of the configuration file below it. Never empty as the error of a `Result`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Mistakes {
-    weight: Weight,
-    /// The file, as people know it.
+    severity: Severity,
+    /// The name of the file in messages.
     name: Arc<str>,
     source: Arc<str>,
-    /// The configuration file, and where its text begins in `source`, behind that of the file.
+    /// The name of the configuration file, and where its text begins in `source`, behind that of the job file.
     config: Option<(Arc<str>, usize)>,
     list: Vec<Mistake>,
-    /// Those that are not kept.
+    /// Number of mistakes that are not kept.
     more: usize,
 }
 
 impl Mistakes {
     pub(super) fn new(name: &str, source: Arc<str>) -> Mistakes {
-        let (name, weight) = (name.into(), Weight::Mistake);
-        Mistakes { weight, name, source, config: None, list: Vec::new(), more: 0 }
+        let (name, severity) = (name.into(), Severity::Error);
+        Mistakes { severity, name, source, config: None, list: Vec::new(), more: 0 }
     }
 
-    /// Room for doubts about the same file, which are shown as mistakes are.
+    /// Returns an empty list of warnings about the same file, which are shown as mistakes are.
     pub(crate) fn doubts(&self) -> Mistakes {
-        Mistakes { weight: Weight::Doubt, list: Vec::new(), more: 0, ..self.clone() }
+        Mistakes { severity: Severity::Warning, list: Vec::new(), more: 0, ..self.clone() }
     }
 
-    /// The file, and behind it the configuration.
+    /// Returns the text of the file, and behind it that of the configuration file.
     pub(crate) fn source(&self) -> &str {
         &self.source
     }
 
-    /// The text of the configuration file `name` begins in the source at `start`.
+    /// Sets that the text of the configuration file `name` begins in the source at `start`.
     pub(super) fn with_config(self, name: &str, start: usize) -> Mistakes {
         Mistakes { config: Some((name.into(), start)), ..self }
     }
 
-    /// Whether this stands in the configuration file.
+    /// True if the place is in the configuration file.
     pub(crate) fn in_config(&self, span: &Range<usize>) -> bool {
         self.config.as_ref().is_some_and(|(_, start)| span.start >= *start)
     }
 
-    /// Takes in one more. What holds for many jobs, such as a wrong default, is said once.
+    /// Adds a mistake. One that is found for many jobs, such as a wrong default, is kept once.
     pub fn push(&mut self, mistake: Mistake) {
         if self.list.len() == KEPT {
             self.more += 1;
@@ -119,7 +119,7 @@ impl Mistakes {
         }
     }
 
-    /// How many there are.
+    /// Returns their number, including those that are not kept.
     pub fn len(&self) -> usize {
         self.list.len() + self.more
     }
@@ -128,19 +128,19 @@ impl Mistakes {
         self.len() == 0
     }
 
-    /// Whether there are more than will be shown, so that no work need go into helpful details.
+    /// True if no further mistake will be shown, so that its details need no work.
     pub(crate) fn enough(&self) -> bool {
         self.list.len() >= SHOWN
     }
 
-    /// Drops those that are not wanted, and those that were not kept.
+    /// Drops the mistakes that are not wanted, and the count of those that were not kept.
     pub(super) fn retain(&mut self, wanted: impl FnMut(&Mistake) -> bool) {
         self.more = 0;
         self.list.retain(wanted);
     }
 
-    /// For people: each with its line, a caret and help, in the order of the file. Control characters of the
-    /// file never come through.
+    /// Formats the mistakes for people: each with its line, a caret and help, in the order of the file. Control
+    /// characters of the file are replaced.
     pub fn render(&self, color: bool) -> String {
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
         let renderer = renderer.decor_style(DecorStyle::Ascii).term_width(100);
@@ -154,14 +154,14 @@ impl Mistakes {
         text.truncate(text.trim_end().len());
         let more = self.len().saturating_sub(SHOWN);
         if more > 0 {
-            let what = if self.weight == Weight::Doubt { "warning" } else { "error" };
+            let what = if self.severity == Severity::Warning { "warning" } else { "error" };
             text += &format!("\n\n… and {more} more {what}{}", if more == 1 { "" } else { "s" });
         }
         text + "\n"
     }
 
     fn group<'a>(&'a self, mistake: &'a Mistake) -> Group<'a> {
-        let level = if self.weight == Weight::Doubt { Level::WARNING } else { Level::ERROR };
+        let level = if self.severity == Severity::Warning { Level::WARNING } else { Level::ERROR };
         let mut group = Group::with_title(level.primary_title(harmless(&mistake.message)));
         if let Some((span, label)) = &mistake.place {
             let mut notes = vec![(AnnotationKind::Primary, span.clone(), label)];
@@ -177,12 +177,12 @@ impl Mistakes {
         group.elements(mistake.help.as_ref().map(|help| Level::HELP.message(harmless(help))))
     }
 
-    /// Two places that don't share a snippet.
+    /// True if the two places do not share a snippet.
     fn are_apart(&self, one: &Range<usize>, other: &Range<usize>) -> bool {
         self.in_config(one) != self.in_config(other) || one.start.abs_diff(other.start) > NEAR
     }
 
-    /// Shows only the lines that are spoken of: a file can be long.
+    /// Returns the lines with these places only: a file can be long.
     fn snippet<'a>(
         &'a self,
         notes: &[(AnnotationKind, Range<usize>, &'a String)],
@@ -226,7 +226,7 @@ impl fmt::Display for Mistakes {
 
 impl std::error::Error for Mistakes {}
 
-/// Of a value of many lines only the first few are worth showing.
+/// Shortens a range to its first six lines, which are all that is shown of a long value.
 fn first_lines(source: &str, start: usize, end: usize) -> usize {
     let end = end.min(source.len());
     memchr::memchr_iter(b'\n', &source.as_bytes()[start.min(end)..end])
@@ -234,7 +234,7 @@ fn first_lines(source: &str, start: usize, end: usize) -> usize {
         .map_or(end, |newline| start + newline)
 }
 
-/// The nearest start of a character.
+/// Returns the start of the character at `at`.
 fn floor(text: &str, mut at: usize) -> usize {
     at = at.min(text.len());
     while !text.is_char_boundary(at) {
@@ -247,12 +247,13 @@ fn is_c1(c: char) -> bool {
     ('\u{80}'..='\u{9f}').contains(&c)
 }
 
-/// Terminals also obey the control characters above ASCII. Each gives way to a sign of the same length, so
-/// that places stay where they are; the renderer takes care of the others.
+/// Replaces the control characters above ASCII, which terminals obey as well, by a character of the same length, so
+/// that places remain right. The renderer replaces the other control characters.
 fn same_length(text: &str) -> String {
     text.replace(is_c1, "\u{bf}")
 }
 
+/// Replaces control characters, for a text on one line.
 fn harmless(text: &str) -> String {
     normalize_untrusted_str(&text.replace(is_c1, "\u{fffd}")).replace('\n', " ")
 }

@@ -1,11 +1,10 @@
 //! TOML text → [`JobFile`]. Pure.
 //!
-//! The walk over the TOML tree is written by hand: every value remembers where it stood ([`Spanned`]), one
-//! mistake does not hide the next, and each message can say what the right thing would be.
+//! The TOML tree is read by hand, not by serde: every value keeps its place ([`Spanned`]), one mistake does not hide
+//! the next, and each message can say what to write instead.
 //!
-//! A file that can't be read at all is the error of [`parse`]. Single wrong values are kept in the
-//! [`JobFile`] and come out of `plan::build`, together with what is found to be wrong there, so that people
-//! see every mistake of their file at once.
+//! A file that is no TOML is the error of [`parse`]. Wrong values are kept in the [`JobFile`] and are reported by
+//! `plan::build`, together with the mistakes that it finds, so that people see every mistake of their file at once.
 
 pub mod keys;
 mod mistakes;

@@ -2,7 +2,7 @@
 
 use super::{Key, key};
 
-/// `[jobs.NAME]`; [`DEFAULTS`] of them may also stand in `[defaults]`.
+/// `[jobs.NAME]`. All of them but [`NOT_IN_DEFAULTS`] may also stand in `[defaults]`.
 pub const JOB: &[Key] = &[
     key(
         "command",

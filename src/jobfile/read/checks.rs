@@ -1,4 +1,4 @@
-//! What many tables are checked for: names, numbers from 1, sizes, patterns, and keys that exclude each other.
+//! Checks that many tables share: names, numbers from 1, sizes, patterns, and keys that exclude each other.
 
 use toml::Spanned as Toml;
 use toml::de::DeString;
@@ -9,11 +9,11 @@ use crate::jobfile::mistakes::Mistake;
 use crate::jobfile::model::{Pattern, Span, Spanned, Text};
 use crate::jobfile::values;
 
-/// A compiled pattern takes no more than this.
+/// The memory limit of a compiled pattern, in bytes.
 const LARGEST_PATTERN: usize = 4 << 20;
 
 impl<'a> Walk<'a> {
-    /// Jobs and queues have names of the same kind.
+    /// Reports a name that a job, queue or lock can't have. `what`: which of them it is.
     pub fn check_name(&mut self, what: &str, name: &str, span: &Span) {
         let good = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
         if name.is_empty() || !name.chars().all(good) {
@@ -26,14 +26,14 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The queue that is meant. It need not be listed, so that its name is looked at wherever it stands.
+    /// Reads the name of a queue. It is checked wherever it is written, because a queue need not be listed.
     pub fn queue_name(&mut self, node: Node) -> Option<Text> {
         let name = self.string("queue", node)?;
         self.check_name("queue", &name.value, &name.span);
         Some(name)
     }
 
-    /// The name of something that placeholders can name.
+    /// Checks the name of a thing that a placeholder can name: a column, a variable, a lock with values.
     pub fn name_of_place(&mut self, what: &str, name: &Toml<DeString>) -> Option<Spanned<String>> {
         let text = name.get_ref().as_ref();
         let letter = |c: char| c.is_ascii_alphabetic() || c == '_';
@@ -51,7 +51,7 @@ impl<'a> Walk<'a> {
         None
     }
 
-    /// A whole number from 1; `instead` is what to write where 0 or less was.
+    /// Reads a whole number from 1. `instead`: the help for a number below that.
     pub fn positive(&mut self, section: &Section, key: &'static str, instead: &str) -> Option<usize> {
         let found = section.get(key)?;
         if !found.node.get_ref().is_integer() {
@@ -65,12 +65,12 @@ impl<'a> Walk<'a> {
         number
     }
 
-    /// A size of at least a byte.
+    /// Reads a size of at least a byte.
     pub fn size(&mut self, key: &str, node: Node) -> Option<usize> {
         self.parsed(key, node, "a size such as `\"1MiB\"`", values::parse_size)
     }
 
-    /// A regular expression on bytes; `^` and `$` match at lines.
+    /// Reads a regular expression on bytes, in which `^` and `$` match at lines.
     pub fn pattern(&mut self, section: &Section, key: &'static str) -> Option<Pattern> {
         let node = section.get(key)?.node;
         let text = self.any_string(key, node)?;
@@ -92,18 +92,18 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The one key of these that the table has. `before`: how much was wrong before the table was looked at; a
-    /// key that is missing may just be misspelt.
+    /// Returns the one of `keys` that the table has. `before`: the number of mistakes before the table was read; if
+    /// there are more by now, a missing key may just be misspelt, and is not reported.
     pub fn one_of_keys<'t>(
         &mut self,
         table: &Section<'t>,
         keys: &[&'static str],
         before: usize,
     ) -> Option<Found<'t>> {
-        let mut given: Vec<_> = keys.iter().filter_map(|key| table.get(key)).collect();
-        given.sort_by_key(|found| found.key_span.start);
-        let mut given = given.into_iter();
-        match (given.next(), given.next()) {
+        let mut found: Vec<_> = keys.iter().filter_map(|key| table.get(key)).collect();
+        found.sort_by_key(|found| found.key_span.start);
+        let mut found = found.into_iter();
+        match (found.next(), found.next()) {
             (None, _) => {
                 if self.wrong() == before {
                     let message = format!("{} needs {}", table.title, one_of(keys));
@@ -122,7 +122,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// "one of `a`, `b` and `c`".
+/// Formats the keys as "one of `a`, `b` and `c`".
 fn one_of(keys: &[&str]) -> String {
     let quoted: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
     match quoted.split_last() {
@@ -131,7 +131,7 @@ fn one_of(keys: &[&str]) -> String {
     }
 }
 
-/// What is wrong with a pattern, without the drawing that comes with it.
+/// Words the error of the regex crate without its drawing.
 fn in_short(error: &regex::Error) -> String {
     if let regex::Error::CompiledTooBig(_) = error {
         return "this regular expression takes too much memory; repeat less in it".to_owned();

@@ -15,6 +15,7 @@ mod columns;
 /// The keys that name a source.
 const SOURCES: [&str; 9] = ["seq", "lines", "glob", "csv", "command", "matrix", "zip", "queue", "job"];
 
+/// Reads `each`.
 pub(super) fn read<'a>(walk: &mut Walk<'a>, job: &Section<'a>) -> Option<EachSpec> {
     let found = job.get("each")?;
     match found.node.get_ref() {
@@ -31,27 +32,28 @@ pub(super) fn read<'a>(walk: &mut Walk<'a>, job: &Section<'a>) -> Option<EachSpe
     }
 }
 
+/// How an item is written; all items of an array are written alike.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum ItemForm {
     Value,
-    Row,
+    Array,
     Table,
 }
 
-impl Kind {
-    fn of(node: Node) -> Kind {
+impl ItemForm {
+    fn of(node: Node) -> ItemForm {
         match node.get_ref() {
-            DeValue::Array(_) => Kind::Row,
-            DeValue::Table(_) => Kind::Table,
-            _ => Kind::Value,
+            DeValue::Array(_) => ItemForm::Array,
+            DeValue::Table(_) => ItemForm::Table,
+            _ => ItemForm::Value,
         }
     }
 
     fn name(self) -> &'static str {
         match self {
-            Kind::Value => "a value",
-            Kind::Row => "an array",
-            Kind::Table => "a table",
+            ItemForm::Value => "a value",
+            ItemForm::Array => "an array",
+            ItemForm::Table => "a table",
         }
     }
 }
@@ -60,11 +62,12 @@ fn rows<'a>(walk: &mut Walk<'a>, items: &'a DeArray<'a>) -> Option<EachSpec> {
     let Some(first) = items.iter().next() else {
         return Some(EachSpec::Rows { rows: Vec::new(), names: Vec::new(), places: Vec::new() });
     };
-    let kind = Kind::of(first);
-    if let Some(other) = items.iter().find(|item| Kind::of(item) != kind) {
-        let mistake = Mistake::at(other.span(), "items of two kinds in `each`").label(Kind::of(other).name());
+    let form = ItemForm::of(first);
+    if let Some(other) = items.iter().find(|item| ItemForm::of(item) != form) {
+        let mistake =
+            Mistake::at(other.span(), "items of two kinds in `each`").label(ItemForm::of(other).name());
         walk.mistake(
-            mistake.other(first.span(), kind.name()).help("items are all values, all arrays or all tables"),
+            mistake.other(first.span(), form.name()).help("items are all values, all arrays or all tables"),
         );
         return None;
     }
@@ -75,7 +78,7 @@ fn rows<'a>(walk: &mut Walk<'a>, items: &'a DeArray<'a>) -> Option<EachSpec> {
     Some(EachSpec::Rows { rows, names, places })
 }
 
-/// The keys of the first row, in the order in which they are written; none for other items.
+/// Returns the keys of the first row, in the order in which they are written; none if items are not tables.
 fn column_names<'a>(walk: &mut Walk<'a>, first: Node<'a>) -> Option<Vec<Spanned<String>>> {
     let Some(table) = first.get_ref().as_table() else { return Some(Vec::new()) };
     let section = Section::new(String::new(), first.span(), table);
@@ -157,7 +160,7 @@ fn source<'a>(walk: &mut Walk<'a>, table: &Section<'a>, sources: &[&'static str]
             return None;
         }
     };
-    options_fit(walk, table, found.key);
+    check_options(walk, table, found.key);
     match found.key {
         "seq" => seq(walk, found.node),
         "lines" => {
@@ -186,8 +189,8 @@ fn source<'a>(walk: &mut Walk<'a>, table: &Section<'a>, sources: &[&'static str]
     }
 }
 
-/// Each option belongs to one source.
-fn options_fit(walk: &mut Walk, table: &Section, source: &str) {
+/// Reports options of another source than `source`.
+fn check_options(walk: &mut Walk, table: &Section, source: &str) {
     let options: [(_, &[&str]); 3] = [
         ("nul", &["lines", "command"]),
         ("separator", &["lines", "command", "csv", "queue"]),

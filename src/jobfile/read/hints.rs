@@ -1,11 +1,11 @@
-//! What may have been meant by a key that a table does not have.
+//! Help for keys that a table does not have.
 
 use toml::de::DeTable;
 
 use super::section::Node;
 use crate::jobfile::keys::{JOB, RUN, Table};
 
-/// What other tools call the keys of a job.
+/// Returns the key of a job for which other tools use the name `key`.
 pub(super) fn synonym(key: &str, table: Table) -> Option<&'static str> {
     if !matches!(table, Table::Job | Table::Defaults) {
         return None;
@@ -27,7 +27,7 @@ pub(super) fn synonym(key: &str, table: Table) -> Option<&'static str> {
     })
 }
 
-/// Where a key that is unknown here would be right.
+/// Returns help for a key that is right in another table.
 pub(super) fn elsewhere(key: &str, table: Table, node: Node) -> Option<String> {
     let runs =
         |table: &DeTable| ["command", "script", "pipeline"].iter().any(|what| table.contains_key(*what));

@@ -10,7 +10,7 @@ use crate::jobfile::model::{OutputSpec, Span, Spanned, StdinSpec, StepSpec, Text
 use crate::jobfile::near::nearest;
 use crate::jobfile::values::one_of;
 
-/// `stdin`; without the key it is "null", and stands where the job does.
+/// Reads `stdin`. Without the key it is "null", at the place of the job's name.
 pub(super) fn stdin<'a>(walk: &mut Walk<'a>, section: &Section<'a>, job: &Span) -> Spanned<StdinSpec> {
     let null = || Spanned { value: StdinSpec::Null, span: job.clone() };
     let Some(found) = section.get("stdin") else { return null() };
@@ -67,7 +67,7 @@ fn stdin_table<'a>(walk: &mut Walk<'a>, table: &Section<'a>) -> Option<StdinSpec
             None
         }
         [found] => {
-            options_fit(walk, table, found.key);
+            check_options(walk, table, found.key);
             match found.key {
                 "text" => walk.any_string("text", found.node).map(StdinSpec::Text),
                 "file" => walk.path("file", found.node).map(StdinSpec::File),
@@ -97,8 +97,8 @@ fn stdin_table<'a>(walk: &mut Walk<'a>, table: &Section<'a>) -> Option<StdinSpec
 /// The keys that name a source of stdin.
 const SOURCES: [&str; 5] = ["text", "file", "pipe", "queue", "dialogue"];
 
-/// Each option belongs to one source.
-fn options_fit(walk: &mut Walk, table: &Section, source: &str) {
+/// Reports options of another source than `source`.
+fn check_options(walk: &mut Walk, table: &Section, source: &str) {
     for (option, of) in [("ahead", "queue"), ("timeout", "dialogue")] {
         if let Some(found) = table.get(option).filter(|_| source != of) {
             let message = format!("`{option}` goes with `{of}`, not with `{source}`");
@@ -111,7 +111,7 @@ fn options_fit(walk: &mut Walk, table: &Section, source: &str) {
     }
 }
 
-/// `ahead = 1`: the reader has one record before it, not as many as its pipe holds.
+/// Reads `ahead`. True for `1`: the reader is given one record at a time, not as many as its pipe holds.
 fn ahead(walk: &mut Walk, table: &Section) -> bool {
     let Some(found) = table.get("ahead") else { return false };
     match walk.count(table, "ahead") {
@@ -163,7 +163,7 @@ fn step<'a>(walk: &mut Walk<'a>, node: Node<'a>, help: &str) -> Option<StepSpec>
     Some(StepSpec { expect: expect?, send: send? })
 }
 
-/// `stdout` or `stderr`.
+/// Reads `stdout` or `stderr`.
 pub(super) fn output<'a>(
     walk: &mut Walk<'a>,
     section: &Section<'a>,
@@ -201,7 +201,7 @@ fn output_table<'a>(walk: &mut Walk<'a>, table: &Section<'a>) -> Option<OutputSp
     walk.check_keys(table, Table::Output);
     let show = walk.flag(table, "show").unwrap_or(false);
     let append = walk.flag(table, "append");
-    // A job's queue takes the place of the file of `[defaults]`, and the other way round.
+    // A queue of the job replaces a file of `[defaults]`, and the other way round.
     let keys = ["file", "queue"];
     let own: Vec<_> =
         keys.into_iter().filter(|key| table.own.contains_key(*key) && table.get(key).is_some()).collect();
@@ -216,7 +216,7 @@ fn output_table<'a>(walk: &mut Walk<'a>, table: &Section<'a>) -> Option<OutputSp
     walk.queue_name(found.node).map(|name| OutputSpec::Queue { name, show })
 }
 
-/// `env`: names and values, those of `[defaults]` first.
+/// Reads `env`: names and values, those of `[defaults]` first.
 pub(super) fn env<'a>(walk: &mut Walk<'a>, section: &Section<'a>) -> Vec<(String, Text)> {
     let Some(found) = section.get("env") else { return Vec::new() };
     let Some(table) = found.section("`env`".to_owned()) else {

@@ -119,7 +119,7 @@ fn inheritable<'a>(walk: &mut Walk<'a>, section: &Section<'a>, name: Spanned<Str
         name,
         shell: command::shell(walk, section),
         slots: walk.positive(section, "slots", "with `1` a task takes one place in the pool"),
-        locks: locks::wants(walk, section),
+        locks: locks::requests(walk, section),
         daemon: walk.flag(section, "daemon").unwrap_or(false),
         restart: walk.value(section, "restart", "a string", values::parse_restart).unwrap_or_default(),
         pty: walk.flag(section, "pty").unwrap_or(false),

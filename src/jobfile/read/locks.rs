@@ -1,4 +1,4 @@
-//! `[locks]`, and what jobs take of them.
+//! `[locks]`, and `locks` of a job.
 
 use toml::Spanned as Toml;
 use toml::de::{DeArray, DeString, DeValue};
@@ -8,6 +8,7 @@ use super::walk::{Walk, spelt};
 use crate::jobfile::mistakes::Mistake;
 use crate::jobfile::model::{LockRequestSpec, LockSpec, Spanned, lock_variable as variable};
 
+/// Reads `[locks]`.
 pub(super) fn locks<'a>(walk: &mut Walk<'a>, section: &Section<'a>) -> Vec<LockSpec> {
     let mut locks: Vec<LockSpec> = Vec::new();
     for (key, node) in section.in_order() {
@@ -47,7 +48,7 @@ pub(super) fn locks<'a>(walk: &mut Walk<'a>, section: &Section<'a>) -> Vec<LockS
     locks
 }
 
-/// What the permits are called. Each is somebody's argument, and one of several that commas join.
+/// Reads the names of a lock's permits. A task that holds several gets them joined by commas.
 fn values<'a>(
     walk: &mut Walk<'a>,
     name: &Spanned<String>,
@@ -76,7 +77,7 @@ fn values<'a>(
     (walk.wrong() == before).then(|| values.into_iter().map(|(value, _)| value).collect())
 }
 
-/// A whole number from 1.
+/// Reads a number of permits, from 1. `zero`: why there can't be 0.
 fn permits(walk: &mut Walk, key: &str, node: Node, wanted: &str, zero: &str) -> Option<usize> {
     if !node.get_ref().is_integer() {
         walk.wrong_type(key, node, wanted, None);
@@ -89,17 +90,17 @@ fn permits(walk: &mut Walk, key: &str, node: Node, wanted: &str, zero: &str) -> 
     number
 }
 
-/// `locks` of a job.
-pub(super) fn wants<'a>(walk: &mut Walk<'a>, section: &Section<'a>) -> Vec<LockRequestSpec> {
+/// Reads `locks` of a job.
+pub(super) fn requests<'a>(walk: &mut Walk<'a>, section: &Section<'a>) -> Vec<LockRequestSpec> {
     let Some(found) = section.get("locks") else { return Vec::new() };
     match found.node.get_ref() {
         DeValue::Array(names) => {
-            let mut wants: Vec<LockRequestSpec> = Vec::new();
+            let mut requests: Vec<LockRequestSpec> = Vec::new();
             for node in names.iter() {
                 let Some(name) = walk.string("locks", node) else { continue };
                 walk.check_name("lock", &name.value, &name.span);
                 let lock = Spanned { value: name.value, span: name.span };
-                match wants.iter().find(|want| want.lock.value == lock.value) {
+                match requests.iter().find(|request| request.lock.value == lock.value) {
                     Some(first) => {
                         let message = format!("{} takes lock `{}` twice", section.title, lock.value);
                         let mistake = Mistake::at(lock.span, message).other(first.span.clone(), "the first");
@@ -107,21 +108,21 @@ pub(super) fn wants<'a>(walk: &mut Walk<'a>, section: &Section<'a>) -> Vec<LockR
                             mistake.help(format!("two permits of it are `locks = {{ {} = 2 }}`", lock.value)),
                         );
                     }
-                    None => wants.push(LockRequestSpec { span: lock.span.clone(), lock, permits: 1 }),
+                    None => requests.push(LockRequestSpec { span: lock.span.clone(), lock, permits: 1 }),
                 }
             }
-            wants
+            requests
         }
         DeValue::Table(_) => {
             let Some(table) = found.section("`locks`".to_owned()) else { return Vec::new() };
-            let want = |(name, node): (&Toml<DeString>, Node)| {
+            let request = |(name, node): (&Toml<DeString>, Node)| {
                 let lock = Spanned { value: name.get_ref().to_string(), span: name.span() };
                 walk.check_name("lock", &lock.value, &lock.span);
                 let zero = "to take none of it, leave it out";
                 let permits = permits(walk, &lock.value, node, "a number", zero)?;
                 Some(LockRequestSpec { lock, permits, span: node.span() })
             };
-            table.merged().into_iter().filter_map(want).collect()
+            table.merged().into_iter().filter_map(request).collect()
         }
         _ => {
             let help = spelt(found.node).map(|name| format!("write `locks = [\"{name}\"]`"));

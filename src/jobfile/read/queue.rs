@@ -11,6 +11,7 @@ use crate::jobfile::model::{QueueSpec, RecordsSpec, Spanned};
 use crate::jobfile::near::nearest;
 use crate::jobfile::values::one_of;
 
+/// Reads `[queues]`.
 pub(super) fn queues<'a>(walk: &mut Walk<'a>, section: &Section<'a>) -> Vec<QueueSpec> {
     let mut queues = Vec::new();
     for (name, node) in section.in_order() {
@@ -87,10 +88,10 @@ fn records<'a>(walk: &mut Walk<'a>, found: &Found<'a>) -> Option<RecordsSpec> {
     }
 }
 
-/// Where a record begins; that may be at any line, but not at any byte.
+/// Reads `start`: where a record begins. That may be at any line, but not at any byte.
 fn start(walk: &mut Walk, table: &Section, node: Node) -> Option<RecordsSpec> {
     let pattern = walk.pattern(table, "start")?;
-    // Between bytes that hardly any pattern speaks of, only one that is content with nothing matches nothing.
+    // Hardly any pattern speaks of NUL bytes: one that matches the empty text between two of them matches anywhere.
     if pattern.regex.find_at(b"\0\0", 1).is_some_and(|found| found.start() == 1 && found.is_empty()) {
         walk.wrong_value(
             "start",

@@ -1,21 +1,22 @@
-//! A table of the file, laid over the one that gives what it doesn't say.
+//! A table of the file, laid over the table with its defaults.
 
 use toml::Spanned as Toml;
 use toml::de::{DeString, DeTable, DeValue};
 
 use crate::jobfile::model::Span;
 
-/// A value, where it stands.
+/// A value with its place.
 pub(super) type Node<'a> = &'a Toml<DeValue<'a>>;
 
+/// A table, and the table of `[defaults]` below it.
 pub(super) struct Section<'a> {
-    /// What messages call it, as in "unknown key in …".
+    /// The name that messages use, as in "unknown key in …".
     pub title: String,
-    /// Its header, or all of it if it is written inline.
+    /// Place of the table's header, or of the whole table if it is written inline.
     pub span: Span,
     pub own: &'a DeTable<'a>,
     base: Option<&'a DeTable<'a>>,
-    /// `"none"` stands for no value at all here.
+    /// True if `"none"` removes a default.
     none: bool,
 }
 
@@ -34,7 +35,7 @@ impl<'a> Section<'a> {
         Section { title, span, own, base: None, none: false }
     }
 
-    /// A job, laid over `[defaults]`.
+    /// A table laid over `base`, in which `"none"` removes a default.
     pub fn layered(
         title: String,
         span: Span,
@@ -44,7 +45,7 @@ impl<'a> Section<'a> {
         Section { title, span, own, base, none: true }
     }
 
-    /// What it says of `key`, or else what the table below says.
+    /// Returns the key of this table, or else of the table below.
     pub fn get(&self, key: &'static str) -> Option<Found<'a>> {
         let below = self.base.and_then(|base| base.get_key_value(key));
         let (name, node) = self.own.get_key_value(key).or(below)?;
@@ -55,16 +56,16 @@ impl<'a> Section<'a> {
         Some(Found { key, key_span: name.span(), node, base, none: self.none })
     }
 
-    /// Its own keys, in the order of the file.
+    /// Returns the keys of this table alone, in the order of the file.
     pub fn in_order(&self) -> Vec<(&'a Toml<DeString<'a>>, Node<'a>)> {
         let mut entries: Vec<_> = self.own.iter().collect();
         entries.sort_by_key(|(name, _)| name.span().start);
         entries
     }
 
-    /// All keys, those of the table below first, without what `"none"` undoes.
+    /// Returns all keys, those of the table below first, without those that `"none"` removes.
     pub fn merged(&self) -> Vec<(&'a Toml<DeString<'a>>, Node<'a>)> {
-        let undone = |node: Node| self.none && node.get_ref().as_str() == Some("none");
+        let is_none = |node: Node| self.none && node.get_ref().as_str() == Some("none");
         let below = self
             .base
             .into_iter()
@@ -72,23 +73,23 @@ impl<'a> Section<'a> {
             .filter(|(name, _)| !self.own.contains_key(name.get_ref().as_ref()));
         let mut entries: Vec<_> = below.collect();
         entries.sort_by_key(|(name, _)| name.span().start);
-        // "none" is a value like any other where there is nothing to undo.
+        // "none" is a value like any other where there is no default to remove.
         let in_base = |name: &str| self.base.is_some_and(|base| base.contains_key(name));
         entries.extend(
-            self.in_order().into_iter().filter(|(name, node)| !(undone(node) && in_base(name.get_ref()))),
+            self.in_order().into_iter().filter(|(name, node)| !(is_none(node) && in_base(name.get_ref()))),
         );
         entries
     }
 }
 
 impl<'a> Found<'a> {
-    /// The table that it is, laid over that of `[defaults]`.
+    /// Returns the value as a table, laid over that of `[defaults]`.
     pub fn section(&self, title: String) -> Option<Section<'a>> {
         let own = self.node.get_ref().as_table()?;
         Some(Section { title, span: self.node.span(), own, base: self.base, none: self.none })
     }
 
-    /// The same, but nothing of `[defaults]` shines through.
+    /// Returns the value as a table without defaults.
     pub fn alone(&self, title: String) -> Option<Section<'a>> {
         let own = self.node.get_ref().as_table()?;
         Some(Section::new(title, self.node.span(), own))

@@ -1,4 +1,4 @@
-//! Values of the tree, and what is said when they are not what they should be.
+//! Reading single values of the TOML tree, and the mistakes found on the way.
 
 use std::time::Duration;
 
@@ -14,13 +14,14 @@ use crate::jobfile::values::{
     self, HaltSetting, JobserverStyle, Outcomes, OutputMode, PoolSize, Rate, Resume,
 };
 
-/// The walk over the tree: the source, and what was found to be wrong.
+/// The walk over the tree: the text and the mistakes so far. Each reader of a value reports its mistake and returns
+/// `None`, so that the walk goes on.
 pub(super) struct Walk<'a> {
     source: &'a str,
     mistakes: Mistakes,
-    /// The tree is the whole file: there was no syntax error.
+    /// True if there was no syntax error, so that the tree is the whole file.
     complete: bool,
-    /// How often something was wrong.
+    /// Number of mistakes so far; [`Mistakes`] drops repeated ones.
     wrong: usize,
 }
 
@@ -33,7 +34,7 @@ impl<'a> Walk<'a> {
         self.mistakes
     }
 
-    /// What is not there is really missing.
+    /// True if the tree is the whole file: a key that is not there is really missing.
     pub fn is_complete(&self) -> bool {
         self.complete
     }
@@ -42,7 +43,7 @@ impl<'a> Walk<'a> {
         self.source
     }
 
-    /// Grows with everything that is wrong.
+    /// Returns the number of mistakes so far. Compare two calls to know whether something between them was wrong.
     pub fn wrong(&self) -> usize {
         self.wrong
     }
@@ -64,7 +65,7 @@ impl<'a> Walk<'a> {
         self.mistake(Mistake::at(node.span(), format!("wrong value of `{key}`")).label(why));
     }
 
-    /// Complains about keys that don't belong into such a table.
+    /// Reports the keys that such a table does not have.
     pub fn check_keys(&mut self, section: &Section, table: Table) {
         for (name, node) in section.own.iter() {
             let key = name.get_ref().as_ref();
@@ -99,7 +100,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The table that this key has.
+    /// Reads a key whose value is a table.
     pub fn table<'t>(&mut self, section: &Section<'t>, key: &'static str) -> Option<Section<'t>> {
         let found = section.get(key)?;
         let table = found.section(format!("`[{key}]`"));
@@ -109,7 +110,7 @@ impl<'a> Walk<'a> {
         table
     }
 
-    /// A string as it stands in the file. It may not hold a NUL, as no argument, path or variable may.
+    /// Reads a string without NUL bytes, which no argument, path or variable can have.
     pub fn string(&mut self, key: &str, node: Node) -> Option<Text> {
         let text = self.any_string(key, node)?;
         if text.value.contains('\0') {
@@ -119,7 +120,7 @@ impl<'a> Walk<'a> {
         Some(text)
     }
 
-    /// A path, which is at least a letter long.
+    /// Reads a path, which is not empty.
     pub fn path(&mut self, key: &str, node: Node) -> Option<Text> {
         let text = self.string(key, node)?;
         if text.value.is_empty() {
@@ -129,7 +130,7 @@ impl<'a> Walk<'a> {
         Some(text)
     }
 
-    /// A string that may hold anything.
+    /// Reads a string that may have any characters.
     pub fn any_string(&mut self, key: &str, node: Node) -> Option<Text> {
         let Some(value) = node.get_ref().as_str() else {
             self.wrong_type(key, node, "a string", None);
@@ -141,7 +142,7 @@ impl<'a> Walk<'a> {
         Some(Text { value: value.to_owned(), span: node.span(), inner })
     }
 
-    /// A string, or a number, boolean or date as it is spelt.
+    /// Reads a string, or a number, boolean or date as it is spelt.
     pub fn scalar(&mut self, key: &str, node: Node, wanted: &str) -> Option<Text> {
         match node.get_ref() {
             DeValue::String(_) => self.string(key, node),
@@ -156,7 +157,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// A string or a number that `parse` understands.
+    /// Reads a key whose value is a string or a number that `parse` understands.
     pub fn value<T>(
         &mut self,
         section: &Section,
@@ -168,6 +169,7 @@ impl<'a> Walk<'a> {
         self.parsed(key, found.node, wanted, parse)
     }
 
+    /// Reads a string or a number that `parse` understands. `wanted`: the types that are expected, for the message.
     pub fn parsed<T>(
         &mut self,
         key: &str,
@@ -211,7 +213,7 @@ impl<'a> Walk<'a> {
         flag
     }
 
-    /// A whole number from 0.
+    /// Reads a whole number from 0.
     pub fn count(&mut self, section: &Section, key: &'static str) -> Option<u32> {
         let found = section.get(key)?;
         let DeValue::Integer(_) = found.node.get_ref() else {
@@ -254,7 +256,7 @@ impl<'a> Walk<'a> {
         Some(Spanned { value, span: found.node.span() })
     }
 
-    /// A style, or whether there is one.
+    /// Reads `jobserver`: a style, or `true` or `false`.
     pub fn jobserver(&mut self, section: &Section) -> Option<JobserverStyle> {
         let found = section.get("jobserver")?;
         let style = match found.node.get_ref() {
@@ -275,7 +277,8 @@ impl<'a> Walk<'a> {
         style
     }
 
-    /// What children write to prun's own stdout can't be put in order, nor prefixed.
+    /// Reports `keep_order` and `tag` beside `output = "raw"`: output that children write to prun's own stdout can't
+    /// be put in order or prefixed.
     pub fn check_raw(&mut self, section: &Section) {
         let Some(output) = section.get("output").filter(|found| found.node.get_ref().as_str() == Some("raw"))
         else {
@@ -294,7 +297,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The words of `ok` and `retry_on`.
+    /// Reads the array of `ok` or `retry_on`.
     pub fn outcomes(&mut self, section: &Section, key: &'static str) -> Option<Outcomes> {
         let found = section.get(key)?;
         let DeValue::Array(words) = found.node.get_ref() else {
@@ -313,9 +316,10 @@ impl<'a> Walk<'a> {
         (self.wrong == before).then_some(outcomes)
     }
 
-    /// The comment above what begins here: its lines, without their signs.
+    /// Returns the comment above this place, without the `#` signs and without lines that begin with `#!`.
     pub fn comment_above(&self, at: &Span) -> String {
-        // Not much stands before the name of a job, unless many jobs share a line, and then it isn't theirs.
+        // The name of a job is near the start of its line. Only where many jobs share a line is it not, and then a
+        // comment above is not that of one of them.
         let near = at.start.saturating_sub(100);
         let Some(newline) = memchr::memrchr(b'\n', &self.source.as_bytes()[near..at.start]) else {
             return String::new();
@@ -333,12 +337,12 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// A string's value, or a number in plain decimal digits; `None` for anything else.
+/// Returns the value of a string, or a number in plain decimal digits; `None` for anything else.
 pub(super) fn spelt(node: Node) -> Option<String> {
     match node.get_ref() {
         DeValue::String(text) => Some(text.to_string()),
         DeValue::Integer(number) => {
-            // A sign that says nothing would be taken for that of "+2".
+            // TOML's `+2` is 2; kept, the sign would mean "2 more" to the parser of a pool.
             let digits = number.as_str().strip_prefix('+').unwrap_or(number.as_str());
             Some(
                 i128::from_str_radix(digits, number.radix())
@@ -355,7 +359,8 @@ pub(super) fn spelt(node: Node) -> Option<String> {
     }
 }
 
-/// What stands between the quotes of a string, and from where on. If that is its value, it has no escapes.
+/// Returns the text between the quotes of a string, and where it begins in `written`. If this is the string's value,
+/// it is written without escapes.
 fn between_quotes(written: &str) -> Option<(usize, &str)> {
     let long = ["\"\"\"", "'''"].into_iter().find(|quotes| written.len() >= 6 && written.starts_with(quotes));
     let quotes = long.map_or(1, str::len);
@@ -369,6 +374,7 @@ fn between_quotes(written: &str) -> Option<(usize, &str)> {
     Some((quotes + skipped, &text[skipped..]))
 }
 
+/// Names a TOML type with its article.
 fn article(kind: &str) -> String {
     let kind = match kind {
         "boolean" => return "`true` or `false`".to_owned(),

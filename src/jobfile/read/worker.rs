@@ -1,4 +1,4 @@
-//! `worker`: processes that live on.
+//! `worker`: processes that take several tasks, one after another.
 
 use toml::de::DeValue;
 
@@ -9,9 +9,12 @@ use crate::jobfile::mistakes::Mistake;
 use crate::jobfile::model::{ReplySpec, WorkerSpec};
 use crate::jobfile::near::nearest;
 
+/// Help for a wrong `ahead`.
 const AHEAD: &str = "with `1` a process gets its next task when it has answered";
+/// Help for a wrong `max_tasks`.
 const MAX_TASKS: &str = "without `max_tasks` a process is never replaced";
 
+/// Reads `worker`.
 pub(super) fn read<'a>(walk: &mut Walk<'a>, job: &Section<'a>) -> Option<WorkerSpec> {
     let found = job.get("worker")?;
     let span = found.key_span.clone();

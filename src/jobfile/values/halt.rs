@@ -26,7 +26,7 @@ pub enum HaltOn {
     Done,
 }
 
-/// How many such ends stop the run or the job.
+/// The number of such ends that stops the run or the job.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum HaltLimit {
     Count(u64),

@@ -8,9 +8,10 @@ use crate::jobfile::near::alternatives;
 use crate::jobfile::read::section::{Found, Node, Section};
 use crate::jobfile::read::walk::Walk;
 
-/// The sources whose items have one column each, and are there without another job.
-const OF_A_COLUMN: [&str; 3] = ["seq", "lines", "glob"];
+/// The sources whose items have one column and do not come from a job or a command.
+const COLUMN_SOURCES: [&str; 3] = ["seq", "lines", "glob"];
 
+/// Reads `matrix` or `zip`.
 pub(super) fn read<'a>(walk: &mut Walk<'a>, found: &Found<'a>) -> Option<EachSpec> {
     let key = found.key;
     let Some(table) = found.section(format!("`{key}`")) else {
@@ -23,7 +24,7 @@ pub(super) fn read<'a>(walk: &mut Walk<'a>, found: &Found<'a>) -> Option<EachSpe
         walk.wrong_value(key, found.node, "expected a column at least");
         return None;
     }
-    // Each is looked at, also behind a wrong one.
+    // Collected first, so that each wrong column is reported.
     let columns: Vec<_> = columns
         .into_iter()
         .map(|(name, node)| {
@@ -37,7 +38,7 @@ pub(super) fn read<'a>(walk: &mut Walk<'a>, found: &Found<'a>) -> Option<EachSpe
     Some(EachSpec::Join { in_step: key == "zip", names, places, sources })
 }
 
-/// The values of one column. `key`: whose column it is.
+/// Reads the values of one column of `key`, which is `matrix` or `zip`.
 fn column<'a>(walk: &mut Walk<'a>, key: &str, name: &str, node: Node<'a>) -> Option<Spanned<EachSpec>> {
     let each = match node.get_ref() {
         DeValue::Array(values) => {
@@ -60,11 +61,12 @@ fn column<'a>(walk: &mut Walk<'a>, key: &str, name: &str, node: Node<'a>) -> Opt
     Some(Spanned { value: each, span: node.span() })
 }
 
+/// Reads the source of one column.
 fn source<'a>(walk: &mut Walk<'a>, key: &str, table: &Section<'a>) -> Option<EachSpec> {
-    let mut other = super::SOURCES.into_iter().filter(|source| !OF_A_COLUMN.contains(source));
+    let mut other = super::SOURCES.into_iter().filter(|source| !COLUMN_SOURCES.contains(source));
     if let Some(found) = other.find_map(|source| table.get(source)) {
         let message = format!("`{}` can't be a column of `{key}`", found.key);
-        let sources = alternatives(&OF_A_COLUMN);
+        let sources = alternatives(&COLUMN_SOURCES);
         let help = format!("write the values as an array, or name one of the sources {sources}");
         walk.mistake(Mistake::at(found.key_span, message).help(help));
         return None;
@@ -74,5 +76,5 @@ fn source<'a>(walk: &mut Walk<'a>, key: &str, table: &Section<'a>) -> Option<Eac
         walk.mistake(mistake.help("here a line is one value"));
         return None;
     }
-    super::source(walk, table, &OF_A_COLUMN)
+    super::source(walk, table, &COLUMN_SOURCES)
 }
