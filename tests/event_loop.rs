@@ -11,7 +11,7 @@ use prun::event::{Exit, JobId, Listener, Outcome, RunEvent, StageId, Summary, Ti
 use prun::jobfile;
 use prun::os::poller::Ready;
 use prun::plan::build::{BuildOptions, build};
-use prun::plan::{AtEnd, Plan};
+use prun::plan::{HookOn, Plan};
 use prun::run::attempt::{Attempt, EndedAttempt, Role};
 use prun::run::backend::{Backend, Context, Given, HookTurn, Start, Started};
 use prun::run::event_loop::scheduler::Scheduler;
@@ -236,7 +236,7 @@ impl Backend for Fake {
         panic!("no descriptor was given to the poller");
     }
 
-    fn hook_turn(&mut self, _task: TaskId, _at: AtEnd, _cx: &mut Context) -> HookTurn {
+    fn hook_turn(&mut self, _task: TaskId, _at: HookOn, _cx: &mut Context) -> HookTurn {
         HookTurn::Skipped
     }
 

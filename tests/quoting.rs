@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use prun::plan::script::ScriptText;
 use prun::plan::template::{Names, Scope};
 use prun::plan::words;
-use prun::plan::{Item, What};
+use prun::plan::{self, Item};
 
 const HOSTILE: [&[u8]; 27] = [
     b"",
@@ -159,11 +159,15 @@ fn command(shell: &Path, script: &str, item: &[u8], folder: &Path) -> Option<Com
         open: false,
     };
     let text = ScriptText::parse(script.as_bytes(), &names).ok()?;
-    let what = What::Script { shell: vec![shell.display().to_string(), "-c".to_owned()], text, posix: true };
+    let what = plan::Command::Script {
+        shell: vec![shell.display().to_string(), "-c".to_owned()],
+        text,
+        posix: true,
+    };
     let items = [Item { columns: vec![item.to_vec()] }];
-    let scope = Scope { items: &items, names: &[], seq: 1, slot: 1, held: &[] };
+    let scope = Scope { items: &items, names: &[], seq: 1, slot: 1, ..Scope::default() };
     let mut argv = Vec::new();
-    what.for_each_word("job", &scope, &mut Vec::new(), &mut |word| {
+    what.for_each_arg("job", &scope, &mut Vec::new(), &mut |word| {
         argv.push(OsStr::from_bytes(word).to_owned())
     });
     let mut command = Command::new(&argv[0]);

@@ -10,7 +10,7 @@ use super::instead::{Instead, OWN_FAILURE};
 use super::{colors, config, job_file, stdout, variables};
 use crate::jobfile::{self, Config};
 use crate::plan::build::build;
-use crate::plan::build::doubts::doubts;
+use crate::plan::build::lints::doubts;
 use crate::run::Verdict;
 use crate::ui::phrases::escape;
 

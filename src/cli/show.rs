@@ -29,7 +29,7 @@ pub fn options(both: &Both, color: bool, plan: &Plan, exec: bool) -> Options {
         color,
         terminal: watched.then(|| Box::new(size) as _),
         exec,
-        report: plan.jobs.iter().any(|job| job.at_end.is_some()),
+        report: plan.jobs.iter().any(|job| job.run_hook().is_some()),
     }
 }
 

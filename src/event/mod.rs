@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 mod ids;
+mod signals;
 
 pub use ids::{JobId, LockId, Place, PlaceMap, QueueId, StageId};
+pub use signals::{SIGPIPE, SIGTERM};
 
 /// Time since the run began, on a monotonic clock that stands still while prun is suspended.
 pub type Time = Duration;

@@ -10,15 +10,12 @@ use std::time::Duration;
 use nix::libc;
 
 use super::Entry;
-use crate::event::Outcome;
+use crate::event::{Outcome, SIGTERM};
 use crate::os::errors::reason;
 use crate::os::io::set_blocking;
 
 /// The first line of a joblog.
 pub const HEADER: &[u8] = b"Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n";
-
-/// The signal that stops a task at its time limit.
-const SIGTERM: i32 = 15;
 
 /// The joblog of this run.
 #[derive(Debug)]

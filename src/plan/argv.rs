@@ -1,24 +1,18 @@
 //! The argument vector of a task, and how many items fit into one. Pure.
 
-use super::template::{Place, Scope, Source, Template, Word};
+use super::template::{Placeholder, Scope, Source, Template, Word};
 use super::words::quote_in_line;
-use super::{Item, What};
+use super::{Command, Item};
 
-impl What {
-    /// Calls `each` with every argument of a task, the program first. `scratch` is a buffer to be used again
-    /// for the next task, so that nothing is allocated; what it holds means nothing.
+impl Command {
+    /// Calls `each` with every argument of a task, the program first. `scratch` is a buffer that is reused for the next
+    /// task, so that nothing is allocated; its contents mean nothing.
     ///
-    /// In a command a word that is about the item is there once for each item of a batch. A script is followed
-    /// by its `$0` (for a POSIX shell) and the columns of the items.
-    pub fn for_each_word(
-        &self,
-        job: &str,
-        scope: &Scope,
-        scratch: &mut Vec<u8>,
-        each: &mut dyn FnMut(&[u8]),
-    ) {
+    /// A word with a placeholder of the item is repeated for each item of a batch. A script is followed by its `$0`
+    /// (for a POSIX shell) and the columns of the items.
+    pub fn for_each_arg(&self, job: &str, scope: &Scope, scratch: &mut Vec<u8>, each: &mut dyn FnMut(&[u8])) {
         match self {
-            What::Command { words, append_item } => {
+            Command::Words { words, append_item } => {
                 for word in words {
                     let times = word.times(scope);
                     for i in 0..times {
@@ -32,7 +26,7 @@ impl What {
                     columns(scope).for_each(each);
                 }
             }
-            What::Script { shell, text, posix } => {
+            Command::Script { shell, text, posix } => {
                 shell.iter().for_each(|word| each(word.as_bytes()));
                 scratch.clear();
                 text.0.render(scope, scratch);
@@ -45,22 +39,20 @@ impl What {
         }
     }
 
-    /// The command of a task as people know it: of a script its text, without the shell around it.
-    pub fn told(&self, job: &str, scope: &Scope) -> String {
+    /// Returns the command of a task for a message: a line of its words, or the text of a script without its shell.
+    pub fn for_message(&self, job: &str, scope: &Scope) -> String {
         match self {
-            What::Command { .. } => self.show(job, scope, quote_in_line),
-            What::Script { text, .. } => {
-                let mut script = Vec::new();
-                text.0.render(scope, &mut script);
-                String::from_utf8_lossy(script.trim_ascii()).into_owned()
+            Command::Words { .. } => self.shell_line(job, scope, quote_in_line),
+            Command::Script { text, .. } => {
+                String::from_utf8_lossy(text.0.rendered(scope).trim_ascii()).into_owned()
             }
         }
     }
 
-    /// The command of a task as a line that a shell can run, its words quoted by `quote`.
-    pub fn show(&self, job: &str, scope: &Scope, quote: fn(&[u8]) -> String) -> String {
+    /// Returns the command of a task as a line that a shell can run. `quote` quotes a word.
+    pub fn shell_line(&self, job: &str, scope: &Scope, quote: fn(&[u8]) -> String) -> String {
         let mut line = String::new();
-        self.for_each_word(job, scope, &mut Vec::new(), &mut |word| {
+        self.for_each_arg(job, scope, &mut Vec::new(), &mut |word| {
             if !line.is_empty() {
                 line.push(' ');
             }
@@ -70,61 +62,75 @@ impl What {
     }
 }
 
+/// Returns the columns of all items.
 fn columns<'a>(scope: &Scope<'a>) -> impl Iterator<Item = &'a [u8]> {
     scope.items.iter().flat_map(|item| &item.columns).map(Vec::as_slice)
 }
 
 impl Word {
-    /// How often this word is there: for each item that it is about, or once.
+    /// Returns how often the word is repeated: for each item if it has a placeholder of each item, else once.
     fn times(&self, scope: &Scope) -> usize {
-        let about_each = |place: &Place| match place.what {
+        let of_each_item = |placeholder: &Placeholder| match placeholder.source {
             Source::Item | Source::Named(_) | Source::Tree => true,
             Source::Column(_) => !scope.columns_are_items(),
             Source::Seq | Source::Slot | Source::Lock(_) => false,
         };
-        if scope.items.len() > 1 && self.0.places().any(about_each) { scope.items.len() } else { 1 }
+        if scope.items.len() > 1 && self.0.placeholders().any(of_each_item) { scope.items.len() } else { 1 }
     }
 }
 
-/// Linux takes no argument of this size, its final NUL counted.
-const LONGEST: usize = 131_072;
+/// The size, with its final NUL, from which on Linux takes no argument: MAX_ARG_STRLEN of execve(2).
+const MAX_ARG_STRLEN: usize = 131_072;
 
-/// Says how many items fit into one task, for [`super::Batch::Fit`]. It may say a few bytes too few, never
-/// too many.
+/// Counts how many items fit into one task, for [`super::Batch::Fit`]. The count may be a few bytes too low, never
+/// too high.
 #[derive(Debug)]
 pub struct Fitter {
-    /// Bytes that Linux takes for arguments, environment and the pointers to them.
+    /// Bytes that Linux allows for arguments, environment and the pointers to them.
     limit: usize,
     /// Bytes without any item.
     base: usize,
     /// Bytes with the items so far.
     used: usize,
-    /// Length of a script's text without any item, and with the items so far.
+    /// Length of a script's text without any item.
     base_text: usize,
+    /// Length of a script's text with the items so far.
     text: usize,
+    /// True if no item was taken for this task.
     empty: bool,
     scratch: Vec<u8>,
 }
 
+/// The room that one more item takes.
+struct Cost {
+    /// Bytes in all.
+    bytes: usize,
+    /// Bytes of its longest argument.
+    longest: usize,
+    /// Bytes of the script's text.
+    text: usize,
+}
+
 impl Fitter {
-    /// `fixed` is what the environment takes, pointers included; `limit` what all may take.
-    pub fn new(what: &What, job: &str, fixed: usize, limit: usize) -> Fitter {
+    /// `fixed`: bytes of the environment, with pointers. `limit`: bytes that all may take.
+    pub fn new(command: &Command, job: &str, fixed: usize, limit: usize) -> Fitter {
         let mut scratch = Vec::new();
         let mut base = fixed;
-        let widest = Scope { items: &[], names: &[], seq: u64::MAX, slot: usize::MAX, held: &[] };
-        what.for_each_word(job, &widest, &mut scratch, &mut |word| base += cost(word.len()));
-        let base_text = match what {
-            What::Script { text, .. } => text.0.fixed_len(),
-            What::Command { .. } => 0,
+        let widest = Scope { seq: u64::MAX, slot: usize::MAX, ..Scope::default() };
+        command.for_each_arg(job, &widest, &mut scratch, &mut |word| base += cost(word.len()));
+        let base_text = match command {
+            Command::Script { text, .. } => text.0.fixed_len(),
+            Command::Words { .. } => 0,
         };
         Fitter { limit, base, used: base, base_text, text: base_text, empty: true, scratch }
     }
 
-    /// Takes one more item, if it fits. A first item is always taken: if it is too large the system says so when
-    /// its task is started, and no other item suffers.
-    pub fn take(&mut self, what: &What, names: &[String], item: &Item) -> bool {
-        let (bytes, longest, text) = self.measure(what, names, item);
-        let fits = self.used.saturating_add(bytes) <= self.limit && longest.max(self.text + text) < LONGEST;
+    /// Takes one more item if it fits, and returns whether it did. A first item is always taken: if it is too large, the
+    /// start of its task fails, and that of no other item.
+    pub fn take(&mut self, command: &Command, names: &[String], item: &Item) -> bool {
+        let Cost { bytes, longest, text } = self.measure(command, names, item);
+        let fits =
+            self.used.saturating_add(bytes) <= self.limit && longest.max(self.text + text) < MAX_ARG_STRLEN;
         if fits {
             self.used += bytes;
             self.text += text;
@@ -139,62 +145,66 @@ impl Fitter {
         (self.used, self.text, self.empty) = (self.base, self.base_text, true);
     }
 
-    /// What one more item costs: bytes in all, its longest argument, and bytes of the script's text.
-    fn measure(&mut self, what: &What, names: &[String], item: &Item) -> (usize, usize, usize) {
-        let scope =
-            Scope { items: std::slice::from_ref(item), names, seq: u64::MAX, slot: usize::MAX, held: &[] };
+    /// Returns the cost of one more item.
+    fn measure(&mut self, command: &Command, names: &[String], item: &Item) -> Cost {
+        let scope = Scope {
+            items: std::slice::from_ref(item),
+            names,
+            seq: u64::MAX,
+            slot: usize::MAX,
+            ..Scope::default()
+        };
         let (mut bytes, mut longest) = (0, 0);
         let mut add = |len: usize| {
             bytes += cost(len);
             longest = longest.max(len);
         };
         let mut text = 0;
-        let appended = match what {
-            What::Command { words, append_item } => {
+        let appended = match command {
+            Command::Words { words, append_item } => {
                 for word in words.iter().filter(|word| word.0.uses_item()) {
-                    add(self.rendered(&word.0, &scope));
+                    add(self.rendered_len(&word.0, &scope));
                 }
                 *append_item
             }
-            What::Script { text: template, .. } => {
+            Command::Script { text: template, .. } => {
                 // Items are joined by blanks in the text.
-                let places = template.0.places().count();
-                text = self.rendered(&template.0, &scope) - template.0.fixed_len() + places;
+                let blanks = template.0.placeholders().count();
+                text = self.rendered_len(&template.0, &scope) - template.0.fixed_len() + blanks;
                 true
             }
         };
         if appended {
             item.columns.iter().for_each(|column| add(column.len()));
         }
-        (bytes + text, longest, text)
+        Cost { bytes: bytes + text, longest, text }
     }
 
-    fn rendered(&mut self, template: &Template, scope: &Scope) -> usize {
+    fn rendered_len(&mut self, template: &Template, scope: &Scope) -> usize {
         self.scratch.clear();
         template.render(scope, &mut self.scratch);
         self.scratch.len()
     }
 }
 
-/// What variables take of the room for arguments, at most; none of them is about an item.
+/// Returns an upper bound of the bytes that variables take of the room for arguments. None of them may have a
+/// placeholder of the item.
 pub fn variables_len(variables: &[(String, Template)]) -> usize {
-    /// Of `{#}` and `{%}`.
+    /// Digits of the largest `{#}` or `{%}`.
     const NUMBER: usize = 20;
     let len = |(name, value): &(String, Template)| {
-        cost(name.len() + 1 + value.fixed_len() + NUMBER * value.places().count())
+        cost(name.len() + 1 + value.fixed_len() + NUMBER * value.placeholders().count())
     };
     variables.iter().map(len).sum()
 }
 
-/// Of an argument: its bytes, a NUL, and a pointer.
+/// Returns the room that an argument takes: its bytes, a NUL, and a pointer.
 fn cost(len: usize) -> usize {
     len + 1 + size_of::<usize>()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::plan::script::ScriptText;
     use crate::plan::template::Names;
@@ -204,32 +214,23 @@ mod tests {
         Item { columns: columns.iter().map(|column| column.as_bytes().to_vec()).collect() }
     }
 
-    fn names(vars: &BTreeMap<String, String>) -> Names<'_> {
-        Names {
-            items: true,
-            columns: &[],
-            locks: &[],
-            untaken: &[],
-            width: None,
-            vars,
-            args: None,
-            open: false,
-        }
+    fn names() -> Names<'static> {
+        Names { items: true, ..Names::default() }
     }
 
-    fn command(texts: &[&str], append_item: bool) -> What {
-        What::Command { words: words(texts, &names(&BTreeMap::new())).unwrap(), append_item }
+    fn words_command(texts: &[&str], append_item: bool) -> Command {
+        Command::Words { words: words(texts, &names()).unwrap(), append_item }
     }
 
-    fn script(text: &str, posix: bool) -> What {
-        let text = ScriptText::parse(text.as_bytes(), &names(&BTreeMap::new())).unwrap();
-        What::Script { shell: vec!["/bin/sh".to_owned(), "-c".to_owned()], text, posix }
+    fn script(text: &str, posix: bool) -> Command {
+        let text = ScriptText::parse(text.as_bytes(), &names()).unwrap();
+        Command::Script { shell: vec!["/bin/sh".to_owned(), "-c".to_owned()], text, posix }
     }
 
-    fn argv(what: &What, items: &[Item]) -> Vec<String> {
-        let scope = Scope { items, names: &[], seq: 5, slot: 1, held: &[] };
+    fn argv(command: &Command, items: &[Item]) -> Vec<String> {
+        let scope = Scope { items, names: &[], seq: 5, slot: 1, ..Scope::default() };
         let mut words = Vec::new();
-        what.for_each_word("job", &scope, &mut Vec::new(), &mut |word| {
+        command.for_each_arg("job", &scope, &mut Vec::new(), &mut |word| {
             words.push(String::from_utf8(word.to_vec()).unwrap());
         });
         words
@@ -239,22 +240,22 @@ mod tests {
     fn an_item_is_one_argument() {
         let hostile = [item(&["$(x) 'y'\n{}"])];
         assert_eq!(
-            argv(&command(&["a", "{}", "x{}.c"], false), &hostile)[1..],
+            argv(&words_command(&["a", "{}", "x{}.c"], false), &hostile)[1..],
             ["$(x) 'y'\n{}".to_owned(), "x$(x) 'y'\n{}.c".to_owned()]
         );
-        assert_eq!(argv(&command(&["a", "{#}"], true), &[item(&["", "b c"])]), ["a", "5", "", "b c"]);
-        assert_eq!(argv(&command(&["a", "b"], true), &[]), ["a", "b"]);
+        assert_eq!(argv(&words_command(&["a", "{#}"], true), &[item(&["", "b c"])]), ["a", "5", "", "b c"]);
+        assert_eq!(argv(&words_command(&["a", "b"], true), &[]), ["a", "b"]);
     }
 
     #[test]
     fn words_about_the_item_repeat_for_each_of_a_batch() {
         let batch = [item(&["a.c"]), item(&["b.c"])];
-        let what = command(&["cc", "-I{//}", "{.}.o", "{2}", "{1}-{#}", "{1}{}"], false);
+        let command = words_command(&["cc", "-I{//}", "{.}.o", "{2}", "{1}-{#}", "{1}{}"], false);
         let expected = ["cc", "-I.", "-I.", "a.o", "b.o", "b.c", "a.c-5", "a.ca.c", "a.cb.c"];
-        assert_eq!(argv(&what, &batch), expected);
+        assert_eq!(argv(&command, &batch), expected);
         let rows = [item(&["a", "1"]), item(&["b", "2"])];
         assert_eq!(
-            argv(&command(&["x", "{2}", "{}"], true), &rows),
+            argv(&words_command(&["x", "{2}", "{}"], true), &rows),
             ["x", "1", "2", "a 1", "b 2", "a", "1", "b", "2"]
         );
     }
@@ -270,36 +271,39 @@ mod tests {
     #[test]
     fn shown_commands_are_quoted() {
         let batch = [item(&["a b"]), item(&[""])];
-        let scope = Scope { items: &batch, names: &[], seq: 1, slot: 1, held: &[] };
-        assert_eq!(command(&["ls", ""], true).show("j", &scope, quote), r#"ls '' 'a b' "$(printf '\033')""#);
+        let scope = Scope { items: &batch, names: &[], seq: 1, slot: 1, ..Scope::default() };
+        assert_eq!(
+            words_command(&["ls", ""], true).shell_line("j", &scope, quote),
+            r#"ls '' 'a b' "$(printf '\033')""#
+        );
     }
 
     /// The real cost of a task, as Linux counts it.
-    fn real(what: &What, items: &[Item]) -> usize {
-        argv(what, items).iter().map(|word| word.len() + 9).sum()
+    fn real(command: &Command, items: &[Item]) -> usize {
+        argv(command, items).iter().map(|word| word.len() + 9).sum()
     }
 
     #[test]
     fn a_fitter_never_takes_too_much() {
         let items: Vec<Item> = (0..500).map(|n| item(&[&"it's ".repeat(n % 7)])).collect();
-        for what in [
-            command(&["a"], true),
-            command(&["a", "{}", "x{.}.o"], false),
+        for command in [
+            words_command(&["a"], true),
+            words_command(&["a", "{}", "x{.}.o"], false),
             script("for x in {} '{}'; do :; done", true),
         ] {
-            let mut fitter = Fitter::new(&what, "job", 100, 3000);
+            let mut fitter = Fitter::new(&command, "job", 100, 3000);
             let mut batch: Vec<Item> = Vec::new();
             let mut batches = 0;
             for item in &items {
-                if !fitter.take(&what, &[], item) {
-                    assert!(real(&what, &batch) + 100 > 2500, "fuller than {}", real(&what, &batch));
+                if !fitter.take(&command, &[], item) {
+                    assert!(real(&command, &batch) + 100 > 2500, "fuller than {}", real(&command, &batch));
                     fitter.clear();
                     batch.clear();
                     batches += 1;
-                    assert!(fitter.take(&what, &[], item));
+                    assert!(fitter.take(&command, &[], item));
                 }
                 batch.push(item.clone());
-                assert!(real(&what, &batch) + 100 <= 3000);
+                assert!(real(&command, &batch) + 100 <= 3000);
             }
             assert!(batches > 1);
         }
@@ -307,22 +311,22 @@ mod tests {
 
     #[test]
     fn what_is_too_large_is_alone() {
-        let what = command(&["a"], true);
-        let mut fitter = Fitter::new(&what, "job", 0, 2_000_000);
-        let large = item(&[&"x".repeat(LONGEST)]);
-        assert!(fitter.take(&what, &[], &item(&["a"])));
-        assert!(!fitter.take(&what, &[], &large));
+        let command = words_command(&["a"], true);
+        let mut fitter = Fitter::new(&command, "job", 0, 2_000_000);
+        let large = item(&[&"x".repeat(MAX_ARG_STRLEN)]);
+        assert!(fitter.take(&command, &[], &item(&["a"])));
+        assert!(!fitter.take(&command, &[], &large));
         fitter.clear();
-        assert!(fitter.take(&what, &[], &large));
-        assert!(!fitter.take(&what, &[], &item(&["a"])));
+        assert!(fitter.take(&command, &[], &large));
+        assert!(!fitter.take(&command, &[], &item(&["a"])));
     }
 
     #[test]
     fn a_scripts_text_is_one_argument() {
-        let what = script("echo {}", true);
-        let mut fitter = Fitter::new(&what, "job", 0, 2_000_000);
+        let command = script("echo {}", true);
+        let mut fitter = Fitter::new(&command, "job", 0, 2_000_000);
         let kilobyte = item(&[&"x".repeat(1000)]);
-        let taken = (0..).take_while(|_| fitter.take(&what, &[], &kilobyte)).count();
+        let taken = (0..).take_while(|_| fitter.take(&command, &[], &kilobyte)).count();
         assert!((100..131).contains(&taken), "{taken}");
     }
 }

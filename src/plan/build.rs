@@ -1,7 +1,10 @@
 //! A job file and the command line that goes with it → [`Plan`]. Pure.
 //!
-//! All jobs are planned, also those that were not asked for, so that every mistake of the file is found. Jobs
-//! joined by `stdin = { pipe = … }` become one job here, a *chain*, which stands where its last job stands.
+//! All jobs are planned, even those that are not selected, so that every mistake of the file is found. Jobs joined by
+//! `stdin = { pipe = … }` are a *chain*, and become one job of the plan, at the place of the last of them.
+//!
+//! Jobs are counted in three ways, in this order: by their index in the file; by the number of their chain; and, for
+//! selected chains, by their [`JobId`] in the plan, which also counts listers.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
@@ -9,59 +12,59 @@ use std::path::PathBuf;
 
 use self::text::Texts;
 use super::hooks::HookFlags;
-use super::{Brakes, Items, Job, Jobserver, Journal, Logs, Plan, UNLIMITED, words};
+use super::{Items, Job, Jobserver, Journal, Logs, Plan, Throttle, UNLIMITED, words};
 use crate::event::JobId;
-use crate::jobfile::values::{Resume, StatusMode};
+use crate::jobfile::values::{HaltSetting, Resume, StatusMode};
 use crate::jobfile::{self, JobFile, Mistake, Mistakes, nearest};
 
 mod batch;
-mod circles;
+mod cycles;
 mod daemon;
-pub mod doubts;
 mod interactive;
 mod items;
 mod job;
-mod last;
+pub mod lints;
 mod lister;
 mod locks;
 mod order;
 mod pipes;
 mod queues;
 mod ready;
+mod run_hooks;
 mod stage;
 mod text;
 mod worker;
 
-pub use last::written as hook_of_run;
+pub use run_hooks::in_file as run_hook_in_file;
 
 #[cfg(test)]
 mod tests;
 
-/// What goes with a job file: where it stands, and what the command line says.
+/// The context of a job file: its place, the machine, and the command line.
 #[derive(Debug, Clone, Default)]
 pub struct BuildOptions {
-    /// The file as it was typed; `-` is stdin.
+    /// The file name as it was typed; `-` is stdin.
     pub file_name: String,
-    /// The job file's folder, absolute.
+    /// The job file's directory, absolute.
     pub base: PathBuf,
     /// The CPUs that prun may use.
     pub cpus: usize,
-    /// A job that is `interactive` can have a terminal; without one it is as any other.
+    /// True if prun has a terminal for jobs that are `interactive`. Without one they are as any other.
     pub terminal: bool,
-    /// prun was given a jobserver: where nothing says how many tasks run at once, its tokens do.
+    /// True if prun was given a jobserver. Without `pool` its tokens limit how many tasks run at once.
     pub jobserver: bool,
     /// `-D NAME=VALUE`.
     pub vars: Vec<(String, String)>,
-    /// What stands after `--`.
+    /// The arguments after `--`.
     pub args: Vec<Vec<u8>>,
-    /// The jobs to run, with what they need; none stands for all.
+    /// The jobs to run, with those that they need; if there are none, all.
     pub jobs: Vec<String>,
     pub run: RunOverrides,
 }
 
 /// Options, and variables of the environment, that replace keys of `[run]` which hold placeholders or have a place in
-/// the file, or that no file has. The other keys are replaced in [`JobFile::run`] itself before a plan is made. What a
-/// job says for itself beats both.
+/// the file, or that no file has. The other keys are replaced in [`JobFile::run`] itself before a plan is made. A job's
+/// own keys beat both.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RunOverrides {
     /// The file from which the pool's size was read.
@@ -86,101 +89,114 @@ pub enum TagFlag {
     Template(String),
 }
 
-/// Makes the plan, or tells everything that is wrong with the file.
-pub fn build(file: &JobFile, how: &BuildOptions) -> Result<Plan, Mistakes> {
+/// Makes the plan.
+///
+/// # Errors
+/// Every mistake of the file.
+pub fn build(file: &JobFile, options: &BuildOptions) -> Result<Plan, Mistakes> {
     let mut mistakes = file.mistakes.clone();
-    let vars = variables(file, how, &mut mistakes);
+    let vars = variables(file, options, &mut mistakes);
     let index = index(file);
     let chains = pipes::chains(file, &index, &mut mistakes);
-    let places = pipes::places(file, &chains);
+    let positions = pipes::positions(file, &chains);
     let uses = queues::collect(file, &mut mistakes);
-    queues::find_circles(file, &uses, &places, chains.len(), &mut mistakes);
+    queues::find_cycles(file, &uses, &positions, chains.len(), &mut mistakes);
     let sources = queues::sources(file, &index, &mut mistakes);
-    let joined = Joined::new(queues::groups(&uses, &places, chains.len()), &sources, &places);
-    let waits = order::waits(file, &index, &chains, &places, &joined, &mut mistakes);
-    order::find_circles(file, &order::with_sources(file, &waits, &places, &joined), &places, &mut mistakes);
-    let wanted = order::selected(file, how, &index, &waits, &places, &joined, &mut mistakes);
-    items::check_stdin(file, how, &chains, &wanted, &mut mistakes);
-    // In the plan jobs are counted without those that were not asked for.
-    let numbers = lister::numbers(file, &chains, &wanted);
-    let (mut queues, ids) = queues::plan(&uses, &places, &wanted, &numbers);
-    let lists = lister::queues(file, &chains, &wanted, &numbers, &mut queues);
+    let joined = Joined::new(queues::groups(&uses, &positions, chains.len()), &sources, &positions);
+    let waits = order::waits(file, &index, &chains, &positions, &joined, &mut mistakes);
+    order::find_cycles(
+        file,
+        &order::with_sources(file, &waits, &positions, &joined),
+        &positions,
+        &mut mistakes,
+    );
+    let selected = order::selected(file, options, &index, &waits, &positions, &joined, &mut mistakes);
+    items::check_stdin(file, options, &chains, &selected, &mut mistakes);
+    let job_ids = lister::job_ids(file, &chains, &selected);
+    let (mut queues, ids) = queues::plan(&uses, &positions, &selected, &job_ids);
+    let list_queues = lister::queues(file, &chains, &selected, &job_ids, &mut queues);
     let origins = queues::origins(file, &sources);
     let (locks, named_locks) = (locks::named(file, &chains), locks::all_named(file));
-    let texts = Texts { vars: &vars, args: &how.args, origins, locks, named_locks };
-    let locks = locks::Locks::new(file, &chains, &wanted, &mut mistakes);
+    let texts = Texts { vars: &vars, args: &options.args, origins, locks, named_locks };
+    let locks = locks::Locks::new(file, &chains, &selected, &mut mistakes);
     let context = job::Context {
         file,
-        how,
+        options,
         texts: &texts,
         queues: &ids,
-        lists: &lists,
+        list_queues: &list_queues,
         sources: &sources,
         locks: &locks,
-        places: &places,
-        numbers: &numbers,
-        several: wanted.iter().filter(|wanted| **wanted).count() > 1,
+        positions: &positions,
+        job_ids: &job_ids,
+        several: selected.iter().filter(|selected| **selected).count() > 1,
     };
-    let journal = journal(file, how, &texts, &mut mistakes);
+    let journal = journal(file, options, &texts, &mut mistakes);
     let mut jobs: Vec<_> = chains.iter().map(|chain| job::plan(&context, chain, &mut mistakes)).collect();
     let mut list = |(chain, job)| lister::plan(&context, chain, job, &mut mistakes);
     let mut listers: Vec<Option<_>> = chains.iter().zip(&jobs).map(&mut list).collect();
-    let hooks = last::plan(&context, &mut mistakes);
+    let hooks = run_hooks::plan(&context, &mut mistakes);
     if !mistakes.is_empty() {
         return Err(mistakes);
     }
     for (number, (job, waits)) in jobs.iter_mut().zip(&waits).enumerate() {
-        job.after = waits.iter().map(|wait| wait.condition(&numbers, &places)).collect();
+        job.after = waits.iter().map(|wait| wait.condition(&job_ids, &positions)).collect();
         if let Some(lister) = &mut listers[number] {
             lister.after = job.after.clone();
-            job.lister = numbers[number].0.checked_sub(1).map(JobId);
+            job.lister = job_ids[number].0.checked_sub(1).map(JobId);
         }
     }
     let mut chosen = Vec::with_capacity(jobs.len());
-    for ((lister, job), _) in listers.into_iter().zip(jobs).zip(&wanted).filter(|(_, wanted)| **wanted) {
+    for ((lister, job), _) in listers.into_iter().zip(jobs).zip(&selected).filter(|(_, selected)| **selected)
+    {
         chosen.extend(lister.map(|lister| *lister));
         chosen.push(job);
     }
     let mut jobs = chosen;
-    let (pool, most) = pools(file, how, &chains, &wanted);
-    // Records are taken from a queue without a place in the run's pool, but not without bounds.
+    let pools = pools(file, options, &chains, &selected);
+    // Tasks for the records of a queue take no slots of the run's pool, and so need a limit of their own.
     let takes_records = |job: &&mut Job| matches!(job.items, Items::Queue { .. }) && job.lister.is_none();
     for job in jobs.iter_mut().filter(takes_records).filter(|job| job.pool == UNLIMITED) {
-        job.pool = most;
+        job.pool = pools.reader;
     }
-    // Whatever was asked for.
+    // Hooks of the run are in every selection.
     jobs.extend(hooks);
-    let halt = file.run.halt.and_then(|halt| halt.limit());
-    let logs = Logs { journal, joblog: None, table: None };
     Ok(Plan {
-        jobs,
         queues,
         locks: locks.planned,
-        pool,
-        halt,
-        status: how.run.status.unwrap_or_default(),
-        rerun: rerun(how),
-        brakes: brakes(&file.run, how.run.pool_file.clone(), how.cpus),
-        jobserver: Jobserver::new(file.run.jobserver.unwrap_or_default(), how.jobserver),
-        logs,
+        throttle: throttle(&file.run, options.run.pool_file.clone(), options.cpus),
+        jobserver: Jobserver::new(file.run.jobserver.unwrap_or_default(), options.jobserver),
+        halt: file.run.halt.and_then(HaltSetting::limit),
+        status: options.run.status.unwrap_or_default(),
+        logs: Logs { journal, ..Logs::default() },
+        rerun: rerun(options),
+        ..Plan::new(jobs, pools.run)
     })
 }
 
-/// How many tasks run at once over all jobs, and of one job that takes no slots.
-fn pools(file: &JobFile, how: &BuildOptions, chains: &[pipes::Chain], wanted: &[bool]) -> (usize, usize) {
+/// Sizes of pools.
+struct Pools {
+    /// Tasks at once, over all jobs.
+    run: usize,
+    /// Tasks at once of a job that reads a queue, without `pool`.
+    reader: usize,
+}
+
+/// Returns the sizes of pools without `pool` of a job.
+fn pools(file: &JobFile, options: &BuildOptions, chains: &[pipes::Chain], selected: &[bool]) -> Pools {
     if let Some(pool) = file.run.pool {
-        let pool = pool.resolve(how.cpus);
-        return (pool, pool);
+        let pool = pool.resolve(options.cpus);
+        return Pools { run: pool, reader: pool };
     }
-    let wanted = chains.iter().zip(wanted).filter(|(_, wanted)| **wanted);
-    let pools = wanted.filter_map(|(chain, _)| file.jobs[chain.last()].pool);
-    let usual = pools.map(|pool| pool.resolve(how.cpus)).fold(how.cpus, usize::max);
-    (if how.jobserver { UNLIMITED } else { usual }, usual)
+    let selected = chains.iter().zip(selected).filter(|(_, selected)| **selected);
+    let pools = selected.filter_map(|(chain, _)| file.jobs[chain.last()].pool);
+    let usual = pools.map(|pool| pool.resolve(options.cpus)).fold(options.cpus, usize::max);
+    Pools { run: if options.jobserver { UNLIMITED } else { usual }, reader: usual }
 }
 
 /// Returns the limits on starts that `[run]` sets.
-pub fn brakes(run: &jobfile::RunSpec, pool_file: Option<PathBuf>, cpus: usize) -> Brakes {
-    Brakes {
+pub fn throttle(run: &jobfile::RunSpec, pool_file: Option<PathBuf>, cpus: usize) -> Throttle {
+    Throttle {
         pool_file,
         rate: run.rate,
         load: run.load.map(|load| load.resolve(cpus)),
@@ -188,63 +204,72 @@ pub fn brakes(run: &jobfile::RunSpec, pool_file: Option<PathBuf>, cpus: usize) -
     }
 }
 
-/// The file of finished tasks: what the command line says replaces what `[run]` says.
-fn journal(file: &JobFile, how: &BuildOptions, texts: &Texts, mistakes: &mut Mistakes) -> Option<Journal> {
+/// Returns the journal. Flags replace the settings of `[run]`.
+fn journal(
+    file: &JobFile,
+    options: &BuildOptions,
+    texts: &Texts,
+    mistakes: &mut Mistakes,
+) -> Option<Journal> {
     let named = file.run.journal.as_ref().map(|text| {
         use std::os::unix::ffi::OsStringExt;
-        how.base.join(OsString::from_vec(texts.of_run(text, mistakes)))
+        options.base.join(OsString::from_vec(texts.of_run(text, mistakes)))
     });
-    let path = how.run.journal.clone().or(named);
+    let path = options.run.journal.clone().or(named);
     let resume = file.run.resume.as_ref();
-    // The configuration may say it for all runs that have a journal.
-    let meant = resume.filter(|resume| resume.value != Resume::No && !mistakes.in_config(&resume.span));
-    if let (None, Some(resume)) = (&path, meant) {
+    // The configuration file may set `resume` for all runs that have a journal.
+    let own = resume.filter(|resume| resume.value != Resume::No && !mistakes.in_config(&resume.span));
+    if let (None, Some(resume)) = (&path, own) {
         let mistake = Mistake::at(resume.span.clone(), "`resume` without a journal");
         mistakes
             .push(mistake.help("name one: `journal = \"FILE\"`, or `--journal FILE` on the command line"));
     }
-    let resume = how.run.resume.or(resume.map(|resume| resume.value)).unwrap_or_default();
-    path.map(|path| Journal { path, resume, sync: how.run.sync })
+    let resume = options.run.resume.or(resume.map(|resume| resume.value)).unwrap_or_default();
+    path.map(|path| Journal { path, resume, sync: options.run.sync })
 }
 
-/// What joins chains beside pipes.
+/// The ways in which chains are joined, beside pipes.
 struct Joined<'a> {
-    /// Chains that queues join have the same number.
+    /// For each chain a number, which is the same for chains that queues join.
     groups: Vec<usize>,
-    /// The chains of each number.
+    /// For each number its chains.
     members: Vec<Vec<usize>>,
-    /// For each job of the file: whose items it takes.
+    /// For each job of the file that takes another job's items: that job.
     sources: &'a [Option<usize>],
-    /// For each chain: the chains whose items it takes.
+    /// For each chain, the chains whose items it takes.
     takes: Vec<Vec<usize>>,
 }
 
 impl Joined<'_> {
-    fn new<'a>(groups: Vec<usize>, sources: &'a [Option<usize>], places: &[pipes::Place]) -> Joined<'a> {
+    fn new<'a>(
+        groups: Vec<usize>,
+        sources: &'a [Option<usize>],
+        positions: &[pipes::Position],
+    ) -> Joined<'a> {
         let mut members = vec![Vec::new(); groups.len()];
         groups.iter().enumerate().for_each(|(chain, &group)| members[group].push(chain));
         let mut takes = vec![Vec::new(); groups.len()];
         for (job, from) in sources.iter().enumerate() {
-            if let (Some(from), Some(takes)) = (from, takes.get_mut(places[job].chain)) {
-                takes.push(places[*from].chain);
+            if let (Some(from), Some(takes)) = (from, takes.get_mut(positions[job].chain)) {
+                takes.push(positions[*from].chain);
             }
         }
         Joined { groups, members, sources, takes }
     }
 }
 
-/// Which job has which name.
+/// The index of each job of a file, by name.
 type Index<'a> = HashMap<&'a str, usize>;
 
 fn index<'a>(file: &'a JobFile) -> Index<'a> {
     file.jobs.iter().enumerate().map(|(number, job)| (job.name.value.as_str(), number)).collect()
 }
 
-/// `[vars]`, with what `-D` says.
-fn variables(file: &JobFile, how: &BuildOptions, mistakes: &mut Mistakes) -> BTreeMap<String, String> {
+/// Returns the variables: `[vars]`, with the values of `-D`.
+fn variables(file: &JobFile, options: &BuildOptions, mistakes: &mut Mistakes) -> BTreeMap<String, String> {
     let mut vars: BTreeMap<String, String> =
         file.vars.iter().map(|(name, value)| (name.value.clone(), value.value.clone())).collect();
-    for (name, value) in &how.vars {
+    for (name, value) in &options.vars {
         match vars.get_mut(name) {
             Some(known) => known.clone_from(value),
             None => {
@@ -260,24 +285,24 @@ fn variables(file: &JobFile, how: &BuildOptions, mistakes: &mut Mistakes) -> BTr
     vars
 }
 
-/// The mistake of naming a job that isn't there.
+/// Adds a suggestion to the mistake of naming a job that does not exist.
 fn unknown_job(name: &str, index: &Index, mistakes: &Mistakes, mut mistake: Mistake) -> Mistake {
-    // Looking through all jobs takes time, and nobody reads so many suggestions.
+    // The search takes time, and nobody reads so many suggestions.
     if !mistakes.enough() {
         mistake.help = nearest(name, index.keys().copied()).map(|near| format!("did you mean `{near}`?"));
     }
     mistake
 }
 
-/// How to run the file again: `prun FILE`.
-fn rerun(how: &BuildOptions) -> Option<String> {
-    if how.file_name == "-" {
+/// Returns the command line that runs the file again: `prun FILE`.
+fn rerun(options: &BuildOptions) -> Option<String> {
+    if options.file_name == "-" {
         return None;
     }
     let mut line = "prun".to_owned();
-    for (name, value) in &how.vars {
+    for (name, value) in &options.vars {
         line += " -D ";
         line += &words::quote(format!("{name}={value}").as_bytes());
     }
-    Some(line + " " + &words::quote(how.file_name.as_bytes()))
+    Some(line + " " + &words::quote(options.file_name.as_bytes()))
 }

@@ -1,39 +1,32 @@
-//! Commands that begin when something has ended: a task, or the run. Pure.
+//! Hooks: commands that begin when a task or the run has ended. Pure.
 
 use std::time::Duration;
 
-use super::place::{Names, TextError};
-use super::template::Word;
-use super::{
-    Batch, Items, Job, Leftovers, Outcomes, Output, OutputMode, Restart, Retries, RetryDelay, Stage, Stdin,
-    UNLIMITED, words,
-};
+use super::template::{Names, TextError, Word};
+use super::{Job, Kind, Outcomes, Output, OutputMode, Stage, Stdin, words};
 
-/// SIGTERM has this number on every Linux.
-const TERM: i32 = 15;
-
-/// How a task or a run ended, for what begins then.
+/// The outcome of a task or of the run on which a hook begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum AtEnd {
+pub enum HookOn {
     Success,
     Failure,
-    /// After the other, however it ended.
+    /// Any outcome; after the hook of success or failure.
     Exit,
 }
 
-impl AtEnd {
-    pub const ALL: [AtEnd; 3] = [AtEnd::Success, AtEnd::Failure, AtEnd::Exit];
+impl HookOn {
+    pub const ALL: [HookOn; 3] = [HookOn::Success, HookOn::Failure, HookOn::Exit];
 
-    /// Its key in a job file.
+    /// Returns the key in a job file.
     pub fn key(self) -> &'static str {
         match self {
-            AtEnd::Success => "on_success",
-            AtEnd::Failure => "on_failure",
-            AtEnd::Exit => "on_exit",
+            HookOn::Success => "on_success",
+            HookOn::Failure => "on_failure",
+            HookOn::Exit => "on_exit",
         }
     }
 
-    /// Of the run: what it is called. No job of a file can have such a name.
+    /// Returns the name of the job that is this hook of the run. No job of a file can have such a name.
     pub fn name_in_run(self) -> String {
         format!("run.{}", self.key())
     }
@@ -42,97 +35,84 @@ impl AtEnd {
 /// A command that runs after the last attempt of a task, with the task's output on its stdin.
 #[derive(Debug, Clone)]
 pub struct Hook {
-    /// Its stdin is not used; its output goes where it says.
+    /// The stage's own `stdin` is not used.
     pub stage: Stage,
 }
 
+/// The hooks of a job's tasks.
+#[derive(Debug, Clone, Default)]
+pub struct Hooks {
+    pub on_success: Option<Box<Hook>>,
+    pub on_failure: Option<Box<Hook>>,
+    pub on_exit: Option<Box<Hook>>,
+}
+
 impl Job {
-    pub fn hook(&self, at: AtEnd) -> Option<&Hook> {
-        match at {
-            AtEnd::Success => self.on_success.as_deref(),
-            AtEnd::Failure => self.on_failure.as_deref(),
-            AtEnd::Exit => self.on_exit.as_deref(),
+    /// Returns the hook that begins on such an outcome of a task.
+    pub fn hook(&self, on: HookOn) -> Option<&Hook> {
+        match on {
+            HookOn::Success => self.hooks.on_success.as_deref(),
+            HookOn::Failure => self.hooks.on_failure.as_deref(),
+            HookOn::Exit => self.hooks.on_exit.as_deref(),
         }
     }
 
-    /// Whether what its tasks write, or answer, is kept until they have ended.
+    /// True if the job has hooks, for which the output or answer of each task is kept until it has ended.
     pub fn has_hooks(&self) -> bool {
-        AtEnd::ALL.into_iter().any(|at| self.hook(at).is_some())
+        HookOn::ALL.into_iter().any(|on| self.hook(on).is_some())
     }
 }
 
-/// A command for the end of the run that was typed, or stands in a variable of the environment.
+/// A hook of the run that was typed, or that a variable of the environment holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HookFlag {
-    /// What it was given to: `--on-exit=`.
-    pub to: &'static str,
+    /// The option or variable, for messages: `--on-exit=`.
+    pub flag: &'static str,
     pub text: String,
 }
 
-/// For each [`AtEnd`], in their order.
+/// A hook for each [`HookOn`], in their order.
 pub type HookFlags = [Option<HookFlag>; 3];
 
 impl HookFlag {
-    /// `none` undoes what a file says.
+    /// True for `none`, which removes the hook that a file sets.
     pub fn is_none(&self) -> bool {
         self.text == "none"
     }
 
-    /// Its words, split as those of a command in a job file. A mistake names the flag.
+    /// Splits the text into words, as a command of a job file.
+    ///
+    /// # Errors
+    /// A mistake in the text. Its message names the flag.
     pub fn words(&self, names: &Names) -> Result<Vec<Word>, TextError> {
-        let made = words::line(&self.text, names).and_then(|words| match words.is_empty() {
+        let words = words::line(&self.text, names).and_then(|words| match words.is_empty() {
             true => Err(TextError { range: 0..0, message: "it names no program".into(), help: None }),
             false => Ok(words),
         });
-        made.map_err(|error| TextError {
-            message: format!("`{}{}`: {}", self.to, self.text, error.message),
-            // In a flag there are no keys.
+        words.map_err(|error| TextError {
+            message: format!("`{}{}`: {}", self.flag, self.text, error.message),
+            // A flag has no keys.
             help: error.help.map(|help| help.replace("`script = \"…\"`", "`sh -c '…'`")),
             ..error
         })
     }
 }
 
-/// The job that is a hook of the run.
-pub fn of_run(at: AtEnd, stage: Stage, output: Option<OutputMode>, grace: Duration) -> Job {
+/// Makes the job that is a hook of the run.
+pub fn job_of_run_hook(on: HookOn, stage: Stage, output: Option<OutputMode>, grace: Duration) -> Job {
+    let stage = Stage {
+        stdin: Stdin::Report,
+        stdout: Output::Show,
+        stderr: Output::Show,
+        ok: Outcomes::success(),
+        pty: false,
+        ..stage
+    };
+    let name = stage.name.clone();
     Job {
-        name: stage.name.as_str().into(),
-        stages: vec![Stage {
-            stdin: Stdin::Report,
-            stdout: Output::Show,
-            stderr: Output::Show,
-            ok: Outcomes::success(),
-            pty: false,
-            ..stage
-        }],
-        items: Items::None,
-        batch: Batch::One,
-        pool: UNLIMITED,
+        kind: Kind::RunHook(on),
         output: output.filter(|output| *output == OutputMode::Raw).unwrap_or(OutputMode::Line),
-        keep_order: false,
-        tag: None,
-        halt: None,
         grace,
-        stop_signal: TERM,
-        timeout: None,
-        rate: None,
-        retries: Retries { count: 0, delay: RetryDelay::default(), on: None },
-        after: Vec::new(),
-        slotless: true,
-        daemon: false,
-        serves: false,
-        ready: None,
-        restart: Restart::Never,
-        slots: 1,
-        locks: Vec::new(),
-        worker: None,
-        duplex: false,
-        leftovers: Leftovers::default(),
-        interactive: false,
-        on_success: None,
-        on_failure: None,
-        on_exit: None,
-        at_end: Some(at),
-        lister: None,
+        ..Job::new(&name, vec![stage])
     }
 }

@@ -1,24 +1,25 @@
-//! What a task is, over several runs: a hash of what it does. Pure.
+//! The identity of a task over several runs, for the journal: a hash of what it does. Pure.
 //!
 //! The hash is taken of the job's name and, for each stage, of the arguments, the working directory, the stage's own
-//! environment and its stdin (DESIGN.md, 5.7). What only says where a task stands among others, `{#}`, `{%}` and
-//! values of locks, is hashed as it is written, so that inserting an item makes no other task a new one.
+//! environment and its stdin. Placeholders whose values only tell tasks apart, `{#}`, `{%}` and values of locks, are
+//! hashed as they are written, so that inserting an item makes no other task a new one.
 
 use std::os::unix::ffi::OsStrExt;
 
 use sha2::{Digest, Sha256};
 
-use super::template::{Modifier, Place, Scope, Source, Template, Word};
-use super::{Batch, Item, Job, Stage, Stdin, What};
+use super::template::{Modifier, Placeholder, Scope, Source, Template};
+use super::{Batch, Command, Item, Job, Stage, Stdin};
 use crate::event::Key;
 
-/// Tells the tasks of one job apart.
+/// Makes the keys of one job's tasks.
 #[derive(Debug)]
 pub struct Identity {
     name: String,
     stages: Vec<Stage>,
-    /// Several items may be one task: then the items are what is known, however they are put together. Where each
-    /// item stands in the command, the command for it alone says which it is, as if there were no batches.
+    /// True if items of a batch are hashed beside the command, so that each has a key of its own, whatever batch it is
+    /// in. It is false where the command has each item: then the command for one item alone is its identity, as if there
+    /// were no batches.
     by_item: bool,
     scratch: Vec<u8>,
 }
@@ -26,18 +27,18 @@ pub struct Identity {
 impl Identity {
     pub fn new(job: &Job) -> Identity {
         let mut stages = job.stages.clone();
-        stages.iter_mut().for_each(unnumber);
+        stages.iter_mut().for_each(without_numbers);
         Identity {
             name: job.name.to_string(),
             stages,
-            by_item: job.batch != Batch::One && !job.stages[0].what.names_item(),
+            by_item: job.batch != Batch::One && !job.stages[0].command.names_item(),
             scratch: Vec::new(),
         }
     }
 
-    /// The key of the task that works on these: all of one task's, or one of a batch.
+    /// Returns the key of the task with these items, or of one item of a batch.
     pub fn key(&mut self, items: &[Item], names: &[String]) -> Key {
-        let scope = Scope { items, names, seq: 0, slot: 0, held: &[] };
+        let scope = Scope { items, names, ..Scope::default() };
         let mut hash = Hash(Sha256::new());
         hash.put(b"job", self.name.as_bytes());
         if self.by_item {
@@ -50,24 +51,25 @@ impl Identity {
     }
 }
 
-impl What {
-    /// Each item of a batch can be told from the words for it alone.
+impl Command {
+    /// True if the command for one item alone tells which item it is.
     fn names_item(&self) -> bool {
-        let names = |place: &Place| {
-            place.modifier == Modifier::None && matches!(place.what, Source::Item | Source::Column(1 | -1))
+        let names = |placeholder: &Placeholder| {
+            placeholder.modifier == Modifier::None
+                && matches!(placeholder.source, Source::Item | Source::Column(1 | -1))
         };
         match self {
-            What::Command { words, append_item } => {
-                *append_item || words.iter().any(|word| word.0.places().any(names))
+            Command::Words { words, append_item } => {
+                *append_item || words.iter().any(|word| word.0.placeholders().any(names))
             }
-            What::Script { .. } => true,
+            Command::Script { .. } => true,
         }
     }
 }
 
 fn hash_stage(stage: &Stage, job: &str, scope: &Scope, scratch: &mut Vec<u8>, hash: &mut Hash) {
     hash.put(b"stage", &[]);
-    stage.what.for_each_word(job, scope, scratch, &mut |word| hash.put(b"word", word));
+    stage.command.for_each_arg(job, scope, scratch, &mut |word| hash.put(b"word", word));
     let mut text = |label: &[u8], template: &Template, hash: &mut Hash| {
         scratch.clear();
         template.render(scope, scratch);
@@ -77,7 +79,7 @@ fn hash_stage(stage: &Stage, job: &str, scope: &Scope, scratch: &mut Vec<u8>, ha
         hash.put(b"variable", name.as_bytes());
         text(b"value", value, hash);
     }
-    for file in &stage.setup.env_files {
+    for file in &stage.attributes.env_files {
         hash.put(b"variables", file.as_os_str().as_bytes());
     }
     if let Some(cwd) = &stage.cwd {
@@ -100,16 +102,13 @@ fn hash_stage(stage: &Stage, job: &str, scope: &Scope, scratch: &mut Vec<u8>, ha
     }
 }
 
-/// Numbers of tasks and slots, and values of locks, are left as they are written.
-fn unnumber(stage: &mut Stage) {
-    match &mut stage.what {
-        What::Command { words, .. } => words.iter_mut().for_each(|Word(word)| word.unnumber()),
-        What::Script { text, .. } => text.0.unnumber(),
-    }
-    stage.env.iter_mut().for_each(|(_, value)| value.unnumber());
-    stage.cwd.iter_mut().for_each(Template::unnumber);
+/// Replaces numbers of tasks and slots, and values of locks, by their spelling.
+fn without_numbers(stage: &mut Stage) {
+    stage.command.templates_mut().for_each(Template::without_numbers);
+    stage.env.iter_mut().for_each(|(_, value)| value.without_numbers());
+    stage.cwd.iter_mut().for_each(Template::without_numbers);
     if let Stdin::Text(text) | Stdin::File(text) = &mut stage.stdin {
-        text.unnumber();
+        text.without_numbers();
     }
 }
 

@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use super::{Batch, Item, ItemList, Items, Job, Join, Plan, Seq};
-use crate::event::JobId;
 
 mod join;
 mod seq;
@@ -105,11 +104,6 @@ pub fn known_tasks(plan: &Plan, job: &Job) -> Option<u64> {
         job = &plan.jobs[before];
     }
     known_total(&job.items, &job.batch)
-}
-
-/// Whether what the job writes are the items of another one, right before which it stands then.
-pub fn is_lister(plan: &Plan, job: JobId) -> bool {
-    plan.jobs.get(job.0 + 1).is_some_and(|next| next.lister == Some(job))
 }
 
 /// The number of tasks, if it is known before anything is read.

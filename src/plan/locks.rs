@@ -1,9 +1,9 @@
-//! Named counting semaphores, and what a task finds of those whose permits have names. Pure.
+//! Locks (named counting semaphores), and the names of permits that a task is told. Pure.
 
 use std::sync::Arc;
 
-use super::template::Held;
-use super::{Job, LockId, Plan, What};
+use super::template::LockValue;
+use super::{Job, LockId, Plan};
 pub use crate::jobfile::lock_variable;
 
 /// A named counting semaphore.
@@ -12,43 +12,41 @@ pub struct Lock {
     pub name: Arc<str>,
     /// At least 1.
     pub permits: usize,
-    /// What each permit is called, if they have names; else empty.
+    /// The names of the permits; empty if they have none.
     pub values: Vec<String>,
 }
 
-/// So many permits of a lock.
+/// The permits of one lock that each task of a job takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Want {
+pub struct LockRequest {
     pub lock: LockId,
-    /// From 1 to all.
+    /// From 1 to all permits of the lock.
     pub permits: usize,
 }
 
-/// What the first task of a job would get, if nobody had taken anything before.
-pub fn first_held(plan: &Plan, job: &Job) -> Option<Arc<[Held]>> {
-    let named = job.locks.iter().filter(|want| !plan.locks[want.lock].values.is_empty());
-    let held = named.map(|want| Held::of(&plan.locks[want.lock], 0..want.permits));
-    let held: Vec<Held> = held.collect();
-    (!held.is_empty()).then(|| held.into())
+/// Returns the names of the permits that the first task of a job would hold if no permit was taken.
+pub fn first_lock_values(plan: &Plan, job: &Job) -> Option<Arc<[LockValue]>> {
+    let named = job.locks.iter().filter(|request| !plan.locks[request.lock].values.is_empty());
+    let values = named.map(|request| LockValue::new(&plan.locks[request.lock], 0..request.permits));
+    let values: Vec<LockValue> = values.collect();
+    (!values.is_empty()).then(|| values.into())
 }
 
-/// Bytes of arguments and environment that are enough for what a task of the job holds, wherever it stands in its
-/// command.
-pub fn room_for_held(plan: &Plan, job: &Job) -> usize {
-    let named = job.locks.iter().map(|want| &plan.locks[want.lock]).filter(|lock| !lock.values.is_empty());
+/// Returns an upper bound of the bytes that the names of a task's permits take in its arguments and environment.
+pub fn room_for_lock_values(plan: &Plan, job: &Job) -> usize {
+    let named =
+        job.locks.iter().map(|request| &plan.locks[request.lock]).filter(|lock| !lock.values.is_empty());
     let room = |lock: &Lock| lock.values.iter().map(|value| 4 * value.len() + 1).sum::<usize>();
     let variables = |lock: &Lock| lock_variable(&lock.name).len() + 2 + size_of::<usize>();
-    let places = match &job.stages[0].what {
-        What::Command { words, .. } => words.iter().map(|word| word.0.places().count()).sum(),
-        What::Script { text, .. } => text.0.places().count(),
-    };
-    named.map(|lock| room(lock) * (1 + places) + variables(lock)).sum()
+    let placeholders: usize =
+        job.stages[0].command.templates().map(|template| template.placeholders().count()).sum();
+    named.map(|lock| room(lock) * (1 + placeholders) + variables(lock)).sum()
 }
 
-impl Held {
-    /// The permits of these numbers.
-    pub fn of(lock: &Lock, numbers: impl IntoIterator<Item = usize>) -> Held {
+impl LockValue {
+    /// Returns the names of the permits with these numbers.
+    pub fn new(lock: &Lock, numbers: impl IntoIterator<Item = usize>) -> LockValue {
         let names: Vec<&str> = numbers.into_iter().map(|number| lock.values[number].as_str()).collect();
-        Held { lock: Arc::clone(&lock.name), value: names.join(",") }
+        LockValue { lock: Arc::clone(&lock.name), value: names.join(",") }
     }
 }

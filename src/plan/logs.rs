@@ -1,51 +1,53 @@
-//! Where it is told how tasks ended. Pure.
+//! The files that record ended tasks. Pure.
 
 use std::path::PathBuf;
 
 use super::Resume;
 
-/// Files that tell of tasks as they end.
+/// The files that record tasks as they end.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Logs {
     pub journal: Option<Journal>,
     /// GNU parallel's format.
     pub joblog: Option<Joblog>,
-    /// What tasks write to [`Output::Table`] goes there.
+    /// The output of tasks whose [`Output`](super::Output) is `Table` goes there.
     pub table: Option<Table>,
 }
 
-/// The file of finished tasks (DESIGN.md, 5.7).
+/// The journal: a line for each finished task, from which a later run can resume.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Journal {
     /// Absolute.
     pub path: PathBuf,
     pub resume: Resume,
-    /// It also survives a loss of power.
+    /// True if each line is synced to the disk, so that it survives a loss of power.
     pub sync: bool,
 }
 
+/// A log in the format of GNU parallel's `--joblog`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Joblog {
     /// Absolute.
     pub path: PathBuf,
-    /// Lines are added to what is there.
+    /// True if lines are added to the file that is there.
     pub append: bool,
 }
 
-/// One file with a row for each ended task, its output included; GNU parallel's format.
+/// One file with a row for each ended task and its output, in GNU parallel's format.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
     /// Absolute; `None`: prun's own stdout.
     pub path: Option<PathBuf>,
     pub form: Form,
-    /// Rows are added to what is there.
+    /// True if rows are added to the file that is there.
     pub append: bool,
 }
 
+/// The format of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     Csv,
     Tsv,
-    /// An object a line.
+    /// One object a line.
     Json,
 }

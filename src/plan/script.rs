@@ -1,53 +1,65 @@
-//! The text of a script: its placeholders are quoted for the place in which they stand, so that a shell
-//! reads back exactly the value. Pure.
+//! The text of a script: each placeholder is quoted for its context, so that the shell reads exactly the value. Pure.
 //!
-//! This protects one reading. Text that a script itself hands to another reading (`eval`, `sh -c '… {} …'`)
-//! is code there; `$1` is the way to hand over a value.
+//! This protects the first reading only. Text that the script passes to another shell (`eval`, `sh -c '… {} …'`)
+//! is code there; `$1` is the way to pass a value.
 
-use super::context::{Context, contexts};
 use super::lock_variable;
-use super::place::{Fill, Hole, Names, Sure, TextError, holes, replacements};
-use super::template::{Modifier, Quote, Source, Template};
+use super::template::grammar::{Fill, Hole, holes, replacements};
+use super::template::{Modifier, Names, Quote, Source, Template, TextError};
 
-/// The text of a script, its placeholders quoted for the place in which they stand.
+mod context;
+
+use context::{Context, contexts};
+
+/// The shell that runs scripts, without `shell`.
+pub const DEFAULT_SHELL: [&str; 2] = ["/bin/sh", "-c"];
+
+/// The text of a script whose placeholders are quoted for their contexts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScriptText(pub Template);
 
 impl ScriptText {
-    /// For a POSIX shell. A placeholder where no quoting is safe is an error.
+    /// Parses a text for a POSIX shell.
+    ///
+    /// # Errors
+    /// A placeholder in a context in which no quoting is safe.
     pub fn parse(text: &[u8], names: &Names) -> Result<ScriptText, TextError> {
         quoted(text, holes(text, names)?, names.columns)
     }
 
-    /// The variant of `-I`: `replace` stands for the item, and nothing in braces means anything.
+    /// Parses a text in which `replace` stands for the item, and braces mean nothing: `-I`.
+    ///
+    /// # Errors
+    /// As [`ScriptText::parse`].
     pub fn parse_replace(text: &[u8], replace: &[u8]) -> Result<ScriptText, TextError> {
         quoted(text, replacements(text, replace), &[])
     }
 
-    /// For other shells: nothing is replaced.
+    /// Returns a text for another interpreter, in which nothing is replaced.
     pub fn literal(text: &[u8]) -> ScriptText {
         ScriptText(Template::literal(text))
     }
 }
 
-/// Shells whose quoting is known.
+/// True if the shell is one whose quoting is known.
 pub fn is_posix(shell: &str) -> bool {
     let name = shell.rsplit('/').next().unwrap_or(shell);
     matches!(name, "sh" | "ash" | "bash" | "dash" | "ksh" | "mksh" | "zsh")
 }
 
+/// Makes a template of a text and its placeholders, each quoted for its context.
 fn quoted(text: &[u8], found: Vec<Hole>, columns: &[String]) -> Result<ScriptText, TextError> {
     let ranges: Vec<_> = found.iter().map(|hole| hole.range.clone()).collect();
     let mut placed = Vec::with_capacity(found.len());
     for (hole, context) in found.into_iter().zip(contexts(text, &ranges)) {
-        let unsure = matches!(hole.fill, Fill::Later { sure: Sure::IfColumn, .. });
+        let unsure = matches!(hole.fill, Fill::PerTask { unsure: true, .. });
         let quote = match context {
-            // A word of prose in braces is no reason to refuse a script.
+            // Probably a word of prose in braces, and no reason to refuse the script.
             Context::Comment if unsure => continue,
             Context::Bare => Quote::Bare,
             Context::Single => Quote::Single,
             Context::Double => Quote::Double,
-            unsafe_place => return Err(misplaced(text, &hole, unsafe_place, columns)),
+            unquotable => return Err(misplaced(text, &hole, unquotable, columns)),
         };
         if let (Fill::Args([_, _, ..]), Quote::Single | Quote::Double) = (&hole.fill, quote) {
             return Err(TextError {
@@ -61,6 +73,7 @@ fn quoted(text: &[u8], found: Vec<Hole>, columns: &[String]) -> Result<ScriptTex
     Ok(ScriptText(Template::assemble(text, placed.into_iter())))
 }
 
+/// Returns the mistake of a placeholder in a context in which it can't be quoted.
 fn misplaced(text: &[u8], hole: &Hole, context: Context, columns: &[String]) -> TextError {
     let place = match context {
         Context::Comment => "stands in a comment",
@@ -87,10 +100,10 @@ fn misplaced(text: &[u8], hole: &Hole, context: Context, columns: &[String]) -> 
     }
 }
 
-/// The parameter of the shell that holds the same value.
+/// Returns the parameter or variable of the shell that has the same value.
 fn positional(fill: &Fill, columns: &[String]) -> Option<String> {
-    let Fill::Later { what, modifier: Modifier::None, .. } = fill else { return None };
-    match what {
+    let Fill::PerTask { source, modifier: Modifier::None, .. } = fill else { return None };
+    match source {
         Source::Item if columns.len() > 1 => Some("$*".to_owned()),
         Source::Item => Some("$1".to_owned()),
         Source::Column(n) if (1..10).contains(n) => Some(format!("${n}")),
@@ -119,12 +132,10 @@ mod tests {
         let names = Names {
             items: true,
             columns: &columns,
-            locks: &[],
-            untaken: &[],
-            width: None,
             vars: &vars,
             args: Some(&args),
             open,
+            ..Names::default()
         };
         ScriptText::parse(text.as_bytes(), &names)
     }
@@ -182,7 +193,7 @@ mod tests {
     #[test]
     fn replacement_string() {
         let text = ScriptText::parse_replace(b"echo X {} 'X'", b"X").unwrap();
-        let quotes: Vec<_> = text.0.places().map(|place| place.quote).collect();
+        let quotes: Vec<_> = text.0.placeholders().map(|place| place.quote).collect();
         assert_eq!(quotes, [Quote::Bare, Quote::Single]);
         let error = ScriptText::parse_replace(b"echo $X", b"X").unwrap_err();
         assert!(error.message.contains("right after a `$`"), "{}", error.message);

@@ -1,4 +1,4 @@
-//! Where the items of a job come from. Pure.
+//! Sources of items. Pure.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,47 +7,48 @@ use regex::bytes::Regex;
 
 use super::{JobId, QueueId};
 
-/// Where the items come from. What needs a file is read by `run`, when the job's `after` holds.
+/// The source of a job's items. Sources that need a file are read by `run`, when the job's `after` holds.
 #[derive(Debug, Clone)]
 pub enum Items {
-    /// A job without items: one task.
+    /// No items: the job has one task.
     None,
+    /// No items: the job has this many tasks.
     Repeat(u64),
     List(Arc<ItemList>),
     Seq(Seq),
-    /// From a file, as they are wanted.
+    /// A file, read as items are needed.
     Read(Reading),
     Glob {
         pattern: String,
         base: PathBuf,
     },
-    /// The records of a queue; with `separator` each is a row of columns.
+    /// The records of a queue; with `separator` each record is a row of columns.
     Queue {
         queue: QueueId,
         separator: Option<u8>,
     },
-    /// The items of that job (index into [`Plan::jobs`]), each when its task there was ok; skipped if it was not.
+    /// The items of this job, each as soon as its task there was ok; an item whose task was not ok is skipped.
     Of(JobId),
-    /// Rows of what several sources give. The first is given item by item; what has to be read for the others is
-    /// read to its end before.
+    /// Rows of the columns of several sources. The first source is read item by item; files of the others are read to
+    /// their ends before.
     Join {
         how: Join,
-        /// What the columns are called, one of each source; empty: as the sources call them.
+        /// Names of the columns, one for each source; empty: the names that the sources have.
         names: Vec<String>,
         sources: Vec<Items>,
     },
 }
 
-/// Which items of several sources go together.
+/// How the items of several sources are combined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Join {
     /// All combinations, the last source changing fastest (`::: a b ::: c d`).
     Product,
     /// In step, until one of them ends (`:::+`).
     Zip,
-    /// In step, and all of them end together; else the items can't be read (`each.zip`).
+    /// In step. All must end together, else reading the items fails (`each.zip`).
     Even,
-    /// In step, until all of them have ended; shorter ones begin again (`--link`).
+    /// In step, until all of them have ended; shorter ones start again (`--link`).
     Link,
 }
 
@@ -56,36 +57,36 @@ pub enum Join {
 pub struct Reading {
     pub from: Input,
     pub cut: Cut,
-    /// What stands between the columns of an item; `None`: it is one.
-    pub columns: Option<Between>,
+    /// The separator of an item's columns; `None`: an item is one column.
+    pub columns: Option<ColumnSeparator>,
     pub header: Header,
     pub skip_empty: bool,
 }
 
-/// Where the items of a file end.
+/// How a file is cut into items.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cut {
-    /// With this byte, which is no part of them.
+    /// Each item ends with this byte, which is not a part of it.
     At(u8),
-    /// With a blank or newline, unless it is quoted as for xargs(1).
+    /// Each item is a word, ended by a blank or newline that is not quoted, as for xargs(1).
     Words,
-    /// They are rows of comma-separated values (or separated by another byte).
+    /// Each item is a row of comma-separated values, or of values that this byte separates.
     Csv(u8),
 }
 
 /// What stands between two columns.
 #[derive(Debug, Clone)]
-pub enum Between {
+pub enum ColumnSeparator {
     Byte(u8),
     Match(Regex),
 }
 
-impl Between {
-    /// The columns of an item, at least one.
+impl ColumnSeparator {
+    /// Returns the columns of an item, at least one.
     pub fn split(&self, item: &[u8]) -> Vec<Vec<u8>> {
         match self {
-            Between::Byte(byte) => item.split(|other| other == byte).map(<[u8]>::to_vec).collect(),
-            Between::Match(regex) => regex.split(item).map(<[u8]>::to_vec).collect(),
+            ColumnSeparator::Byte(byte) => item.split(|other| other == byte).map(<[u8]>::to_vec).collect(),
+            ColumnSeparator::Match(regex) => regex.split(item).map(<[u8]>::to_vec).collect(),
         }
     }
 }
@@ -93,13 +94,15 @@ impl Between {
 /// Whether the first item of a source names its columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Header {
+    /// It does not.
     No,
-    /// If there is one.
+    /// It does, if there is one.
     Names,
-    /// There has to be one, and no name twice.
+    /// It does. It is an error if there is none, or if a name is there twice.
     Strict,
 }
 
+/// Items in memory.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ItemList {
     pub items: Vec<Item>,
@@ -107,10 +110,10 @@ pub struct ItemList {
     pub names: Vec<String>,
 }
 
-/// `{ seq = [first, last] }` or `[first, step, last]`: decimal numbers, as seq(1) prints them.
+/// `seq`: decimal numbers, as seq(1) prints them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seq {
-    /// All three as integers in units of 10^-scale.
+    /// In units of 10^-scale, as `step` and `last`.
     pub first: i128,
     pub step: i128,
     pub last: i128,
@@ -118,6 +121,7 @@ pub struct Seq {
     pub scale: u32,
 }
 
+/// A file to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
     /// prun's own stdin.
@@ -125,7 +129,7 @@ pub enum Input {
     File(PathBuf),
 }
 
-/// The value or values that one task works on: one column, or a row of several.
+/// An item: one value, or a row of several columns.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Item {
     pub columns: Vec<Vec<u8>>,

@@ -1,4 +1,4 @@
-//! How a pipeline ended, and what prun's own exit status is. Pure. The manual tells the same rules.
+//! The outcome of a pipeline, and prun's own exit status. Pure. The manual has the same rules.
 //!
 //! Of the stages of a pipeline, judged from the right:
 //!
@@ -11,21 +11,18 @@
 //!
 //! The exit status, in the convention of timeout(1), env(1) and nice(1):
 //!
-//! 1. 0 if no task failed. What was cancelled or skipped did not fail.
+//! 1. 0 if no task failed. A task that was cancelled or skipped did not fail.
 //! 2. `count`: how many failed, up to 101. `any`: 1.
 //! 3. `first`: of the first failure 124 for a timeout; 126 or 127 if it could not be executed, or was not
 //!    found; 128+n for signal n; else its exit code, or 1 if that is an unwelcome 0.
 //! 4. `xargs`: of the first failure 124 for a 255; 125 for a signal; 126 and 127 as above; 123 for any other.
 
-use crate::event::{Exit, Outcome};
+use crate::event::{Exit, Outcome, SIGPIPE};
 use crate::jobfile::values::{Outcomes, StatusMode};
 
-/// SIGPIPE has this number on every Linux.
-const SIGPIPE: i32 = 13;
-
-/// Judges the stages of a pipeline, each by how it ended (`None`: prun cannot tell, it was never started or was
-/// stopped) and what it calls ok. `reader_is_fine`: whoever reads what the last stage writes excuses its SIGPIPE.
-/// Returns the outcome of each and of all.
+/// Judges a pipeline by the exit of each stage (`None`: it was never started, or prun stopped it) and its `ok`.
+/// `reader_is_fine`: the reader of the last stage's output excuses a SIGPIPE. Returns the outcome of each stage, and
+/// of the whole.
 pub fn pipeline(stages: &[(Option<Exit>, &Outcomes)], reader_is_fine: bool) -> (Vec<Outcome>, Outcome) {
     let mut outcomes = vec![Outcome::Ok; stages.len()];
     let mut whole = Outcome::Ok;
@@ -42,7 +39,7 @@ pub fn pipeline(stages: &[(Option<Exit>, &Outcomes)], reader_is_fine: bool) -> (
     (outcomes, whole)
 }
 
-/// How one stage ended, by itself.
+/// Judges one stage by itself.
 pub fn judge(exit: Option<Exit>, ok: &Outcomes) -> Outcome {
     match exit {
         None => Outcome::Cancelled,
@@ -53,7 +50,7 @@ pub fn judge(exit: Option<Exit>, ok: &Outcomes) -> Outcome {
     }
 }
 
-/// What prun exits with: `first` is the first failure, in the order of the file and the items, or the one that
+/// Returns prun's exit status. `first`: the first failure, in the order of the file and the items, or the one that
 /// stopped the run.
 pub fn exit_code(mode: StatusMode, first: Option<&Outcome>, failures: u64) -> u8 {
     let Some(first) = first.filter(|outcome| outcome.is_failure()) else { return 0 };

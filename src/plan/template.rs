@@ -1,17 +1,18 @@
-//! Placeholders: text with holes, filled for each task. Pure.
+//! Text with placeholders, filled for each task. Pure.
 //!
-//! What was put in is not looked at again. Variables and `{args}` are put in when the template is made;
-//! what differs from task to task stays a [`Place`].
-
-use std::io::Write as _;
-use std::ops::Range;
-
-use memchr::{memrchr, memrchr2};
+//! Variables and `{args}` are put in when a template is made; values that differ from task to task stay a
+//! [`Placeholder`]. A value that was put in is not searched for placeholders again.
 
 use super::Item;
-use super::place::{Fill, Hole, holes, replacements};
-pub use super::place::{Names, TextError};
-pub use super::script::ScriptText;
+
+pub(super) mod grammar;
+mod placeholder;
+mod tree;
+
+use grammar::{Fill, Hole, holes, replacements};
+pub use grammar::{Names, TextError};
+pub use placeholder::{Modifier, Quote, Source};
+use placeholder::{put_joined, put_number};
 
 /// Text with placeholders.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -19,113 +20,72 @@ pub struct Template {
     pub pieces: Vec<Piece>,
 }
 
+/// A part of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
     Text(Vec<u8>),
-    Place(Place),
+    Placeholder(Placeholder),
 }
 
+/// A placeholder that is filled for each task.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    pub what: Source,
+pub struct Placeholder {
+    pub source: Source,
     pub modifier: Modifier,
-    /// How the value is quoted; `Plain` outside scripts.
     pub quote: Quote,
-    /// As it was written, for a task that has nothing to put in.
+    /// The placeholder as it was written, for a task that has no value for it.
     pub spelling: Vec<u8>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
-    /// `{}`
-    Item,
-    /// `{1}`, `{-1}`
-    Column(i32),
-    /// `{name}`: a named column. Variables are put in when the plan is made.
-    Named(String),
-    /// `{#}`
-    Seq,
-    /// `{%}`
-    Slot,
-    /// `{gpu}`: what the permits that it holds of this lock are called.
-    Lock(String),
-    /// All columns of the item as a path, `1/a/2/b` ([`results`](super::exec)); nobody writes it.
-    Tree,
-}
-
-/// What is taken of a value. Each does what GNU parallel's replacement string of that name does.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Modifier {
-    None,
-    /// `{.}`: without a last dot and what follows it in the base name: `.bashrc` becomes empty.
-    NoExt,
-    /// `{..}`: without two of these; a value that has fewer stays as it is.
-    NoTwoExts,
-    /// `{/}`: what follows the last slash; `dir/` becomes empty.
-    Base,
-    /// `{//}`: the folder as dirname(1) tells it; `.` for a value without a slash.
-    Dir,
-    /// `{/.}`
-    BaseNoExt,
-    /// `{%END}`: without that ending, if it has it.
-    Without(Vec<u8>),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Quote {
-    Plain,
-    /// Outside all quotes of a shell.
-    Bare,
-    /// Within `'…'`.
-    Single,
-    /// Within `"…"`.
-    Double,
 }
 
 /// One argument of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Word(pub Template);
 
-/// What a template is filled from.
-#[derive(Debug, Clone, Copy)]
+/// The values of a task that fill a template. By default those of a task without any.
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Scope<'a> {
-    /// One, or more with a batch; none for a job without items.
+    /// One item, or several with a batch; none for a job without items.
     pub items: &'a [Item],
     /// Names of the columns.
     pub names: &'a [String],
+    /// The task's number, `{#}`.
     pub seq: u64,
+    /// The task's slot, `{%}`.
     pub slot: usize,
-    /// What the task was given of its locks that have values.
-    pub held: &'a [Held],
+    /// The permits with names that the task holds.
+    pub lock_values: &'a [LockValue],
 }
 
-/// Permits of a lock whose permits have names.
+/// The permits of a lock that a task holds, if they have names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Held {
+pub struct LockValue {
     pub lock: std::sync::Arc<str>,
-    /// Their names; several are joined by commas.
+    /// The names of the permits, joined by commas.
     pub value: String,
 }
 
 impl Template {
-    /// Finds the placeholders of a text.
+    /// Parses a text with placeholders.
+    ///
+    /// # Errors
+    /// A placeholder that is probably misspelt.
     pub fn parse(text: &[u8], names: &Names) -> Result<Template, TextError> {
         let found = holes(text, names)?.into_iter().map(|hole| (hole, Quote::Plain));
         Ok(Template::assemble(text, found))
     }
 
-    /// The variant of `-I`: `replace` stands for the item, and nothing in braces means anything.
+    /// Parses a text in which `replace` stands for the item, and braces mean nothing: `-I`.
     pub fn parse_replace(text: &[u8], replace: &[u8]) -> Template {
         let found = replacements(text, replace).into_iter().map(|hole| (hole, Quote::Plain));
         Template::assemble(text, found)
     }
 
-    /// A text without placeholders.
+    /// Returns a text without placeholders.
     pub fn literal(bytes: &[u8]) -> Template {
         Template { pieces: vec![Piece::Text(bytes.to_vec())] }
     }
 
-    /// Makes a template of a text and what was found in it.
+    /// Makes a template of a text and the placeholders in it.
     pub(super) fn assemble<'a>(text: &[u8], found: impl Iterator<Item = (Hole<'a>, Quote)>) -> Template {
         let mut pieces = Vec::new();
         let mut run = Vec::new();
@@ -134,14 +94,14 @@ impl Template {
             run.extend_from_slice(&text[done..hole.range.start]);
             done = hole.range.end;
             match hole.fill {
-                Fill::Now(value) => quote.put(&value, &mut run),
+                Fill::Fixed(value) => quote.put(&value, &mut run),
                 Fill::Args(args) => put_joined(args, quote, &mut run),
-                Fill::Later { what, modifier, .. } => {
+                Fill::PerTask { source, modifier, .. } => {
                     if !run.is_empty() {
                         pieces.push(Piece::Text(std::mem::take(&mut run)));
                     }
                     let spelling = text[hole.range].to_vec();
-                    pieces.push(Piece::Place(Place { what, modifier, quote, spelling }));
+                    pieces.push(Piece::Placeholder(Placeholder { source, modifier, quote, spelling }));
                 }
             }
         }
@@ -152,69 +112,77 @@ impl Template {
         Template { pieces }
     }
 
-    /// Fills the template; the text is appended to `out`. Several items are joined by blanks.
+    /// Returns the filled template. Several items are joined by blanks.
+    pub fn rendered(&self, scope: &Scope) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.render(scope, &mut out);
+        out
+    }
+
+    /// Fills the template and appends it to `out`, as [`Template::rendered`].
     pub fn render(&self, scope: &Scope, out: &mut Vec<u8>) {
         self.render_each(scope, scope.items, out);
     }
 
-    /// As [`Template::render`], but what is said of each item is said of `chosen` only.
+    /// Fills the template as [`Template::render`] does, but its placeholders of each item stand for those of `chosen`.
     pub(super) fn render_each(&self, scope: &Scope, chosen: &[Item], out: &mut Vec<u8>) {
         for piece in &self.pieces {
             match piece {
                 Piece::Text(text) => out.extend_from_slice(text),
-                Piece::Place(place) => place.fill(scope, chosen, out),
+                Piece::Placeholder(placeholder) => placeholder.fill(scope, chosen, out),
             }
         }
     }
 
-    pub fn places(&self) -> impl Iterator<Item = &Place> {
+    /// Returns the placeholders, first to last.
+    pub fn placeholders(&self) -> impl Iterator<Item = &Placeholder> {
         self.pieces.iter().filter_map(|piece| match piece {
             Piece::Text(_) => None,
-            Piece::Place(place) => Some(place),
+            Piece::Placeholder(placeholder) => Some(placeholder),
         })
     }
 
-    /// Has a placeholder of the item: `{}`, a column, a name.
+    /// True if the template has a placeholder of the item: `{}`, a column, a name.
     pub fn uses_item(&self) -> bool {
-        self.places().any(|place| place.what.is_item())
+        self.placeholders().any(|placeholder| placeholder.source.is_item())
     }
 
-    /// Has a placeholder of the item, `{#}`, `{%}` or a lock's value.
+    /// True if the template differs from task to task: it has any placeholder.
     pub fn uses_task(&self) -> bool {
-        self.places().next().is_some()
+        self.placeholders().next().is_some()
     }
 
-    /// The same, and says by that where the item goes: a lock's value says nothing of it.
+    /// True if the template has another placeholder than a lock's value, so that the item need not be added to a command.
     pub fn says_where_item_goes(&self) -> bool {
-        self.places().any(|place| !matches!(place.what, Source::Lock(_)))
+        self.placeholders().any(|placeholder| !matches!(placeholder.source, Source::Lock(_)))
     }
 
-    /// Has a placeholder of a lock's value.
+    /// True if the template has a placeholder of a lock's value.
     pub fn uses_lock(&self) -> bool {
-        self.places().any(|place| matches!(place.what, Source::Lock(_)))
+        self.placeholders().any(|placeholder| matches!(placeholder.source, Source::Lock(_)))
     }
 
-    /// Length of what is no placeholder.
+    /// Returns the length without placeholders.
     pub(super) fn fixed_len(&self) -> usize {
         let text = |piece: &Piece| if let Piece::Text(text) = piece { text.len() } else { 0 };
         self.pieces.iter().map(text).sum()
     }
 
-    /// Makes `{#}`, `{%}` and values of locks text: as they are written.
-    pub(super) fn unnumber(&mut self) {
+    /// Replaces `{#}`, `{%}` and values of locks by their spelling.
+    pub(super) fn without_numbers(&mut self) {
         for piece in &mut self.pieces {
-            if let Piece::Place(place) = piece
-                && matches!(place.what, Source::Seq | Source::Slot | Source::Lock(_))
+            if let Piece::Placeholder(placeholder) = piece
+                && matches!(placeholder.source, Source::Seq | Source::Slot | Source::Lock(_))
             {
-                *piece = Piece::Text(std::mem::take(&mut place.spelling));
+                *piece = Piece::Text(std::mem::take(&mut placeholder.spelling));
             }
         }
     }
 
-    /// Makes `{1}` … `{columns}` empty, not their spelling, where a task has fewer items.
+    /// Makes `{1}` … `{columns}` empty, instead of their spelling, for tasks with fewer items.
     pub(super) fn blank_columns(&mut self, columns: usize) {
         for piece in &mut self.pieces {
-            if let Piece::Place(Place { what: Source::Column(n), spelling, .. }) = piece
+            if let Piece::Placeholder(Placeholder { source: Source::Column(n), spelling, .. }) = piece
                 && n.unsigned_abs() as usize <= columns
             {
                 spelling.clear();
@@ -223,27 +191,22 @@ impl Template {
     }
 }
 
-impl Source {
-    fn is_item(&self) -> bool {
-        matches!(self, Source::Item | Source::Column(_) | Source::Named(_) | Source::Tree)
-    }
-}
-
 impl Scope<'_> {
-    /// Of a batch of single values `{2}` is the second item; of rows it is each one's second column.
+    /// True if `{2}` is the second item: in a batch of single values. In a batch of rows it is each item's second column.
     pub(super) fn columns_are_items(&self) -> bool {
-        // One short row makes no table a list.
+        // All have to be single values: one short row does not make a list of a table.
         self.items.len() > 1 && self.names.len() < 2 && self.items.iter().all(|item| item.columns.len() == 1)
     }
 }
 
-impl Place {
+impl Placeholder {
+    /// Appends the value. `chosen`: the items that a placeholder of each item stands for.
     fn fill(&self, scope: &Scope, chosen: &[Item], out: &mut Vec<u8>) {
-        match &self.what {
+        match &self.source {
             Source::Seq => put_number(scope.seq, out),
             Source::Slot => put_number(scope.slot as u64, out),
-            Source::Lock(name) => match scope.held.iter().find(|held| *held.lock == **name) {
-                Some(held) => self.quote.put(self.modifier.apply(held.value.as_bytes()), out),
+            Source::Lock(name) => match scope.lock_values.iter().find(|value| *value.lock == **name) {
+                Some(lock) => self.quote.put(self.modifier.apply(lock.value.as_bytes()), out),
                 None => out.extend_from_slice(&self.spelling),
             },
             Source::Tree => tree::put(chosen, scope.names, out),
@@ -266,11 +229,11 @@ impl Place {
         }
     }
 
-    /// What is meant of an item. A column that has a name but is missing in a short row is empty; one that
-    /// nobody knows is no placeholder (`grep -E 'a{3}'`).
+    /// Returns the columns of an item that are meant. A column that has a name but is missing in a short row is empty.
+    /// A column that does not exist is `None`, and no placeholder (`grep -E 'a{3}'`).
     fn values<'a>(&self, item: &'a Item, names: &[String]) -> Option<&'a [Vec<u8>]> {
         let columns = item.columns.as_slice();
-        match &self.what {
+        match &self.source {
             Source::Column(n) => match index(*n, columns.len()) {
                 Some(i) => Some(&columns[i..=i]),
                 None => (n.unsigned_abs() as usize <= names.len()).then_some(&[]),
@@ -283,12 +246,12 @@ impl Place {
         }
     }
 
-    /// Puts in values joined by blanks, modified and quoted as one.
+    /// Appends values joined by blanks, modified and quoted as one.
     fn put(&self, row: &[Vec<u8>], out: &mut Vec<u8>) {
         if let [value] = row {
             return self.quote.put(self.modifier.apply(value), out);
         }
-        // The joined text is made at the end of `out`, and taken away again, so that nothing is allocated.
+        // The values are joined at the end of `out` and taken away again, so that nothing is allocated.
         let start = out.len();
         put_joined(row, Quote::Plain, out);
         let joined = out.len();
@@ -306,96 +269,11 @@ impl Place {
     }
 }
 
-impl Modifier {
-    /// The value, modified.
-    pub(super) fn apply<'a>(&self, value: &'a [u8]) -> &'a [u8] {
-        let part = self.part(value);
-        if *self == Modifier::Dir && part.is_empty() { b"." } else { &value[part] }
-    }
-
-    /// The part of a value that is meant. Empty for the folder of a value without one, which is `.`.
-    fn part(&self, value: &[u8]) -> Range<usize> {
-        let all = value.len();
-        let base = || memrchr(b'/', value).map_or(0, |slash| slash + 1);
-        match self {
-            Modifier::None => 0..all,
-            Modifier::NoExt => 0..ext(value).unwrap_or(all),
-            Modifier::NoTwoExts => 0..ext(value).and_then(|dot| ext(&value[..dot])).unwrap_or(all),
-            Modifier::Base => base()..all,
-            Modifier::Dir => 0..dir_len(value),
-            Modifier::BaseNoExt => base()..ext(value).unwrap_or(all),
-            Modifier::Without(end) => 0..value.strip_suffix(end.as_slice()).map_or(all, <[u8]>::len),
-        }
-    }
-}
-
-/// Where the last extension begins.
-fn ext(value: &[u8]) -> Option<usize> {
-    memrchr2(b'.', b'/', value).filter(|last| value[*last] == b'.')
-}
-
-/// How much of a value is its folder: what stands before the last name and the slashes around it.
-fn dir_len(value: &[u8]) -> usize {
-    let unslashed = |value: &[u8]| value.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
-    let name_end = unslashed(value);
-    match memrchr(b'/', &value[..name_end]) {
-        Some(slash) => unslashed(&value[..slash]).max(1),
-        None => usize::from(name_end == 0 && !value.is_empty()),
-    }
-}
-
-/// The place of the n-th of `len`, counted from 1, or from the end if negative.
+/// Returns the index of the n-th of `len`, counted from 1, or from the end if negative.
 fn index(n: i32, len: usize) -> Option<usize> {
     let distance = n.unsigned_abs() as usize;
     (1..=len).contains(&distance).then(|| if n > 0 { distance - 1 } else { len - distance })
 }
-
-fn put_number(n: u64, out: &mut Vec<u8>) {
-    write!(out, "{n}").expect("writing to a vector does not fail");
-}
-
-/// Values joined by blanks, each quoted.
-fn put_joined(values: &[Vec<u8>], quote: Quote, out: &mut Vec<u8>) {
-    for (i, value) in values.iter().enumerate() {
-        if i > 0 {
-            out.push(b' ');
-        }
-        quote.put(value, out);
-    }
-}
-
-impl Quote {
-    /// Bare values are always put in quotes, also where they look harmless: a `2` before `>file`, or a
-    /// `done` where a command may stand, would mean something to the shell.
-    fn put(self, value: &[u8], out: &mut Vec<u8>) {
-        self.open(out);
-        match self {
-            Quote::Plain => out.extend_from_slice(value),
-            _ => value.iter().for_each(|byte| self.put_byte(*byte, out)),
-        }
-        self.close(out);
-    }
-
-    fn open(self, out: &mut Vec<u8>) {
-        if self == Quote::Bare {
-            out.push(b'\'');
-        }
-    }
-
-    fn close(self, out: &mut Vec<u8>) {
-        self.open(out);
-    }
-
-    fn put_byte(self, byte: u8, out: &mut Vec<u8>) {
-        match (self, byte) {
-            (Quote::Bare | Quote::Single, b'\'') => out.extend_from_slice(br"'\''"),
-            (Quote::Double, b'\\' | b'"' | b'$' | b'`') => out.extend_from_slice(&[b'\\', byte]),
-            _ => out.push(byte),
-        }
-    }
-}
-
-mod tree;
 
 #[cfg(test)]
 mod tests;

@@ -1,23 +1,26 @@
-//! Words of a command: splitting a string as a POSIX shell does, and quoting for such a shell. Pure.
+//! The words of a command: splitting a string as a POSIX shell does, and quoting for such a shell. Pure.
 //!
-//! The shlex crate takes quotes and backslashes out of a word. It cannot say where a word stands, nor does
-//! it know what else a shell would do with the text, so the words are found here.
+//! The shlex crate removes the quotes and backslashes of a word. It does not tell the place of a word, and does not
+//! know what else a shell would do with the text, so the words are found here.
 
 use std::ops::Range;
 
-use super::place::{Fill, Hole, Names, TextError, holes};
-use super::template::{Quote, Template, Word};
+use super::template::grammar::{Fill, Hole, holes};
+use super::template::{Names, Quote, Template, TextError, Word};
 
 /// One word of a command that was written as a string.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SplitWord {
-    /// Where it stands, with its quotes.
+    /// The bytes of the string that it takes, with its quotes.
     pub range: Range<usize>,
-    /// Without its quotes.
+    /// The word without its quotes.
     pub text: String,
 }
 
-/// Splits a command as a POSIX shell does. What only a shell could do is an error.
+/// Splits a command as a POSIX shell does.
+///
+/// # Errors
+/// Text that only a shell could run, and quotes that are not closed.
 pub fn split(text: &str) -> Result<Vec<SplitWord>, TextError> {
     let mut words = Vec::new();
     let mut at = 0;
@@ -33,7 +36,7 @@ pub fn split(text: &str) -> Result<Vec<SplitWord>, TextError> {
     }
 }
 
-/// Blanks, and line ends with a backslash before them.
+/// Passes over blanks, and over line ends with a backslash before them.
 fn skip_blanks(text: &str, mut at: usize) -> usize {
     loop {
         let rest = &text[at..];
@@ -96,8 +99,10 @@ fn unclosed(at: usize, what: &str) -> TextError {
     TextError { range: at..at + 1, message: format!("the command has {what}"), help: None }
 }
 
-/// Makes the words of a command. A word that is `{args}` becomes as many as there are arguments. An error
-/// comes with the place of its word.
+/// Parses the words of a command. A word that is `{args}` becomes as many words as there are arguments.
+///
+/// # Errors
+/// The first mistake, and the index of its word.
 pub fn words<B: AsRef<[u8]>>(words: &[B], names: &Names) -> Result<Vec<Word>, (usize, TextError)> {
     let mut made = Vec::with_capacity(words.len());
     for (i, word) in words.iter().enumerate() {
@@ -116,15 +121,15 @@ pub fn words<B: AsRef<[u8]>>(words: &[B], names: &Names) -> Result<Vec<Word>, (u
     Ok(made)
 }
 
-/// The words of a command that is written as one string, where nobody is shown a place in it.
+/// Splits a command and parses its words. The range of an error is within its word.
 pub fn line(text: &str, names: &Names) -> Result<Vec<Word>, TextError> {
     let plain: Vec<String> = split(text)?.into_iter().map(|word| word.text).collect();
     words(&plain, names).map_err(|(_, error)| error)
 }
 
-/// Quotes a word, so that a POSIX shell reads it as it is. The text is valid UTF-8 and holds no control
-/// characters but tabs and newlines: other bytes are written as `"$(printf '\033')"`. A newline stays itself,
-/// because a shell takes newlines off the end of what `$(…)` prints.
+/// Quotes a word, so that a POSIX shell reads it as it is. The result is valid UTF-8 without control characters
+/// but tabs and newlines: other bytes are written as `"$(printf '\033')"`. A newline is kept, because a shell
+/// removes newlines at the end of the output of `$(…)`.
 pub fn quote(word: &[u8]) -> String {
     if word.is_empty() {
         return "''".to_owned();
@@ -151,8 +156,8 @@ pub fn quote(word: &[u8]) -> String {
     out
 }
 
-/// Quotes a word for a message: in one line and without anything that acts on a terminal, with `$'…'` where
-/// that is needed. bash, zsh, ksh and busybox's sh read that, dash doesn't.
+/// Quotes a word for a message: in one line and without characters that act on a terminal, with `$'…'` where
+/// that is needed. bash, zsh, ksh and busybox's sh read this, dash does not.
 pub fn quote_in_line(word: &[u8]) -> String {
     let visible = |c: char| {
         !c.is_control()
@@ -201,8 +206,6 @@ fn put_hidden(bytes: &mut Vec<u8>, out: &mut String) {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     fn texts(command: &str) -> Vec<String> {
@@ -255,16 +258,7 @@ mod tests {
     #[test]
     fn arguments_become_words() {
         let args = [b"a b".to_vec(), b"{}".to_vec()];
-        let names = Names {
-            items: true,
-            columns: &[],
-            locks: &[],
-            untaken: &[],
-            width: None,
-            vars: &BTreeMap::new(),
-            args: Some(&args),
-            open: false,
-        };
+        let names = Names { items: true, args: Some(&args), ..Names::default() };
         let made = words(&["cp", "{args}", "x{args}y"], &names).unwrap();
         let literal: Vec<_> =
             ["cp", "a b", "{}", "xa b {}y"].map(|w| Word(Template::literal(w.as_bytes()))).into();

@@ -27,7 +27,7 @@ use super::token::Token;
 use crate::event::{JobId, Time};
 use crate::flow::output::{LaneSpec, Outputs};
 use crate::os::poller::{Interest, Poller, Ready};
-use crate::plan::AtEnd;
+use crate::plan::HookOn;
 use crate::plan::template::Scope;
 use crate::sched::{Event, TaskId};
 
@@ -198,7 +198,7 @@ pub trait Backend {
     // ---- hooks and workers ---------------------------------------------------------------------------------
 
     /// The scheduler wants this hook of the task.
-    fn hook_turn(&mut self, task: TaskId, at: AtEnd, cx: &mut Context) -> HookTurn;
+    fn hook_turn(&mut self, task: TaskId, at: HookOn, cx: &mut Context) -> HookTurn;
 
     /// Takes an attempt whose process is the hook that [`Backend::start_hook`] starts.
     fn place_hook(&mut self, _attempt: Attempt) {}

@@ -15,8 +15,7 @@ use super::words::shell_line::{Values, line};
 use crate::event::{Exit, JobId, StageId, Time};
 use crate::flow::output::{Dest, Op, Outputs};
 use crate::os::poller::Ready;
-use crate::plan::items::is_lister;
-use crate::plan::{AtEnd, Brakes, Items, Jobserver, Plan, Restart, first_held};
+use crate::plan::{HookOn, Items, Jobserver, Plan, Restart, Throttle, first_lock_values};
 use crate::sched::{Event, TaskId};
 
 /// Prints what would run.
@@ -28,7 +27,7 @@ pub struct DryRun {
 
 /// Takes out of a plan whatever would hold the printing back.
 pub fn prepare(plan: &mut Plan) {
-    plan.brakes = Brakes::default();
+    plan.throttle = Throttle::default();
     plan.jobserver = Jobserver::None;
     for job in &mut plan.jobs {
         (job.rate, job.ready, job.restart) = (None, None, Restart::Never);
@@ -44,7 +43,7 @@ impl DryRun {
     fn print_reader(&self, id: JobId, outputs: &mut Outputs) {
         let Items::Queue { queue, .. } = self.plan.jobs[id].items else { return };
         let (job, queue) = (&self.plan.jobs[id], &self.plan.queues[queue]);
-        let none = Work { held: first_held(&self.plan, job), ..Work::of(id, 1) };
+        let none = Work { held: first_lock_values(&self.plan, job), ..Work::of(id, 1) };
         let command = line(job, &none, 1, Values::Told);
         let from = match job.lister {
             // A script may have lines of its own.
@@ -62,7 +61,7 @@ impl DryRun {
         let job = &self.plan.jobs[id];
         let tasks = self.given[id];
         if tasks > 0 {
-            let work = Work { held: first_held(&self.plan, job), ..Work::of(id, 0) };
+            let work = Work { held: first_lock_values(&self.plan, job), ..Work::of(id, 0) };
             let line = line(job, &work, 1, Values::Told);
             let what = if tasks == 1 { "task" } else { "tasks" };
             print(outputs, format!("{line} # {tasks} {what} on its stdin\n"));
@@ -73,11 +72,11 @@ impl DryRun {
     fn print_run_hooks(&self, outputs: &mut Outputs) {
         for id in JobId::all(self.plan.jobs.len()) {
             let job = &self.plan.jobs[id];
-            let Some(at) = job.at_end else { continue };
+            let Some(at) = job.run_hook() else { continue };
             let when = match at {
-                AtEnd::Success => "at the end of the run, if all went well",
-                AtEnd::Failure => "at the end of the run, if something failed",
-                AtEnd::Exit => "at the end of the run",
+                HookOn::Success => "at the end of the run, if all went well",
+                HookOn::Failure => "at the end of the run, if something failed",
+                HookOn::Exit => "at the end of the run",
             };
             let line = line(job, &Work::of(id, 1), 1, Values::Told);
             print(outputs, format!("# {}: {when}, with the report on stdin\n{line}\n", at.key()));
@@ -93,8 +92,8 @@ impl Backend for DryRun {
             return Started::NotBegun;
         }
         // The list of a job's items is told by the job that takes its lines, and hooks of the run all at once.
-        if job.at_end.is_none() {
-            if !is_lister(&self.plan, work.job) {
+        if job.run_hook().is_none() {
+            if !self.plan.jobs[work.job].is_lister() {
                 print(cx.outputs, line(job, &work, slot, Values::Told) + "\n");
             }
             // Whatever waits for it is to be printed, too.
@@ -150,7 +149,7 @@ impl Backend for DryRun {
         self.print_run_hooks(cx.outputs);
     }
 
-    fn hook_turn(&mut self, task: TaskId, _at: AtEnd, cx: &mut Context) -> HookTurn {
+    fn hook_turn(&mut self, task: TaskId, _at: HookOn, cx: &mut Context) -> HookTurn {
         cx.events.push_back(Event::Drained(task));
         cx.events.push_back(Event::Exited { task, stage: StageId(0), exit: Exit::Code(0) });
         HookTurn::Skipped

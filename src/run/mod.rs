@@ -123,7 +123,7 @@ pub fn run(mut plan: Plan, options: Options, listener: Box<dyn Listener>) -> Res
 /// Raises the limit of open files to what the tasks that run at once may need.
 fn raise_file_limit(plan: &Plan) {
     // The size that a file gives may grow.
-    let pool = if plan.brakes.pool_file.is_some() { UNLIMITED } else { plan.pool };
+    let pool = if plan.throttle.pool_file.is_some() { UNLIMITED } else { plan.pool };
     let most = plan.jobs.iter().map(|job| most_tasks(plan, job)).fold(0, u64::saturating_add);
     let at_once = (pool as u64).min(most);
     os::limits::raise_nofile(at_once.saturating_mul(DESCRIPTORS_PER_TASK).saturating_add(OWN_DESCRIPTORS));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::block::Block;
 use crate::event::{JobId, Known, TaskName};
 use crate::flow::output::Policy;
-use crate::plan::template::{Held, Scope, Template};
+use crate::plan::template::{LockValue, Scope, Template};
 use crate::plan::{Item, Items, Job, Output, OutputMode};
 
 /// An item is shown to people up to so many bytes.
@@ -26,7 +26,7 @@ pub struct Work {
     /// The names by which the journal knows the task; empty without a journal.
     pub known: Vec<Known>,
     /// The values that the attempt, or its worker, holds of locks with named permits.
-    pub held: Option<Arc<[Held]>>,
+    pub held: Option<Arc<[LockValue]>>,
 }
 
 impl Work {
@@ -37,8 +37,8 @@ impl Work {
 
     /// Returns what the job's templates are filled from.
     pub fn scope(&self, slot: usize) -> Scope<'_> {
-        let held = self.held.as_deref().unwrap_or_default();
-        Scope { items: &self.items, names: &self.names, seq: self.seq, slot, held }
+        let lock_values = self.held.as_deref().unwrap_or_default();
+        Scope { items: &self.items, names: &self.names, seq: self.seq, slot, lock_values }
     }
 
     /// Returns the task's name in events.

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use super::TaskId;
 use crate::event::{JobId, Outcome, RunEvent, Time};
-use crate::plan::AtEnd;
+use crate::plan::HookOn;
 
 /// Something to do. Actions are done in the order in which they were appended.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,7 +27,7 @@ pub enum Action {
     WorkerEnded { worker: TaskId, outcome: Outcome },
     /// Start this hook of the job for a task that ended with `outcome`, the task's output on its standard
     /// input. The hook is the task's process from now on, and its exit is told as that of stage 0.
-    Hook { task: TaskId, at: AtEnd, outcome: Outcome },
+    Hook { task: TaskId, at: HookOn, outcome: Outcome },
     /// Tell when everything that the task left running has gone, by
     /// [`Event::GroupGone`](super::Event::GroupGone). If `kill`, send SIGKILL to it first. The task's own
     /// processes have exited.

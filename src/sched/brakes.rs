@@ -8,7 +8,6 @@ use super::stop::Reason;
 use super::task::{Role, State, TaskId};
 use super::{Action, JobId, Mode, Supervisor};
 use crate::event::{RunEvent, Time};
-use crate::plan::items::is_lister;
 use crate::plan::{self, Plan, Rate, Stdin};
 
 /// How long a reading of the gauges is valid.
@@ -109,7 +108,7 @@ pub struct Brakes {
 
 impl Brakes {
     pub fn new(plan: &Plan) -> Brakes {
-        let plan::Brakes { rate, load, memory_free, .. } = plan.brakes;
+        let plan::Throttle { rate, load, memory_free, .. } = plan.throttle;
         let gauges = Gauges { load, memory_free, read: None, why: None, warned: false };
         let paces = || plan.jobs.iter().map(|job| job.rate.map(Pace::new)).collect();
         Brakes {
@@ -232,7 +231,9 @@ impl Supervisor {
     fn put_youngest_back(&mut self, now: Time, actions: &mut Vec<Action>) {
         let mut running = 0;
         let mut youngest: Option<((Time, JobId, u64), TaskId)> = None;
-        for (id, task, state) in self.tasks.iter().filter(|(_, task, _)| !is_lister(&self.plan, task.job)) {
+        for (id, task, state) in
+            self.tasks.iter().filter(|(_, task, _)| !self.plan.jobs[task.job].is_lister())
+        {
             match state {
                 State::Running { .. } => running += 1,
                 State::Stopping(stopping) if stopping.reason == Reason::PutBack => return,
@@ -254,7 +255,7 @@ impl Supervisor {
     /// True if tasks of the job can be started again. What a task has read from a stream is gone.
     fn can_be_put_back(&self, job: JobId) -> bool {
         let job = &self.plan.jobs[job];
-        !job.daemon && !job.stages.iter().any(|stage| matches!(stage.stdin, Stdin::Queue { .. }))
+        !job.is_daemon() && !job.stages.iter().any(|stage| matches!(stage.stdin, Stdin::Queue { .. }))
     }
 
     /// An attempt that was stopped for lack of memory is over. It is not counted, and the task is ready

@@ -3,7 +3,6 @@
 use super::job::{End, Files, Phase, SkipCause};
 use super::{Action, JobId, Mode, Supervisor};
 use crate::event::{Outcome, RunEvent, StageId};
-use crate::plan::items::is_lister;
 use crate::plan::{After, Halt, HaltOn, When};
 
 impl Supervisor {
@@ -112,7 +111,7 @@ impl Supervisor {
     pub(super) fn skip(&mut self, job: JobId, cause: SkipCause, why: String, actions: &mut Vec<Action>) {
         self.jobs.set_ended(job, End::Skipped(cause));
         self.services.ended(job);
-        if is_lister(&self.plan, job) {
+        if self.plan.jobs[job].is_lister() {
             // The job that it would have listed items for is skipped as well, and says why.
             actions.push(Action::Tell(RunEvent::JobEnded { job, outcome: Outcome::Skipped, tasks: 0 }));
             return;

@@ -6,11 +6,9 @@ use super::job::Subject;
 use super::stop::{self, Reason, Running, Stop};
 use super::task::{Role, State, TaskId, Up};
 use super::{Action, DRAIN, JobId, Mode, Supervisor, halt, run_hooks};
-use crate::event::{Exit, Outcome, RunEvent, StageId, StartFailure, Time};
-use crate::plan::items::is_lister;
+use crate::event::{Exit, Outcome, RunEvent, SIGPIPE, StageId, StartFailure, Time};
 use crate::plan::{Leftovers, Output, Restart, status};
 
-const SIGPIPE: i32 = 13;
 /// A daemon whose attempt lasted this long has come up well: delays that grow begin anew.
 const STEADY: Time = Time::from_secs(10);
 
@@ -106,7 +104,7 @@ impl Supervisor {
     fn dismiss_reader(&mut self, now: Time, id: TaskId) {
         let task = self.tasks.get(id);
         let plan = &self.plan.jobs[task.job];
-        let reads = plan.daemon && !plan.serves && matches!(task.role, Role::Attempt);
+        let reads = plan.is_daemon() && !plan.is_service() && matches!(task.role, Role::Attempt);
         // Its leftovers are being killed: it cannot be stopped again.
         if !reads || self.is_killing_leftovers(id) {
             return;
@@ -299,7 +297,7 @@ impl Supervisor {
                 let (verdicts, outcome) = self.judge(id);
                 self.jobs.get_mut(job).stage_outcomes = (verdicts.len() > 1).then_some(verdicts);
                 let not_up = self.tasks.get(id).up != Up::Now && self.plan.jobs[job].ready.is_some();
-                if outcome == Outcome::Ok && self.plan.jobs[job].daemon && not_up && !dry {
+                if outcome == Outcome::Ok && self.plan.jobs[job].is_daemon() && not_up && !dry {
                     return Outcome::Fault("ended before it was ready".into());
                 }
                 outcome
@@ -363,7 +361,7 @@ impl Supervisor {
 
     /// Counts an outcome for the exit status and for `halt`.
     pub(super) fn count(&mut self, job: JobId, subject: Subject, outcome: &Outcome) {
-        if *outcome == Outcome::Ok && is_lister(&self.plan, job) {
+        if *outcome == Outcome::Ok && self.plan.jobs[job].is_lister() {
             return; // It is no task of anybody's.
         }
         self.tally.add(outcome);
@@ -378,7 +376,7 @@ impl Supervisor {
         if self.services.are_unneeded() {
             return; // All else has ended, and nothing is left to decide.
         }
-        if *outcome == Outcome::Ok && is_lister(&self.plan, job) {
+        if *outcome == Outcome::Ok && self.plan.jobs[job].is_lister() {
             return;
         }
         if self.mode == Mode::Going && halt::xargs_stops(self.plan.status, outcome) {

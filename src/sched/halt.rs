@@ -3,7 +3,6 @@
 use super::job::{Phase, Source};
 use super::{JobId, Supervisor};
 use crate::event::Outcome;
-use crate::plan::items::is_lister;
 use crate::plan::{Halt, HaltLimit, HaltOn, StatusMode, items};
 
 /// How many tasks ended, by outcome.
@@ -91,7 +90,7 @@ pub fn xargs_stops(mode: StatusMode, outcome: &Outcome) -> bool {
 impl Supervisor {
     /// Returns how many tasks the run has, if that is known by now.
     pub(super) fn total(&self) -> Option<u64> {
-        let jobs = self.plan.job_ids().filter(|job| !is_lister(&self.plan, *job));
+        let jobs = self.plan.job_ids().filter(|job| !self.plan.jobs[*job].is_lister());
         jobs.map(|job| self.total_of(job)).sum()
     }
 

@@ -5,18 +5,18 @@ use super::stop::Reason;
 use super::task::{Over, Role, State};
 use super::{Action, Mode, Supervisor, TaskId};
 use crate::event::{Exit, Outcome, RunEvent, Time};
-use crate::plan::{AtEnd, Items, Job, status};
+use crate::plan::{HookOn, Items, Job, status};
 
 /// Returns the first hook that a task with this outcome has.
-fn first(job: &Job, outcome: &Outcome) -> Option<AtEnd> {
+fn first(job: &Job, outcome: &Outcome) -> Option<HookOn> {
     let own = match outcome {
-        Outcome::Ok => Some(AtEnd::Success),
-        outcome if outcome.is_failure() => Some(AtEnd::Failure),
+        Outcome::Ok => Some(HookOn::Success),
+        outcome if outcome.is_failure() => Some(HookOn::Failure),
         // A task that never began has no hooks.
         Outcome::Skipped => return None,
         _ => None,
     };
-    own.into_iter().chain([AtEnd::Exit]).find(|at| job.hook(*at).is_some())
+    own.into_iter().chain([HookOn::Exit]).find(|at| job.hook(*at).is_some())
 }
 
 /// Returns how a task ends whose hooks did not all run because prun stopped. If it was ok, it is cancelled,
@@ -102,9 +102,9 @@ impl Supervisor {
                 actions.push(Action::Tell(RunEvent::Warning(why)));
             }
         }
-        if over.at != AtEnd::Exit && plan.on_exit.is_some() {
+        if over.at != HookOn::Exit && plan.hook(HookOn::Exit).is_some() {
             if self.begins_hooks() {
-                return self.begin_hook(id, Over { at: AtEnd::Exit, ..over }, actions);
+                return self.begin_hook(id, Over { at: HookOn::Exit, ..over }, actions);
             }
             over.outcome = unfinished(over.outcome);
         }

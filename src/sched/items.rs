@@ -10,7 +10,6 @@ use super::job::{End, Phase, SkipCause, Source, Subject};
 use super::task::{Role, TaskId};
 use super::{Action, JobId, Supervisor};
 use crate::event::{Outcome, RunEvent, StartFailure};
-use crate::plan::items::is_lister;
 
 /// The number that an item's task gets within its job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,7 +108,7 @@ impl Supervisor {
                 Phase::Ended(End::Skipped(cause)) => Some(cause),
                 // Perhaps without a task that failed: its own items could not be read.
                 Phase::Ended(End::Failed) => Some(SkipCause::Failure),
-                Phase::Ended(End::Cancelled) if is_lister(&self.plan, before) => Some(SkipCause::Other),
+                Phase::Ended(End::Cancelled) if self.plan.jobs[before].is_lister() => Some(SkipCause::Other),
                 _ => None,
             };
             let missed = &mut self.jobs.get_mut(job).missed;

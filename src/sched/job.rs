@@ -191,14 +191,18 @@ impl Jobs {
     pub fn new(plan: &Plan) -> Jobs {
         let state = |job: &crate::plan::Job| JobState {
             // The run does not wait for its own hooks: they count as ended from the start.
-            phase: if job.at_end.is_some() { Phase::Ended(End::Ok) } else { Phase::Blocked(job.after.len()) },
-            source: if job.at_end.is_some() { Source::Ended } else { Source::Idle },
+            phase: if job.run_hook().is_some() {
+                Phase::Ended(End::Ok)
+            } else {
+                Phase::Blocked(job.after.len())
+            },
+            source: if job.run_hook().is_some() { Source::Ended } else { Source::Idle },
             ready: VecDeque::new(),
             running: 0,
             active: 0,
             last_seq: 0,
             tasks: 0,
-            slots: (job.pool != UNLIMITED || job.slotless).then(|| Slots::new(job.pool)),
+            slots: (job.pool != UNLIMITED || !job.takes_slots()).then(|| Slots::new(job.pool)),
             workers: Workers::default(),
             tally: Tally::default(),
             times: limits::times(job.timeout),
@@ -222,11 +226,11 @@ impl Jobs {
             }
         }
         Jobs {
-            not_ended: plan.jobs.iter().filter(|job| job.at_end.is_none()).count(),
+            not_ended: plan.jobs.iter().filter(|job| job.run_hook().is_none()).count(),
             open_sources: 0,
             order: Order::new(plan),
             pulling: BTreeSet::new(),
-            takes_slots: plan.jobs.iter().map(|job| !job.slotless).collect(),
+            takes_slots: plan.jobs.iter().map(|job| job.takes_slots()).collect(),
             has_workers: plan.jobs.iter().map(|job| job.worker.is_some()).collect(),
             with_workers: plan.job_ids().filter(|job| plan.jobs[*job].worker.is_some()).collect(),
             touched: Vec::new(),

@@ -65,7 +65,7 @@ impl Supervisor {
             return None;
         }
         let task = self.tasks.get(id);
-        if self.services.are_unneeded() && self.plan.jobs[task.job].serves {
+        if self.services.are_unneeded() && self.plan.jobs[task.job].is_service() {
             return None; // Whatever it does is no failure any more.
         }
         let since = match &task.role {

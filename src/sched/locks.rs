@@ -18,8 +18,8 @@ use std::sync::Arc;
 
 use super::task::TaskId;
 use super::{JobId, Supervisor};
-use crate::plan::template::Held;
-use crate::plan::{self, LockId, Plan, Want};
+use crate::plan::template::LockValue;
+use crate::plan::{self, LockId, LockRequest, Plan};
 
 #[derive(Debug)]
 pub struct Locks {
@@ -55,7 +55,7 @@ struct Ticket {
 #[derive(Debug)]
 struct Named {
     numbers: Vec<(LockId, usize)>,
-    held: Arc<[Held]>,
+    held: Arc<[LockValue]>,
 }
 
 /// A job that a lock keeps waiting.
@@ -98,7 +98,7 @@ impl Locks {
     }
 
     /// True if some job waits for one of these locks.
-    pub fn are_wanted(&self, wants: &[Want]) -> bool {
+    pub fn are_wanted(&self, wants: &[LockRequest]) -> bool {
         wants.iter().any(|want| !self.locks[want.lock].line.is_empty())
     }
 
@@ -109,12 +109,12 @@ impl Locks {
     }
 
     /// True if there are enough permits, whoever waits for them.
-    fn are_there(&self, wants: &[Want]) -> bool {
+    fn are_there(&self, wants: &[LockRequest]) -> bool {
         wants.iter().all(|want| want.permits <= self.locks[want.lock].free)
     }
 
     /// True if the job may take its permits now.
-    fn may_take(&self, job: JobId, wants: &[Want]) -> bool {
+    fn may_take(&self, job: JobId, wants: &[LockRequest]) -> bool {
         if self.tickets[job].is_some() {
             return self.are_there(wants);
         }
@@ -143,7 +143,7 @@ impl Locks {
         self.kept_waiting += 1;
     }
 
-    fn end_promise(&mut self, ticket: Ticket, wants: &[Want]) {
+    fn end_promise(&mut self, ticket: Ticket, wants: &[LockRequest]) {
         for want in wants.iter().filter(|_| ticket.promised) {
             self.locks[want.lock].promised -= want.permits;
         }
@@ -220,7 +220,7 @@ impl Locks {
             if !of.values.is_empty() {
                 let lowest: Vec<usize> =
                     std::iter::from_fn(|| lock.names.pop_first()).take(want.permits).collect();
-                held.push(Held::of(of, lowest.iter().copied()));
+                held.push(LockValue::new(of, lowest.iter().copied()));
                 numbers.extend(lowest.into_iter().map(|number| (want.lock, number)));
             }
         }
@@ -229,7 +229,7 @@ impl Locks {
         }
     }
 
-    fn give_back(&mut self, id: TaskId, wants: &[Want]) {
+    fn give_back(&mut self, id: TaskId, wants: &[LockRequest]) {
         for want in wants {
             self.locks[want.lock].free += want.permits;
         }
@@ -243,14 +243,14 @@ impl Locks {
 
 impl Supervisor {
     /// Returns the names of the permits that a task or a worker holds, if they have names.
-    pub fn permits_of(&self, id: TaskId) -> Option<Arc<[Held]>> {
+    pub fn permits_of(&self, id: TaskId) -> Option<Arc<[LockValue]>> {
         self.locks.named.get(&id).map(|named| Arc::clone(&named.held))
     }
 
     /// Notes whether a job could start something. Its ticket is valid only while it can.
     pub(super) fn set_startable(&mut self, job: JobId, can: bool) {
         let rank = self.jobs.order.rank(job);
-        let slotless = self.plan.jobs[job].slotless;
+        let slotless = !self.plan.jobs[job].takes_slots();
         if self.plan.jobs[job].locks.is_empty() {
             return self.startable.set(rank, slotless, can);
         }
@@ -272,7 +272,7 @@ impl Supervisor {
 
     fn unpark(&mut self, jobs: &[JobId]) {
         for &job in jobs {
-            self.startable.set(self.jobs.order.rank(job), self.plan.jobs[job].slotless, true);
+            self.startable.set(self.jobs.order.rank(job), !self.plan.jobs[job].takes_slots(), true);
         }
     }
 
@@ -284,7 +284,7 @@ impl Supervisor {
             return true;
         }
         self.locks.park(job, plan);
-        self.startable.set(self.jobs.order.rank(job), plan.slotless, false);
+        self.startable.set(self.jobs.order.rank(job), !plan.takes_slots(), false);
         false
     }
 
@@ -316,9 +316,9 @@ impl Supervisor {
     /// Returns the first job that a lock keeps waiting; daemons come last.
     pub(super) fn first_lock_waiter(&self) -> Option<LockWaiter> {
         let parked = self.locks.parked();
-        let job = *parked.iter().find(|job| !self.plan.jobs[**job].daemon).or(parked.first())?;
+        let job = *parked.iter().find(|job| !self.plan.jobs[**job].is_daemon()).or(parked.first())?;
         let wants = &self.plan.jobs[job].locks;
-        let lacks = |want: &&Want| want.permits > self.locks.locks[want.lock].free;
+        let lacks = |want: &&LockRequest| want.permits > self.locks.locks[want.lock].free;
         let lock = wants.iter().find(lacks).or(wants.first())?.lock;
         let name = &self.plan.locks[lock].name;
         let holds = |job: JobId| self.plan.jobs[job].locks.iter().any(|want| want.lock == lock);
@@ -330,7 +330,7 @@ impl Supervisor {
             .collect();
         let mut holders = holders.into_iter().filter(|job| holds(*job)).map(|holder| {
             let plan = &self.plan.jobs[holder];
-            format!("{}`{}`", if plan.daemon { "daemon " } else { "" }, plan.name)
+            format!("{}`{}`", if plan.is_daemon() { "daemon " } else { "" }, plan.name)
         });
         let what = match (holders.next(), holders.next()) {
             (Some(holder), None) => format!("waits for lock `{name}`, which {holder} holds"),

@@ -313,8 +313,8 @@ impl Supervisor {
 /// True if each task takes more than half of the slots, so that no two fit, and none is run by a worker.
 fn runs_one_at_a_time(plan: &Plan) -> bool {
     let alone = |job: &crate::plan::Job| {
-        job.slots.min(plan.pool) > plan.pool / 2 && !job.slotless && job.worker.is_none()
+        job.slots.min(plan.pool) > plan.pool / 2 && job.takes_slots() && job.worker.is_none()
     };
     // The pool may grow if a file says its size. Hooks of the run begin when all tasks have ended.
-    plan.brakes.pool_file.is_none() && plan.jobs.iter().all(|job| job.at_end.is_some() || alone(job))
+    plan.throttle.pool_file.is_none() && plan.jobs.iter().all(|job| job.run_hook().is_some() || alone(job))
 }

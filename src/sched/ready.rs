@@ -8,7 +8,7 @@ use super::stop::Reason;
 use super::task::{Role, State, Up};
 use super::{Action, JobId, Supervisor, TaskId};
 use crate::event::{Outcome, RunEvent, TaskName, Time};
-use crate::plan::Sign;
+use crate::plan::ReadyCheck;
 
 impl Supervisor {
     /// The sign of the task was seen. It may stand in output that is read after the exit.
@@ -40,8 +40,8 @@ impl Supervisor {
     pub(super) fn up_at(&self, id: TaskId) -> Option<Time> {
         let task = self.tasks.get(id);
         let ready = self.plan.jobs[task.job].ready.as_ref().filter(|_| task.up != Up::Now)?;
-        match ready.sign {
-            Sign::After(time) if matches!(task.role, Role::Attempt) => Some(task.started + time),
+        match ready.check {
+            ReadyCheck::After(time) if matches!(task.role, Role::Attempt) => Some(task.started + time),
             _ => None,
         }
     }
@@ -50,9 +50,9 @@ impl Supervisor {
     pub(super) fn up_until(&self, id: TaskId) -> Option<Time> {
         let task = self.tasks.get(id);
         let ready = self.plan.jobs[task.job].ready.as_ref().filter(|_| task.up != Up::Now)?;
-        match ready.sign {
+        match ready.check {
             // Time is the sign: it can't be late.
-            Sign::After(_) => None,
+            ReadyCheck::After(_) => None,
             _ if matches!(task.role, Role::Attempt) => Some(task.started + ready.timeout),
             _ => None,
         }
@@ -112,7 +112,7 @@ impl Supervisor {
             Outcome::Skipped => format!("`{name}` was skipped"),
             _ => format!("`{name}` ended before it was ready"),
         };
-        if *outcome == Outcome::Ok && !self.plan.jobs[job].daemon {
+        if *outcome == Outcome::Ok && !self.plan.jobs[job].is_daemon() {
             // The task is ok, so nothing else would tell why jobs are skipped.
             let told = format!("{why}: jobs that wait for that are skipped");
             actions.push(Action::Tell(RunEvent::Warning(told)));

@@ -11,7 +11,7 @@ use super::stop::Cause;
 use super::task::{Role, State};
 use super::{Action, JobId, Mode, Supervisor, TaskId, Verdict};
 use crate::event::{Exit, Outcome, RunEvent, Summary, Time};
-use crate::plan::{AtEnd, Plan};
+use crate::plan::{HookOn, Plan};
 
 #[derive(Debug, Default)]
 pub struct RunHooks {
@@ -52,8 +52,8 @@ impl RunHooks {
 }
 
 /// Returns which hook of the run the job is; `None` if it is an ordinary job.
-pub fn hook_of_run(plan: &Plan, job: JobId) -> Option<AtEnd> {
-    plan.jobs[job].at_end
+pub fn hook_of_run(plan: &Plan, job: JobId) -> Option<HookOn> {
+    plan.jobs[job].run_hook()
 }
 
 impl Supervisor {
@@ -74,7 +74,7 @@ impl Supervisor {
         }
         if self.run_hooks.kill_at.is_some_and(|until| until <= now) {
             for job in std::mem::take(&mut self.run_hooks.pending) {
-                let key = hook_of_run(&self.plan, job).map_or("on_exit", AtEnd::key);
+                let key = hook_of_run(&self.plan, job).map_or("on_exit", HookOn::key);
                 let why = format!(
                     "the run's `{key}` command does not run: prun was told to stop, and `grace` is over"
                 );
@@ -95,7 +95,7 @@ impl Supervisor {
     fn decide_run_hooks(&mut self, now: Time, actions: &mut Vec<Action>) -> bool {
         if self.run_hooks.progress == Progress::JobsRun {
             actions.push(Action::Tell(RunEvent::RunEnded(self.summary(now))));
-            let any = self.plan.jobs.iter().any(|job| job.at_end.is_some());
+            let any = self.plan.jobs.iter().any(|job| job.run_hook().is_some());
             self.run_hooks.progress = if any { Progress::Flushing } else { Progress::Flushed };
             actions.extend(any.then_some(Action::FlushOutput));
         }
@@ -128,10 +128,10 @@ impl Supervisor {
             Verdict::Code(code) => code != 0,
             Verdict::Signal(_) => self.has_failed(),
         };
-        let due = |at: AtEnd| match at {
-            AtEnd::Success => verdict == Verdict::Code(0),
-            AtEnd::Failure => failed,
-            AtEnd::Exit => true,
+        let due = |at: HookOn| match at {
+            HookOn::Success => verdict == Verdict::Code(0),
+            HookOn::Failure => failed,
+            HookOn::Exit => true,
         };
         let hooks = self.plan.job_ids().filter_map(|job| Some((hook_of_run(&self.plan, job)?, job)));
         let mut hooks: Vec<_> = hooks.filter(|(at, _)| due(*at)).collect();

@@ -36,12 +36,16 @@ struct Stopping {
 
 impl Services {
     pub fn new(plan: &Plan) -> Services {
-        if !plan.jobs.iter().any(|job| job.serves) {
+        if !plan.jobs.iter().any(|job| job.is_service()) {
             return Services::default();
         }
         let fed = fed(plan);
-        let served: Vec<bool> =
-            plan.jobs.iter().zip(fed).map(|(job, fed)| !job.serves && !fed && job.at_end.is_none()).collect();
+        let served: Vec<bool> = plan
+            .jobs
+            .iter()
+            .zip(fed)
+            .map(|(job, fed)| !job.is_service() && !fed && job.run_hook().is_none())
+            .collect();
         let served_left = served.iter().filter(|served| **served).count();
         // If all jobs are services, they are what the run is for.
         let served = if served_left > 0 { served } else { Vec::new() };
@@ -75,10 +79,10 @@ fn fed(plan: &Plan) -> Vec<bool> {
             reads_of[*writer].extend(&queue.readers);
         }
     }
-    let mut open: Vec<JobId> = plan.job_ids().filter(|job| plan.jobs[*job].serves).collect();
+    let mut open: Vec<JobId> = plan.job_ids().filter(|job| plan.jobs[*job].is_service()).collect();
     while let Some(job) = open.pop() {
         for reader in std::mem::take(&mut reads_of[job]) {
-            if plan.jobs[reader].daemon && !std::mem::replace(&mut fed[reader], true) {
+            if plan.jobs[reader].is_daemon() && !std::mem::replace(&mut fed[reader], true) {
                 open.push(reader);
             }
         }
@@ -119,9 +123,9 @@ impl Supervisor {
     fn begin_stopping_services(&mut self, now: Time, actions: &mut Vec<Action>) {
         self.services.stopping = Some(Stopping::default());
         let plan = std::sync::Arc::clone(&self.plan);
-        let serves = |job: JobId| plan.jobs[job].serves;
+        let serves = |job: JobId| plan.jobs[job].is_service();
         for (job, plan) in plan.numbered_jobs() {
-            if plan.daemon && matches!(self.jobs.get(job).phase, Phase::Blocked(_)) {
+            if plan.is_daemon() && matches!(self.jobs.get(job).phase, Phase::Blocked(_)) {
                 self.skip(job, SkipCause::Other, "all other jobs had ended".into(), actions);
             }
         }
@@ -155,7 +159,7 @@ impl Supervisor {
     /// nobody needed any more.
     pub(super) fn is_excused(&self, id: TaskId) -> Option<Reason> {
         let task = self.tasks.get(id);
-        let serves = self.plan.jobs[task.job].serves && matches!(task.role, Role::Attempt);
+        let serves = self.plan.jobs[task.job].is_service() && matches!(task.role, Role::Attempt);
         (self.services.are_unneeded() && serves).then_some(Reason::Finished)
     }
 }

@@ -153,7 +153,7 @@ impl Supervisor {
         self.tasks.iter().any(|(id, task, state)| {
             let is_over = matches!(state, State::Stopping(_) | State::Draining { .. });
             let runs = matches!(state, State::Running { live: 1.., .. })
-                && !self.plan.jobs[task.job].slotless
+                && self.plan.jobs[task.job].takes_slots()
                 && !self.blocked.contains(&id)
                 && self.tasks.worker(id).is_none_or(|worker| !worker.given.is_empty() || worker.retired);
             id != short && (is_over || runs)

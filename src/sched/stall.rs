@@ -9,7 +9,6 @@ use super::stop::Stop;
 use super::task::{Role, State, TaskId, Up};
 use super::{Action, JobId, Mode, Supervisor};
 use crate::event::{Outcome, Time};
-use crate::plan::items::is_lister;
 use crate::plan::{Items, Output, QueueId};
 
 /// How long nothing must change. News of bytes that were moved may still be on its way.
@@ -43,7 +42,8 @@ impl Supervisor {
         }
         let mut why = self.fail_lock_waiter(now, actions);
         // Listers wait because of others, if there are any: those are to blame.
-        let lists = |id: &TaskId| self.tasks.contains(*id) && is_lister(&self.plan, self.tasks.get(*id).job);
+        let lists =
+            |id: &TaskId| self.tasks.contains(*id) && self.plan.jobs[self.tasks.get(*id).job].is_lister();
         let (listers, mut others): (Vec<_>, Vec<_>) = self.blocked.iter().copied().partition(lists);
         if others.is_empty() && why.is_none() {
             others = listers;
@@ -101,8 +101,9 @@ impl Supervisor {
             return false;
         }
         // If only daemons are left, they may wait for each other.
-        let counts =
-            |id: JobId| !self.plan.jobs[id].daemon && !matches!(self.jobs.get(id).phase, Phase::Ended(_));
+        let counts = |id: JobId| {
+            !self.plan.jobs[id].is_daemon() && !matches!(self.jobs.get(id).phase, Phase::Ended(_))
+        };
         let full: Vec<QueueId> = self.blocked.iter().flat_map(|id| self.queues_written(*id)).collect();
         let reads = |job: JobId| full.iter().any(|queue| self.plan.queues[*queue].readers.contains(&job));
         self.tasks.iter().all(|(id, task, state)| match state {
@@ -116,7 +117,7 @@ impl Supervisor {
                     let of = self.jobs.get(task.job);
                     let is_awaited = task.up != Up::Now && !of.up_dependents.is_empty();
                     let is_awaited = is_awaited || self.blocked.is_empty() && !of.dependents.is_empty();
-                    self.plan.jobs[task.job].daemon && !reads(task.job) && !is_awaited
+                    self.plan.jobs[task.job].is_daemon() && !reads(task.job) && !is_awaited
                 }
                 Role::Dismissed | Role::Hook(_) => false,
             },

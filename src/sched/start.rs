@@ -8,7 +8,6 @@ use super::tokens::Tokens;
 use super::{Action, JobId, Mode, Supervisor};
 use crate::event::Time;
 use crate::plan::Plan;
-use crate::plan::items::is_lister;
 
 impl Supervisor {
     /// Recomputes whether `job` can start a task. Call it after changing the job's ready queue, its running
@@ -54,7 +53,7 @@ impl Supervisor {
             if !self.may_lock(job) {
                 continue; // It is parked.
             }
-            if self.plan.jobs[job].slotless || self.has_room(job) {
+            if !self.plan.jobs[job].takes_slots() || self.has_room(job) {
                 return Some(job);
             }
             slotted = false;
@@ -64,7 +63,7 @@ impl Supervisor {
     /// Returns how many slots of the run's pool one task of the job takes.
     pub(super) fn width(&self, job: JobId) -> usize {
         let plan = &self.plan.jobs[job];
-        if plan.slotless { 0 } else { plan.slots.min(self.slots.size()).max(1) }
+        if !plan.takes_slots() { 0 } else { plan.slots.min(self.slots.size()).max(1) }
     }
 
     /// True if slots for a task of the job are free, and prun has the tokens for them.
@@ -79,7 +78,7 @@ impl Supervisor {
         let all = || candidates(startable, slotted, jobs, plan, interactive.is_some());
         all().next()?;
         let allow = |brakes: &mut Brakes, job: JobId| {
-            brakes.allow_job(now, job) && brakes.allow_process(now, plan.jobs[job].slotless)
+            brakes.allow_job(now, job) && brakes.allow_process(now, !plan.jobs[job].takes_slots())
         };
         if !brakes.allow_any(now) {
             return None;
@@ -100,7 +99,7 @@ impl Supervisor {
         let mut candidates = candidates(&self.startable, first, &self.jobs, &self.plan, interactive);
         let fits = |job: JobId| self.slots.has_room(self.width(job));
         // While the first of these waits for many slots, those behind it get none.
-        candidates.any(|job| self.plan.jobs[job].slotless || (std::mem::take(&mut first) && fits(job)))
+        candidates.any(|job| !self.plan.jobs[job].takes_slots() || (std::mem::take(&mut first) && fits(job)))
     }
 
     /// True if a job waits for slots, or for tokens for them, and for nothing else.
@@ -137,12 +136,12 @@ impl Supervisor {
         if plan.interactive {
             self.interactive = Some(id);
         }
-        if plan.serves {
+        if plan.is_service() {
             self.services.started(job);
         }
         let deadline = self.deadline(id);
         self.tasks.set(id, State::Running { live, drained: false, deadline });
-        if !is_lister(&self.plan, job) {
+        if !self.plan.jobs[job].is_lister() {
             self.brakes.started(now, job, attempt.get() > 1);
         }
         actions.push(Action::Start { task: id, attempt, is_last, slot: slot.number() });

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::job::Source;
 use super::task::{Role, State};
 use super::{Action, JobId, Mode, Supervisor, TaskId};
-use crate::event::{Outcome, RunEvent, StartFailure, Time};
+use crate::event::{Outcome, RunEvent, SIGPIPE, StartFailure, Time};
 use crate::plan::{Outcomes, Restart, RetryDelay};
 
 /// Why a task is stopped. The first reason stays: a task that timed out and is hit by Ctrl-C afterwards timed
@@ -103,8 +103,6 @@ pub enum Running {
     MayEnd,
     Cancel,
 }
-
-const SIGPIPE: i32 = 13;
 
 /// True if an attempt with this outcome may be followed by another. `on` is the job's `retry_on`.
 pub fn may_retry(outcome: &Outcome, on: Option<&Outcomes>) -> bool {

@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use super::JobId;
 use super::stop::{Reason, Stopping};
 use crate::event::{Exit, Outcome, Place, Time};
-use crate::plan::AtEnd;
+use crate::plan::HookOn;
 
 /// The id of an active task, of a worker, or of a hook of the run. The place is used again; the generation
 /// never is.
@@ -146,7 +146,7 @@ pub struct Over {
     /// How the task ends. Differs from `by_itself` if a hook failed.
     pub outcome: Outcome,
     /// The hook that runs, or waits for its start.
-    pub at: AtEnd,
+    pub at: HookOn,
 }
 
 /// State of a worker: the tasks that it was given, and whether it gets more.

@@ -267,7 +267,7 @@ impl Supervisor {
         for &job in self.jobs.with_workers() {
             let state = self.jobs.get(job);
             let plan = &self.plan.jobs[job];
-            if !(short_of_slots && !plan.slotless || self.locks.are_wanted(&plan.locks)) {
+            if !(short_of_slots && plan.takes_slots() || self.locks.are_wanted(&plan.locks)) {
                 continue;
             }
             let waits = state.source == Source::Waiting && state.ready.is_empty();

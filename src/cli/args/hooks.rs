@@ -37,7 +37,7 @@ impl Hooks {
         let typed = [&self.on_success, &self.on_failure, &self.on_exit];
         std::array::from_fn(|at| {
             let flag = |to: &'static str, text: &Option<String>| {
-                text.as_ref().map(|text| HookFlag { to, text: text.clone() })
+                text.as_ref().map(|text| HookFlag { flag: to, text: text.clone() })
             };
             flag(NAMES[at].0, typed[at]).or_else(|| flag(NAMES[at].1, &variables[at]))
         })

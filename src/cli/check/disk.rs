@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
 
 use crate::os::find::resolve;
-use crate::plan::build::doubts::{Kind, Look, Program};
+use crate::plan::build::lints::{Kind, Look, Program};
 use crate::run::items::glob::Paths;
 
 /// The file system. Programs are remembered, because many jobs run the same one.

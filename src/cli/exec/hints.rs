@@ -12,7 +12,7 @@ use crate::cli::instead::Instead;
 use crate::os::find::resolve;
 use crate::plan::exec::ExecArgs;
 use crate::plan::words::quote;
-use crate::plan::{Items, Plan, Stdin, What};
+use crate::plan::{Command, Items, Plan, Stdin};
 
 /// The exit status for a command that is not found, as in shells and env(1).
 const NOT_FOUND: u8 = 127;
@@ -70,13 +70,9 @@ pub fn leaves_items_out(plan: &Plan) -> bool {
     let stage = &job.stages[0];
     let has_items = !matches!(job.items, Items::None | Items::Repeat(_) | Items::Queue { .. });
     let fed = matches!(&stage.stdin, Stdin::File(file) if file.uses_item()) || job.worker.is_some();
-    match &stage.what {
-        What::Script { text, posix: true, .. } if has_items && !fed => {
-            let mut script = Vec::new();
-            text.0.render(
-                &crate::plan::template::Scope { items: &[], names: &[], seq: 0, slot: 0, held: &[] },
-                &mut script,
-            );
+    match &stage.command {
+        Command::Script { text, posix: true, .. } if has_items && !fed => {
+            let script = text.0.rendered(&crate::plan::template::Scope::default());
             !text.0.uses_task() && !PARAMETERS.is_match(&script)
         }
         _ => false,

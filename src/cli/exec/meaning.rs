@@ -13,7 +13,7 @@ use crate::jobfile::values::OutputMode;
 use crate::os::find::resolve;
 use crate::os::jobserver::Offer;
 use crate::os::{self, limits};
-use crate::plan::build::brakes;
+use crate::plan::build::throttle;
 use crate::plan::exec::{ExecArgs, ExecError, split_sources};
 use crate::plan::{Joblog, Jobserver, Logs, UNLIMITED};
 use crate::ui::phrases::escape;
@@ -62,7 +62,7 @@ pub fn meaning(asked: &Exec, variables: &Variables, config: &Config) -> Result<E
         retry_on: job.retry_on,
         ok: job.ok,
         stop_signal: job.stop_signal,
-        brakes: brakes(&run, flags.pool_file.clone(), cpus),
+        throttle: throttle(&run, flags.pool_file.clone(), cpus),
         logs: Logs {
             journal: settings::exec::journal(&flags, &run)?,
             joblog: asked.joblog.as_deref().map(joblog).transpose()?,

@@ -8,7 +8,7 @@ use unicode_width::UnicodeWidthStr;
 use super::lanes::{Drawn, Lanes, Sign};
 use super::model::{Graph, Kind, Node, Tasks};
 use super::siblings::{self, Link, Row};
-use crate::plan::AtEnd;
+use crate::plan::HookOn;
 use crate::ui::phrases::escape;
 
 /// The capabilities of the terminal.
@@ -183,9 +183,9 @@ impl Pen<'_> {
         let mut remarks = first.marks.clone();
         match first.at_end {
             None => {}
-            Some(AtEnd::Success) => remarks.push("at the end, if nothing failed".to_owned()),
-            Some(AtEnd::Failure) => remarks.push("at the end, if something failed".to_owned()),
-            Some(AtEnd::Exit) => remarks.push("at the end".to_owned()),
+            Some(HookOn::Success) => remarks.push("at the end, if nothing failed".to_owned()),
+            Some(HookOn::Failure) => remarks.push("at the end, if something failed".to_owned()),
+            Some(HookOn::Exit) => remarks.push("at the end".to_owned()),
         }
         let only = row.needs.len() == 1 && in_words.is_empty();
         let kinds = [

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crate::event::JobId;
 use crate::plan::items::known_total;
 use crate::plan::template::Piece;
-use crate::plan::{AtEnd, Items, Job, Plan, Ready, Restart, Sign, Stage, When};
+use crate::plan::{HookOn, Items, Job, Plan, Ready, ReadyCheck, Restart, Stage, When};
 
 /// Jobs, and the edges and queues that join them.
 #[derive(Debug, Default)]
@@ -33,7 +33,7 @@ pub struct Node {
     pub reads: Vec<usize>,
     pub writes: Vec<usize>,
     /// For a hook of the run: how the run must have ended.
-    pub at_end: Option<AtEnd>,
+    pub at_end: Option<HookOn>,
 }
 
 /// The number of tasks of a job.
@@ -119,7 +119,7 @@ impl Graph {
 
 fn node(plan: &Plan, job: &Job) -> Node {
     let mut marks = Vec::new();
-    if job.daemon {
+    if job.is_daemon() {
         marks.push("daemon".to_owned());
     }
     match job.restart {
@@ -140,9 +140,9 @@ fn node(plan: &Plan, job: &Job) -> Node {
     Node {
         jobs: names(&job.stages),
         duplex: job.duplex,
-        daemon: job.daemon,
+        daemon: job.is_daemon(),
         marks,
-        at_end: job.at_end,
+        at_end: job.run_hook(),
         ..Node::default()
     }
 }
@@ -182,14 +182,14 @@ fn tasks(plan: &Plan) -> Vec<Tasks> {
 
 /// Returns a remark on when a job is ready. The pattern of a line is left out: it may hold anything.
 fn readiness(ready: &Ready) -> String {
-    match &ready.sign {
-        Sign::Line(_) => "ready at a line".to_owned(),
-        Sign::Port(port) => match port.pieces.as_slice() {
+    match &ready.check {
+        ReadyCheck::Line(_) => "ready at a line".to_owned(),
+        ReadyCheck::Port(port) => match port.pieces.as_slice() {
             [Piece::Text(port)] => format!("ready at port {}", String::from_utf8_lossy(port)),
             _ => "ready at a port".to_owned(),
         },
-        Sign::Command(_) => "ready by a command".to_owned(),
-        Sign::After(time) => format!("ready after {}s", time.as_secs_f64()),
+        ReadyCheck::Command(_) => "ready by a command".to_owned(),
+        ReadyCheck::After(time) => format!("ready after {}s", time.as_secs_f64()),
     }
 }
 

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::model::{Graph, Kind, Node, Tasks};
-use crate::plan::AtEnd;
+use crate::plan::HookOn;
 use crate::ui::phrases::escape;
 
 /// Writes the graph for dot(1).
@@ -71,9 +71,9 @@ fn lines(node: &Node, quoted: fn(&str) -> String) -> Vec<String> {
     };
     let end = match node.at_end {
         None => None,
-        Some(AtEnd::Success) => Some("at the end, if nothing failed"),
-        Some(AtEnd::Failure) => Some("at the end, if something failed"),
-        Some(AtEnd::Exit) => Some("at the end"),
+        Some(HookOn::Success) => Some("at the end, if nothing failed"),
+        Some(HookOn::Failure) => Some("at the end, if something failed"),
+        Some(HookOn::Exit) => Some("at the end"),
     };
     let name = quoted(&(node.jobs.join(between) + &times));
     std::iter::once(name).chain(end.map(quoted)).chain(node.marks.iter().map(|mark| quoted(mark))).collect()

@@ -14,9 +14,9 @@ use crate::cli::instead::Instead;
 use crate::cli::variables::Variables;
 use crate::jobfile::values::{Outcomes, RetryDelay, StartMode, Timeout};
 use crate::jobfile::{self, Config, RunSpec};
-use crate::plan::build::{RunOverrides, hook_of_run};
+use crate::plan::build::{RunOverrides, run_hook_in_file};
 use crate::plan::exec::{ExecHook, Tag};
-use crate::plan::{AtEnd, Journal};
+use crate::plan::{HookOn, Journal};
 
 /// Keys of a job, resolved.
 pub struct JobSettings {
@@ -113,9 +113,9 @@ pub fn tag(typed: &Both, variables: &Variables, files: &RunSpec, bare: bool) -> 
 
 /// Resolves the hooks of the run.
 pub fn hooks(flags: &RunOverrides, files: &RunSpec) -> [Option<ExecHook>; 3] {
-    AtEnd::ALL.map(|at| match &flags.hooks[at as usize] {
+    HookOn::ALL.map(|at| match &flags.hooks[at as usize] {
         Some(flag) if flag.is_none() => None,
         Some(flag) => Some(ExecHook::Flag(flag.clone())),
-        None => hook_of_run(files, at).cloned().map(ExecHook::Config),
+        None => run_hook_in_file(files, at).cloned().map(ExecHook::Config),
     })
 }

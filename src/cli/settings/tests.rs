@@ -75,9 +75,9 @@ fn says(plan: Plan, level: u32) {
     assert_eq!((job.output, job.keep_order, job.grace), (OutputMode::Line, true, time));
     let prefix: Vec<u8> = job.tag.iter().flat_map(|tag| &tag.pieces).flat_map(text).collect();
     assert_eq!(prefix, format!("{level}\t").as_bytes());
-    let brakes = plan.brakes;
-    assert_eq!(brakes.rate.map(|rate| rate.interval), Some(time));
-    assert_eq!((brakes.load, brakes.memory_free), (Some(level.into()), Some(level.into())));
+    let throttle = plan.throttle;
+    assert_eq!(throttle.rate.map(|rate| rate.interval), Some(time));
+    assert_eq!((throttle.load, throttle.memory_free), (Some(level.into()), Some(level.into())));
     assert_eq!(plan.jobserver, Jobserver::Server { fifo: style(level) == "fifo" });
     let journal = plan.logs.journal.unwrap();
     assert_eq!((journal.path, journal.resume), (PathBuf::from(format!("/{level}")), Resume::Finished));

@@ -1,9 +1,9 @@
-//! `batch`: several items to one task, and what can't go with that.
+//! `batch`: several items to one task, and the settings that exclude it.
 
 use crate::jobfile::{self, EachSpec, JobSpec, Mistake, Mistakes};
-use crate::plan::{Batch, Stage, What};
+use crate::plan::{Batch, Command, Stage};
 
-/// How many items of the job make one task. `stages`: what it runs.
+/// Plans how many items make one task. `stages`: the job's stages.
 pub(super) fn plan(job: &JobSpec, stages: &[Stage], mistakes: &mut Mistakes) -> Batch {
     let Some(batch) = &job.batch else { return Batch::One };
     let name = &job.name.value;
@@ -38,7 +38,7 @@ pub(super) fn plan(job: &JobSpec, stages: &[Stage], mistakes: &mut Mistakes) -> 
     }
 }
 
-/// What fits is measured by the arguments of one command.
+/// Returns why `"fit"` is impossible: it is measured by the arguments of one command, and those alone.
 fn why_not_fit(stages: &[Stage]) -> Option<&'static str> {
     let [stage] = stages else {
         return (stages.len() > 1).then_some("into several commands");
@@ -46,11 +46,11 @@ fn why_not_fit(stages: &[Stage]) -> Option<&'static str> {
     if stage.env.iter().any(|(_, value)| value.uses_item()) {
         return Some("where they stand in a variable");
     }
-    match &stage.what {
-        What::Command { words, append_item } => {
+    match &stage.command {
+        Command::Words { words, append_item } => {
             let takes_items = *append_item || words.iter().any(|word| word.0.uses_item());
             (!takes_items).then_some("into a command that has none among its arguments")
         }
-        What::Script { .. } => None,
+        Command::Script { .. } => None,
     }
 }

@@ -1,17 +1,17 @@
-//! `restart`, `pty` and `dialogue`: where they can stand.
+//! Checks of `restart`, `pty` and `dialogue`.
 
 use super::pipes::Chain;
 use crate::jobfile::values::Restart;
 use crate::jobfile::{BodySpec, JobSpec, Mistake, Mistakes, StdinSpec};
 
-/// Only what is expected to live on is started again.
+/// Plans `restart`, which only a daemon that reads no pipe can have.
 pub(super) fn restart(job: &JobSpec, chain: &Chain, mistakes: &mut Mistakes) -> Restart {
     let what = match chain.jobs.len() {
         1 if job.daemon => return job.restart,
         1 => "is no daemon",
         _ => "reads a pipe, and ends with what feeds it",
     };
-    // `[defaults]` may say it for those that can have it.
+    // Where only `[defaults]` sets it, it is for other jobs.
     if let Some(span) = job.own_key("restart").filter(|_| job.restart != Restart::Never) {
         let name = &job.name.value;
         let message = format!("job `{name}` can't be started again: it {what}");
@@ -21,8 +21,8 @@ pub(super) fn restart(job: &JobSpec, chain: &Chain, mistakes: &mut Mistakes) -> 
     Restart::Never
 }
 
-/// A terminal, and what prun talks to, must be alone: what runs in one pipeline is one process group, and a terminal
-/// has its own; and prun doesn't see what one stage writes to the next.
+/// Reports `pty` and `dialogue` in a pipeline. A pipeline is one process group, and a process with a terminal of its own
+/// has another; and prun does not see what one stage writes to the next, so that it can't have a dialogue with one.
 pub(super) fn check_alone(jobs: &[&JobSpec], mistakes: &mut Mistakes) {
     for job in jobs {
         let has_stages = matches!(job.body, Some(BodySpec::Pipeline(_)));

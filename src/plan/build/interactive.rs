@@ -1,8 +1,9 @@
-//! `interactive`: what can't have the terminal to itself.
+//! Checks of `interactive`.
 
 use crate::jobfile::{JobSpec, Mistake, Mistakes, StdinSpec};
 
-/// `job`: the last of its chain, which says it for all.
+/// Reports an interactive job that can't have the terminal to itself. `job`: the last of its chain, whose setting holds
+/// for all.
 pub(super) fn check(job: &JobSpec, mistakes: &mut Mistakes) {
     if !job.interactive {
         return;

@@ -10,9 +10,9 @@ use super::pipes::Chain;
 use crate::event::{JobId, QueueId};
 use crate::jobfile::{EachSpec, JobFile, JobSpec, Mistake, Mistakes, Span, Spanned, StdinSpec, Text};
 use crate::plan::items::known_total;
-use crate::plan::{Batch, Between, Cut, Header, Input, Item, ItemList, Items, Join, Reading, Seq};
+use crate::plan::{Batch, ColumnSeparator, Cut, Header, Input, Item, ItemList, Items, Join, Reading, Seq};
 
-/// Where the items of a job come from.
+/// Plans the source of a job's items.
 pub(super) fn items(number: usize, context: &Context, mistakes: &mut Mistakes) -> Items {
     let job = &context.file.jobs[number];
     match &job.each {
@@ -24,7 +24,7 @@ pub(super) fn items(number: usize, context: &Context, mistakes: &mut Mistakes) -
     }
 }
 
-/// A column that is called as a variable would hide it.
+/// Reports columns with the name of a variable, which they would hide.
 fn check_names(job: &JobSpec, each: &EachSpec, context: &Context, mistakes: &mut Mistakes) {
     let (EachSpec::Rows { names, places, .. } | EachSpec::Join { names, places, .. }) = each else { return };
     for (name, place) in names.iter().zip(places).filter(|(name, _)| context.texts.vars.contains_key(*name)) {
@@ -37,7 +37,7 @@ fn check_names(job: &JobSpec, each: &EachSpec, context: &Context, mistakes: &mut
 }
 
 fn source(number: usize, each: &EachSpec, context: &Context, mistakes: &mut Mistakes) -> Items {
-    let (base, texts) = (&context.how.base, context.texts);
+    let (base, texts) = (&context.options.base, context.texts);
     let input = |file: &Text, mistakes: &mut Mistakes| match texts.of_run(file, mistakes) {
         path if path == b"-" => Input::Stdin,
         path => Input::File(base.join(OsStr::from_bytes(&path))),
@@ -47,7 +47,7 @@ fn source(number: usize, each: &EachSpec, context: &Context, mistakes: &mut Mist
         EachSpec::Seq { first, step, last, span } => seq(first, step.as_ref(), last, span, mistakes),
         EachSpec::Lines { file, nul, separator } => {
             let cut = Cut::At(if *nul { 0 } else { b'\n' });
-            read(input(file, mistakes), cut, separator.map(Between::Byte), Header::No)
+            read(input(file, mistakes), cut, separator.map(ColumnSeparator::Byte), Header::No)
         }
         EachSpec::Csv { file, separator, header } => {
             let header = if *header { Header::Names } else { Header::No };
@@ -57,11 +57,11 @@ fn source(number: usize, each: &EachSpec, context: &Context, mistakes: &mut Mist
             Items::Queue { queue: context.queue(name), separator: *separator }
         }
         EachSpec::Command { separator, .. } => {
-            Items::Queue { queue: context.lists[number].unwrap_or(QueueId(0)), separator: *separator }
+            Items::Queue { queue: context.list_queues[number].unwrap_or(QueueId(0)), separator: *separator }
         }
         EachSpec::Job(_) => {
-            let from = context.sources[number].map(|from| context.places[from].chain);
-            Items::Of(from.and_then(|chain| context.numbers.get(chain).copied()).unwrap_or(JobId(0)))
+            let from = context.sources[number].map(|from| context.positions[from].chain);
+            Items::Of(from.and_then(|chain| context.job_ids.get(chain).copied()).unwrap_or(JobId(0)))
         }
         EachSpec::Glob(text) => {
             let pattern = texts.of_run(text, mistakes);
@@ -79,7 +79,7 @@ fn source(number: usize, each: &EachSpec, context: &Context, mistakes: &mut Mist
     }
 }
 
-/// What is in step is of one length, as far as it is known before anything is read.
+/// Reports columns of `zip` with different lengths, as far as these are known before anything is read.
 fn check_lengths(
     names: &[String],
     places: &[Span],
@@ -112,7 +112,7 @@ fn values(count: u64) -> String {
     if count == 1 { "1 value".to_owned() } else { format!("{count} values") }
 }
 
-fn read(from: Input, cut: Cut, columns: Option<Between>, header: Header) -> Items {
+fn read(from: Input, cut: Cut, columns: Option<ColumnSeparator>, header: Header) -> Items {
     Items::Read(Reading { from, cut, columns, header, skip_empty: false })
 }
 
@@ -139,7 +139,7 @@ fn seq(
     }
 }
 
-/// Looks at the pattern, so that a wrong one is found before anything runs.
+/// Checks a glob pattern, so that a wrong one is reported before anything runs.
 fn glob(text: &Text, pattern: Vec<u8>, mistakes: &mut Mistakes) -> String {
     let checked = String::from_utf8(pattern).map_err(|_| "is not UTF-8".to_owned()).and_then(|pattern| {
         match glob::Pattern::new(&pattern) {
@@ -153,13 +153,13 @@ fn glob(text: &Text, pattern: Vec<u8>, mistakes: &mut Mistakes) -> String {
     })
 }
 
-/// Whether prun itself reads its stdin.
-pub(super) fn take_stdin(file: &JobFile, how: &BuildOptions) -> bool {
+/// True if prun itself reads its stdin: for the job file or for items.
+pub(super) fn prun_reads_stdin(file: &JobFile, options: &BuildOptions) -> bool {
     let from_stdin = |job: &JobSpec| job.each.iter().flat_map(files).any(|file| file.value == "-");
-    how.file_name == "-" || file.jobs.iter().any(from_stdin)
+    options.file_name == "-" || file.jobs.iter().any(from_stdin)
 }
 
-/// The files that items are read from.
+/// Returns the files from which items are read.
 fn files(each: &EachSpec) -> Vec<&Text> {
     match each {
         EachSpec::Lines { file, .. } | EachSpec::Csv { file, .. } => vec![file],
@@ -168,29 +168,30 @@ fn files(each: &EachSpec) -> Vec<&Text> {
     }
 }
 
-/// Items read from prun's stdin leave nothing there for anybody else.
+/// Reports a second user of prun's stdin beside the items that are read from it.
 pub(super) fn check_stdin(
     file: &JobFile,
-    how: &BuildOptions,
+    options: &BuildOptions,
     chains: &[Chain],
-    wanted: &[bool],
+    selected: &[bool],
     mistakes: &mut Mistakes,
 ) {
-    let jobs = chains.iter().zip(wanted).filter(|(_, wanted)| **wanted).flat_map(|(chain, _)| &chain.jobs);
-    let (mut readers, mut heirs) = (Vec::new(), Vec::new());
+    let jobs =
+        chains.iter().zip(selected).filter(|(_, selected)| **selected).flat_map(|(chain, _)| &chain.jobs);
+    let (mut readers, mut inheriting) = (Vec::new(), Vec::new());
     for job in jobs.map(|&job| &file.jobs[job]) {
         let of_job = job.each.iter().flat_map(files);
         readers.extend(of_job.filter(|file| file.value == "-").map(|file| &file.span));
         if matches!(job.stdin.value, StdinSpec::Inherit) {
-            heirs.push(&job.stdin.span);
+            inheriting.push(&job.stdin.span);
         }
     }
     let Some((&first, others)) = readers.split_first() else { return };
-    if how.file_name == "-" {
+    if options.file_name == "-" {
         let mistake = Mistake::at(first.clone(), "the job file itself is read from stdin");
         mistakes.push(mistake.help("read the items, or the job file, from a file of their own"));
     }
-    for &other in others.iter().chain(&heirs) {
+    for &other in others.iter().chain(&inheriting) {
         let mistake = Mistake::at(other.clone(), "stdin is used twice")
             .other(first.clone(), "items are read from it here");
         mistakes.push(mistake.help("prun's stdin can be read by one job"));

@@ -3,48 +3,51 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::pipes::{Chain, Place};
+use super::pipes::{Chain, Position};
 use super::text::{self, Texts};
 use super::{BuildOptions, TagFlag, batch, daemon, interactive, items, locks, ready, stage, worker};
-use crate::jobfile::values::{OutputMode, PoolSize};
+use crate::event::SIGTERM;
+use crate::jobfile::values::{HaltSetting, OutputMode, PoolSize};
 use crate::jobfile::{self, CommandSpec, EachSpec, JobFile, Mistakes, StdinSpec, TagSpec, Text};
 use crate::plan::template::{Names, Piece, Template};
-use crate::plan::{Items, Job, JobId, QueueId, Restart, Retries, RetryDelay, UNLIMITED};
+use crate::plan::{
+    DEFAULT_GRACE, Daemon, Hooks, Items, Job, JobId, Kind, QueueId, Restart, Retries, RetryDelay, UNLIMITED,
+    Worker,
+};
 
-pub(super) const GRACE: Duration = Duration::from_secs(10);
-/// Before a daemon is started again.
+/// The pause before a daemon is started again, without `retry_delay`.
 const RESTART_DELAY: Duration = Duration::from_secs(1);
-const TERM: i32 = 15;
 
-/// What the jobs of a file have in common while they are planned.
+/// The data that planning each job of a file needs.
 pub(super) struct Context<'a> {
     pub file: &'a JobFile,
-    pub how: &'a BuildOptions,
+    pub options: &'a BuildOptions,
     pub texts: &'a Texts<'a>,
-    /// The plan's queues, by name.
+    /// Ids of the plan's queues, by name.
     pub queues: &'a BTreeMap<&'a str, QueueId>,
     /// For each job of the file whose items a command lists: the queue that they come through.
-    pub lists: &'a [Option<QueueId>],
-    /// For each job of the file: whose items it takes.
+    pub list_queues: &'a [Option<QueueId>],
+    /// For each job of the file that takes the items of another one: that job.
     pub sources: &'a [Option<usize>],
     pub locks: &'a locks::Locks<'a>,
-    pub places: &'a [Place],
-    /// Of the chains in the plan.
-    pub numbers: &'a [JobId],
-    /// More than one is in the plan.
+    /// For each job of the file: its position in the plan.
+    pub positions: &'a [Position],
+    /// For each chain: its id in the plan.
+    pub job_ids: &'a [JobId],
+    /// True if more than one chain is in the plan.
     pub several: bool,
 }
 
 impl Context<'_> {
-    /// The number of a queue. Of jobs that were not asked for, and of mistakes, any: they are not run.
+    /// Returns the id of a queue. For jobs that are not in the plan, and after a mistake, it is any id: they are not run.
     pub fn queue(&self, name: &Text) -> QueueId {
         self.queues.get(name.value.as_str()).copied().unwrap_or(QueueId(0))
     }
 }
 
-/// All but `after`, which names other jobs. What the last job says holds for all.
+/// Plans all but `after`, which names other jobs. Settings of the last job hold for the whole chain.
 pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) -> Job {
-    let Context { file, how, texts, .. } = context;
+    let Context { file, options, texts, .. } = context;
     let job = &file.jobs[chain.last()];
     let first = &file.jobs[chain.jobs[0]];
     let worker = worker::plan(job, texts, mistakes);
@@ -60,62 +63,68 @@ pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) ->
     let items = items::items(chain.last(), context, mistakes);
     let reads_queue = matches!(first.stdin.value, StdinSpec::Queue { .. })
         || matches!(job.each, Some(EachSpec::Queue { .. }));
-    let reads = reads_queue || chain.jobs.len() > 1;
+    let kind = kind(job.daemon, reads_queue, chain.jobs.len() > 1);
     let ready = ready::plan(context, job, mistakes);
     let mut hook = |command: &Option<CommandSpec>| {
         command.as_ref().map(|command| Box::new(stage::hook(context, job, command, mistakes)))
     };
-    let (on_success, on_failure, on_exit) =
-        (hook(&job.on_success), hook(&job.on_failure), hook(&job.on_exit));
-    // Nobody waits for the end of what would never end.
+    let hooks = Hooks {
+        on_success: hook(&job.on_success),
+        on_failure: hook(&job.on_failure),
+        on_exit: hook(&job.on_exit),
+    };
+    // The output of a daemon is printed as it comes, because it may never end.
     let lines = matches!(items, Items::None) || job.daemon;
-    let natural = if lines { OutputMode::Line } else { OutputMode::Group };
-    // It writes to the terminal itself, as a command in a shell does.
-    let interactive = job.interactive && how.terminal;
-    let own = job.output.or(interactive.then_some(OutputMode::Raw));
-    let output = own.or(file.run.output).unwrap_or(natural);
+    let usual_output = if lines { OutputMode::Line } else { OutputMode::Group };
+    // An interactive job writes to the terminal itself, as a command in a shell does.
+    let interactive = job.interactive && options.terminal;
+    let own_output = job.output.or(interactive.then_some(OutputMode::Raw));
+    let output = own_output.or(file.run.output).unwrap_or(usual_output);
     let raw = output == OutputMode::Raw;
     let keep_order = job.keep_order.or(file.run.keep_order).unwrap_or(false);
-    // What children write themselves can't be put in order, nor prefixed.
-    let tag = if raw { None } else { tag(context, job, job.daemon && !reads, mistakes) };
+    // Output that children write to the terminal themselves can't be put in order or prefixed.
+    let tag = if raw { None } else { tag(context, job, kind == Kind::Daemon(Daemon::Service), mistakes) };
     Job {
-        name: job.name.value.as_str().into(),
-        stages,
+        kind,
+        duplex: chain.duplex,
         items,
         batch,
-        pool: job.pool.map_or(UNLIMITED, |pool: PoolSize| pool.resolve(how.cpus)),
+        pool: job.pool.map_or(UNLIMITED, |pool: PoolSize| pool.resolve(options.cpus)),
+        slots: job.slots.unwrap_or(1),
+        locks: context.locks.requests(job),
+        rate: job.rate,
+        retries: retries(job, restart, worker.is_some()),
+        worker,
+        ready,
+        interactive,
+        timeout: job.timeout,
+        stop_signal: job.stop_signal.unwrap_or(SIGTERM),
+        grace: job.grace.or(file.run.grace).unwrap_or(DEFAULT_GRACE),
+        restart,
+        halt: job.halt.and_then(HaltSetting::limit),
+        leftovers: job.leftovers,
+        hooks,
         output,
         keep_order: keep_order && !raw,
         tag,
-        halt: job.halt.and_then(|halt| halt.limit()),
-        grace: job.grace.or(file.run.grace).unwrap_or(GRACE),
-        stop_signal: job.stop_signal.unwrap_or(TERM),
-        timeout: job.timeout,
-        rate: job.rate,
-        retries: retries(job, restart, worker.is_some()),
-        after: Vec::new(),
-        slotless: job.daemon || reads_queue,
-        daemon: job.daemon,
-        serves: job.daemon && !reads,
-        ready,
-        restart,
-        slots: job.slots.unwrap_or(1),
-        locks: context.locks.wants(job),
-        worker,
-        duplex: chain.duplex,
-        leftovers: job.leftovers,
-        interactive,
-        on_success,
-        on_failure,
-        on_exit,
-        at_end: None,
-        lister: None,
+        ..Job::new(&job.name.value, stages)
     }
 }
 
+/// Returns the part that the job plays in the run. `reads_pipe`: the chain has several jobs.
+fn kind(daemon: bool, reads_queue: bool, reads_pipe: bool) -> Kind {
+    match daemon {
+        true if reads_queue || reads_pipe => Kind::Daemon(Daemon::Reader),
+        true => Kind::Daemon(Daemon::Service),
+        false if reads_queue => Kind::Reader,
+        false => Kind::Task,
+    }
+}
+
+/// Returns the job's retries. `worker`: its tasks are run by workers.
 fn retries(job: &jobfile::JobSpec, restart: Restart, worker: bool) -> Retries {
     let (count, delay) = match restart {
-        Restart::Never if worker => (worker::RETRIES, RetryDelay::default()),
+        Restart::Never if worker => (Worker::DEFAULT_RETRIES, RetryDelay::default()),
         Restart::Never => (0, RetryDelay::default()),
         Restart::OnFailure | Restart::Always => (u32::MAX, RetryDelay::constant(RESTART_DELAY)),
     };
@@ -126,14 +135,19 @@ fn retries(job: &jobfile::JobSpec, restart: Restart, worker: bool) -> Retries {
     }
 }
 
-/// The job's own tag, the flag's, or that of `[run]`.
-fn tag(context: &Context, job: &jobfile::JobSpec, serves: bool, mistakes: &mut Mistakes) -> Option<Template> {
-    let Context { file, how, texts, .. } = context;
+/// Returns the tag of the job, or else of the flag, or else of `[run]`. `is_service`: without any, a service has one.
+fn tag(
+    context: &Context,
+    job: &jobfile::JobSpec,
+    is_service: bool,
+    mistakes: &mut Mistakes,
+) -> Option<Template> {
+    let Context { file, options, texts, .. } = context;
     let names = texts.of_task(job);
-    let mut written = |text: &jobfile::Text| Some(with_tab(text::template(text, &names, mistakes)));
-    match (&job.tag, &how.run.tag, &file.run.tag) {
-        (Some(TagSpec::Template(text)), _, _) => written(text),
-        (None, None, None) if serves && context.several => Some(name_and_item(job, &names)),
+    let mut from_file = |text: &jobfile::Text| Some(with_tab(text::template(text, &names, mistakes)));
+    match (&job.tag, &options.run.tag, &file.run.tag) {
+        (Some(TagSpec::Template(text)), _, _) => from_file(text),
+        (None, None, None) if is_service && context.several => Some(name_and_item(job, &names)),
         (Some(TagSpec::Off), _, _)
         | (None, Some(TagFlag::Off), _)
         | (None, None, Some(TagSpec::Off) | None) => None,
@@ -148,11 +162,11 @@ fn tag(context: &Context, job: &jobfile::JobSpec, serves: bool, mistakes: &mut M
                 None
             }
         },
-        (None, None, Some(TagSpec::Template(text))) => written(text),
+        (None, None, Some(TagSpec::Template(text))) => from_file(text),
     }
 }
 
-/// "JOB ITEM", or "JOB" for a job without items.
+/// Returns the tag "JOB ITEM", or "JOB" for a job without items.
 fn name_and_item(job: &jobfile::JobSpec, names: &Names) -> Template {
     let name = &job.name.value;
     let text = if job.each.is_some() { format!("{name} {{}}") } else { name.clone() };

@@ -1,39 +1,39 @@
-//! `after`: who waits for whom, and which jobs a selection takes.
+//! `after`: which jobs wait for which, and the jobs that a selection needs.
 
 use std::collections::HashSet;
 
-use super::circles::circles;
-use super::pipes::{Chain, Place};
+use super::cycles::{SHOWN, cycles};
+use super::pipes::{Chain, Position};
 use super::{BuildOptions, Index, Joined, unknown_job};
 use crate::jobfile::values::PoolSize;
 use crate::jobfile::{self, EachSpec, JobFile, Mistake, Mistakes, Span, When};
 use crate::plan::{After, JobId, StageId};
 
-/// One condition: `from` waits for `to`. Both are jobs of the file.
+/// One condition: `from` waits for `to`. Both are indices of jobs of the file.
 #[derive(Debug, Clone)]
 pub(super) struct Wait {
     from: usize,
     to: usize,
     to_chain: usize,
     when: When,
-    /// It takes that job's items, one by one.
-    takes: bool,
+    /// True if the condition stands for taking that job's items, one by one.
+    takes_items: bool,
     span: Span,
 }
 
 impl Wait {
-    /// The condition as the plan has it. `numbers`: of the chains in the plan.
-    pub fn condition(&self, numbers: &[JobId], places: &[Place]) -> After {
-        After { job: numbers[self.to_chain], stage: StageId(places[self.to].stage), when: self.when }
+    /// Returns the condition of the plan. `job_ids`: for each chain its id in the plan.
+    pub fn condition(&self, job_ids: &[JobId], positions: &[Position]) -> After {
+        After { job: job_ids[self.to_chain], stage: StageId(positions[self.to].stage), when: self.when }
     }
 }
 
-/// What each chain waits for. What is joined starts together, when the `after` of all holds.
+/// Returns the conditions of each chain. Chains that queues join have the same conditions, because they start together.
 pub(super) fn waits(
     file: &JobFile,
     index: &Index,
     chains: &[Chain],
-    places: &[Place],
+    positions: &[Position],
     joined: &Joined,
     mistakes: &mut Mistakes,
 ) -> Vec<Vec<Wait>> {
@@ -48,7 +48,7 @@ pub(super) fn waits(
                     mistakes.push(unknown_job(name, index, mistakes, mistake));
                     continue;
                 };
-                let to_chain = places[to].chain;
+                let to_chain = positions[to].chain;
                 if to == from {
                     mistakes.push(Mistake::at(span, format!("job `{name}` waits for itself")));
                 } else if to_chain == number && chain.jobs.contains(&to) {
@@ -67,7 +67,7 @@ pub(super) fn waits(
                     mistakes.push(Mistake::at(span, message).help(help));
                 } else {
                     let Some(when) = condition(file, chains, after, to, to_chain, mistakes) else { continue };
-                    waits[number].push(Wait { from, to, to_chain, when, takes: false, span });
+                    waits[number].push(Wait { from, to, to_chain, when, takes_items: false, span });
                 }
             }
         }
@@ -75,7 +75,7 @@ pub(super) fn waits(
     share(waits, &joined.groups)
 }
 
-/// What a condition of `after` means; a mistake if nothing ever tells that the other job is ready.
+/// Returns the state that a condition waits for. Reports one that waits for a job to be ready that never is.
 fn condition(
     file: &JobFile,
     chains: &[Chain],
@@ -84,11 +84,11 @@ fn condition(
     to_chain: usize,
     mistakes: &mut Mistakes,
 ) -> Option<When> {
-    // What is in a circle of pipes is in no chain.
+    // A job in a cycle of pipes is in no chain.
     let other = &file.jobs[chains.get(to_chain).map_or(to, Chain::last)];
     let when = after.when.unwrap_or(if other.daemon { When::Ready } else { When::Success });
-    let tells = other.daemon || other.ready.is_some() || other.has_mistakes;
-    if when != When::Ready || tells {
+    let gets_ready = other.daemon || other.ready.is_some() || other.has_mistakes;
+    if when != When::Ready || gets_ready {
         if when == When::Ready && other.daemon {
             check_all_run(other, after, mistakes);
         }
@@ -104,7 +104,8 @@ fn condition(
     None
 }
 
-/// A service is ready when all of its tasks are, and none of them ends to make room for another.
+/// Reports a daemon whose pool is smaller than its number of tasks: it is ready when all are up, and none of them ends
+/// to make room for another.
 fn check_all_run(service: &jobfile::JobSpec, after: &jobfile::AfterSpec, mistakes: &mut Mistakes) {
     let tasks = match &service.each {
         Some(EachSpec::Rows { rows, .. }) => Some(rows.len() as u64),
@@ -121,13 +122,13 @@ fn check_all_run(service: &jobfile::JobSpec, after: &jobfile::AfterSpec, mistake
     }
 }
 
-/// What queues join waits together.
+/// Gives the chains that queues join the conditions of all of them.
 fn share(waits: Vec<Vec<Wait>>, groups: &[usize]) -> Vec<Vec<Wait>> {
     let mut of_group: Vec<Vec<Wait>> = vec![Vec::new(); waits.len()];
     for (wait, &group) in waits.into_iter().zip(groups) {
         of_group[group].extend(wait);
     }
-    // What many of them say is kept once: each has all of it.
+    // A condition that several chains have is kept once.
     for waits in of_group.iter_mut().filter(|waits| waits.len() > 1) {
         let mut seen = HashSet::new();
         waits.retain(|wait| seen.insert((wait.to, wait.when as u8)));
@@ -135,40 +136,42 @@ fn share(waits: Vec<Vec<Wait>>, groups: &[usize]) -> Vec<Vec<Wait>> {
     groups.iter().map(|&group| of_group[group].clone()).collect()
 }
 
-/// The same with the jobs whose items others take: these end only after them.
+/// Returns the conditions, and one for each job that takes another job's items, because it ends only after that job.
 pub(super) fn with_sources(
     file: &JobFile,
     waits: &[Vec<Wait>],
-    places: &[Place],
+    positions: &[Position],
     joined: &Joined,
 ) -> Vec<Vec<Wait>> {
     let mut waits = waits.to_vec();
     for (from, to) in joined.sources.iter().enumerate() {
         let (Some(to), Some(EachSpec::Job(name))) = (*to, &file.jobs[from].each) else { continue };
-        let (chain, to_chain) = (places[from].chain, places[to].chain);
+        let (chain, to_chain) = (positions[from].chain, positions[to].chain);
         if let (Some(own), true) = (waits.get_mut(chain), to_chain < joined.groups.len()) {
             let span = name.span.clone();
-            own.push(Wait { from, to, to_chain, when: When::Success, takes: true, span });
+            own.push(Wait { from, to, to_chain, when: When::Success, takes_items: true, span });
         }
     }
     waits
 }
 
-/// Complains about jobs that wait for each other.
-pub(super) fn find_circles(file: &JobFile, waits: &[Vec<Wait>], places: &[Place], mistakes: &mut Mistakes) {
-    circles(waits, |wait| wait.to_chain, |steps| mistakes.push(circle(file, places, &steps)));
+/// Reports jobs that wait for each other.
+pub(super) fn find_cycles(
+    file: &JobFile,
+    waits: &[Vec<Wait>],
+    positions: &[Position],
+    mistakes: &mut Mistakes,
+) {
+    cycles(waits, |wait| wait.to_chain, |steps| mistakes.push(cycle_mistake(file, positions, &steps)));
 }
 
-/// No more jobs of a circle are named.
-const SHOWN: usize = 10;
-
-/// The last step leads back to the first.
-fn circle(file: &JobFile, places: &[Place], steps: &[&Wait]) -> Mistake {
+/// Returns the mistake of a cycle. The last step leads back to the first.
+fn cycle_mistake(file: &JobFile, positions: &[Position], steps: &[&Wait]) -> Mistake {
     let name = |job: usize| file.jobs[job].name.value.as_str();
     let mut shown = name(steps[0].from).to_owned();
     let mut help = None;
     for (number, step) in steps.iter().enumerate() {
-        // Of a long circle its beginning and its end are shown.
+        // Only the beginning and the end of a long cycle are shown.
         if number >= SHOWN && number + 1 < steps.len() {
             shown += if number == SHOWN { " → …" } else { "" };
             continue;
@@ -180,7 +183,7 @@ fn circle(file: &JobFile, places: &[Place], steps: &[&Wait]) -> Mistake {
         if next == step.to {
             continue;
         }
-        let piped = places[next].chain == places[step.to].chain;
+        let piped = positions[next].chain == positions[step.to].chain;
         shown += if piped { " | " } else { " & " };
         shown += name(next);
         if !piped {
@@ -193,32 +196,32 @@ fn circle(file: &JobFile, places: &[Place], steps: &[&Wait]) -> Mistake {
         }
     }
     let last = steps[steps.len() - 1];
-    let what = if last.takes { "takes the items of" } else { "waits for" };
+    let what = if last.takes_items { "takes the items of" } else { "waits for" };
     let label = format!("`{}` {what} `{}`", name(last.from), name(last.to));
     let mistake = Mistake::at(last.span.clone(), format!("jobs wait for each other: {shown}")).label(label);
     Mistake { help, ..mistake }
 }
 
-/// Which chains were asked for, and what they need.
+/// Returns for each chain whether it is in the plan: selected on the command line, or needed by one that is.
 pub(super) fn selected(
     file: &JobFile,
-    how: &BuildOptions,
+    options: &BuildOptions,
     index: &Index,
     waits: &[Vec<Wait>],
-    places: &[Place],
+    positions: &[Position],
     joined: &Joined,
     mistakes: &mut Mistakes,
 ) -> Vec<bool> {
-    if how.jobs.is_empty() {
+    if options.jobs.is_empty() {
         return vec![true; waits.len()];
     }
-    let mut wanted = vec![false; waits.len()];
+    let mut selected = vec![false; waits.len()];
     let mut open = Vec::new();
-    for name in &how.jobs {
+    for name in &options.jobs {
         match index.get(name.as_str()) {
-            Some(&job) => open.push(places[job].chain),
+            Some(&job) => open.push(positions[job].chain),
             None => {
-                let mistake = Mistake::new(format!("`{}` has no job `{name}`", how.file_name));
+                let mistake = Mistake::new(format!("`{}` has no job `{name}`", options.file_name));
                 let mut mistake = unknown_job(name, index, mistakes, mistake);
                 if mistake.help.is_none() && file.jobs.len() <= 10 {
                     let names: Vec<_> = file.jobs.iter().map(|job| format!("`{}`", job.name.value)).collect();
@@ -229,12 +232,12 @@ pub(super) fn selected(
         }
     }
     while let Some(chain) = open.pop() {
-        // A circle of pipes is in no chain, and none may be left because of one.
-        if chain < wanted.len() && !std::mem::replace(&mut wanted[chain], true) {
+        // A job in a cycle of pipes is in no chain, and its number may be too large.
+        if chain < selected.len() && !std::mem::replace(&mut selected[chain], true) {
             open.extend(waits[chain].iter().map(|wait| wait.to_chain));
             open.extend(&joined.members[joined.groups[chain]]);
             open.extend(&joined.takes[chain]);
         }
     }
-    wanted
+    selected
 }

@@ -1,5 +1,6 @@
-//! Jobs that `stdin = { pipe = … }` joins.
+//! Chains: jobs that `stdin = { pipe = … }` joins.
 
+use super::cycles::SHOWN;
 use super::{Index, unknown_job};
 use crate::jobfile::{BodySpec, JobFile, JobSpec, Mistake, Mistakes, StdinSpec, Text};
 
@@ -8,26 +9,27 @@ use crate::jobfile::{BodySpec, JobFile, JobSpec, Mistake, Mistakes, StdinSpec, T
 pub(super) struct Chain {
     /// Never empty.
     pub jobs: Vec<usize>,
-    /// The first reads what the last writes.
+    /// True if the first job reads the output of the last one.
     pub duplex: bool,
 }
 
 impl Chain {
+    /// Returns the last job, whose settings hold for the whole chain.
     pub fn last(&self) -> usize {
         self.jobs[self.jobs.len() - 1]
     }
 }
 
-/// Where a job of the file is in the plan.
+/// The position of a job of the file in the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Place {
+pub(super) struct Position {
     pub chain: usize,
-    /// Its last stage there.
+    /// The job's last stage in the chain.
     pub stage: usize,
 }
 
-/// What is the last job's to say, for all of them.
-const OF_THE_LAST: [&str; 22] = [
+/// Keys that hold for a whole chain, and which only its last job can have.
+const OF_LAST_JOB: [&str; 22] = [
     "slots",
     "locks",
     "daemon",
@@ -52,7 +54,7 @@ const OF_THE_LAST: [&str; 22] = [
     "stdout",
 ];
 
-/// Follows the pipes. Jobs in a circle of pipes, which is a mistake, are in no chain.
+/// Follows the pipes, and returns the chains. Jobs in a cycle of pipes, which is a mistake, are in none.
 pub(super) fn chains(file: &JobFile, index: &Index, mistakes: &mut Mistakes) -> Vec<Chain> {
     let mut feeder: Vec<Option<usize>> = vec![None; file.jobs.len()];
     let mut reader: Vec<Option<usize>> = vec![None; file.jobs.len()];
@@ -97,7 +99,7 @@ pub(super) fn chains(file: &JobFile, index: &Index, mistakes: &mut Mistakes) -> 
         })
         .chain(pairs(&feeder))
         .collect();
-    find_circles(file, &chains, &feeder, mistakes);
+    find_cycles(file, &chains, &feeder, mistakes);
     chains
 }
 
@@ -123,10 +125,10 @@ fn pairs(feeder: &[Option<usize>]) -> impl Iterator<Item = Chain> {
         .into_iter()
 }
 
-/// The feeding job has no say in what holds for all.
-/// `last`: it is the last one all the same, and only its output is not its own.
+/// Reports keys of a feeding job that hold for the whole chain. `last`: it is the last job as well (of a duplex chain),
+/// so that only its `stdout` is wrong.
 fn check_feeder(feeder: &JobSpec, reader: &JobSpec, pipe: &Text, last: bool, mistakes: &mut Mistakes) {
-    for key in OF_THE_LAST.into_iter().filter(|key| !last || *key == "stdout") {
+    for key in OF_LAST_JOB.into_iter().filter(|key| !last || *key == "stdout") {
         let Some(span) = feeder.own_key(key) else { continue };
         let (message, help) = if key == "stdout" {
             let message = format!("two ways for the output of job `{}`", feeder.name.value);
@@ -150,11 +152,8 @@ fn check_one_task(job: &JobSpec, pipe: &Text, mistakes: &mut Mistakes) {
     }
 }
 
-/// No more jobs of a circle are named.
-const SHOWN: usize = 10;
-
-/// What is in no chain feeds itself.
-fn find_circles(file: &JobFile, chains: &[Chain], feeder: &[Option<usize>], mistakes: &mut Mistakes) {
+/// Reports the jobs in no chain: they feed themselves.
+fn find_cycles(file: &JobFile, chains: &[Chain], feeder: &[Option<usize>], mistakes: &mut Mistakes) {
     let mut seen = vec![false; file.jobs.len()];
     chains.iter().flat_map(|chain| &chain.jobs).for_each(|&job| seen[job] = true);
     for start in 0..file.jobs.len() {
@@ -170,7 +169,7 @@ fn find_circles(file: &JobFile, chains: &[Chain], feeder: &[Option<usize>], mist
         if circle.is_empty() {
             continue;
         }
-        // Found against the stream, shown with it.
+        // Found against the direction of the pipes, shown in it.
         circle.push(start);
         circle.reverse();
         let names: Vec<&str> = circle.iter().map(|&job| file.jobs[job].name.value.as_str()).collect();
@@ -188,9 +187,9 @@ fn find_circles(file: &JobFile, chains: &[Chain], feeder: &[Option<usize>], mist
     }
 }
 
-/// Where each job of the file is in the plan.
-pub(super) fn places(file: &JobFile, chains: &[Chain]) -> Vec<Place> {
-    let mut places = vec![Place::default(); file.jobs.len()];
+/// Returns the position of each job of the file.
+pub(super) fn positions(file: &JobFile, chains: &[Chain]) -> Vec<Position> {
+    let mut positions = vec![Position::default(); file.jobs.len()];
     for (number, chain) in chains.iter().enumerate() {
         let mut stages = 0;
         for &job in &chain.jobs {
@@ -198,8 +197,8 @@ pub(super) fn places(file: &JobFile, chains: &[Chain]) -> Vec<Place> {
                 Some(BodySpec::Pipeline(stages)) => stages.len(),
                 _ => 1,
             };
-            places[job] = Place { chain: number, stage: stages - 1 };
+            positions[job] = Position { chain: number, stage: stages - 1 };
         }
     }
-    places
+    positions
 }

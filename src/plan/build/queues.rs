@@ -1,36 +1,32 @@
-//! Queues between jobs: who writes, who reads, and what is wrong with it.
+//! Queues between jobs: their writers and readers, and the mistakes in how they are used.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
-use super::circles::circles;
-use super::pipes::Place;
+use super::cycles::cycles;
+use super::pipes::Position;
 use super::{Index, unknown_job};
 use crate::jobfile::{
     self, BodySpec, EachSpec, JobFile, JobSpec, Mistake, Mistakes, OutputSpec, StdinSpec, Text, nearest,
 };
 use crate::plan::{Block, JobId, Queue, QueueId, Records, Unit};
 
-/// Without `capacity`.
-const CAPACITY: usize = 1000;
-
-/// One queue that jobs use, or that is listed.
+/// A queue that jobs use, or that is listed.
 pub(super) struct Use<'a> {
     name: &'a str,
     listed: Option<&'a jobfile::QueueSpec>,
     writers: Vec<End<'a>>,
     readers: Vec<End<'a>>,
-    /// A reader has `ahead = 1`.
+    /// True if a reader has `ahead = 1`.
     ahead: bool,
 }
 
-/// Where a job of the file names it.
+/// A place where a job of the file names the queue.
 struct End<'a> {
     job: usize,
     place: &'a Text,
 }
 
-/// All queues, by name, in the order of the file.
+/// Returns all queues, in the order of the file.
 pub(super) fn collect<'a>(file: &'a JobFile, mistakes: &mut Mistakes) -> Vec<Use<'a>> {
     let mut uses: Vec<Use> = Vec::new();
     let mut known: BTreeMap<&str, usize> = BTreeMap::new();
@@ -61,7 +57,7 @@ pub(super) fn collect<'a>(file: &'a JobFile, mistakes: &mut Mistakes) -> Vec<Use
             }
         }
     }
-    // What is missing may be a part of a job that could not be read.
+    // A missing writer or reader may be a part of a job that has a mistake.
     if file.mistakes.is_empty() {
         uses.iter().for_each(|queue| check_ends(file, queue, &uses, mistakes));
     }
@@ -73,7 +69,7 @@ enum Side {
     Reads { ahead: bool },
 }
 
-/// The queues that a job names.
+/// Returns the queues that a job names.
 fn ends(job: &JobSpec) -> Vec<(&Text, Side)> {
     let mut ends = Vec::new();
     if let Some(EachSpec::Queue { name, .. }) = &job.each {
@@ -95,6 +91,7 @@ fn ends(job: &JobSpec) -> Vec<(&Text, Side)> {
     ends
 }
 
+/// Reports a queue without writers or readers.
 fn check_ends(file: &JobFile, queue: &Use, uses: &[Use], mistakes: &mut Mistakes) {
     let job = |end: &End| file.jobs[end.job].name.value.as_str();
     let name = queue.name;
@@ -119,7 +116,7 @@ fn check_ends(file: &JobFile, queue: &Use, uses: &[Use], mistakes: &mut Mistakes
             (listed.name.span.clone(), message, help.to_owned())
         }
     };
-    // The other end may just be misspelt.
+    // The name may just be misspelt at the other end.
     let others = uses.iter().filter(|other| other.name != name).map(|other| other.name);
     let help = match nearest(name, others) {
         Some(near) => format!("did you mean `{near}`? {help}"),
@@ -128,11 +125,11 @@ fn check_ends(file: &JobFile, queue: &Use, uses: &[Use], mistakes: &mut Mistakes
     mistakes.push(Mistake::at(place, message).help(help));
 }
 
-/// Chains that queues join, directly or through others, have the same number.
-pub(super) fn groups(uses: &[Use], places: &[Place], chains: usize) -> Vec<usize> {
+/// Returns a number for each chain. Chains that queues join, directly or through others, have the same.
+pub(super) fn groups(uses: &[Use], positions: &[Position], chains: usize) -> Vec<usize> {
     let mut group: Vec<usize> = (0..chains).collect();
     for queue in uses {
-        let mut members = queue.writers.iter().chain(&queue.readers).map(|end| places[end.job].chain);
+        let mut members = queue.writers.iter().chain(&queue.readers).map(|end| positions[end.job].chain);
         let Some(first) = members.next().filter(|first| *first < chains) else { continue };
         for member in members.filter(|member| *member < chains) {
             let (from, to) = (root(&mut group, member), root(&mut group, first));
@@ -159,17 +156,17 @@ struct Flow<'a> {
 }
 
 /// A job that in the end reads what it writes itself never comes to the end of its input.
-pub(super) fn find_circles(
+pub(super) fn find_cycles(
     file: &JobFile,
     uses: &[Use],
-    places: &[Place],
+    positions: &[Position],
     chains: usize,
     mistakes: &mut Mistakes,
 ) {
     let mut flows: Vec<Vec<Flow>> = Vec::new();
     flows.resize_with(chains + uses.len(), Vec::new);
     // What is in a circle of pipes is in no chain.
-    let chain = |end: &End| Some(places[end.job].chain).filter(|chain| *chain < chains);
+    let chain = |end: &End| Some(positions[end.job].chain).filter(|chain| *chain < chains);
     for (number, queue) in uses.iter().enumerate() {
         let node = chains + number;
         for end in &queue.writers {
@@ -181,21 +178,22 @@ pub(super) fn find_circles(
             flows[node].push(Flow { to, end });
         }
     }
-    circles(&flows, |flow| flow.to, |circle| mistakes.push(circle_of(file, uses, chains, circle)));
+    cycles(&flows, |flow| flow.to, |circle| mistakes.push(cycle_mistake(file, uses, chains, circle)));
 }
 
-/// No more of a circle is named.
+/// The most jobs and queues that a message about a cycle names.
 const SHOWN: usize = 20;
 
-fn circle_of(file: &JobFile, uses: &[Use], chains: usize, mut circle: Vec<&Flow>) -> Mistake {
-    // From a job, which writes, to that job, which reads.
+/// Returns the mistake of a cycle.
+fn cycle_mistake(file: &JobFile, uses: &[Use], chains: usize, mut circle: Vec<&Flow>) -> Mistake {
+    // Begin with a job that writes, so that the cycle is shown from that job to itself.
     if circle[0].to < chains {
         circle.rotate_left(1);
     }
     let job = |flow: &Flow| file.jobs[flow.end.job].name.value.as_str();
     let mut shown = job(circle[circle.len() - 1]).to_owned();
     for (number, flow) in circle.iter().enumerate() {
-        // Of a long circle its beginning and its end are shown.
+        // Only the beginning and the end of a long cycle are shown.
         if number >= SHOWN && number + 1 < circle.len() {
             shown += if number == SHOWN { " → …" } else { "" };
             continue;
@@ -204,7 +202,7 @@ fn circle_of(file: &JobFile, uses: &[Use], chains: usize, mut circle: Vec<&Flow>
             shown += &format!(" → {}", job(flow));
             continue;
         }
-        // What comes in through one job may go out through another one of the same pipe.
+        // One job of a pipe may read, and another one write.
         let reader = circle[(number + circle.len() - 1) % circle.len()];
         if reader.end.job != flow.end.job {
             shown += &format!(" | {}", job(flow));
@@ -216,20 +214,20 @@ fn circle_of(file: &JobFile, uses: &[Use], chains: usize, mut circle: Vec<&Flow>
         .help("a queue ends when all its writers have ended, and these wait for their own input to end")
 }
 
-/// The queues of the wanted jobs as the plan has them; and their numbers, by name.
+/// Returns the queues of the selected jobs, and their ids by name.
 pub(super) fn plan<'a>(
     uses: &[Use<'a>],
-    places: &[Place],
-    wanted: &[bool],
-    numbers: &[JobId],
+    positions: &[Position],
+    selected: &[bool],
+    job_ids: &[JobId],
 ) -> (Vec<Queue>, BTreeMap<&'a str, QueueId>) {
     let (mut queues, mut ids) = (Vec::new(), BTreeMap::new());
     let jobs = |ends: &[End]| {
         let mut jobs: Vec<JobId> = ends
             .iter()
-            .map(|end| places[end.job].chain)
-            .filter(|chain| wanted.get(*chain).copied().unwrap_or(false))
-            .map(|chain| numbers[chain])
+            .map(|end| positions[end.job].chain)
+            .filter(|chain| selected.get(*chain).copied().unwrap_or(false))
+            .map(|chain| job_ids[chain])
             .collect();
         jobs.sort_unstable();
         jobs.dedup();
@@ -243,14 +241,11 @@ pub(super) fn plan<'a>(
         let capacity = queue.listed.and_then(|listed| listed.capacity);
         ids.insert(queue.name, QueueId(queues.len()));
         queues.push(Queue {
-            name: Arc::from(queue.name),
-            capacity: capacity.unwrap_or(CAPACITY),
+            capacity: capacity.unwrap_or(Queue::DEFAULT_CAPACITY),
             exact: capacity.is_some() || queue.ahead,
             records: records(queue.listed.map(|listed| &listed.records)),
             to_all: queue.listed.is_some_and(|listed| listed.to_all),
-            input: None,
-            writers,
-            readers,
+            ..Queue::new(queue.name, writers, readers)
         });
     }
     (queues, ids)
@@ -270,7 +265,7 @@ fn records(records: Option<&jobfile::RecordsSpec>) -> Records {
     Records { unit, per_record: 1, block }
 }
 
-/// For each job of the file that takes another one's items: that one.
+/// Returns, for each job of the file that takes another job's items, that job.
 pub(super) fn sources(file: &JobFile, index: &Index, mistakes: &mut Mistakes) -> Vec<Option<usize>> {
     let mut sources = vec![None; file.jobs.len()];
     for (number, job) in file.jobs.iter().enumerate() {
@@ -299,25 +294,38 @@ pub(super) fn sources(file: &JobFile, index: &Index, mistakes: &mut Mistakes) ->
     sources
 }
 
-/// Of jobs that take another one's items: the `each` that these come from in the end. None for a circle.
+/// The source from which the items of a job come in the end.
+#[derive(Clone, Copy)]
+enum Origin<'a> {
+    Unknown,
+    /// `None`: the job has no items, or is in a cycle.
+    Known(Option<&'a EachSpec>),
+}
+
+/// Returns, for jobs that take another job's items, by name, the `each` from which these come in the end. A job in a
+/// cycle has none.
 pub(super) fn origins<'a>(file: &'a JobFile, sources: &[Option<usize>]) -> HashMap<&'a str, &'a EachSpec> {
-    // Each way is followed once; a circle leads nowhere.
-    let mut found: Vec<Option<Option<&EachSpec>>> = vec![None; sources.len()];
+    // Each path is followed once. A job on the path that is being followed has no origin, and so a cycle has none.
+    let mut found = vec![Origin::Unknown; sources.len()];
     for start in 0..sources.len() {
-        let (mut at, mut way) = (start, Vec::new());
+        let (mut at, mut path) = (start, Vec::new());
         let end = loop {
-            if let Some(known) = found[at] {
-                break known;
+            if let Origin::Known(each) = found[at] {
+                break each;
             }
-            found[at] = Some(None);
-            way.push(at);
+            found[at] = Origin::Known(None);
+            path.push(at);
             match sources[at] {
                 Some(from) => at = from,
                 None => break file.jobs[at].each.as_ref(),
             }
         };
-        way.into_iter().for_each(|job| found[job] = Some(end));
+        path.into_iter().for_each(|job| found[job] = Origin::Known(end));
     }
-    let takes = found.iter().enumerate().filter(|(job, _)| sources[*job].is_some());
-    takes.filter_map(|(job, end)| Some((file.jobs[job].name.value.as_str(), (*end)??))).collect()
+    let takers = found.iter().enumerate().filter(|(job, _)| sources[*job].is_some());
+    let named = |(job, origin): (usize, &Origin<'a>)| match origin {
+        Origin::Known(Some(each)) => Some((file.jobs[job].name.value.as_str(), *each)),
+        Origin::Known(None) | Origin::Unknown => None,
+    };
+    takers.filter_map(named).collect()
 }

@@ -1,4 +1,4 @@
-//! `ready`: what shows that a task is up.
+//! `ready`: how prun finds out that a task is up.
 
 use std::time::Duration;
 
@@ -6,31 +6,33 @@ use super::job::Context;
 use super::{stage, text};
 use crate::jobfile::{self, JobSpec, Mistake, Mistakes, Text, values};
 use crate::plan::template::{Scope, Template};
-use crate::plan::{Output, Ready, Sign};
+use crate::plan::{Output, Ready, ReadyCheck};
 
-const TIMEOUT: Duration = Duration::from_secs(60);
-const EVERY: Duration = Duration::from_millis(250);
+/// Without `timeout`.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+/// Without `every`.
+const DEFAULT_EVERY: Duration = Duration::from_millis(250);
 
 pub(super) fn plan(context: &Context, job: &JobSpec, mistakes: &mut Mistakes) -> Option<Ready> {
     let ready = job.ready.as_ref()?;
     check(job, ready, mistakes);
-    let timeout = ready.timeout.unwrap_or(TIMEOUT);
-    let every = ready.every.unwrap_or(EVERY);
+    let timeout = ready.timeout.unwrap_or(DEFAULT_TIMEOUT);
+    let every = ready.every.unwrap_or(DEFAULT_EVERY);
     Some(match &ready.check {
         jobfile::ReadyCheckSpec::Line(pattern) => {
-            Ready { sign: Sign::Line(pattern.regex.clone()), timeout, every }
+            Ready { check: ReadyCheck::Line(pattern.regex.clone()), timeout, every }
         }
         jobfile::ReadyCheckSpec::Port(text) => {
-            Ready { sign: Sign::Port(port(context, job, text, mistakes)), timeout, every }
+            Ready { check: ReadyCheck::Port(port(context, job, text, mistakes)), timeout, every }
         }
         jobfile::ReadyCheckSpec::Command(command) => {
             let mut stage = stage::hook(context, job, command, mistakes).stage;
             (stage.stdout, stage.stderr) = (Output::Null, Output::Null);
-            Ready { sign: Sign::Command(Box::new(stage)), timeout, every }
+            Ready { check: ReadyCheck::Command(Box::new(stage)), timeout, every }
         }
-        // It can't come too late.
+        // The time can't come too late.
         jobfile::ReadyCheckSpec::After(after) => {
-            Ready { sign: Sign::After(*after), timeout: TIMEOUT + *after, every }
+            Ready { check: ReadyCheck::After(*after), timeout: DEFAULT_TIMEOUT + *after, every }
         }
     })
 }
@@ -60,8 +62,7 @@ fn port(context: &Context, job: &JobSpec, text: &Text, mistakes: &mut Mistakes) 
     let before = mistakes.len();
     let template = text::template(text, &context.texts.of_task(job), mistakes);
     if !template.uses_task() && mistakes.len() == before {
-        let mut port = Vec::new();
-        template.render(&Scope { items: &[], names: &[], seq: 0, slot: 0, held: &[] }, &mut port);
+        let port = template.rendered(&Scope::default());
         let port = String::from_utf8_lossy(&port);
         if let Err(why) = values::parse_port(&port) {
             let mistake = Mistake::at(text.span.clone(), format!("wrong value of `port`: `{port}`"));

@@ -11,17 +11,18 @@ use super::pipes::Chain;
 use super::text;
 use crate::jobfile::values::Outcomes;
 use crate::jobfile::{self, CommandSpec, Mistake, Mistakes, StageSpec, Text};
-use crate::plan::script::{ScriptText, is_posix};
+use crate::plan::script::{DEFAULT_SHELL, ScriptText, is_posix};
 use crate::plan::template::{Names, Source, Template};
-use crate::plan::{AtEnd, Dialogue, Hook, Output, QueueId, Setup, Stage, Stdin, Step, What};
+use crate::plan::{Attributes, Command, Dialogue, Hook, HookOn, Output, QueueId, Stage, Stdin, Step};
 
-/// Of a dialogue, without one of its own.
+/// The time for each step of a dialogue, without `timeout`.
 const STEP_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Every stage of a chain, joined by pipes.
+/// Plans the stages of a chain, joined by pipes.
 pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) -> Vec<Stage> {
     let jobs = chain.jobs.iter().map(|&job| &context.file.jobs[job]);
-    let mut stages: Vec<Stage> = jobs.flat_map(|job| Writer::new(context, job, mistakes).stages()).collect();
+    let mut stages: Vec<Stage> =
+        jobs.flat_map(|job| StagePlanner::new(context, job, mistakes).stages()).collect();
     let last = stages.len().saturating_sub(1);
     for (number, stage) in stages.iter_mut().enumerate() {
         if number > 0 || chain.duplex {
@@ -34,36 +35,36 @@ pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) ->
     stages
 }
 
-/// The command of `on_success` or `on_failure`: as the job's own, but the item is not added, and its output is
-/// shown.
+/// Plans the command of a hook (`on_success`, `on_failure`, `on_exit`) or of `ready`: started as the job's own, but
+/// the item is not added, and the output is shown.
 pub(super) fn hook(
     context: &Context,
     job: &jobfile::JobSpec,
     command: &CommandSpec,
     mistakes: &mut Mistakes,
 ) -> Hook {
-    let mut writer = Writer::new(context, job, mistakes);
-    let what = writer.what(command, false);
-    let mut stage = writer.stage(job.name.value.clone(), what, Stdin::Null, None);
+    let mut planner = StagePlanner::new(context, job, mistakes);
+    let command = planner.command(command, false);
+    let mut stage = planner.stage(job.name.value.clone(), command, Stdin::Null, None);
     (stage.stdout, stage.stderr) = (Output::Show, Output::Show);
     (stage.ok, stage.pty) = (Outcomes::success(), false);
     Hook { stage }
 }
 
-/// A command at the end of the run: as of a job that says nothing itself.
-pub(super) fn of_run(
+/// Plans a hook of the run, with the settings of `[defaults]`.
+pub(super) fn run_hook(
     context: &Context,
-    at: AtEnd,
+    on: HookOn,
     mistakes: &mut Mistakes,
-    what: impl FnOnce(&mut Writer) -> What,
+    command: impl FnOnce(&mut StagePlanner) -> Command,
 ) -> Stage {
-    let mut writer = Writer::new(context, &context.file.defaults, mistakes);
-    let what = what(&mut writer);
-    writer.stage(at.name_in_run(), what, Stdin::Report, None)
+    let mut planner = StagePlanner::new(context, &context.file.defaults, mistakes);
+    let command = command(&mut planner);
+    planner.stage(on.name_in_run(), command, Stdin::Report, None)
 }
 
-/// The command that lists the items of a job, for that queue: as the job's own, but there are no items yet. What is
-/// said of the environment and the directory with an item or the value of a lock in it is for the tasks.
+/// Plans the command that lists the items of a job into `queue`: started as the job's own, but there are no items yet.
+/// Variables, and a working directory, with an item or the value of a lock in them are left out: they are for tasks.
 pub(super) fn lister(
     context: &Context,
     job: &jobfile::JobSpec,
@@ -72,49 +73,47 @@ pub(super) fn lister(
     queue: QueueId,
     mistakes: &mut Mistakes,
 ) -> Stage {
-    let mut writer = Writer::new(context, job, mistakes);
-    let names = Names { items: false, columns: &[], open: false, ..writer.names };
-    let of_tasks = std::mem::replace(&mut writer.names, names);
-    let what = writer.what(command, false);
-    writer.names = of_tasks;
-    if uses_lock(&what) {
+    let mut planner = StagePlanner::new(context, job, mistakes);
+    let names = Names { items: false, columns: &[], open: false, ..planner.names };
+    let names_of_tasks = std::mem::replace(&mut planner.names, names);
+    let planned = planner.command(command, false);
+    planner.names = names_of_tasks;
+    if planned.templates().any(Template::uses_lock) {
         let text = match command {
             CommandSpec::Line(text) | CommandSpec::Script(text) => text,
             CommandSpec::Words(words) => &words[0],
         };
         let mistake = Mistake::at(text.span.clone(), "a lock's value where there is no task yet");
-        writer.mistakes.push(mistake.help("items are listed before a task takes its locks"));
+        planner.mistakes.push(mistake.help("items are listed before a task takes its locks"));
     }
-    let mut stage = writer.stage(name, what, Stdin::Null, None);
+    let mut stage = planner.stage(name, planned, Stdin::Null, None);
     (stage.stdout, stage.stderr) = (Output::Queue { queue, show: false }, Output::Show);
     (stage.ok, stage.pty) = (Outcomes::success(), false);
-    let of_tasks =
-        |text: &Template| text.places().any(|place| !matches!(place.what, Source::Seq | Source::Slot));
+    let of_tasks = |text: &Template| {
+        text.placeholders().any(|placeholder| !matches!(placeholder.source, Source::Seq | Source::Slot))
+    };
     stage.env.retain(|(_, value)| !of_tasks(value));
     if stage.cwd.as_ref().is_some_and(of_tasks) {
-        stage.cwd = Some(Template::literal(context.how.base.as_os_str().as_encoded_bytes()));
+        stage.cwd = Some(Template::literal(context.options.base.as_os_str().as_encoded_bytes()));
     }
     stage
 }
 
-fn uses_lock(what: &What) -> bool {
-    match what {
-        What::Command { words, .. } => words.iter().any(|word| word.0.uses_lock()),
-        What::Script { text, .. } => text.0.uses_lock(),
-    }
-}
-
 /// Plans the stages of one job.
-pub(super) struct Writer<'a> {
+pub(super) struct StagePlanner<'a> {
     job: &'a jobfile::JobSpec,
     context: &'a Context<'a>,
     names: Names<'a>,
     mistakes: &'a mut Mistakes,
 }
 
-impl<'a> Writer<'a> {
-    fn new(context: &'a Context<'a>, job: &'a jobfile::JobSpec, mistakes: &'a mut Mistakes) -> Writer<'a> {
-        Writer { job, context, names: context.texts.of_task(job), mistakes }
+impl<'a> StagePlanner<'a> {
+    fn new(
+        context: &'a Context<'a>,
+        job: &'a jobfile::JobSpec,
+        mistakes: &'a mut Mistakes,
+    ) -> StagePlanner<'a> {
+        StagePlanner { job, context, names: context.texts.of_task(job), mistakes }
     }
 
     fn stages(&mut self) -> Vec<Stage> {
@@ -129,56 +128,54 @@ impl<'a> Writer<'a> {
                     Stdin::Text(template) | Stdin::File(template) => template.uses_item(),
                     _ => false,
                 };
-                let what = self.what(command, job.each.is_some() && !takes_item);
-                vec![self.stage(job.name.value.clone(), what, stdin, None)]
+                let command = self.command(command, job.each.is_some() && !takes_item);
+                vec![self.stage(job.name.value.clone(), command, stdin, None)]
             }
             Some(jobfile::BodySpec::Pipeline(pipeline)) => {
                 let mut stdin = Some(stdin);
                 let each = pipeline.iter().enumerate().map(|(number, stage)| {
-                    let what = self.what(&stage.command, false);
+                    let command = self.command(&stage.command, false);
                     let name = format!("{}:{}", job.name.value, number + 1);
-                    self.stage(name, what, stdin.take().unwrap_or(Stdin::Pipe), Some(stage))
+                    self.stage(name, command, stdin.take().unwrap_or(Stdin::Pipe), Some(stage))
                 });
                 each.collect()
             }
         }
     }
 
-    fn stage(&mut self, name: String, what: What, stdin: Stdin, own: Option<&StageSpec>) -> Stage {
+    /// Plans one stage. `own`: the element of `pipeline`, if it is one.
+    fn stage(&mut self, name: String, command: Command, stdin: Stdin, own: Option<&StageSpec>) -> Stage {
         let job = self.job;
         let mut ok = own
             .and_then(|stage| stage.ok.clone())
             .or_else(|| job.ok.clone())
             .unwrap_or_else(Outcomes::success);
-        // The time is that of the whole job, and so is what is thought of it.
+        // The timeout is that of the whole job, and so its `ok` decides about it.
         ok.timeout |= job.ok.as_ref().is_some_and(|ok| ok.timeout);
         let env = job.env.iter().map(|(name, value)| (name.clone(), self.template(value))).collect();
         let cwd = match &job.cwd {
             Some(cwd) => self.template(cwd),
-            None => Template::literal(self.context.how.base.as_os_str().as_encoded_bytes()),
+            None => Template::literal(self.context.options.base.as_os_str().as_encoded_bytes()),
         };
         Stage {
-            name,
-            what,
             stdin,
             stdout: self.output(&job.stdout),
             stderr: self.output(own.and_then(|stage| stage.stderr.as_ref()).unwrap_or(&job.stderr)),
-            seq_file: None,
             env,
             cwd: Some(cwd),
-            base: self.context.how.base.clone(),
             start: job.start,
-            setup: self.setup(),
+            attributes: self.attributes(),
             ok,
             pty: job.pty,
+            ..Stage::new(name, command, self.context.options.base.clone())
         }
     }
 
-    fn setup(&mut self) -> Setup {
+    fn attributes(&mut self) -> Attributes {
         let jobfile::AttributesSpec { limits, nice, umask, clear_env, env_files } = &self.job.attributes;
         let texts = self.context.texts;
         let path = |text| PathBuf::from(OsString::from_vec(texts.of_start(self.job, text, self.mistakes)));
-        Setup {
+        Attributes {
             limits: limits.clone(),
             nice: *nice,
             umask: *umask,
@@ -187,8 +184,8 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// `append`: the item goes at the end of a command that doesn't mention the task.
-    pub(super) fn what(&mut self, command: &CommandSpec, append: bool) -> What {
+    /// Plans a command. `append`: the item is added at the end, unless the command has a placeholder.
+    pub(super) fn command(&mut self, command: &CommandSpec, append: bool) -> Command {
         let (words, place) = match command {
             CommandSpec::Script(text) => return self.script(text),
             CommandSpec::Line(text) => (text::line(text, &self.names, self.mistakes), text),
@@ -199,26 +196,26 @@ impl<'a> Writer<'a> {
             self.mistakes.push(mistake.help("give the command after `--`"));
         }
         let append_item = append && !words.iter().any(|word| word.0.says_where_item_goes());
-        What::Command { words, append_item }
+        Command::Words { words, append_item }
     }
 
-    fn script(&mut self, text: &Text) -> What {
+    fn script(&mut self, text: &Text) -> Command {
         let shell: Vec<String> = match &self.job.shell {
             Some(words) => words.iter().map(|word| word.value.clone()).collect(),
-            None => vec!["/bin/sh".to_owned(), "-c".to_owned()],
+            None => DEFAULT_SHELL.map(str::to_owned).into(),
         };
         let posix = is_posix(&shell[0]);
         let text = match posix {
             true => text::script(text, &self.names, self.mistakes),
             false => ScriptText::literal(text.value.as_bytes()),
         };
-        What::Script { shell, text, posix }
+        Command::Script { shell, text, posix }
     }
 
     fn stdin(&mut self) -> Stdin {
         let job = self.job;
         match &job.stdin.value {
-            // A worker's tasks are given to it.
+            // A worker is given its tasks on its stdin.
             jobfile::StdinSpec::Null if job.worker.is_some() => Stdin::Item,
             jobfile::StdinSpec::Null if job.daemon => Stdin::Open,
             jobfile::StdinSpec::Null if self.reads_terminal() => Stdin::Inherit,
@@ -250,11 +247,11 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// It has the terminal, says nothing else of its stdin, and nobody else reads there.
+    /// True if the job has the terminal, has no `stdin` of its own, and prun does not read its stdin.
     fn reads_terminal(&self) -> bool {
-        let Context { file, how, .. } = self.context;
-        let has_it = self.job.interactive && how.terminal;
-        has_it && self.job.own_key("stdin").is_none() && !super::items::take_stdin(file, how)
+        let Context { file, options, .. } = self.context;
+        let has_it = self.job.interactive && options.terminal;
+        has_it && self.job.own_key("stdin").is_none() && !super::items::prun_reads_stdin(file, options)
     }
 
     fn output(&mut self, output: &jobfile::OutputSpec) -> Output {

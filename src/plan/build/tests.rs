@@ -9,7 +9,7 @@ use crate::jobfile::values::{
 use crate::plan::Items;
 use crate::plan::template::{Scope, Template};
 use crate::plan::{
-    After, Between, Cut, Input, Item, Job, Output, Reading, Stage, Stdin, UNLIMITED, What, When,
+    After, ColumnSeparator, Command, Cut, Input, Item, Job, Output, Reading, Stage, Stdin, UNLIMITED, When,
 };
 
 mod queues;
@@ -42,17 +42,17 @@ fn filled(template: &Template, columns: &[&str], names: &[&str]) -> String {
     let names: Vec<String> = names.iter().map(|name| name.to_string()).collect();
     let items = if columns.is_empty() { vec![] } else { vec![item] };
     let mut out = Vec::new();
-    template.render(&Scope { items: &items, names: &names, seq: 3, slot: 1, held: &[] }, &mut out);
+    template.render(&Scope { items: &items, names: &names, seq: 3, slot: 1, ..Scope::default() }, &mut out);
     String::from_utf8(out).unwrap()
 }
 
 /// The words of a command for the item "x y", and whether it is added.
 fn words(text: &str) -> (Vec<String>, bool) {
-    match stage(text).what {
-        What::Command { words, append_item } => {
+    match stage(text).command {
+        Command::Words { words, append_item } => {
             (words.iter().map(|word| filled(&word.0, &["x y"], &[])).collect(), append_item)
         }
-        What::Script { .. } => panic!("a script"),
+        Command::Script { .. } => panic!("a script"),
     }
 }
 
@@ -91,22 +91,22 @@ fn variables_and_arguments_are_put_in() {
         ..options()
     };
     let text = "[vars]\nhost = \"localhost\"\nport = 80\n[jobs.a]\ncommand = \"curl {host}:{port} {args}\"";
-    let What::Command { words, .. } = &plan_with(text, &how).jobs[0].stages[0].what else { panic!() };
+    let Command::Words { words, .. } = &plan_with(text, &how).jobs[0].stages[0].command else { panic!() };
     let words: Vec<_> = words.iter().map(|word| filled(&word.0, &[], &[])).collect();
     assert_eq!(words, ["curl", "example.org:80", "one", "two words"]);
 }
 
 #[test]
 fn only_posix_shells_are_quoted_for() {
-    let posix = |shell: &str| match stage(&format!("script = \"x\"\nshell = [\"{shell}\", \"-c\"]")).what {
-        What::Script { posix, shell, .. } => (posix, shell.len()),
-        What::Command { .. } => panic!("a command"),
+    let posix = |shell: &str| match stage(&format!("script = \"x\"\nshell = [\"{shell}\", \"-c\"]")).command {
+        Command::Script { posix, shell, .. } => (posix, shell.len()),
+        Command::Words { .. } => panic!("a command"),
     };
     assert_eq!(posix("/usr/bin/bash"), (true, 2));
     assert_eq!(posix("dash"), (true, 2));
     assert_eq!(posix("python3"), (false, 2));
     let text = "each = [\"it's\"]\nshell = [\"python3\", \"-c\"]\nscript = \"print('{}')\"";
-    let What::Script { text, .. } = stage(text).what else { panic!() };
+    let Command::Script { text, .. } = stage(text).command else { panic!() };
     assert_eq!(filled(&text.0, &["x"], &[]), "print('{}')");
 }
 
@@ -125,7 +125,7 @@ fn named_columns_keep_the_order_in_which_they_are_written() {
     let Items::List(list) = made.items else { panic!() };
     assert_eq!(list.names, ["b", "a"]);
     assert_eq!(list.items[1].columns, [b"3", b"4"]);
-    let What::Command { words, append_item } = &made.stages[0].what else { panic!() };
+    let Command::Words { words, append_item } = &made.stages[0].command else { panic!() };
     assert_eq!((filled(&words[1].0, &["1", "2"], &["b", "a"]), *append_item), ("1".to_owned(), false));
 }
 
@@ -139,7 +139,7 @@ fn files_are_relative_to_the_job_file() {
     assert_eq!(from("each = { lines = \"/a.txt\", nul = true }"), (Input::File("/a.txt".into()), Cut::At(0)));
     assert_eq!(from("each = { csv = \"-\", separator = \"\\t\" }"), (Input::Stdin, Cut::Csv(b'\t')));
     let lines = job("command = \"echo\"\neach = { lines = \"a\", separator = \":\" }").items;
-    assert!(matches!(lines, Items::Read(Reading { columns: Some(Between::Byte(b':')), .. })));
+    assert!(matches!(lines, Items::Read(Reading { columns: Some(ColumnSeparator::Byte(b':')), .. })));
     let Items::Glob { pattern, base } = job("command = \"echo\"\neach.glob = \"*.{jpg}\"").items else {
         panic!()
     };
@@ -162,7 +162,7 @@ fn sequences() {
 #[test]
 fn the_names_of_a_csv_file_are_known_later() {
     let made = stage("command = \"echo {whatever}\"\neach.csv = \"a.csv\"");
-    let What::Command { words, append_item } = &made.what else { panic!() };
+    let Command::Words { words, append_item } = &made.command else { panic!() };
     assert_eq!((filled(&words[1].0, &["v"], &["whatever"]), *append_item), ("v".to_owned(), false));
 }
 

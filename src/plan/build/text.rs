@@ -1,4 +1,4 @@
-//! Strings of the job file → templates, with carets where they are wrong.
+//! Strings of the job file → templates. A mistake has its place in the string.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -7,20 +7,20 @@ use crate::plan::script::ScriptText;
 use crate::plan::template::{Names, Scope, Template, TextError, Word};
 use crate::plan::words;
 
-/// What every string of the file may refer to.
+/// The names that strings of the file can refer to.
 pub(super) struct Texts<'a> {
     pub vars: &'a BTreeMap<String, String>,
     pub args: &'a [Vec<u8>],
-    /// Of jobs that take another one's items: what these come from in the end.
+    /// For jobs that take the items of another one, by name: the source from which these come in the end.
     pub origins: HashMap<&'a str, &'a EachSpec>,
-    /// Of jobs that hold some: locks whose permits have names.
+    /// For jobs that take locks whose permits have names, by name: these locks.
     pub locks: HashMap<&'a str, Vec<String>>,
-    /// All of them.
+    /// All locks whose permits have names.
     pub named_locks: Vec<String>,
 }
 
 impl<'a> Texts<'a> {
-    /// What strings that are used when a task runs may refer to.
+    /// Returns the names for strings that are used when a task runs.
     pub fn of_task<'t>(&'t self, job: &'t JobSpec) -> Names<'t> {
         let each = match &job.each {
             Some(EachSpec::Job(_)) => self.origins.get(job.name.value.as_str()).copied(),
@@ -31,46 +31,38 @@ impl<'a> Texts<'a> {
             _ => &[],
         };
         let header = matches!(each, Some(EachSpec::Csv { header: true, .. }));
-        // Of broken items nobody knows what their columns are called.
-        let lost = job.each.is_none() && job.own_key("each").is_some();
+        // Items with a mistake have unknown columns.
+        let unreadable = job.each.is_none() && job.own_key("each").is_some();
         Names {
-            items: job.each.is_some() || lost,
+            items: job.each.is_some() || unreadable,
             columns,
             locks: self.locks.get(job.name.value.as_str()).map(Vec::as_slice).unwrap_or_default(),
-            // Those that it takes are found before.
+            // A lock that the job takes is found in `locks` before.
             untaken: &self.named_locks,
             width: each.filter(|_| job.batch.is_none()).and_then(width),
             vars: self.vars,
             args: Some(self.args),
-            open: header || lost,
+            open: header || unreadable,
         }
     }
 
-    /// What a path that is read before there are items may refer to, put in.
+    /// Fills a string that is used before there are items.
     pub fn of_run(&self, text: &Text, mistakes: &mut Mistakes) -> Vec<u8> {
-        let names = Names {
-            items: false,
-            columns: &[],
-            locks: &self.named_locks,
-            untaken: &[],
-            width: None,
-            vars: self.vars,
-            args: Some(self.args),
-            open: false,
-        };
+        let names =
+            Names { locks: &self.named_locks, vars: self.vars, args: Some(self.args), ..Names::default() };
         let help = "items are read before there are tasks; variables and `{args}` can be used";
-        taskless(text, &names, help, mistakes)
+        without_task(text, &names, help, mistakes)
     }
 
-    /// The same of a path that is read once for all tasks of a job.
+    /// Fills a string that is used once for all tasks of a job.
     pub fn of_start(&self, job: &'a JobSpec, text: &Text, mistakes: &mut Mistakes) -> Vec<u8> {
         let names = self.of_task(job);
         let help = "it is read once for all tasks of the job; variables and `{args}` can be used";
-        taskless(text, &names, help, mistakes)
+        without_task(text, &names, help, mistakes)
     }
 }
 
-/// How many columns each item has at most, as far as that is known before they are read.
+/// Returns the largest number of columns of an item, if it is known before items are read.
 fn width(each: &EachSpec) -> Option<usize> {
     match each {
         EachSpec::Rows { rows, .. } => rows.iter().map(Vec::len).max(),
@@ -83,17 +75,17 @@ fn width(each: &EachSpec) -> Option<usize> {
     }
 }
 
-fn taskless(text: &Text, names: &Names, help: &str, mistakes: &mut Mistakes) -> Vec<u8> {
+/// Fills a string that may have no placeholder of a task. `help`: why not.
+fn without_task(text: &Text, names: &Names, help: &str, mistakes: &mut Mistakes) -> Vec<u8> {
     let template = template(text, names, mistakes);
     if template.uses_task() {
         let mistake = Mistake::at(text.span.clone(), "a placeholder of the task where there is no task yet");
         mistakes.push(mistake.help(help));
     }
-    let mut out = Vec::new();
-    template.render(&Scope { items: &[], names: &[], seq: 0, slot: 0, held: &[] }, &mut out);
-    out
+    template.rendered(&Scope::default())
 }
 
+/// Parses a string.
 pub(super) fn template(text: &Text, names: &Names, mistakes: &mut Mistakes) -> Template {
     Template::parse(text.value.as_bytes(), names).unwrap_or_else(|error| {
         mistakes.push(mistake(text, error));
@@ -101,6 +93,7 @@ pub(super) fn template(text: &Text, names: &Names, mistakes: &mut Mistakes) -> T
     })
 }
 
+/// Parses the text of a script for a POSIX shell.
 pub(super) fn script(text: &Text, names: &Names, mistakes: &mut Mistakes) -> ScriptText {
     ScriptText::parse(text.value.as_bytes(), names).unwrap_or_else(|error| {
         mistakes.push(mistake(text, error));
@@ -108,7 +101,7 @@ pub(super) fn script(text: &Text, names: &Names, mistakes: &mut Mistakes) -> Scr
     })
 }
 
-/// The words of a command that is written as one string.
+/// Parses the words of a command that is written as one string.
 pub(super) fn line(text: &Text, names: &Names, mistakes: &mut Mistakes) -> Vec<Word> {
     let split = match words::split(&text.value) {
         Ok(split) => split,
@@ -120,7 +113,7 @@ pub(super) fn line(text: &Text, names: &Names, mistakes: &mut Mistakes) -> Vec<W
     let plain: Vec<&str> = split.iter().map(|word| word.text.as_str()).collect();
     words::words(&plain, names).unwrap_or_else(|(number, mut error)| {
         let word = &split[number];
-        // Within quotes or backslashes only the word as a whole can be pointed at.
+        // In a word with quotes or backslashes bytes of the value have no place of their own.
         let exact = text.value[word.range.clone()] == word.text;
         error.range = match exact {
             true => word.range.start + error.range.start..word.range.start + error.range.end,
@@ -131,7 +124,7 @@ pub(super) fn line(text: &Text, names: &Names, mistakes: &mut Mistakes) -> Vec<W
     })
 }
 
-/// The words of a command that is written as an array.
+/// Parses the words of a command that is written as an array.
 pub(super) fn array(texts: &[Text], names: &Names, mistakes: &mut Mistakes) -> Vec<Word> {
     let plain: Vec<&str> = texts.iter().map(|text| text.value.as_str()).collect();
     words::words(&plain, names).unwrap_or_else(|(number, error)| {

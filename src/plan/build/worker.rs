@@ -1,4 +1,4 @@
-//! `worker`: what can't go with processes that live on.
+//! `worker`: processes that take tasks one after another, and the settings that exclude them.
 
 use super::text::Texts;
 use crate::jobfile::values::OutputMode;
@@ -6,9 +6,7 @@ use crate::jobfile::{self, BodySpec, CommandSpec, JobSpec, Mistake, Mistakes, Sp
 use crate::plan::template::{Source, Template};
 use crate::plan::{Reply, Worker};
 
-/// Further attempts of a task whose worker died, without `retries`.
-pub(super) const RETRIES: u32 = 2;
-
+/// Plans `worker`.
 pub(super) fn plan(job: &JobSpec, texts: &Texts, mistakes: &mut Mistakes) -> Option<Worker> {
     let worker = job.worker.as_ref()?;
     check(job, worker, mistakes);
@@ -30,6 +28,7 @@ pub(super) fn plan(job: &JobSpec, texts: &Texts, mistakes: &mut Mistakes) -> Opt
     Some(plan)
 }
 
+/// Reports settings that exclude workers.
 fn check(job: &JobSpec, worker: &jobfile::WorkerSpec, mistakes: &mut Mistakes) {
     let name = &job.name.value;
     let mut wrong = |span: &Span, message: String, help: &str| {
@@ -81,13 +80,15 @@ fn check(job: &JobSpec, worker: &jobfile::WorkerSpec, mistakes: &mut Mistakes) {
     }
 }
 
-/// The process is started before it is known what it will work on.
+/// Reports placeholders of the task in the settings of the process, which is started before it is given a task.
 fn check_texts(job: &JobSpec, texts: &Texts, mistakes: &mut Mistakes) {
     let names = texts.of_task(job);
     let of_task = |text: &Text| {
-        // What can't be parsed is told where it is planned.
+        // A text that can't be parsed is reported where it is planned.
         let template = Template::parse(text.value.as_bytes(), &names).unwrap_or_default();
-        template.places().any(|place| !matches!(place.what, Source::Slot | Source::Lock(_)))
+        template
+            .placeholders()
+            .any(|placeholder| !matches!(placeholder.source, Source::Slot | Source::Lock(_)))
     };
     let words: Vec<&Text> = match &job.body {
         Some(BodySpec::Command(CommandSpec::Line(text) | CommandSpec::Script(text))) => vec![text],

@@ -1,6 +1,9 @@
 //! Text with escapes as in C: `\n`, `\t`, `\0`, `\x2c`. Pure.
 
-/// Puts the bytes that are meant in place of escapes. A backslash at the very end means itself.
+/// Replaces escapes by the bytes that they stand for. A backslash at the very end stands for itself.
+///
+/// # Errors
+/// An unknown escape, or one that is no byte.
 pub fn unescape(text: &[u8]) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -19,7 +22,7 @@ pub fn unescape(text: &[u8]) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// A number of up to so many digits, and how many it has.
+/// Parses a number of up to `most` digits. Returns it and the number of its digits.
 fn number(text: &[u8], radix: u32, most: usize) -> Option<(u8, usize)> {
     let digits = text.iter().take(most).take_while(|byte| char::from(**byte).is_digit(radix)).count();
     let digits_text = std::str::from_utf8(&text[..digits]).ok()?;

@@ -1,4 +1,4 @@
-//! The sources of `prun exec`: files and stdin, words after `:::`, and how they go together. Pure.
+//! The items of `prun exec`: files and stdin, words after `:::`, and how they are combined. Pure.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -10,43 +10,14 @@ use std::vec::IntoIter;
 
 use csv_core::{ReadRecordResult, ReaderBuilder, Terminator};
 
-use super::{ExecArgs, ExecError, error};
+use super::args::{ExecArgs, ExecError, From, ItemArgs, Source, error};
 use crate::plan::items::fit;
-use crate::plan::{Between, Cut, Header, Input, Item, ItemList, Items, Join, Reading};
+use crate::plan::{Cut, Header, Input, Item, ItemList, Items, Join, Reading};
 
-/// Which items there are.
-#[derive(Debug, Clone)]
-pub struct ItemArgs {
-    /// `-a`; without these and `sources`, items come from stdin.
-    pub files: Vec<PathBuf>,
-    /// What follows COMMAND.
-    pub sources: Vec<Source>,
-    /// All sources in step, shorter ones again and again.
-    pub link: bool,
-    /// Of files, what their items end with; of words, only that they are rows of a table.
-    pub cut: Cut,
-    pub columns: Option<Between>,
-    /// The first item of each source names its columns.
-    pub header: bool,
-    pub skip_empty: bool,
-}
-
-/// The words after one `:::`, or one of the files after `::::`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
-    pub from: From,
-    /// In step with the source before: `:::+`, `::::+`.
-    pub plus: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum From {
-    Words(Vec<Vec<u8>>),
-    /// `-` is stdin.
-    File(PathBuf),
-}
-
-/// Tells the command from the sources that follow it.
+/// Splits the words of a command line into the command and the sources that follow it.
+///
+/// # Errors
+/// A `::::` without a file.
 pub fn split_sources(words: Vec<Vec<u8>>) -> Result<(Vec<Vec<u8>>, Vec<Source>), ExecError> {
     let mut words = words.into_iter().peekable();
     let take = |words: &mut Peekable<IntoIter<Vec<u8>>>| {
@@ -55,9 +26,9 @@ pub fn split_sources(words: Vec<Vec<u8>>) -> Result<(Vec<Vec<u8>>, Vec<Source>),
     let command = take(&mut words);
     let mut sources = Vec::new();
     while let Some(word) = words.next() {
-        let (is_file, plus) = mark(&word).unwrap_or_default();
-        let given = take(&mut words);
-        if is_file && given.is_empty() {
+        let Some(Mark { is_file, plus }) = mark(&word) else { break };
+        let taken = take(&mut words);
+        if is_file && taken.is_empty() {
             let word = String::from_utf8_lossy(&word);
             return error(
                 &format!("`{word}` names no file"),
@@ -66,23 +37,31 @@ pub fn split_sources(words: Vec<Vec<u8>>) -> Result<(Vec<Vec<u8>>, Vec<Source>),
         }
         if is_file {
             let path = |file| PathBuf::from(OsString::from_vec(file));
-            sources.extend(given.into_iter().map(|file| Source { from: From::File(path(file)), plus }));
+            sources.extend(taken.into_iter().map(|file| Source { from: From::File(path(file)), plus }));
         } else {
-            sources.push(Source { from: From::Words(given), plus });
+            sources.push(Source { from: From::Words(taken), plus });
         }
     }
     Ok((command, sources))
 }
 
-/// What a word says that begins a source: of files, in step.
-fn mark(word: &[u8]) -> Option<(bool, bool)> {
-    match word {
-        b":::" => Some((false, false)),
-        b":::+" => Some((false, true)),
-        b"::::" => Some((true, false)),
-        b"::::+" => Some((true, true)),
-        _ => None,
-    }
+/// A word that begins a source.
+struct Mark {
+    /// True if words after it are files of items, false if they are items.
+    is_file: bool,
+    /// True if the source is in step with the one before.
+    plus: bool,
+}
+
+fn mark(word: &[u8]) -> Option<Mark> {
+    let (is_file, plus) = match word {
+        b":::" => (false, false),
+        b":::+" => (false, true),
+        b"::::" => (true, false),
+        b"::::+" => (true, true),
+        _ => return None,
+    };
+    Some(Mark { is_file, plus })
 }
 
 pub(super) fn check(args: &ItemArgs) -> Result<(), ExecError> {
@@ -98,7 +77,7 @@ pub(super) fn check(args: &ItemArgs) -> Result<(), ExecError> {
     Ok(())
 }
 
-/// `-a` first. Nothing named: stdin.
+/// Returns all sources: files of `-a` first, and stdin if no source is named.
 fn all(args: &ItemArgs) -> impl Iterator<Item = Source> {
     let nothing = args.files.is_empty() && args.sources.is_empty();
     let file = |file: &Path| Source { from: From::File(file.to_owned()), plus: false };
@@ -107,14 +86,14 @@ fn all(args: &ItemArgs) -> impl Iterator<Item = Source> {
     files.chain(args.sources.iter().cloned()).chain(stdin)
 }
 
-/// Where the items come from.
+/// Returns the source of the job's items.
 pub(super) fn items(args: &ExecArgs) -> Result<Items, ExecError> {
-    let given = &args.items;
+    let item_args = &args.items;
     let mut chains: Vec<Vec<Items>> = Vec::new();
-    let alone = all(given).count() == 1;
-    for Source { from, plus } in all(given) {
+    let alone = all(item_args).count() == 1;
+    for Source { from, plus } in all(item_args) {
         let source = match from {
-            From::Words(words) => Items::List(Arc::new(list(given, &words, alone)?)),
+            From::Words(words) => Items::List(Arc::new(list(item_args, &words, alone)?)),
             From::File(path) => Items::Read(reading(args, &path)),
         };
         match chains.last_mut() {
@@ -123,7 +102,7 @@ pub(super) fn items(args: &ExecArgs) -> Result<Items, ExecError> {
         }
     }
     let chains = chains.into_iter().map(|chain| join(Join::Zip, chain)).collect();
-    let items = join(if given.link { Join::Link } else { Join::Product }, chains);
+    let items = join(if item_args.link { Join::Link } else { Join::Product }, chains);
     check_names(&items)?;
     Ok(items)
 }
@@ -132,17 +111,19 @@ fn join(how: Join, mut sources: Vec<Items>) -> Items {
     if sources.len() == 1 { sources.remove(0) } else { Items::Join { how, names: Vec::new(), sources } }
 }
 
+/// Returns how the file `path` is read.
 pub(super) fn reading(args: &ExecArgs, path: &Path) -> Reading {
     let ItemArgs { cut, columns, header, skip_empty, .. } = args.items.clone();
     let header = if header { Header::Strict } else { Header::No };
     Reading { from: input(args, path), cut, columns, header, skip_empty }
 }
 
+/// Returns the file `path`; `-` is stdin.
 pub(super) fn input(args: &ExecArgs, path: &Path) -> Input {
     if path.as_os_str() == "-" { Input::Stdin } else { Input::File(args.base.join(path)) }
 }
 
-/// Names of columns that are known now, and whether files will name more.
+/// Returns the names of columns that are known now, and true if headers of files name more.
 pub(super) fn names(items: &Items) -> (Vec<String>, bool) {
     match items {
         Items::List(list) => (list.names.clone(), false),
@@ -176,7 +157,7 @@ fn list(args: &ItemArgs, words: &[Vec<u8>], alone: bool) -> Result<ItemList, Exe
     Ok(ItemList { items, names })
 }
 
-/// The columns of a word.
+/// Cuts a word into columns.
 fn row(args: &ItemArgs, word: &[u8]) -> Vec<Vec<u8>> {
     match (args.cut, &args.columns) {
         (Cut::Csv(separator), _) => csv_row(word, separator),
@@ -185,9 +166,9 @@ fn row(args: &ItemArgs, word: &[u8]) -> Vec<Vec<u8>> {
     }
 }
 
-/// A word is one row, also if there is a newline in it.
+/// Cuts a word into comma-separated values. It is one row, even if there is a newline in it.
 fn csv_row(word: &[u8], separator: u8) -> Vec<Vec<u8>> {
-    // No word of a command line has a NUL.
+    // A NUL as the end of a row, because no word of a command line has one.
     let mut reader = ReaderBuilder::new().delimiter(separator).terminator(Terminator::Any(0)).build();
     let (mut output, mut ends) = (vec![0; word.len() + 1], vec![0; word.len() + 2]);
     let (_, _, written, columns) = reader.read_record(word, &mut output, &mut ends);
@@ -200,7 +181,7 @@ fn csv_row(word: &[u8], separator: u8) -> Vec<Vec<u8>> {
     ends[..columns + last].iter().map(column).collect()
 }
 
-/// A name that stands for two columns stands for neither.
+/// Checks that no two columns have the same name.
 fn check_names(items: &Items) -> Result<(), ExecError> {
     let mut seen = BTreeSet::new();
     let (names, _) = names(items);

@@ -1,10 +1,10 @@
-//! GNU parallel's placeholders that are Perl.
+//! GNU parallel's placeholders that are Perl expressions, which prun refuses.
 
-use super::{ExecArgs, ExecError, error};
+use super::args::{ExecArgs, ExecError, error};
 
-/// Left as it is, `mv {} '{= s/x/y/ =}'` would move all files onto one.
+/// Refuses `{= … =}`. Taken literally, `mv {} '{= s/x/y/ =}'` would move all files onto one.
 pub fn check(args: &ExecArgs) -> Result<(), ExecError> {
-    // GNU parallel looks at the whole line, so that `echo {= s/x/y/ =}` needs no quotes there.
+    // GNU parallel searches the whole line, so that `echo {= s/x/y/ =}` needs no quotes there.
     if args.replace.is_none() && has_perl(&args.command.join(&b' ')) {
         return error(
             "`{= ... =}` is Perl for GNU parallel, and prun has none",
@@ -17,8 +17,8 @@ pub fn check(args: &ExecArgs) -> Result<(), ExecError> {
 fn has_perl(line: &[u8]) -> bool {
     let find = |text: &[u8], mark: &[u8]| text.windows(mark.len()).position(|part| part == mark);
     find(line, b"{=").is_some_and(|begin| {
-        let bare = begin == 0 || !b"${%".contains(&line[begin - 1]);
-        bare && find(&line[begin + 2..], b"=}").is_some()
+        let is_placeholder = begin == 0 || !b"${%".contains(&line[begin - 1]);
+        is_placeholder && find(&line[begin + 2..], b"=}").is_some()
     })
 }
 

@@ -1,28 +1,16 @@
-//! `prun exec --pipe`: what is cut into blocks becomes a queue with an input. Pure.
+//! `prun exec --pipe`: a queue whose input is cut into blocks. Pure.
 
 use std::path::Path;
 
-use super::{ExecArgs, ExecError, error, items};
+use super::args::{ExecArgs, ExecError, PipeArgs, error};
+use super::items;
 use crate::event::{JobId, QueueId};
 use crate::plan::{Block, Items, Queue, Records, Stdin, UNLIMITED, Unit};
 
-/// Of a block, unless something else is said: as in GNU parallel.
-const USUAL_BLOCK: usize = 1 << 20;
+/// The size of a block in bytes, without `--block`: as in GNU parallel.
+const DEFAULT_BLOCK: usize = 1 << 20;
 
-/// What was typed beside `--pipe`.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct PipeArgs {
-    /// Bytes.
-    pub block: Option<usize>,
-    /// So many lines are a record.
-    pub lines: Option<usize>,
-    pub record_start: Option<Vec<u8>>,
-    pub record_end: Option<Vec<u8>>,
-    /// The blocks go to tasks that live on.
-    pub round_robin: bool,
-}
-
-/// The only one.
+/// The only queue of such a plan.
 const QUEUE: QueueId = QueueId(0);
 
 pub(super) fn check(args: &ExecArgs, pipe: &PipeArgs) -> Result<(), ExecError> {
@@ -68,29 +56,25 @@ pub(super) fn check(args: &ExecArgs, pipe: &PipeArgs) -> Result<(), ExecError> {
     Ok(())
 }
 
-/// What is read, and how it is cut.
+/// Returns the queue.
 pub(super) fn queue(args: &ExecArgs, pipe: &PipeArgs) -> Queue {
     let unit = match (&pipe.record_end, &pipe.record_start) {
         (end, Some(start)) => Unit::Between { end: end.clone().unwrap_or_default(), start: start.clone() },
         (Some(end), None) => Unit::Ends(end.clone()),
         (None, None) => Unit::Ends(vec![b'\n']),
     };
-    // Where records are counted, bytes are no limit unless they are asked for.
-    let bytes = if args.max_args.is_some() { usize::MAX } else { USUAL_BLOCK };
+    // Where records are counted, a block has no limit of bytes, unless `--block` sets one.
+    let bytes = if args.max_args.is_some() { usize::MAX } else { DEFAULT_BLOCK };
     let block = Block { bytes: pipe.block.unwrap_or(bytes), records: args.max_args.unwrap_or(usize::MAX) };
     Queue {
-        name: "input".into(),
         capacity: 1,
-        exact: false,
         records: Records { unit, per_record: pipe.lines.unwrap_or(1), block: Some(block) },
-        to_all: false,
         input: Some(items::input(args, args.items.files.first().map_or(Path::new("-"), |file| file))),
-        writers: Vec::new(),
-        readers: vec![JobId(0)],
+        ..Queue::new("input", Vec::new(), vec![JobId(0)])
     }
 }
 
-/// One task for each block; or as many as run at once, if there are so many blocks.
+/// Returns the items: one task for each block, or with `--round-robin` as many tasks as run at once.
 pub(super) fn items(args: &ExecArgs, pipe: &PipeArgs) -> Items {
     if pipe.round_robin {
         Items::Repeat(args.pool as u64)
@@ -99,6 +83,7 @@ pub(super) fn items(args: &ExecArgs, pipe: &PipeArgs) -> Items {
     }
 }
 
+/// Returns the stdin of tasks.
 pub(super) fn stdin(pipe: &PipeArgs) -> Stdin {
     if pipe.round_robin { Stdin::Queue { queue: QUEUE, ahead: false } } else { Stdin::Item }
 }

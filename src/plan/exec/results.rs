@@ -1,14 +1,15 @@
-//! `--results`: files for what each task writes, or one table of all tasks. Pure.
+//! `--results`: files for the output of each task, or one table of all tasks. Pure.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use super::{ExecArgs, ExecError, Planner, error};
-use crate::plan::template::{Modifier, Piece, Place, Quote, Source, Template};
+use super::args::{ExecArgs, ExecError, error};
+use super::planner::Planner;
+use crate::plan::template::{Modifier, Piece, Placeholder, Quote, Source, Template};
 use crate::plan::{Form, Output, Resume, Table};
 
-/// What is refused beside it, as far as that depends on what else was typed than flags.
+/// Refuses an empty name.
 pub(super) fn check(args: &ExecArgs) -> Result<(), ExecError> {
     match args.results.as_deref() {
         Some(b"") => error("`--results` names no file", "write `--results DIR`, or `--results FILE.csv`"),
@@ -16,7 +17,7 @@ pub(super) fn check(args: &ExecArgs) -> Result<(), ExecError> {
     }
 }
 
-/// The endings that stand for a table.
+/// Returns the format of the table that a name's ending stands for.
 fn form(text: &[u8]) -> Option<Form> {
     let ends = |end: &str| {
         let start = text.len().checked_sub(end.len());
@@ -26,8 +27,16 @@ fn form(text: &[u8]) -> Option<Form> {
     forms.into_iter().find_map(|(end, form)| ends(end).then_some(form))
 }
 
+/// Where the output of a task goes.
+pub(super) struct Outputs {
+    pub stdout: Output,
+    pub stderr: Output,
+    /// The file for the task's number.
+    pub seq_file: Option<Template>,
+}
+
 impl Planner {
-    /// `--results FILE.csv`: the table.
+    /// Returns the table of `--results FILE.csv`.
     pub(super) fn table(&self) -> Result<Option<Table>, ExecError> {
         let args = &self.args;
         let Some(text) = &args.results else { return Ok(None) };
@@ -37,34 +46,34 @@ impl Planner {
         }
         let to_stdout = text[0] == b'-' && text[1..].first() == Some(&b'.') && !text.contains(&b'/');
         let path = (!to_stdout).then(|| args.base.join(Path::new(OsStr::from_bytes(text))));
-        // Rows of tasks that do not run again are wanted as well.
+        // The rows of tasks that do not run again are kept.
         let append = args.logs.journal.as_ref().is_some_and(|journal| journal.resume != Resume::No);
         Ok(Some(Table { path, form, append }))
     }
 
-    /// Nothing is shown, and so nothing is tagged.
+    /// True if output goes into files of tasks, so that nothing is shown or tagged.
     pub(super) fn writes_files(&self) -> Result<bool, ExecError> {
         Ok(self.args.results.is_some() && self.table()?.is_none())
     }
 
-    /// Where stdout and stderr go, and the number of the task.
-    pub(super) fn outputs(&self) -> Result<(Output, Output, Option<Template>), ExecError> {
+    /// Returns where stdout, stderr and the number of each task go.
+    pub(super) fn outputs(&self) -> Result<Outputs, ExecError> {
         let args = &self.args;
         if self.table()?.is_some() {
-            return Ok((Output::Table, Output::Table, None));
+            return Ok(Outputs { stdout: Output::Table, stderr: Output::Table, seq_file: None });
         }
         let Some(text) = &args.results else {
             let stdout = self.output(args.stdout.as_deref(), "--stdout")?;
             let stderr = self.output(args.stderr.as_deref(), "--stderr")?;
-            return Ok((stdout, stderr, None));
+            return Ok(Outputs { stdout, stderr, seq_file: None });
         };
         let path = self.template(text, "--results")?;
         let [stdout, stderr, seq] = self.three_files(text, path)?;
         let file = |path| Output::File { path, append: false, show: false, per_task: true };
-        Ok((file(stdout), file(stderr), Some(seq)))
+        Ok(Outputs { stdout: file(stdout), stderr: file(stderr), seq_file: Some(seq) })
     }
 
-    /// For stdout, stderr and the number of the task.
+    /// Returns the files of stdout, stderr and the number of the task.
     fn three_files(&self, text: &[u8], path: Template) -> Result<[Template; 3], ExecError> {
         const NAMES: [&str; 3] = ["stdout", "stderr", "seq"];
         let with = |end: String| {
@@ -80,8 +89,8 @@ impl Planner {
                     &format!("number them: `--results '{}/{{#}}/'`", text.trim_end_matches('/')),
                 );
             }
-            let tree = Place {
-                what: Source::Tree,
+            let tree = Placeholder {
+                source: Source::Tree,
                 modifier: Modifier::None,
                 quote: Quote::Plain,
                 spelling: Vec::new(),
@@ -89,7 +98,7 @@ impl Planner {
             return Ok(NAMES.map(|name| {
                 let mut path = with("/".into());
                 path.pieces
-                    .extend([Piece::Place(tree.clone()), Piece::Text(format!("/{name}").into_bytes())]);
+                    .extend([Piece::Placeholder(tree.clone()), Piece::Text(format!("/{name}").into_bytes())]);
                 path
             }));
         }

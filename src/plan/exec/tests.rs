@@ -1,8 +1,14 @@
+use std::path::PathBuf;
+
 use super::*;
 use crate::event::{JobId, QueueId};
 use crate::plan::items::{ItemIter, column_names};
 use crate::plan::template::Scope;
-use crate::plan::{Block, Form, Input, Item, Table, Unit};
+use crate::plan::words::quote;
+use crate::plan::{
+    Batch, Block, Command, Cut, Form, Input, Item, Items, Jobserver, Output, OutputMode, StartMode,
+    StatusMode, Stdin, Table, Throttle, Unit,
+};
 
 fn bytes(words: &[&str]) -> Vec<Vec<u8>> {
     words.iter().map(|word| word.as_bytes().to_vec()).collect()
@@ -46,7 +52,7 @@ fn args(command: &[&str], sources: &[&[&str]]) -> ExecArgs {
         results: None,
         start: StartMode::Spawn,
         timeout: None,
-        brakes: Brakes::default(),
+        throttle: Throttle::default(),
         logs: Logs::default(),
         retries: None,
         retry_delay: None,
@@ -79,8 +85,8 @@ fn lines(args: ExecArgs) -> Vec<String> {
     let batches = items.chunks(size.min(items.len().max(1)));
     let line = |(n, batch): (usize, &[Option<Item>])| {
         let items: Vec<Item> = batch.iter().flatten().cloned().collect();
-        let scope = Scope { items: &items, names: &names, seq: n as u64 + 1, slot: 1, held: &[] };
-        job.stages[0].what.show(&job.name, &scope, quote)
+        let scope = Scope { items: &items, names: &names, seq: n as u64 + 1, slot: 1, ..Scope::default() };
+        job.stages[0].command.shell_line(&job.name, &scope, quote)
     };
     batches.enumerate().map(line).collect()
 }
@@ -169,7 +175,7 @@ fn names_and_files() {
     assert!(matches!(stage.stdout, Output::File { per_task: true, .. }));
     assert!(matches!(stage.stderr, Output::File { per_task: false, append: false, .. }));
     let item = Item { columns: vec![b"a.gz".to_vec()] };
-    let scope = Scope { items: &[item], names: &[], seq: 1, slot: 1, held: &[] };
+    let scope = Scope { items: &[item], names: &[], seq: 1, slot: 1, ..Scope::default() };
     let mut out = Vec::new();
     stage.env[0].1.render(&scope, &mut out);
     job.tag.unwrap().render(&scope, &mut out);
@@ -205,7 +211,7 @@ fn blocks_are_records_of_a_queue() {
     assert_eq!((queue.input.as_ref(), queue.readers.as_slice()), (Some(&Input::Stdin), &[JobId(0)][..]));
     assert_eq!(queue.records.block, Some(Block { bytes: 1 << 20, records: usize::MAX }));
     assert!(matches!(&queue.records.unit, Unit::Ends(end) if end == b"\n"));
-    let What::Command { words, append_item } = &job.stages[0].what else { panic!("a command") };
+    let Command::Words { words, append_item } = &job.stages[0].command else { panic!("a command") };
     assert!(!append_item && words.iter().all(|word| !word.0.uses_task()), "there is no item");
 
     let robin = plan(piped(&["wc"], PipeArgs { round_robin: true, ..PipeArgs::default() })).unwrap();
@@ -248,7 +254,7 @@ fn workers_take_items_on_their_stdin() {
     let job = plan(with_worker(&["bc", "{%}"])).unwrap().jobs.remove(0);
     assert_eq!((job.worker.map(|worker| worker.ahead), job.retries.count), (Some(3), 2));
     assert!(matches!(job.stages[0].stdin, Stdin::Item));
-    assert!(matches!(job.stages[0].what, What::Command { append_item: false, .. }));
+    assert!(matches!(job.stages[0].command, Command::Words { append_item: false, .. }));
     let job = plan(ExecArgs { retries: Some(0), ..with_worker(&["bc"]) }).unwrap().jobs.remove(0);
     assert_eq!(job.retries.count, 0);
 }
@@ -273,7 +279,7 @@ fn workers_know_no_item() {
 fn files_of(args: ExecArgs, columns: &[&str]) -> [String; 3] {
     let stage = plan(args).unwrap().jobs.remove(0).stages.remove(0);
     let items = [Item { columns: bytes(columns) }];
-    let scope = Scope { items: &items, names: &[], seq: 7, slot: 1, held: &[] };
+    let scope = Scope { items: &items, names: &[], seq: 7, slot: 1, ..Scope::default() };
     let file = |output| match output {
         Output::File { path, append: false, show: false, per_task: true } => path,
         other => panic!("{other:?}"),

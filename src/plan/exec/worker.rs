@@ -1,19 +1,16 @@
-//! `prun exec --worker[=KEY=VALUE,…]`: the tasks are run by processes that live on. Pure.
+//! `prun exec --worker[=KEY=VALUE,…]`: processes that take tasks one after another. Pure.
 
 use regex::bytes::Regex;
 
+use super::args::{ExecArgs, ExecError, error};
 use super::escapes::unescape;
-use super::{ExecArgs, ExecError, error};
 use crate::jobfile::nearest;
 use crate::plan::template::{Source, Template};
-use crate::plan::{Reply, Stage, What, Worker};
-
-/// Further attempts of a task whose worker died, unless `--retries` says otherwise.
-pub(super) const RETRIES: u32 = 2;
+use crate::plan::{Reply, Stage, Worker};
 
 const KEYS: [&str; 5] = ["reply", "fail", "ahead", "max_tasks", "init"];
 
-/// Reads `reply=line,ahead=8`. A comma that no key and `=` follow belongs to the value before it.
+/// Parses `reply=line,ahead=8`. A comma that no key and `=` follow belongs to the value before it.
 pub fn parse_worker(text: &str) -> Result<Worker, String> {
     let mut worker = Worker { reply: Reply::Line, fail: None, ahead: 1, max_tasks: None, init: Vec::new() };
     let mut rest = text;
@@ -81,14 +78,14 @@ pub(super) fn check(args: &ExecArgs) -> Result<(), ExecError> {
     Ok(())
 }
 
-/// A worker is started before it is known what it will work on.
+/// Refuses placeholders of the item, because a worker is started before it is given a task.
 pub(super) fn check_stage(stage: &Stage) -> Result<(), ExecError> {
-    let of_task = |text: &Template| text.places().any(|place| !matches!(place.what, Source::Slot));
-    let command = match &stage.what {
-        What::Command { words, .. } => words.iter().any(|word| of_task(&word.0)),
-        What::Script { text, .. } => of_task(&text.0),
-    };
-    if command || stage.cwd.iter().any(of_task) || stage.env.iter().any(|(_, value)| of_task(value)) {
+    let of_task =
+        |text: &Template| text.placeholders().any(|placeholder| !matches!(placeholder.source, Source::Slot));
+    if stage.command.templates().any(of_task)
+        || stage.cwd.iter().any(of_task)
+        || stage.env.iter().any(|(_, value)| of_task(value))
+    {
         return error(
             "a worker's command, folder and environment can't have placeholders of the item",
             "its stdin gets the items; of placeholders only `{%}`, the slot, is known at its start",

@@ -16,7 +16,7 @@ fn filled(text: &str, items: &[Item]) -> String {
     let vars = BTreeMap::from([("host".to_owned(), "a.org/x.gz".to_owned())]);
     let template = Template::parse(text.as_bytes(), &names(&columns, &vars)).unwrap();
     let mut out = b"<".to_vec();
-    template.render(&Scope { items, names: &columns, seq: 7, slot: 2, held: &[] }, &mut out);
+    template.render(&Scope { items, names: &columns, seq: 7, slot: 2, ..Scope::default() }, &mut out);
     String::from_utf8(out).unwrap()[1..].to_owned()
 }
 
@@ -82,7 +82,7 @@ fn batches() {
     let batch = [item(&["a.c"]), item(&["b.c"])];
     let list = Template::parse(b"{}|{.}|{1}|{2.}|{-1}|{3}", &names(&[], &BTreeMap::new())).unwrap();
     let mut out = Vec::new();
-    list.render(&Scope { items: &batch, names: &[], seq: 1, slot: 1, held: &[] }, &mut out);
+    list.render(&Scope { items: &batch, names: &[], seq: 1, slot: 1, ..Scope::default() }, &mut out);
     assert_eq!(out, b"a.c b.c|a b|a.c|b|b.c|{3}");
     assert_eq!(filled("{1}|{n}", &batch), "a.c b.c| ", "short rows of a table");
     let rows = [item(&["a", "1"]), item(&["b", "2"])];
@@ -90,7 +90,7 @@ fn batches() {
     let mut template = Template::parse(b"{1}{2}{3}", &names(&[], &BTreeMap::new())).unwrap();
     template.blank_columns(2);
     let mut out = Vec::new();
-    template.render(&Scope { items: &batch[..1], names: &[], seq: 1, slot: 1, held: &[] }, &mut out);
+    template.render(&Scope { items: &batch[..1], names: &[], seq: 1, slot: 1, ..Scope::default() }, &mut out);
     assert_eq!(out, b"a.c{3}");
 }
 
@@ -101,7 +101,7 @@ fn a_job_without_items_leaves_what_is_of_items() {
     let template = Template::parse(b"{} {1} {.} {#} {v}", &names).unwrap();
     assert!(!template.uses_item() && template.uses_task());
     let mut out = Vec::new();
-    template.render(&Scope { items: &[], names: &[], seq: 1, slot: 1, held: &[] }, &mut out);
+    template.render(&Scope { items: &[], names: &[], seq: 1, slot: 1, ..Scope::default() }, &mut out);
     assert_eq!(out, b"{} {1} {.} 1 x");
 }
 
@@ -122,7 +122,7 @@ fn near_names_are_errors() {
     }
     let open = Names { open: true, ..names };
     let template = Template::parse(b"{ulr} {a-b%.x} {a b}", &open).unwrap();
-    assert_eq!(template.places().count(), 2);
+    assert_eq!(template.placeholders().count(), 2);
 }
 
 #[test]

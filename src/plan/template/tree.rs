@@ -1,8 +1,9 @@
 //! An item as a path: `1/a/2/b`, as GNU parallel's `--results` names its folders.
 
-use super::{Item, put_number};
+use super::placeholder::put_number;
+use crate::plan::Item;
 
-/// Appends the names of the columns and their values, each as one name of a path. Of several items each is told.
+/// Appends the names and values of all columns, each as one component of a path; of several items one after another.
 pub(super) fn put(items: &[Item], names: &[String], out: &mut Vec<u8>) {
     let start = out.len();
     for item in items {
@@ -20,8 +21,8 @@ pub(super) fn put(items: &[Item], names: &[String], out: &mut Vec<u8>) {
     }
 }
 
-/// A value as the name of a folder, different for each value. What would mean another folder begins with a
-/// backslash: GNU parallel goes up for `..`, and makes no folder for nothing.
+/// Appends a value as the name of a directory, different for each value. A value that would mean another directory gets a
+/// backslash in front: GNU parallel goes up for `..`, and makes no directory for an empty value.
 fn put_name(value: &[u8], out: &mut Vec<u8>) {
     if matches!(value, b"" | b"." | b"..") {
         out.push(b'\\');

@@ -55,7 +55,7 @@ impl EventLoop {
             return self.end_answered(task, work);
         }
         let holders = ended.as_ref().and_then(|ended| ended.holders.clone());
-        if job.at_end.is_some() {
+        if job.run_hook().is_some() {
             return self.end_run_hook(task, &work, holders);
         }
         let told = self.ended_task(task, &work, ended.as_ref(), &outcome, attempts);

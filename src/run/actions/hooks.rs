@@ -10,7 +10,7 @@ use crate::event::{Outcome, RunEvent};
 use crate::flow::output::{Dest, KeptForHook, LaneSpec};
 use crate::os;
 use crate::plan::template::Scope;
-use crate::plan::{AtEnd, Job, OutputMode};
+use crate::plan::{HookOn, Job, OutputMode};
 use crate::run::attempt::hook::HookInput;
 use crate::run::attempt::hook::{HookRun, Over};
 use crate::run::attempt::{Attempt, EndedAttempt, Role};
@@ -21,7 +21,7 @@ use crate::sched::TaskId;
 
 impl EventLoop {
     /// The last attempt of a task is over, or its first hook, and it is the turn of this hook.
-    pub(super) fn hook(&mut self, task: TaskId, at: AtEnd, outcome: Outcome) {
+    pub(super) fn hook(&mut self, task: TaskId, at: HookOn, outcome: Outcome) {
         let (backend, mut cx) = self.backend();
         let now = cx.now;
         match backend.hook_turn(task, at, &mut cx) {
@@ -52,7 +52,7 @@ impl EventLoop {
     }
 
     /// One hook is over, and the next one reads the same.
-    fn next_hook(&mut self, before: HookRun, attempt: Attempt, at: AtEnd) {
+    fn next_hook(&mut self, before: HookRun, attempt: Attempt, at: HookOn) {
         let task = attempt.id;
         self.tell_hook(&attempt.work, before.attempts, attempt.slot, at);
         let input = match before.input {
@@ -68,12 +68,12 @@ impl EventLoop {
         }
     }
 
-    fn tell_hook(&mut self, work: &Work, attempt: u32, slot: usize, at: AtEnd) {
+    fn tell_hook(&mut self, work: &Work, attempt: u32, slot: usize, at: HookOn) {
         let plan = Arc::clone(&self.plan);
         let job = &plan.jobs[work.job];
         let Some(hook) = job.hook(at).filter(|_| self.options.verbose) else { return };
         let item = short_item(&work.items);
-        let command = Some(hook.stage.what.told(&job.name, &work.scope(slot)));
+        let command = Some(hook.stage.command.for_message(&job.name, &work.scope(slot)));
         self.tell(&RunEvent::TaskStarted { task: work.task_name(), attempt, pid: 0, item, command });
     }
 
@@ -95,7 +95,7 @@ impl EventLoop {
 
     /// Begins the first hook of a task that has no process any more. Lanes of the task that are open go on before those
     /// of the hook.
-    pub(super) fn begin_hook(&mut self, over: Over, at: AtEnd, outcome: Outcome) {
+    pub(super) fn begin_hook(&mut self, over: Over, at: HookOn, outcome: Outcome) {
         let plan = Arc::clone(&self.plan);
         let job = &plan.jobs[over.work.job];
         let task = over.task;

@@ -49,7 +49,7 @@ impl EventLoop {
 
     /// All jobs have ended: hands the report to the backend, for the hooks of the run to read.
     pub(super) fn prepare_run_hooks(&mut self, summary: &Summary) {
-        if self.plan.jobs.iter().all(|job| job.at_end.is_none()) {
+        if self.plan.jobs.iter().all(|job| job.run_hook().is_none()) {
             return;
         }
         // The bar has nothing more to show.
@@ -63,7 +63,7 @@ impl EventLoop {
     /// Returns the work of a hook of the run; `None` for any other task.
     pub(super) fn work_of_run_hook(&self, task: TaskId) -> Option<Work> {
         let (job, seq) = self.scheduler.task(task);
-        self.plan.jobs[job].at_end.map(|_| Work::of(job, seq))
+        self.plan.jobs[job].run_hook().map(|_| Work::of(job, seq))
     }
 
     pub(super) fn start_run_hook(&mut self, task: TaskId, work: Work, attempt: NonZeroU32, slot: usize) {

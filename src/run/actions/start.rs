@@ -16,7 +16,7 @@ impl EventLoop {
         self.inbox.starts += 1;
         let work = self.intake.waiting.take(task.place);
         let Some(mut work) = work.or_else(|| self.work_of_run_hook(task)) else { return };
-        if self.plan.jobs[work.job].at_end.is_some() {
+        if self.plan.jobs[work.job].run_hook().is_some() {
             return self.start_run_hook(task, work, attempt, slot);
         }
         work.held = self.scheduler.permits_of(task);
@@ -24,7 +24,7 @@ impl EventLoop {
         let job = &self.plan.jobs[work.job];
         let item = short_item(&work.items);
         let command = self.options.verbose.then(|| words::command(job, &work, slot));
-        let (interactive, up_at_once) = (job.interactive, job.daemon && job.ready.is_none());
+        let (interactive, up_at_once) = (job.interactive, job.is_daemon() && job.ready.is_none());
         if interactive {
             self.output.begin_lease(self.kernel.now);
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::event::{Detail, JobId, Outcome, RunEvent, StartFailure, Time};
 use crate::flow::answers::{Answer, Answers};
 use crate::flow::output::{Dest, LaneSpec, Op};
-use crate::plan::{AtEnd, Job, Output, QueueId};
+use crate::plan::{HookOn, Job, Output, QueueId};
 use crate::run::attempt::hook::Over;
 use crate::run::attempt::{Role, Taker};
 use crate::run::backend::{self, Start};
@@ -285,7 +285,7 @@ impl EventLoop {
     }
 
     /// Begins the hook of a task that a worker had. It reads the answer, if there was one.
-    pub(super) fn hook_of_given(&mut self, task: TaskId, at: AtEnd, outcome: Outcome) {
+    pub(super) fn hook_of_given(&mut self, task: TaskId, at: HookOn, outcome: Outcome) {
         let Some(work) = self.intake.waiting.take(task.place) else { return };
         let given = self.workers.given(task);
         let attempts = given.map_or(0, |given| given.attempt);

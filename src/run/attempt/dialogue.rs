@@ -103,7 +103,7 @@ mod tests {
         };
         let plan =
             plan::Dialogue { steps: steps.iter().map(step).collect(), timeout: Duration::from_secs(5) };
-        let scope = Scope { items: &[], names: &[], seq: 1, slot: 1, held: &[] };
+        let scope = Scope { items: &[], names: &[], seq: 1, slot: 1, ..Scope::default() };
         Talk::new(&plan, &scope, Time::ZERO, 0, on_terminal)
     }
 

@@ -4,7 +4,7 @@
 use std::fs::File;
 
 use crate::event::{Detail, Exit, Outcome, Time};
-use crate::plan::AtEnd;
+use crate::plan::HookOn;
 use crate::run::task::Work;
 use crate::sched::TaskId;
 
@@ -27,7 +27,7 @@ pub struct Over {
 /// A hook that runs or waits for its input, and the task that it belongs to.
 #[derive(Debug)]
 pub struct HookRun {
-    pub at: AtEnd,
+    pub at: HookOn,
     /// The outcome of the task itself.
     pub outcome: Outcome,
     /// The number of attempts of the task.
@@ -53,7 +53,7 @@ pub enum HookInput {
 
 impl HookRun {
     /// Returns the first hook of a task.
-    pub fn first(over: Over, at: AtEnd, outcome: Outcome, first_lane: usize, now: Time) -> HookRun {
+    pub fn first(over: Over, at: HookOn, outcome: Outcome, first_lane: usize, now: Time) -> HookRun {
         let facts = facts(&over, &outcome);
         let started = now.saturating_sub(over.elapsed);
         let (attempts, detail) = (over.attempts, over.detail);

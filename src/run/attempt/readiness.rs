@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 use crate::event::{Exit, StartFailure, Time};
 use crate::flow::line_search::LineSearch;
 use crate::os::port::{self, Answer, Connecting, Family};
-use crate::plan::{Job, Sign};
+use crate::plan::{Job, ReadyCheck};
 use crate::run::task::Work;
 
 /// A probe may take so long, or so many times what lies between two of them.
@@ -80,11 +80,11 @@ impl Readiness {
         now: Time,
     ) -> Result<Option<Box<Readiness>>, StartFailure> {
         let Some(ready) = &job.ready else { return Ok(None) };
-        let (due, sign) = match &ready.sign {
-            Sign::After(_) => return Ok(None),
-            Sign::Line(wanted) => (None, Check::Line(LineSearch::new(wanted.clone()))),
-            Sign::Command(_) => (Some(now), Check::Command(Probe::default())),
-            Sign::Port(template) => {
+        let (due, sign) = match &ready.check {
+            ReadyCheck::After(_) => return Ok(None),
+            ReadyCheck::Line(wanted) => (None, Check::Line(LineSearch::new(wanted.clone()))),
+            ReadyCheck::Command(_) => (Some(now), Check::Command(Probe::default())),
+            ReadyCheck::Port(template) => {
                 let mut text = Vec::new();
                 template.render(&work.scope(slot), &mut text);
                 let text = String::from_utf8_lossy(&text);

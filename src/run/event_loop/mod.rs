@@ -165,7 +165,7 @@ impl EventLoop {
     /// Runs the plan to its end. `warnings` are told first.
     pub fn run(mut self, warnings: Vec<String>) -> Verdict {
         // The hooks of the run stand behind the jobs of the file, and are not told as jobs.
-        let jobs = self.plan.jobs.iter().take_while(|job| job.at_end.is_none()).count();
+        let jobs = self.plan.jobs.iter().take_while(|job| job.run_hook().is_none()).count();
         let jobs = JobId::all(jobs).map(|job| job_info(&self.plan, job)).collect();
         self.tell(&RunEvent::RunStarted { jobs });
         let remarks = self.backend.remarks(self.options.debug);
@@ -216,7 +216,7 @@ impl EventLoop {
 fn job_info(plan: &Plan, id: JobId) -> JobInfo {
     let job = &plan.jobs[id];
     JobInfo {
-        background: job.serves || items::is_lister(plan, id),
+        background: job.is_service() || job.is_lister(),
         name: Arc::clone(&job.name),
         many: !matches!(job.items, Items::None),
         total: items::known_tasks(plan, job),

@@ -18,7 +18,7 @@ use crate::os;
 use crate::os::poller::{Interest, Poller};
 use crate::plan::argv::{Fitter, variables_len};
 use crate::plan::items::{self, Next};
-use crate::plan::{Batch, Input, Item, Items, Plan, QueueId, Stage, What, room_for_held};
+use crate::plan::{Batch, Command, Input, Item, Items, Plan, QueueId, Stage, room_for_lock_values};
 use crate::run::block::Block;
 use crate::run::items::blocks::Blocks;
 use crate::run::items::reader::Reader;
@@ -200,7 +200,7 @@ struct Source {
 /// As many items as the system takes for one command.
 struct Fit {
     fitter: Fitter,
-    what: What,
+    what: Command,
 }
 
 enum Kind {
@@ -227,10 +227,10 @@ impl Source {
         };
         let fit = (job.batch == Batch::Fit).then(|| {
             let stage = &job.stages[0];
-            let what = stage.what.clone();
+            let what = stage.command.clone();
             let fixed = os::env::Env::inherited().room()
                 + OWN_VARIABLES
-                + room_for_held(plan, job)
+                + room_for_lock_values(plan, job)
                 + variables_len(&stage.env)
                 + in_files(stage);
             Fit { fitter: Fitter::new(&what, &job.name, fixed, room), what }
@@ -349,7 +349,7 @@ impl Source {
 /// take that and a pointer.
 fn in_files(stage: &Stage) -> usize {
     let len = |path| std::fs::metadata(stage.base.join(path)).map_or(0, |file| file.len() as usize);
-    stage.setup.env_files.iter().map(len).sum::<usize>() * 4
+    stage.attributes.env_files.iter().map(len).sum::<usize>() * 4
 }
 
 /// A record of a queue as an item.

@@ -10,7 +10,7 @@ use crate::flow::words::{Unmatched, Words};
 use crate::os;
 use crate::os::input::{Read, SharedInput};
 use crate::plan::items::Next;
-use crate::plan::{Between, Cut, Header, Item, Reading};
+use crate::plan::{ColumnSeparator, Cut, Header, Item, Reading};
 use crate::run::items;
 
 /// One chunk of a file or a pipe.
@@ -23,7 +23,7 @@ pub struct Stream {
     /// For messages.
     name: String,
     form: Form,
-    columns: Option<Between>,
+    columns: Option<ColumnSeparator>,
     /// What is to be done with the first item; `No` behind it.
     header: Header,
     skip_empty: bool,
@@ -191,7 +191,7 @@ impl Form {
         }
     }
 
-    fn next(&mut self, between: Option<&Between>) -> Option<Result<Vec<Vec<u8>>, String>> {
+    fn next(&mut self, between: Option<&ColumnSeparator>) -> Option<Result<Vec<Vec<u8>>, String>> {
         let columns =
             |item: &[u8]| between.map_or_else(|| vec![item.to_vec()], |between| between.split(item));
         match self {

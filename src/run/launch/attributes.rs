@@ -17,7 +17,7 @@ const OF_ONE_RUN: [&str; 6] =
 /// Processor time from SIGXCPU to SIGKILL, in seconds.
 const LAST_SECONDS: u64 = 5;
 
-pub fn setup(plan: &plan::Setup) -> Attributes {
+pub fn setup(plan: &plan::Attributes) -> Attributes {
     let mut setup = Attributes { umask: plan.umask, ..Attributes::default() };
     for &(limit, value) in &plan.limits {
         setup.limit(resource(limit), value, hard_value(limit, value));
@@ -39,11 +39,11 @@ pub fn hard_value(limit: Limit, value: u64) -> u64 {
 
 /// The variables that tasks of the job have in common, before prun adds its own.
 pub fn environment(stage: &Stage) -> Env {
-    let mut env = if stage.setup.clear_env { Env::empty() } else { Env::inherited() };
+    let mut env = if stage.attributes.clear_env { Env::empty() } else { Env::inherited() };
     OF_ONE_RUN.iter().for_each(|name| env.remove(name.as_bytes()));
     // Where prun has no terminal, nothing is known of one.
     let has_term = || env.iter().any(|variable| variable.len() > 5 && variable.starts_with(b"TERM="));
-    if stage.pty && !stage.setup.clear_env && !has_term() {
+    if stage.pty && !stage.attributes.clear_env && !has_term() {
         let _ = env.set(b"TERM", b"dumb");
     }
     env
@@ -52,7 +52,7 @@ pub fn environment(stage: &Stage) -> Env {
 /// What the stage's `env_file`s say, in their order.
 pub fn file_variables(stage: &Stage) -> Result<Vec<(String, String)>, StartFailure> {
     let mut variables = Vec::new();
-    for file in &stage.setup.env_files {
+    for file in &stage.attributes.env_files {
         let read = env_file::read(&stage.base.join(file));
         let wrong = |why| StartFailure { code: 126, why: format!("env_file `{}` {why}", file.display()) };
         variables.extend(read.map_err(wrong)?);
@@ -61,7 +61,7 @@ pub fn file_variables(stage: &Stage) -> Result<Vec<(String, String)>, StartFailu
 }
 
 /// Why a process with such a setup was not started, if that is the reason.
-pub fn explain(plan: &plan::Setup, error: StartError) -> Option<StartFailure> {
+pub fn explain(plan: &plan::Attributes, error: StartError) -> Option<StartFailure> {
     let why = match (error.step, error.errno) {
         (Step::Limits, _) => beyond(plan)?,
         (Step::Priority, Errno::EACCES | Errno::EPERM) => {
@@ -74,7 +74,7 @@ pub fn explain(plan: &plan::Setup, error: StartError) -> Option<StartFailure> {
 }
 
 /// The limit that prun has no right to set.
-fn beyond(plan: &plan::Setup) -> Option<String> {
+fn beyond(plan: &plan::Attributes) -> Option<String> {
     let (limit, value) = *plan.limits.iter().find(|(limit, value)| *value > hard_limit(*limit))?;
     let told = format!("limits.{} = {}", limit.key(), limit.shown(value));
     if let (Limit::Files, Some(most)) = (limit, limits::most_files())
@@ -87,7 +87,7 @@ fn beyond(plan: &plan::Setup) -> Option<String> {
 }
 
 /// The kernel says that there is no room for the arguments, where there would be without a limit.
-fn no_room(plan: &plan::Setup) -> Option<String> {
+fn no_room(plan: &plan::Attributes) -> Option<String> {
     let of = |wanted| plan.limits.iter().find(|(limit, _)| *limit == wanted).map(|(_, value)| *value);
     if let Some(stack) = of(Limit::Stack)
         && let room = limits::argument_room_in(stack)

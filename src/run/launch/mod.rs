@@ -26,7 +26,7 @@ use crate::os::jobserver::Server;
 use crate::os::mark::Mark;
 use crate::os::start::{Attributes, Group, Launcher, Order, StartError, Strategy};
 use crate::plan::template::Scope;
-use crate::plan::{AtEnd, Job, Stage, StartMode, lock_variable};
+use crate::plan::{HookOn, Job, Stage, StartMode, lock_variable};
 use crate::run::attempt::Attempt;
 use crate::run::task::path_of;
 use unstarted::{Unstarted, shortage_of_start};
@@ -75,7 +75,7 @@ impl<'a> LaunchContext<'a> {
 }
 
 /// Commands of a job beside its stages: a hook for each outcome, and the probe that looks whether it is ready.
-pub const HOOKS_AND_PROBE: usize = AtEnd::ALL.len() + 1;
+pub const HOOKS_AND_PROBE: usize = HookOn::ALL.len() + 1;
 
 impl Launch {
     /// `jobserver` is prun's own, which everything that is started finds in its environment.
@@ -102,7 +102,7 @@ impl Launch {
         stdio: [RawFd; 3],
         group: Group,
     ) -> Result<Pid, Unstarted> {
-        let facts = context.job.at_end.and_then(|_| self.facts.clone());
+        let facts = context.job.run_hook().and_then(|_| self.facts.clone());
         let facts = facts.as_deref().unwrap_or_default();
         self.command(context, stage.index(), &context.job.stages[stage], facts, stdio, group)
     }
@@ -111,7 +111,7 @@ impl Launch {
     pub fn hook(
         &mut self,
         context: &LaunchContext,
-        at: AtEnd,
+        at: HookOn,
         stage: &Stage,
         facts: &[(&'static str, String)],
         stdio: [RawFd; 3],
@@ -129,7 +129,7 @@ impl Launch {
         stdio: [RawFd; 3],
         group: Group,
     ) -> Result<Pid, Unstarted> {
-        self.command(context, context.job.stages.len() + AtEnd::ALL.len(), stage, facts, stdio, group)
+        self.command(context, context.job.stages.len() + HookOn::ALL.len(), stage, facts, stdio, group)
     }
 
     /// Starts a command of the job. `at` is its place in a list of the stages, the hooks, and the probe.
@@ -151,7 +151,7 @@ impl Launch {
         let argv = &mut prepared.argv;
         argv.clear();
         let mut holds_nul = false;
-        stage.what.for_each_word(&context.job.name, &context.scope, &mut self.scratch, &mut |word| {
+        stage.command.for_each_arg(&context.job.name, &context.scope, &mut self.scratch, &mut |word| {
             holds_nul |= argv.push(word).is_err();
         });
         if holds_nul {
@@ -178,7 +178,7 @@ impl Launch {
         let mut env = attributes::environment(stage);
         if let Some([added, alone, of_cargo]) = &self.jobserver {
             // Below what the job says itself: one that says something else takes no part.
-            let of_make = if stage.setup.clear_env { alone } else { added };
+            let of_make = if stage.attributes.clear_env { alone } else { added };
             for (name, value) in [(b"MAKEFLAGS".as_slice(), of_make), (b"CARGO_MAKEFLAGS", of_cargo)] {
                 env.set(name, value).map_err(|_| nul_in("MAKEFLAGS"))?;
             }
@@ -201,7 +201,12 @@ impl Launch {
             // Numbers and checked names hold no NUL; a program's name as job name could.
             let _ = env.set(name.as_bytes(), value.as_bytes());
         }
-        Ok(Prepared { env, argv: CStrings::new(), setup: attributes::setup(&stage.setup), program: None })
+        Ok(Prepared {
+            env,
+            argv: CStrings::new(),
+            setup: attributes::setup(&stage.attributes),
+            program: None,
+        })
     }
 }
 
@@ -256,7 +261,7 @@ fn set_own_variables(
             let _ = env.set_own(b"PRUN_ITEM", scratch);
         }
     }
-    for held in scope.held {
+    for held in scope.lock_values {
         // The job file was read as text without NUL.
         let _ = env.set_own(lock_variable(&held.lock).as_bytes(), held.value.as_bytes());
     }
@@ -327,7 +332,7 @@ fn start(
             Err(error) if error.errno == Errno::ENOENT && !looked_up_again => prepared.program = None,
             Err(error) => {
                 let shortage = shortage_of_start(error, !prepared.setup.limits.is_empty());
-                let failure = attributes::explain(&stage.setup, error)
+                let failure = attributes::explain(&stage.attributes, error)
                     .unwrap_or_else(|| explain(&program, path, error, directory));
                 return Err(Unstarted::new(shortage, failure));
             }

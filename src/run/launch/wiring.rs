@@ -13,7 +13,7 @@ use crate::os;
 use crate::os::io::{BIG_PIPE, PIPE};
 use crate::plan::OutputMode;
 use crate::plan::template::Scope;
-use crate::plan::{Items, Job, Output, QueueId, Ready, Sign, Stage, Stdin};
+use crate::plan::{Items, Job, Output, QueueId, Ready, ReadyCheck, Stage, Stdin};
 use crate::run::attempt::feed::{Fed, Feed};
 use crate::run::block::Block;
 use crate::run::launch::unstarted::{Unstarted, no_pipe, shortage_of_files};
@@ -170,7 +170,7 @@ impl Wiring {
         let for_hook = job.has_hooks() && stage == job.last_stage() && stream == Stream::Stdout;
         // So does prun what it talks to, what is written to a terminal, or what a line is looked for in.
         let is_stdout = stream == Stream::Stdout;
-        let heard = matches!(&job.ready, Some(Ready { sign: Sign::Line(_), .. }))
+        let heard = matches!(&job.ready, Some(Ready { check: ReadyCheck::Line(_), .. }))
             || is_stdout && (job.stages[stage].pty || matches!(job.stages[stage].stdin, Stdin::Dialogue(_)));
         let through = for_hook || heard;
         let mut target = match output {

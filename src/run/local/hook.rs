@@ -7,7 +7,7 @@ use super::LocalProcesses;
 use super::start::{not_started, watch_pipes};
 use crate::event::{StageId, StartFailure};
 use crate::os::{live_starts, start};
-use crate::plan::{AtEnd, OutputMode};
+use crate::plan::{HookOn, OutputMode};
 use crate::run::attempt::hook::HookInput;
 use crate::run::attempt::reader::Reader;
 use crate::run::attempt::table::ProcessRole;
@@ -36,7 +36,8 @@ impl LocalProcesses {
             Err(why) => Err(StartFailure { code: 126, why: why.clone() }.into()),
         };
         if let Role::Hook(hook) = &mut attempt.role {
-            let follows = hook.at != AtEnd::Exit && self.plan.jobs[attempt.work.job].on_exit.is_some();
+            let follows =
+                hook.at != HookOn::Exit && self.plan.jobs[attempt.work.job].hook(HookOn::Exit).is_some();
             hook.input = input.ok().filter(|_| follows || started.is_err());
         }
         match started {
@@ -60,7 +61,7 @@ impl LocalProcesses {
     }
 
     /// Returns the input of a hook that could not be started when it was its turn.
-    pub(super) fn kept_hook_input(&mut self, id: TaskId, at: AtEnd) -> Option<HookInput> {
+    pub(super) fn kept_hook_input(&mut self, id: TaskId, at: HookOn) -> Option<HookInput> {
         match &mut self.attempts.get_mut(id)?.role {
             Role::Hook(hook) if hook.at == at => hook.input.take(),
             _ => None,

@@ -35,7 +35,7 @@ use crate::os::jobserver::Server;
 use crate::os::poller::Ready;
 use crate::os::{self, process};
 use crate::plan::template::Scope;
-use crate::plan::{AtEnd, Plan};
+use crate::plan::{HookOn, Plan};
 use crate::sched::{Event, TaskId};
 
 mod bytes;
@@ -189,7 +189,7 @@ impl Backend for LocalProcesses {
         self.readers_at_the_end(queues)
     }
 
-    fn hook_turn(&mut self, task: TaskId, at: AtEnd, cx: &mut Context) -> HookTurn {
+    fn hook_turn(&mut self, task: TaskId, at: HookOn, cx: &mut Context) -> HookTurn {
         if let Some(input) = self.kept_hook_input(task, at) {
             return HookTurn::Again(input);
         }

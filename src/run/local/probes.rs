@@ -15,7 +15,7 @@ use crate::event::Exit;
 use crate::os::poller::Interest;
 use crate::os::start::Group;
 use crate::os::{self, port, process};
-use crate::plan::{Job, Sign, Stage, status};
+use crate::plan::{Job, ReadyCheck, Stage, status};
 use crate::run::attempt::Attempt;
 use crate::run::attempt::readiness::{Check, Heard, PortCheck, Readiness};
 use crate::run::attempt::table::ProcessRole;
@@ -208,8 +208,8 @@ fn another(look: &mut PortCheck, mark: os::mark::Mark) -> Option<String> {
 }
 
 fn probe_of(job: &Job) -> Option<&Stage> {
-    match &job.ready.as_ref()?.sign {
-        Sign::Command(stage) => Some(stage),
-        Sign::Line(_) | Sign::Port(_) | Sign::After(_) => None,
+    match &job.ready.as_ref()?.check {
+        ReadyCheck::Command(stage) => Some(stage),
+        ReadyCheck::Line(_) | ReadyCheck::Port(_) | ReadyCheck::After(_) => None,
     }
 }

@@ -64,7 +64,7 @@ impl Output {
     /// When no descriptor can be had to wake the loop with.
     pub fn new(plan: &Plan, listener: Box<dyn Listener>) -> io::Result<Output> {
         // Lines of several jobs must not mix where tasks of more than one may flow at the same time.
-        let several = plan.jobs.iter().filter(|job| job.at_end.is_none()).count() > 1;
+        let several = plan.jobs.iter().filter(|job| job.run_hook().is_none()).count() > 1;
         let mixing = several && plan.jobs.iter().any(|job| job.keep_order);
         Ok(Output {
             outputs: Outputs::new(if mixing { Framing::Lines } else { Framing::Chunks }),

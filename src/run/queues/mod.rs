@@ -131,7 +131,7 @@ impl Queues {
         let room = os::io::set_pipe_size(pipe.as_fd(), size);
         let room = if room == 0 { PIPE } else { room };
         open.queue.open_outlet(key(task), job, room, one);
-        let daemon = self.plan.jobs[job].daemon;
+        let daemon = self.plan.jobs[job].is_daemon();
         open.outlets.push(Outlet { task, fd: pipe, daemon, watched: false });
         open.news = true;
     }

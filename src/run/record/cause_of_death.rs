@@ -60,7 +60,7 @@ pub fn of(job: &Job, ended: &EndedAttempt, memory: &OutOfMemory) -> Option<Strin
     let stages = ended.processes.iter().zip(&job.stages).rev();
     stages.into_iter().find_map(|(process, stage)| {
         let end = Death::of(process)?;
-        reason(&end, &stage.setup.limits, || memory.grew())
+        reason(&end, &stage.attributes.limits, || memory.grew())
     })
 }
 

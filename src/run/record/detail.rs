@@ -1,7 +1,6 @@
 //! The details of a failure, for the report.
 
 use crate::event::{Detail, Time};
-use crate::plan::items::is_lister;
 use crate::plan::{Items, Plan};
 use crate::run::attempt::EndedAttempt;
 use crate::run::block::Block;
@@ -33,7 +32,7 @@ pub fn of(
     };
     let slot = ended.map_or(0, |ended| ended.slot);
     let rerun = match (&plan.rerun, &job.items) {
-        (Some(prun), Items::None) if !is_lister(plan, work.job) => format!("{prun} {}", job.name),
+        (Some(prun), Items::None) if !plan.jobs[work.job].is_lister() => format!("{prun} {}", job.name),
         _ => line(job, work, slot, Values::Hidden),
     };
     // What was read is gone, or was not all that the task read.

@@ -59,7 +59,7 @@ impl Ledger {
         };
         let mut warnings = Vec::new();
         if let Some(asked) = &logs.journal {
-            let identity = |job: &Job| (!job.daemon).then(|| Identity::new(job));
+            let identity = |job: &Job| (!job.is_daemon()).then(|| Identity::new(job));
             ledger.identities = plan.jobs.iter().map(identity).collect();
             if access == Access::ReadOnly {
                 (ledger.past, warnings) = journal::read(&asked.path)?;
@@ -179,7 +179,7 @@ impl Ledger {
         let only_task = matches!(plan.jobs[job].items, Items::None) && plan.jobs[job].batch == Batch::One;
         match self.identities[job].as_mut().filter(|_| only_task) {
             Some(identity) => self.past.finished(Known { key: identity.key(&[], &[]), nth: 1 }),
-            None => plan.jobs[job].daemon,
+            None => plan.jobs[job].is_daemon(),
         }
     }
 }

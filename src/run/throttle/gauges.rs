@@ -13,7 +13,7 @@ use nix::libc;
 
 use crate::event::Time;
 use crate::os;
-use crate::plan::{Brakes, Plan, PoolSize, parse_pool};
+use crate::plan::{Plan, PoolSize, Throttle, parse_pool};
 use crate::sched::Reading;
 
 /// From one look to the next.
@@ -62,7 +62,7 @@ pub enum News {
 
 impl Gauges {
     pub fn new(plan: &Plan) -> Gauges {
-        let Brakes { pool_file, load, memory_free, .. } = &plan.brakes;
+        let Throttle { pool_file, load, memory_free, .. } = &plan.throttle;
         let pool = pool_file.clone().map(|path| PoolFile { said: pool_in(&path), path, due: EVERY });
         Gauges { pool, load: load.is_some(), memory: memory_free.is_some() }
     }

@@ -13,6 +13,7 @@ mod wrapped;
 /// Returns the task's command as people may see it: without its environment, whose values are nobody's business.
 pub fn command(job: &Job, work: &Work, slot: usize) -> String {
     let scope = work.scope(slot);
-    let stages: Vec<_> = job.stages.iter().map(|stage| stage.what.told(&job.name, &scope)).collect();
+    let stages: Vec<_> =
+        job.stages.iter().map(|stage| stage.command.for_message(&job.name, &scope)).collect();
     stages.join(" | ")
 }

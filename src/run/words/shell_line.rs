@@ -80,8 +80,8 @@ impl StageLine<'_> {
         let here = std::env::current_dir().ok();
         let own = self.stage.cwd.as_ref().map(|cwd| self.path(cwd));
         let folder = own.or_else(|| here.clone());
-        let command = self.stage.what.show(job, self.scope, self.values.quoting());
-        let mut line = wrapped(&self.stage.setup, &self.variables(), self.values.quoting(), &command);
+        let command = self.stage.command.shell_line(job, self.scope, self.values.quoting());
+        let mut line = wrapped(&self.stage.attributes, &self.variables(), self.values.quoting(), &command);
         // The paths of files start at the folder of the job file, wherever the command runs.
         let at_base = folder.as_ref() == Some(&self.stage.base);
         self.redirect(&mut line, at_base);

@@ -1,12 +1,12 @@
 //! A line that starts a command with limits, a nice value, a umask and variables of its own, in any POSIX shell:
 //! with prlimit(1), because each shell's `ulimit` has units and letters of its own.
 
-use crate::plan::{Limit, Setup};
+use crate::plan::{Attributes, Limit};
 use crate::run::launch::attributes::hard_value;
 
 /// `variables` are put above those that the command inherits, if it inherits any.
 pub fn wrapped(
-    setup: &Setup,
+    setup: &Attributes,
     variables: &[(String, Vec<u8>)],
     quote: fn(&[u8]) -> String,
     command: &str,
@@ -31,7 +31,7 @@ pub fn wrapped(
     }
 }
 
-fn outer(setup: &Setup) -> String {
+fn outer(setup: &Attributes) -> String {
     let mut line = String::new();
     if setup.nice != 0 {
         line += &format!("nice -n {} ", setup.nice);
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
     use crate::plan::words::quote;
 
-    fn line(setup: Setup, variables: &[(&str, &str)]) -> String {
+    fn line(setup: Attributes, variables: &[(&str, &str)]) -> String {
         let variables: Vec<_> =
             variables.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect();
         wrapped(&setup, &variables, quote, "cmd x")
@@ -80,17 +80,21 @@ mod tests {
 
     #[test]
     fn only_what_was_asked_for() {
-        assert_eq!(line(Setup::default(), &[]), "cmd x");
-        assert_eq!(line(Setup::default(), &[("A", "1"), ("B", "two 2")]), "A=1 B='two 2' cmd x");
-        assert_eq!(line(Setup { clear_env: true, ..Setup::default() }, &[]), "env -i cmd x");
-        assert_eq!(line(Setup { nice: 5, ..Setup::default() }, &[("A", "1")]), "nice -n 5 env A=1 cmd x");
-        assert_eq!(line(Setup::default(), &[("A.B", "1")]), "env A.B=1 cmd x");
+        assert_eq!(line(Attributes::default(), &[]), "cmd x");
+        assert_eq!(line(Attributes::default(), &[("A", "1"), ("B", "two 2")]), "A=1 B='two 2' cmd x");
+        assert_eq!(line(Attributes { clear_env: true, ..Attributes::default() }, &[]), "env -i cmd x");
+        assert_eq!(
+            line(Attributes { nice: 5, ..Attributes::default() }, &[("A", "1")]),
+            "nice -n 5 env A=1 cmd x"
+        );
+        assert_eq!(line(Attributes::default(), &[("A.B", "1")]), "env A.B=1 cmd x");
     }
 
     #[test]
     fn all_of_it() {
         let limits = vec![(Limit::Cpu, 2), (Limit::Memory, 1 << 20), (Limit::Core, 0)];
-        let setup = Setup { limits, nice: -5, umask: Some(0o22), clear_env: true, ..Setup::default() };
+        let setup =
+            Attributes { limits, nice: -5, umask: Some(0o22), clear_env: true, ..Attributes::default() };
         let wanted = "(umask 022; exec nice -n -5 prlimit --cpu=2:7 --as=1048576 --core=0 env -i A=1 cmd x)";
         assert_eq!(line(setup, &[("A", "1")]), wanted);
     }

@@ -1,4 +1,4 @@
-//! Brakes: what holds starts back beside the pools.
+//! Throttle: what holds starts back beside the pools.
 
 use super::*;
 use crate::plan::Rate;
@@ -7,13 +7,13 @@ fn every(millis: u64) -> Option<Rate> {
     Some(Rate { interval: ms(millis) })
 }
 
-/// A run of one job with these brakes, and room for all its tasks at once.
-fn braked(brakes: Brakes, items: u64) -> World {
-    World::of(Plan { brakes, ..plan(vec![job("a")], UNLIMITED) }, &[items])
+/// A run of one job with these throttle, and room for all its tasks at once.
+fn braked(throttle: Throttle, items: u64) -> World {
+    World::of(Plan { throttle, ..plan(vec![job("a")], UNLIMITED) }, &[items])
 }
 
 fn rated(interval: u64, items: u64) -> World {
-    braked(Brakes { rate: every(interval), ..Brakes::default() }, items)
+    braked(Throttle { rate: every(interval), ..Throttle::default() }, items)
 }
 
 fn warnings(world: &World) -> Vec<&str> {
@@ -82,8 +82,8 @@ fn a_jobs_rate_holds_back_that_job_alone_and_both_rates_hold() {
     let world = World::new(jobs.clone(), 5, &[3, 9]);
     assert_eq!(world.started, [(JobId(0), 1), (JobId(1), 1), (JobId(1), 2), (JobId(1), 3), (JobId(1), 4)]);
 
-    let brakes = Brakes { rate: every(400), ..Brakes::default() };
-    let mut world = World::of(Plan { brakes, ..plan(jobs, 9) }, &[3, 9]);
+    let throttle = Throttle { rate: every(400), ..Throttle::default() };
+    let mut world = World::of(Plan { throttle, ..plan(jobs, 9) }, &[3, 9]);
     [400, 800, 1200].into_iter().for_each(|time| world.at(time));
     assert_eq!(world.started, [(JobId(0), 1), (JobId(1), 1), (JobId(1), 2), (JobId(0), 2)]);
 }
@@ -99,8 +99,8 @@ fn what_workers_are_given_counts_one_by_one() {
         max_tasks: None,
         init: Vec::new(),
     });
-    let brakes = Brakes { rate: every(100), ..Brakes::default() };
-    let mut world = World::of(Plan { brakes, ..plan(vec![a], 4) }, &[5]);
+    let throttle = Throttle { rate: every(100), ..Throttle::default() };
+    let mut world = World::of(Plan { throttle, ..plan(vec![a], 4) }, &[5]);
     assert_eq!((world.workers.len(), world.given.len()), (1, 1));
     world.answer(world.worker(0), 1, None);
     assert_eq!(world.given.len(), 1, "an idle worker waits, too");
@@ -179,7 +179,7 @@ fn memory(bytes: u64) -> Event {
 
 #[test]
 fn nothing_starts_before_the_first_reading_and_none_above_the_load() {
-    let mut world = braked(Brakes { load: Some(2.0), ..Brakes::default() }, 2);
+    let mut world = braked(Throttle { load: Some(2.0), ..Throttle::default() }, 2);
     assert_eq!((world.started.len(), world.supervisor.reading_due()), (0, Some(ms(0))));
     world.send(load(2.5));
     world.send(load(2.0));
@@ -199,7 +199,7 @@ fn nothing_starts_before_the_first_reading_and_none_above_the_load() {
 #[test]
 fn a_reading_is_good_for_a_second() {
     let mut world = World::of(
-        Plan { brakes: Brakes { load: Some(2.0), ..Brakes::default() }, ..plan(vec![job("a")], 1) },
+        Plan { throttle: Throttle { load: Some(2.0), ..Throttle::default() }, ..plan(vec![job("a")], 1) },
         &[3],
     );
     world.send(load(0.5));
@@ -216,7 +216,7 @@ fn a_reading_is_good_for_a_second() {
 
 #[test]
 fn no_load_is_below_nothing() {
-    let mut world = braked(Brakes { load: Some(0.0), ..Brakes::default() }, 2);
+    let mut world = braked(Throttle { load: Some(0.0), ..Throttle::default() }, 2);
     world.send(load(0.0));
     assert_eq!(warnings(&world), ["no load average is below 0, so nothing ever starts"]);
     world.send(Event::Signal(INT));
@@ -225,7 +225,7 @@ fn no_load_is_below_nothing() {
 
 /// Three tasks run, and 100 bytes of memory have to be free.
 fn short() -> World {
-    let mut world = braked(Brakes { memory_free: Some(100), ..Brakes::default() }, 4);
+    let mut world = braked(Throttle { memory_free: Some(100), ..Throttle::default() }, 4);
     for started in 1..=3 {
         world.now = ms(started);
         world.send(memory(100));
@@ -294,9 +294,9 @@ fn what_was_put_back_is_cancelled_when_prun_is_stopped() {
 #[test]
 fn workers_and_daemons_are_not_put_back() {
     let mut daemon = job("d");
-    (daemon.slotless, daemon.daemon) = (true, true);
-    let brakes = Brakes { memory_free: Some(100), ..Brakes::default() };
-    let mut world = World::of(Plan { brakes, ..plan(vec![job("a"), daemon], 9) }, &[1, 1]);
+    daemon.kind = Kind::Daemon(Daemon::Reader);
+    let throttle = Throttle { memory_free: Some(100), ..Throttle::default() };
+    let mut world = World::of(Plan { throttle, ..plan(vec![job("a"), daemon], 9) }, &[1, 1]);
     world.send(memory(100));
     world.send(memory(1));
     assert_eq!(world.running[&world.task(JobId(1), 1)], []);
@@ -309,9 +309,9 @@ fn what_is_tried_again_and_again_leaves_starts_to_what_never_started() {
     crash.restart = plan::Restart::Always;
     crash.retries.count = u32::MAX;
     let rate = Some(plan::Rate { interval: ms(1_000) });
-    let brakes = Brakes { rate, ..Brakes::default() };
+    let throttle = Throttle { rate, ..Throttle::default() };
     let jobs = vec![crash, job("main")];
-    let mut world = World::of(Plan { brakes, ..plan(jobs, 1) }, &[1, 1]);
+    let mut world = World::of(Plan { throttle, ..plan(jobs, 1) }, &[1, 1]);
     for second in 1..5 {
         if world.started.contains(&(JobId(1), 1)) {
             break;

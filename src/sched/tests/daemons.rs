@@ -5,13 +5,13 @@ use crate::event::QueueId;
 
 fn slotless(name: &str) -> plan::Job {
     let mut job = job(name);
-    job.slotless = true;
+    job.kind = Kind::Reader;
     job
 }
 
 fn daemon(name: &str) -> plan::Job {
     let mut job = slotless(name);
-    job.daemon = true;
+    job.kind = Kind::Daemon(Daemon::Reader);
     job.grace = ms(100);
     job
 }

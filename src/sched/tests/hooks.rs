@@ -2,12 +2,12 @@
 
 use super::*;
 use crate::event::StartFailure;
-use crate::plan::AtEnd;
+use crate::plan::HookOn;
 
 fn hooked(name: &str) -> plan::Job {
     let mut job = job(name);
     let hook = || Some(Box::new(plan::Hook { stage: stage("hook") }));
-    (job.on_success, job.on_failure) = (hook(), hook());
+    (job.hooks.on_success, job.hooks.on_failure) = (hook(), hook());
     job
 }
 
@@ -16,7 +16,7 @@ fn a_hook_keeps_the_slot_and_the_task() {
     let mut world = World::new(vec![hooked("a")], 1, &[2]);
     let task = world.task(JobId(0), 1);
     world.code(JobId(0), 1, 0);
-    assert_eq!(world.running[&task], [Action::Hook { task, at: AtEnd::Success, outcome: Outcome::Ok }]);
+    assert_eq!(world.running[&task], [Action::Hook { task, at: HookOn::Success, outcome: Outcome::Ok }]);
     assert!(world.ended.is_empty());
     assert_eq!(world.started.len(), 1, "its slot is taken");
     world.code(JobId(0), 1, 0);
@@ -36,7 +36,7 @@ fn a_hook_comes_after_the_last_attempt() {
     world.code(JobId(0), 1, 7);
     assert_eq!(
         world.running[&task],
-        [Action::Hook { task, at: AtEnd::Failure, outcome: Outcome::Failed(7) }]
+        [Action::Hook { task, at: HookOn::Failure, outcome: Outcome::Failed(7) }]
     );
     world.code(JobId(0), 1, 0);
     assert_eq!(world.outcomes(), [(JobId(0), 1, Outcome::Failed(7))]);
@@ -103,7 +103,7 @@ fn worker(ahead: usize) -> plan::Worker {
 #[test]
 fn a_worker_that_its_job_stops_has_on_exit_for_the_task_that_it_was_at() {
     let mut a = thrice("a");
-    (a.on_success, a.on_failure) = (None, None);
+    (a.hooks.on_success, a.hooks.on_failure) = (None, None);
     a.worker = Some(worker(2));
     a.halt = Some(Halt { now: true, on: HaltOn::Fail, limit: HaltLimit::Count(1) });
     let mut world = World::new(vec![a], 1, &[9]);
@@ -121,7 +121,7 @@ fn a_worker_that_its_job_stops_has_on_exit_for_the_task_that_it_was_at() {
 /// A job with all three hooks.
 fn thrice(name: &str) -> plan::Job {
     let mut job = hooked(name);
-    job.on_exit = Some(Box::new(plan::Hook { stage: stage("hook") }));
+    job.hooks.on_exit = Some(Box::new(plan::Hook { stage: stage("hook") }));
     job
 }
 
@@ -147,13 +147,13 @@ fn on_exit_comes_after_the_other_and_hears_how_the_task_itself_ended() {
 }
 
 fn exit_hook(task: TaskId, outcome: Outcome) -> Action {
-    Action::Hook { task, at: AtEnd::Exit, outcome }
+    Action::Hook { task, at: HookOn::Exit, outcome }
 }
 
 #[test]
 fn a_job_that_halts_begins_on_exit_for_what_it_stops_and_for_nothing_else() {
     let mut a = thrice("a");
-    (a.on_success, a.on_failure) = (None, None);
+    (a.hooks.on_success, a.hooks.on_failure) = (None, None);
     a.halt = Some(Halt { now: true, on: HaltOn::Fail, limit: HaltLimit::Count(1) });
     let mut world = World::new(vec![a], 2, &[4]);
     world.code(JobId(0), 1, 1);

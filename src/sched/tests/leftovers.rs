@@ -105,11 +105,14 @@ fn a_stopped_task_leaves_nothing() {
 #[test]
 fn what_a_hook_leaves_is_left() {
     let mut a = job_with(Leftovers::Wait);
-    a.on_success = Some(Box::new(plan::Hook { stage: stage("hook") }));
+    a.hooks.on_success = Some(Box::new(plan::Hook { stage: stage("hook") }));
     let mut world = World::new(vec![a], 1, &[1]);
     let task = ends_by_itself(&mut world, 0);
     world.send(Event::GroupGone(task));
-    assert_eq!(world.running[&task], [Action::Hook { task, at: plan::AtEnd::Success, outcome: Outcome::Ok }]);
+    assert_eq!(
+        world.running[&task],
+        [Action::Hook { task, at: plan::HookOn::Success, outcome: Outcome::Ok }]
+    );
     ends_by_itself(&mut world, 0);
     assert_eq!(world.outcomes(), [(JobId(0), 1, Outcome::Ok)]);
 }
@@ -138,7 +141,7 @@ fn a_worker_that_has_ended_gets_no_task_while_it_is_waited_for() {
 
 #[test]
 fn of_a_daemon_that_has_ended_and_kills_nothing_is_due_when_its_input_is_dry() {
-    let daemon = plan::Job { daemon: true, slotless: true, timeout: None, ..job_with(Leftovers::Kill) };
+    let daemon = plan::Job { kind: Kind::Daemon(Daemon::Reader), timeout: None, ..job_with(Leftovers::Kill) };
     let mut world = World::new(vec![daemon], 1, &[1]);
     let task = ends_by_itself(&mut world, 0);
     world.send(Event::InputEnded(task));

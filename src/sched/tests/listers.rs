@@ -6,7 +6,7 @@ use crate::event::QueueId;
 /// `lists` lists items for the job `takes`, on which `then` waits.
 fn listed() -> Vec<plan::Job> {
     let mut lists = job("takes.each");
-    lists.slotless = true;
+    lists.kind = Kind::Lister(None);
     lists.stages[0].stdout = Output::Queue { queue: QueueId(0), show: false };
     let mut takes = job("takes");
     takes.items = Items::Queue { queue: QueueId(0), separator: None };
@@ -141,8 +141,8 @@ fn it_is_skipped_in_silence_with_its_job() {
 fn it_is_not_put_back_and_is_not_the_one_that_is_left() {
     let mut world = {
         let queues = vec![queue("takes.each", &[JobId(0)], &[JobId(1)])];
-        let brakes = Brakes { memory_free: Some(100), ..Brakes::default() };
-        World::of(Plan { queues, brakes, ..plan(listed(), 1) }, &[1, 0, 1])
+        let throttle = Throttle { memory_free: Some(100), ..Throttle::default() };
+        World::of(Plan { queues, throttle, ..plan(listed(), 1) }, &[1, 0, 1])
     };
     let free = |world: &mut World, at, memory| {
         world.now = ms(at);
@@ -160,8 +160,8 @@ fn it_is_not_put_back_and_is_not_the_one_that_is_left() {
 fn it_costs_no_start_of_the_rate() {
     let rate = plan::Rate { interval: ms(1_000) };
     let queues = vec![queue("takes.each", &[JobId(0)], &[JobId(1)])];
-    let brakes = Brakes { rate: Some(rate), ..Brakes::default() };
-    let mut world = World::of(Plan { queues, brakes, ..plan(listed(), 2) }, &[1, 0, 1]);
+    let throttle = Throttle { rate: Some(rate), ..Throttle::default() };
+    let mut world = World::of(Plan { queues, throttle, ..plan(listed(), 2) }, &[1, 0, 1]);
     list(&mut world, 2);
     assert_eq!(world.started, [(JobId(0), 1), (JobId(1), 1)]);
     world.at(1_000);

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::event::{LockId, QueueId};
-use crate::plan::{Lock, Want};
+use crate::plan::{Lock, LockRequest};
 
 /// A lock whose permits have these names.
 fn named(names: &[&str]) -> Lock {
@@ -15,7 +15,7 @@ fn lock(name: &str, permits: usize) -> Lock {
 }
 
 fn locked(name: &str, wants: &[(usize, usize)]) -> plan::Job {
-    let want = |(lock, permits): &(usize, usize)| Want { lock: LockId(*lock), permits: *permits };
+    let want = |(lock, permits): &(usize, usize)| LockRequest { lock: LockId(*lock), permits: *permits };
     plan::Job { locks: wants.iter().map(want).collect(), ..job(name) }
 }
 
@@ -166,7 +166,7 @@ fn a_delay_before_the_next_attempt_gives_the_lock_back() {
 #[test]
 fn a_hook_belongs_to_its_task_and_holds_the_lock() {
     let mut a = locked("a", &[(0, 1)]);
-    a.on_success = Some(Box::new(plan::Hook { stage: stage("hook") }));
+    a.hooks.on_success = Some(Box::new(plan::Hook { stage: stage("hook") }));
     let mut world = world(vec![lock("db", 1)], vec![a, locked("b", &[(0, 1)])], 9, &[1, 1]);
     world.code(JobId(0), 1, 0);
     assert_eq!(world.started.len(), 1);
@@ -192,10 +192,10 @@ fn what_is_stopped_or_can_not_be_started_gives_it_back() {
 
 #[test]
 fn what_is_put_back_gives_it_back() {
-    let brakes = Brakes { memory_free: Some(100), ..Brakes::default() };
+    let throttle = Throttle { memory_free: Some(100), ..Throttle::default() };
     let jobs = vec![locked("a", &[(0, 1)]), locked("b", &[(1, 1)]), locked("c", &[(1, 1)])];
     let locks = vec![lock("x", 1), lock("y", 1)];
-    let mut world = World::of(Plan { locks, brakes, ..plan(jobs, 9) }, &[1, 1, 1]);
+    let mut world = World::of(Plan { locks, throttle, ..plan(jobs, 9) }, &[1, 1, 1]);
     let reading = |memory| Event::Reading(Reading { load: None, memory: Some(memory) });
     world.send(reading(200));
     assert_eq!(world.started, [(JobId(0), 1), (JobId(1), 1)]);
@@ -294,7 +294,7 @@ fn a_worker_that_waits_for_items_gives_its_lock_to_who_makes_them() {
 // ---- when nothing can go on ------------------------------------------------------------------------------
 
 fn daemon(wants: &[(usize, usize)]) -> plan::Job {
-    plan::Job { daemon: true, slotless: true, ..locked("d", wants) }
+    plan::Job { kind: Kind::Daemon(Daemon::Reader), ..locked("d", wants) }
 }
 
 #[test]
@@ -331,7 +331,7 @@ fn before_nothing_can_go_on_some_may_overtake() {
     // The writer waits for its reader, that for `wide`, which came first, and that for the writer.
     let mut jobs = vec![locked("writer", &[(0, 1)]), locked("wide", &[(0, 2)]), locked("reader", &[(0, 1)])];
     jobs[0].stages[0].stdout = Output::Queue { queue: QueueId(0), show: false };
-    jobs[2].slotless = true;
+    jobs[2].kind = Kind::Reader;
     jobs[2].after = vec![After { job: JobId(3), stage: StageId(0), when: When::Exit }];
     jobs.push(job("gate"));
     let queues = vec![queue("q", &[JobId(0)], &[JobId(2)])];
@@ -354,7 +354,7 @@ fn before_nothing_can_go_on_some_may_overtake() {
 fn a_lock_is_waited_for_before_slots_are_kept() {
     // `b` could have its slots, but not its lock: nobody else has to wait for it.
     let mut b = plan::Job { slots: 2, ..job("b") };
-    b.locks = vec![Want { lock: LockId(0), permits: 1 }];
+    b.locks = vec![LockRequest { lock: LockId(0), permits: 1 }];
     let world = world(vec![lock("db", 1)], vec![locked("a", &[(0, 1)]), b, job("c")], 2, &[1, 1, 2]);
     assert_eq!(world.started, [(JobId(0), 1), (JobId(2), 1)]);
 }
@@ -397,7 +397,7 @@ pub fn check_locks(world: &World, plan: &Plan) {
 fn a_service_that_waits_for_what_another_holds_is_a_stall_if_a_job_needs_it() {
     let holder = |name: &str| {
         let mut holder = super::services::service(name);
-        holder.locks = vec![plan::Want { lock: LockId(0), permits: 1 }];
+        holder.locks = vec![plan::LockRequest { lock: LockId(0), permits: 1 }];
         holder
     };
     let mut waiter = job("waiter");

@@ -28,14 +28,13 @@ use std::time::Duration;
 use self::plans::{job, plan, queue, stage};
 use self::promises::Promises;
 use super::*;
-use crate::event::{Exit, StageId, StartFailure};
+use crate::event::{Exit, SIGTERM as TERM, StageId, StartFailure};
 use crate::plan::template::Template;
 use crate::plan::{
-    self, After, Brakes, Halt, HaltLimit, HaltOn, Items, Leftovers, Outcomes, Output, RetryDelay, StatusMode,
-    Timeout, UNLIMITED, When,
+    self, After, Daemon, Halt, HaltLimit, HaltOn, Items, Kind, Leftovers, Outcomes, Output, RetryDelay,
+    StatusMode, Throttle, Timeout, UNLIMITED, When,
 };
 
-const TERM: i32 = 15;
 const INT: i32 = 2;
 
 fn ms(n: u64) -> Time {

@@ -86,7 +86,7 @@ impl World {
             }
             let has_limits = life.kind == Kind::Attempt && !life.over;
             // Nobody needs the service any more, and its turn to be stopped has not come.
-            let waits = job.serves && self.supervisor.services.are_unneeded();
+            let waits = job.is_service() && self.supervisor.services.are_unneeded();
             if life.signalled.is_some() || !has_limits || waits {
                 continue;
             }
@@ -94,7 +94,7 @@ impl World {
                 assert!(life.began + limit > self.now, "{task:?} of job {id:?} has had its time");
             }
             if let Some(ready) =
-                job.ready.as_ref().filter(|ready| !matches!(ready.sign, plan::Sign::After(_)))
+                job.ready.as_ref().filter(|ready| !matches!(ready.check, plan::ReadyCheck::After(_)))
             {
                 assert!(life.up || life.began + ready.timeout > self.now, "{task:?} of job {id:?} is not up");
             }

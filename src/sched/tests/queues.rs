@@ -7,7 +7,7 @@ use crate::event::QueueId;
 fn circle(third: bool) -> World {
     let (mut a, mut b) = (job("a"), job("b"));
     for (job, queue) in [(&mut a, 0), (&mut b, 1)] {
-        job.slotless = true;
+        job.kind = Kind::Reader;
         job.stages[0].stdout = Output::Queue { queue: QueueId(queue), show: false };
     }
     let queues = vec![queue("q", &[JobId(0)], &[JobId(1)]), queue("p", &[JobId(1)], &[JobId(0)])];
@@ -74,7 +74,7 @@ fn a_reader_that_waits_for_a_slot_of_its_writer_is_a_stall() {
     let mut writer = job("w");
     writer.stages[0].stdout = Output::Queue { queue: QueueId(0), show: false };
     let mut reader = job("r");
-    reader.slotless = true;
+    reader.kind = Kind::Reader;
     reader.items = Items::Of(JobId(1));
     let jobs = vec![writer, job("names"), reader];
     let queues = vec![queue("q", &[JobId(0)], &[JobId(2)])];
@@ -93,7 +93,7 @@ fn readers_of_the_full_queue_are_waited_for() {
     let mut writer = job("w");
     writer.stages[0].stdout = Output::Queue { queue: QueueId(0), show: false };
     let mut daemon = job("d");
-    (daemon.slotless, daemon.daemon) = (true, true);
+    daemon.kind = Kind::Daemon(Daemon::Reader);
     let queues = vec![queue("q", &[JobId(0)], &[JobId(1)])];
     let with_daemon = Plan { queues: queues.clone(), ..plan(vec![writer.clone(), daemon], 1) };
     let mut world = World::of(with_daemon, &[1, 1]);
@@ -101,7 +101,7 @@ fn readers_of_the_full_queue_are_waited_for() {
     assert_eq!(world.supervisor.due(), None, "a daemon that reads it runs");
 
     let mut each = job("e");
-    each.slotless = true;
+    each.kind = Kind::Reader;
     each.items = Items::Queue { queue: QueueId(0), separator: None };
     let plan = Plan { queues, ..plan(vec![writer, each], 1) };
     let mut world = World::of(plan, &[1, 0]);

@@ -5,12 +5,12 @@ use proptest::prelude::*;
 use super::super::task::Role;
 use super::locks::{check_locks, few_locks};
 use super::*;
-use crate::plan::AtEnd;
+use crate::plan::HookOn;
 
 mod any;
 mod steps;
 
-use any::{LISTER, any_brakes, any_jobs, has_lister};
+use any::{LISTER, any_jobs, any_throttle, has_lister};
 use steps::{Step, drive, settle, step};
 
 /// Runs 10,000 sequences, or more if `PROPTEST_CASES` asks for more, as `scripts/sequences` does.
@@ -29,8 +29,8 @@ proptest! {
         jobs in any_jobs(),
         pool in 1..4usize,
         mut items in prop::collection::vec(0..6u64, 4),
-        hooks in prop::sample::subsequence(AtEnd::ALL.to_vec(), 0..=3),
-        brakes in any_brakes(),
+        hooks in prop::sample::subsequence(HookOn::ALL.to_vec(), 0..=3),
+        throttle in any_throttle(),
         known in prop::collection::vec((0..4usize, 1..6u64).prop_map(|(job, seq)| (JobId(job), seq)), 0..6),
         jobserver in any::<bool>(),
         steps in prop::collection::vec(step(), 0..80),
@@ -39,7 +39,7 @@ proptest! {
         let queues = vec![queue("q", &[JobId(0), JobId(1)], &[JobId(3)])];
         items.resize(4 + hooks.len(), 0);
         let jobs = jobs.into_iter().chain(hooks.into_iter().map(super::run_hooks::hook_of_run)).collect();
-        let plan = Plan { queues, brakes, jobserver, locks: few_locks(), ..plan(jobs, pool) };
+        let plan = Plan { queues, throttle, jobserver, locks: few_locks(), ..plan(jobs, pool) };
         let mut world = World::resumed(plan.clone(), &items, &known);
         for step in steps {
             let before = world.supervisor.slots.in_use();
@@ -65,7 +65,7 @@ proptest! {
         prop_assert!(world.workers.is_empty());
         prop_assert_eq!((world.taken, world.wanted), (0, 0));
         // The hooks of the run are not counted.
-        world.ended.retain(|(job, ..)| plan.jobs[*job].at_end.is_none());
+        world.ended.retain(|(job, ..)| plan.jobs[*job].run_hook().is_none());
         let failed = world.ended.iter().filter(|(.., outcome)| outcome.is_failure()).count();
         let whole = world.told.iter().filter(|event| matches!(event, RunEvent::JobFailed { .. })).count();
         prop_assert_eq!(world.supervisor.tally.failed, (failed + whole) as u64);
@@ -80,14 +80,14 @@ proptest! {
 
 /// Checks what holds at any time. `before` is how many slots were taken one step earlier.
 fn check(world: &World, plan: &Plan, before: usize) {
-    let is_last = |job: JobId| plan.jobs[job].at_end.is_some();
+    let is_last = |job: JobId| plan.jobs[job].run_hook().is_some();
     let of_jobs = world.started.iter().filter(|(job, _)| !is_last(*job)).count();
     if of_jobs < world.started.len() {
         let mut left = world.supervisor.tasks.iter();
         assert!(left.all(|(_, task, _)| is_last(task.job)), "a hook of the run began too early");
         assert!(world.supervisor.tasks.len() <= 1, "they run one after another");
     }
-    if let Some(rate) = plan.brakes.rate {
+    if let Some(rate) = plan.throttle.rate {
         let lists = |job: JobId| job == LISTER && has_lister(plan);
         let counted = |job: JobId| !is_last(job) && !lists(job);
         let starts = world.started.iter().filter(|(job, _)| counted(*job)).count() + world.given.len();
@@ -101,8 +101,8 @@ fn check(world: &World, plan: &Plan, before: usize) {
     for (_, task, _) in world.supervisor.tasks.iter() {
         let job = &plan.jobs[task.job];
         if let Some(slot) = task.slot {
-            assert_eq!(slot.run.is_none(), job.slotless);
-            assert!(slot.width <= job.slots && (slot.width == 0) == job.slotless);
+            assert_eq!(slot.run.is_none(), !job.takes_slots());
+            assert!(slot.width <= job.slots && (slot.width == 0) != job.takes_slots());
             slotted += slot.width;
             processes[task.job] += 1;
         }

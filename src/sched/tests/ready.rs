@@ -3,7 +3,7 @@
 use super::services::{after, on, port, service};
 use super::*;
 use crate::event::QueueId;
-use crate::plan::Sign;
+use crate::plan::ReadyCheck;
 
 #[test]
 fn who_waits_for_readiness_begins_when_every_task_was_up_once() {
@@ -110,7 +110,7 @@ fn who_is_not_up_in_time_is_stopped_and_that_is_a_timeout() {
 #[test]
 fn time_alone_may_be_the_sign() {
     let mut db = service("db");
-    db.ready = on(Sign::After(ms(200)), 50);
+    db.ready = on(ReadyCheck::After(ms(200)), 50);
     db.timeout = Some(Timeout::After(ms(500)));
     let mut world = World::new(vec![db, after("a", JobId(0), When::Ready)], 1, &[1, 1]);
     assert_eq!(world.supervisor.due(), Some(ms(200)));
@@ -191,7 +191,7 @@ fn output_does_not_flow_live_while_others_may_begin() {
 #[test]
 fn what_waits_at_a_full_queue_is_not_stalled_while_something_may_come_up() {
     let mut reader = after("r", JobId(0), When::Ready);
-    (reader.slotless, reader.daemon) = (true, true);
+    reader.kind = Kind::Daemon(Daemon::Reader);
     let mut writer = job("w");
     writer.stages[0].stdout = Output::Queue { queue: QueueId(0), show: false };
     let queues = vec![queue("q", &[JobId(2)], &[JobId(1)])];

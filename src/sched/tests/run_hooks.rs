@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::event::StartFailure;
-use crate::plan::AtEnd;
+use crate::plan::HookOn;
 
 /// A job, and all three hooks of the run behind it: 1, 2 and 3.
 const SUCCESS: JobId = JobId(1);
@@ -10,12 +10,12 @@ const FAILURE: JobId = JobId(2);
 const EXIT: JobId = JobId(3);
 
 fn with_hooks(first: plan::Job) -> Vec<plan::Job> {
-    std::iter::once(first).chain(AtEnd::ALL.map(hook_of_run)).collect()
+    std::iter::once(first).chain(HookOn::ALL.map(hook_of_run)).collect()
 }
 
-pub fn hook_of_run(at: AtEnd) -> plan::Job {
+pub fn hook_of_run(at: HookOn) -> plan::Job {
     let mut job = job(at.key());
-    (job.at_end, job.slotless, job.grace) = (Some(at), true, ms(1000));
+    (job.kind, job.grace) = (Kind::RunHook(at), ms(1000));
     job
 }
 
@@ -162,7 +162,7 @@ fn a_second_signal_before_them_lets_none_begin() {
 fn nothing_that_holds_others_back_holds_them() {
     let mut world = World::of(
         Plan {
-            brakes: plan::Brakes { load: Some(0.0), ..plan::Brakes::default() },
+            throttle: plan::Throttle { load: Some(0.0), ..plan::Throttle::default() },
             ..plan(with_hooks(job("a")), 1)
         },
         &[0, 0, 0, 0],

@@ -2,11 +2,11 @@
 
 use super::*;
 use crate::plan::template::Template;
-use crate::plan::{Ready, Restart, Sign};
+use crate::plan::{Ready, ReadyCheck, Restart};
 
 pub fn service(name: &str) -> plan::Job {
     let mut job = job(name);
-    (job.slotless, job.daemon, job.serves) = (true, true, true);
+    job.kind = Kind::Daemon(Daemon::Service);
     job.grace = ms(100);
     job
 }
@@ -17,12 +17,12 @@ pub fn after(name: &str, job: JobId, when: When) -> plan::Job {
     waiting
 }
 
-pub fn on(sign: Sign, timeout: u64) -> Option<Ready> {
-    Some(Ready { sign, timeout: ms(timeout), every: ms(10) })
+pub fn on(check: ReadyCheck, timeout: u64) -> Option<Ready> {
+    Some(Ready { check, timeout: ms(timeout), every: ms(10) })
 }
 
-pub fn port() -> Sign {
-    Sign::Port(Template::literal(b"1"))
+pub fn port() -> ReadyCheck {
+    ReadyCheck::Port(Template::literal(b"1"))
 }
 
 impl World {
@@ -123,8 +123,7 @@ fn services_that_have_not_started_by_then_never_do() {
     first.ready = on(port(), 1000);
     let jobs = vec![first, late, after("later", JobId(1), When::Ready), job("main")];
     let (mut jobs, main) = (jobs, 3);
-    jobs[2].daemon = true;
-    jobs[2].serves = true;
+    jobs[2].kind = Kind::Daemon(Daemon::Service);
     let mut world = World::new(jobs, 1, &[1, 1, 1, 1]);
     world.code(JobId(main), 1, 0);
     assert_eq!(world.skipped(), [JobId(1), JobId(2)]);
@@ -202,7 +201,7 @@ fn the_end_of_services_triggers_no_halt() {
 fn readers_are_waited_for_unless_a_service_feeds_them() {
     let reader = |name: &str| {
         let mut job = job(name);
-        (job.slotless, job.daemon, job.grace) = (true, true, ms(50));
+        (job.kind, job.grace) = (Kind::Daemon(Daemon::Reader), ms(50));
         job
     };
     let jobs = vec![service("web"), reader("log"), job("main"), reader("store")];
@@ -228,7 +227,7 @@ fn readers_are_waited_for_unless_a_service_feeds_them() {
 #[test]
 fn the_hook_of_a_service_may_end_before_the_next_one_is_stopped() {
     let mut b = service("b");
-    b.on_success = Some(Box::new(plan::Hook { stage: stage("hook") }));
+    b.hooks.on_success = Some(Box::new(plan::Hook { stage: stage("hook") }));
     let mut world = World::new(vec![service("a"), b, job("main")], 1, &[1, 1, 1]);
     world.code(JobId(2), 1, 0);
     world.exit(JobId(1), 1, Exit::Signal(TERM));
@@ -332,7 +331,7 @@ fn nothing_is_started_again_when_nobody_needs_it() {
 #[test]
 fn a_daemon_whose_input_has_run_dry_is_not_started_again() {
     let mut reader = restarted(Restart::Always, u32::MAX);
-    reader.serves = false;
+    reader.kind = Kind::Daemon(Daemon::Reader);
     let mut world = World::new(vec![reader, job("main")], 1, &[1, 1]);
     let task = world.task(JobId(0), 1);
     world.send(Event::InputEnded(task));

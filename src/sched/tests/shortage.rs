@@ -94,7 +94,7 @@ fn alone_it_is_tried_again_after_pauses_and_not_for_ever() {
 
 #[test]
 fn what_others_wait_for_does_not_count_as_room() {
-    let reader = plan::Job { slotless: true, ..job("reader") };
+    let reader = plan::Job { kind: Kind::Reader, ..job("reader") };
     let mut world = World::new(vec![reader, job("writer")], 1, &[1, 1]);
     let writer = world.task(JobId(1), 1);
     world.short(writer, 0);
@@ -109,7 +109,7 @@ fn what_others_wait_for_does_not_count_as_room() {
 
 #[test]
 fn what_takes_no_slot_gets_the_room_of_others() {
-    let reader = plan::Job { slotless: true, ..job("reader") };
+    let reader = plan::Job { kind: Kind::Reader, ..job("reader") };
     let mut world = World::new(vec![many("a"), reader], 3, &[5, 1]);
     let reader = world.task(JobId(1), 1);
     world.short(reader, 0);
@@ -150,7 +150,7 @@ fn half_a_pipeline_is_gone_before_it_is_tried_again() {
 fn a_hook_waits_and_is_tried_again() {
     for stopped in [false, true] {
         let mut hooked = many("a");
-        hooked.on_success = Some(Box::new(plan::Hook { stage: stage("hook") }));
+        hooked.hooks.on_success = Some(Box::new(plan::Hook { stage: stage("hook") }));
         let mut world = World::new(vec![hooked], 1, &[1]);
         world.code(JobId(0), 1, 0);
         let task = world.task(JobId(0), 1);

@@ -81,7 +81,7 @@ fn a_stop_gives_all_back_and_asks_for_none() {
 #[test]
 fn who_takes_no_slot_needs_no_token() {
     let mut daemon = job("d");
-    (daemon.slotless, daemon.daemon) = (true, true);
+    daemon.kind = Kind::Daemon(Daemon::Reader);
     let world = world(vec![job("a"), job("b"), daemon], UNLIMITED, &[1, 1, 1]);
     assert_eq!(world.started, [(JobId(0), 1), (JobId(2), 1)]);
     assert_eq!(shared(&world), (0, 1));

@@ -326,7 +326,7 @@ fn workers_and_tasks_share_the_runs_pool() {
     let world = World::new(vec![crew(1), job("b")], 3, &[2, 9]);
     assert_eq!((world.workers.len(), world.running.len()), (2, 1));
     let mut reader = crew(1);
-    reader.slotless = true;
+    reader.kind = Kind::Reader;
     reader.pool = 2;
     let world = World::new(vec![job("b"), reader], 3, &[9, 9]);
     assert_eq!((world.workers.len(), world.running.len()), (2, 3));

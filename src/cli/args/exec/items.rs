@@ -14,7 +14,7 @@ use crate::cli::instead::Instead;
 use crate::os::errors::reason;
 use crate::plan::exec::escapes::unescape;
 use crate::plan::exec::{From, ItemArgs, Source};
-use crate::plan::{Between, Cut};
+use crate::plan::{ColumnSeparator, Cut};
 use crate::ui::phrases::escape;
 
 const ITEMS: &str = "Items";
@@ -159,7 +159,7 @@ fn check_file(option: &str, file: &Path) -> Result<(), Instead> {
     })
 }
 
-fn between(text: &str) -> Result<Between, Instead> {
+fn between(text: &str) -> Result<ColumnSeparator, Instead> {
     let refuse = |why: &str| {
         let text = escape(text.as_bytes());
         Err(Instead::fail(format_args!("`--colsep {text}` {why}")))
@@ -167,14 +167,14 @@ fn between(text: &str) -> Result<Between, Instead> {
     if let [byte] = text.as_bytes()
         && regex::escape(text) == text
     {
-        return Ok(Between::Byte(*byte));
+        return Ok(ColumnSeparator::Byte(*byte));
     }
     match Regex::new(text) {
         // A regular expression that matches the empty string would match between any two characters.
         Ok(regex) if regex.is_match(b"") => {
             refuse("also matches where nothing is; it is a regular expression: `\\|` is a bar, `\\s+` blanks")
         }
-        Ok(regex) => Ok(Between::Match(regex)),
+        Ok(regex) => Ok(ColumnSeparator::Match(regex)),
         Err(_) => refuse("is no regular expression; `\\|` is a bar, `\\(` a parenthesis"),
     }
 }

@@ -111,7 +111,7 @@ fn where_no_line_has_room_words_say_it() {
 #[test]
 fn hooks_of_the_run_come_last() {
     let mut graph = graph("run.on_failure:\na:\nb: a");
-    graph.nodes[0].at_end = Some(AtEnd::Failure);
+    graph.nodes[0].at_end = Some(HookOn::Failure);
     drawn(&graph, LOOK, &["○ a", "● b", "◇ run.on_failure (at the end, if something failed)"]);
 }
 

@@ -22,7 +22,7 @@ fn a_queue_joins_its_writers_and_readers() {
     assert!(matches!(plan.jobs[0].stages[0].stdout, Output::Queue { queue: QueueId(0), show: false }));
     assert!(matches!(plan.jobs[1].stages[0].stdin, Stdin::Queue { queue: QueueId(0), ahead: false }));
     // What reads a queue takes no slot; what writes one does.
-    assert_eq!((plan.jobs[0].slotless, plan.jobs[1].slotless), (false, true));
+    assert_eq!((plan.jobs[0].takes_slots(), plan.jobs[1].takes_slots()), (true, false));
 }
 
 #[test]
@@ -69,8 +69,8 @@ fn items_of_a_queue_are_bounded_by_the_runs_pool() {
     let each = PAIR.replace("stdin.queue", "each.queue");
     let plan = plan(&format!("run.pool = 3\n{each}"));
     assert!(matches!(plan.jobs[1].items, Items::Queue { queue: QueueId(0), separator: None }));
-    assert_eq!((plan.jobs[1].pool, plan.jobs[1].slotless), (3, true));
-    let What::Command { append_item, .. } = plan.jobs[1].stages[0].what else { panic!("a script") };
+    assert_eq!((plan.jobs[1].pool, plan.jobs[1].takes_slots()), (3, false));
+    let Command::Words { append_item, .. } = plan.jobs[1].stages[0].command else { panic!("a script") };
     assert!(append_item);
     let own = super::plan(&format!("run.pool = 3\n{each}pool = 5"));
     assert_eq!(own.jobs[1].pool, 5);
@@ -83,19 +83,19 @@ fn workers() {
         each.seq = [1, 3]
         worker = { ahead = 8, max_tasks = 100, fail = "^no", init = "hello\n", reply = "nul" }
     "#);
+    assert_eq!((job.retries.count, job.takes_slots()), (2, true));
     let worker = job.worker.unwrap();
     assert_eq!((worker.ahead, worker.max_tasks, &worker.init[..]), (8, Some(100), &b"hello\n"[..]));
     assert!(matches!(worker.reply, Reply::Nul) && worker.fail.is_some());
     assert!(matches!(job.stages[0].stdin, Stdin::Item));
-    assert!(matches!(job.stages[0].what, What::Command { append_item: false, .. }));
-    assert_eq!((job.retries.count, job.slotless), (2, false));
+    assert!(matches!(job.stages[0].command, Command::Words { append_item: false, .. }));
     let init = |more: &str| {
         let text = format!("command = \"x\"\neach.seq = [1, 3]\nworker.init = \"hi\"\n{more}");
         super::job(&text).worker.unwrap().init
     };
     assert_eq!((&init("")[..], &init("stdin.text = \"{}\"")[..]), (&b"hi\n"[..], &b"hi"[..]));
     let text = super::job("command = \"x\"\neach.seq = [1, 3]\nworker = true\nstdin.text = \"go\\n\"");
-    assert!(matches!(text.stages[0].what, What::Command { append_item: false, .. }));
+    assert!(matches!(text.stages[0].command, Command::Words { append_item: false, .. }));
     let other = super::job("command = \"x\"\neach.seq = [1, 3]\nworker = true\nretries = 0");
     assert_eq!(other.retries.count, 0);
     assert!(super::job("command = \"x\"\neach.seq = [1, 3]\nworker = false").worker.is_none());
@@ -120,7 +120,7 @@ fn items_go_from_job_to_job_with_their_names() {
     );
     assert!(matches!(plan.jobs[1].items, Items::Of(JobId(0))));
     assert!(matches!(plan.jobs[2].items, Items::Of(JobId(1))));
-    let What::Command { words, append_item } = &plan.jobs[1].stages[0].what else { panic!("a script") };
+    let Command::Words { words, append_item } = &plan.jobs[1].stages[0].command else { panic!("a script") };
     assert_eq!((filled(&words[1].0, &["b"], &["name"]), *append_item), ("b".to_owned(), false));
     let chosen = plan_with(
         "[jobs.x]\ncommand = \"true\"\n[jobs.a]\ncommand = \"a\"\neach.seq = [1, 2]\n[jobs.b]\ncommand = \"b\"\neach.job = \"a\"",
@@ -161,11 +161,11 @@ fn hooks_are_commands_of_their_job() {
         on_success = "echo done {}"
         on_failure.script = "cat; exit $PRUN_EXIT"
     "#);
-    let hook = job.on_success.unwrap().stage;
-    let What::Command { words, append_item: false } = &hook.what else { panic!("not as it was written") };
+    let hook = job.hooks.on_success.unwrap().stage;
+    let Command::Words { words, append_item: false } = &hook.command else { panic!("not as it was written") };
     assert_eq!(filled(&words[2].0, &["x"], &[]), "x");
     assert!(matches!((&hook.stdout, hook.env.len()), (Output::Show, 1)));
-    assert!(matches!(job.on_failure.unwrap().stage.what, What::Script { .. }));
+    assert!(matches!(job.hooks.on_failure.unwrap().stage.command, Command::Script { .. }));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::plan::items::known_total;
-use crate::plan::{Between, Header, Join, Reading};
+use crate::plan::{ColumnSeparator, Header, Join, Reading};
 
 fn of_file(name: &str) -> Source {
     Source { from: From::File(name.into()), plus: false }
@@ -24,8 +24,8 @@ fn words(list: &[&[&str]]) -> ItemArgs {
     sources(list.iter().map(|words| of_words(words)).collect())
 }
 
-fn comma() -> Option<Between> {
-    Some(Between::Byte(b','))
+fn comma() -> Option<ColumnSeparator> {
+    Some(ColumnSeparator::Byte(b','))
 }
 
 fn items(items: ItemArgs) -> Items {
@@ -100,7 +100,7 @@ fn columns_of_words() {
     let table = |columns, list: &[&[&str]]| ItemArgs { columns, ..words(list) };
     let command = &["echo", "{2}", "{1}"];
     assert_eq!(lines(with(command, table(comma(), &[&["a,b", "c"]]))), ["echo b a", "echo '' c"]);
-    let blanks = Some(Between::Match(regex::bytes::Regex::new(r"\s+").unwrap()));
+    let blanks = Some(ColumnSeparator::Match(regex::bytes::Regex::new(r"\s+").unwrap()));
     assert_eq!(lines(with(&["echo"], table(blanks, &[&["a  b\tc"]]))), ["echo a b c"]);
     assert_eq!(lines(with(&["echo", "{3}", "{-1}"], table(comma(), &[&["a,b"], &["x"]]))), ["echo x x"]);
     assert_eq!(lines(with(&["echo", "{4}"], words(&[&["a"], &["b"]]))), ["echo '{4}'"]);
@@ -142,7 +142,7 @@ fn headers_name_columns() {
     }
     let file = ItemArgs { header: true, ..sources(vec![of_file("x"), of_words(&["n", "1"])]) };
     let job = plan(with(&["echo", "{anything}", "{n}"], file)).unwrap().jobs.remove(0);
-    let What::Command { words, append_item: false } = &job.stages[0].what else { panic!() };
+    let Command::Words { words, append_item: false } = &job.stages[0].command else { panic!() };
     assert!(words[1].0.uses_item() && words[2].0.uses_item());
 }
 

@@ -5,10 +5,10 @@ use proptest::prelude::*;
 use super::super::locks::few_locks;
 use super::super::*;
 use crate::event::{LockId, QueueId};
-use crate::plan::{Ready, Restart, Sign};
+use crate::plan::{Ready, ReadyCheck, Restart};
 
 #[derive(Debug, Clone)]
-enum Kind {
+enum Role {
     Plain,
     /// Takes the items of the job before it.
     Follower,
@@ -20,12 +20,12 @@ enum Kind {
     Service(Restart),
 }
 
-fn kind() -> impl Strategy<Value = Kind> {
+fn any_role() -> impl Strategy<Value = Role> {
     prop_oneof![
-        3 => Just(Kind::Plain),
-        2 => Just(Kind::Follower),
-        1 => any::<bool>().prop_map(|daemon| Kind::Reader { daemon }),
-        2 => any_restart().prop_map(Kind::Service),
+        3 => Just(Role::Plain),
+        2 => Just(Role::Follower),
+        1 => any::<bool>().prop_map(|daemon| Role::Reader { daemon }),
+        2 => any_restart().prop_map(Role::Service),
     ]
 }
 
@@ -42,7 +42,7 @@ prop_compose! {
         retries in 0..3u32,
         grace in 0..300u64,
         after in prop::collection::vec((0..earlier.max(1), 0..5u8), 0..if earlier == 0 { 1 } else { 3 }),
-        kind in kind(),
+        role in any_role(),
         worker in prop::option::of(any_worker()),
         (on_success, on_failure, on_exit) in any::<(bool, bool, bool)>(),
         halt in prop::option::weighted(0.1, (any::<bool>(), 1..3u64)),
@@ -65,20 +65,23 @@ prop_compose! {
         job.worker = worker;
         job.halt = halt.map(|(now, limit)| Halt { now, on: HaltOn::Fail, limit: HaltLimit::Count(limit) });
         let hook = || Box::new(plan::Hook { stage: stage("hook") });
-        job.on_success = on_success.then(hook);
-        job.on_failure = on_failure.then(hook);
-        job.on_exit = on_exit.then(hook);
+        job.hooks.on_success = on_success.then(hook);
+        job.hooks.on_failure = on_failure.then(hook);
+        job.hooks.on_exit = on_exit.then(hook);
         if writes {
             job.stages[0].stdout = Output::Queue { queue: QueueId(0), show: false };
         }
-        match kind {
-            Kind::Follower if earlier > 0 => job.items = Items::Of(JobId(earlier - 1)),
-            Kind::Reader { daemon } => (job.slotless, job.daemon) = (true, daemon && job.worker.is_none()),
-            Kind::Service(restart) => {
-                (job.slotless, job.daemon, job.serves, job.restart) = (true, true, true, restart);
+        match role {
+            Role::Follower if earlier > 0 => job.items = Items::Of(JobId(earlier - 1)),
+            Role::Reader { daemon } if daemon && job.worker.is_none() => {
+                job.kind = Kind::Daemon(Daemon::Reader);
+            }
+            Role::Reader { .. } => job.kind = Kind::Reader,
+            Role::Service(restart) => {
+                (job.kind, job.restart) = (Kind::Daemon(Daemon::Service), restart);
                 (job.worker, job.ready) = (None, ready);
             }
-            Kind::Plain if job.worker.is_none() => job.ready = ready,
+            Role::Plain if job.worker.is_none() => job.ready = ready,
             _ => {}
         }
         let mut seen = BTreeSet::new();
@@ -93,12 +96,12 @@ prop_compose! {
     }
 }
 
-fn any_wants() -> impl Strategy<Value = Vec<plan::Want>> {
+fn any_wants() -> impl Strategy<Value = Vec<plan::LockRequest>> {
     let of = |lock: usize| prop::option::weighted(0.3, 1..=few_locks()[lock].permits);
     (of(0), of(1), of(2)).prop_map(|(one, three, named)| {
         let wants = [one, three, named].into_iter().enumerate();
         wants
-            .filter_map(|(lock, permits)| Some(plan::Want { lock: LockId(lock), permits: permits? }))
+            .filter_map(|(lock, permits)| Some(plan::LockRequest { lock: LockId(lock), permits: permits? }))
             .collect()
     })
 }
@@ -109,13 +112,13 @@ fn any_restart() -> impl Strategy<Value = Restart> {
 
 /// Signs that are seen from outside, and signs by time.
 fn any_ready() -> impl Strategy<Value = Option<Ready>> {
-    let sign = prop_oneof![
+    let check = prop_oneof![
         2 => Just(super::super::services::port()),
-        1 => (1..300u64).prop_map(|time| Sign::After(ms(time))),
+        1 => (1..300u64).prop_map(|time| ReadyCheck::After(ms(time))),
     ];
-    let ready = (sign, 1..300u64);
+    let ready = (check, 1..300u64);
     let every = ms(10);
-    prop::option::of(ready.prop_map(move |(sign, limit)| Ready { sign, timeout: ms(limit), every }))
+    prop::option::of(ready.prop_map(move |(check, limit)| Ready { check, timeout: ms(limit), every }))
 }
 
 fn any_leftovers() -> impl Strategy<Value = Leftovers> {
@@ -126,9 +129,9 @@ fn any_rate() -> impl Strategy<Value = Option<plan::Rate>> {
     prop::option::weighted(0.2, (1..200u64).prop_map(|interval| plan::Rate { interval: ms(interval) }))
 }
 
-pub fn any_brakes() -> impl Strategy<Value = Brakes> {
+pub fn any_throttle() -> impl Strategy<Value = Throttle> {
     let gauge = || prop::option::weighted(0.2, Just(()));
-    (any_rate(), gauge(), gauge()).prop_map(|(rate, load, memory)| Brakes {
+    (any_rate(), gauge(), gauge()).prop_map(|(rate, load, memory)| Throttle {
         pool_file: None,
         rate,
         load: load.map(|()| 2.0),
@@ -140,7 +143,12 @@ pub fn any_jobs() -> impl Strategy<Value = Vec<plan::Job>> {
     let lists = prop::bool::weighted(0.2);
     (any_job(0), any_job(1), any_job(2), any_job(3), lists).prop_map(|(mut a, mut b, c, d, lists)| {
         if lists && !matches!(b.items, Items::Of(_)) {
-            a = plan::Job { slotless: true, grace: a.grace, leftovers: a.leftovers, ..job("lister") };
+            a = plan::Job {
+                kind: Kind::Lister(None),
+                grace: a.grace,
+                leftovers: a.leftovers,
+                ..job("lister")
+            };
             a.stages[0].stdout = Output::Queue { queue: QueueId(0), show: false };
             (b.lister, b.after) = (Some(LISTER), Vec::new());
         }

@@ -1,4 +1,4 @@
-//! The grammar of placeholders: where they stand in a text and what they mean. Pure.
+//! The grammar of placeholders: where they are in a text and what they mean. Pure.
 //!
 //! `{}` the item · `{.}` `{..}` `{/}` `{//}` `{/.}` `{%END}` modifiers, also after a name or a number ·
 //! `{1}` `{-1}` columns · `{name}` a named column or a variable · `{#}` `{%}` the task's number and slot ·
@@ -9,66 +9,81 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr3, memmem};
 
-use super::template::{Modifier, Source};
+use super::placeholder::{Modifier, Source};
 use crate::jobfile::nearest;
 
-/// What is wrong with a text, and where.
+/// A mistake in a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TextError {
-    /// Bytes of the text.
+    /// The bytes of the text that are wrong.
     pub range: Range<usize>,
     pub message: String,
     pub help: Option<String>,
 }
 
-/// What a text may refer to.
+/// The names that placeholders of a text can have. By default there are none.
 #[derive(Debug, Clone, Copy)]
 pub struct Names<'a> {
-    /// The job has items; without them `{}`, modifiers and columns are left as they are written.
+    /// True if the job has items. Without them `{}`, modifiers and columns are left as they are written.
     pub items: bool,
     /// Names of the items' columns.
     pub columns: &'a [String],
-    /// Locks whose permits have names, and that each task holds.
+    /// Locks whose permits have names, and of which each task holds some.
     pub locks: &'a [String],
-    /// The same of locks that they don't hold.
+    /// Locks whose permits have names, and which the job does not take.
     pub untaken: &'a [String],
-    /// How many columns each item has at most, if that is known.
+    /// The largest number of columns of an item, if that is known.
     pub width: Option<usize>,
-    /// `[vars]` and `-D`; put in at once.
+    /// `[vars]` and `-D`, which are put in at once.
     pub vars: &'a BTreeMap<String, String>,
     /// The arguments after `--`; `None` where `{args}` means nothing (`prun exec`).
     pub args: Option<&'a [Vec<u8>]>,
-    /// More columns become known at run time (the header of a CSV file): any name may be one.
+    /// True if more columns become known at run time (the header of a CSV file), so that any name may be one.
     pub open: bool,
 }
 
-/// A placeholder in a text.
+impl Default for Names<'_> {
+    fn default() -> Self {
+        static NO_VARS: BTreeMap<String, String> = BTreeMap::new();
+        Names {
+            items: false,
+            columns: &[],
+            locks: &[],
+            untaken: &[],
+            width: None,
+            vars: &NO_VARS,
+            args: None,
+            open: false,
+        }
+    }
+}
+
+/// A placeholder that was found in a text.
 #[derive(Debug)]
-pub(super) struct Hole<'a> {
-    /// With its braces.
+pub(in crate::plan) struct Hole<'a> {
+    /// The bytes of the text that it takes, with its braces.
     pub range: Range<usize>,
     pub fill: Fill<'a>,
 }
 
+/// What fills a placeholder.
 #[derive(Debug)]
-pub(super) enum Fill<'a> {
-    /// Filled for each task.
-    Later { what: Source, modifier: Modifier, sure: Sure },
-    /// A variable, modified.
-    Now(Vec<u8>),
-    /// `{args}`
+pub(in crate::plan) enum Fill<'a> {
+    /// A value of each task.
+    PerTask {
+        source: Source,
+        modifier: Modifier,
+        /// True if it is a placeholder only if a header that is read at run time names such a column.
+        unsure: bool,
+    },
+    /// The value of a variable, modified.
+    Fixed(Vec<u8>),
+    /// The arguments of `{args}`.
     Args(&'a [Vec<u8>]),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sure {
-    Yes,
-    /// Only a placeholder if a header that is read later has such a column.
-    IfColumn,
-}
-
-/// All placeholders of a text, first to last.
-pub(super) fn holes<'a>(text: &[u8], names: &Names<'a>) -> Result<Vec<Hole<'a>>, TextError> {
+/// Finds the placeholders of a text, first to last.
+pub(in crate::plan) fn holes<'a>(text: &[u8], names: &Names<'a>) -> Result<Vec<Hole<'a>>, TextError> {
     let mut found = Vec::new();
     let mut at = 0;
     while let Some(open) = memchr(b'{', &text[at..]).map(|i| at + i) {
@@ -94,20 +109,20 @@ pub(super) fn holes<'a>(text: &[u8], names: &Names<'a>) -> Result<Vec<Hole<'a>>,
     Ok(found)
 }
 
-/// All occurrences of the replacement string of `-I`.
-pub(super) fn replacements(text: &[u8], replace: &[u8]) -> Vec<Hole<'static>> {
+/// Finds the replacement string of `-I`, wherever it is.
+pub(in crate::plan) fn replacements(text: &[u8], replace: &[u8]) -> Vec<Hole<'static>> {
     if replace.is_empty() {
         return Vec::new();
     }
     memmem::find_iter(text, replace)
         .map(|start| Hole {
             range: start..start + replace.len(),
-            fill: Fill::Later { what: Source::Item, modifier: Modifier::None, sure: Sure::Yes },
+            fill: Fill::PerTask { source: Source::Item, modifier: Modifier::None, unsure: false },
         })
         .collect()
 }
 
-/// What `{content}` means; `None`: it is no placeholder.
+/// Returns what fills `{content}`; `None` if it is no placeholder.
 fn meaning<'a>(
     content: &[u8],
     range: &Range<usize>,
@@ -119,9 +134,9 @@ fn meaning<'a>(
         b"%" => Some(Source::Slot),
         _ => None,
     };
-    if let Some(what) = simple {
-        let there = names.items || what != Source::Item;
-        return Ok(there.then_some(Fill::Later { what, modifier: Modifier::None, sure: Sure::Yes }));
+    if let Some(source) = simple {
+        let exists = names.items || source != Source::Item;
+        return Ok(exists.then_some(Fill::PerTask { source, modifier: Modifier::None, unsure: false }));
     }
     let Ok(content) = std::str::from_utf8(content) else { return Ok(None) };
     if let Some(fill) = readings(content).into_iter().flatten().find_map(|(base, m)| fill(base, m, names)) {
@@ -146,8 +161,8 @@ fn meaning<'a>(
     }
 }
 
-/// The ways to read the words in braces, in order of preference: as a name, as a name with a modifier
-/// at its end, as a name with an ending to take off.
+/// Returns the ways to read the text in braces, in order of preference: as a name, as a name with a modifier at its
+/// end, as a name with an ending to take off.
 fn readings(content: &str) -> [Option<(&str, Modifier)>; 3] {
     let suffixes = [
         ("/.", Modifier::BaseNoExt),
@@ -164,38 +179,39 @@ fn readings(content: &str) -> [Option<(&str, Modifier)>; 3] {
     [Some((content, Modifier::None)), suffix, ending]
 }
 
+/// Returns what fills a placeholder of this name and modifier.
 fn fill<'a>(base: &str, modifier: Modifier, names: &Names<'a>) -> Option<Fill<'a>> {
-    let later = |what, sure| Some(Fill::Later { what, modifier: modifier.clone(), sure });
+    let per_task = |source, unsure| Some(Fill::PerTask { source, modifier: modifier.clone(), unsure });
     if base.is_empty() {
-        return if names.items { later(Source::Item, Sure::Yes) } else { None };
+        return if names.items { per_task(Source::Item, false) } else { None };
     }
     if let Some(n) = number(base) {
         // `x{2}` is a regular expression where there is one column.
-        let there = names.items && names.width.is_none_or(|width| n.unsigned_abs() as usize <= width);
-        return if there { later(Source::Column(n), Sure::Yes) } else { None };
+        let exists = names.items && names.width.is_none_or(|width| n.unsigned_abs() as usize <= width);
+        return if exists { per_task(Source::Column(n), false) } else { None };
     }
     if names.columns.iter().any(|name| name == base) {
-        return later(Source::Named(base.to_owned()), Sure::Yes);
+        return per_task(Source::Named(base.to_owned()), false);
     }
     if names.locks.iter().any(|name| name == base) {
-        return later(Source::Lock(base.to_owned()), Sure::Yes);
+        return per_task(Source::Lock(base.to_owned()), false);
     }
     if let Some(value) = names.vars.get(base) {
-        return Some(Fill::Now(modifier.apply(value.as_bytes()).to_vec()));
+        return Some(Fill::Fixed(modifier.apply(value.as_bytes()).to_vec()));
     }
     match names.args {
         Some(args) if base == "args" && modifier == Modifier::None => Some(Fill::Args(args)),
-        _ if names.open && is_name(base) => later(Source::Named(base.to_owned()), Sure::IfColumn),
+        _ if names.open && is_name(base) => per_task(Source::Named(base.to_owned()), true),
         _ => None,
     }
 }
 
-/// A lock that the job forgot to take.
+/// Returns the lock of this name if the job does not take it.
 fn untaken<'a>(base: &str, names: &Names<'a>) -> Option<&'a str> {
     names.untaken.iter().map(String::as_str).find(|name| *name == base)
 }
 
-/// A column's number: not 0, spelt as people count.
+/// Parses the number of a column: not 0, and without leading zeros.
 fn number(base: &str) -> Option<i32> {
     let digits = base.strip_prefix('-').unwrap_or(base);
     let counts = digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0');
@@ -208,7 +224,7 @@ fn is_name(text: &str) -> bool {
         && bytes.all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
 }
 
-/// The known name for which this one is a likely slip of the pen.
+/// Returns the known name of which this one is probably a misspelling.
 fn near<'a>(base: &str, names: &Names<'a>) -> Option<&'a str> {
     if names.open || !is_name(base) || base.len() < 3 {
         return None;

@@ -7,8 +7,8 @@ use super::{Program, Search, commands, files, sources};
 use crate::jobfile::{
     BodySpec, CommandSpec, EachSpec, JobSpec, Mistake, ReadyCheckSpec, Span, StdinSpec, Text,
 };
-use crate::plan::AtEnd;
-use crate::plan::build::last::written;
+use crate::plan::HookOn;
+use crate::plan::build::run_hooks::in_file;
 use crate::plan::script::is_posix;
 use crate::plan::template::Template;
 use crate::plan::words;
@@ -32,7 +32,7 @@ pub(super) fn of(search: &mut Search, job: &JobSpec) {
 /// The hooks of the run.
 pub(super) fn of_the_run(search: &mut Search) {
     let file = search.file;
-    for command in AtEnd::ALL.into_iter().filter_map(|at| written(&file.run, at)) {
+    for command in HookOn::ALL.into_iter().filter_map(|on| in_file(&file.run, on)) {
         one(search, &file.defaults, command);
     }
 }

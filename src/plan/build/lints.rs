@@ -48,9 +48,9 @@ pub enum Kind {
 }
 
 /// Everything that is doubtful in a file from which a plan can be made.
-pub fn doubts(file: &JobFile, how: &BuildOptions, look: &dyn Look) -> Mistakes {
+pub fn doubts(file: &JobFile, options: &BuildOptions, look: &dyn Look) -> Mistakes {
     let mut unwanted = file.mistakes.clone();
-    let vars = variables(file, how, &mut unwanted);
+    let vars = variables(file, options, &mut unwanted);
     let index = index(file);
     let sources = queues::sources(file, &index, &mut unwanted);
     let origins = queues::origins(file, &sources);
@@ -58,8 +58,8 @@ pub fn doubts(file: &JobFile, how: &BuildOptions, look: &dyn Look) -> Mistakes {
     let (locks, named_locks) = (locks::named(file, &chains), locks::all_named(file));
     let mut search = Search {
         file,
-        how,
-        texts: &Texts { vars: &vars, args: &how.args, origins, locks, named_locks },
+        options,
+        texts: &Texts { vars: &vars, args: &options.args, origins, locks, named_locks },
         index,
         look,
         made: HashSet::new(),
@@ -79,7 +79,7 @@ pub fn doubts(file: &JobFile, how: &BuildOptions, look: &dyn Look) -> Mistakes {
 
 struct Search<'a> {
     file: &'a JobFile,
-    how: &'a BuildOptions,
+    options: &'a BuildOptions,
     texts: &'a Texts<'a>,
     look: &'a dyn Look,
     index: Index<'a>,
@@ -99,19 +99,17 @@ impl Search<'_> {
         if template.uses_task() || text.value.contains("{args") {
             return None;
         }
-        let mut out = Vec::new();
-        template.render(&Scope { items: &[], names: &[], seq: 0, slot: 0, held: &[] }, &mut out);
-        Some(out)
+        Some(template.rendered(&Scope::default()))
     }
 
     /// The same as a path.
     fn path(&self, job: &JobSpec, text: &Text) -> Option<PathBuf> {
-        Some(self.how.base.join(OsString::from_vec(self.fixed(job, text)?)))
+        Some(self.options.base.join(OsString::from_vec(self.fixed(job, text)?)))
     }
 
     /// Where the job runs.
     fn folder(&self, job: &JobSpec) -> Option<PathBuf> {
-        job.cwd.as_ref().map_or_else(|| Some(self.how.base.clone()), |cwd| self.path(job, cwd))
+        job.cwd.as_ref().map_or_else(|| Some(self.options.base.clone()), |cwd| self.path(job, cwd))
     }
 
     fn made(&self) -> HashSet<PathBuf> {

@@ -72,7 +72,7 @@ fn missing_matches(search: &mut Search, job: &JobSpec) {
     for each in sources(job) {
         let EachSpec::Glob(text) = each else { continue };
         let Some(Ok(pattern)) = search.fixed(job, text).map(String::from_utf8) else { continue };
-        let base = &search.how.base;
+        let base = &search.options.base;
         if !search.may_be_made(job, &base.join(&pattern)) && !search.look.matches(&pattern, base) {
             let message = format!("nothing matches `{pattern}` now");
             search.doubt(Mistake::at(text.span.clone(), message).help("without items the job has no task"));

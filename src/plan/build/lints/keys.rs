@@ -75,7 +75,7 @@ fn one_task(search: &mut Search, job: &JobSpec) {
 
 /// Only what the file says counts; a flag or the configuration may say otherwise.
 fn large_pool(search: &mut Search, job: &JobSpec) {
-    let cpus = search.how.cpus;
+    let cpus = search.options.cpus;
     let (Some(own), Some(whole), Some(span)) = (job.pool, search.file.run.pool, job.own_key("pool")) else {
         return;
     };
@@ -160,7 +160,8 @@ fn locks(search: &mut Search) {
 /// Who gets which part of it is a matter of luck.
 fn shared_stdin(search: &mut Search, job: &JobSpec) {
     let many = job.each.is_some() || job.repeat.is_some_and(|count| count > 1);
-    let one_at_a_time = job.pool.is_some_and(|pool| pool.resolve(search.how.cpus) == 1) || job.interactive;
+    let one_at_a_time =
+        job.pool.is_some_and(|pool| pool.resolve(search.options.cpus) == 1) || job.interactive;
     if matches!(job.stdin.value, StdinSpec::Inherit) && many && !one_at_a_time {
         let message = format!("the tasks of job `{}` read prun's stdin side by side", job.name.value);
         let help = "each gets some part of it; `pool = 1` runs one after another";

@@ -1,0 +1,8 @@
+//! Numbers of signals that the pure layers speak of. Pure.
+//!
+//! They are the same on every architecture of Linux (signal(7)).
+
+/// Ends a process that writes to a pipe that nobody reads.
+pub const SIGPIPE: i32 = 13;
+/// Asks a process to end.
+pub const SIGTERM: i32 = 15;
