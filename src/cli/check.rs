@@ -16,7 +16,7 @@ use crate::ui::phrases::escape;
 
 mod disk;
 
-use disk::Disk;
+use disk::RealDisk;
 
 /// Find what is wrong or doubtful in job files, without running anything
 #[derive(Parser, Debug)]
@@ -96,7 +96,7 @@ fn check(asked: &Check, name: &OsStr, config: &Config, color: bool) -> Result<Fo
     // In a wrong file a doubt may follow from a mistake, so doubts are not looked for.
     let (list, is_wrong) = match right {
         Err(mistakes) => (mistakes, true),
-        Ok(file) => (doubts(&file, &options, &Disk::default()), false),
+        Ok(file) => (doubts(&file, &options, &RealDisk::default()), false),
     };
     let text = if list.is_empty() { String::new() } else { list.render(color) + "\n" };
     let (mistakes, doubts) = if is_wrong { (list.len(), 0) } else { (0, list.len()) };

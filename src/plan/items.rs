@@ -1,4 +1,5 @@
-//! Items that are in memory, or are counted out: one after another, however many there are. Pure.
+//! Iterating over items that are in memory or are counted. They are made one by one, so that a million items cost no
+//! memory. Pure.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -10,14 +11,15 @@ mod seq;
 
 pub use join::{Joiner, Uneven};
 
-/// The items of a job, one for each task (before they are put into batches); `None` for a task without one.
+/// An iterator over a job's items, one for each task (before they are put into batches); `None` is a task without an
+/// item.
 #[derive(Debug, Clone)]
 pub struct ItemIter(State);
 
 #[derive(Debug, Clone)]
 enum State {
-    /// So many more tasks without an item.
-    Bare(u64),
+    /// This many more tasks without an item.
+    NoItems(u64),
     List {
         list: Arc<ItemList>,
         next: usize,
@@ -33,28 +35,28 @@ enum State {
     },
 }
 
-/// What a source answers that may have to be waited for.
+/// The answer of a source that may have to be waited for.
 #[derive(Debug)]
 pub enum Next {
-    /// `None`: a task without an item.
+    /// An item, or `None` for a task without one.
     Item(Option<Item>),
-    /// Nothing is there now; something will tell when there is.
+    /// There is nothing now. An event will tell when there is.
     Wait,
-    /// It has worked long enough for one turn of the loop, and is to be asked again in the next one.
+    /// The source has worked long enough for one turn of the event loop. Ask it again in the next one.
     Again,
     End,
 }
 
 impl ItemIter {
-    /// `None` if the items have to be read from somewhere.
+    /// Returns `None` if the items have to be read from a file, a queue or another job.
     pub fn new(items: &Items) -> Option<ItemIter> {
         let state = match items {
-            Items::None => State::Bare(1),
-            Items::Repeat(count) => State::Bare(*count),
+            Items::None => State::NoItems(1),
+            Items::Repeat(count) => State::NoItems(*count),
             Items::List(list) => State::List { list: Arc::clone(list), next: 0 },
             Items::Seq(seq) => State::Seq { seq: seq.clone(), next: 0, count: seq.count() },
             Items::Join { how, sources, .. } => match sources.split_first() {
-                None => State::Bare(0),
+                None => State::NoItems(0),
                 Some((first, others)) => {
                     let joiner = Joiner::new(*how, others)?;
                     State::Join { first: Box::new(ItemIter::new(first)?), joiner }
@@ -71,8 +73,8 @@ impl Iterator for ItemIter {
 
     fn next(&mut self) -> Option<Option<Item>> {
         match &mut self.0 {
-            State::Bare(left) => {
-                *left = left.checked_sub(1)?;
+            State::NoItems(remaining) => {
+                *remaining = remaining.checked_sub(1)?;
                 Some(None)
             }
             State::List { list, next } => {
@@ -97,7 +99,7 @@ impl Iterator for ItemIter {
     }
 }
 
-/// The number of a job's tasks, if it is known before anything is read.
+/// Returns the number of a job's tasks, if it is known before anything is read.
 pub fn known_tasks(plan: &Plan, job: &Job) -> Option<u64> {
     let mut job = job;
     while let Items::Of(before) = job.items {
@@ -106,7 +108,7 @@ pub fn known_tasks(plan: &Plan, job: &Job) -> Option<u64> {
     known_total(&job.items, &job.batch)
 }
 
-/// The number of tasks, if it is known before anything is read.
+/// Returns the number of tasks for these items, if it is known before anything is read.
 pub fn known_total(items: &Items, batch: &Batch) -> Option<u64> {
     let count = count(items)?;
     match (items, batch) {
@@ -116,6 +118,7 @@ pub fn known_total(items: &Items, batch: &Batch) -> Option<u64> {
     }
 }
 
+/// Returns the number of items, or of tasks without items, if it is known before anything is read.
 fn count(items: &Items) -> Option<u64> {
     match items {
         Items::None => Some(1),
@@ -136,7 +139,7 @@ fn count(items: &Items) -> Option<u64> {
     }
 }
 
-/// Names of the columns, as far as they are known before anything is read; a column without one is "".
+/// Returns the names of the columns, as far as they are known before anything is read; "" for a column without one.
 pub fn column_names(items: &Items) -> Vec<String> {
     match items {
         Items::List(list) => list.names.clone(),
@@ -148,7 +151,10 @@ pub fn column_names(items: &Items) -> Vec<String> {
     }
 }
 
-/// Makes an item as long as its source has names, so that the columns of another source can follow.
+/// Extends an item to the number of its source's names, so that the columns of another source can follow.
+///
+/// # Errors
+/// An item with more columns than names.
 pub fn fit(item: &mut Item, names: &[String]) -> Result<(), String> {
     if names.is_empty() {
         return Ok(());
@@ -161,7 +167,7 @@ pub fn fit(item: &mut Item, names: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-/// As many names as the source has columns.
+/// Returns a name for each column of the source; "" for a column without one.
 pub fn padded_names(source: &Items) -> Vec<String> {
     let mut names = column_names(source);
     let columns = match source {

@@ -74,7 +74,7 @@ pub enum Cut {
     Csv(u8),
 }
 
-/// What stands between two columns.
+/// The separator of two columns.
 #[derive(Debug, Clone)]
 pub enum ColumnSeparator {
     Byte(u8),
@@ -91,14 +91,14 @@ impl ColumnSeparator {
     }
 }
 
-/// Whether the first item of a source names its columns.
+/// The role of the first item of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Header {
-    /// It does not.
+    /// An item as any other.
     No,
-    /// It does, if there is one.
+    /// The names of the columns. A source without any item is allowed.
     Names,
-    /// It does. It is an error if there is none, or if a name is there twice.
+    /// The names of the columns. It is an error if there is no item, or if a name is there twice.
     Strict,
 }
 

@@ -73,7 +73,7 @@ fn word_end(text: &str, start: usize) -> Result<usize, TextError> {
     Ok(at)
 }
 
-/// Where the double quotes that open at `start` are closed.
+/// Returns the place behind the double quotes that open at `start`.
 fn double_end(bytes: &[u8], start: usize) -> Option<usize> {
     let mut at = start + 1;
     loop {

@@ -66,14 +66,7 @@ pub fn short_item(items: &[Item]) -> Arc<str> {
 /// Returns a path of a job, which is relative to the folder of the job file.
 pub fn path_of(path: &Template, base: &Path, scope: &Scope) -> PathBuf {
     use std::os::unix::ffi::OsStringExt;
-    base.join(PathBuf::from(std::ffi::OsString::from_vec(rendered(path, scope))))
-}
-
-/// Returns a template with everything filled in.
-pub fn rendered(template: &Template, scope: &Scope) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    template.render(scope, &mut bytes);
-    bytes
+    base.join(PathBuf::from(std::ffi::OsString::from_vec(path.rendered(scope))))
 }
 
 /// True if the output of the job's tasks is the columns of a table.

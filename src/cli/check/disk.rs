@@ -9,24 +9,24 @@ use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
 
 use crate::os::find::resolve;
-use crate::plan::build::lints::{Kind, Look, Program};
+use crate::plan::build::lints::{Disk, FileKind, Program};
 use crate::run::items::glob::Paths;
 
 /// The file system. Programs are remembered, because many jobs run the same one.
 #[derive(Default)]
-pub struct Disk {
+pub struct RealDisk {
     programs: RefCell<HashMap<(Vec<u8>, PathBuf), Program>>,
 }
 
-impl Look for Disk {
+impl Disk for RealDisk {
     fn program(&self, name: &[u8], folder: &Path) -> Program {
         let key = (name.to_vec(), folder.to_owned());
         *self.programs.borrow_mut().entry(key).or_insert_with(|| find(name, folder))
     }
 
-    fn kind(&self, path: &Path) -> Option<Kind> {
+    fn kind(&self, path: &Path) -> Option<FileKind> {
         let folder = path.metadata().ok()?.is_dir();
-        Some(if folder { Kind::Folder } else { Kind::Other })
+        Some(if folder { FileKind::Directory } else { FileKind::Other })
     }
 
     fn matches(&self, pattern: &str, folder: &Path) -> bool {

@@ -1,8 +1,7 @@
-//! What is doubtful in a job file that is not wrong: it can be run, but hardly says what was meant. Pure: what
-//! depends on the disk is asked of [`Look`].
+//! Lints: doubts about a job file that can be run, but hardly does what was meant. Pure: the state of the disk is asked
+//! of [`Disk`].
 //!
-//! A doubt that is none costs more than one that is not told, so each of these is left out where there may be a good
-//! reason.
+//! A false doubt costs more than a missing one. So each is left out where there may be a good reason for the text.
 
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -24,16 +23,17 @@ mod paths;
 #[cfg(test)]
 mod tests;
 
-/// What is on the disk now.
-pub trait Look {
-    /// Whether this program would be found from this folder.
+/// The present state of the disk.
+pub trait Disk {
+    /// Searches a program as it would be for a process in this directory.
     fn program(&self, name: &[u8], folder: &Path) -> Program;
-    /// What is there; `None`: nothing.
-    fn kind(&self, path: &Path) -> Option<Kind>;
-    /// Whether a glob has any match, seen from this folder.
+    /// Returns the kind of a file; `None` if there is none.
+    fn kind(&self, path: &Path) -> Option<FileKind>;
+    /// True if a glob has a match, seen from this directory.
     fn matches(&self, pattern: &str, folder: &Path) -> bool;
 }
 
+/// The result of searching a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Program {
     Found,
@@ -41,14 +41,15 @@ pub enum Program {
     Missing,
 }
 
+/// A kind of file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    Folder,
+pub enum FileKind {
+    Directory,
     Other,
 }
 
-/// Everything that is doubtful in a file from which a plan can be made.
-pub fn doubts(file: &JobFile, options: &BuildOptions, look: &dyn Look) -> Mistakes {
+/// Returns the doubts about a file from which a plan can be made.
+pub fn doubts(file: &JobFile, options: &BuildOptions, disk: &dyn Disk) -> Mistakes {
     let mut unwanted = file.mistakes.clone();
     let vars = variables(file, options, &mut unwanted);
     let index = index(file);
@@ -61,11 +62,11 @@ pub fn doubts(file: &JobFile, options: &BuildOptions, look: &dyn Look) -> Mistak
         options,
         texts: &Texts { vars: &vars, args: &options.args, origins, locks, named_locks },
         index,
-        look,
-        made: HashSet::new(),
+        disk,
+        written: HashSet::new(),
         found: file.mistakes.doubts(),
     };
-    search.made = search.made();
+    search.written = search.written();
     keys::of_the_file(&mut search);
     paths::written_twice(&mut search);
     commands::of_the_run(&mut search);
@@ -77,14 +78,15 @@ pub fn doubts(file: &JobFile, options: &BuildOptions, look: &dyn Look) -> Mistak
     search.found
 }
 
+/// The file, and the doubts found so far.
 struct Search<'a> {
     file: &'a JobFile,
     options: &'a BuildOptions,
     texts: &'a Texts<'a>,
-    look: &'a dyn Look,
+    disk: &'a dyn Disk,
     index: Index<'a>,
-    /// Files that jobs write, and the folders above them.
-    made: HashSet<PathBuf>,
+    /// Files that jobs write, and the directories above them.
+    written: HashSet<PathBuf>,
     found: Mistakes,
 }
 
@@ -93,7 +95,7 @@ impl Search<'_> {
         self.found.push(doubt);
     }
 
-    /// What a text is for every task of the job; `None` if that is not known now.
+    /// Returns a text as it is for every task of the job; `None` if it differs, or is not known now.
     fn fixed(&self, job: &JobSpec, text: &Text) -> Option<Vec<u8>> {
         let template = Template::parse(text.value.as_bytes(), &self.texts.of_task(job)).ok()?;
         if template.uses_task() || text.value.contains("{args") {
@@ -102,37 +104,38 @@ impl Search<'_> {
         Some(template.rendered(&Scope::default()))
     }
 
-    /// The same as a path.
+    /// Returns a path as it is for every task of the job, as [`Search::fixed`].
     fn path(&self, job: &JobSpec, text: &Text) -> Option<PathBuf> {
         Some(self.options.base.join(OsString::from_vec(self.fixed(job, text)?)))
     }
 
-    /// Where the job runs.
-    fn folder(&self, job: &JobSpec) -> Option<PathBuf> {
+    /// Returns the working directory of the job, as [`Search::fixed`].
+    fn directory(&self, job: &JobSpec) -> Option<PathBuf> {
         job.cwd.as_ref().map_or_else(|| Some(self.options.base.clone()), |cwd| self.path(job, cwd))
     }
 
-    fn made(&self) -> HashSet<PathBuf> {
-        let mut made = HashSet::new();
+    /// Returns the files that jobs write, and the directories above them.
+    fn written(&self) -> HashSet<PathBuf> {
+        let mut written = HashSet::new();
         for job in &self.file.jobs {
             for (text, _) in files(job) {
                 let path = self.path(job, text);
-                made.extend(path.iter().flat_map(|path| path.ancestors()).map(Path::to_owned));
+                written.extend(path.iter().flat_map(|path| path.ancestors()).map(Path::to_owned));
             }
         }
-        made
+        written
     }
 
-    /// Something that runs before this job, or with it, may make what it needs.
+    /// True if a job that runs before this one, or with it, may make the file.
     fn may_be_made(&self, job: &JobSpec, path: &Path) -> bool {
         let alone = job.after.is_empty()
             && !matches!(job.each, Some(EachSpec::Job(_) | EachSpec::Queue { .. }))
             && !matches!(job.stdin.value, StdinSpec::Pipe(_) | StdinSpec::Queue { .. });
-        !alone || self.made.contains(path)
+        !alone || self.written.contains(path)
     }
 }
 
-/// The commands that a job runs to do its work.
+/// Returns the commands of a job's body.
 fn commands(job: &JobSpec) -> Vec<&CommandSpec> {
     match &job.body {
         None => Vec::new(),
@@ -141,7 +144,7 @@ fn commands(job: &JobSpec) -> Vec<&CommandSpec> {
     }
 }
 
-/// Where its items come from.
+/// Returns the sources of a job's items.
 fn sources(job: &JobSpec) -> Vec<&EachSpec> {
     let mut open: Vec<&EachSpec> = job.each.iter().collect();
     let mut found = Vec::new();
@@ -154,7 +157,7 @@ fn sources(job: &JobSpec) -> Vec<&EachSpec> {
     found
 }
 
-/// The stages of its pipeline.
+/// Returns the stages of a job's pipeline.
 fn stages(job: &JobSpec) -> &[StageSpec] {
     match &job.body {
         Some(BodySpec::Pipeline(stages)) => stages,
@@ -162,7 +165,7 @@ fn stages(job: &JobSpec) -> &[StageSpec] {
     }
 }
 
-/// The files that its output goes to; and whether they are written to from the beginning.
+/// Returns the files for a job's output, and true for each that is overwritten.
 fn files(job: &JobSpec) -> impl Iterator<Item = (&Text, bool)> {
     let outputs = [&job.stdout, &job.stderr].into_iter();
     outputs.chain(stages(job).iter().filter_map(|stage| stage.stderr.as_ref())).filter_map(|output| {

@@ -82,7 +82,7 @@ pub(super) fn chains(file: &JobFile, index: &Index, mistakes: &mut Mistakes) -> 
         }
         feeder[number] = Some(from);
         reader[from] = Some(number);
-        // Of two that pipe into each other the later in the file counts as last.
+        // In a duplex chain the later job in the file counts as the last.
         let back = reads(file, index, from) == Some(number) && from != number;
         check_feeder(&file.jobs[from], job, name, back && from > number, mistakes);
         check_one_task(&file.jobs[from], name, mistakes);
@@ -103,7 +103,7 @@ pub(super) fn chains(file: &JobFile, index: &Index, mistakes: &mut Mistakes) -> 
     chains
 }
 
-/// Whose output the job reads.
+/// Returns the job whose output the job reads.
 fn reads(file: &JobFile, index: &Index, job: usize) -> Option<usize> {
     match &file.jobs[job].stdin.value {
         StdinSpec::Pipe(name) => index.get(name.value.as_str()).copied(),
@@ -111,7 +111,7 @@ fn reads(file: &JobFile, index: &Index, job: usize) -> Option<usize> {
     }
 }
 
-/// Two jobs that read each other's output.
+/// Returns the duplex chains: two jobs that read each other's output.
 fn pairs(feeder: &[Option<usize>]) -> impl Iterator<Item = Chain> {
     let later =
         |(first, last): (usize, &Option<usize>)| last.filter(|last| *last > first).map(|last| (first, last));
@@ -142,6 +142,7 @@ fn check_feeder(feeder: &JobSpec, reader: &JobSpec, pipe: &Text, last: bool, mis
     }
 }
 
+/// Reports `each` and `repeat` of a job in a chain.
 fn check_one_task(job: &JobSpec, pipe: &Text, mistakes: &mut Mistakes) {
     for key in ["each", "repeat"] {
         if let Some(span) = job.own_key(key) {

@@ -165,7 +165,7 @@ pub(super) fn find_cycles(
 ) {
     let mut flows: Vec<Vec<Flow>> = Vec::new();
     flows.resize_with(chains + uses.len(), Vec::new);
-    // What is in a circle of pipes is in no chain.
+    // A job in a cycle of pipes is in no chain.
     let chain = |end: &End| Some(positions[end.job].chain).filter(|chain| *chain < chains);
     for (number, queue) in uses.iter().enumerate() {
         let node = chains + number;

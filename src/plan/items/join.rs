@@ -1,24 +1,26 @@
-//! Items of several sources, joined to rows of all their columns. Pure.
+//! Joining the items of several sources to rows of all their columns. Pure.
 
 use super::{ItemIter, Next, count};
 use crate::plan::{Item, ItemList, Items, Join};
 
-/// Makes rows. The items of the first source come one by one, from wherever they come; the others are in memory.
+/// Makes rows. Items of the first source are taken one by one, and may have to be waited for; the other sources are in
+/// memory.
 #[derive(Debug, Clone)]
 pub struct Joiner {
     way: Way,
-    /// One of the others has no items: no row can ever be made.
-    barren: bool,
+    /// True if another source than the first has no items, so that there are no rows.
+    empty: bool,
     uneven: Option<Uneven>,
 }
 
-/// Of sources that were to end together, these did not.
+/// Sources that should have ended together, and did not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Uneven {
-    /// The one that ended, and one that has more; 0 is the first.
+    /// Index of a source that ended; 0 is the first.
     pub ended: usize,
+    /// Index of a source that has more items.
     pub longer: usize,
-    /// So many rows were made.
+    /// Rows that were made.
     pub rows: u64,
 }
 
@@ -27,33 +29,33 @@ enum Way {
     Product {
         /// Combinations of the others.
         others: Box<ItemIter>,
-        /// An item of the first source, and what it has still to be combined with.
+        /// An item of the first source, and the combinations that are still to come with it.
         turn: Option<(Item, Box<ItemIter>)>,
     },
     Zip {
         others: Vec<ItemIter>,
-        /// What the next item of the first source goes with. It is known before that: where there is none, the
-        /// first source need not be waited for.
+        /// The rest of the next row. It is taken before the item of the first source: where there is none, the first
+        /// source need not be waited for.
         waiting: Option<Item>,
     },
     Even(Even),
     Link(Link),
 }
 
-/// In step, to one end.
+/// Sources in step that must end together.
 #[derive(Debug, Clone)]
 struct Even {
     others: Vec<ItemIter>,
-    /// What the next item of the first source goes with, once it was looked at.
+    /// The rest of the next row; `None` in it is a source that has ended.
     waiting: Option<Vec<Option<Item>>>,
     rows: u64,
 }
 
-/// In step, until all have ended.
+/// Sources in step, until all have ended.
 #[derive(Debug, Clone)]
 struct Link {
-    others: Vec<Wheel>,
-    /// How many items the longest of the others has.
+    others: Vec<Cycle>,
+    /// Number of items of the longest other source.
     longest: u64,
     rows: u64,
     /// Items of the first source, kept until it is known to be the longest.
@@ -61,18 +63,18 @@ struct Link {
     first_ended: bool,
 }
 
-/// A source that begins again when it has ended.
+/// A source that starts again when it has ended.
 #[derive(Debug, Clone)]
-struct Wheel {
+struct Cycle {
     source: ItemIter,
     now: ItemIter,
 }
 
 impl Joiner {
-    /// `None` if one of the others has to be read from somewhere.
+    /// Returns `None` if another source than the first has to be read from a file or a queue.
     pub fn new(how: Join, others: &[Items]) -> Option<Joiner> {
         let iters = others.iter().map(ItemIter::new).collect::<Option<Vec<_>>>()?;
-        // What has no number has more than can be counted.
+        // A source whose number is not known has more items than can be counted.
         let counts = || others.iter().map(|items| count(items).unwrap_or(u64::MAX));
         let way = match how {
             Join::Product => {
@@ -86,25 +88,25 @@ impl Joiner {
             Join::Zip => Way::Zip { others: iters, waiting: None },
             Join::Even => Way::Even(Even { others: iters, waiting: None, rows: 0 }),
             Join::Link => Way::Link(Link {
-                others: iters.into_iter().map(|iter| Wheel { source: iter.clone(), now: iter }).collect(),
+                others: iters.into_iter().map(|iter| Cycle { source: iter.clone(), now: iter }).collect(),
                 longest: counts().max().unwrap_or(0),
                 rows: 0,
                 seen: Vec::new(),
                 first_ended: false,
             }),
         };
-        let barren = how != Join::Even && counts().any(|count| count == 0);
-        Some(Joiner { way, barren, uneven: None })
+        let empty = how != Join::Even && counts().any(|count| count == 0);
+        Some(Joiner { way, empty, uneven: None })
     }
 
-    /// Why it ended, if not because all sources did that were to end together.
+    /// Returns the sources that did not end together although they should, after the end.
     pub fn uneven(&self) -> Option<Uneven> {
         self.uneven
     }
 
-    /// The next row; `first` gives the next item of the first source.
+    /// Returns the next row. `first` returns the next item of the first source.
     pub fn next<E>(&mut self, first: &mut dyn FnMut() -> Result<Next, E>) -> Result<Next, E> {
-        if self.barren {
+        if self.empty {
             return Ok(Next::End);
         }
         match &mut self.way {
@@ -191,11 +193,11 @@ impl Link {
             self.seen.push(item.clone());
         }
         self.rows += 1;
-        Ok(row(item, Some(flat(self.others.iter_mut().filter_map(Wheel::next).collect()))))
+        Ok(row(item, Some(flat(self.others.iter_mut().filter_map(Cycle::next).collect()))))
     }
 }
 
-impl Wheel {
+impl Cycle {
     fn next(&mut self) -> Option<Item> {
         if let Some(item) = self.now.next() {
             return item;
@@ -205,11 +207,13 @@ impl Wheel {
     }
 }
 
+/// Returns the row of an item of the first source and the rest.
 fn row(mut first: Item, others: Option<Item>) -> Next {
     first.columns.extend(others.into_iter().flat_map(|item| item.columns));
     Next::Item(Some(first))
 }
 
+/// Joins items to one with all their columns.
 fn flat(items: Vec<Item>) -> Item {
     Item { columns: items.into_iter().flat_map(|item| item.columns).collect() }
 }

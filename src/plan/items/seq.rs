@@ -3,8 +3,10 @@
 use crate::plan::Seq;
 
 impl Seq {
-    /// Reads the numbers as they are spelt. As with seq(1), the first one and the step say how many digits
-    /// follow the point.
+    /// Parses the numbers of a sequence. As with seq(1), `first` and `step` set how many digits follow the point.
+    ///
+    /// # Errors
+    /// A text that is no number, a step of 0, and numbers that are too large.
     pub fn parse(first: &str, step: &str, last: &str) -> Result<Seq, String> {
         let [first, step, last] = [Decimal::parse(first)?, Decimal::parse(step)?, Decimal::parse(last)?];
         if step.digits == 0 {
@@ -18,16 +20,16 @@ impl Seq {
         Ok(seq)
     }
 
-    /// How many numbers it has.
+    /// Returns how many numbers the sequence has.
     pub fn count(&self) -> u64 {
-        let way = self.last - self.first;
-        if way != 0 && (way > 0) != (self.step > 0) {
+        let distance = self.last - self.first;
+        if distance != 0 && (distance > 0) != (self.step > 0) {
             return 0;
         }
-        u64::try_from(way / self.step).map_or(u64::MAX, |steps| steps.saturating_add(1))
+        u64::try_from(distance / self.step).map_or(u64::MAX, |steps| steps.saturating_add(1))
     }
 
-    /// The n-th number, from 0, as seq(1) prints it.
+    /// Returns the n-th number, from 0, as seq(1) prints it.
     pub(super) fn number(&self, n: u64) -> String {
         let value = self.first + self.step * i128::from(n);
         if self.scale == 0 {

@@ -1,35 +1,39 @@
-//! Where in a shell script something stands: between words, in which quotes, in a comment … Pure.
+//! The quoting context of a place in a shell script: between words, in which quotes, in a comment … Pure.
 //!
-//! This reads a script as a POSIX shell does, as far as quoting goes: it needs no grammar but for `case`,
-//! whose patterns end with a `)` that closes nothing. Where shells differ, or a script is cut short, it errs
-//! towards the contexts in which a placeholder is refused.
+//! The scan reads a script as a POSIX shell does, as far as quoting goes. Of the grammar it knows `case`, whose patterns
+//! end with a `)` that closes nothing. Where shells differ, or a script is cut short, it errs towards the contexts in
+//! which a placeholder is refused.
 
 use std::ops::Range;
 
 use memchr::memchr;
 
-/// What a shell makes of the bytes at a place.
+mod here_document;
+
+use here_document::Document;
+
+/// The meaning of bytes at a place of a script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Context {
     Bare,
     Single,
     Double,
-    // In the others no quoting is safe.
+    // In the contexts below no quoting is safe.
     Comment,
     HereDocument,
     Backquotes,
     /// `$'…'`
     AnsiQuotes,
     Arithmetic,
-    /// `${…}`: quotes mean different things there, and parts of it are arithmetic.
+    /// `${…}`, in which quotes mean different things, and parts of which are arithmetic.
     Expansion,
     AfterBackslash,
     AfterDollar,
-    /// In a script that is not closed properly, or that shells read differently.
+    /// A script that is not closed properly, or that shells read differently.
     Unclear,
 }
 
-/// The contexts of the holes, which come first to last. A hole's own bytes mean nothing to the shell.
+/// Returns the contexts of the holes, which come first to last. A hole's own bytes mean nothing to the shell.
 ///
 /// After an error of syntax some shells run the lines that follow, and an item may have such lines: if the script
 /// is not closed properly, no hole in it is safe.
@@ -43,7 +47,7 @@ pub(super) fn contexts(text: &[u8], holes: &[Range<usize>]) -> Vec<Context> {
     if scan.clear && scan.stack.len() == 1 { scan.found } else { vec![Context::Unclear; holes.len()] }
 }
 
-/// What has been opened and not closed.
+/// A construct that has been opened and not closed.
 #[derive(Debug)]
 enum Frame {
     Shell(Commands),
@@ -57,7 +61,7 @@ enum Frame {
 #[derive(Debug)]
 struct Commands {
     kind: Kind,
-    /// The next word is a command's name, or one of the shell's own words.
+    /// True if the next word is a command's name, or a reserved word of the shell.
     start: bool,
     in_word: bool,
 }
@@ -69,7 +73,7 @@ enum Kind {
     Substitution,
     /// `(…)`
     Group,
-    /// `case`, up to its `in`; the flag: the word that it looks at has been there.
+    /// `case`, up to its `in`; true once its subject has been read.
     CaseHead(bool),
     CasePattern,
     CaseBody,
@@ -81,25 +85,16 @@ impl Commands {
     }
 }
 
-/// A here-document whose text begins after the line.
-#[derive(Debug)]
-struct Document {
-    end: Vec<u8>,
-    /// `<<-`: tabs before the end are ignored.
-    tabs: bool,
-    /// Its end was quoted: a backslash at the end of a line means nothing.
-    quoted: bool,
-}
-
+/// The scan of a script.
 struct Scan<'a> {
     text: &'a [u8],
     holes: &'a [Range<usize>],
     at: usize,
-    /// As many as holes were met.
+    /// A context for each hole that was passed.
     found: Vec<Context>,
     stack: Vec<Frame>,
     documents: Vec<Document>,
-    /// All that was opened was closed, and nothing else.
+    /// False once something is closed that was not opened, or not closed, or that shells read differently.
     clear: bool,
 }
 
@@ -121,8 +116,8 @@ impl Scan<'_> {
         }
     }
 
-    /// A single quote within `${…}`. If that is within double quotes the quote is an ordinary character to some
-    /// shells in some expansions; then nothing is sure, unless it makes no difference.
+    /// Passes a single quote within `${…}`. If that is within double quotes, the quote is an ordinary character to some
+    /// shells in some expansions. Then the script is unclear, unless it makes no difference.
     fn single_in_expansion(&mut self) {
         let from = self.at + 1;
         let special = self.text[from..].iter().find(|byte| b"'\"}\\$`".contains(byte));
@@ -133,7 +128,7 @@ impl Scan<'_> {
         }
     }
 
-    /// What means the same between words, in double quotes and in expansions.
+    /// Passes what means the same between words, in double quotes and in expansions.
     fn step_quoting(&mut self, byte: u8) {
         match byte {
             b'`' => self.skip_quoted(1, b'`', true, Context::Backquotes),
@@ -180,11 +175,11 @@ impl Scan<'_> {
             }
             b';' | b'&' | b'|' => self.separator(),
             b'<' if self.starts("<<<") => self.end_word(3),
-            b'<' if self.starts("<<") => self.document(),
+            b'<' if self.starts("<<") => self.here_document(),
             b'<' => self.end_word(1),
             b'(' => self.open_group(),
             b')' => self.close_group(),
-            _ if !in_word && self.own_word() => {}
+            _ if !in_word && self.reserved_word() => {}
             _ => {
                 self.begin_word();
                 match byte {
@@ -196,8 +191,8 @@ impl Scan<'_> {
         }
     }
 
-    /// Passes over one of the shell's own words, if one stands here and means something here.
-    fn own_word(&mut self) -> bool {
+    /// Passes a reserved word, if one is here and means something here.
+    fn reserved_word(&mut self) -> bool {
         let rest = &self.text[self.at..];
         let length = rest.iter().position(|byte| b" \t\n;&|()<>".contains(byte)).unwrap_or(rest.len());
         let commands = self.commands();
@@ -206,7 +201,7 @@ impl Scan<'_> {
             (Kind::CasePattern, b"esac") => drop(self.stack.pop()),
             (Kind::CaseBody, b"esac") if commands.start => drop(self.stack.pop()),
             (Kind::CasePattern | Kind::CaseHead(_), _) => return false,
-            // Also where `function name` stands before it.
+            // Also after `function name`.
             (_, b"{") => commands.start = true,
             _ if !commands.start => return false,
             (_, b"case") => {
@@ -224,7 +219,7 @@ impl Scan<'_> {
         self.end_word(1);
         self.commands().start = true;
         for document in std::mem::take(&mut self.documents) {
-            self.skip_to(self.document_end(&document), Context::HereDocument);
+            self.skip_to(self.here_document_end(&document), Context::HereDocument);
         }
     }
 
@@ -244,7 +239,7 @@ impl Scan<'_> {
         let (kind, start, in_word) = (commands.kind, commands.start, commands.in_word);
         match self.arithmetic_end(self.at) {
             Some(end) if start => self.skip_to(end, Context::Arithmetic),
-            // The parenthesis that may stand before a pattern; within one it is a group.
+            // The parenthesis that a pattern may begin with; within a pattern it is a group.
             _ if kind == Kind::CasePattern && !in_word => self.at += 1,
             _ => self.push(Frame::Shell(Commands::new(Kind::Group)), 1),
         }
@@ -266,67 +261,12 @@ impl Scan<'_> {
                 self.commands().start = true;
                 self.end_word(1);
             }
-            // It closes nothing.
+            // The parenthesis closes nothing.
             Kind::Top | Kind::CaseHead(_) | Kind::CaseBody => self.clear = false,
         }
     }
 
-    /// Reads what ends a here-document, after `<<`.
-    fn document(&mut self) {
-        self.end_word(2);
-        let tabs = self.text.get(self.at) == Some(&b'-');
-        self.at += usize::from(tabs);
-        while matches!(self.text.get(self.at), Some(b' ' | b'\t')) {
-            self.at += 1;
-        }
-        let (mut end, mut quoted) = (Vec::new(), false);
-        while let Some(&byte) = self.text.get(self.at) {
-            let from = self.at + 1;
-            match byte {
-                _ if self.hole_at(self.at) => self.take_hole(Context::HereDocument),
-                // What these mean here depends on the shell.
-                b'$' | b'`' | b'(' => return self.clear = false,
-                byte if b" \t\n;&|()<>".contains(&byte) => break,
-                b'\'' | b'"' | b'\\' => {
-                    quoted = true;
-                    let to = if byte == b'\\' {
-                        from + 1
-                    } else {
-                        self.behind(from, byte, false).unwrap_or(self.text.len())
-                    };
-                    self.skip_to(to, Context::HereDocument);
-                    let inner = if byte == b'\\' { from..self.at } else { from..(self.at - 1).max(from) };
-                    end.extend_from_slice(&self.text[inner]);
-                }
-                _ => {
-                    end.push(byte);
-                    self.at = from;
-                }
-            }
-        }
-        self.documents.push(Document { end, tabs, quoted });
-    }
-
-    /// The place behind the line that ends a here-document.
-    fn document_end(&self, document: &Document) -> usize {
-        let mut at = self.at;
-        // The line before ended with a backslash, so that this one cannot be the end.
-        let mut joined = false;
-        while at < self.text.len() {
-            let length = memchr(b'\n', &self.text[at..]).unwrap_or(self.text.len() - at);
-            let line = &self.text[at..at + length];
-            at += length + 1;
-            let tabs = line.iter().take_while(|byte| document.tabs && **byte == b'\t').count();
-            if !joined && line[tabs..] == document.end {
-                break;
-            }
-            let backslashes = line.iter().rev().take_while(|byte| **byte == b'\\').count();
-            joined = !document.quoted && backslashes % 2 == 1;
-        }
-        at
-    }
-
-    /// If `((` stands at `from` and its parentheses end with `))`, the place behind these.
+    /// Returns the place behind `))`, if `((` is at `from` and its parentheses end so.
     fn arithmetic_end(&self, from: usize) -> Option<usize> {
         let mut at = from + 2;
         let mut depth = 0;
@@ -344,7 +284,7 @@ impl Scan<'_> {
         }
     }
 
-    /// The innermost place where commands stand; only asked for while it is on top.
+    /// Returns the innermost place for commands. It is only called while that is on top.
     fn commands(&mut self) -> &mut Commands {
         match self.stack.last_mut() {
             Some(Frame::Shell(commands)) => commands,
@@ -376,7 +316,7 @@ impl Scan<'_> {
         self.text[self.at..].starts_with(text.as_bytes())
     }
 
-    /// The next hole begins at `at`.
+    /// True if the next hole begins at `at`.
     fn hole_at(&self, at: usize) -> bool {
         self.holes.get(self.found.len()).is_some_and(|hole| hole.start == at)
     }
@@ -386,7 +326,7 @@ impl Scan<'_> {
         self.found.push(context);
     }
 
-    /// Passes over text in which every hole has the same context.
+    /// Passes text in which every hole has the same context.
     fn skip_to(&mut self, end: usize, context: Context) {
         let context = if self.in_expansion() { Context::Expansion } else { context };
         while self.holes.get(self.found.len()).is_some_and(|hole| hole.start < end) {
@@ -395,7 +335,7 @@ impl Scan<'_> {
         self.at = end.min(self.text.len());
     }
 
-    /// Passes over what opens with the next `opening` bytes and ends with `stop`.
+    /// Passes a quotation that opens with the next `opening` bytes and ends with `stop`.
     fn skip_quoted(&mut self, opening: usize, stop: u8, escapes: bool, context: Context) {
         match self.behind(self.at + opening, stop, escapes) {
             Some(end) => self.skip_to(end, context),
@@ -403,7 +343,7 @@ impl Scan<'_> {
         }
     }
 
-    /// The place behind the next `stop` from `from` on.
+    /// Returns the place behind the next `stop`, from `from` on.
     fn behind(&self, from: usize, stop: u8, escapes: bool) -> Option<usize> {
         let mut holes = self.holes[self.found.len()..].iter().peekable();
         let mut at = from;
@@ -418,7 +358,7 @@ impl Scan<'_> {
         }
     }
 
-    /// The context of a hole right here.
+    /// Returns the context of a hole at this place.
     fn here(&self) -> Context {
         match self.stack.last() {
             _ if self.in_expansion() => Context::Expansion,
@@ -427,7 +367,7 @@ impl Scan<'_> {
         }
     }
 
-    /// What is open here, out to the nearest commands.
+    /// Returns the constructs that are open here, out to the nearest commands.
     fn quotes(&self) -> impl Iterator<Item = &Frame> {
         self.stack.iter().rev().take_while(|frame| !matches!(frame, Frame::Shell(_)))
     }

@@ -16,7 +16,7 @@ use crate::run::attempt::hook::{HookRun, Over};
 use crate::run::attempt::{Attempt, EndedAttempt, Role};
 use crate::run::backend::HookTurn;
 use crate::run::event_loop::EventLoop;
-use crate::run::task::{Work, policy, rendered, short_item};
+use crate::run::task::{Work, policy, short_item};
 use crate::sched::TaskId;
 
 impl EventLoop {
@@ -158,7 +158,7 @@ fn not_again(error: &io::Error) -> String {
 
 /// Returns the lanes of a hook: it writes where its task is shown.
 fn lanes(job: &Job, scope: &Scope) -> Vec<LaneSpec> {
-    let tag = job.tag.as_ref().map(|tag| Arc::from(rendered(tag, scope)));
+    let tag = job.tag.as_ref().map(|tag| Arc::from(tag.rendered(scope)));
     [Dest::Stdout, Dest::Stderr]
         .map(|dest| LaneSpec { dest, tag: tag.clone(), escape: None, own: false })
         .into()

@@ -11,7 +11,7 @@ use crate::run::attempt::hook::Over;
 use crate::run::attempt::{Role, Taker};
 use crate::run::backend::{self, Start};
 use crate::run::event_loop::EventLoop;
-use crate::run::task::{Work, policy, rendered};
+use crate::run::task::{Work, policy};
 use crate::run::words;
 use crate::run::workers::{Given, Route, SILENCE, breaks_lines, put_task};
 use crate::sched::{Event, TaskId};
@@ -222,7 +222,7 @@ impl EventLoop {
         let Some(work) = self.intake.waiting.get(task.place) else { return };
         let order = job.keep_order.then_some((work.job, work.seq));
         let scope = work.scope(slot);
-        let tag = job.tag.as_ref().map(|tag| rendered(tag, &scope).into());
+        let tag = job.tag.as_ref().map(|tag| tag.rendered(&scope).into());
         let mut lanes = self.backend.answer_lanes(work.job, &scope, tag, &mut self.output.sinks);
         if job.has_hooks() {
             lanes.push(LaneSpec { dest: Dest::Hook, tag: None, escape: None, own: false });

@@ -27,11 +27,7 @@ pub struct Talk {
 
 impl Talk {
     pub fn new(plan: &plan::Dialogue, scope: &Scope, now: Time, reader: usize, on_terminal: bool) -> Talk {
-        let step = |step: &plan::Step| {
-            let mut send = Vec::new();
-            step.send.render(scope, &mut send);
-            Step { expect: step.expect.clone(), send }
-        };
+        let step = |step: &plan::Step| Step { expect: step.expect.clone(), send: step.send.rendered(scope) };
         Talk {
             dialogue: Dialogue::new(plan.steps.iter().map(step).collect()),
             timeout: plan.timeout,

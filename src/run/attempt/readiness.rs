@@ -85,8 +85,7 @@ impl Readiness {
             ReadyCheck::Line(wanted) => (None, Check::Line(LineSearch::new(wanted.clone()))),
             ReadyCheck::Command(_) => (Some(now), Check::Command(Probe::default())),
             ReadyCheck::Port(template) => {
-                let mut text = Vec::new();
-                template.render(&work.scope(slot), &mut text);
+                let text = template.rendered(&work.scope(slot));
                 let text = String::from_utf8_lossy(&text);
                 let port = text.parse().ok().filter(|port| *port > 0).ok_or_else(|| StartFailure {
                     code: 126,

@@ -129,11 +129,7 @@ impl Wiring {
                 feed(&bytes).map(|(fd, feed)| Source::Fed(fd, feed))
             }
             Stdin::Report => feed(&self.report).map(|(fd, feed)| Source::Fed(fd, feed)),
-            Stdin::Text(text) => {
-                let mut bytes = Vec::new();
-                text.render(scope, &mut bytes);
-                feed(&bytes).map(|(fd, feed)| Source::Fed(fd, feed))
-            }
+            Stdin::Text(text) => feed(&text.rendered(scope)).map(|(fd, feed)| Source::Fed(fd, feed)),
             Stdin::File(path) => {
                 let path = path_of(path, &stage.base, scope);
                 let file = os::files::open_input(&path).map_err(|error| no_file(&path, &error))?;

@@ -27,7 +27,7 @@ use crate::run::launch::wiring::{Source, Stream, Target, Wiring, feed_block};
 use crate::run::launch::{ChildEnds, LaunchContext};
 use crate::run::output::terminal_lease::TerminalLease;
 use crate::run::queues::{Inlet, takes_whole_records};
-use crate::run::task::{policy, rendered};
+use crate::run::task::policy;
 use crate::run::token::Token;
 use crate::sched::{Event, TaskId};
 
@@ -88,7 +88,7 @@ impl LocalProcesses {
         let scope = work.scope(attempt.slot);
         let tag: Option<Arc<[u8]>> = job.tag.as_ref().map(|tag| match attempt.role.is_worker() {
             true => [job.name.as_bytes(), b"\t"].concat().into(),
-            false => rendered(tag, &scope).into(),
+            false => tag.rendered(&scope).into(),
         });
         let context = LaunchContext::of(attempt, job, scope);
         if job.duplex {

@@ -8,7 +8,7 @@ use crate::plan::words::{quote, quote_in_line};
 use crate::plan::{Item, Items, Job, Output, Stage, Stdin};
 use crate::run::block::Block;
 use crate::run::launch::attributes::file_variables;
-use crate::run::task::{Work, path_of, rendered};
+use crate::run::task::{Work, path_of};
 use crate::run::words::wrapped::wrapped;
 
 /// Which parts of a line for a shell are wanted.
@@ -174,7 +174,7 @@ impl StageLine<'_> {
     }
 
     fn rendered(&self, template: &Template) -> Vec<u8> {
-        rendered(template, self.scope)
+        template.rendered(self.scope)
     }
 
     fn shown(&self, path: &Path) -> String {

@@ -1,5 +1,4 @@
-//! Doubts about what runs: programs that are not there, words that only a shell understands, items that nobody looks
-//! at.
+//! Doubts about commands: programs that are missing, words that only a shell understands, items that are not used.
 
 use std::path::Path;
 
@@ -13,6 +12,7 @@ use crate::plan::script::is_posix;
 use crate::plan::template::Template;
 use crate::plan::words;
 
+/// Checks the commands of a job.
 pub(super) fn of(search: &mut Search, job: &JobSpec) {
     let hooks = [&job.on_success, &job.on_failure, &job.on_exit].into_iter().flatten();
     let lists = sources(job).into_iter().filter_map(|each| match each {
@@ -24,32 +24,32 @@ pub(super) fn of(search: &mut Search, job: &JobSpec) {
         _ => None,
     });
     for command in commands(job).into_iter().chain(hooks).chain(lists).chain(probe) {
-        one(search, job, command);
+        check(search, job, command);
     }
     unused_items(search, job);
 }
 
-/// The hooks of the run.
+/// Checks the hooks of the run.
 pub(super) fn of_the_run(search: &mut Search) {
     let file = search.file;
     for command in HookOn::ALL.into_iter().filter_map(|on| in_file(&file.run, on)) {
-        one(search, &file.defaults, command);
+        check(search, &file.defaults, command);
     }
 }
 
-fn one(search: &mut Search, job: &JobSpec, command: &CommandSpec) {
+fn check(search: &mut Search, job: &JobSpec, command: &CommandSpec) {
     program(search, job, command);
     tildes(search, command);
     shebang(search, job, command);
 }
 
-/// Words that are a shell's own.
+/// Builtin commands of a shell that are no programs.
 const BUILTINS: [&str; 18] = [
     ".", "alias", "bg", "cd", "declare", "eval", "exec", "exit", "export", "fg", "read", "set", "shift",
     "source", "trap", "ulimit", "umask", "unset",
 ];
 
-/// What runs is looked for as it will be.
+/// Searches the program as it will be searched when the command runs.
 fn program(search: &mut Search, job: &JobSpec, command: &CommandSpec) {
     // The job has a PATH of its own, or may have.
     if job.attributes.clear_env
@@ -61,14 +61,14 @@ fn program(search: &mut Search, job: &JobSpec, command: &CommandSpec) {
     let Some((text, span)) = first_word(job, command) else { return };
     let Some(name) = search.fixed(job, &text) else { return };
     let with_slash = name.contains(&b'/');
-    let folder = search.folder(job);
-    let Some(folder) = folder.as_deref().or((!with_slash).then_some(Path::new("/"))) else { return };
-    let found = search.look.program(&name, folder);
+    let directory = search.directory(job);
+    let Some(directory) = directory.as_deref().or((!with_slash).then_some(Path::new("/"))) else { return };
+    let found = search.disk.program(&name, directory);
     if found == Program::Found {
         return;
     }
     let shown = String::from_utf8_lossy(&name);
-    let path = folder.join(&*shown);
+    let path = directory.join(&*shown);
     if with_slash && search.may_be_made(job, &path) {
         return;
     }
@@ -81,7 +81,7 @@ fn program(search: &mut Search, job: &JobSpec, command: &CommandSpec) {
             Mistake::at(span, format!("`{shown}` is in PATH, but not executable"))
         }
         (_, true) => Mistake::at(span, format!("there is no program `{shown}` now"))
-            .help(format!("it is looked for from `{}`", folder.display())),
+            .help(format!("it is looked for from `{}`", directory.display())),
         (_, false) => {
             let doubt = Mistake::at(span, format!("there is no program `{shown}` in PATH now"));
             match advice(&shown) {
@@ -101,7 +101,7 @@ fn advice(word: &str) -> Option<String> {
     Some(format!("a variable is set with `env = {{ {name} = \"{value}\" }}`, or by a `script`"))
 }
 
-/// The program of a command, and where it stands.
+/// Returns the program of a command, and its place.
 fn first_word(job: &JobSpec, command: &CommandSpec) -> Option<(Text, Span)> {
     match command {
         CommandSpec::Line(line) => {
@@ -110,20 +110,20 @@ fn first_word(job: &JobSpec, command: &CommandSpec) -> Option<(Text, Span)> {
             Some((Text { value: word.text, span: span.clone(), inner: None }, span))
         }
         CommandSpec::Words(words) => words.first().map(|word| (word.clone(), word.span.clone())),
-        // The usual one is there.
+        // Without `shell` it is /bin/sh, which exists.
         CommandSpec::Script(_) => {
             job.shell.as_ref().and_then(|words| words.first()).map(|word| (word.clone(), word.span.clone()))
         }
     }
 }
 
-/// Only a shell knows home folders.
+/// Doubts words that begin with `~`, which only a shell replaces by a home directory.
 fn tildes(search: &mut Search, command: &CommandSpec) {
     let found: Vec<(String, Span)> = match command {
         CommandSpec::Script(_) => Vec::new(),
         CommandSpec::Line(line) => {
             let words = words::split(&line.value).unwrap_or_default();
-            // Within quotes it means itself in a shell, too.
+            // Within quotes `~` is an ordinary character in a shell as well.
             let bare = words.into_iter().filter(|word| line.value[word.range.clone()].starts_with('~'));
             bare.map(|word| (word.text, line.place(word.range))).collect()
         }
@@ -144,7 +144,7 @@ pub(super) fn tilde(search: &mut Search, word: &str, span: Span, help: &str) {
     }
 }
 
-/// The first line of a script is nothing to the shell that is given its text.
+/// Doubts a `#!` line: a shell that is given the text takes it for a comment.
 fn shebang(search: &mut Search, job: &JobSpec, command: &CommandSpec) {
     let CommandSpec::Script(text) = command else { return };
     let Some(line) = text.value.strip_prefix("#!") else { return };
@@ -167,14 +167,14 @@ fn shebang(search: &mut Search, job: &JobSpec, command: &CommandSpec) {
     );
 }
 
-/// Every task does the same.
+/// Doubts a job whose tasks all do the same, because they do not use their items.
 fn unused_items(search: &mut Search, job: &JobSpec) {
     let Some(span) = job.own_key("each").filter(|_| job.worker.is_none()) else { return };
     // A command gets what it doesn't ask for at its end.
     let (plain, help) = match &job.body {
         Some(BodySpec::Command(CommandSpec::Script(_))) => {
             let shell = job.shell.as_ref().and_then(|words| words.first());
-            // What other languages do with their arguments is not known here.
+            // How other languages use their arguments is not known.
             if shell.is_some_and(|shell| !is_posix(&shell.value)) {
                 return;
             }
@@ -216,7 +216,7 @@ fn unused_items(search: &mut Search, job: &JobSpec) {
     }
 }
 
-/// `$1`, `"$@"`, `${1%.c}`, `$#`, and what reads them without saying so.
+/// True if a script uses its arguments: `$1`, `"$@"`, `${1%.c}`, `$#`, or a command that reads them.
 fn looks_at_arguments(script: &str) -> bool {
     let mut before = ' ';
     let mut open = false;

@@ -1,4 +1,4 @@
-//! Doubts about keys that have no effect where they stand, or hardly the one that was meant.
+//! Doubts about keys that have no effect, or hardly the one that was meant.
 
 use std::collections::HashSet;
 
@@ -6,13 +6,15 @@ use super::Search;
 use crate::jobfile::{EachSpec, JobSpec, Mistake, StdinSpec, When, nearest};
 use crate::plan::{Restart, UNLIMITED};
 
+/// Checks the file as a whole.
 pub(super) fn of_the_file(search: &mut Search) {
     unused_variables(search);
     locks(search);
 }
 
+/// Checks the keys of a job.
 pub(super) fn of(search: &mut Search, job: &JobSpec) {
-    idle_retries(search, job);
+    unused_retry_keys(search, job);
     one_task(search, job);
     large_pool(search, job);
     daemon(search, job);
@@ -21,7 +23,7 @@ pub(super) fn of(search: &mut Search, job: &JobSpec) {
     shared_stdin(search, job);
 }
 
-/// Names are looked for in the text as a whole: what looks like a use counts as one, wherever it stands.
+/// Doubts variables that are not used. The text is searched as a whole: `{name}` counts as a use wherever it is.
 fn unused_variables(search: &mut Search) {
     if search.file.vars.is_empty() {
         return;
@@ -44,8 +46,8 @@ fn unused_variables(search: &mut Search) {
     }
 }
 
-/// Without further attempts there is nothing to wait for.
-fn idle_retries(search: &mut Search, job: &JobSpec) {
+/// Doubts `retry_delay` and `retry_on` without `retries`.
+fn unused_retry_keys(search: &mut Search, job: &JobSpec) {
     if job.retries.unwrap_or(0) > 0 || job.worker.is_some() || job.own_key("restart").is_some() {
         return;
     }
@@ -58,7 +60,7 @@ fn idle_retries(search: &mut Search, job: &JobSpec) {
     }
 }
 
-/// What is said of several tasks, of a job that has one.
+/// Doubts settings for several tasks of a job that has one.
 fn one_task(search: &mut Search, job: &JobSpec) {
     if job.each.is_some() || job.repeat.is_some_and(|count| count > 1) {
         return;
@@ -73,7 +75,8 @@ fn one_task(search: &mut Search, job: &JobSpec) {
     }
 }
 
-/// Only what the file says counts; a flag or the configuration may say otherwise.
+/// Doubts a `pool` that is larger than the one of `[run]`. A flag or the configuration file may change that, but the file
+/// is read alone.
 fn large_pool(search: &mut Search, job: &JobSpec) {
     let cpus = search.options.cpus;
     let (Some(own), Some(whole), Some(span)) = (job.pool, search.file.run.pool, job.own_key("pool")) else {
@@ -96,6 +99,7 @@ fn large_pool(search: &mut Search, job: &JobSpec) {
     }
 }
 
+/// Doubts a daemon with a `timeout`.
 fn daemon(search: &mut Search, job: &JobSpec) {
     let (true, Some(_), Some(span)) = (job.daemon, job.timeout, job.own_key("timeout")) else { return };
     let message =
@@ -105,6 +109,7 @@ fn daemon(search: &mut Search, job: &JobSpec) {
     search.doubt(Mistake::at(span, message).help(help));
 }
 
+/// Doubts a job that waits for another one twice.
 fn after_twice(search: &mut Search, job: &JobSpec) {
     let mut seen = HashSet::new();
     for after in &job.after {
@@ -115,8 +120,8 @@ fn after_twice(search: &mut Search, job: &JobSpec) {
     }
 }
 
-/// One that is always started again ends only by being stopped, and that happens when this job, too, has ended. To wait
-/// for one that may end by itself is as good as for any other job.
+/// Doubts a job that waits for the end of a daemon that is always restarted: the daemon ends only when it is stopped,
+/// and that is when this job has ended as well. A daemon that may end by itself can be waited for as any other job.
 fn after_daemon(search: &mut Search, job: &JobSpec) {
     for after in &job.after {
         let other = search.index.get(after.job.value.as_str()).map(|job| &search.file.jobs[*job]);
@@ -133,7 +138,7 @@ fn after_daemon(search: &mut Search, job: &JobSpec) {
     }
 }
 
-/// Locks that nobody takes, and those that look like another one misspelt.
+/// Doubts locks that no job takes, and names that are probably misspelt locks.
 fn locks(search: &mut Search) {
     let file = search.file;
     let listed: HashSet<&str> = file.locks.iter().map(|lock| lock.name.value.as_str()).collect();
@@ -157,7 +162,7 @@ fn locks(search: &mut Search) {
     }
 }
 
-/// Who gets which part of it is a matter of luck.
+/// Doubts tasks that read prun's stdin at the same time: which task gets which part of it is not determined.
 fn shared_stdin(search: &mut Search, job: &JobSpec) {
     let many = job.each.is_some() || job.repeat.is_some_and(|count| count > 1);
     let one_at_a_time =

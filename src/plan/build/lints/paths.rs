@@ -1,12 +1,13 @@
-//! Doubts about files and folders: what is read and not there, what is written twice.
+//! Doubts about files and directories: files that are read and missing, files that are written twice.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 
 use super::commands::tilde;
-use super::{Kind, Search, files, sources};
+use super::{FileKind, Search, files, sources};
 use crate::jobfile::{EachSpec, JobSpec, Mistake, Span, StdinSpec, TagSpec, Text};
 
+/// Checks the paths of a job.
 pub(super) fn of(search: &mut Search, job: &JobSpec) {
     for (text, _) in read(job).into_iter().chain(files(job).map(|(text, _)| (text, ""))).chain(folder(job)) {
         tilde(search, &text.value, text.span.clone(), "write the path in full, or set it with `-D`");
@@ -24,7 +25,7 @@ fn folder(job: &JobSpec) -> Option<(&Text, &'static str)> {
     job.cwd.as_ref().map(|cwd| (cwd, ""))
 }
 
-/// The files that a job reads, and what for.
+/// Returns the files that a job reads, and their use for messages.
 fn read(job: &JobSpec) -> Vec<(&Text, &'static str)> {
     let mut files = Vec::new();
     for each in sources(job) {
@@ -44,9 +45,9 @@ fn read(job: &JobSpec) -> Vec<(&Text, &'static str)> {
 fn missing(search: &mut Search, job: &JobSpec, text: &Text, what: &str) {
     let Some(path) = search.path(job, text).filter(|path| !search.may_be_made(job, path)) else { return };
     let shown = path.display();
-    match search.look.kind(&path) {
-        Some(Kind::Other) => {}
-        Some(Kind::Folder) => {
+    match search.disk.kind(&path) {
+        Some(FileKind::Other) => {}
+        Some(FileKind::Directory) => {
             search.doubt(Mistake::at(text.span.clone(), format!("`{shown}` is a folder, not a file {what}")));
         }
         None => {
@@ -60,9 +61,9 @@ fn missing(search: &mut Search, job: &JobSpec, text: &Text, what: &str) {
 fn missing_folder(search: &mut Search, job: &JobSpec) {
     let Some(text) = &job.cwd else { return };
     let Some(path) = search.path(job, text).filter(|path| !search.may_be_made(job, path)) else { return };
-    let what = match search.look.kind(&path) {
-        Some(Kind::Folder) => return,
-        Some(Kind::Other) => format!("`{}` is no folder", path.display()),
+    let what = match search.disk.kind(&path) {
+        Some(FileKind::Directory) => return,
+        Some(FileKind::Other) => format!("`{}` is no folder", path.display()),
         None => format!("there is no folder `{}` now", path.display()),
     };
     search.doubt(Mistake::at(text.span.clone(), what).help("nothing can be started in it"));
@@ -73,14 +74,14 @@ fn missing_matches(search: &mut Search, job: &JobSpec) {
         let EachSpec::Glob(text) = each else { continue };
         let Some(Ok(pattern)) = search.fixed(job, text).map(String::from_utf8) else { continue };
         let base = &search.options.base;
-        if !search.may_be_made(job, &base.join(&pattern)) && !search.look.matches(&pattern, base) {
+        if !search.may_be_made(job, &base.join(&pattern)) && !search.disk.matches(&pattern, base) {
             let message = format!("nothing matches `{pattern}` now");
             search.doubt(Mistake::at(text.span.clone(), message).help("without items the job has no task"));
         }
     }
 }
 
-/// In a path or a tag, other than in a command, braces are hardly meant to stay.
+/// Doubts braces in a path or a tag, which are hardly meant to stay there, as they may in a command.
 fn strange_placeholders(search: &mut Search, job: &JobSpec) {
     let names = search.texts.of_task(job);
     if names.open {
@@ -109,7 +110,7 @@ fn strange_placeholders(search: &mut Search, job: &JobSpec) {
     }
 }
 
-/// `{word}`, where it could be the name of something.
+/// Returns each `{word}` that could be a name.
 fn braced(text: &str) -> Vec<(std::ops::Range<usize>, &str)> {
     let mut found = Vec::new();
     let mut at = 0;
@@ -126,7 +127,7 @@ fn braced(text: &str) -> Vec<(std::ops::Range<usize>, &str)> {
     found
 }
 
-/// A file is emptied before the job reads it.
+/// Doubts a file that the job empties before it reads it.
 fn read_and_written(search: &mut Search, job: &JobSpec) {
     let StdinSpec::File(input) = &job.stdin.value else { return };
     let Some(path) = search.path(job, input) else { return };
@@ -139,7 +140,7 @@ fn read_and_written(search: &mut Search, job: &JobSpec) {
     }
 }
 
-/// Of two jobs that write one file from its beginning, one loses.
+/// Doubts two jobs that overwrite one file, so that the output of one is lost.
 pub(super) fn written_twice(search: &mut Search) {
     let mut known: HashMap<PathBuf, (usize, Span)> = HashMap::new();
     for (number, job) in search.file.jobs.iter().enumerate() {

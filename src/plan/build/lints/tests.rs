@@ -5,9 +5,9 @@ use crate::jobfile;
 use crate::plan::build::build;
 
 /// A disk with these programs, files and folders; `!x` is there and not executable, `d/` is a folder.
-struct Disk(&'static [&'static str]);
+struct FakeDisk(&'static [&'static str]);
 
-impl Look for Disk {
+impl Disk for FakeDisk {
     fn program(&self, name: &[u8], folder: &Path) -> Program {
         let name = std::str::from_utf8(name).unwrap();
         let path = || folder.join(name).display().to_string().replace("/./", "/").replace("/dir/../", "/");
@@ -19,11 +19,11 @@ impl Look for Disk {
         }
     }
 
-    fn kind(&self, path: &Path) -> Option<Kind> {
+    fn kind(&self, path: &Path) -> Option<FileKind> {
         let path = path.to_str().unwrap();
         let folder = self.0.contains(&format!("{path}/").as_str());
         let file = self.0.contains(&path);
-        folder.then_some(Kind::Folder).or(file.then_some(Kind::Other))
+        folder.then_some(FileKind::Directory).or(file.then_some(FileKind::Other))
     }
 
     fn matches(&self, pattern: &str, folder: &Path) -> bool {
@@ -32,7 +32,7 @@ impl Look for Disk {
     }
 }
 
-const DISK: Disk = Disk(&[
+const DISK: FakeDisk = FakeDisk(&[
     "true",
     "cat",
     "echo",
