@@ -18,6 +18,7 @@ use crate::jobfile::values::{HaltSetting, Resume, StatusMode};
 use crate::jobfile::{self, JobFile, Mistake, Mistakes, nearest};
 
 mod batch;
+mod context;
 mod cycles;
 mod daemon;
 mod interactive;
@@ -119,7 +120,7 @@ pub fn build(file: &JobFile, options: &BuildOptions) -> Result<Plan, Mistakes> {
     let (locks, named_locks) = (locks::named(file, &chains), locks::all_named(file));
     let texts = Texts { vars: &vars, args: &options.args, origins, locks, named_locks };
     let locks = locks::Locks::new(file, &chains, &selected, &mut mistakes);
-    let context = job::Context {
+    let context = context::Context {
         file,
         options,
         texts: &texts,

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
 use super::BuildOptions;
-use super::job::Context;
+use super::context::Context;
 use super::pipes::Chain;
 use crate::event::{JobId, QueueId};
 use crate::jobfile::{EachSpec, JobFile, JobSpec, Mistake, Mistakes, Span, Spanned, StdinSpec, Text};

@@ -1,49 +1,21 @@
 //! A chain of the job file's jobs → one job of the plan.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::pipes::{Chain, Position};
-use super::text::{self, Texts};
-use super::{BuildOptions, TagFlag, batch, daemon, interactive, items, locks, ready, stage, worker};
+use super::context::Context;
+use super::pipes::Chain;
+use super::text;
+use super::{TagFlag, batch, daemon, interactive, items, locks, ready, stage, worker};
 use crate::event::SIGTERM;
 use crate::jobfile::values::{HaltSetting, OutputMode, PoolSize};
-use crate::jobfile::{self, CommandSpec, EachSpec, JobFile, Mistakes, StdinSpec, TagSpec, Text};
+use crate::jobfile::{self, CommandSpec, EachSpec, Mistakes, StdinSpec, TagSpec};
 use crate::plan::template::{Names, Piece, Template};
 use crate::plan::{
-    DEFAULT_GRACE, Daemon, Hooks, Items, Job, JobId, Kind, QueueId, Restart, Retries, RetryDelay, UNLIMITED,
-    Worker,
+    DEFAULT_GRACE, Daemon, Hooks, Items, Job, Kind, Restart, Retries, RetryDelay, UNLIMITED, Worker,
 };
 
 /// The pause before a daemon is started again, without `retry_delay`.
 const RESTART_DELAY: Duration = Duration::from_secs(1);
-
-/// The data that planning each job of a file needs.
-pub(super) struct Context<'a> {
-    pub file: &'a JobFile,
-    pub options: &'a BuildOptions,
-    pub texts: &'a Texts<'a>,
-    /// Ids of the plan's queues, by name.
-    pub queues: &'a BTreeMap<&'a str, QueueId>,
-    /// For each job of the file whose items a command lists: the queue that they come through.
-    pub list_queues: &'a [Option<QueueId>],
-    /// For each job of the file that takes the items of another one: that job.
-    pub sources: &'a [Option<usize>],
-    pub locks: &'a locks::Locks<'a>,
-    /// For each job of the file: its position in the plan.
-    pub positions: &'a [Position],
-    /// For each chain: its id in the plan.
-    pub job_ids: &'a [JobId],
-    /// True if more than one chain is in the plan.
-    pub several: bool,
-}
-
-impl Context<'_> {
-    /// Returns the id of a queue. For jobs that are not in the plan, and after a mistake, it is any id: they are not run.
-    pub fn queue(&self, name: &Text) -> QueueId {
-        self.queues.get(name.value.as_str()).copied().unwrap_or(QueueId(0))
-    }
-}
 
 /// Plans all but `after`, which names other jobs. Settings of the last job hold for the whole chain.
 pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) -> Job {

@@ -3,7 +3,7 @@
 //! The lister is right before that job in the plan, and is called `NAME.each`, which no job of a file can be. It takes
 //! no slot: slots are for the tasks whose items it lists.
 
-use super::job::Context;
+use super::context::Context;
 use super::pipes::Chain;
 use super::stage;
 use crate::jobfile::{CommandSpec, EachSpec, JobFile, Mistakes};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::job::Context;
+use super::context::Context;
 use super::{stage, text};
 use crate::jobfile::{self, JobSpec, Mistake, Mistakes, Text, values};
 use crate::plan::template::{Scope, Template};

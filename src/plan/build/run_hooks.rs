@@ -1,6 +1,6 @@
 //! `on_success`, `on_failure` and `on_exit` of `[run]` → jobs of the plan.
 
-use super::job::Context;
+use super::context::Context;
 use super::stage;
 use crate::jobfile::{CommandSpec, Mistake, Mistakes, RunHookSpec, RunSpec};
 use crate::plan::hooks::job_of_run_hook;

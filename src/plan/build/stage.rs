@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::job::Context;
+use super::context::Context;
 use super::pipes::Chain;
 use super::text;
 use crate::jobfile::values::Outcomes;

@@ -4,7 +4,6 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
 use super::args::{ExecArgs, ExecError, Tag, error};
-use super::results::Outputs;
 use super::{items, pipe, worker};
 use crate::event::SIGTERM;
 use crate::jobfile::values::Outcomes;
@@ -12,6 +11,14 @@ use crate::plan::script::{DEFAULT_SHELL, ScriptText, is_posix};
 use crate::plan::template::{Names, Template, TextError, Word};
 use crate::plan::words::quote;
 use crate::plan::{Batch, Command, Cut, DEFAULT_GRACE, Items, Job, Output, Retries, Stage, Stdin, Worker};
+
+/// Where the output of a task goes.
+pub(super) struct Outputs {
+    pub stdout: Output,
+    pub stderr: Output,
+    /// The file for the task's number.
+    pub seq_file: Option<Template>,
+}
 
 /// Makes the parts of the plan's job.
 pub(super) struct Planner {

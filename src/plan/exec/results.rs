@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use super::args::{ExecArgs, ExecError, error};
-use super::planner::Planner;
+use super::planner::{Outputs, Planner};
 use crate::plan::template::{Modifier, Piece, Placeholder, Quote, Source, Template};
 use crate::plan::{Form, Output, Resume, Table};
 
@@ -25,14 +25,6 @@ fn form(text: &[u8]) -> Option<Form> {
     };
     let forms = [(".csv", Form::Csv), (".tsv", Form::Tsv), (".json", Form::Json)];
     forms.into_iter().find_map(|(end, form)| ends(end).then_some(form))
-}
-
-/// Where the output of a task goes.
-pub(super) struct Outputs {
-    pub stdout: Output,
-    pub stderr: Output,
-    /// The file for the task's number.
-    pub seq_file: Option<Template>,
 }
 
 impl Planner {
