@@ -207,8 +207,8 @@ impl Both {
         let asked = [("--tag", self.tags()), ("--keep-order", self.keep_order)];
         match asked.into_iter().find(|(_, asked)| *asked && self.output() == Some(OutputMode::Raw)) {
             Some((flag, _)) => Err(Instead::fail(format_args!(
-                "`{flag}` can't be had with `-u` (`--output raw`): children write straight to prun's own stdout; with \
-                 `--output line` prun prints what they write, line by line"
+                "`{flag}` cannot be combined with `-u` (`--output raw`): children write straight to prun's own stdout; with `--output line` prun \
+                 prints their output line by line"
             ))),
             None => Ok(()),
         }

@@ -33,7 +33,7 @@ pub fn operands(words: &[OsString]) -> Result<(OsString, Vec<String>), Instead> 
         return Err(Instead::fail("`exec` comes before its options: `prun exec [OPTIONS] COMMAND`"));
     }
     let text = |job: &OsString| {
-        let shown = || format!("`{}` is no name of a job", escape(job.as_bytes()));
+        let shown = || format!("`{}` is not a job name", escape(job.as_bytes()));
         job.to_str().map(str::to_owned).ok_or_else(|| Instead::fail(shown()))
     };
     let jobs = jobs.iter().map(text).collect::<Result<_, _>>()?;

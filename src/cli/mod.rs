@@ -120,7 +120,7 @@ fn post_guardian() {
         // The run goes on without a guardian, which matters only if prun is killed.
         let why = errno.desc().to_lowercase();
         let lines = format!(
-            "prun: no guardian could be started: {why}; what tasks started survives a SIGKILL of prun\n"
+            "prun: no guardian could be started: {why}; processes of tasks will survive a SIGKILL of prun\n"
         );
         _ = io::stderr().write_all(lines.as_bytes());
     }

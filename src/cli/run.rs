@@ -69,7 +69,7 @@ fn tag_flag(tag: Tag) -> Result<TagFlag, Instead> {
         Tag::Item => Ok(TagFlag::On),
         Tag::Template(text) => {
             let text = text.into_string();
-            text.map(TagFlag::Template).map_err(|_| Instead::fail("the template of `--tag` is no UTF-8"))
+            text.map(TagFlag::Template).map_err(|_| Instead::fail("the template of `--tag` is not UTF-8"))
         }
     }
 }

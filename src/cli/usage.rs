@@ -38,7 +38,7 @@ pub fn explain(mistake: &clap::Error, command: &str) -> String {
         ErrorKind::TooManyValues => format!("`{option}` takes no value, but was given `{value}`; {help}"),
         ErrorKind::NoEquals => format!("the value of `{option}` is joined by `=`: `{option}=VALUE`"),
         ErrorKind::MissingRequiredArgument => format!("`{option}` is missing; {help}"),
-        ErrorKind::InvalidUtf8 => "an option's value is no UTF-8".into(),
+        ErrorKind::InvalidUtf8 => "an option's value is not UTF-8".into(),
         _ => format!("{}; {help}", mistake.kind()),
     }
 }

@@ -99,7 +99,7 @@ fn text<T>(
     name: &str,
     parse: impl Fn(&str) -> Result<T, String>,
 ) -> Result<Option<T>, Instead> {
-    meaning(get, name, |value| parse(value.to_str().ok_or("it is no UTF-8")?))
+    meaning(get, name, |value| parse(value.to_str().ok_or("it is not UTF-8")?))
 }
 
 fn parse_bool(word: &str) -> Option<bool> {
@@ -215,7 +215,7 @@ mod tests {
                 b" ",
                 "`PRUN_SHELL= ` in the environment: it names no shell; write `bash`, for example",
             ),
-            ("PRUN_GRACE", b"\x1b\xff", "`PRUN_GRACE=\\x1b\\xff` in the environment: it is no UTF-8"),
+            ("PRUN_GRACE", b"\x1b\xff", "`PRUN_GRACE=\\x1b\\xff` in the environment: it is not UTF-8"),
         ];
         for (name, value, expected) in cases {
             assert_eq!(given(&[(name, value)]), Err(Instead::fail(expected)), "{name}");

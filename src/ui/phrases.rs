@@ -272,7 +272,7 @@ pub fn pool(size: usize) -> String {
 }
 
 /// The attempt of a task was stopped because memory is short.
-pub const PUT_BACK: &str = "stopped because memory is short, and put back";
+pub const PUT_BACK: &str = "stopped because memory is short; it starts again later";
 
 /// A first signal stops the run.
 pub const STOPPING: &str = "stopping what runs; a second signal kills it";

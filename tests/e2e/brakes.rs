@@ -134,7 +134,7 @@ fn when_memory_gets_short_the_youngest_is_put_back() {
     let mut guests = meeting.guests(2);
     memory.set(400);
     guests[1].is_gone();
-    running.says("stopped because memory is short, and put back");
+    running.says("stopped because memory is short; it starts again later");
     running.says("starts wait: ");
     memory.set(1000);
     guests[1] = meeting.guest();

@@ -279,7 +279,7 @@ fn a_line_in_one_word_is_told_once() {
         ended
             .code(127)
             .stdout("")
-            .stderr_has("is one word, and no program is called so; for a shell: `prun exec -c '");
+            .stderr_has("is one word, and there is no program of that name; for a shell: `prun exec -c '");
         assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
     }
     space.program("a b", "#!/bin/sh\necho \"ran $1\"\n").exec("'./a b' ::: x").run().ok().stdout("ran x\n");

@@ -166,7 +166,7 @@ fn columns() {
     }
     space.exec(r"-k -d '\x1f' --colsep = -- echo {2}").stdin("a=1\x1fb=2\n").run().ok().stdout("1\n2\n");
     space.exec(r"-k -0 --colsep '\n' -- echo {2}").stdin("a\nb\0c\nd\0").run().ok().stdout("b\nd\n");
-    for (regex, part) in [("(", "is no regular expression"), ("'|'", "matches where nothing is")] {
+    for (regex, part) in [("(", "is not a regular expression"), ("'|'", "matches the empty string")] {
         space.exec(&format!("--colsep {regex} echo ::: a")).run().code(125).stdout("").stderr_has(part);
     }
 }

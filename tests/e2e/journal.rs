@@ -409,13 +409,9 @@ fn what_makes_no_sense_is_said() {
         let ended = space.exec(&format!("{flag} true ::: a")).run();
         ended
             .code(125)
-            .stderr_has(&format!("`{flag}` is about a journal, and none is named; add `--journal FILE`"));
+            .stderr_has(&format!("`{flag}` needs a journal, and none is named; add `--journal FILE`"));
     }
-    space
-        .exec("--joblog log --retry-failed")
-        .run()
-        .code(125)
-        .stderr_has("`--retry-failed` is about a journal");
+    space.exec("--joblog log --retry-failed").run().code(125).stderr_has("`--retry-failed` needs a journal");
     space.exec("--journal '' true ::: a").run().code(125).stderr_has("`--journal` needs a value");
     space.exec("--joblog '' true ::: a").run().code(125).stderr_has("`--joblog` names no file");
     space

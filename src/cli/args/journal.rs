@@ -52,7 +52,7 @@ impl JournalArgs {
         let asked = [("--retry-failed", self.retry_failed), ("--resume", self.resume), ("--sync", self.sync)];
         match asked.into_iter().find(|(_, asked)| *asked && journal.is_none()) {
             Some((flag, _)) => Err(Instead::fail(format_args!(
-                "`{flag}` is about a journal, and none is named; add `--journal FILE`"
+                "`{flag}` needs a journal, and none is named; add `--journal FILE`"
             ))),
             None => Ok(()),
         }

@@ -99,8 +99,11 @@ pub fn parse_jobs(word: OsString) -> Result<Jobs, String> {
         Ok(size) => Ok(Jobs::Size(size)),
         Err(_) if Path::new(&word).is_file() => Ok(Jobs::In(word.into())),
         Err(_) => {
-            let found =
-                if Path::new(&word).exists() { "this is no regular file" } else { "there is no such file" };
+            let found = if Path::new(&word).exists() {
+                "this is not a regular file"
+            } else {
+                "there is no such file"
+            };
             Err(format!(
                 "expected a number, `0` for no limit, `50%` of the CPUs, `+2` more than CPUs, or a file that says one \
                  of these ({found})"

@@ -32,7 +32,9 @@ pub fn check_one_word(args: &ExecArgs) -> Result<(), Instead> {
         return Ok(());
     }
     let line = quote(line);
-    let why = format!("{line} is one word, and no program is called so; for a shell: `prun exec -c {line}`");
+    let why = format!(
+        "{line} is one word, and there is no program of that name; for a shell: `prun exec -c {line}`"
+    );
     match Instead::fail(why) {
         Instead::Fail { lines, .. } => Err(Instead::Fail { lines, status: NOT_FOUND }),
         said => Err(said),
@@ -52,7 +54,7 @@ pub const LEFT_OUT: &str = "prun: warning: the script does not use its item; wri
                             (`--repeat N` runs it without items)";
 
 /// Printed if items are read from a terminal.
-pub const TYPED: &str = "prun: reading items from the terminal, one a line; Ctrl-D ends them (or give them with `:::` or \
+pub const TYPED: &str = "prun: reading items from the terminal, one per line; Ctrl-D ends them (or give them with `:::` or \
                      `-a FILE`; `--once` takes none)";
 
 /// Printed if `--pipe` reads from a terminal.

@@ -2,26 +2,26 @@
 
 use super::{Flag, flag};
 
-const A_CPU: &str = "a CPU is a thread of the hardware that prun may use";
-const UNCOMPRESSED: &str = "large output waits in a temporary file as it is; `--stdout` with `-c 'CMD | gzip'` keeps \
-                            it small";
-const NO_DATABASE: &str = "and load that; there is no database";
-const NO_SEM: &str = "there is no `sem`; write the commands into `prun exec -jN -c`, a line each, or use `flock FILE \
+const A_CPU: &str = "a CPU is a hardware thread that prun may use";
+const UNCOMPRESSED: &str = "large output is buffered uncompressed in a temporary file; `--stdout` with \
+                            `-c 'CMD | gzip'` keeps it small";
+const NO_DATABASE: &str = "and load that file; prun writes to no database";
+const NO_SEM: &str = "there is no `sem`; write the commands to `prun exec -jN -c`, one per line, or use `flock FILE \
                       CMD`";
 const THIS_MACHINE: &str = "prun runs on this machine only; `prun exec ssh {} CMD ::: HOST...` runs a command on \
                             several";
 const NO_TRANSFER: &str = "prun runs on this machine only; `-c 'scp ... && ssh ... && scp ...'` copies files there \
                            and back";
-const NO_SSH: &str = "prun runs on this machine only; `~/.ssh/config` is for how ssh connects";
+const NO_SSH: &str = "prun runs on this machine only; `~/.ssh/config` sets how ssh connects";
 
 pub const PARALLEL: &[Flag] = &[
     // Items.
     flag(
         ":::, ::::, :::+, ::::+",
         "`:::`, `::::`, `:::+`, `::::+`",
-        "`-a FILE` beside them is a source, too, and stands first",
+        "`-a FILE` is a source, too, and comes before them",
     ),
-    flag("--arg-sep STR, --arg-file-sep STR", "", "`:::` and `::::` are spelt so"),
+    flag("--arg-sep STR, --arg-file-sep STR", "", "`:::` and `::::` are fixed"),
     flag("--link, --xapply", "`--link`", ""),
     flag(
         "--colsep RE, -C RE",
@@ -32,21 +32,20 @@ pub const PARALLEL: &[Flag] = &[
     flag(
         "--header RE",
         "`--header`",
-        "`--header :` is known, too; other values are not. Blocks of `--pipe` have none: `-c '(head -n1 FILE; cat) | \
+        "`--header :` is known, too; other values are not. Blocks of `--pipe` have no header: `-c '(head -n1 FILE; cat) | \
          CMD'`",
     ),
-    flag("--trim n|l|r|lr|rl", "", "items are taken as they are; put `sed 's/^ *//; s/ *$//'` before prun"),
+    flag("--trim n|l|r|lr|rl", "", "items are not trimmed; put `sed 's/^ *//; s/ *$//'` before prun"),
     flag("--shuf", "", "put `shuf` before prun"),
     flag("--skip-first-line", "", "put `tail -n+2` before prun"),
     flag("--filter EXPR", "", "put `grep` or `awk` before prun"),
     flag("--max-replace-args N, -N N", "`-n N`", "`{1}` to `{N}` are known with it"),
-    flag("-N0, -n0", "`--repeat N`", "for items of which nothing but their number counts"),
+    flag("-N0, -n0", "`--repeat N`", "if only the number of items matters"),
     flag("-m, --xargs", "`-X`", "a word with `{}` is repeated for each item"),
     flag(
         "-X",
         "`-X`",
-        "as many items as fit go to one task; they are not divided by the number of tasks at once, for which there is \
-         `-n`",
+        "as many items as fit go to one task; they are not spread over the slots, use `-n` for that",
     ),
     // Placeholders.
     flag("--extensionreplace STR, --er STR", "`{.}`", "these names are fixed"),
@@ -57,13 +56,13 @@ pub const PARALLEL: &[Flag] = &[
     flag(
         "--plus",
         "`{..}` and `{%END}`",
-        "they need no flag. `{+/}` is `{//}`; for others there is `-c` with `${1#...}` and its like",
+        "they need no flag. `{+/}` is `{//}`; for others use `-c` with `${1#...}` and the like",
     ),
     flag(
         "--rpl 'TAG PERL'",
         "",
-        "there is no Perl; use `-c` and the shell's `${1%...}`, or put `sed` before prun and give two columns with \
-         `--colsep`",
+        "there is no Perl; use `-c` and the shell's `${1%...}`, or let `sed` before prun write two columns \
+         for `--colsep`",
     ),
     flag("--parens STR", "", "there are no Perl expressions; use `-c` and the shell's `${1%...}`"),
     flag(
@@ -72,7 +71,7 @@ pub const PARALLEL: &[Flag] = &[
         "make the file in a script: `-c 'sed ... >{#}.conf; CMD {#}.conf'`",
     ),
     flag("--quote", "", "without `-c` no shell reads the command, so nothing needs quoting; leave it out"),
-    flag("-q", "`-q`", "is `--quiet` here; nothing needs quoting without `-c`"),
+    flag("-q", "`-q`", "means `--quiet` here; nothing needs quoting without `-c`"),
     flag("--shellquote, --shell-quote", "`--dry-run`", "its lines are quoted for a shell; or `printf %q`"),
     // Parallelism and throttling.
     flag(
@@ -84,12 +83,12 @@ pub const PARALLEL: &[Flag] = &[
     flag("--use-cores-instead-of-threads", "`-j 50%`", A_CPU),
     flag("--use-sockets-instead-of-threads", "`-j 50%`", A_CPU),
     flag("--use-cpus-instead-of-cores", "`-j N`", A_CPU),
-    flag("--number-of-cpus, --number-of-threads", "", "`nproc` tells it"),
-    flag("--number-of-cores, --number-of-sockets", "", "`lscpu` tells it"),
+    flag("--number-of-cpus, --number-of-threads", "", "see `nproc`"),
+    flag("--number-of-cores, --number-of-sockets", "", "see `lscpu`"),
     flag(
         "--delay DURATION",
         "`--rate 10/s`",
-        "`--delay` is known, too. Starts are spread evenly, and a pause earns no credit",
+        "`--delay` is known, too. Starts are evenly spaced, and there is no burst after a pause",
     ),
     flag("--load N", "`--load N`", ""),
     flag("--memfree SIZE", "`--memory-free SIZE`", "`--memfree` is known, too"),
@@ -98,54 +97,50 @@ pub const PARALLEL: &[Flag] = &[
         "`--memory-free SIZE`",
         "a task is not suspended, but stopped and run again later",
     ),
-    flag("--noswap", "`--memory-free SIZE`", "swapping is not looked at"),
-    flag("--limit 'CMD'", "`--load`, `--memory-free`", "no command is asked before each start"),
+    flag("--noswap", "`--memory-free SIZE`", "swapping is not considered"),
+    flag("--limit 'CMD'", "`--load`, `--memory-free`", "no command runs before each start"),
     flag("--nice N", "", "put `nice -n N` before prun or before the command"),
     flag("--timeout N, --timeout N%", "`--timeout 30s`", "also `N%` of the median; a bare number is seconds"),
     flag(
         "--retries N",
         "`--retries N-1`",
-        "it counts further attempts here; GNU parallel counts all of them. `--retry-delay` and `--retry-on` say more",
+        "it counts further attempts here; GNU parallel counts all attempts. See also `--retry-delay` and `--retry-on`",
     ),
     flag(
         "--halt WHEN, --halt-on-error WHEN",
         "`--halt WHEN`",
-        "the same words. `--fail-fast` is `now,fail=1`. What is stopped gets TERM, after `--grace` KILL, with all that \
-         it started",
+        "the same syntax. `--fail-fast` is `now,fail=1`. A stopped task and all its processes get TERM, \
+         and KILL after `--grace`",
     ),
     flag(
         "--term-seq SEQUENCE, --termseq SEQUENCE",
         "`--stop-signal`, `--grace`",
-        "one signal, then some time, then KILL",
+        "one signal, then the grace period, then KILL",
     ),
     // Output.
     flag("--group", "`--output group`", "it is the default here, too"),
     flag("--ungroup, -u", "`-u`", ""),
-    flag("--keep-order, -k", "`-k`", "the first task that runs shows its output as it comes"),
+    flag("--keep-order, -k", "`-k`", "the output of the first running task is shown as it arrives"),
     flag("--line-buffer, --linebuffer, --lb", "`--output line`", "these are known, too"),
-    flag("--latest-line, --ll", "`--output line`", "the bar has a line for each of the tasks that run"),
+    flag("--latest-line, --ll", "`--output line`", "the bar has a line for each running task"),
     flag("--no-keep-order", "", "it is the default; leave out `-k`"),
     flag("--tag", "`--tag`", ""),
     flag("--tagstring STR", "`--tag=STR`", "`--tagstring` is known, too"),
     flag("--ctag, --ctagstring STR, --color-failed, --cf", "`--tag`", "output of tasks is not coloured"),
-    flag("--color", "`--color=WHEN`", "is for what prun itself says; output of tasks is not coloured"),
+    flag("--color", "`--color=WHEN`", "applies to messages of prun; output of tasks is not coloured"),
     flag(
         "--bar, --eta, --progress",
         "`--progress`",
         "the others are known, too; it is on by default on a terminal",
     ),
-    flag(
-        "--total-jobs N, --total N",
-        "",
-        "the bar knows how many items there are when it has seen the last of them",
-    ),
+    flag("--total-jobs N, --total N", "", "the bar shows the total once the last item has been read"),
     flag("--dry-run, --dryrun", "`--dry-run`", "each line can be run by a shell"),
     flag("-v", "`-v`", "goes to stderr"),
-    flag("--silent", "`-q`", "commands are not told but with `-v`; `-q` leaves out all but failures"),
+    flag("--silent", "`-q`", "commands are printed only with `-v`; `-q` prints failures only"),
     flag(
         "--results DIR, --res DIR",
         "`--results DIR`",
-        "the same files and tables, but that no item leads out of DIR, and long ones are not cut",
+        "the same files and tables, except that no item leads out of DIR, and long ones are not cut",
     ),
     flag(
         "--files, --output-as-files, --outputasfiles",
@@ -159,24 +154,24 @@ pub const PARALLEL: &[Flag] = &[
     flag(
         "--joblog FILE, --jl FILE",
         "`--joblog FILE`",
-        "the same lines. For going on later use `--journal FILE`, which knows a task by what it does",
+        "the same lines. To go on later use `--journal FILE`, which recognises a task by what it does",
     ),
     flag(
         "--resume",
         "`--journal FILE --resume`",
-        "skips what ended ok, wherever it stands among the items now; what failed runs again",
+        "skips items that ended ok, wherever they stand now; failed ones run again",
     ),
-    flag("--resume-failed", "`--resume`", "it runs what failed again, too"),
+    flag("--resume-failed", "`--resume`", "it also runs failed items again"),
     flag(
         "--retry-failed",
         "`--journal FILE --retry-failed`",
-        "with the same command and items; runs only what failed last time",
+        "with the same command and items; runs only those that failed last time",
     ),
     flag("--sqlandworker DBURL, --sql-and-worker DBURL", "`--results FILE.csv`", NO_DATABASE),
     flag("--sqlmaster DBURL, --sql-master DBURL", "`--results FILE.csv`", NO_DATABASE),
     flag("--sqlworker DBURL, --sql-worker DBURL, --sql DBURL", "`--results FILE.csv`", NO_DATABASE),
     // Blocks.
-    flag("--pipe, --spreadstdin", "`--pipe`", "of a regular file as fast as `--pipepart`"),
+    flag("--pipe, --spreadstdin", "`--pipe`", "for a regular file as fast as `--pipepart`"),
     flag("--pipepart, --pipe-part", "`--pipe`", "with `-a FILE` or `<FILE`; `--pipepart` is known, too"),
     flag(
         "--block SIZE, --block-size SIZE",
@@ -186,7 +181,7 @@ pub const PARALLEL: &[Flag] = &[
     flag(
         "--block-timeout DURATION, --bt DURATION",
         "",
-        "a block is given when it is full, or at the end of the input",
+        "a block is passed on when it is full, or at the end of the input",
     ),
     flag("--recstart STR, --recend STR", "`--recstart`, `--recend`", "plain text with escapes"),
     flag(
@@ -197,7 +192,7 @@ pub const PARALLEL: &[Flag] = &[
     flag(
         "--remove-rec-sep, --removerecsep, --rrs",
         "",
-        "records keep their ends; `-c 'tr -d ... | CMD'` takes them away",
+        "records keep their separators; `-c 'tr -d ... | CMD'` removes them",
     ),
     flag("--round-robin, --round", "`--round-robin`", ""),
     flag(
@@ -209,9 +204,9 @@ pub const PARALLEL: &[Flag] = &[
     flag(
         "--shard COL, --bin COL",
         "",
-        "records go to whoever is free; let `awk '{ print | \"CMD \" $1 }'` divide them by a column",
+        "records go to any free task; let `awk '{ print | \"CMD \" $1 }'` divide them by a column",
     ),
-    flag("--group-by COL", "", "mark the beginning of each group, then `--recstart MARK`"),
+    flag("--group-by COL", "", "mark the beginning of each group, then use `--recstart MARK`"),
     // The command.
     flag(
         "--workdir DIR, --wd DIR",

@@ -7,8 +7,7 @@ pub const XARGS: &[Flag] = &[
     flag(
         "-a FILE, --arg-file=FILE",
         "`-a FILE`",
-        "may be given more than once; each file is a source, as after `::::`. The tasks' standard input is empty all \
-         the same",
+        "may be given more than once; each file is a source, as after `::::`. The tasks' standard input is still empty",
     ),
     flag("-d C, --delimiter=C", "`-d C`", "with the same escapes; the default is a newline, see `--words`"),
     flag(
@@ -29,39 +28,37 @@ pub const XARGS: &[Flag] = &[
     flag(
         "-n N, --max-args=N",
         "`-n N`",
-        "the default is one item to one task. What xargs does without `-n`, as many items as fit, is `-X`",
+        "the default is one item to one task. `-X` is what xargs does without `-n`: as many items as fit",
     ),
     flag(
         "-o, --open-tty",
         "`--once`",
-        "gives one program the terminal; many at once can't share it. Of items there are none then: `prun exec --once \
-         vi $(...)`",
+        "gives one program the terminal; many at once can't share it. It takes no items: `prun exec --once vi $(...)`",
     ),
     flag(
         "-P N, --max-procs=N",
         "`-j N`",
-        "`-P N` is known, too. The default is a task for each CPU, not one alone; `-j1` is one after another. 0 is no \
-         limit",
+        "`-P N` is known, too. The default is one task for each CPU; `-j1` runs one after another. 0 is no limit",
     ),
     flag(
         "-p, --interactive",
         "`--dry-run`",
-        "nobody is asked before each command; `--once` gives a command the terminal",
+        "there is no prompt before each command; `--once` gives a command the terminal",
     ),
     flag(
         "--process-slot-var=NAME",
         "`--env NAME={%}`",
         "`PRUN_SLOT` is always set. Slots count from 1, not from 0",
     ),
-    flag("-r, --no-run-if-empty", "`-r`", "without items nothing ever runs; `-r` leaves out empty items"),
+    flag("-r, --no-run-if-empty", "`-r`", "without items nothing ever runs; `-r` skips empty items"),
     flag(
         "-s N, --max-chars=N",
         "`-n N`",
-        "the length of a command line is not limited but by the system; `-X` knows its limit",
+        "only the system limits the length of a command line; `-X` knows that limit",
     ),
     flag("--show-limits", "", "`-X` knows the limits of the system; `getconf ARG_MAX` tells them"),
     flag("-t, --verbose", "`-v`", "`-t` is known, too"),
-    flag("-x, --exit", "", "a command line that is too long always fails, that task alone"),
+    flag("-x, --exit", "", "a task whose command line is too long always fails, but no other task"),
     flag("--help, -h", "`-h`", "the most used options on one screen; `--help` has all of them"),
     flag("--version, -V", "`prun --version`", ""),
 ];

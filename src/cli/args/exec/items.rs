@@ -172,10 +172,10 @@ fn between(text: &str) -> Result<ColumnSeparator, Instead> {
     match Regex::new(text) {
         // A regular expression that matches the empty string would match between any two characters.
         Ok(regex) if regex.is_match(b"") => {
-            refuse("also matches where nothing is; it is a regular expression: `\\|` is a bar, `\\s+` blanks")
+            refuse("also matches the empty string; it is a regular expression: `\\|` is a bar, `\\s+` blanks")
         }
         Ok(regex) => Ok(ColumnSeparator::Match(regex)),
-        Err(_) => refuse("is no regular expression; `\\|` is a bar, `\\(` a parenthesis"),
+        Err(_) => refuse("is not a regular expression; `\\|` is a bar, `\\(` a parenthesis"),
     }
 }
 
@@ -183,7 +183,7 @@ fn csv_separator(text: &str) -> Result<u8, Instead> {
     match unescape(text.as_bytes()).as_deref() {
         Ok([byte]) if !b"\"\r\n".contains(byte) => Ok(*byte),
         _ => Err(Instead::fail(format_args!(
-            "`--colsep {}`: with `--csv` columns have one character between them, which is no quote or newline",
+            "`--colsep {}`: with `--csv` columns have one character between them, which cannot be a quote or newline",
             escape(text.as_bytes())
         ))),
     }
@@ -271,7 +271,7 @@ mod tests {
         assert_eq!(split("ä", "1ä2"), ["1", "2"]);
         assert_eq!(split(".", "ab"), ["", "", ""], "it is a regular expression");
         for (text, part) in
-            [("(", "is no regular expression"), ("|", "matches where nothing is"), ("x*", "nothing")]
+            [("(", "is not a regular expression"), ("|", "matches the empty string"), ("x*", "empty")]
         {
             let told = typed(&format!("--colsep {text}")).unwrap_err();
             assert!(told.contains(part), "{told}");
