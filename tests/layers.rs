@@ -62,7 +62,7 @@ fn unsafe_stands_in_os_alone() {
 }
 
 /// The layers whose files must not use each other in a circle. A layer is added as soon as it is free of circles.
-const WITHOUT_CIRCLES: [&str; 4] = ["os", "event", "journal", "flow"];
+const WITHOUT_CIRCLES: [&str; 5] = ["os", "event", "journal", "flow", "cli"];
 
 #[test]
 fn files_of_a_layer_do_not_use_each_other_in_a_circle() {
@@ -181,7 +181,7 @@ fn against_arrows(path: &str, source: &str, arrows: &Arrows) -> Vec<String> {
         .collect();
     // A module within a file (tests) is one level deeper, hence one `super` more than the file's own depth.
     let depth = path.split('/').count() - 2 - usize::from(path.ends_with("mod.rs"));
-    if code.contains(&"super::".repeat(depth + 2)) {
+    if without_strings(&code).contains(&"super::".repeat(depth + 2)) {
         wrong.push("`super` leaves the module".into());
     }
     wrong
@@ -340,6 +340,11 @@ fn has_unsafe(source: &str) -> bool {
     ["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern", "allow(unsafe_code"]
         .iter()
         .any(|word| code.contains(word))
+}
+
+/// Drops what stands between quotes on a line.
+fn without_strings(code: &str) -> String {
+    code.lines().map(|line| line.split('"').step_by(2).collect::<String>() + "\n").collect()
 }
 
 fn without_comments(source: &str) -> String {

@@ -14,12 +14,14 @@ use crate::jobfile::values::{
 };
 
 pub mod exec;
+pub mod headings;
 mod hooks;
 mod journal;
 pub mod run;
 mod throttle;
 pub mod values;
 
+use headings::{OUTPUT, STOPPING};
 use hooks::Hooks;
 use journal::JournalArgs;
 pub use throttle::{Jobs, Throttle, parse_jobs};
@@ -150,12 +152,6 @@ pub struct Both {
     #[arg(long, hide_short_help = true)]
     pub no_config: bool,
 }
-
-/// Headings of `--help`.
-pub const OUTPUT: &str = "Output";
-pub const STARTING: &str = "Starting";
-pub const STOPPING: &str = "Stopping and status";
-pub const JOURNAL: &str = "Journal";
 
 /// `--progress`.
 #[derive(clap::ValueEnum, Debug, Clone, Copy, PartialEq, Eq, Default)]

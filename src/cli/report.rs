@@ -16,10 +16,12 @@ use crate::ui::phrases::escape;
 
 mod junit;
 mod summary;
+mod teller;
 mod trace;
 
 use junit::Suites;
 use summary::Summary;
+use teller::Teller;
 use trace::Trace;
 
 /// Summarize a journal: how tasks ended, how long they took, which failed
@@ -43,20 +45,6 @@ enum Format {
     Joblog,
     Junit,
     Trace,
-}
-
-/// Writes a journal in some format.
-trait Teller {
-    fn begin(&mut self, _out: &mut dyn Write) -> io::Result<()> {
-        Ok(())
-    }
-
-    /// Takes the lines of the journal in order. `last` is true if no later line is about the same task.
-    fn entry(&mut self, entry: &Entry, last: bool, out: &mut dyn Write) -> io::Result<()>;
-
-    fn end(&mut self, _out: &mut dyn Write) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 /// Writes the report. The exit status is 1 if any task failed when it ran last.

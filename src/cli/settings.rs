@@ -35,8 +35,6 @@
 //!   there.
 //! - `--status` and `--sync` have no lower layer.
 
-use std::path::{Path, PathBuf};
-
 use super::args::{Both, Tag};
 use super::colors;
 use super::instead::Instead;
@@ -45,6 +43,7 @@ use crate::jobfile::RunSpec;
 use crate::plan::build::RunOverrides;
 
 pub mod exec;
+pub mod paths;
 
 /// The settings of a whole run.
 pub struct Settings {
@@ -81,7 +80,7 @@ pub fn resolve(typed: &Both, variables: &Variables, files: RunSpec) -> Result<Se
         pool_file: pool_file.flatten(),
         tag: None,
         status: typed.status,
-        journal: journal.map(absolute).transpose()?,
+        journal: journal.map(paths::absolute).transpose()?,
         resume: typed.journal.resume().or(variables.resume),
         sync: typed.journal.sync,
         hooks: typed.hooks.flags(&variables.hooks),
@@ -103,11 +102,6 @@ pub fn color(typed: &Both, variables: &Variables) -> bool {
 /// Returns the value of the highest layer that has one.
 fn first<T>(layers: [Option<T>; 3]) -> Option<T> {
     layers.into_iter().flatten().next()
-}
-
-/// Makes a path absolute, from the directory in which prun was started.
-pub fn absolute(path: &Path) -> Result<PathBuf, Instead> {
-    std::path::absolute(path).map_err(|why| Instead::no_working_directory(&why))
 }
 
 #[cfg(test)]

@@ -4,8 +4,9 @@ use std::ffi::OsString;
 
 use clap::Parser;
 
+use super::Both;
+use super::headings::{JOURNAL, STOPPING};
 use super::values::{Shell, start_parser};
-use super::{Both, JOURNAL, STOPPING};
 use crate::jobfile::values::{
     Outcomes, RetryDelay, StartMode, Timeout, parse_outcomes, parse_retry_rule, parse_signal, parse_timeout,
 };

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::STOPPING;
+use super::headings::STOPPING;
 use crate::plan::hooks::{HookFlag, HookFlags};
 
 #[derive(Args, Debug, Default)]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::JOURNAL;
+use super::headings::JOURNAL;
 use crate::cli::instead::Instead;
 use crate::plan::{Journal, Resume};
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
-use super::STARTING;
+use super::headings::STARTING;
 use crate::cli::instead::Instead;
 use crate::jobfile::values::{
     JobserverStyle, Load, PoolSize, Rate, parse_duration, parse_jobserver, parse_load, parse_pool,

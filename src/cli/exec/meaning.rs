@@ -117,7 +117,7 @@ fn joblog(typed: &OsStr) -> Result<Joblog, Instead> {
     if file.is_empty() {
         return Err(Instead::fail("`--joblog` names no file; write `--joblog FILE`"));
     }
-    Ok(Joblog { path: settings::absolute(Path::new(file))?, append })
+    Ok(Joblog { path: settings::paths::absolute(Path::new(file))?, append })
 }
 
 /// True if `name` is not a program but a function that bash exported, which only bash can run.

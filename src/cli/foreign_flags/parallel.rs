@@ -1,6 +1,6 @@
 //! Options of GNU parallel 20221122, without those that it shares with xargs.
 
-use super::{Flag, flag};
+use super::flag::{Flag, flag};
 
 const A_CPU: &str = "a CPU is a hardware thread that prun may use";
 const UNCOMPRESSED: &str = "large output is buffered uncompressed in a temporary file; `--stdout` with \

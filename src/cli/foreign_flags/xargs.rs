@@ -1,6 +1,6 @@
 //! Options of xargs, GNU findutils 4.9. Those that GNU parallel shares with it are listed only here.
 
-use super::{Flag, flag};
+use super::flag::{Flag, flag};
 
 pub const XARGS: &[Flag] = &[
     flag("-0, --null", "`-0`", ""),

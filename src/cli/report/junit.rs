@@ -5,8 +5,8 @@ use std::fmt::{self, Display, Write as _};
 use std::io::{self, Write};
 use std::time::Duration;
 
-use super::Teller;
 use super::summary::{how, moment, name};
+use super::teller::Teller;
 use crate::event::{Outcome, Usage};
 use crate::journal::Entry;
 use crate::ui::phrases::escape;

@@ -6,7 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use anstyle::{AnsiColor, Style};
 
-use super::Teller;
+use super::teller::Teller;
 use crate::event::{Detail, JobId, JobInfo, Outcome, TaskName, Usage};
 use crate::journal::Entry;
 use crate::ui::phrases::{self, escape};

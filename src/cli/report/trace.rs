@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::Teller;
 use super::summary::{how, name};
+use super::teller::Teller;
 use crate::event::Outcome;
 use crate::journal::Entry;
 

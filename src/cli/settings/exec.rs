@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
-use super::absolute;
+use super::paths::absolute;
 use crate::cli::args::exec::Exec;
 use crate::cli::args::{self, Both};
 use crate::cli::instead::Instead;

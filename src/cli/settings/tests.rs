@@ -3,6 +3,8 @@ use std::time::Duration;
 
 use clap::Parser;
 
+use std::path::PathBuf;
+
 use super::*;
 use crate::cli::args::exec::Exec;
 use crate::cli::args::parse_jobs;

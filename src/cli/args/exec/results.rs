@@ -5,7 +5,8 @@ use std::os::unix::ffi::OsStringExt;
 
 use clap::Args;
 
-use crate::cli::args::{Both, OUTPUT};
+use crate::cli::args::Both;
+use crate::cli::args::headings::OUTPUT;
 use crate::cli::instead::Instead;
 use crate::plan::{OutputMode, Plan};
 
