@@ -6,7 +6,7 @@ use super::template::{Names, TextError, Word};
 use super::{Job, Kind, Outcomes, Output, OutputMode, Stage, Stdin, words};
 
 /// The outcome of a task or of the run on which a hook begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum HookOn {
     Success,
     Failure,

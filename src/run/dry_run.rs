@@ -44,11 +44,11 @@ impl DryRun {
         let Items::Queue { queue, .. } = self.plan.jobs[id].items else { return };
         let (job, queue) = (&self.plan.jobs[id], &self.plan.queues[queue]);
         let none = Work { held: first_lock_values(&self.plan, job), ..Work::of(id, 1) };
-        let command = line(job, &none, 1, Values::Told);
+        let command = line(job, &none, 1, Values::Shown);
         let from = match job.lister {
             // A script may have lines of its own.
             Some(lister) => {
-                let listing = line(&self.plan.jobs[lister], &none, 1, Values::Told).replace('\n', "\n# ");
+                let listing = line(&self.plan.jobs[lister], &none, 1, Values::Shown).replace('\n', "\n# ");
                 format!("line of: {listing}")
             }
             None => format!("record of queue `{}`", queue.name),
@@ -62,7 +62,7 @@ impl DryRun {
         let tasks = self.given[id];
         if tasks > 0 {
             let work = Work { held: first_lock_values(&self.plan, job), ..Work::of(id, 0) };
-            let line = line(job, &work, 1, Values::Told);
+            let line = line(job, &work, 1, Values::Shown);
             let what = if tasks == 1 { "task" } else { "tasks" };
             print(outputs, format!("{line} # {tasks} {what} on its stdin\n"));
         }
@@ -78,7 +78,7 @@ impl DryRun {
                 HookOn::Failure => "at the end of the run, if something failed",
                 HookOn::Exit => "at the end of the run",
             };
-            let line = line(job, &Work::of(id, 1), 1, Values::Told);
+            let line = line(job, &Work::of(id, 1), 1, Values::Shown);
             print(outputs, format!("# {}: {when}, with the report on stdin\n{line}\n", at.key()));
         }
     }
@@ -94,7 +94,7 @@ impl Backend for DryRun {
         // The list of a job's items is told by the job that takes its lines, and hooks of the run all at once.
         if job.run_hook().is_none() {
             if !self.plan.jobs[work.job].is_lister() {
-                print(cx.outputs, line(job, &work, slot, Values::Told) + "\n");
+                print(cx.outputs, line(job, &work, slot, Values::Shown) + "\n");
             }
             // Whatever waits for it is to be printed, too.
             cx.events.push_back(Event::Up(task));

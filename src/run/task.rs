@@ -9,7 +9,7 @@ use crate::flow::output::Policy;
 use crate::plan::template::{LockValue, Scope, Template};
 use crate::plan::{Item, Items, Job, Output, OutputMode};
 
-/// An item is shown to people up to so many bytes.
+/// Bytes of an item that are shown to people, at most.
 const ITEM_SHOWN: usize = 60;
 
 /// The work of a task. It stays the same over all attempts, but for `held`.
@@ -21,7 +21,7 @@ pub struct Work {
     pub items: Vec<Item>,
     /// The names of the columns of the items.
     pub names: Arc<[String]>,
-    /// What the task reads, in place of an item.
+    /// The block that the task reads, in place of an item.
     pub block: Option<Block>,
     /// The names by which the journal knows the task; empty without a journal.
     pub known: Vec<Known>,
@@ -35,7 +35,7 @@ impl Work {
         Work { job, seq, items: Vec::new(), names: Arc::new([]), block: None, known: Vec::new(), held: None }
     }
 
-    /// Returns what the job's templates are filled from.
+    /// Returns the values that the job's templates are filled with.
     pub fn scope(&self, slot: usize) -> Scope<'_> {
         let lock_values = self.held.as_deref().unwrap_or_default();
         Scope { items: &self.items, names: &self.names, seq: self.seq, slot, lock_values }
@@ -74,10 +74,10 @@ pub fn in_table(job: &Job) -> bool {
     job.stages.iter().any(|stage| matches!(stage.stdout, Output::Table))
 }
 
-/// Returns when the output of a task is shown.
+/// Returns the policy by which the output of a task is shown.
 pub fn policy(job: &Job, last_attempt: bool) -> Policy {
     match (job.output, last_attempt) {
-        // A row needs all of it.
+        // A row needs the whole output.
         _ if in_table(job) => Policy::HoldStrictly,
         (OutputMode::Group, true) => Policy::Hold,
         (OutputMode::Group, false) => Policy::HoldStrictly,

@@ -1,37 +1,43 @@
-//! What the poller's tokens mean.
+//! The tokens of the poller: which descriptor of the run is ready, packed into 64 bits.
 
 use crate::event::{JobId, Place};
 use crate::sched::TaskId;
 
+/// A descriptor that the poller watches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Token {
+    /// The pipe of the signal handlers.
     Signals,
-    /// A writer or the disk thread has something to tell.
+    /// The waker of the writers and the disk thread.
     Sinks,
-    /// The reader of prun's stdout has gone.
+    /// prun's stdout, which reports only that its reader has gone.
     Stdout,
-    /// The jobserver may have tokens.
+    /// The jobserver.
     Tokens,
-    /// Items may be read for this job.
+    /// The input of a job's items.
     Items(JobId),
-    /// What a leftover writes.
+    /// A pipe that a leftover writes to.
     Stray(u32),
+    /// A pipe that a task writes to, by the index of its reader.
     Reader(TaskId, usize),
+    /// A pipe that a task reads.
     Feed(TaskId),
-    /// What a task's probe writes.
+    /// The stderr of a task's probe.
     Probe(TaskId),
 }
 
-// A task's generation is never 0 and never the largest number, so the upper half tells tasks from the rest.
+// The upper half is the generation of a task. That is never 0 and never the largest number, so these two values are free
+// for other descriptors.
 const OTHERS: u64 = 0;
 const STRAYS: u64 = u32::MAX as u64;
-/// The lower half of a task's token: its place, and which of its pipes.
+/// The lower half of a task's token is its place, and in the lowest bits the kind of its pipe.
 const KIND_BITS: u32 = 8;
 const FEED: u64 = (1 << KIND_BITS) - 1;
 const PROBE: u64 = FEED - 1;
 const FIRST_ITEMS: u64 = 16;
 
 impl Token {
+    /// Returns the number that the poller keeps.
     pub fn pack(self) -> u64 {
         let of_task = |id: TaskId, kind: u64| {
             u64::from(id.generation) << 32 | (u64::from(id.place.0) << KIND_BITS | kind) & 0xFFFF_FFFF
@@ -49,6 +55,7 @@ impl Token {
         }
     }
 
+    /// Returns the token of a number that [`Token::pack`] has returned.
     pub fn unpack(token: u64) -> Token {
         let (upper, lower) = (token >> 32, token & 0xFFFF_FFFF);
         match (upper, lower) {

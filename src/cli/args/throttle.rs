@@ -88,7 +88,7 @@ impl Jobs {
             Instead::fail(format_args!("`{typed}{shown}`: the file {why}"))
         };
         let path = std::path::absolute(file).map_err(|why| wrong(&reason(&why)))?;
-        let size = gauges::pool_in(&path).map_err(|why| wrong(&why))?;
+        let size = gauges::read_pool_file(&path).map_err(|why| wrong(&why))?;
         Ok((size, Some(path)))
     }
 }

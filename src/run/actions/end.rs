@@ -123,7 +123,7 @@ impl EventLoop {
     fn detail(&self, work: &Work, ended: Option<EndedAttempt>, attempts: u32) -> Box<Detail> {
         match ended {
             Some(EndedAttempt { role: Role::Hook(hook), stderr_tail, .. }) => {
-                hook.told(&stderr_tail, attempts)
+                hook.into_detail(&stderr_tail, attempts)
             }
             ended => Box::new(self.detail_of(work, ended.as_ref(), attempts)),
         }

@@ -12,7 +12,7 @@ use crate::os;
 use crate::plan::template::Scope;
 use crate::plan::{HookOn, Job, OutputMode};
 use crate::run::attempt::hook::HookInput;
-use crate::run::attempt::hook::{HookRun, Over};
+use crate::run::attempt::hook::{FinishedTask, HookRun};
 use crate::run::attempt::{Attempt, EndedAttempt, Role};
 use crate::run::backend::HookTurn;
 use crate::run::event_loop::EventLoop;
@@ -78,10 +78,10 @@ impl EventLoop {
     }
 
     /// Puts together what the hooks of a task are told of it.
-    fn over(&self, task: TaskId, ended: EndedAttempt) -> Over {
+    fn over(&self, task: TaskId, ended: EndedAttempt) -> FinishedTask {
         let number = ended.role.attempts();
         let last = ended.processes.last();
-        Over {
+        FinishedTask {
             task,
             slot: ended.slot,
             attempts: number,
@@ -95,7 +95,7 @@ impl EventLoop {
 
     /// Begins the first hook of a task that has no process any more. Lanes of the task that are open go on before those
     /// of the hook.
-    pub(super) fn begin_hook(&mut self, over: Over, at: HookOn, outcome: Outcome) {
+    pub(super) fn begin_hook(&mut self, over: FinishedTask, at: HookOn, outcome: Outcome) {
         let plan = Arc::clone(&self.plan);
         let job = &plan.jobs[over.work.job];
         let task = over.task;

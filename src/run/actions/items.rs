@@ -6,7 +6,7 @@ use crate::event::{JobId, Outcome, RunEvent, TaskName};
 use crate::plan::Items;
 use crate::run::event_loop::EventLoop;
 use crate::run::items::Pulled;
-use crate::run::items::chain::Passed;
+use crate::run::items::chain::UpstreamItem;
 use crate::run::task::{Work, task_name};
 use crate::sched::{Event, Seq, TaskId};
 
@@ -25,11 +25,11 @@ impl EventLoop {
         }
         let (mut last, mut passed) = (None, 0);
         let mut wanted = self.intake.wanted(job);
-        self.intake.sources.begin(job, &self.kernel.poller);
+        self.intake.sources.begin_pull(job, &self.kernel.poller);
         let pulled = loop {
             let (items, names, block, known) =
                 match self.intake.sources.next(job, &mut self.queues, self.record.ledger()) {
-                    Pulled::Items(items, names, known) => (items, names, None, known),
+                    Pulled::Items { items, names, known } => (items, names, None, known),
                     Pulled::Block(block) => (Vec::new(), Arc::default(), Some(block), Vec::new()),
                     other => break other,
                 };
@@ -52,7 +52,7 @@ impl EventLoop {
                 break Pulled::Wait;
             }
         };
-        let passed = passed + self.intake.sources.passed(job);
+        let passed = passed + self.intake.sources.take_left_out(job);
         self.tell_passed(job, passed);
         if let Pulled::Again = pulled {
             self.intake.ask_again(job);
@@ -70,7 +70,7 @@ impl EventLoop {
 
     fn answer_without_items(&mut self, job: JobId, pulled: Pulled) {
         match pulled {
-            Pulled::Items(..) | Pulled::Block(_) | Pulled::Again => {}
+            Pulled::Items { .. } | Pulled::Block(_) | Pulled::Again => {}
             Pulled::Wait => {
                 self.inbox.push(Event::ItemsLater(job));
                 if let Err(errno) = self.intake.sources.watch(job, &self.kernel.poller) {
@@ -123,7 +123,7 @@ impl EventLoop {
             return;
         }
         let passed = match outcome {
-            Outcome::Ok => Passed::Ok(work.clone()),
+            Outcome::Ok => UpstreamItem::Ok(work.clone()),
             outcome => {
                 let name = task_name(&self.plan.jobs[work.job], work.seq);
                 let what = match outcome {
@@ -131,7 +131,7 @@ impl EventLoop {
                     Outcome::Skipped => "was skipped",
                     _ => "failed",
                 };
-                Passed::Not { seq: work.seq, why: format!("`{name}` {what}").into() }
+                UpstreamItem::NotOk { seq: work.seq, why: format!("`{name}` {what}").into() }
             }
         };
         self.intake.chains.pass(work.job, &passed);
@@ -153,8 +153,8 @@ impl EventLoop {
             && let Some(passed) = self.intake.chains.next(job)
         {
             match passed {
-                Passed::Ok(work) => {
-                    let known = self.record.know(job, &work.items, &work.names);
+                UpstreamItem::Ok(work) => {
+                    let known = self.record.identify(job, &work.items, &work.names);
                     let seq = work.seq;
                     let work = Work { known, block: None, ..Work { job, ..work } };
                     if self.record.is_done(job, &work.known) {
@@ -165,7 +165,7 @@ impl EventLoop {
                         given += 1;
                     }
                 }
-                Passed::Not { seq, why } => self.skip_item(job, seq, &why),
+                UpstreamItem::NotOk { seq, why } => self.skip_item(job, seq, &why),
             }
         }
         self.tell_passed(job, passed_over);
@@ -174,7 +174,7 @@ impl EventLoop {
         } else if self.intake.chains.has_ended(job) {
             self.inbox.push(Event::NoMoreItems(job));
         } else {
-            self.intake.chains.note_asked(job);
+            self.intake.chains.await_item(job);
             self.inbox.push(Event::ItemsLater(job));
         }
     }
@@ -184,6 +184,6 @@ impl EventLoop {
         self.tell(&RunEvent::TaskSkipped { task: TaskName { job, seq }, why: Arc::clone(why) });
         self.output.pass_turn(&self.plan, job, seq);
         self.output.write_out();
-        self.intake.chains.pass(job, &Passed::Not { seq, why: Arc::clone(why) });
+        self.intake.chains.pass(job, &UpstreamItem::NotOk { seq, why: Arc::clone(why) });
     }
 }

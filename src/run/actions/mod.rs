@@ -141,16 +141,16 @@ impl EventLoop {
 
     /// Looks at the gauges that are due: the file that holds the size of the pool, the load, free memory.
     pub(in crate::run) fn read_gauges(&mut self) {
-        use crate::run::throttle::gauges::News;
-        match self.throttle.gauges.look(self.kernel.now) {
-            Some(News::Pool(size)) => {
+        use crate::run::throttle::gauges::GaugeChange;
+        match self.throttle.gauges.poll_pool_file(self.kernel.now) {
+            Some(GaugeChange::Pool(size)) => {
                 self.tell(&RunEvent::Pool(size));
                 let warning = self.throttle.resize(size, &self.kernel.poller);
                 self.inbox.warnings.extend(warning);
                 self.tell_warnings();
                 self.inbox.push(Event::Pool(size));
             }
-            Some(News::Warning(why)) => self.warn(why),
+            Some(GaugeChange::Warning(why)) => self.warn(why),
             None => {}
         }
         if self.scheduler.reading_due().is_some_and(|due| due <= self.kernel.now) {

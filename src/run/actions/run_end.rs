@@ -19,7 +19,7 @@ impl EventLoop {
     /// Asks for the files of a job to be complete.
     pub(super) fn settle_files(&mut self, job: JobId) {
         self.output.write_out();
-        match self.output.sinks.settle_files() {
+        match self.output.sinks.flush_files() {
             Some(settled) => self.shutdown.run_hooks.await_files(job, settled),
             None => self.inbox.push(Event::FilesFlushed(job)),
         }

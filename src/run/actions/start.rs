@@ -32,7 +32,7 @@ impl EventLoop {
         let Some(started) = self.begin(start) else { return };
         if let (true, Started::Running { captured: true, .. }) = (interactive, &started) {
             // The task writes through prun, and has to be seen.
-            self.output.sinks.hold_terminal(false);
+            self.output.sinks.unpause_terminal();
         }
         let pid = started.pid();
         // Nothing else tells of a service that counts as up as soon as it runs.

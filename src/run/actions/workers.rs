@@ -7,7 +7,7 @@ use crate::event::{Detail, JobId, Outcome, RunEvent, StartFailure, Time};
 use crate::flow::answers::{Answer, Answers};
 use crate::flow::output::{Dest, LaneSpec, Op};
 use crate::plan::{HookOn, Job, Output, QueueId};
-use crate::run::attempt::hook::Over;
+use crate::run::attempt::hook::FinishedTask;
 use crate::run::attempt::{Role, Taker};
 use crate::run::backend::{self, Start};
 use crate::run::event_loop::EventLoop;
@@ -292,7 +292,7 @@ impl EventLoop {
         let detail = self.detail_of_given(task, &work, attempts);
         let worker = given.and_then(|given| self.backend.attempt(given.worker));
         let process = worker.and_then(|worker| worker.processes.first());
-        let over = Over {
+        let over = FinishedTask {
             task,
             slot: worker.map_or(1, |worker| worker.slot),
             attempts,

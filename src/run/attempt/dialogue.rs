@@ -1,4 +1,5 @@
-//! A task that prun talks to: what it has written is looked at, and what is to be said then is written to it.
+//! The dialogue that prun has with an attempt: its output is searched for each step's expression, and the step's text is
+//! written to it then.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,16 +14,24 @@ use crate::plan::template::Scope;
 #[derive(Debug)]
 pub struct Talk {
     dialogue: Dialogue,
-    /// For each step.
+    /// The time that each step has.
     timeout: Duration,
-    /// When the step that is waited for must have come; `None`: nothing is waited for any more.
+    /// The deadline of the current step; `None` if no step is awaited any more.
     pub due: Option<Time>,
-    /// Which of the task's readers brings what it writes.
+    /// The index of the reader that brings the attempt's output.
     pub reader: usize,
-    /// The end of input is typed, for a terminal is not closed.
+    /// True if the end of input is typed, because a terminal is not closed.
     on_terminal: bool,
-    /// What is to be said, if a step has matched.
-    say: Option<Vec<u8>>,
+    /// The text to be written, if a step has matched.
+    reply: Option<Vec<u8>>,
+}
+
+/// Text for the attempt.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Reply {
+    pub text: Vec<u8>,
+    /// True if no further text follows.
+    pub is_last: bool,
 }
 
 impl Talk {
@@ -34,52 +43,52 @@ impl Talk {
             due: Some(now + plan.timeout),
             reader,
             on_terminal,
-            say: None,
+            reply: None,
         }
     }
 
-    /// The task has written this.
+    /// Takes output of the attempt.
     pub fn hear(&mut self, bytes: &[u8]) {
-        let mut say = Vec::new();
-        if self.dialogue.push(bytes, &mut say) > 0 {
-            self.say.get_or_insert_default().append(&mut say);
+        let mut text = Vec::new();
+        if self.dialogue.push(bytes, &mut text) > 0 {
+            self.reply.get_or_insert_default().append(&mut text);
         }
     }
 
-    /// What is to be said now, if a step has matched since the last call; and whether that is all.
-    pub fn answer(&mut self, now: Time) -> Option<(Vec<u8>, bool)> {
-        let mut say = self.say.take()?;
-        let over = self.dialogue.expected().is_none();
-        if over && self.on_terminal {
-            // In the middle of a line, the first one only ends that.
-            let in_line = say.last().is_some_and(|&last| last != b'\n');
-            say.extend(std::iter::repeat_n(END_OF_INPUT, 1 + usize::from(in_line)));
+    /// Returns the text to be written now, if a step has matched since the last call. The time of the next step begins.
+    pub fn reply(&mut self, now: Time) -> Option<Reply> {
+        let mut text = self.reply.take()?;
+        let is_last = self.dialogue.expected().is_none();
+        if is_last && self.on_terminal {
+            // In the middle of a line, the first end-of-file character only ends the line.
+            let in_line = text.last().is_some_and(|&last| last != b'\n');
+            text.extend(std::iter::repeat_n(END_OF_INPUT, 1 + usize::from(in_line)));
         }
-        self.wait(now);
-        Some((say, over))
+        self.restart_timeout(now);
+        Some(Reply { text, is_last })
     }
 
-    /// The time for the next step begins.
-    pub fn wait(&mut self, now: Time) {
+    /// Lets the time of the current step begin now.
+    pub fn restart_timeout(&mut self, now: Time) {
         self.due = self.dialogue.expected().is_some().then(|| now + self.timeout);
     }
 
-    /// The time is over. Says why the task fails; nothing is waited for any more.
+    /// Returns why the task fails whose step did not come in time. No step is awaited any more.
     pub fn timed_out(&mut self) -> Option<Arc<str>> {
         self.due = None;
         let expected = self.dialogue.expected()?;
         let waited = humantime::format_duration(self.timeout);
-        Some(format!("waited {waited} for `{expected}`; {}", self.written()).into())
+        Some(format!("waited {waited} for `{expected}`; {}", self.last_output()).into())
     }
 
-    /// The task has ended. Says why it fails, if it was to write more.
+    /// Returns why the task fails that has ended, if a step had still to come.
     pub fn ended(&mut self) -> Option<Arc<str>> {
         self.due.take()?;
         let expected = self.dialogue.expected()?;
-        Some(format!("ended while `{expected}` was waited for; {}", self.written()).into())
+        Some(format!("ended while `{expected}` was waited for; {}", self.last_output()).into())
     }
 
-    fn written(&self) -> String {
+    fn last_output(&self) -> String {
         match self.dialogue.last_written() {
             [] => "it had written nothing more".into(),
             bytes => format!("it had written: `{}`", String::from_utf8_lossy(bytes).trim()),
@@ -103,12 +112,16 @@ mod tests {
         Talk::new(&plan, &scope, Time::ZERO, 0, on_terminal)
     }
 
+    fn reply(text: &str, is_last: bool) -> Option<Reply> {
+        Some(Reply { text: text.into(), is_last })
+    }
+
     #[test]
     fn each_step_has_its_time() {
         let mut talk = talk(false, &[("> ", "a\n"), ("> ", "")]);
-        assert_eq!((talk.due, talk.answer(Time::ZERO)), (Some(Time::from_secs(5)), None));
+        assert_eq!((talk.due, talk.reply(Time::ZERO)), (Some(Time::from_secs(5)), None));
         talk.hear(b"> ");
-        assert_eq!(talk.answer(Time::from_secs(3)), Some((b"a\n".to_vec(), false)));
+        assert_eq!(talk.reply(Time::from_secs(3)), reply("a\n", false));
         assert_eq!(talk.due, Some(Time::from_secs(8)));
         talk.hear(b"\x1bno");
         let why = talk.timed_out().unwrap();
@@ -120,7 +133,7 @@ mod tests {
     fn a_last_step_that_says_nothing_ends_the_input_all_the_same() {
         let mut talk = talk(false, &[("> ", "")]);
         talk.hear(b"> ");
-        assert_eq!(talk.answer(Time::ZERO), Some((Vec::new(), true)));
+        assert_eq!(talk.reply(Time::ZERO), reply("", true));
         assert_eq!((talk.due, talk.ended(), talk.timed_out()), (None, None, None));
     }
 
@@ -129,7 +142,7 @@ mod tests {
         for (send, typed) in [("x\n", "x\n\x04"), ("x", "x\x04\x04"), ("", "\x04")] {
             let mut talk = talk(true, &[(":", send)]);
             talk.hear(b":");
-            assert_eq!(talk.answer(Time::ZERO), Some((typed.into(), true)));
+            assert_eq!(talk.reply(Time::ZERO), reply(typed, true));
         }
     }
 

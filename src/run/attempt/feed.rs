@@ -1,4 +1,5 @@
-//! Input for a child that prun writes: all at once (`text`, `item`), or as it comes (a dialogue, a worker's tasks).
+//! Standard input of a child that prun writes: all at once (`text`, `item`), or as it comes (a dialogue, the tasks of a
+//! worker, blocks).
 
 use std::collections::VecDeque;
 use std::io;
@@ -7,45 +8,47 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use nix::errno::Errno;
 
 use crate::os;
-use crate::run::block::{Block, Sending};
+use crate::run::block::{Block, BlockWrite};
 
-/// What was written is taken off the buffer when it is this much, or all.
-const TAKE_OFF: usize = 64 << 10;
+/// Written bytes are removed from the buffer when they are this many, or all.
+const REMOVE_AT: usize = 64 << 10;
 
+/// Input on its way to a child: bytes, and blocks behind them.
 pub struct Feed {
     to: OwnedFd,
     bytes: Vec<u8>,
-    /// So many of them were written.
+    /// The number of `bytes` that were written.
     written: usize,
-    /// What follows them.
-    blocks: VecDeque<Sending>,
-    /// Why it ended early, if that was not the child's doing.
+    /// Blocks that follow the bytes.
+    blocks: VecDeque<BlockWrite>,
+    /// The error that ended the feed early, unless the child stopped reading.
     failure: Option<Errno>,
+    /// True if nothing more will be pushed.
     ended: bool,
-    /// The poller tells when it can be written.
+    /// True while the poller reports when it can be written.
     pub watched: bool,
 }
 
-/// How far a feed is.
+/// The state of a feed after a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fed {
-    /// The pipe is full: the rest when it can be written.
-    Waits,
+pub enum FeedState {
+    /// The pipe is full; the rest is to be written when it has room.
+    Blocked,
     /// Everything was written, and more may come.
-    Dry,
-    /// Everything was written and nothing more will come, or the child reads no more.
-    Over,
+    Idle,
+    /// Everything was written and nothing more will come; or the child reads no more, or a block could not be read.
+    Finished,
 }
 
 impl Feed {
-    /// A new pipe: the child's end, and a feed into ours.
+    /// Makes a pipe. Returns the child's end, and a feed into prun's.
     pub fn new() -> io::Result<(OwnedFd, Feed)> {
         let (reader, writer) = os_pipe::pipe()?;
         os::io::set_nonblocking(writer.as_fd())?;
         Ok((reader.into(), Feed::into(writer.into())))
     }
 
-    /// Into a descriptor that doesn't block.
+    /// Returns a feed into a descriptor that does not block.
     pub fn into(to: OwnedFd) -> Feed {
         let (blocks, failure) = (VecDeque::new(), None);
         Feed { to, bytes: Vec::new(), written: 0, blocks, failure, ended: false, watched: false }
@@ -55,71 +58,72 @@ impl Feed {
         self.to.as_fd()
     }
 
+    /// Appends bytes.
     pub fn push(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// What is to be written, for more to be appended.
+    /// Returns the buffer that bytes can be appended to.
     pub fn buffer(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
     }
 
-    /// `whole`: not a piece of a block of which others were pushed.
+    /// Appends a block. `whole` is `false` for a piece of a block whose other pieces go to the same child.
     pub fn push_block(&mut self, block: Block, whole: bool) {
-        self.blocks.push_back(Sending::new(block, whole));
+        self.blocks.push_back(BlockWrite::new(block, whole));
     }
 
-    /// Everything was written, as far as it is known.
-    pub fn is_dry(&self) -> bool {
+    /// True if everything that was pushed has been written.
+    pub fn is_empty(&self) -> bool {
         self.bytes.is_empty() && self.blocks.is_empty()
     }
 
-    /// The block of which nothing was written, where others may take it.
-    pub fn unsent(&mut self) -> Option<Block> {
-        if self.ended { None } else { self.blocks.pop_back()?.untouched() }
+    /// Takes back the last block, if nothing of it was written and other tasks may have it.
+    pub fn take_unsent(&mut self) -> Option<Block> {
+        if self.ended { None } else { self.blocks.pop_back()?.into_unsent() }
     }
 
-    /// Why a block could not be read that had to be written.
+    /// Returns why a block could not be read.
     pub fn failure(&self) -> Option<Errno> {
         self.failure
     }
 
-    /// Nothing more will be pushed.
+    /// Ends the feed: nothing more will be pushed.
     pub fn end(&mut self) {
         self.ended = true;
     }
 
-    /// Writes as much as there is room for, once: a child that reads as fast as prun writes must not keep the
-    /// loop from all else. A child that stops reading is no error.
-    pub fn write(&mut self) -> Fed {
+    /// Writes as much as the pipe has room for, once: a child that reads as fast as prun writes must not keep the loop
+    /// from all else. A child that stops reading is no error.
+    pub fn write(&mut self) -> FeedState {
         if self.written < self.bytes.len() {
             match nix::unistd::write(&self.to, &self.bytes[self.written..]) {
                 Ok(count) => self.written += count,
-                Err(Errno::EAGAIN | Errno::EINTR) => return Fed::Waits,
-                Err(_) => return Fed::Over,
+                Err(Errno::EAGAIN | Errno::EINTR) => return FeedState::Blocked,
+                Err(_) => return FeedState::Finished,
             }
         }
         if self.bytes.is_empty()
-            && let Some(sending) = self.blocks.front_mut()
+            && let Some(block) = self.blocks.front_mut()
         {
-            match sending.send(self.to.as_fd()) {
-                Ok(()) if sending.is_over() => drop(self.blocks.pop_front()),
+            match block.send(self.to.as_fd()) {
+                Ok(()) if block.is_done() => drop(self.blocks.pop_front()),
                 Ok(()) => {}
-                Err(Errno::EAGAIN | Errno::EINTR) => return Fed::Waits,
+                Err(Errno::EAGAIN | Errno::EINTR) => return FeedState::Blocked,
                 Err(errno) => {
                     self.failure = (errno != Errno::EPIPE).then_some(errno);
-                    return Fed::Over;
+                    return FeedState::Finished;
                 }
             }
         }
-        if self.written == self.bytes.len() || self.written >= TAKE_OFF {
+        if self.written == self.bytes.len() || self.written >= REMOVE_AT {
             self.bytes.drain(..self.written);
             self.written = 0;
         }
-        match (self.is_dry(), self.ended) {
-            (false, _) => Fed::Waits,
-            (true, false) => Fed::Dry,
-            (true, true) => Fed::Over,
+        match (self.is_empty(), self.ended) {
+            (false, _) => FeedState::Blocked,
+            (true, false) => FeedState::Idle,
+            (true, true) => FeedState::Finished,
         }
     }
 }

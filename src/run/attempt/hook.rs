@@ -9,7 +9,7 @@ use crate::run::task::Work;
 use crate::sched::TaskId;
 
 /// A task whose last attempt is over, and whose first hook follows.
-pub struct Over {
+pub struct FinishedTask {
     pub task: TaskId,
     pub work: Work,
     pub slot: usize,
@@ -20,7 +20,7 @@ pub struct Over {
     /// How that process ended.
     pub exit: Option<Exit>,
     pub elapsed: Time,
-    /// What people need to know of the task if it has failed, or its hook does.
+    /// Details for the report, in case the task has failed, or its hook does.
     pub detail: Box<Detail>,
 }
 
@@ -53,15 +53,15 @@ pub enum HookInput {
 
 impl HookRun {
     /// Returns the first hook of a task.
-    pub fn first(over: Over, at: HookOn, outcome: Outcome, first_lane: usize, now: Time) -> HookRun {
+    pub fn first(over: FinishedTask, at: HookOn, outcome: Outcome, first_lane: usize, now: Time) -> HookRun {
         let facts = facts(&over, &outcome);
         let started = now.saturating_sub(over.elapsed);
         let (attempts, detail) = (over.attempts, over.detail);
         HookRun { at, outcome, attempts, started, detail, facts, first_lane, input: None }
     }
 
-    /// Returns what is told of the failure: the task's own, or its hook's.
-    pub fn told(self, stderr_of_hook: &[u8], attempts: u32) -> Box<Detail> {
+    /// Returns the details of the failure for the report: the task's own, or its hook's.
+    pub fn into_detail(self, stderr_of_hook: &[u8], attempts: u32) -> Box<Detail> {
         let mut detail = self.detail;
         detail.attempts = attempts;
         if self.outcome == Outcome::Ok {
@@ -72,7 +72,7 @@ impl HookRun {
 }
 
 /// Returns the `PRUN_…` variables of a hook. What does not apply is empty, so that `set -u` in a script is no trap.
-fn facts(over: &Over, outcome: &Outcome) -> Vec<(&'static str, String)> {
+fn facts(over: &FinishedTask, outcome: &Outcome) -> Vec<(&'static str, String)> {
     let (mut code, mut signal) = match over.exit {
         Some(Exit::Code(code)) => (code.to_string(), String::new()),
         Some(Exit::Signal(signal)) => (String::new(), signal.to_string()),

@@ -42,10 +42,10 @@ use hook::HookRun;
 use reader::{Reader, Tap};
 use readiness::Readiness;
 
-/// At most so many holders of an output are named.
+/// Holders of an output that are named, at most.
 const NAMED: usize = 3;
 
-/// What the processes of an attempt are for.
+/// The role of an attempt's processes.
 #[derive(Debug)]
 pub enum Role {
     /// An attempt of a task, counted from 1.
@@ -112,14 +112,14 @@ pub struct Attempt {
     /// The mark that its processes, and all that they start, carry.
     pub mark: Option<Mark>,
     pub group: Group,
-    /// `None`: the reader is at its end.
+    /// The readers of its output; `None` for one that is at its end.
     pub readers: Vec<Option<Reader>>,
     pub feed: Option<Feed>,
     /// The dialogue that prun has with it.
     pub talk: Option<Box<Talk>>,
-    /// It is not known to be ready.
+    /// The checks whether it is ready, while that is not known.
     pub readiness: Option<Box<Readiness>>,
-    /// Its stages write to each other in a circle.
+    /// The search for a deadlock, if its stages write to each other in a circle.
     pub duplex: Option<Box<Duplex>>,
     /// Its terminal, once no process has that open: closing it would hang up on a task that runs on without.
     pub terminal: Option<OwnedFd>,
@@ -127,20 +127,20 @@ pub struct Attempt {
     pub stderr_tail: Vec<u8>,
     /// Bytes that it wrote to stdout, as far as they came through prun.
     pub received: u64,
-    /// prun has sent a signal to it.
+    /// True once prun has sent a signal to it.
     pub stopping: bool,
-    /// It was not ready in time: what it was waited for.
+    /// Why it counts as not ready in time, for the report.
     pub unready: Option<String>,
-    /// It is a worker whose answers are believed.
+    /// The worker's side of its tasks, while its answers count.
     pub taker: Option<Box<Taker>>,
 }
 
-/// A worker, as the one that takes tasks and answers them.
+/// A worker as one that takes tasks and answers them.
 #[derive(Debug)]
 pub struct Taker {
-    /// What it wrote and was not taken out.
+    /// Bytes that it wrote and that were not taken out as answers.
     pub answers: Answers,
-    /// It was given a task.
+    /// True once it was given a task.
     pub asked: bool,
 }
 
@@ -221,8 +221,8 @@ impl Attempt {
         left.map(|process| process::kill(process.pid, signal)).fold(Ok(()), nix::Result::and)
     }
 
-    /// Notes that one of its processes has exited and is about to be reaped. With `waits`, what the others leave is
-    /// prun's too.
+    /// Notes that one of its processes has exited and is about to be reaped. With `waits`, prun will wait for leftovers
+    /// or kill them, and so has to reach the group.
     pub fn exited(&mut self, stage: StageId, exit: Exit, waits: bool) {
         let others = waits || self.live() > 1;
         if stage.index() == 0
@@ -234,7 +234,7 @@ impl Attempt {
         self.processes[stage].exit = Some(exit);
     }
 
-    /// Returns what is known of it so far, while it runs on.
+    /// Returns a description of it so far, while it runs on.
     pub fn describe(&self) -> EndedAttempt {
         EndedAttempt {
             work: self.work.clone(),
@@ -253,7 +253,7 @@ impl Attempt {
         }
     }
 
-    /// Ends it: what is left is known, and has no descriptor.
+    /// Ends it, and closes its descriptors.
     pub fn into_ended(self, holders: Option<Holders>) -> EndedAttempt {
         EndedAttempt {
             work: self.work,
@@ -270,7 +270,7 @@ impl Attempt {
     }
 }
 
-/// An attempt that is over, or a description of one.
+/// An attempt that is over, or the description of one that runs.
 pub struct EndedAttempt {
     pub work: Work,
     pub slot: usize,
@@ -281,16 +281,17 @@ pub struct EndedAttempt {
     pub stderr_tail: Vec<u8>,
     /// Bytes that it wrote to stdout, as far as they came through prun.
     pub received: u64,
-    /// prun had sent a signal to it.
+    /// True if prun had sent a signal to it.
     pub stopping: bool,
-    /// It was not ready in time: what it was waited for.
+    /// Why it counts as not ready in time, for the report.
     pub unready: Option<String>,
     /// Processes that it left and that hold its output open.
     pub holders: Option<Holders>,
 }
 
 impl EndedAttempt {
-    /// Returns what its processes used that have exited. Nothing is known of one task among the many of a worker.
+    /// Returns the resource usage of its processes that have exited. The usage of one task among the many of a worker is
+    /// not known.
     pub fn usage(&self) -> Option<Usage> {
         let is_worker = self.role.is_worker();
         let ended = self.processes.iter().filter(|process| process.exit.is_some() && !is_worker);

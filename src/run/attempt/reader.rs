@@ -1,4 +1,4 @@
-//! The pipes that the processes of an attempt write to, and who in prun gets what is read.
+//! The pipes that the processes of an attempt write to, and where the bytes go.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -20,15 +20,15 @@ const TAIL: usize = 2048;
 #[derive(Debug)]
 pub struct Reader {
     pub fd: OwnedFd,
-    /// The task's lanes that get what is read.
+    /// The lanes of the task's output that get the bytes.
     pub lanes: Vec<usize>,
-    /// Where it goes besides.
+    /// A destination beside the lanes.
     pub tap: Option<Tap>,
-    /// Its last lines are kept for the report.
+    /// True if its last lines are kept for the report.
     pub is_stderr: bool,
     /// How often a read brought as much as a new pipe holds.
     pub full: u32,
-    /// It is the terminal of the task's own, whose end a hang-up alone does not tell.
+    /// True for the terminal of the task. Its hang-up alone does not show that everything was read.
     pub is_terminal: bool,
 }
 
@@ -46,7 +46,7 @@ pub enum Tap {
 pub enum Read {
     Bytes {
         count: usize,
-        /// The buffer was filled, so that more may be there.
+        /// True if the buffer was filled, so that more may be there.
         more: bool,
     },
     /// Nothing is there now.
@@ -55,7 +55,7 @@ pub enum Read {
     End,
 }
 
-/// Who in prun listens to what an attempt writes.
+/// The parts of prun that listen to the output of an attempt.
 #[derive(Default)]
 pub struct Listeners<'a> {
     pub talk: Option<&'a mut Talk>,
@@ -70,7 +70,7 @@ impl Listeners<'_> {
     }
 }
 
-/// The places that what is read may go to.
+/// The destinations of bytes that were read.
 pub struct Sorting<'a> {
     /// Room for a read; may be exchanged for another buffer.
     pub buffer: &'a mut Vec<u8>,

@@ -1,7 +1,7 @@
-//! Whether an attempt is up: what is looked for, when the next look is due, and what was seen last.
+//! Readiness: how it is found out that an attempt is up, when the next check is due, and what the last one has shown.
 //!
-//! `local::probes` does what is done about it: it knocks, starts probes, and tells the scheduler. `Sign::After` is no
-//! business of this side, for the scheduler has a clock of its own.
+//! `local::probes` does the checks: it tries ports, starts probes, and reports to the scheduler. `ReadyCheck::After` is not
+//! checked here, because the scheduler has a clock of its own.
 
 use std::io::{ErrorKind, Read};
 use std::time::Duration;
@@ -14,56 +14,63 @@ use crate::os::port::{self, Answer, Connecting, Family};
 use crate::plan::{Job, ReadyCheck};
 use crate::run::task::Work;
 
-/// A probe may take so long, or so many times what lies between two of them.
-const PATIENCE: Time = Time::from_secs(10);
-const PATIENCE_FACTOR: u32 = 10;
-/// The first wait for a port. Most services listen soon, and nobody feels a knock at a port where nobody listens.
+/// A probe may take this long, or this many times the interval of probes if that is longer.
+const PROBE_LIMIT: Time = Time::from_secs(10);
+const PROBE_LIMIT_FACTOR: u32 = 10;
+/// The first interval of port checks. Most services listen soon, and a connection to a port where nobody listens
+/// disturbs nobody.
 const FIRST_WAIT: Time = Time::from_millis(4);
-/// Of what a probe writes to stderr, so much is kept.
+/// Bytes of a probe's stderr that are kept for the report.
 const TAIL: usize = 512;
 
-/// An attempt of which it is not known, or was not known to its end, that it is up.
+/// The checks of an attempt that is not known to be up.
 pub struct Readiness {
-    /// From one look to the next.
+    /// The interval of checks.
     every: Duration,
-    /// When a look is due, or a probe has taken too long.
+    /// When the next check is due, or the running probe has taken too long.
     pub due: Option<Time>,
-    pub sign: Check,
+    pub check: Check,
 }
 
-/// At what is looked.
+/// How readiness shows.
 pub enum Check {
+    /// A line of the output matches.
     Line(LineSearch),
+    /// Somebody listens at a port.
     Port(PortCheck),
+    /// A command succeeds.
     Command(Probe),
 }
 
+/// The check of a port.
 pub struct PortCheck {
     port: u16,
+    /// The interval to the next check.
     wait: Duration,
     /// Connections that are being made.
     pending: Vec<(Family, Connecting)>,
-    /// Somebody may have listened there before the task was started.
-    pub suspicious: bool,
-    /// Who it is, once that was told.
-    pub other: Option<String>,
+    /// True if somebody may have listened there before the task was started.
+    pub maybe_taken: bool,
+    /// The process that listens in the task's place, once people were told.
+    pub occupant: Option<String>,
 }
 
 /// The command that is run again and again.
 #[derive(Default)]
 pub struct Probe {
-    /// The one that runs.
+    /// The process of the probe that runs.
     pub pid: Option<Pid>,
-    /// It has taken too long, and was killed.
+    /// True if the probe has taken too long, and was killed.
     pub killed: bool,
-    /// What it writes to stderr comes from here; nobody waits for it.
+    /// The stderr of the probe, which does not block.
     pub stderr: Option<os_pipe::PipeReader>,
+    /// The last bytes of stderr.
     tail: Vec<u8>,
-    /// How the last one ended.
+    /// How the last probe ended, for people.
     last: Option<String>,
 }
 
-/// What there is to read of a probe.
+/// The result of reading a probe's stderr once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Heard {
     Something,
@@ -72,7 +79,11 @@ pub enum Heard {
 }
 
 impl Readiness {
-    /// What a new attempt is to be looked at for, if for anything; before its processes start.
+    /// Returns the checks for a new attempt, if its job has any. A port is tried at once, before the attempt's processes
+    /// start.
+    ///
+    /// # Errors
+    /// When the port is no number.
     pub fn new(
         job: &Job,
         work: &Work,
@@ -80,7 +91,7 @@ impl Readiness {
         now: Time,
     ) -> Result<Option<Box<Readiness>>, StartFailure> {
         let Some(ready) = &job.ready else { return Ok(None) };
-        let (due, sign) = match &ready.check {
+        let (due, check) = match &ready.check {
             ReadyCheck::After(_) => return Ok(None),
             ReadyCheck::Line(wanted) => (None, Check::Line(LineSearch::new(wanted.clone()))),
             ReadyCheck::Command(_) => (Some(now), Check::Command(Probe::default())),
@@ -94,66 +105,67 @@ impl Readiness {
                 (Some(now), Check::Port(PortCheck::new(port, ready.every)))
             }
         };
-        Ok(Some(Box::new(Readiness { every: ready.every, due, sign })))
+        Ok(Some(Box::new(Readiness { every: ready.every, due, check })))
     }
 
-    /// The task has written this, to the reader of this number.
+    /// Takes output of the attempt, which the reader with the index `at` has read.
     pub fn hear(&mut self, at: usize, bytes: &[u8]) {
-        if let Check::Line(lookout) = &mut self.sign {
-            lookout.push(at, bytes);
+        if let Check::Line(search) = &mut self.check {
+            search.push(at, bytes);
         }
     }
 
-    /// The probe that runs.
+    /// Returns the process of the probe that runs.
     pub fn probe(&self) -> Option<Pid> {
-        match &self.sign {
+        match &self.check {
             Check::Command(probe) => probe.pid,
             Check::Line(_) | Check::Port(_) => None,
         }
     }
 
-    /// Nothing is looked for any more. What was seen is kept for the report. The probe that runs is not its any more.
+    /// Ends the checks, and gives up the probe that runs: returns its process. The results are kept for the report.
     pub fn stop(&mut self) -> Option<Pid> {
         self.due = None;
-        match &mut self.sign {
+        match &mut self.check {
             Check::Command(probe) => probe.pid.take(),
             Check::Line(_) | Check::Port(_) => None,
         }
     }
 
-    /// A look has shown nothing.
-    pub fn wait(&mut self, now: Time) {
-        let wait = match &mut self.sign {
-            Check::Port(look) => {
-                let wait = look.wait;
-                look.wait = (wait * 2).min(self.every);
+    /// Schedules the next check, because the last one has shown nothing.
+    pub fn schedule_next(&mut self, now: Time) {
+        let wait = match &mut self.check {
+            Check::Port(port) => {
+                let wait = port.wait;
+                port.wait = (wait * 2).min(self.every);
                 wait
             }
             Check::Line(_) | Check::Command(_) => self.every,
         };
-        self.due = Some(together(now + wait, wait));
+        self.due = Some(coalesced(now + wait, wait));
     }
 
-    /// A probe was started.
-    pub fn probing(&mut self, now: Time, pid: Pid, stderr: Option<os_pipe::PipeReader>) {
-        if let Check::Command(probe) = &mut self.sign {
+    /// Notes that a probe was started.
+    pub fn probe_started(&mut self, now: Time, pid: Pid, stderr: Option<os_pipe::PipeReader>) {
+        if let Check::Command(probe) = &mut self.check {
             let last = probe.last.take();
             *probe = Probe { pid: Some(pid), stderr, last, ..Probe::default() };
-            self.due = Some(now + self.patience());
+            self.due = Some(now + self.probe_limit());
         }
     }
 
-    pub fn patience(&self) -> Duration {
-        PATIENCE.max(self.every * PATIENCE_FACTOR)
+    /// Returns how long a probe may take.
+    pub fn probe_limit(&self) -> Duration {
+        PROBE_LIMIT.max(self.every * PROBE_LIMIT_FACTOR)
     }
 
-    /// What was waited for in vain, and what was seen of it: "waited for port 6379; nobody listens there".
-    pub fn told(&self) -> String {
-        match &self.sign {
-            Check::Line(lookout) => format!("waited for a line that matches `{}`", lookout.pattern()),
-            Check::Port(look) => match &look.other {
-                None => format!("waited for port {}", look.port),
-                Some(other) => format!("waited for port {}, where {other} listens", look.port),
+    /// Returns what was waited for in vain, and what was seen of it: "waited for port 6379, where nginx (7) listens".
+    pub fn describe(&self) -> String {
+        match &self.check {
+            Check::Line(search) => format!("waited for a line that matches `{}`", search.pattern()),
+            Check::Port(check) => match &check.occupant {
+                None => format!("waited for port {}", check.port),
+                Some(occupant) => format!("waited for port {}, where {occupant} listens", check.port),
             },
             Check::Command(Probe { last: Some(last), .. }) => {
                 format!("waited for its `ready` command: {last}")
@@ -163,32 +175,34 @@ impl Readiness {
     }
 }
 
-/// Looks at many tasks come together, a little late, so that the loop does not turn for each of them.
-fn together(due: Time, wait: Duration) -> Time {
+/// Returns a time a little after `due` that the checks of many attempts share, so that the loop does not turn for each
+/// of them.
+fn coalesced(due: Time, wait: Duration) -> Time {
     let step = (wait / 16).as_millis().max(1);
     Time::from_millis(due.as_millis().div_ceil(step).saturating_mul(step).try_into().unwrap_or(u64::MAX))
 }
 
 impl PortCheck {
     fn new(port: u16, every: Duration) -> PortCheck {
-        let mut look = PortCheck {
+        let mut check = PortCheck {
             port,
             wait: FIRST_WAIT.min(every),
             pending: Vec::new(),
-            suspicious: false,
-            other: None,
+            maybe_taken: false,
+            occupant: None,
         };
-        // A connection that is still being made may be one to the task itself: that is looked at when it is there.
-        look.suspicious = look.knock() || !look.pending.is_empty();
-        look
+        // While a connection is still being made, it is not known whether somebody listens.
+        check.maybe_taken = check.is_open() || !check.pending.is_empty();
+        check
     }
 
+    /// Returns the number of the port.
     pub fn number(&self) -> u16 {
         self.port
     }
 
-    /// Whether somebody listens.
-    pub fn knock(&mut self) -> bool {
+    /// Tries to connect. True if somebody listens.
+    pub fn is_open(&mut self) -> bool {
         let mut before = std::mem::take(&mut self.pending);
         for family in Family::BOTH {
             let begun = before.iter().position(|(of, _)| *of == family);
@@ -203,15 +217,15 @@ impl PortCheck {
             }
         }
         if self.pending.is_empty() {
-            // Whoever listens there from now on came after the task.
-            (self.suspicious, self.other) = (false, None);
+            // A process that listens there from now on came after the task.
+            (self.maybe_taken, self.occupant) = (false, None);
         }
         false
     }
 }
 
 impl Probe {
-    /// Keeps the last of what it wrote.
+    /// Reads stderr once, and keeps its last bytes.
     pub fn hear(&mut self) -> Heard {
         let mut buffer = [0; 4096];
         let Some(stderr) = &mut self.stderr else { return Heard::End };
@@ -229,10 +243,10 @@ impl Probe {
         }
     }
 
-    /// It has ended, and not well.
-    pub fn failed(&mut self, exit: Exit, patience: Duration) {
+    /// Notes for the report how the probe has failed.
+    pub fn failed(&mut self, exit: Exit, limit: Duration) {
         let how = match exit {
-            _ if self.killed => format!("killed after {}", humantime::format_duration(patience)),
+            _ if self.killed => format!("killed after {}", humantime::format_duration(limit)),
             Exit::Code(code) => format!("exit {code}"),
             Exit::Signal(signal) => format!("killed by signal {signal}"),
         };
@@ -246,20 +260,20 @@ impl Probe {
 mod tests {
     use super::*;
 
-    fn readiness(every: u64, sign: Check) -> Readiness {
-        Readiness { every: Duration::from_millis(every), due: None, sign }
+    fn readiness(every: u64, check: Check) -> Readiness {
+        Readiness { every: Duration::from_millis(every), due: None, check }
     }
 
     fn port_check(wait: Duration) -> PortCheck {
-        PortCheck { port: 80, wait, pending: Vec::new(), suspicious: false, other: None }
+        PortCheck { port: 80, wait, pending: Vec::new(), maybe_taken: false, occupant: None }
     }
 
     #[test]
-    fn looks_at_a_port_begin_soon_and_become_rarer() {
+    fn checks_of_a_port_begin_soon_and_become_rarer() {
         let mut readiness = readiness(10, Check::Port(port_check(FIRST_WAIT)));
         let waits: Vec<Time> = (0..4)
             .map(|_| {
-                readiness.wait(Time::ZERO);
+                readiness.schedule_next(Time::ZERO);
                 readiness.due.unwrap()
             })
             .collect();
@@ -267,9 +281,9 @@ mod tests {
     }
 
     #[test]
-    fn looks_at_many_tasks_come_together() {
+    fn checks_of_many_tasks_coincide() {
         let wait = Duration::from_millis(250);
-        let all = (1000..1030).map(|at| together(Time::from_millis(at) + wait, wait));
+        let all = (1000..1030).map(|at| coalesced(Time::from_millis(at) + wait, wait));
         let all: std::collections::BTreeSet<Time> = all.collect();
         assert!(all.len() <= 3, "{all:?}");
         assert!(all.first() >= Some(&Time::from_millis(1250)), "and never early");
@@ -278,29 +292,32 @@ mod tests {
     #[test]
     fn a_probe_has_its_time() {
         let mut readiness = readiness(3000, Check::Command(Probe::default()));
-        assert_eq!(readiness.patience(), Time::from_secs(30));
-        readiness.probing(Time::from_secs(1), Pid::from_raw(2), None);
+        assert_eq!(readiness.probe_limit(), Time::from_secs(30));
+        readiness.probe_started(Time::from_secs(1), Pid::from_raw(2), None);
         assert_eq!(readiness.due, Some(Time::from_secs(31)));
         readiness.every = Duration::from_millis(250);
-        assert_eq!(readiness.patience(), Time::from_secs(10));
+        assert_eq!(readiness.probe_limit(), Time::from_secs(10));
     }
 
     #[test]
-    fn what_was_seen_last_is_told() {
+    fn the_last_result_is_described() {
         let mut probe = Probe::default();
         assert_eq!(
-            readiness(1, Check::Command(Probe::default())).told(),
+            readiness(1, Check::Command(Probe::default())).describe(),
             "waited for its `ready` command, which had not ended"
         );
         probe.tail.extend_from_slice(b"one\nno response\n\n");
-        probe.failed(Exit::Code(2), PATIENCE);
-        let told = |probe| readiness(1, Check::Command(probe)).told();
-        assert_eq!(told(probe), "waited for its `ready` command: exit 2: no response");
+        probe.failed(Exit::Code(2), PROBE_LIMIT);
+        let describe = |probe| readiness(1, Check::Command(probe)).describe();
+        assert_eq!(describe(probe), "waited for its `ready` command: exit 2: no response");
         let mut probe = Probe { killed: true, ..Probe::default() };
-        probe.failed(Exit::Signal(9), PATIENCE);
-        assert_eq!(told(probe), "waited for its `ready` command: killed after 10s");
-        let other = Some("nginx (7)".to_owned());
-        let look = PortCheck { other, ..port_check(FIRST_WAIT) };
-        assert_eq!(readiness(1, Check::Port(look)).told(), "waited for port 80, where nginx (7) listens");
+        probe.failed(Exit::Signal(9), PROBE_LIMIT);
+        assert_eq!(describe(probe), "waited for its `ready` command: killed after 10s");
+        let occupant = Some("nginx (7)".to_owned());
+        let check = PortCheck { occupant, ..port_check(FIRST_WAIT) };
+        assert_eq!(
+            readiness(1, Check::Port(check)).describe(),
+            "waited for port 80, where nginx (7) listens"
+        );
     }
 }

@@ -8,12 +8,12 @@ use super::Attempt;
 use crate::event::{PlaceMap, StageId};
 use crate::sched::TaskId;
 
-/// What a process is for its attempt.
+/// The role of a process in its attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProcessRole {
-    /// It runs this stage of the job, or a hook.
+    /// Runs this stage of the job, or a hook.
     Stage(StageId),
-    /// It looks whether the attempt is ready.
+    /// Checks whether the attempt is ready.
     Probe,
 }
 
@@ -49,6 +49,7 @@ impl Attempts {
 
     // ---- processes -----------------------------------------------------------------------------------------
 
+    /// Notes whose process a new child is.
     pub fn note_process(&mut self, pid: Pid, task: TaskId, role: ProcessRole) {
         self.by_pid.insert(pid, (task, role));
     }
@@ -58,7 +59,7 @@ impl Attempts {
         self.by_pid.get(&pid).copied()
     }
 
-    /// Forgets a process, which is about to be reaped or is no longer looked for. Returns whose it was.
+    /// Forgets a process, which is about to be reaped or is given up. Returns whose it was.
     pub fn forget_process(&mut self, pid: Pid) -> Option<(TaskId, ProcessRole)> {
         self.by_pid.remove(&pid)
     }

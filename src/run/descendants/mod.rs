@@ -1,14 +1,21 @@
-//! What tasks started beside their own processes: reached by a stop, waited for, and the proof that it has gone.
+//! Descendants of tasks beyond their own processes: how a stop reaches them, how they are waited for, and the proof that
+//! none is left.
 //!
-//! A process may leave its task's group and session, but not what it is known by (see [`crate::os::mark`]), and when
-//! its parent ends it becomes prun's child, because prun is a subreaper. So whatever a task left hangs below a child
-//! of prun's that prun did not start. This gives a cheap proof: among prun's children is none with the task's mark,
-//! not even a zombie, so nothing is left. (A parent that ended while the list was read is still in it, for only this
-//! thread reaps.) Only where such a child is to be signalled are all processes of the system looked through, once for
-//! all tasks together.
+//! [`Descendants`] owns what is known of attempts, hooks and workers that end only when nothing of them is left. In come
+//! stops, and the ends of processes; out go signals, and the ids of attempts of which nothing is left.
 //!
-//! What it costs is bounded by time: a look that took long is followed by a longer rest, in which ends of tasks
-//! gather. A run in which nothing is stopped, and nothing waited for, never looks.
+//! A process may leave its task's group and session, but it keeps its mark (see [`crate::os::mark`]), and when its
+//! parent ends it becomes prun's child, because prun is a subreaper. So every leftover of a task is, or descends from, a
+//! child of prun that prun did not start. This gives a cheap proof: if no child of prun has the task's mark, not even a
+//! zombie, nothing is left. (A parent that ended while the list was read is still in it, for only this thread reaps.)
+//! All processes of the system are searched only where such a child is to be signalled, once for all tasks together.
+//!
+//! The order that matters: the process group is signalled first, so that the task's own processes may end what they
+//! started. Processes outside of the group are signalled when the group has gone, or when SIGKILL to it has not ended
+//! the task's own processes within [`STUCK`].
+//!
+//! The cost is bounded by time: a search that took long is followed by a longer pause, in which ends of tasks gather. A
+//! run in which nothing is stopped, and nothing waited for, never searches.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Instant;
@@ -26,115 +33,119 @@ use crate::run::attempt::Group;
 use crate::run::attempt::table::Attempts;
 use crate::sched::TaskId;
 
-/// How often what may end untold is looked at.
+/// The interval at which processes are polled of whose end the kernel tells prun nothing.
 const POLL: Time = Time::from_millis(20);
-/// After this, SIGKILL to its group has not ended a task's own processes, and others are not waited for them.
+/// The time after which a task's own processes count as stuck, if SIGKILL to their group has not ended them. Then other
+/// processes are signalled without waiting for the group.
 const STUCK: Time = Time::from_millis(100);
-/// The rest after a look, in times of what that took, and at most.
-const REST: u32 = 4;
-const LONGEST_REST: Time = Time::from_millis(200);
-/// So often in one look, those who were killed are looked for again: they may have started others meanwhile.
-const ROUNDS: usize = 8;
+/// The pause after a search: a multiple of its duration, and at most so long.
+const PAUSE_FACTOR: u32 = 4;
+const LONGEST_PAUSE: Time = Time::from_millis(200);
+/// Passes of one search, at most. After processes were killed another pass follows, because they may have started others
+/// meanwhile.
+const PASSES: usize = 8;
 
 /// Attempts, hooks and workers that end only when nothing is left of what they started.
 pub struct Descendants {
-    /// prun is told of the ends of all that its tasks started.
-    told: bool,
+    /// True if prun is a subreaper, so that it is told of the end of every descendant of its tasks.
+    is_subreaper: bool,
     waiting: BTreeMap<TaskId, Waiting>,
-    /// Those of them whose own processes have ended.
+    /// Those of `waiting` whose own processes have ended.
     ended: BTreeSet<TaskId>,
-    /// prun's children that it did not start, and what they are known by.
+    /// prun's children that it did not start, and their marks.
     adopted: HashMap<Pid, Mark>,
-    /// When something is to be looked at, but not in the rest after the last look.
+    /// When the next search is wanted. It takes place after the pause that follows the last one.
     next: Option<Time>,
-    rest_until: Time,
-    /// Processes that prun may not signal, which was told.
+    pause_until: Time,
+    /// Processes that prun may not signal, and that people were warned of.
     untouchable: HashSet<Pid>,
-    /// Warnings that are not told yet.
+    /// Warnings for people that are still to be reported.
     warnings: Vec<String>,
 }
 
+/// An attempt that ends only when nothing of it is left.
 #[derive(Default)]
 struct Waiting {
-    /// What those get whom the signal to the group did not reach; nothing if they are only waited for.
+    /// The signal for processes outside of the group; `None` if they are only waited for.
     signal: Option<i32>,
-    /// Since when that is SIGKILL.
-    killed: Option<Time>,
-    /// Who got it.
-    reached: HashSet<Pid>,
+    /// Since when the signal is SIGKILL.
+    killed_at: Option<Time>,
+    /// Processes outside of the group that got the signal.
+    signalled: HashSet<Pid>,
 }
 
-/// What a look has found.
+/// The results of a search.
 #[derive(Default)]
-struct Look {
-    /// Tasks by the numbers of their marks.
+struct Search {
+    /// The waiting tasks, by the numbers of their marks.
     tasks: HashMap<u32, TaskId>,
-    /// Tasks in whose groups something lives.
+    /// Tasks in whose process groups something lives.
     grouped: BTreeSet<TaskId>,
     /// Tasks of which something was found outside of their groups.
     found: BTreeSet<TaskId>,
-    /// Children that may have others below them, but say nothing.
+    /// True if there are children without a mark of this run, which may have marked descendants.
     strangers: bool,
-    /// Someone was killed who had not been before.
+    /// True if a process was killed in this pass that had not been before.
     killed: bool,
 }
 
 impl Descendants {
-    /// `told`: prun is the subreaper of its tasks, and hears of the ends of all that they started.
-    pub fn new(told: bool) -> Descendants {
+    /// `is_subreaper` tells whether prun is the subreaper of its tasks, and so hears of the ends of all that they
+    /// started.
+    pub fn new(is_subreaper: bool) -> Descendants {
         Descendants {
-            told,
+            is_subreaper,
             waiting: BTreeMap::new(),
             ended: BTreeSet::new(),
             adopted: HashMap::new(),
             next: None,
-            rest_until: Time::ZERO,
+            pause_until: Time::ZERO,
             untouchable: HashSet::new(),
             warnings: Vec::new(),
         }
     }
 
-    /// When a look is due.
+    /// Returns when a search is due.
     pub fn due(&self) -> Option<Time> {
-        self.next.map(|next| next.max(self.rest_until))
+        self.next.map(|next| next.max(self.pause_until))
     }
 
-    fn look_at(&mut self, at: Time) {
+    fn search_at(&mut self, at: Time) {
         self.next = Some(self.next.map_or(at, |next| next.min(at)));
     }
 
-    /// From now on the task ends only when nothing is left. `signal`: what was sent to its group; nothing if others
-    /// are only waited for.
+    /// Lets the task end only when nothing of it is left. `signal` is the one that its group got; `None` if its
+    /// descendants are only waited for.
     fn wait(&mut self, id: TaskId, signal: Option<i32>, now: Time) {
-        let killed = (signal == Some(SIGKILL)).then_some(now);
-        self.waiting.insert(id, Waiting { signal, killed, reached: HashSet::new() });
-        killed.into_iter().for_each(|killed| self.look_at(killed + STUCK));
+        let killed_at = (signal == Some(SIGKILL)).then_some(now);
+        self.waiting.insert(id, Waiting { signal, killed_at, signalled: HashSet::new() });
+        killed_at.into_iter().for_each(|at| self.search_at(at + STUCK));
     }
 
-    /// The task's own processes have ended.
+    /// Notes that the task's own processes have ended.
     pub fn all_exited(&mut self, id: TaskId) {
         if self.waiting.contains_key(&id) {
             self.ended.insert(id);
-            self.look_at(Time::ZERO);
+            self.search_at(Time::ZERO);
         }
     }
 
-    /// A child that prun did not start has ended, and is about to be reaped.
+    /// Notes that a child that prun did not start has ended, and is about to be reaped.
     pub fn reaped(&mut self, pid: Pid) {
         self.adopted.remove(&pid);
         self.untouchable.remove(&pid);
         if !self.ended.is_empty() {
-            self.look_at(Time::ZERO);
+            self.search_at(Time::ZERO);
         }
     }
 
-    /// The attempt is over.
+    /// Forgets an attempt that is over.
     pub fn forget(&mut self, id: TaskId) {
         self.waiting.remove(&id);
         self.ended.remove(&id);
     }
 
-    /// What a child that prun did not start is known by.
+    /// Returns the mark of a child that prun did not start.
     fn adopt(&mut self, pid: Pid) -> Option<Mark> {
         if let Some(mark) = self.adopted.get(&pid) {
             return Some(*mark);
@@ -144,26 +155,26 @@ impl Descendants {
         Some(mark)
     }
 
-    /// Those that SIGKILL to their group should have ended.
+    /// Returns the tasks whose own processes SIGKILL to their group should have ended.
     fn stuck(&self, now: Time) -> impl Iterator<Item = TaskId> {
-        let stuck = move |waiting: &Waiting| waiting.killed.is_some_and(|killed| killed + STUCK <= now);
+        let stuck = move |waiting: &Waiting| waiting.killed_at.is_some_and(|at| at + STUCK <= now);
         let waiting =
             self.waiting.iter().filter(move |(id, waiting)| stuck(waiting) && !self.ended.contains(id));
         waiting.map(|(id, _)| *id)
     }
 
-    /// Something of the task's was found that is in its group no more. `is_child`: of prun's, so that the pid is
-    /// still its own.
-    fn reach(&mut self, id: TaskId, found: &Marked, is_child: bool, look: &mut Look) {
-        let Some(Waiting { signal: Some(signal), reached, .. }) = self.waiting.get_mut(&id) else { return };
+    /// Signals a process of the task that was found outside of its group. With `is_child`, it is a child of prun, so
+    /// that its pid can't be another's.
+    fn signal_found(&mut self, id: TaskId, found: &Marked, is_child: bool, search: &mut Search) {
+        let Some(Waiting { signal: Some(signal), signalled, .. }) = self.waiting.get_mut(&id) else { return };
         let kills = *signal == SIGKILL;
-        // A guardian ends by itself. Before SIGKILL, who was not reached by the signal to the group gets it when the
-        // group has gone, so that the task's own processes may end what they started.
-        let waits = look.grouped.contains(&id) || !self.ended.contains(&id);
+        // A guardian ends by itself. Any signal but SIGKILL waits until the group has gone, so that the task's own
+        // processes may end what they started.
+        let waits = search.grouped.contains(&id) || !self.ended.contains(&id);
         if found.mark.is_guardian() || (!kills && waits) {
             return;
         }
-        let first = reached.insert(found.pid);
+        let first = signalled.insert(found.pid);
         if !first && !kills {
             return;
         }
@@ -172,15 +183,15 @@ impl Descendants {
             false => descendants::signal(found, signal),
         };
         match send(*signal) {
-            Ok(()) if kills => look.killed |= first,
+            Ok(()) if kills => search.killed |= first,
             Ok(()) => drop(send(SIGCONT)),
-            Err(Errno::EPERM) => self.point_out(found.pid),
-            // It has ended meanwhile.
+            Err(Errno::EPERM) => self.warn_of_untouchable(found.pid),
+            // The process has ended meanwhile.
             Err(_) => {}
         }
     }
 
-    fn point_out(&mut self, pid: Pid) {
+    fn warn_of_untouchable(&mut self, pid: Pid) {
         if self.untouchable.insert(pid) {
             let name = proc::name(pid).unwrap_or_else(|| "a process".into());
             let why = format!("could not stop {name} ({pid}), which a task started: it runs as another user");
@@ -188,7 +199,7 @@ impl Descendants {
         }
     }
 
-    fn point_out_stray(&mut self, pid: Pid) {
+    fn warn_of_unmarked(&mut self, pid: Pid) {
         if proc::is_alive(pid) && self.untouchable.insert(pid) {
             let name = proc::name(pid).unwrap_or_else(|| "a process".into());
             let why = format!(
@@ -199,29 +210,30 @@ impl Descendants {
         }
     }
 
-    /// Whether all processes of the system have to be looked through.
-    fn must_search(&self, look: &Look, now: Time) -> bool {
+    /// True if prun's children are not enough, and all processes of the system have to be searched.
+    fn must_search_all(&self, search: &Search, now: Time) -> bool {
         let to_signal = |id: &TaskId| self.waiting.get(id).is_some_and(|waiting| waiting.signal.is_some());
-        let strangers = look.strangers && self.ended.iter().any(to_signal);
-        !self.told || strangers || look.found.iter().any(to_signal) || self.stuck(now).next().is_some()
+        let strangers = search.strangers && self.ended.iter().any(to_signal);
+        !self.is_subreaper
+            || strangers
+            || search.found.iter().any(to_signal)
+            || self.stuck(now).next().is_some()
     }
 
-    /// What may end without a word is looked at again soon, and so is what starts others while it is killed.
-    /// `grouped`: tasks whose groups should have gone before others are signalled.
-    fn rest(&mut self, now: Time, took: Time, grouped: &BTreeSet<TaskId>) {
-        let silent = |id: &TaskId| match self.waiting[id].signal {
-            None => !self.told,
-            Some(signal) => !self.told || signal == SIGKILL || grouped.contains(id),
+    /// Schedules the next search. Tasks are polled if they may end without a report to prun, or may start other
+    /// processes while they are killed. `grouped` are tasks whose groups have to go before others are signalled.
+    fn schedule(&mut self, now: Time, took: Time, grouped: &BTreeSet<TaskId>) {
+        let is_polled = |id: &TaskId| match self.waiting[id].signal {
+            None => !self.is_subreaper,
+            Some(signal) => !self.is_subreaper || signal == SIGKILL || grouped.contains(id),
         };
-        let polled = self.ended.iter().any(silent) || self.stuck(now).next().is_some();
-        let killed = self.waiting.values().filter_map(|waiting| Some(waiting.killed? + STUCK));
-        let killed = killed.filter(|at| *at > now).min();
-        self.next = [polled.then_some(now + POLL), killed].into_iter().flatten().min();
-        self.rest_until = now + (took * REST).min(LONGEST_REST);
+        let polled = self.ended.iter().any(is_polled) || self.stuck(now).next().is_some();
+        let stuck_at = self.waiting.values().filter_map(|waiting| Some(waiting.killed_at? + STUCK));
+        let stuck_at = stuck_at.filter(|at| *at > now).min();
+        self.next = [polled.then_some(now + POLL), stuck_at].into_iter().flatten().min();
+        self.pause_until = now + (took * PAUSE_FACTOR).min(LONGEST_PAUSE);
     }
-}
 
-impl Descendants {
     /// Sends a signal to the attempt's process group, and SIGCONT so that a stopped one gets it. The attempt ends when
     /// nothing is left of what it started.
     pub fn signal(&mut self, attempts: &mut Attempts, id: TaskId, signal: i32, now: Time) {
@@ -230,13 +242,14 @@ impl Descendants {
         attempt.signal(SIGCONT);
         attempt.stopping = true;
         self.wait(id, Some(signal), now);
-        // All its processes may have been reaped just now, before anybody wanted to stop it.
+        // All its processes may have been reaped before anybody wanted to stop it.
         if attempt.live() == 0 {
             self.all_exited(id);
         }
     }
 
-    /// The attempt's own processes have ended by themselves; it ends when nothing is left of what they started.
+    /// Lets an attempt whose own processes have ended by themselves end when nothing is left of what they started. With
+    /// `kill`, sends SIGKILL to that.
     pub fn await_leftovers(&mut self, attempts: &Attempts, id: TaskId, kill: bool, now: Time) {
         let Some(attempt) = attempts.get(id) else { return };
         let signal = kill.then_some(SIGKILL);
@@ -245,104 +258,109 @@ impl Descendants {
         self.all_exited(id);
     }
 
-    /// Returns the attempts of which nothing is left, if a look is due.
-    pub fn look_if_due(&mut self, attempts: &Attempts, now: Time, warnings: &mut Vec<String>) -> Vec<TaskId> {
+    /// Searches, if that is due. Returns the attempts of which nothing is left.
+    pub fn search_if_due(
+        &mut self,
+        attempts: &Attempts,
+        now: Time,
+        warnings: &mut Vec<String>,
+    ) -> Vec<TaskId> {
         if self.due().is_none_or(|due| due > now) {
             return Vec::new();
         }
         let begun = Instant::now();
-        let look = self.look(attempts, now);
-        let gone: Vec<_> = self.ended.iter().copied().filter(|id| !look.is_alive(*id)).collect();
+        let search = self.search(attempts, now);
+        let gone: Vec<_> = self.ended.iter().copied().filter(|id| !search.is_alive(*id)).collect();
         gone.iter().for_each(|id| self.forget(*id));
         let took = begun.elapsed();
-        self.rest(now + took, took, &look.grouped);
+        self.schedule(now + took, took, &search.grouped);
         warnings.append(&mut self.warnings);
         gone
     }
 
-    fn look(&mut self, attempts: &Attempts, now: Time) -> Look {
-        let mut look = self.begin_look(attempts);
-        for round in 0..ROUNDS {
-            look.killed = false;
-            self.look_at_children(attempts, &mut look);
-            if !self.must_search(&look, now) {
+    fn search(&mut self, attempts: &Attempts, now: Time) -> Search {
+        let mut search = self.begin_search(attempts);
+        for pass in 0..PASSES {
+            search.killed = false;
+            self.search_children(attempts, &mut search);
+            if !self.must_search_all(&search, now) {
                 break;
             }
             for found in descendants::of_run(live_starts::run().mark) {
-                self.note(attempts, &found, false, &mut look);
+                self.note(attempts, &found, false, &mut search);
             }
-            // A process that moves between two places while they are looked at is found by the second search.
-            let unsure = self.ended.iter().any(|id| !look.is_alive(*id));
-            if !look.killed && (round > 0 || !unsure) {
+            // A process that moves between two places while they are searched is found by the second pass.
+            let unsure = self.ended.iter().any(|id| !search.is_alive(*id));
+            if !search.killed && (pass > 0 || !unsure) {
                 break;
             }
         }
-        look
+        search
     }
 
-    fn begin_look(&self, attempts: &Attempts) -> Look {
+    fn begin_search(&self, attempts: &Attempts) -> Search {
         let mark = |id: &TaskId| Some((attempts.get(*id)?.mark?.number(), *id));
         let group = |id: &TaskId| match &attempts.get(*id)?.group {
             Group::Handle(handle) => Some((*id, handle)),
             Group::Leader(_) | Group::Gone => None,
         };
-        Look {
+        Search {
             tasks: self.waiting.keys().filter_map(mark).collect(),
             grouped: group::alive(self.ended.iter().filter_map(group)).into_iter().collect(),
-            ..Look::default()
+            ..Search::default()
         }
     }
 
-    fn look_at_children(&mut self, attempts: &Attempts, look: &mut Look) {
-        look.strangers = false;
+    fn search_children(&mut self, attempts: &Attempts, search: &mut Search) {
+        search.strangers = false;
         for pid in descendants::children() {
             if attempts.is_own(pid) {
                 continue;
             }
             match self.adopt(pid) {
                 Some(mark) if mark.run() == live_starts::run().mark => {
-                    self.note(attempts, &Marked { pid, mark }, true, look);
+                    self.note(attempts, &Marked { pid, mark }, true, search);
                 }
                 // A child of a prun within a task, or one that has lost its mark.
-                _ => look.strangers = true,
+                _ => search.strangers = true,
             }
         }
     }
 
     /// Notes a process that carries the mark of an attempt which waits for it. Processes that were let go, and those of
-    /// attempts that go on, do not concern this look.
-    fn note(&mut self, attempts: &Attempts, found: &Marked, is_child: bool, look: &mut Look) {
-        if let Some(&id) = look.tasks.get(&found.mark.number())
+    /// attempts that go on, do not concern this search.
+    fn note(&mut self, attempts: &Attempts, found: &Marked, is_child: bool, search: &mut Search) {
+        if let Some(&id) = search.tasks.get(&found.mark.number())
             && !attempts.is_own(found.pid)
         {
-            look.found.insert(id);
-            self.reach(id, found, is_child, look);
+            search.found.insert(id);
+            self.signal_found(id, found, is_child, search);
         }
     }
 
-    /// Kills what is still there of prun's children after a run that was stopped and whose tasks have all ended, but for
-    /// what was let go: it has lost the mark of its task. Returns whether there is something to wait for.
+    /// Kills the children that prun still has after a run that was stopped and whose tasks have all ended: they have lost
+    /// the mark of their task. Processes that were let go are left alone. Returns whether there is something to wait for.
     pub fn clear_away(&mut self, warnings: &mut Vec<String>) -> bool {
-        // Children that prun had when it began, and what they start, can't be told apart from what is sought.
+        // Children that prun had when it began, and their descendants, can't be told apart from those of tasks.
         if inherited().children {
             return false;
         }
         let mut left = false;
         for pid in descendants::children() {
             let mark = self.adopt(pid);
-            // The guardian of a prun within a task knows which of that one's processes were let go.
+            // The guardian of a prun within a task knows which processes of that prun were let go.
             let let_go = |mark: Mark| mark.run() != live_starts::run().mark || !live_starts::is_live(mark);
-            // A process that has lost all marks may be of a task that ended by itself, if there was such a task.
+            // A process without any mark may come from a task that ended by itself, if there was such a task.
             let unsure = mark.is_none() && live_starts::has_disowned();
             if unsure {
-                self.point_out_stray(pid);
+                self.warn_of_unmarked(pid);
             }
             if unsure || mark.is_some_and(let_go) || self.untouchable.contains(&pid) {
                 continue;
             }
             left = true;
             if !mark.is_some_and(Mark::is_guardian) && process::kill(pid, SIGKILL) == Err(Errno::EPERM) {
-                self.point_out(pid);
+                self.warn_of_untouchable(pid);
             }
         }
         warnings.append(&mut self.warnings);
@@ -350,7 +368,8 @@ impl Descendants {
     }
 }
 
-impl Look {
+impl Search {
+    /// True if something of the task was found.
     fn is_alive(&self, id: TaskId) -> bool {
         self.grouped.contains(&id) || self.found.contains(&id)
     }

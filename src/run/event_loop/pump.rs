@@ -67,7 +67,7 @@ impl EventLoop {
 
     /// Returns how long the poller may block before the next timer is due.
     fn patience(&self, until: Until) -> Option<Duration> {
-        let thread = self.output.sinks.await_thread().then_some(thread_start::PAUSE);
+        let thread = self.output.sinks.awaits_thread().then_some(thread_start::PAUSE);
         match until {
             Until::RunEnded => {}
             Until::ChildrenGone => return Some(LOOK_FOR_CHILDREN),
@@ -94,7 +94,7 @@ impl EventLoop {
         ];
         let due = due.into_iter().flatten().min();
         let timer = due.map(|at| at.saturating_sub(self.kernel.now));
-        [timer, thread, self.queues.patience()].into_iter().flatten().min()
+        [timer, thread, self.queues.due_in()].into_iter().flatten().min()
     }
 
     /// Hands a ready descriptor to the room that owns it.
@@ -109,7 +109,7 @@ impl EventLoop {
             Token::Tokens => self.take_tokens(),
             Token::Items(job) => {
                 self.intake.sources.pause(job, &self.kernel.poller);
-                if self.intake.sources.is_asked(job) {
+                if self.intake.sources.is_awaited(job) {
                     self.pull(job);
                 }
                 let (backend, mut cx) = self.backend();
@@ -137,7 +137,7 @@ impl EventLoop {
 
     /// Lets everything that moves by itself move, then handles all events.
     pub(super) fn advance(&mut self) {
-        self.record.out_of_memory.look(self.kernel.now);
+        self.record.out_of_memory.read_first(self.kernel.now);
         let (backend, mut cx) = self.backend();
         backend.poll(&mut cx);
         let news = self.queues.round(&self.kernel.poller, &mut self.inbox.events);

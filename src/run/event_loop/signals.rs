@@ -45,7 +45,7 @@ impl EventLoop {
             self.backend.resize_terminals();
         }
         if arrivals.continued {
-            self.output.lease.look();
+            self.output.lease.reconcile();
         }
         // A stop that arrives together with Ctrl-Z comes first.
         let by_key = arrivals.suspend && arrivals.stop.is_empty();

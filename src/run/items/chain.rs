@@ -1,6 +1,6 @@
 //! `each.job`: items go from job to job, each as soon as its task there has ended.
 //!
-//! The work of a task is kept only until the next job takes it. That job comes first when slots are given out, so that
+//! The work of a task is kept only until the next job takes it. The scheduler gives slots to that job first, so that
 //! little waits here.
 
 use std::collections::VecDeque;
@@ -10,33 +10,34 @@ use crate::event::JobId;
 use crate::plan::{Items, Plan};
 use crate::run::task::Work;
 
-/// The fate of one item in the job before.
+/// An item whose task in the job before has ended.
 #[derive(Debug, Clone)]
-pub enum Passed {
+pub enum UpstreamItem {
     Ok(Work),
-    /// The item's task there was not ok, or was skipped itself.
-    Not {
+    /// The item's task was not ok, or was skipped itself.
+    NotOk {
         seq: u64,
         why: Arc<str>,
     },
 }
 
-/// The way into one job that takes another's items.
+/// The way into one job that takes the items of another.
 #[derive(Debug, Default)]
 struct Link {
-    waiting: VecDeque<Passed>,
-    /// The job before has ended.
+    waiting: VecDeque<UpstreamItem>,
+    /// True once the job before has ended.
     ended: bool,
-    /// The follower has asked for items when none was there.
-    asked: bool,
+    /// True while the follower waits for an item.
+    awaited: bool,
 }
 
 /// All ways between jobs.
 pub struct Chains {
+    /// For each job: the way into it, which stays empty if it takes no other job's items.
     links: Vec<Link>,
     /// For each job: those that take its items.
     followers: Vec<Vec<JobId>>,
-    /// Jobs that had asked, and for which something is there now. A list and not a recursion, because chains are long.
+    /// Jobs that waited, and that can go on now. A list and not a recursion, because chains are long.
     due: VecDeque<JobId>,
 }
 
@@ -57,16 +58,16 @@ impl Chains {
         !self.followers[job].is_empty()
     }
 
-    /// Passes the fate of an item to all jobs that take the items of `job`.
-    pub fn pass(&mut self, job: JobId, passed: &Passed) {
+    /// Passes an item on to all jobs that take the items of `job`.
+    pub fn pass(&mut self, job: JobId, item: &UpstreamItem) {
         for at in 0..self.followers[job].len() {
             let follower = self.followers[job][at];
-            self.links[follower].waiting.push_back(passed.clone());
+            self.links[follower].waiting.push_back(item.clone());
             self.wake(follower);
         }
     }
 
-    /// No more tasks of the job will end.
+    /// Ends the ways out of a job of which no more tasks will end.
     pub fn end(&mut self, job: JobId) {
         self.links[job].waiting.clear();
         for at in 0..self.followers[job].len() {
@@ -77,7 +78,7 @@ impl Chains {
     }
 
     /// Returns the next item for a job that takes those of another.
-    pub fn next(&mut self, job: JobId) -> Option<Passed> {
+    pub fn next(&mut self, job: JobId) -> Option<UpstreamItem> {
         self.links[job].waiting.pop_front()
     }
 
@@ -86,18 +87,18 @@ impl Chains {
         self.links[job].ended
     }
 
-    /// The job has asked when nothing was there: [`Chains::next_due`] returns it as soon as something is.
-    pub fn note_asked(&mut self, job: JobId) {
-        self.links[job].asked = true;
+    /// Notes that the job waits for an item: [`Chains::next_due`] returns it when an item, or the end, has come.
+    pub fn await_item(&mut self, job: JobId) {
+        self.links[job].awaited = true;
     }
 
-    /// Returns a job that had asked, and for which something is there now.
+    /// Returns a job that waited, and for which an item, or the end, has come.
     pub fn next_due(&mut self) -> Option<JobId> {
         self.due.pop_front()
     }
 
     fn wake(&mut self, job: JobId) {
-        if std::mem::take(&mut self.links[job].asked) {
+        if std::mem::take(&mut self.links[job].awaited) {
             self.due.push_back(job);
         }
     }

@@ -1,17 +1,20 @@
-//! Items that are the paths of a glob.
+//! Items that are the paths which match a glob.
 
 use std::path::{Path, PathBuf};
 
 use crate::os;
 use crate::plan::Item;
 
+/// The paths of a glob, in alphabetical order.
 pub struct Paths {
     paths: glob::Paths,
-    /// What relative patterns were put after, and is taken off again.
+    /// The folder that a relative pattern was put behind; it is taken off the paths again. Empty for an absolute pattern.
     base: PathBuf,
 }
 
 impl Paths {
+    /// # Errors
+    /// When the pattern is no glob. For people.
     pub fn open(pattern: &str, base: &Path) -> Result<Paths, String> {
         let options = glob::MatchOptions {
             case_sensitive: true,
@@ -30,7 +33,10 @@ impl Paths {
         }
     }
 
-    /// The next path; `None` after the last.
+    /// Returns the next path; `None` after the last.
+    ///
+    /// # Errors
+    /// When a folder can't be read. For people.
     pub fn next_path(&mut self) -> Result<Option<Item>, String> {
         use std::os::unix::ffi::OsStrExt;
         match self.paths.next() {

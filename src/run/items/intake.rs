@@ -1,4 +1,4 @@
-//! What the loop knows of items beside their sources: who asked for how many, and the work of tasks that wait.
+//! Items on their way from sources to tasks: how many each job asked for, and the work of tasks that wait.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::os;
 use crate::plan::Plan;
 use crate::run::task::Work;
 
-/// Items on their way from sources to tasks.
+/// The sources of items, and the items that were read and not used yet.
 pub struct Intake {
     pub sources: Sources,
     pub chains: Chains,
@@ -20,8 +20,8 @@ pub struct Intake {
     wanted: Vec<usize>,
     /// Jobs that go on asking for items in the next turn.
     asking: Vec<JobId>,
-    /// Jobs whose number of tasks was told before their items were used up.
-    totals_told: HashSet<JobId>,
+    /// Jobs whose number of tasks was reported before their items were used up.
+    total_reported: HashSet<JobId>,
 }
 
 impl Intake {
@@ -32,7 +32,7 @@ impl Intake {
             waiting: PlaceMap::default(),
             wanted: vec![1; plan.jobs.len()],
             asking: Vec::new(),
-            totals_told: HashSet::new(),
+            total_reported: HashSet::new(),
         }
     }
 
@@ -46,7 +46,7 @@ impl Intake {
         self.wanted[job]
     }
 
-    /// The job asks again in the next turn: its source has more, but other things come first.
+    /// Lets the job ask again in the next turn of the loop: its source has more, but other things come first.
     pub fn ask_again(&mut self, job: JobId) {
         self.asking.push(job);
     }
@@ -61,18 +61,18 @@ impl Intake {
         std::mem::take(&mut self.asking)
     }
 
-    /// The job wants no more items.
+    /// Lets the job ask no more.
     pub fn stop_asking(&mut self, job: JobId) {
         self.asking.retain(|asking| *asking != job);
     }
 
     /// Returns how many tasks the job still gets, the first time that this is known before its last item is used.
     pub fn tasks_left(&mut self, job: JobId) -> Option<u64> {
-        if self.totals_told.contains(&job) {
+        if self.total_reported.contains(&job) {
             return None;
         }
         let left = self.sources.tasks_left(job)?;
-        self.totals_told.insert(job);
+        self.total_reported.insert(job);
         Some(left)
     }
 }

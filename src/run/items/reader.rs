@@ -1,4 +1,4 @@
-//! Where items come from: memory, a glob, a file or pipe, or several of these joined.
+//! Readers, which give items one by one: from memory, a glob, a file or pipe, or several of these joined.
 
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -6,11 +6,11 @@ use std::sync::Arc;
 use crate::plan::items::{self, ItemIter, Joiner, Next, Uneven};
 use crate::plan::{Item, ItemList, Items, Join};
 use crate::run::items::glob::Paths;
-use crate::run::items::stream::{Stream, twice};
+use crate::run::items::stream::{Stream, first_duplicate};
 
-/// Gives items one by one.
+/// A reader of items.
 pub enum Reader {
-    /// In memory, or counted out.
+    /// A list in memory, or a range of numbers.
     Memory(ItemIter),
     Glob(Paths),
     Stream(Box<Stream>),
@@ -18,6 +18,8 @@ pub enum Reader {
 }
 
 impl Reader {
+    /// # Errors
+    /// When an input can't be opened, or a pattern is wrong. For people.
     pub fn open(items: &Items) -> Result<Reader, String> {
         Ok(match (items, ItemIter::new(items)) {
             (_, Some(iter)) => Reader::Memory(iter),
@@ -30,16 +32,19 @@ impl Reader {
         })
     }
 
-    /// What has to be readable before there is more.
+    /// Returns the descriptor that is readable when more can be read; `None` if reading never waits.
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
         match self {
             Reader::Memory(_) | Reader::Glob(_) => None,
             Reader::Stream(stream) => Some(stream.fd()),
-            Reader::Joined(joined) => joined.waits_for().fd(),
+            Reader::Joined(joined) => joined.next_to_read().fd(),
         }
     }
 
-    /// Names are those of the columns, as soon as they are known.
+    /// Returns the next item. Sets `names` to those of the columns as soon as they are known.
+    ///
+    /// # Errors
+    /// When the source can't be read, or its items don't fit together. For people.
     pub fn next(&mut self, names: &mut Arc<[String]>) -> Result<Next, String> {
         match self {
             Reader::Memory(iter) => Ok(iter.next().map_or(Next::End, Next::Item)),
@@ -50,47 +55,55 @@ impl Reader {
     }
 }
 
-/// Rows of several sources.
+/// Several sources, joined row by row. Only the first is read as its items are wanted; all others are read into memory
+/// before the first row.
 pub struct Joined {
     how: Join,
-    /// What the columns are called, if the sources don't say it.
+    /// The names of the columns, if they do not come from the sources.
     given_names: Vec<String>,
-    /// Given on item by item, as they come.
-    first: Named,
-    /// The others, as far as they are in memory.
+    first: NamedSource,
+    /// The other sources, as far as they are in memory.
     others: Vec<Items>,
-    /// Those that are not, last to first, each with its place among the others. They are read to their ends before
-    /// the first row.
-    unread: Vec<(usize, Named, Vec<Item>)>,
-    /// There when all others are read.
+    /// The other sources that are not in memory yet, last to first.
+    unread: Vec<Unread>,
+    /// Set when all others are in memory.
     joiner: Option<Joiner>,
+    /// True once the names of the columns were set.
     named: bool,
 }
 
-/// So many items are read into memory, then the loop looks at signals and what else there is.
+/// A source that is being read into memory.
+struct Unread {
+    /// Its index among the others.
+    place: usize,
+    source: NamedSource,
+    items: Vec<Item>,
+}
+
+/// Items that are read into memory in one turn of the loop, so that signals are not kept waiting.
 const AT_ONCE: usize = 10_000;
 
 impl Joined {
     fn open(how: Join, names: &[String], sources: &[Items]) -> Result<Joined, String> {
         let (first, others) = sources.split_first().ok_or("no sources of items")?;
-        let first = Named::open(first)?;
+        let first = NamedSource::open(first)?;
         let mut unread = Vec::new();
         for (place, items) in others.iter().enumerate().rev() {
             if ItemIter::new(items).is_none() {
-                unread.push((place, Named::open(items)?, Vec::new()));
+                unread.push(Unread { place, source: NamedSource::open(items)?, items: Vec::new() });
             }
         }
         let (given_names, others) = (names.to_vec(), others.to_vec());
         Ok(Joined { how, given_names, first, others, unread, joiner: None, named: false })
     }
 
-    /// What the next row needs.
-    fn waits_for(&self) -> &Reader {
-        self.unread.last().map_or(&self.first.reader, |(_, source, _)| &source.reader)
+    /// Returns the reader that the next row needs.
+    fn next_to_read(&self) -> &Reader {
+        self.unread.last().map_or(&self.first.reader, |unread| &unread.source.reader)
     }
 
     fn next(&mut self, names: &mut Arc<[String]>) -> Result<Next, String> {
-        if let Some((place, source, items)) = self.unread.last_mut() {
+        if let Some(Unread { place, source, items }) = self.unread.last_mut() {
             for _ in 0..AT_ONCE {
                 match source.next()? {
                     Next::Item(item) => items.push(item.unwrap_or_default()),
@@ -131,7 +144,7 @@ impl Joined {
         )
     }
 
-    /// Those of all sources.
+    /// Returns the names of the columns of all sources.
     fn names(&self) -> Result<Arc<[String]>, String> {
         if !self.given_names.is_empty() {
             return Ok(self.given_names.as_slice().into());
@@ -141,23 +154,23 @@ impl Joined {
             return Ok(Arc::default());
         }
         names.extend(self.others.iter().flat_map(items::padded_names));
-        match twice(&names) {
+        match first_duplicate(&names) {
             Some(name) => Err(format!("two columns are called `{name}`")),
             None => Ok(names.into()),
         }
     }
 }
 
-/// A source among several. Where its columns have names, each item has as many columns, so that those of the next
-/// source are in their places.
-struct Named {
+/// A source among several. Where its columns have names, each item is made to have as many columns, so that those of
+/// the next source are in their places.
+struct NamedSource {
     reader: Reader,
     names: Arc<[String]>,
 }
 
-impl Named {
-    fn open(items: &Items) -> Result<Named, String> {
-        Ok(Named { reader: Reader::open(items)?, names: items::column_names(items).into() })
+impl NamedSource {
+    fn open(items: &Items) -> Result<NamedSource, String> {
+        Ok(NamedSource { reader: Reader::open(items)?, names: items::column_names(items).into() })
     }
 
     fn next(&mut self) -> Result<Next, String> {

@@ -13,26 +13,30 @@ use crate::plan::items::Next;
 use crate::plan::{ColumnSeparator, Cut, Header, Item, Reading};
 use crate::run::items;
 
-/// One chunk of a file or a pipe.
+/// Bytes that are read by one call.
 const CHUNK: usize = 64 << 10;
-/// So much is read before it is wanted.
+/// Bytes that are read before they are wanted, at most.
 const AHEAD: usize = 256 << 10;
 
+/// A file or a pipe that items are read from.
 pub struct Stream {
     input: SharedInput,
-    /// For messages.
+    /// Its name in messages.
     name: String,
     form: Form,
+    /// How an item is split into columns.
     columns: Option<ColumnSeparator>,
-    /// What is to be done with the first item; `No` behind it.
+    /// Whether the first item names the columns; `No` once it was read.
     header: Header,
     skip_empty: bool,
     chunk: Vec<u8>,
-    /// Why it ended early; told after what was read before.
+    /// Why reading failed; reported after the items that were read before.
     failure: Option<String>,
+    /// True once the end was read, or reading has failed.
     ended: bool,
 }
 
+/// How bytes are cut into items.
 enum Form {
     Records(Splitter),
     Words(Words),
@@ -40,6 +44,8 @@ enum Form {
 }
 
 impl Stream {
+    /// # Errors
+    /// When the input can't be opened. For people.
     pub fn open(reading: &Reading) -> Result<Box<Stream>, String> {
         let (name, opened) = items::open(&reading.from);
         let input = opened.and_then(SharedInput::new);
@@ -58,12 +64,13 @@ impl Stream {
         }))
     }
 
-    /// What more can be read from.
+    /// Returns the descriptor that is readable when more can be read.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.input.fd()
     }
 
-    /// The next item in place of an old one, if it is there: a record of one column.
+    /// Overwrites `value` with the next item, if that is a record of one column and has been read. Spares the memory
+    /// for a new one.
     pub fn refill(&mut self, value: &mut Vec<u8>) -> bool {
         if self.columns.is_some() || self.header != Header::No {
             return false;
@@ -76,18 +83,22 @@ impl Stream {
         true
     }
 
-    /// More than the next item, as far as it is there: so the end, and with it the total, is known early.
+    /// Reads more than the next item, as far as that needs no waiting: so the end, and with it the number of tasks, is
+    /// known early.
     fn read_ahead(&mut self) {
         while !self.ended && self.form.pending() < AHEAD && self.read() {}
     }
 
-    /// The next item. Names are those of the columns, if the first item has them.
+    /// Returns the next item. Sets `names` if the first item names the columns.
+    ///
+    /// # Errors
+    /// When the input can't be read, or its header is wrong. For people.
     pub fn next(&mut self, names: &mut Arc<[String]>) -> Result<Next, String> {
         self.read_ahead();
         loop {
             match self.form.next(self.columns.as_ref()) {
                 Some(Ok(columns)) if self.header != Header::No => {
-                    *names = self.named(columns)?.into();
+                    *names = self.read_header(columns)?.into();
                 }
                 Some(Ok(columns)) if self.skip_empty && columns == [b""] => {}
                 Some(Ok(columns)) => return Ok(Next::Item(Some(Item { columns }))),
@@ -112,17 +123,17 @@ impl Stream {
         }
     }
 
-    /// The names that are in the first item.
-    fn named(&mut self, columns: Vec<Vec<u8>>) -> Result<Vec<String>, String> {
+    /// Returns the names that the first item gives the columns.
+    fn read_header(&mut self, columns: Vec<Vec<u8>>) -> Result<Vec<String>, String> {
         let name = |column: &Vec<u8>| String::from_utf8_lossy(column).trim().to_owned();
         let names: Vec<String> = columns.iter().map(name).collect();
-        match (std::mem::replace(&mut self.header, Header::No), twice(&names)) {
+        match (std::mem::replace(&mut self.header, Header::No), first_duplicate(&names)) {
             (Header::Strict, Some(name)) => Err(format!("two columns of {} are called `{name}`", self.name)),
             _ => Ok(names),
         }
     }
 
-    /// Items that are left, once the end was read.
+    /// Returns how many items are left, if the end was read.
     pub fn left(&self) -> Option<u64> {
         match &self.form {
             Form::Records(splitter) if self.header == Header::No => splitter.left(),
@@ -130,7 +141,7 @@ impl Stream {
         }
     }
 
-    /// Reads a chunk; says whether there was one, or an end.
+    /// Reads a chunk. Returns `false` if nothing can be read now; the end is something.
     fn read(&mut self) -> bool {
         self.chunk.resize(CHUNK, 0);
         match self.input.read_nowait(&mut self.chunk) {
@@ -151,8 +162,8 @@ impl Stream {
     }
 }
 
-/// The first name that is there twice.
-pub fn twice(names: &[String]) -> Option<&String> {
+/// Returns the first name that occurs twice. Empty names do not count.
+pub fn first_duplicate(names: &[String]) -> Option<&String> {
     let mut seen = BTreeSet::new();
     names.iter().filter(|name| !name.is_empty()).find(|name| !seen.insert(name.as_str()))
 }
@@ -174,7 +185,7 @@ impl Form {
         }
     }
 
-    /// Bytes that were read and not used.
+    /// Returns the number of bytes that were read and not used.
     fn pending(&self) -> usize {
         match self {
             Form::Records(splitter) => splitter.pending(),
@@ -191,9 +202,9 @@ impl Form {
         }
     }
 
-    fn next(&mut self, between: Option<&ColumnSeparator>) -> Option<Result<Vec<Vec<u8>>, String>> {
+    fn next(&mut self, separator: Option<&ColumnSeparator>) -> Option<Result<Vec<Vec<u8>>, String>> {
         let columns =
-            |item: &[u8]| between.map_or_else(|| vec![item.to_vec()], |between| between.split(item));
+            |item: &[u8]| separator.map_or_else(|| vec![item.to_vec()], |separator| separator.split(item));
         match self {
             Form::Records(splitter) => splitter.next_record().map(|record| Ok(columns(record))),
             Form::Words(words) => words.next_word().map(|word| match word {

@@ -1,4 +1,5 @@
-//! What a job's processes start with that is not as prun has it, and words for what of it could not be had.
+//! Process attributes that differ from prun's own: resource limits, nice value, umask, environment; and explanations for
+//! people when they can't be set.
 
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit};
@@ -10,13 +11,14 @@ use crate::os::start::{Attributes, StartError, Step};
 use crate::plan::{self, Limit, Stage};
 use crate::run::launch::env_file;
 
-/// Variables that are settings of one run, and none of a prun within its tasks.
+/// Variables that set something for one run, and must not reach a prun within its tasks.
 const OF_ONE_RUN: [&str; 6] =
     ["PRUN_JOURNAL", "PRUN_RESUME", "PRUN_ON_SUCCESS", "PRUN_ON_FAILURE", "PRUN_ON_EXIT", "PRUN_TRACE"];
 
-/// Processor time from SIGXCPU to SIGKILL, in seconds.
+/// Processor time between SIGXCPU (soft limit) and SIGKILL (hard limit), in seconds.
 const LAST_SECONDS: u64 = 5;
 
+/// Returns the attributes for processes of a job.
 pub fn setup(plan: &plan::Attributes) -> Attributes {
     let mut setup = Attributes { umask: plan.umask, ..Attributes::default() };
     for &(limit, value) in &plan.limits {
@@ -28,20 +30,20 @@ pub fn setup(plan: &plan::Attributes) -> Attributes {
     setup
 }
 
-/// What the hard limit is set to with a soft one of `value`.
+/// Returns the hard limit that goes with a soft limit of `value`.
 pub fn hard_value(limit: Limit, value: u64) -> u64 {
     match limit {
-        // As far as prun's own limit goes, which it may not have the right to raise.
+        // At most prun's own hard limit, which it may not have the right to raise.
         Limit::Cpu => (value + LAST_SECONDS).min(hard_limit(limit).max(value)),
         _ => value,
     }
 }
 
-/// The variables that tasks of the job have in common, before prun adds its own.
+/// Returns the environment that a stage inherits, before anything is added.
 pub fn environment(stage: &Stage) -> Env {
     let mut env = if stage.attributes.clear_env { Env::empty() } else { Env::inherited() };
     OF_ONE_RUN.iter().for_each(|name| env.remove(name.as_bytes()));
-    // Where prun has no terminal, nothing is known of one.
+    // Where prun has no terminal it inherits no TERM, but the stage has a terminal: one of unknown abilities.
     let has_term = || env.iter().any(|variable| variable.len() > 5 && variable.starts_with(b"TERM="));
     if stage.pty && !stage.attributes.clear_env && !has_term() {
         let _ = env.set(b"TERM", b"dumb");
@@ -49,7 +51,10 @@ pub fn environment(stage: &Stage) -> Env {
     env
 }
 
-/// What the stage's `env_file`s say, in their order.
+/// Returns the variables of the stage's `env_file`s, in their order.
+///
+/// # Errors
+/// When a file can't be read, or is wrong.
 pub fn file_variables(stage: &Stage) -> Result<Vec<(String, String)>, StartFailure> {
     let mut variables = Vec::new();
     for file in &stage.attributes.env_files {
@@ -60,34 +65,34 @@ pub fn file_variables(stage: &Stage) -> Result<Vec<(String, String)>, StartFailu
     Ok(variables)
 }
 
-/// Why a process with such a setup was not started, if that is the reason.
+/// Explains why a process was not started, if an attribute is the reason.
 pub fn explain(plan: &plan::Attributes, error: StartError) -> Option<StartFailure> {
     let why = match (error.step, error.errno) {
-        (Step::Limits, _) => beyond(plan)?,
+        (Step::Limits, _) => explain_limit(plan)?,
         (Step::Priority, Errno::EACCES | Errno::EPERM) => {
             format!("nice = {}: only root can take precedence", plan.nice)
         }
-        (Step::Execute, Errno::E2BIG | Errno::ENOMEM) => no_room(plan)?,
+        (Step::Execute, Errno::E2BIG | Errno::ENOMEM) => explain_no_room(plan)?,
         _ => return None,
     };
     Some(StartFailure { code: 126, why })
 }
 
-/// The limit that prun has no right to set.
-fn beyond(plan: &plan::Attributes) -> Option<String> {
+/// Names the limit that prun has no right to set.
+fn explain_limit(plan: &plan::Attributes) -> Option<String> {
     let (limit, value) = *plan.limits.iter().find(|(limit, value)| *value > hard_limit(*limit))?;
-    let told = format!("limits.{} = {}", limit.key(), limit.shown(value));
+    let setting = format!("limits.{} = {}", limit.key(), limit.shown(value));
     if let (Limit::Files, Some(most)) = (limit, limits::most_files())
         && value > most
     {
-        return Some(format!("{told} is more than the system allows, {most} (fs.nr_open)"));
+        return Some(format!("{setting} is more than the system allows, {most} (fs.nr_open)"));
     }
     let hard = limit.shown(hard_limit(limit));
-    Some(format!("{told} is above the hard limit of {hard}, which only root can raise"))
+    Some(format!("{setting} is above the hard limit of {hard}, which only root can raise"))
 }
 
-/// The kernel says that there is no room for the arguments, where there would be without a limit.
-fn no_room(plan: &plan::Attributes) -> Option<String> {
+/// Names the limit that leaves the kernel no room for the arguments, where there would be room without it.
+fn explain_no_room(plan: &plan::Attributes) -> Option<String> {
     let of = |wanted| plan.limits.iter().find(|(limit, _)| *limit == wanted).map(|(_, value)| *value);
     if let Some(stack) = of(Limit::Stack)
         && let room = limits::argument_room_in(stack)

@@ -1,4 +1,4 @@
-//! `env_file`: files of `NAME=VALUE` lines. What a file is wrong about is told by its line; never a value.
+//! `env_file`: files of `NAME=VALUE` lines. A message names the line that is wrong and never shows a value.
 
 use std::cell::Cell;
 use std::fs::OpenOptions;
@@ -11,13 +11,16 @@ use nix::libc;
 
 use crate::os;
 
-/// No environment can be larger (Linux takes 6 MiB with the arguments), so that this is not one.
+/// The largest file that is read, in bytes. No environment can be larger: Linux takes 6 MiB with the arguments.
 const LARGEST: u64 = 8 << 20;
 
-/// The variables of a file, in its order; or what is wrong, to go on "…, its `env_file` `x.env` ".
+/// Returns the variables of a file, in its order.
+///
+/// # Errors
+/// When the file can't be read or is wrong. The text continues "env_file `x.env` …".
 pub fn read(path: &Path) -> Result<Vec<(String, String)>, String> {
     let unreadable = |why: &io::Error| format!("can't be read: {}", os::errors::reason(why));
-    // The end of a pipe that nobody writes to would be waited for.
+    // Without O_NONBLOCK, opening a named pipe would wait for a writer.
     let open = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
     let file = open.map_err(|why| unreadable(&why))?;
     let data = file.metadata().map_err(|why| unreadable(&why))?;
@@ -30,15 +33,15 @@ pub fn read(path: &Path) -> Result<Vec<(String, String)>, String> {
 
 fn parse(file: impl Read) -> Result<Vec<(String, String)>, String> {
     let line = Rc::new(Cell::new(0));
-    let lines = Lines { file: BufReader::new(file), line: Rc::clone(&line), text: Vec::new(), at: 0 };
+    let lines = CountedLines { file: BufReader::new(file), line: Rc::clone(&line), text: Vec::new(), at: 0 };
     let variables: Result<_, _> = dotenvy::Iter::new(lines).collect();
-    variables.map_err(|why| told(why, line.get()))
+    variables.map_err(|why| message(why, line.get()))
 }
 
-/// `line`: how far the file was read.
-fn told(why: dotenvy::Error, line: usize) -> String {
+/// Returns the text for an error. `line` is the last line that was read.
+fn message(why: dotenvy::Error, line: usize) -> String {
     match why {
-        // It holds the line, or what of it is wrong; a quote that is not closed takes in all that follows.
+        // The error holds the text that is wrong. If a quote is not closed, that goes on to the last line read.
         dotenvy::Error::LineParse(text, _) => {
             let lines = text.lines().count().clamp(1, line.max(1));
             let place = match lines {
@@ -53,22 +56,23 @@ fn told(why: dotenvy::Error, line: usize) -> String {
             format!("is wrong in line {line}: it is not UTF-8")
         }
         dotenvy::Error::Io(why) => format!("can't be read: {}", os::errors::reason(&why)),
-        // Of variables that are looked up, which is not done here.
+        // The other errors are of looking up variables, which is not done here.
         _ => "can't be read".to_owned(),
     }
 }
 
-/// Hands out a file line by line, so that it is known how far its reader is. Each line ends with a newline, also
-/// the last one, and the mark with which some editors begin a file is left out.
-struct Lines<R> {
+/// Hands out a file line by line, so that the number of the line that is being parsed is known. Each line ends with a
+/// newline, also the last one. The byte order mark with which some editors begin a file is left out.
+struct CountedLines<R> {
     file: BufReader<R>,
     /// Lines that were handed out, at least in part.
     line: Rc<Cell<usize>>,
     text: Vec<u8>,
+    /// Bytes of `text` that were handed out.
     at: usize,
 }
 
-impl<R: Read> Read for Lines<R> {
+impl<R: Read> Read for CountedLines<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.at == self.text.len() {
             self.text.clear();

@@ -1,56 +1,89 @@
-//! Starts the processes of one attempt: arguments, environment, directory, descriptors, and the pipes between
-//! the stages. All of a job that does not differ from task to task is prepared once.
+//! How processes start: arguments, environment, working directory, descriptors, and the pipes between stages.
+//!
+//! [`Launch`] owns the prepared commands of jobs: everything that does not differ from task to task is made once, at the
+//! first start of a stage, hook or probe. [`Wiring`](wiring::Wiring) owns the descriptors and files that tasks share.
+//! A task's scope and its descriptors come in; out go a pid, or an [`Unstarted`], which says whether the failure is the
+//! command's own or a shortage that passes. The room starts single processes. The order of an attempt's stages, and
+//! what is done when one of them can't be started, is the caller's business.
+//!
+//! - [`wiring`]: what tasks share; [`stdin`]: where standard input comes from; [`target`]: where output goes
+//! - [`stdio`]: the descriptors of one attempt while its stages start; [`pty`]: a terminal of its own
+//! - [`attributes`]: resource limits, nice value, umask, environment; [`env_file`]: variables from files
+//! - [`unstarted`]: why a process was not started
+//!
+//! The order that matters is that of the environment: inherited variables, the jobserver's, those of `env_file`, those
+//! of `env`, and last the `PRUN_…` variables, so that nothing takes the place of those that prun knows its tasks by.
 
 pub mod attributes;
 pub mod env_file;
+mod program;
 pub mod pty;
+pub mod stdin;
 pub mod stdio;
+pub mod target;
 pub mod unstarted;
 pub mod wiring;
 
 use std::collections::HashMap;
-use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use nix::errno::Errno;
 use nix::unistd::Pid;
 
 use crate::event::{JobId, StageId, StartFailure};
 use crate::os::cstrings::CStrings;
 use crate::os::env::Env;
-use crate::os::find;
 use crate::os::jobserver::Server;
 use crate::os::mark::Mark;
-use crate::os::start::{Attributes, Group, Launcher, Order, StartError, Strategy};
+use crate::os::start::{Attributes, Group, Launcher};
 use crate::plan::template::Scope;
-use crate::plan::{HookOn, Job, Stage, StartMode, lock_variable};
+use crate::plan::{HookOn, Job, Stage, lock_variable};
 use crate::run::attempt::Attempt;
 use crate::run::task::path_of;
-use unstarted::{Unstarted, shortage_of_start};
+use program::{ResolvedProgram, start};
+use unstarted::Unstarted;
 
-/// A variable longer than this could keep a command from starting that needs its room for arguments.
+/// A `PRUN_ITEM` longer than this, in bytes, is left out: it could keep a command from starting that needs its room for
+/// arguments.
 const LONGEST_ITEM_VARIABLE: usize = 32 << 10;
 
-/// What the starts of one stage have in common.
-struct Prepared {
+/// A command of a job: one of its stages, hooks, or the probe that looks whether it is ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum CommandId {
+    Stage(StageId),
+    Hook(HookOn),
+    Probe,
+}
+
+/// The parts of a command that all its starts have in common.
+struct PreparedCommand {
     env: Env,
     argv: CStrings,
     setup: Attributes,
-    /// The program that was looked for last, and where it is.
-    program: Option<(Vec<u8>, PathBuf, CString)>,
+    /// The program that was looked up last.
+    program: Option<ResolvedProgram>,
 }
 
+/// The variables that lead to prun's own jobserver.
+struct JobserverVariables {
+    /// `MAKEFLAGS`, added to the value that prun inherited.
+    added_make_flags: Vec<u8>,
+    /// `MAKEFLAGS` for an environment that inherits nothing.
+    make_flags: Vec<u8>,
+    /// `CARGO_MAKEFLAGS`.
+    cargo_make_flags: Vec<u8>,
+}
+
+/// Starts processes.
 pub struct Launch {
     launcher: Launcher,
-    prepared: HashMap<(JobId, usize), Prepared>,
+    prepared: HashMap<(JobId, CommandId), PreparedCommand>,
     run_id: String,
-    /// prun's own directory; a child that is to run there needs no change of it.
+    /// prun's own working directory; a child that is to run there needs no change of it.
     here: PathBuf,
-    /// `MAKEFLAGS`, with and without what prun was given there, and `CARGO_MAKEFLAGS`: prun's own jobserver.
-    jobserver: Option<[Vec<u8>; 3]>,
+    jobserver: Option<JobserverVariables>,
     scratch: Vec<u8>,
     /// Variables for the hooks of the run.
     pub facts: Option<Arc<[(&'static str, String)]>>,
@@ -74,8 +107,13 @@ impl<'a> LaunchContext<'a> {
     }
 }
 
-/// Commands of a job beside its stages: a hook for each outcome, and the probe that looks whether it is ready.
-pub const HOOKS_AND_PROBE: usize = HookOn::ALL.len() + 1;
+/// A new process as its parent arranges it.
+#[derive(Debug, Clone, Copy)]
+pub struct ChildIo {
+    /// The descriptors that become 0, 1 and 2 of the process.
+    pub stdio: [RawFd; 3],
+    pub group: Group,
+}
 
 impl Launch {
     /// `jobserver` is prun's own, which everything that is started finds in its environment.
@@ -88,61 +126,51 @@ impl Launch {
             prepared: HashMap::new(),
             run_id,
             here: std::env::current_dir().unwrap_or_default(),
-            jobserver: jobserver.map(flags),
+            jobserver: jobserver.map(JobserverVariables::new),
             scratch: Vec::new(),
             facts: None,
         })
     }
 
     /// Starts one stage.
-    pub fn stage(
-        &mut self,
-        context: &LaunchContext,
-        stage: StageId,
-        stdio: [RawFd; 3],
-        group: Group,
-    ) -> Result<Pid, Unstarted> {
+    pub fn stage(&mut self, context: &LaunchContext, id: StageId, io: ChildIo) -> Result<Pid, Unstarted> {
         let facts = context.job.run_hook().and_then(|_| self.facts.clone());
         let facts = facts.as_deref().unwrap_or_default();
-        self.command(context, stage.index(), &context.job.stages[stage], facts, stdio, group)
+        self.command(context, CommandId::Stage(id), &context.job.stages[id], facts, io)
     }
 
-    /// Starts a hook of the job, with variables of its own.
+    /// Starts a hook of the job. `facts` are variables of its own.
     pub fn hook(
         &mut self,
         context: &LaunchContext,
         at: HookOn,
         stage: &Stage,
         facts: &[(&'static str, String)],
-        stdio: [RawFd; 3],
-        group: Group,
+        io: ChildIo,
     ) -> Result<Pid, Unstarted> {
-        self.command(context, context.job.stages.len() + at as usize, stage, facts, stdio, group)
+        self.command(context, CommandId::Hook(at), stage, facts, io)
     }
 
-    /// Starts the command that looks whether the task is ready, with variables of its own.
+    /// Starts the command that looks whether the task is ready. `facts` are variables of its own.
     pub fn probe(
         &mut self,
         context: &LaunchContext,
         stage: &Stage,
         facts: &[(&'static str, String)],
-        stdio: [RawFd; 3],
-        group: Group,
+        io: ChildIo,
     ) -> Result<Pid, Unstarted> {
-        self.command(context, context.job.stages.len() + HookOn::ALL.len(), stage, facts, stdio, group)
+        self.command(context, CommandId::Probe, stage, facts, io)
     }
 
-    /// Starts a command of the job. `at` is its place in a list of the stages, the hooks, and the probe.
     fn command(
         &mut self,
         context: &LaunchContext,
-        at: usize,
+        id: CommandId,
         stage: &Stage,
         facts: &[(&'static str, String)],
-        stdio: [RawFd; 3],
-        group: Group,
+        io: ChildIo,
     ) -> Result<Pid, Unstarted> {
-        let key = (context.job_id, at);
+        let key = (context.job_id, id);
         if !self.prepared.contains_key(&key) {
             let prepared = self.prepare(context, stage)?;
             self.prepared.insert(key, prepared);
@@ -164,22 +192,27 @@ impl Launch {
             let _ = prepared.env.set_own(name.as_bytes(), value.as_bytes());
         }
         let directory = directory(stage, &context.scope, &self.here);
-        start(&mut self.launcher, prepared, stage, directory.as_deref(), stdio, group, context.mark)
+        start(&mut self.launcher, prepared, stage, directory.as_deref(), io, context.mark)
     }
 
-    /// Forgets what was prepared for a job that has ended.
-    pub fn forget(&mut self, job: JobId, stages: usize) {
-        for stage in 0..stages {
-            self.prepared.remove(&(job, stage));
+    /// Forgets the prepared commands of a job that has ended.
+    pub fn forget(&mut self, id: JobId, job: &Job) {
+        let stages = StageId::all(job.stages.len()).map(CommandId::Stage);
+        let hooks = HookOn::ALL.map(CommandId::Hook);
+        for command in stages.chain(hooks).chain([CommandId::Probe]) {
+            self.prepared.remove(&(id, command));
         }
     }
 
-    fn prepare(&mut self, context: &LaunchContext, stage: &Stage) -> Result<Prepared, StartFailure> {
+    fn prepare(&mut self, context: &LaunchContext, stage: &Stage) -> Result<PreparedCommand, StartFailure> {
         let mut env = attributes::environment(stage);
-        if let Some([added, alone, of_cargo]) = &self.jobserver {
-            // Below what the job says itself: one that says something else takes no part.
-            let of_make = if stage.attributes.clear_env { alone } else { added };
-            for (name, value) in [(b"MAKEFLAGS".as_slice(), of_make), (b"CARGO_MAKEFLAGS", of_cargo)] {
+        if let Some(jobserver) = &self.jobserver {
+            // Below the job's own variables: a job that sets them takes no part.
+            let make_flags =
+                if stage.attributes.clear_env { &jobserver.make_flags } else { &jobserver.added_make_flags };
+            let variables =
+                [(b"MAKEFLAGS".as_slice(), make_flags), (b"CARGO_MAKEFLAGS", &jobserver.cargo_make_flags)];
+            for (name, value) in variables {
                 env.set(name, value).map_err(|_| nul_in("MAKEFLAGS"))?;
             }
         }
@@ -198,29 +231,30 @@ impl Launch {
         }
         // Last, so that nothing takes their place: prun knows its tasks by them.
         for (name, value) in own {
-            // Numbers and checked names hold no NUL; a program's name as job name could.
+            // Numbers and checked names hold no NUL; the name of a program, used as that of a job, could.
             let _ = env.set(name.as_bytes(), value.as_bytes());
         }
-        Ok(Prepared {
-            env,
-            argv: CStrings::new(),
-            setup: attributes::setup(&stage.attributes),
-            program: None,
-        })
+        let setup = attributes::setup(&stage.attributes);
+        Ok(PreparedCommand { env, argv: CStrings::new(), setup, program: None })
     }
 }
 
-/// Returns `MAKEFLAGS`, with and without what prun was given there, and `CARGO_MAKEFLAGS`.
-fn flags(jobserver: &Server) -> [Vec<u8>; 3] {
-    let inherited = std::env::var_os("MAKEFLAGS").unwrap_or_default();
-    [jobserver.make_flags(inherited.as_bytes()), jobserver.make_flags(b""), jobserver.cargo_flags()]
+impl JobserverVariables {
+    fn new(jobserver: &Server) -> JobserverVariables {
+        let inherited = std::env::var_os("MAKEFLAGS").unwrap_or_default();
+        JobserverVariables {
+            added_make_flags: jobserver.make_flags(inherited.as_bytes()),
+            make_flags: jobserver.make_flags(b""),
+            cargo_make_flags: jobserver.cargo_flags(),
+        }
+    }
 }
 
 fn nul_in(variable: &str) -> StartFailure {
     StartFailure { code: 126, why: format!("the value of the variable `{variable}` holds a NUL byte") }
 }
 
-/// The variables that differ from task to task.
+/// Sets the variables that differ from task to task.
 fn set_own_variables(
     env: &mut Env,
     context: &LaunchContext,
@@ -235,7 +269,7 @@ fn set_own_variables(
         ("PRUN_SEQ", scope.seq),
         ("PRUN_ATTEMPT", u64::from(context.number.unwrap_or_default())),
     ];
-    // A worker works on no task yet, and has a slot alone.
+    // A worker works on no task yet, and has only a slot.
     let known = if context.number.is_some() { numbers.len() } else { 1 };
     for (name, number) in &numbers[..known] {
         scratch.clear();
@@ -275,7 +309,7 @@ fn set_own_variables(
     Ok(())
 }
 
-/// Where the stage runs, if that is not where prun is.
+/// Returns the working directory of the stage, if that is not prun's own.
 fn directory(stage: &Stage, scope: &Scope, here: &Path) -> Option<PathBuf> {
     let directory = match &stage.cwd {
         Some(cwd) => path_of(cwd, &stage.base, scope),
@@ -284,85 +318,12 @@ fn directory(stage: &Stage, scope: &Scope, here: &Path) -> Option<PathBuf> {
     (!directory.as_os_str().is_empty() && directory != here).then_some(directory)
 }
 
-fn start(
-    launcher: &mut Launcher,
-    prepared: &mut Prepared,
-    stage: &Stage,
-    directory: Option<&Path>,
-    stdio: [RawFd; 3],
-    group: Group,
-    mark: Option<Mark>,
-) -> Result<Pid, Unstarted> {
-    let Some(program) = prepared.argv.iter().next().map(<[u8]>::to_vec) else {
-        return Err(StartFailure { code: 126, why: "there is no command to execute".into() }.into());
-    };
-    let cwd = directory.map(|path| CString::new(path.as_os_str().as_bytes()));
-    let Ok(cwd) = cwd.transpose() else {
-        let why = "the working directory's name holds a NUL byte".into();
-        return Err(StartFailure { code: 126, why }.into());
-    };
-    let mut looked_up_again = false;
-    loop {
-        let known = matches!(&prepared.program,
-            Some((name, dir, _)) if *name == program && (!is_relative(name) || Some(dir.as_path()) == directory));
-        if !known {
-            let path = find_program(&program, &prepared.env, directory)?;
-            prepared.program = Some((program.clone(), directory.unwrap_or(Path::new("")).to_owned(), path));
-            looked_up_again = true;
-        }
-        let Some((_, _, path)) = &prepared.program else { unreachable!("it was looked up above") };
-        let strategy = match stage.start {
-            StartMode::Spawn => Strategy::Spawn,
-            StartMode::Fork => Strategy::Fork,
-        };
-        let mut order = Order {
-            strategy,
-            path,
-            argv: &mut prepared.argv,
-            env: &mut prepared.env,
-            cwd: cwd.as_deref(),
-            stdio,
-            group,
-            mark,
-            attributes: &prepared.setup,
-        };
-        match launcher.start(&mut order) {
-            Ok(pid) => return Ok(pid),
-            // It was there before: installed anew, or moved to another folder of PATH.
-            Err(error) if error.errno == Errno::ENOENT && !looked_up_again => prepared.program = None,
-            Err(error) => {
-                let shortage = shortage_of_start(error, !prepared.setup.limits.is_empty());
-                let failure = attributes::explain(&stage.attributes, error)
-                    .unwrap_or_else(|| explain(&program, path, error, directory));
-                return Err(Unstarted::new(shortage, failure));
-            }
-        }
-    }
-}
-
-/// Where a program is found may depend on the directory.
-fn is_relative(program: &[u8]) -> bool {
-    !program.starts_with(b"/")
-}
-
-fn find_program(program: &[u8], env: &Env, directory: Option<&Path>) -> Result<CString, StartFailure> {
-    let path = env.iter().find_map(|variable| variable.strip_prefix(b"PATH="));
-    find::resolve(program, path, directory).map_err(|not_found| {
-        let (code, why) = find::explain_missing(program, not_found);
-        StartFailure { code, why }
-    })
-}
-
-fn explain(program: &[u8], path: &CStr, error: StartError, directory: Option<&Path>) -> StartFailure {
-    let (code, why) = find::explain(program, path, error, directory);
-    StartFailure { code, why }
-}
-
-/// The ends of a task's pipes that its children use. Dropped, and so closed, when they have them.
+/// The children's ends of a task's pipes. They are dropped, and so closed, when the children have them.
 #[derive(Default)]
 pub struct ChildEnds(Vec<OwnedFd>);
 
 impl ChildEnds {
+    /// Keeps an end until the child has started.
     pub fn keep(&mut self, fd: impl Into<OwnedFd>) -> RawFd {
         let fd = fd.into();
         let raw = fd.as_raw_fd();

@@ -1,6 +1,7 @@
 //! The descriptors that join the stages of an attempt to each other, and to prun, while they start.
 
-use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
 
 use crate::flow::output::LaneSpec;
 use crate::os::deadlock::{self, PipeId};
@@ -8,26 +9,39 @@ use crate::run::attempt::Attempt;
 use crate::run::attempt::reader::{Reader, Tap};
 use crate::run::launch::ChildEnds;
 use crate::run::launch::pty::Terminal;
+use crate::run::launch::target::Stream;
 use crate::run::launch::unstarted::{Unstarted, no_pipe};
-use crate::run::launch::wiring::Stream;
 
+/// The descriptors of an attempt while its stages start one after another.
 #[derive(Default)]
 pub struct Stdio {
+    /// The text before each line of the task's output.
+    pub tag: Option<Arc<[u8]>>,
     /// The pipe that the next stage reads.
     pub next_stdin: Option<os_pipe::PipeReader>,
-    /// The pipe from the last stage back to the first.
-    pub back: Option<os_pipe::PipeWriter>,
+    /// The writing end of the pipe from the last stage back to the first.
+    back: Option<os_pipe::PipeWriter>,
     /// The pipes between stages.
-    pub circle: Vec<PipeId>,
-    /// The pipe that all stages share whose stderr is shown.
-    pub shared_stderr: Option<OwnedFd>,
+    pub pipes: Vec<PipeId>,
+    /// The writing end of the pipe that all stages share whose stderr is shown.
+    shared_stderr: Option<OwnedFd>,
     /// The terminal of the stage that is to start.
     pub terminal: Option<Terminal>,
+    /// The ends of pipes for the stage that is to start.
     pub ends: ChildEnds,
-    /// The reader of the stdout of the last stage.
-    pub stdout: Option<usize>,
+    /// The index of the reader of the last stage's stdout.
+    pub stdout_reader: Option<usize>,
     /// The lanes of the task's output.
     pub lanes: Vec<LaneSpec>,
+}
+
+/// A stream of a stage that prun reads.
+pub struct Capture {
+    pub stream: Stream,
+    /// Lanes of the task that get what is read.
+    pub lanes: Vec<LaneSpec>,
+    /// A destination beside the lanes.
+    pub tap: Option<Tap>,
 }
 
 impl Stdio {
@@ -48,68 +62,54 @@ impl Stdio {
                 writer
             }
         };
-        self.circle.extend(deadlock::pipe_id(writer.as_fd()));
+        self.pipes.extend(deadlock::pipe_id(writer.as_fd()));
         Ok(self.ends.keep(writer))
     }
 
-    /// Returns the terminal of the stage that is to start, for its stderr too. What the terminal shows is then all that
-    /// may tell why a task failed.
+    /// Returns the terminal of the stage that is to start, for its stderr too. Its output then counts as stderr in the
+    /// report, because nothing else may show why the task failed.
     pub fn terminal_for_stderr(&self, attempt: &mut Attempt) -> Option<RawFd> {
         let terminal = self.terminal.as_ref()?;
-        if let Some(Some(reader)) = self.stdout.and_then(|at| attempt.readers.get_mut(at)) {
+        if let Some(Some(reader)) = self.stdout_reader.and_then(|at| attempt.readers.get_mut(at)) {
             reader.is_stderr = true;
         }
         Some(terminal.child)
     }
 
-    /// As [`Stdio::capture`], for the stage that is to start alone: through its terminal, if it has one.
-    pub fn keep_capture(
-        &mut self,
-        attempt: &mut Attempt,
-        new: Vec<LaneSpec>,
-        stream: Stream,
-        tap: Option<Tap>,
-    ) -> Result<RawFd, Unstarted> {
-        let terminal = self.terminal.as_mut().filter(|_| stream == Stream::Stdout);
+    /// Opens a pipe, or uses the terminal, for a stream of the stage that is to start. Returns the child's end. The
+    /// attempt's last reader has prun's end.
+    pub fn capture(&mut self, attempt: &mut Attempt, capture: Capture) -> Result<RawFd, Unstarted> {
+        let terminal = self.terminal.as_mut().filter(|_| capture.stream == Stream::Stdout);
         if let Some(terminal) = terminal
             && let Some(master) = terminal.master.take()
         {
             let child = terminal.child;
-            self.read(attempt, master, new, stream, tap, true);
+            self.add_reader(attempt, master, capture, true);
             return Ok(child);
         }
-        let writer = self.capture(attempt, new, stream, tap)?;
+        let (reader, writer) = os_pipe::pipe().map_err(|error| no_pipe(&error))?;
+        self.add_reader(attempt, reader.into(), capture, false);
         Ok(self.ends.keep(writer))
     }
 
-    /// Opens a pipe into lanes of the task, or beyond, and returns the children's end. The attempt's last reader has
-    /// prun's end.
-    pub fn capture(
-        &mut self,
-        attempt: &mut Attempt,
-        new: Vec<LaneSpec>,
-        stream: Stream,
-        tap: Option<Tap>,
-    ) -> Result<OwnedFd, Unstarted> {
+    /// Returns the pipe that all stages share whose stderr is shown, and opens it for the first of them.
+    pub fn shared_stderr(&mut self, attempt: &mut Attempt, lanes: Vec<LaneSpec>) -> Result<RawFd, Unstarted> {
+        if let Some(writer) = &self.shared_stderr {
+            return Ok(writer.as_raw_fd());
+        }
         let (reader, writer) = os_pipe::pipe().map_err(|error| no_pipe(&error))?;
-        self.read(attempt, reader.into(), new, stream, tap, false);
-        Ok(writer.into())
+        let capture = Capture { stream: Stream::Stderr, lanes, tap: None };
+        self.add_reader(attempt, reader.into(), capture, false);
+        Ok(self.shared_stderr.insert(writer.into()).as_raw_fd())
     }
 
-    fn read(
-        &mut self,
-        attempt: &mut Attempt,
-        fd: OwnedFd,
-        new: Vec<LaneSpec>,
-        stream: Stream,
-        tap: Option<Tap>,
-        is_terminal: bool,
-    ) {
+    fn add_reader(&mut self, attempt: &mut Attempt, fd: OwnedFd, capture: Capture, is_terminal: bool) {
+        let Capture { stream, lanes, tap } = capture;
         let first = self.lanes.len();
-        self.lanes.extend(new);
+        self.lanes.extend(lanes);
         let lanes = (first..self.lanes.len()).collect();
         if stream == Stream::Stdout {
-            self.stdout = Some(attempt.readers.len());
+            self.stdout_reader = Some(attempt.readers.len());
         }
         let is_stderr = stream == Stream::Stderr;
         attempt.readers.push(Some(Reader { fd, lanes, tap, is_stderr, full: 0, is_terminal }));

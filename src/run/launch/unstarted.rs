@@ -1,6 +1,7 @@
-//! Why something was not started: by its own fault, or because too little of something was there just then.
+//! Why a process was not started: by a fault of its command, or for a shortage that passes.
 
 use std::io;
+use std::path::Path;
 
 use nix::errno::Errno;
 
@@ -8,11 +9,12 @@ use crate::event::{Shortage, StartFailure};
 use crate::os;
 use crate::os::start::{StartError, Step};
 
+/// The reason why a process was not started.
 pub enum Unstarted {
-    /// It would be the same another time.
+    /// Another try would fail as well.
     Failed(StartFailure),
-    /// That passes: it is to be tried again.
-    Short(Shortage, StartFailure),
+    /// The system, or prun, is short of something just now: the start is to be tried again.
+    Shortage(Shortage, StartFailure),
 }
 
 impl From<StartFailure> for Unstarted {
@@ -24,13 +26,13 @@ impl From<StartFailure> for Unstarted {
 impl Unstarted {
     pub fn new(shortage: Option<Shortage>, failure: StartFailure) -> Unstarted {
         match shortage {
-            Some(shortage) => Unstarted::Short(shortage, failure),
+            Some(shortage) => Unstarted::Shortage(shortage, failure),
             None => Unstarted::Failed(failure),
         }
     }
 }
 
-/// What there was too little of for a new descriptor.
+/// Returns the shortage that an error of opening a descriptor shows, if it shows one.
 pub fn shortage_of_files(error: &io::Error) -> Option<Shortage> {
     match Errno::from_raw(error.raw_os_error()?) {
         Errno::EMFILE => Some(Shortage::Files),
@@ -46,7 +48,14 @@ pub fn no_pipe(error: &io::Error) -> Unstarted {
     Unstarted::new(shortage_of_files(error), StartFailure { code: 126, why })
 }
 
-/// What there was too little of for a new process. `own_limits`: it has limits of its own, which may be why.
+/// Returns why a file could not be opened.
+pub fn no_file(path: &Path, error: &io::Error) -> Unstarted {
+    let why = format!("could not open `{}`: {}", path.display(), os::errors::reason(error));
+    Unstarted::new(shortage_of_files(error), StartFailure { code: 126, why })
+}
+
+/// Returns the shortage that a failed start of a process shows, if it shows one. With `own_limits`, the process has
+/// resource limits of its own, which may be the reason for some errors.
 pub fn shortage_of_start(error: StartError, own_limits: bool) -> Option<Shortage> {
     match (error.step, error.errno) {
         (Step::Clone, Errno::EAGAIN) => Some(Shortage::Processes),

@@ -9,7 +9,7 @@ use crate::os::io::{BIG_PIPE, PIPE};
 use crate::os::poller::{Interest, Ready};
 use crate::plan::Output;
 use crate::run::attempt::Attempt;
-use crate::run::attempt::feed::Fed;
+use crate::run::attempt::feed::FeedState;
 use crate::run::attempt::reader::{Listeners, OFTEN, Read, Reader, Sorting, Tap};
 use crate::run::backend::Context;
 use crate::run::queues::{Inlet, Queues};
@@ -26,9 +26,9 @@ const LAST_LOOK: usize = 1 << 20;
 /// Why a reader waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wait {
-    /// The queue that it is read into is full; the scheduler was told.
+    /// The queue that it reads for is full, which the scheduler was told.
     Queue,
-    /// Too much waits to be written.
+    /// Too much output waits to be written.
     Output,
 }
 
@@ -41,7 +41,7 @@ pub(super) struct Paused {
 }
 
 impl LocalProcesses {
-    /// A pipe of an attempt, a probe or a leftover is ready.
+    /// Reads from, or writes to, a pipe of an attempt, a probe or a leftover that is ready.
     pub(super) fn pipe_ready(&mut self, token: Token, ready: &Ready, cx: &mut Context) {
         match token {
             Token::Reader(id, at) => self.read(id, at, ready, cx),
@@ -78,7 +78,7 @@ impl LocalProcesses {
             close_reader(attempt, at, cx);
             let drained = attempt.is_drained();
             if watched {
-                self.look_for_line(id, Some(at), cx);
+                self.check_line(id, Some(at), cx);
             }
             if drained {
                 cx.events.push_back(Event::Drained(id));
@@ -88,13 +88,13 @@ impl LocalProcesses {
                 self.note_full(id, at);
             }
             if watched {
-                self.look_for_line(id, None, cx);
+                self.check_line(id, None, cx);
             }
         }
-        self.answer(id, cx);
+        self.reply(id, cx);
     }
 
-    /// Reads what is there, once, and hands it on to whoever wants it.
+    /// Reads once, and hands the bytes on.
     fn read_once(&mut self, id: TaskId, at: usize, cx: &mut Context) -> Read {
         let Some(attempt) = self.attempts.get_mut(id) else { return Read::Empty };
         let Some(reader) = &attempt.readers[at] else { return Read::Empty };
@@ -111,7 +111,7 @@ impl LocalProcesses {
         read
     }
 
-    /// Returns what a reader has to wait for, if nobody can take now what it would bring.
+    /// Returns what a reader has to wait for, if nobody can take its bytes now.
     fn must_wait(&self, id: TaskId, reader: &Reader, cx: &Context) -> Option<Wait> {
         match reader.tap {
             Some(Tap::Answers) if self.answers_are_stuck(id, cx.queues) => Some(Wait::Queue),
@@ -195,7 +195,7 @@ impl LocalProcesses {
     }
 
     /// Reads on without waiting, up to what two full pipes hold: the process is about to be judged by what it wrote.
-    pub(super) fn hear_out(&mut self, id: TaskId, at: usize, cx: &mut Context) {
+    pub(super) fn read_rest(&mut self, id: TaskId, at: usize, cx: &mut Context) {
         let Some(attempt) = self.attempts.get_mut(id) else { return };
         let Some(reader) = &attempt.readers[at] else { return };
         let _ = os::io::set_nonblocking(reader.fd.as_fd());
@@ -216,14 +216,14 @@ impl LocalProcesses {
         };
         let (job, takes_blocks) = (attempt.work.job, attempt.work.block.is_some());
         match feed.write() {
-            Fed::Waits => {}
-            // Only a task that takes block after block can be dry while its feed has not ended.
-            Fed::Dry if takes_blocks => _ = self.next_block(job, cx),
-            Fed::Dry => {
+            FeedState::Blocked => {}
+            // Only a task that takes block after block can have written everything while its feed has not ended.
+            FeedState::Idle if takes_blocks => _ = self.next_block(job, cx),
+            FeedState::Idle => {
                 feed.watched = false;
                 let _ = cx.poller.remove(feed.fd());
             }
-            Fed::Over => self.end_of_feed(id, job, cx),
+            FeedState::Finished => self.end_of_feed(id, job, cx),
         }
     }
 
@@ -237,7 +237,7 @@ impl LocalProcesses {
             let why = format!("its input could not be read: {}", os::errors::reason(&errno.into()));
             cx.events.push_back(Event::Fault { task: id, why: why.into() });
         }
-        if let Some(block) = feed.unsent() {
+        if let Some(block) = feed.take_unsent() {
             self.give_back(job, block, cx);
         }
     }
@@ -247,12 +247,12 @@ impl LocalProcesses {
         let Some(attempt) = self.attempts.get_mut(worker) else { return };
         let Some(feed) = attempt.feed.as_mut().filter(|feed| !feed.watched) else { return };
         match feed.write() {
-            Fed::Waits => {
+            FeedState::Blocked => {
                 feed.watched = true;
                 cx.watch(feed.fd(), Token::Feed(worker), Interest::Write);
             }
-            Fed::Dry => {}
-            Fed::Over => attempt.feed = None,
+            FeedState::Idle => {}
+            FeedState::Finished => attempt.feed = None,
         }
     }
 
@@ -261,7 +261,7 @@ impl LocalProcesses {
     /// Takes what an attempt itself wrote before it ended. A leftover that still holds the pipe may write on: prun reads
     /// and discards, so that it is neither stopped by a full pipe nor killed by a closed one. Returns the pipe or
     /// terminal, if it is held.
-    pub(super) fn last_look(
+    pub(super) fn read_leftover(
         &mut self,
         attempt: &mut Attempt,
         at: usize,
@@ -273,7 +273,6 @@ impl LocalProcesses {
         let _ = os::io::set_nonblocking(reader.fd.as_fd());
         let mut seen = 0;
         while seen < LAST_LOOK {
-            // Nobody listens any more.
             match take_in_unheard(attempt, at, &mut self.buffer, cx) {
                 Read::End => {
                     attempt.readers[at] = None;
@@ -297,7 +296,7 @@ impl LocalProcesses {
     }
 }
 
-/// Reads what is there of one pipe, once, and hands it on, also to a dialogue and to the look for readiness.
+/// Reads from one pipe, once, and hands the bytes on, also to the attempt's dialogue and its readiness checks.
 fn take_in(attempt: &mut Attempt, at: usize, buffer: &mut Vec<u8>, cx: &mut Context) -> Read {
     let listeners = Listeners {
         talk: attempt.talk.as_deref_mut().filter(|talk| talk.reader == at),
@@ -309,6 +308,7 @@ fn take_in(attempt: &mut Attempt, at: usize, buffer: &mut Vec<u8>, cx: &mut Cont
     reader.take_in(Inlet { task: attempt.id, at }, listeners, &mut to)
 }
 
+/// As [`take_in`], but without the dialogue and the checks: the attempt is over.
 fn take_in_unheard(attempt: &mut Attempt, at: usize, buffer: &mut Vec<u8>, cx: &mut Context) -> Read {
     let Some(reader) = &attempt.readers[at] else { return Read::Empty };
     let tail = &mut attempt.stderr_tail;
@@ -319,9 +319,9 @@ fn take_in_unheard(attempt: &mut Attempt, at: usize, buffer: &mut Vec<u8>, cx: &
 /// Closes a reader at its end.
 fn close_reader(attempt: &mut Attempt, at: usize, cx: &mut Context) {
     let Some(reader) = attempt.readers[at].take() else { return };
-    // To close it is not enough: a child that is just being executed has all of prun's descriptors for a moment yet
-    // (vfork's parent goes on before the kernel closes them), and the poller would tell of this one for so long. The
-    // task's next attempt or its hook would be taken for it.
+    // Closing the descriptor is not enough: a child that is just being executed still has all of prun's descriptors for
+    // a moment (vfork's parent goes on before the kernel closes them), and the poller would report this one until then.
+    // Its events would be taken for those of the task's next attempt or its hook.
     let _ = cx.poller.remove(reader.fd.as_fd());
     if reader.is_terminal {
         attempt.terminal = Some(reader.fd);

@@ -22,7 +22,7 @@ const SEARCHES: u32 = 100;
 const GUARDIAN_LOST: &str =
     "prun's guardian was killed; should prun be killed by SIGKILL, what tasks started survives";
 
-/// Looks for holders of outputs, as long as that has not cost too much.
+/// Searches for holders of outputs, as long as that has not cost too much.
 #[derive(Default)]
 pub(super) struct HolderSearch {
     searches: u32,
@@ -42,9 +42,9 @@ impl HolderSearch {
 
 impl LocalProcesses {
     /// Notes how children ended, and reaps them at once. Returns the signal that ended the task which had the terminal to
-    /// itself, if it is one that keys send: it was meant for prun as well.
+    /// itself, if a key sent it: it was meant for prun as well.
     pub(super) fn reap_children(&mut self, cx: &mut Context) -> Option<i32> {
-        let mut felt = None;
+        let mut key_signal = None;
         while let Some(changed) = process::peek() {
             let exit = match changed.change {
                 Change::Exited(process::Exit::Code(code)) => Exit::Code(code),
@@ -54,9 +54,9 @@ impl LocalProcesses {
                     continue;
                 }
             };
-            felt = felt.or(self.exited(changed.pid, exit, cx));
+            key_signal = key_signal.or(self.exited(changed.pid, exit, cx));
         }
-        felt
+        key_signal
     }
 
     fn exited(&mut self, pid: Pid, exit: Exit, cx: &mut Context) -> Option<i32> {
@@ -67,7 +67,7 @@ impl LocalProcesses {
                 None
             }
             None => {
-                // A task left it, and it came to prun as its subreaper.
+                // A leftover of a task, which prun has adopted as its subreaper.
                 self.descendants.reaped(pid);
                 process::reap(pid);
                 if os::guardian::is_guardian(pid) {
@@ -88,17 +88,17 @@ impl LocalProcesses {
         cx: &mut Context,
     ) -> Option<i32> {
         self.end_dialogue(id, stage, exit, cx);
-        self.hear_last_lines(id, cx);
-        let felt = self.felt(id, stage, exit, cx.terminal);
+        self.read_last_lines(id, cx);
+        let key_signal = self.key_signal(id, stage, exit, cx.terminal);
         let plan = Arc::clone(&self.plan);
         if let Some(attempt) = self.attempts.get_mut(id) {
             let leftovers = plan.jobs[attempt.work.job].leftovers;
-            // It is about to be stopped as all others are, and what it left with it.
-            attempt.stopping |= felt.is_some();
+            // The task is about to be stopped as all others are, with its leftovers.
+            attempt.stopping |= key_signal.is_some();
             attempt.exited(stage, exit, leftovers != Leftovers::Leave);
             let all_exited = attempt.live() == 0;
             if all_exited && leftovers != Leftovers::Wait {
-                self.stop_looking(id);
+                self.stop_checks(id);
             }
             if all_exited {
                 self.descendants.all_exited(id);
@@ -110,14 +110,14 @@ impl LocalProcesses {
             attempt.processes[stage].usage = Usage { user, system, memory };
         }
         self.give_terminal_back(id, cx.terminal);
-        felt
+        key_signal
     }
 
     /// Forgets an attempt that is over, and lets go what it left. A pipe that still is held open is read on and
     /// discarded; the result says who holds it.
     pub(super) fn forget_attempt(&mut self, id: TaskId, cx: &mut Context) -> Option<EndedAttempt> {
         self.attempts.get(id)?;
-        self.stop_looking(id);
+        self.stop_checks(id);
         let mut attempt = self.attempts.take(id)?;
         cx.terminal.end(id, true);
         self.hungry.retain(|hungry| *hungry != id);
@@ -125,9 +125,9 @@ impl LocalProcesses {
         self.descendants.forget(id);
         let mut held = Vec::new();
         for at in 0..attempt.readers.len() {
-            held.extend(self.last_look(&mut attempt, at, cx));
+            held.extend(self.read_leftover(&mut attempt, at, cx));
         }
-        // Of a stopped task nothing is left that prun could name.
+        // After a stop nothing is left that prun could name.
         let named = !held.is_empty() && !attempt.stopping;
         let holders = named.then(|| self.holder_search.holders(attempt.mark, &held));
         let end_start = if attempt.stopping { live_starts::unregister } else { live_starts::disown };

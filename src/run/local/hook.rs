@@ -13,9 +13,9 @@ use crate::run::attempt::reader::Reader;
 use crate::run::attempt::table::ProcessRole;
 use crate::run::attempt::{Attempt, Group, Process, Role};
 use crate::run::backend::Context;
+use crate::run::launch::stdin::feed_bytes;
 use crate::run::launch::unstarted::{Unstarted, no_pipe};
-use crate::run::launch::wiring::feed;
-use crate::run::launch::{ChildEnds, LaunchContext};
+use crate::run::launch::{ChildEnds, ChildIo, LaunchContext};
 use crate::sched::{Event, TaskId};
 
 impl LocalProcesses {
@@ -76,7 +76,7 @@ impl LocalProcesses {
         let stdin = match input {
             HookInput::File(file) => file.as_raw_fd(),
             HookInput::Bytes(bytes) => {
-                let (fd, feed) = feed(bytes)?;
+                let (fd, feed) = feed_bytes(bytes)?;
                 attempt.feed = feed;
                 ends.keep(fd)
             }
@@ -94,7 +94,8 @@ impl LocalProcesses {
         }
         attempt.mark = Some(live_starts::register());
         let context = LaunchContext::of(attempt, job, work.scope(attempt.slot));
-        let pid = self.launch.hook(&context, run.at, &hook.stage, &run.facts, stdio, start::Group::New)?;
+        let io = ChildIo { stdio, group: start::Group::New };
+        let pid = self.launch.hook(&context, run.at, &hook.stage, &run.facts, io)?;
         Ok(Process::new(pid))
     }
 }

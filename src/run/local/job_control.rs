@@ -19,8 +19,8 @@ const WANTS_TO_CHANGE: &str = "it wants to write to the terminal or to change it
 const NEVER: &str = "it wants the terminal, and prun is in the background of it for good";
 
 impl LocalProcesses {
-    /// A signal stopped a child. One that wants the terminal of others would wait for ever, and fails. One that was
-    /// stopped by hand can be continued by hand.
+    /// Reacts to a signal that has stopped a child. A task that wants the terminal of others would wait for ever, and
+    /// fails. A task that was stopped by hand can be continued by hand.
     pub(super) fn stopped(&mut self, pid: Pid, signal: i32, cx: &mut Context) {
         let Some((task, ProcessRole::Stage(_))) = self.attempts.process(pid) else { return };
         if cx.terminal.is_lent_to(task) {
@@ -42,12 +42,12 @@ impl LocalProcesses {
     /// Stops every process, and takes the terminal back.
     pub(super) fn suspend_all(&mut self, cx: &mut Context) {
         self.signal_all(SIGSTOP);
-        cx.terminal.call_in();
+        cx.terminal.recall();
     }
 
     /// Continues every process. `suspended` tells whether prun itself was stopped meanwhile.
     pub(super) fn continue_all(&mut self, suspended: bool, cx: &mut Context) {
-        if let Some(task) = cx.terminal.go_on(suspended) {
+        if let Some(task) = cx.terminal.resume(suspended) {
             cx.events.push_back(Event::Fault { task, why: NEVER.into() });
         }
         self.signal_all(SIGCONT);
@@ -63,7 +63,13 @@ impl LocalProcesses {
     }
 
     /// Returns the signal that ended the task which had the terminal to itself, if a key sent it.
-    pub(super) fn felt(&self, id: TaskId, stage: StageId, exit: Exit, lease: &TerminalLease) -> Option<i32> {
+    pub(super) fn key_signal(
+        &self,
+        id: TaskId,
+        stage: StageId,
+        exit: Exit,
+        lease: &TerminalLease,
+    ) -> Option<i32> {
         let attempt = self.attempts.get(id)?;
         let last = stage.index() + 1 == attempt.processes.len();
         match exit {

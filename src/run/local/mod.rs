@@ -24,8 +24,8 @@ use super::attempt::table::Attempts;
 use super::attempt::{Attempt, EndedAttempt};
 use super::backend::{Backend, Context, Given, HookTurn, Start, Started};
 use super::descendants::Descendants;
+use super::launch::Launch;
 use super::launch::wiring::Wiring;
-use super::launch::{HOOKS_AND_PROBE, Launch};
 use super::output::sinks::Sinks;
 use super::queues::{Inlet, Queues};
 use super::token::Token;
@@ -111,7 +111,7 @@ impl Backend for LocalProcesses {
 
     fn signal(&mut self, task: TaskId, signal: i32, cx: &mut Context) {
         if self.attempts.get(task).is_some() {
-            self.stop_looking(task);
+            self.stop_checks(task);
             self.descendants.signal(&mut self.attempts, task, signal, cx.now);
         }
     }
@@ -130,7 +130,7 @@ impl Backend for LocalProcesses {
 
     fn poll(&mut self, cx: &mut Context) {
         self.watch_attempts(cx);
-        let gone = self.descendants.look_if_due(&self.attempts, cx.now, cx.warnings);
+        let gone = self.descendants.search_if_due(&self.attempts, cx.now, cx.warnings);
         cx.events.extend(gone.into_iter().map(Event::GroupGone));
     }
 
@@ -139,7 +139,7 @@ impl Backend for LocalProcesses {
     }
 
     fn job_ended(&mut self, job: JobId, _cx: &mut Context) {
-        self.launch.forget(job, self.plan.jobs[job].stages.len() + HOOKS_AND_PROBE);
+        self.launch.forget(job, &self.plan.jobs[job]);
     }
 
     fn run_ended(&mut self, report: String, _cx: &mut Context) {
@@ -220,7 +220,7 @@ impl Backend for LocalProcesses {
         tag: Option<Arc<[u8]>>,
         sinks: &mut Sinks,
     ) -> Vec<LaneSpec> {
-        self.wiring.answer((job, &self.plan.jobs[job]), scope, tag, sinks)
+        self.wiring.answer_lanes(job, &self.plan.jobs[job], scope, tag, sinks)
     }
 
     fn end_input(&mut self, worker: TaskId, _cx: &mut Context) -> bool {

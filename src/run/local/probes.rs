@@ -1,9 +1,9 @@
-//! Looks whether attempts are ready: at lines, at ports, and by probes.
+//! Checks whether attempts are ready: by lines, by ports, and by probes.
 //!
 //! At most one probe of a task runs at a time. It has the task's mark, so that a stop reaches all that it started, and
 //! a process group of its own, which is killed when it is not needed any more.
 
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -21,16 +21,17 @@ use crate::run::attempt::readiness::{Check, Heard, PortCheck, Readiness};
 use crate::run::attempt::table::ProcessRole;
 use crate::run::backend::Context;
 use crate::run::launch::unstarted::{Unstarted, no_pipe};
-use crate::run::launch::{ChildEnds, LaunchContext};
+use crate::run::launch::{ChildEnds, ChildIo, LaunchContext};
 use crate::run::task::task_name;
 use crate::run::token::Token;
 use crate::sched::{Event, TaskId};
 
-/// The pause after a look for who listens at a port, as a multiple of what the look took: it goes through all processes.
-const REST: u32 = 20;
+/// The pause after a search for the process that listens at a port, as a multiple of its duration: it goes through all
+/// processes of the system.
+const PAUSE_FACTOR: u32 = 20;
 
 impl LocalProcesses {
-    /// Looks whether an attempt is ready, if it is time.
+    /// Checks whether an attempt is ready, if that is due.
     pub(super) fn check_readiness(&mut self, id: TaskId, cx: &mut Context) {
         let now = cx.now;
         let Some(attempt) = self.attempts.get_mut(id) else { return };
@@ -40,24 +41,25 @@ impl LocalProcesses {
         else {
             return;
         };
-        match &mut readiness.sign {
+        match &mut readiness.check {
             Check::Line(_) => {}
-            Check::Port(look) => {
-                let (begun, open) = (Instant::now(), look.knock());
-                let news = mark.filter(|_| open && look.suspicious).and_then(|mark| another(look, mark));
-                if open && look.other.is_none() {
+            Check::Port(port) => {
+                let (begun, open) = (Instant::now(), port.is_open());
+                let occupant =
+                    mark.filter(|_| open && port.maybe_taken).and_then(|mark| find_occupant(port, mark));
+                if open && port.occupant.is_none() {
                     return self.set_ready(id, cx);
                 }
-                readiness.wait(now);
-                readiness.due = readiness.due.map(|due| due.max(now + begun.elapsed() * REST));
-                cx.warnings.extend(news.map(|who| self.port_is_taken(id, &who)));
+                readiness.schedule_next(now);
+                readiness.due = readiness.due.map(|due| due.max(now + begun.elapsed() * PAUSE_FACTOR));
+                cx.warnings.extend(occupant.map(|who| self.port_is_taken(id, &who)));
             }
             Check::Command(probe) => match probe.pid {
                 None => self.start_probe(id, cx),
                 Some(pid) => {
                     probe.killed = true;
                     readiness.due = None;
-                    // It ends, and is told to have ended.
+                    // Its end is reported as that of any child.
                     let _ = process::kill_group(pid, SIGKILL);
                 }
             },
@@ -75,7 +77,7 @@ impl LocalProcesses {
 
     /// The attempt is ready: its line came, its port was opened, or its probe succeeded.
     fn set_ready(&mut self, id: TaskId, cx: &mut Context) {
-        self.stop_looking(id);
+        self.stop_checks(id);
         if let Some(attempt) = self.attempts.get_mut(id) {
             attempt.readiness = None;
             cx.events.push_back(Event::Up(id));
@@ -88,15 +90,13 @@ impl LocalProcesses {
             Ok((pid, stderr)) => {
                 self.attempts.note_process(pid, id, ProcessRole::Probe);
                 cx.watch(stderr.as_fd(), Token::Probe(id), Interest::Read);
-                attempt.readiness.iter_mut().for_each(|readiness| readiness.probing(cx.now, pid, None));
-                if let Some(Readiness { sign: Check::Command(probe), .. }) = attempt.readiness.as_deref_mut()
-                {
-                    probe.stderr = Some(stderr);
+                if let Some(readiness) = attempt.readiness.as_deref_mut() {
+                    readiness.probe_started(cx.now, pid, Some(stderr));
                 }
             }
-            // That passes.
-            Err(Unstarted::Short(..)) => {
-                attempt.readiness.iter_mut().for_each(|readiness| readiness.wait(cx.now))
+            // The shortage passes.
+            Err(Unstarted::Shortage(..)) => {
+                attempt.readiness.iter_mut().for_each(|readiness| readiness.schedule_next(cx.now))
             }
             Err(Unstarted::Failed(failure)) => {
                 attempt.readiness = None;
@@ -110,21 +110,21 @@ impl LocalProcesses {
     fn start_probe_of(&mut self, attempt: &Attempt) -> Result<(Pid, os_pipe::PipeReader), Unstarted> {
         let plan = Arc::clone(&self.plan);
         let job = &plan.jobs[attempt.work.job];
-        let Some(stage) = probe_of(job) else { unreachable!("only what has a probe is looked at so") };
+        let Some(stage) = probe_of(job) else { unreachable!("only a job with a probe is checked by one") };
         let (reader, writer) = os_pipe::pipe().map_err(|error| no_pipe(&error))?;
         os::io::set_nonblocking(reader.as_fd()).map_err(|error| no_pipe(&error.into()))?;
         let mut ends = ChildEnds::default();
         let null = self.wiring.null();
-        let stdio = [null, null, ends.keep(writer).as_raw_fd()];
+        let io = ChildIo { stdio: [null, null, ends.keep(writer)], group: Group::New };
         let context = LaunchContext::of(attempt, job, attempt.work.scope(attempt.slot));
         let facts = [("PRUN_TASK_PID", attempt.first_pid().unwrap_or_default().to_string())];
-        Ok((self.launch.probe(&context, stage, &facts, stdio, Group::New)?, reader))
+        Ok((self.launch.probe(&context, stage, &facts, io)?, reader))
     }
 
     /// Keeps what a probe writes to stderr.
     pub(super) fn hear_probe(&mut self, id: TaskId, cx: &mut Context) {
         let readiness = self.attempts.get_mut(id).and_then(|attempt| attempt.readiness.as_deref_mut());
-        if let Some(Readiness { sign: Check::Command(probe), .. }) = readiness
+        if let Some(Readiness { check: Check::Command(probe), .. }) = readiness
             && probe.hear() == Heard::End
             && let Some(stderr) = probe.stderr.take()
         {
@@ -134,15 +134,15 @@ impl LocalProcesses {
 
     /// A probe has ended, and was not yet reaped.
     pub(super) fn probe_ended(&mut self, id: TaskId, pid: Pid, exit: Exit, cx: &mut Context) {
-        // Nothing that it has left in its group is needed.
+        // Nothing that the probe has left in its group is needed.
         let _ = process::kill_group(pid, SIGKILL);
         process::reap(pid);
         let plan = Arc::clone(&self.plan);
         let Some(attempt) = self.attempts.get_mut(id) else { return };
         let stage = probe_of(&plan.jobs[attempt.work.job]);
         let Some(readiness) = attempt.readiness.as_deref_mut() else { return };
-        let patience = readiness.patience();
-        let Check::Command(probe) = &mut readiness.sign else { return };
+        let limit = readiness.probe_limit();
+        let Check::Command(probe) = &mut readiness.check else { return };
         if probe.pid != Some(pid) {
             return;
         }
@@ -154,15 +154,15 @@ impl LocalProcesses {
         if stage.is_some_and(|stage| !status::pipeline(&[(Some(exit), &stage.ok)], false).1.is_failure()) {
             return self.set_ready(id, cx);
         }
-        probe.failed(exit, patience);
-        readiness.wait(cx.now);
+        probe.failed(exit, limit);
+        readiness.schedule_next(cx.now);
         if !self.watched.contains(&id) {
             self.watched.push(id);
         }
     }
 
-    /// Stops looking whether the attempt is ready. What was seen is kept for the report.
-    pub(super) fn stop_looking(&mut self, id: TaskId) {
+    /// Ends the checks whether the attempt is ready. Their results are kept for the report.
+    pub(super) fn stop_checks(&mut self, id: TaskId) {
         let probe = self.attempts.get_mut(id).and_then(|attempt| attempt.readiness.as_mut()?.stop());
         // From now on a running probe is one of the task's descendants, and a stop waits for its end.
         if let Some(pid) = probe
@@ -172,38 +172,38 @@ impl LocalProcesses {
         }
     }
 
-    /// The last process of the task is about to be reaped: a line that it wrote before counts.
-    pub(super) fn hear_last_lines(&mut self, id: TaskId, cx: &mut Context) {
+    /// Reads the last lines of a task whose last process is about to be reaped: they still may show that it was ready.
+    pub(super) fn read_last_lines(&mut self, id: TaskId, cx: &mut Context) {
         let Some(attempt) = self.attempts.get(id) else { return };
-        let is_line = |readiness: &Readiness| matches!(readiness.sign, Check::Line(_));
+        let is_line = |readiness: &Readiness| matches!(readiness.check, Check::Line(_));
         if attempt.live() > 1 || !attempt.readiness.as_deref().is_some_and(is_line) {
             return;
         }
         let open = attempt.readers.iter().enumerate();
         let open = open.filter(|(_, reader)| reader.as_ref().is_some_and(|reader| reader.tap.is_none()));
         for at in open.map(|(at, _)| at).collect::<Vec<_>>() {
-            self.hear_out(id, at, cx);
-            self.look_for_line(id, Some(at), cx);
+            self.read_rest(id, at, cx);
+            self.check_line(id, Some(at), cx);
         }
     }
 
-    /// Looks whether the line has come that shows that the attempt is ready. `ended` is a reader that is at its end, so
+    /// Checks whether the line has come that shows that the attempt is ready. `ended` is a reader that is at its end, so
     /// that a last line without a newline counts.
-    pub(super) fn look_for_line(&mut self, id: TaskId, ended: Option<usize>, cx: &mut Context) {
+    pub(super) fn check_line(&mut self, id: TaskId, ended: Option<usize>, cx: &mut Context) {
         let Some(attempt) = self.attempts.get_mut(id) else { return };
-        if let Some(Readiness { sign: Check::Line(lookout), .. }) = attempt.readiness.as_deref_mut()
-            && (lookout.is_found() || ended.is_some_and(|at| lookout.end(at)))
+        if let Some(Readiness { check: Check::Line(search), .. }) = attempt.readiness.as_deref_mut()
+            && (search.is_found() || ended.is_some_and(|at| search.end(at)))
         {
             self.set_ready(id, cx);
         }
     }
 }
 
-/// Looks who listens at the port in the task's place. Returns the name if it was not told yet.
-fn another(look: &mut PortCheck, mark: os::mark::Mark) -> Option<String> {
-    let who = port::foreign_listener(look.number(), mark);
-    let is_new = look.other.is_none();
-    look.other = who.clone();
+/// Finds the process that listens at the port in the task's place. Returns its name if people were not told yet.
+fn find_occupant(check: &mut PortCheck, mark: os::mark::Mark) -> Option<String> {
+    let who = port::foreign_listener(check.number(), mark);
+    let is_new = check.occupant.is_none();
+    check.occupant = who.clone();
     who.filter(|_| is_new)
 }
 

@@ -11,7 +11,7 @@ use crate::run::attempt::Attempt;
 use crate::run::attempt::feed::Feed;
 use crate::run::backend::Context;
 use crate::run::block::Block;
-use crate::run::items::blocks::Next;
+use crate::run::items::blocks::NextBlock;
 use crate::run::token::Token;
 use crate::sched::{Event, TaskId};
 
@@ -48,26 +48,26 @@ impl LocalProcesses {
         let unread = |id: &TaskId| self.feed(*id).map(|feed| os::io::unread(feed.fd()));
         let Some(to) = taker.or_else(|| dry.iter().copied().min_by_key(unread)) else { return false };
         let next = match self.feed(to) {
-            // What was pushed comes first.
-            Some(feed) if feed.is_dry() => blocks.next_or_pass(feed.fd()),
+            // Bytes that were pushed go before spliced ones.
+            Some(feed) if feed.is_empty() => blocks.next_or_splice(feed.fd()),
             _ => blocks.next_block(),
         };
         match next {
-            Ok(Next::Block(block)) => self.push(to, block, taker.is_none(), cx),
-            Ok(Next::Piece(block)) => {
+            Ok(NextBlock::Block(block)) => self.push(to, block, taker.is_none(), cx),
+            Ok(NextBlock::Piece(block)) => {
                 blocks.set_taker(to);
                 self.push(to, block, false, cx);
             }
-            Ok(Next::Passed) => {
+            Ok(NextBlock::Spliced) => {
                 blocks.set_taker(to);
                 self.watch_again(to, cx);
             }
-            Ok(Next::Wait) => {
+            Ok(NextBlock::Wait) => {
                 dry.into_iter().for_each(|id| self.starve(id, cx));
                 watch_input(job, cx);
                 return false;
             }
-            Ok(Next::End) => {
+            Ok(NextBlock::End) => {
                 dry.into_iter().for_each(|id| self.end_feed(id, cx));
                 return false;
             }
@@ -139,5 +139,5 @@ fn watch_input(job: JobId, cx: &mut Context) {
 fn asks(attempt: &Attempt, job: JobId) -> bool {
     attempt.work.job == job
         && attempt.work.block.is_some()
-        && attempt.feed.as_ref().is_some_and(|feed| feed.is_dry())
+        && attempt.feed.as_ref().is_some_and(|feed| feed.is_empty())
 }

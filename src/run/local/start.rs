@@ -1,6 +1,6 @@
 //! Starts attempts: the processes, the pipes, and what waits for them.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 use super::LocalProcesses;
@@ -11,7 +11,7 @@ use crate::os;
 use crate::os::live_starts;
 use crate::os::poller::Interest;
 use crate::plan::template::Scope;
-use crate::plan::{Job, Reply, Stage, Stdin, Worker};
+use crate::plan::{Job, Output, Reply, Stage, Stdin, Worker};
 use crate::run::attempt::dialogue::Talk;
 use crate::run::attempt::duplex::Duplex;
 use crate::run::attempt::feed::Feed;
@@ -20,11 +20,12 @@ use crate::run::attempt::readiness::Readiness;
 use crate::run::attempt::table::ProcessRole;
 use crate::run::attempt::{Attempt, Group, Process, Taker};
 use crate::run::backend::{Context, Start, Started};
-use crate::run::launch::pty::Terminal;
-use crate::run::launch::stdio::Stdio;
+use crate::run::launch::pty::{Terminal, TerminalInput};
+use crate::run::launch::stdin::{Source, feed_block};
+use crate::run::launch::stdio::{Capture, Stdio};
+use crate::run::launch::target::{Stream, Target, write_seq_file};
 use crate::run::launch::unstarted::{Unstarted, no_pipe};
-use crate::run::launch::wiring::{Source, Stream, Target, Wiring, feed_block};
-use crate::run::launch::{ChildEnds, LaunchContext};
+use crate::run::launch::{ChildEnds, ChildIo, LaunchContext};
 use crate::run::output::terminal_lease::TerminalLease;
 use crate::run::queues::{Inlet, takes_whole_records};
 use crate::run::task::policy;
@@ -57,7 +58,7 @@ impl LocalProcesses {
         for (stage, process) in attempt.processes.iter().enumerate() {
             self.attempts.note_process(process.pid, task, ProcessRole::Stage(StageId(stage)));
         }
-        let is_short = matches!(result, Err(Unstarted::Short(..)));
+        let is_short = matches!(result, Err(Unstarted::Shortage(..)));
         if let Err(unstarted) = result {
             give_up(&mut attempt, unstarted, cx);
         }
@@ -86,7 +87,7 @@ impl LocalProcesses {
     ) -> Result<(), Unstarted> {
         let work = attempt.work.clone();
         let scope = work.scope(attempt.slot);
-        let tag: Option<Arc<[u8]>> = job.tag.as_ref().map(|tag| match attempt.role.is_worker() {
+        stdio.tag = job.tag.as_ref().map(|tag| match attempt.role.is_worker() {
             true => [job.name.as_bytes(), b"\t"].concat().into(),
             false => tag.rendered(&scope).into(),
         });
@@ -99,32 +100,17 @@ impl LocalProcesses {
             stdio.ends = ChildEnds::default();
             stdio.terminal = Terminal::open(stage, &mut stdio.ends)?;
             let group = process_group(attempt, job, stdio.terminal.as_ref(), cx.terminal);
-            let mut fds = [self.stdin(&context, stage, attempt, stdio, cx)?, -1, -1];
-            for (stream, at) in [(Stream::Stdout, 1), (Stream::Stderr, 2)] {
-                if Terminal::takes(job, stage, stream)
-                    && let Some(fd) = stdio.terminal_for_stderr(attempt)
-                {
-                    fds[at] = fd;
-                    continue;
-                }
-                let target = self.wiring.target(
-                    (work.job, job),
-                    id,
-                    stream,
-                    &context.scope,
-                    tag.as_ref(),
-                    cx.sinks,
-                )?;
-                fds[at] = match target {
-                    Target::Stdout => fds[1],
-                    Target::Pipe => stdio.pipe(index + 1 == job.stages.len())?,
-                    target => output(target, stream, tag.as_ref(), attempt, stdio, cx)?,
-                };
-            }
-            self.leave_descriptors(attempt, &fds)?;
-            Wiring::tell_seq(stage, &context.scope)?;
+            let stdin = self.stdin(&context, stage, attempt, stdio, cx)?;
+            let stdout = self.output(&context, id, Stream::Stdout, attempt, stdio, cx)?;
+            let stderr = match stage.stderr {
+                Output::Stdout => stdout,
+                _ => self.output(&context, id, Stream::Stderr, attempt, stdio, cx)?,
+            };
+            let io = ChildIo { stdio: [stdin, stdout, stderr], group };
+            self.leave_descriptors(attempt, &io.stdio)?;
+            write_seq_file(stage, &context.scope)?;
             prepare_dialogue(stage, &context.scope, attempt, stdio, cx.now);
-            let pid = self.launch.stage(&context, id, fds, group)?;
+            let pid = self.launch.stage(&context, id, io)?;
             if index == 0 {
                 attempt.group = Group::Leader(pid);
                 cx.terminal.started(attempt.id, pid);
@@ -132,7 +118,7 @@ impl LocalProcesses {
             attempt.processes.push(Process::new(pid));
         }
         if job.duplex {
-            attempt.duplex = Some(Box::new(Duplex::new(std::mem::take(&mut stdio.circle), cx.now)));
+            attempt.duplex = Some(Box::new(Duplex::new(std::mem::take(&mut stdio.pipes), cx.now)));
         }
         Ok(())
     }
@@ -146,7 +132,7 @@ impl LocalProcesses {
             return Ok(());
         }
         let why = "could not open more files: prun needs the last ones itself".into();
-        Err(Unstarted::Short(Shortage::Files, StartFailure { code: 126, why }))
+        Err(Unstarted::Shortage(Shortage::Files, StartFailure { code: 126, why }))
     }
 
     /// Returns the descriptor that a stage reads.
@@ -164,11 +150,15 @@ impl LocalProcesses {
         if let Some(worker) = &context.job.worker {
             return Ok(stdio.ends.keep(tasks_of(worker, attempt)?));
         }
-        if let Some(terminal) = &stdio.terminal
-            && let Some(feed) = terminal.input(stage)?
-        {
-            attempt.feed = feed;
-            return Ok(terminal.child);
+        if let Some(terminal) = &stdio.terminal {
+            match terminal.input(stage)? {
+                TerminalInput::Unused => {}
+                TerminalInput::Silent => return Ok(terminal.child),
+                TerminalInput::Typed(feed) => {
+                    attempt.feed = Some(feed);
+                    return Ok(terminal.child);
+                }
+            }
         }
         let source = match &attempt.work.block {
             Some(block) => feed_block(block.clone(), matches!(stage.stdin, Stdin::Queue { .. }))?,
@@ -178,15 +168,57 @@ impl LocalProcesses {
             }
         };
         Ok(match source {
-            Source::Kept(fd) => fd,
+            Source::Shared(fd) => fd,
             Source::Owned(fd) => stdio.ends.keep(fd),
-            Source::Fed(fd, feed) => {
+            Source::Fed { child, feed } => {
                 attempt.feed = feed;
-                stdio.ends.keep(fd)
-            }
-            Source::Queue { queue, ahead, child, ours } => {
-                cx.queues.open_outlet(queue, ahead, attempt.id, context.job_id, ours);
                 stdio.ends.keep(child)
+            }
+            Source::Queue { queue, single, child, ours } => {
+                cx.queues.open_outlet(queue, single, attempt.id, context.job_id, ours);
+                stdio.ends.keep(child)
+            }
+        })
+    }
+
+    /// Returns the descriptor that a stage writes a stream to.
+    fn output(
+        &mut self,
+        context: &LaunchContext,
+        id: StageId,
+        stream: Stream,
+        attempt: &mut Attempt,
+        stdio: &mut Stdio,
+        cx: &mut Context,
+    ) -> Result<RawFd, Unstarted> {
+        if Terminal::takes(context.job, &context.job.stages[id], stream)
+            && let Some(fd) = stdio.terminal_for_stderr(attempt)
+        {
+            return Ok(fd);
+        }
+        let target = self.wiring.target(context, id, stream, stdio.tag.as_ref(), cx.sinks)?;
+        Ok(match target {
+            Target::Shared(fd) => fd,
+            Target::File(fd) => stdio.ends.keep(fd),
+            Target::Pipe => stdio.pipe(id == context.job.last_stage())?,
+            Target::Lanes(lanes)
+                if stream == Stream::Stderr && lanes[..] == [shown_stderr(stdio.tag.as_ref())] =>
+            {
+                stdio.shared_stderr(attempt, lanes)?
+            }
+            Target::Lanes(lanes) => stdio.capture(attempt, Capture { stream, lanes, tap: None })?,
+            Target::Answers => {
+                let tap = Some(Tap::Answers);
+                stdio.capture(attempt, Capture { stream, lanes: Vec::new(), tap })?
+            }
+            Target::Queue(queue, lanes) => {
+                let tap = Some(Tap::Queue(queue));
+                let fd = stdio.capture(attempt, Capture { stream, lanes, tap })?;
+                let at = attempt.readers.len() - 1;
+                if let Some(reader) = &attempt.readers[at] {
+                    cx.queues.open_inlet(queue, Inlet { task: attempt.id, at }, reader.fd.as_fd());
+                }
+                fd
             }
         })
     }
@@ -195,7 +227,7 @@ impl LocalProcesses {
 /// Reports that an attempt could not be started, and drops what was prepared for it.
 fn give_up(attempt: &mut Attempt, unstarted: Unstarted, cx: &mut Context) {
     let started = attempt.processes.len();
-    let is_short = matches!(unstarted, Unstarted::Short(..));
+    let is_short = matches!(unstarted, Unstarted::Shortage(..));
     attempt.readiness = None;
     if started == 0 {
         cx.terminal.end(attempt.id, true);
@@ -205,7 +237,7 @@ fn give_up(attempt: &mut Attempt, unstarted: Unstarted, cx: &mut Context) {
         (attempt.feed, attempt.talk, attempt.duplex) = (None, None, None);
     }
     if is_short {
-        // It will start anew: no records of a queue are given to the processes that run.
+        // The attempt will start anew: no records of a queue are given to the processes that run.
         cx.queues.task_ended(attempt.id, false, cx.poller);
     }
     cx.events.push_back(not_started(attempt.id, started, unstarted));
@@ -239,40 +271,8 @@ fn process_group(
     }
 }
 
-/// Returns the descriptor that a stage writes to.
-fn output(
-    target: Target,
-    stream: Stream,
-    tag: Option<&Arc<[u8]>>,
-    attempt: &mut Attempt,
-    stdio: &mut Stdio,
-    cx: &mut Context,
-) -> Result<RawFd, Unstarted> {
-    Ok(match target {
-        Target::Kept(fd) => fd,
-        Target::File(fd) => stdio.ends.keep(fd),
-        Target::Stdout | Target::Pipe => unreachable!("they need nothing of prun"),
-        Target::Lanes(new) if stream == Stream::Stderr && new[..] == [shown_stderr(tag)] => {
-            if stdio.shared_stderr.is_none() {
-                stdio.shared_stderr = Some(stdio.capture(attempt, new, stream, None)?);
-            }
-            stdio.shared_stderr.as_ref().map_or(-1, AsRawFd::as_raw_fd)
-        }
-        Target::Lanes(new) => stdio.keep_capture(attempt, new, stream, None)?,
-        Target::Answers => stdio.keep_capture(attempt, Vec::new(), stream, Some(Tap::Answers))?,
-        Target::Queue(queue, new) => {
-            let fd = stdio.keep_capture(attempt, new, stream, Some(Tap::Queue(queue)))?;
-            let at = attempt.readers.len() - 1;
-            if let Some(reader) = &attempt.readers[at] {
-                cx.queues.open_inlet(queue, Inlet { task: attempt.id, at }, reader.fd.as_fd());
-            }
-            fd
-        }
-    })
-}
-
 fn prepare_dialogue(stage: &Stage, scope: &Scope, attempt: &mut Attempt, stdio: &Stdio, now: Time) {
-    if let (Stdin::Dialogue(dialogue), Some(reader)) = (&stage.stdin, stdio.stdout) {
+    if let (Stdin::Dialogue(dialogue), Some(reader)) = (&stage.stdin, stdio.stdout_reader) {
         attempt.talk = Some(Box::new(Talk::new(dialogue, scope, now, reader, stage.pty)));
     }
 }
@@ -281,7 +281,7 @@ fn prepare_dialogue(stage: &Stage, scope: &Scope, attempt: &mut Attempt, stdio: 
 pub(super) fn not_started(task: TaskId, started: usize, unstarted: Unstarted) -> Event {
     match unstarted {
         Unstarted::Failed(failure) => Event::NotStarted { task, started, failure: Arc::new(failure) },
-        Unstarted::Short(shortage, failure) => {
+        Unstarted::Shortage(shortage, failure) => {
             Event::Shortage { task, started, shortage, failure: Arc::new(failure) }
         }
     }

@@ -1,4 +1,4 @@
-//! What is watched while attempts run: dialogues, circles of pipes, readers of queues, the size of terminals.
+//! Watches attempts while they run: dialogues, circles of pipes, readers of queues, the size of terminals.
 
 use std::collections::BTreeSet;
 use std::os::fd::AsFd;
@@ -10,7 +10,7 @@ use crate::os;
 use crate::os::poller::Interest;
 use crate::plan::{Stdin, status};
 use crate::run::attempt::duplex::DEADLOCKED;
-use crate::run::attempt::feed::Fed;
+use crate::run::attempt::feed::FeedState;
 use crate::run::backend::Context;
 use crate::run::queues::Queues;
 use crate::run::token::Token;
@@ -23,7 +23,7 @@ impl LocalProcesses {
         attempts.filter_map(|attempt| attempt.due()).min()
     }
 
-    /// Fails dialogues whose next step did not come in time, and circles of pipes that nobody empties; looks whether
+    /// Fails dialogues whose next step did not come in time, and circles of pipes that nobody empties; checks whether
     /// attempts are ready.
     pub(super) fn watch_attempts(&mut self, cx: &mut Context) {
         if self.watch_due().is_none_or(|due| due > cx.now) {
@@ -50,7 +50,7 @@ impl LocalProcesses {
         }
         // While prun itself does not read what the task writes, the delay is not the task's fault.
         if paused {
-            talk.wait(cx.now);
+            talk.restart_timeout(cx.now);
         } else if let Some(why) = talk.timed_out() {
             cx.events.push_back(Event::Fault { task: id, why });
         }
@@ -60,36 +60,36 @@ impl LocalProcesses {
         let Some(attempt) = self.attempts.get_mut(id) else { return };
         if let Some(duplex) = &mut attempt.duplex
             && duplex.due <= cx.now
-            && duplex.look(&attempt.processes, cx.now)
+            && duplex.is_deadlocked(&attempt.processes, cx.now)
         {
             attempt.duplex = None;
             cx.events.push_back(Event::Fault { task: id, why: Arc::from(DEADLOCKED) });
         }
     }
 
-    /// Sends what the dialogue of an attempt has to say now.
-    pub(super) fn answer(&mut self, id: TaskId, cx: &mut Context) {
+    /// Writes the text that the dialogue of an attempt has ready, if there is one.
+    pub(super) fn reply(&mut self, id: TaskId, cx: &mut Context) {
         let Some(attempt) = self.attempts.get_mut(id) else { return };
-        let Some((say, over)) = attempt.talk.as_mut().and_then(|talk| talk.answer(cx.now)) else { return };
+        let Some(reply) = attempt.talk.as_mut().and_then(|talk| talk.reply(cx.now)) else { return };
         let Some(feed) = &mut attempt.feed else { return };
-        feed.push(&say);
-        if over {
+        feed.push(&reply.text);
+        if reply.is_last {
             feed.end();
         }
-        // It may be watched already, or not.
+        // The feed may be watched already, or not.
         let _ = cx.poller.remove(feed.fd());
         match feed.write() {
-            Fed::Waits => cx.watch(feed.fd(), Token::Feed(id), Interest::Write),
-            Fed::Dry => {}
-            Fed::Over => attempt.feed = None,
+            FeedState::Blocked => cx.watch(feed.fd(), Token::Feed(id), Interest::Write),
+            FeedState::Idle => {}
+            FeedState::Finished => attempt.feed = None,
         }
     }
 
-    /// A process that prun has a dialogue with has exited: hears everything that it wrote before that is judged.
+    /// Judges the dialogue with a process that has exited, after everything that it wrote was read.
     pub(super) fn end_dialogue(&mut self, id: TaskId, stage: StageId, exit: Exit, cx: &mut Context) {
         let talk = self.attempts.get(id).and_then(|attempt| attempt.talk.as_ref());
         let Some(at) = talk.map(|talk| talk.reader) else { return };
-        self.hear_out(id, at, cx);
+        self.read_rest(id, at, cx);
         let plan = Arc::clone(&self.plan);
         let Some(attempt) = self.attempts.get_mut(id) else { return };
         let ok = &plan.jobs[attempt.work.job].stages[stage].ok;
@@ -108,19 +108,19 @@ impl LocalProcesses {
         let running =
             self.attempts.iter().filter(|attempt| !attempt.stopping && attempt.role.hook().is_none());
         let at_the_end = running.filter(|attempt| match self.plan.jobs[attempt.work.job].stages[0].stdin {
-            Stdin::Queue { queue, .. } => queues.was_read(queue, attempt.id),
+            Stdin::Queue { queue, .. } => queues.reached_end(queue, attempt.id),
             _ => false,
         });
         at_the_end.map(|attempt| attempt.work.job).collect()
     }
 
-    /// Notes what a task was waited for that is about to be stopped because it was not ready in time.
+    /// Notes for the report what a task was waited for. It is about to be stopped, because it was not ready in time.
     pub(super) fn note_not_ready(&mut self, id: TaskId) {
         let plan = Arc::clone(&self.plan);
         let Some(attempt) = self.attempts.get_mut(id) else { return };
         if let Some(ready) = &plan.jobs[attempt.work.job].ready {
             let limit = humantime::format_duration(ready.timeout);
-            let waited = attempt.readiness.as_ref().map(|readiness| format!(": {}", readiness.told()));
+            let waited = attempt.readiness.as_ref().map(|readiness| format!(": {}", readiness.describe()));
             attempt.unready = Some(format!("it was not ready within {limit}{}", waited.unwrap_or_default()));
         }
     }

@@ -1,6 +1,7 @@
-//! The thread for what may sleep on a disk: spilled output and files that jobs write to.
+//! The thread for everything that may sleep on a disk: spilled output, files that jobs write to, and logs.
 //!
-//! Command in, completion out. The loop never waits for it; it only stops reading while too much is queued.
+//! Commands go in, and are done in their order; results come out by channels and wake the loop. The loop never waits
+//! for the thread, except at the very end. It only stops reading from tasks while too much is queued.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -15,58 +16,66 @@ use std::thread::{self, JoinHandle};
 
 use crate::flow::output::{Log, SpillId};
 use crate::os;
-use crate::run::output::thread_start::Awaited;
-use crate::run::output::writer::Line;
+use crate::run::output::thread_start::PendingStart;
+use crate::run::output::writer::LogLines;
 
-/// What the thread is told.
+/// The number of an output file.
+type FileId = u32;
+
+/// A command for the thread.
 pub enum Command {
+    /// Appends to a temporary file, which is made by the first such command.
     Spill(SpillId, Vec<u8>),
-    /// Hands the spilled file to a writer, or to the loop.
+    /// Hands the temporary file to a writer, or to the loop.
     Take(SpillId, Sender<io::Result<File>>),
-    /// Copies the spilled file to an output file.
-    Copy(SpillId, u32, u64),
+    /// Copies so many bytes of the temporary file to an output file, and drops it.
+    Copy(SpillId, FileId, u64),
     Drop(SpillId),
     Open {
-        file: u32,
+        file: FileId,
         path: PathBuf,
         append: bool,
     },
-    Write(u32, Vec<u8>),
-    Close(u32),
-    /// Lines of this log go there.
-    Keep(Log, Box<dyn Keeper>),
-    /// What they tell of was written.
-    Lines(Vec<Line>),
-    /// Says when all before it is done.
-    Settle(Sender<()>),
+    Write(FileId, Vec<u8>),
+    Close(FileId),
+    /// Sets the file of a log.
+    OpenLog(Log, Box<dyn LogFile>),
+    /// Lines for logs, whose tasks' output has been written.
+    Lines(Vec<LogLines>),
+    /// Replies when everything before it is done.
+    Flush(Sender<()>),
+    /// Ends the thread.
     Finish,
 }
 
-/// A log of ended tasks.
-pub trait Keeper: Send {
+/// The file of a log of ended tasks.
+pub trait LogFile: Send {
     /// Appends whole lines.
     ///
     /// # Errors
-    /// Says for people what could not be done, with the file.
+    /// When the file can't be written. The text is for people and names the file.
     fn append(&mut self, lines: &[u8]) -> Result<(), String>;
 }
 
 #[derive(Default)]
 struct Progress {
+    /// Bytes that are not on disk yet.
     queued: AtomicUsize,
+    /// The first failure that was not reported yet.
     failure: Mutex<Option<String>>,
 }
 
-type Work = Mutex<Option<(Worker, Receiver<Command>)>>;
+/// The worker, until a thread takes it.
+type UnstartedWorker = Mutex<Option<(Worker, Receiver<Command>)>>;
 
+/// The loop's side of the thread.
 pub struct Disk {
     progress: Arc<Progress>,
-    /// Once there was something to do.
+    /// `None` until the first command: many runs have nothing for the disk.
     sender: Option<Sender<Command>>,
     thread: Option<JoinHandle<()>>,
-    /// What the thread takes when it has started.
-    work: Arc<Work>,
-    awaited: Awaited,
+    unstarted: Arc<UnstartedWorker>,
+    pending_start: PendingStart,
     waker: Arc<os::waker::Waker>,
 }
 
@@ -76,8 +85,8 @@ impl Disk {
             progress: Arc::default(),
             sender: None,
             thread: None,
-            work: Arc::default(),
-            awaited: Awaited::default(),
+            unstarted: Arc::default(),
+            pending_start: PendingStart::default(),
             waker,
         }
     }
@@ -112,52 +121,54 @@ impl Disk {
         self.send(Command::Close(file));
     }
 
-    /// Bytes that are not on disk yet.
+    /// Returns the number of bytes that are not on disk yet.
     pub fn queued(&self) -> usize {
         self.progress.queued.load(Ordering::Relaxed)
     }
 
-    /// What went wrong, told once.
+    /// Returns a failure, once.
     pub fn take_failure(&self) -> Option<String> {
         self.progress.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Tells when all that was sent so far has been written, and wakes the loop then. `None`: that is so already.
-    pub fn settle(&mut self) -> Option<Receiver<()>> {
+    /// Asks for a message when everything that was sent so far has been written; the loop is woken then. Returns `None`
+    /// if nothing was sent.
+    pub fn flush(&mut self) -> Option<Receiver<()>> {
         self.sender.as_ref()?;
         let (sender, receiver) = channel();
-        self.send(Command::Settle(sender));
+        self.send(Command::Flush(sender));
         Some(receiver)
     }
 
-    /// Waits until everything is on disk.
+    /// Waits until everything is on disk. Does the work itself if the thread could never be started.
     pub fn finish(&mut self) {
         let Some(sender) = self.sender.take() else { return };
-        // A writer whose output failed holds a sender to the end.
+        // The command is needed, because a writer whose output failed holds a sender to the end.
         let _ = sender.send(Command::Finish);
         match self.thread.take() {
             // A panic there has ended the process already.
             Some(thread) => drop(thread.join()),
-            None => work(&self.work),
+            None => run(&self.unstarted),
         }
     }
 
-    /// Lines of this log go there from now on.
-    pub fn keep(&mut self, log: Log, keeper: Box<dyn Keeper>) {
-        self.send(Command::Keep(log, keeper));
+    /// Sets the file that lines of this log are appended to.
+    pub fn open_log(&mut self, log: Log, file: Box<dyn LogFile>) {
+        self.send(Command::OpenLog(log, file));
     }
 
-    /// For lines that come by way of the writers; `None` if no log is kept.
-    pub fn lines(&self) -> Option<&Sender<Command>> {
+    /// Returns the way for lines of logs, which reach the thread through the writers. `None` if nothing was sent yet,
+    /// and so no log is open.
+    pub fn sender(&self) -> Option<&Sender<Command>> {
         self.sender.as_ref()
     }
 
-    /// The thread could not be started yet.
+    /// True if the thread could not be started yet.
     pub fn awaits_thread(&self) -> bool {
-        self.awaited.is_awaited()
+        self.pending_start.is_pending()
     }
 
-    /// Tries that again.
+    /// Tries to start the thread again, if it could not be started yet.
     pub fn retry_thread(&mut self) {
         if self.awaits_thread() {
             self.start_thread();
@@ -166,8 +177,8 @@ impl Disk {
 
     fn start_thread(&mut self) {
         let builder = thread::Builder::new().name("prun-disk".to_owned()).stack_size(128 << 10);
-        let its = Arc::clone(&self.work);
-        match self.awaited.note(builder.spawn(move || work(&its))) {
+        let unstarted = Arc::clone(&self.unstarted);
+        match self.pending_start.record(builder.spawn(move || run(&unstarted))) {
             Ok(thread) => self.thread = thread,
             Err(error) => fail(&self.progress, &self.waker, format!("could not start a thread: {error}")),
         }
@@ -180,20 +191,20 @@ impl Disk {
         if self.sender.is_none() {
             let (sender, commands) = channel();
             let worker = Worker::new(Arc::clone(&self.progress), Arc::clone(&self.waker));
-            *self.work.lock().unwrap_or_else(PoisonError::into_inner) = Some((worker, commands));
+            *self.unstarted.lock().unwrap_or_else(PoisonError::into_inner) = Some((worker, commands));
             self.sender = Some(sender);
             self.start_thread();
         }
         if let Some(sender) = &self.sender {
-            // The thread ends only when it is told to.
+            // The thread ends only by `Finish`.
             let _ = sender.send(command);
         }
     }
 }
 
-/// What the thread does.
-fn work(work: &Work) {
-    let taken = work.lock().unwrap_or_else(PoisonError::into_inner).take();
+/// The body of the thread.
+fn run(unstarted: &UnstartedWorker) {
+    let taken = unstarted.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some((mut worker, commands)) = taken {
         worker.run(&commands);
     }
@@ -204,17 +215,30 @@ fn fail(progress: &Progress, waker: &os::waker::Waker, why: String) {
     waker.wake();
 }
 
-/// Half of what the loop stops reading at: it is woken when so little is left.
-pub const RELAXED: usize = 4 << 20;
+/// The thread wakes the loop when at most this many bytes are queued: half of what the loop stops reading at.
+pub const WAKE_BELOW: usize = 4 << 20;
 
+/// The thread's side.
 struct Worker {
     progress: Arc<Progress>,
     waker: Arc<os::waker::Waker>,
     spills: HashMap<SpillId, File>,
-    files: HashMap<u32, (PathBuf, File)>,
-    logs: HashMap<Log, (Box<dyn Keeper>, Vec<u8>)>,
-    /// Something could not be written: whatever was to follow it must not claim that it was.
+    files: HashMap<FileId, OutputFile>,
+    /// The logs, each with lines that wait to be written together.
+    logs: HashMap<Log, (Box<dyn LogFile>, Vec<u8>)>,
+    /// True after a failure: no log may claim what could not be written.
     failed: bool,
+}
+
+struct OutputFile {
+    path: PathBuf,
+    file: File,
+}
+
+impl OutputFile {
+    fn write_error(&self, error: &io::Error) -> String {
+        format!("could not write `{}`: {}", self.path.display(), os::errors::reason(error))
+    }
 }
 
 impl Worker {
@@ -234,68 +258,66 @@ impl Worker {
             let mut next = Some(command);
             while let Some(command) = next {
                 if let Command::Finish = command {
-                    return self.flush();
+                    return self.flush_logs();
                 }
                 let len = match &command {
                     Command::Spill(_, bytes) | Command::Write(_, bytes) => bytes.len(),
                     _ => 0,
                 };
-                let result = self.obey(command);
-                self.note(result);
+                let result = self.execute(command);
+                self.note_failure(result);
                 let before = self.progress.queued.fetch_sub(len, Ordering::Relaxed);
-                if before > RELAXED && before - len <= RELAXED {
+                if before > WAKE_BELOW && before - len <= WAKE_BELOW {
                     self.waker.wake();
                 }
                 next = commands.try_recv().ok();
             }
-            self.flush();
+            self.flush_logs();
         }
     }
 
-    fn note(&mut self, result: Result<(), String>) {
+    fn note_failure(&mut self, result: Result<(), String>) {
         if let Err(why) = result {
             self.failed = true;
             fail(&self.progress, &self.waker, why);
         }
     }
 
-    /// Lines that came together are written together.
-    fn flush(&mut self) {
+    /// Writes the lines that wait, together for each log.
+    fn flush_logs(&mut self) {
         let mut result = Ok(());
-        for (keeper, lines) in self.logs.values_mut().filter(|(_, lines)| !lines.is_empty()) {
+        for (log, lines) in self.logs.values_mut().filter(|(_, lines)| !lines.is_empty()) {
             if !self.failed && result.is_ok() {
-                result = keeper.append(lines);
+                result = log.append(lines);
             }
             lines.clear();
         }
-        self.note(result);
+        self.note_failure(result);
     }
 
-    fn obey(&mut self, command: Command) -> Result<(), String> {
-        let spilling = |error: io::Error| {
+    fn execute(&mut self, command: Command) -> Result<(), String> {
+        let spill_error = |error: io::Error| {
             format!("could not keep output in a temporary file: {}", os::errors::reason(&error))
         };
         match command {
             Command::Spill(spill, bytes) => {
                 let file = match self.spills.entry(spill) {
                     Entry::Occupied(known) => known.into_mut(),
-                    Entry::Vacant(new) => new.insert(os::files::temporary().map_err(spilling)?),
+                    Entry::Vacant(new) => new.insert(os::files::temporary().map_err(spill_error)?),
                 };
-                file.write_all(&bytes).map_err(spilling)
+                file.write_all(&bytes).map_err(spill_error)
             }
             Command::Take(spill, to) => {
                 // A writer that has failed takes nothing more.
-                let _ = to.send(self.taken(spill));
+                let _ = to.send(self.take_spill(spill));
                 self.waker.wake();
                 Ok(())
             }
             Command::Copy(spill, file, len) => {
-                let from = self.taken(spill).map_err(spilling)?;
-                let Some((path, to)) = self.files.get(&file) else { return Ok(()) };
-                let failed = |error: io::Error| {
-                    format!("could not write `{}`: {}", path.display(), os::errors::reason(&error))
-                };
-                os::io::copy_file(&from, 0, len, to.as_fd()).map_err(failed)
+                let from = self.take_spill(spill).map_err(spill_error)?;
+                let Some(to) = self.files.get(&file) else { return Ok(()) };
+                let copied = os::io::copy_file(&from, 0, len, to.file.as_fd());
+                copied.map_err(|error| to.write_error(&error))
             }
             Command::Drop(spill) => {
                 self.spills.remove(&spill);
@@ -306,36 +328,33 @@ impl Worker {
                     format!("could not open `{}`: {}", path.display(), os::errors::reason(&error))
                 };
                 let opened = create(&path, append).map_err(failed)?;
-                self.files.insert(file, (path, opened));
+                self.files.insert(file, OutputFile { path, file: opened });
                 Ok(())
             }
             Command::Write(file, bytes) => {
-                // One that could not be opened was reported then.
-                let Some((path, to)) = self.files.get_mut(&file) else { return Ok(()) };
-                let failed = |error: io::Error| {
-                    format!("could not write `{}`: {}", path.display(), os::errors::reason(&error))
-                };
-                to.write_all(&bytes).map_err(failed)
+                // A file that could not be opened was reported then.
+                let Some(to) = self.files.get_mut(&file) else { return Ok(()) };
+                to.file.write_all(&bytes).map_err(|error| to.write_error(&error))
             }
             Command::Close(file) => {
                 self.files.remove(&file);
                 Ok(())
             }
-            Command::Keep(log, keeper) => {
-                self.logs.insert(log, (keeper, Vec::new()));
+            Command::OpenLog(log, file) => {
+                self.logs.insert(log, (file, Vec::new()));
                 Ok(())
             }
             Command::Lines(lines) => {
-                for (log, bytes) in lines {
+                for LogLines { log, bytes } in lines {
                     if let Some((_, waiting)) = self.logs.get_mut(&log) {
                         waiting.extend_from_slice(&bytes);
                     }
                 }
                 Ok(())
             }
-            Command::Settle(to) => {
-                self.flush();
-                // A run that ends in a hurry does not wait for it.
+            Command::Flush(to) => {
+                self.flush_logs();
+                // A run that ends in a hurry does not wait for the reply.
                 let _ = to.send(());
                 self.waker.wake();
                 Ok(())
@@ -344,12 +363,15 @@ impl Worker {
         }
     }
 
-    fn taken(&mut self, spill: SpillId) -> io::Result<File> {
+    fn take_spill(&mut self, spill: SpillId) -> io::Result<File> {
         Ok(self.spills.remove(&spill).ok_or(io::ErrorKind::NotFound)?)
     }
 }
 
-/// Opens an output file; its folders are made.
+/// Opens an output file, and makes its folders.
+///
+/// # Errors
+/// When the file can't be opened, or a folder can't be made.
 pub fn create(path: &std::path::Path, append: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.create(true).write(true).append(append).truncate(!append);

@@ -45,17 +45,17 @@ const KEPT: usize = 64 << 20;
 /// How long a terminal that takes no bytes (Ctrl-S) may keep prun from being suspended, or a task from its start.
 const CLEAR_LIMIT: Duration = Duration::from_millis(250);
 
-/// What prun writes, and what it writes to.
+/// The output of a run and its destinations.
 pub struct Output {
     pub outputs: Outputs,
     pub sinks: Sinks,
     pub screen: Screen,
     pub lease: TerminalLease,
-    /// Hooks whose input is still on its way from the disk thread.
+    /// Hooks whose standard input is still on its way from the disk thread.
     pub awaited_inputs: Vec<(TaskId, Receiver<io::Result<File>>)>,
-    /// Nothing starts, because too much waits to be written or to have its turn.
+    /// True while nothing may start, because too much output waits to be written or to have its turn.
     held: bool,
-    /// A failure to write was reported; those that follow from it are not.
+    /// True once a failure to write was reported; those that follow from it are not.
     failed: bool,
 }
 
@@ -77,7 +77,7 @@ impl Output {
         })
     }
 
-    /// Passes on what is complete.
+    /// Hands complete output to the sinks.
     pub fn write_out(&mut self) {
         self.screen.write_out(&mut self.outputs.ops, &mut self.sinks);
     }
@@ -111,7 +111,7 @@ impl Output {
     pub fn change_of_hold(&mut self) -> Option<bool> {
         let crowded = self.sinks.crowded();
         // A thread that waits for its start needs the room that the next task would take.
-        let hold = crowded || self.outputs.kept() > KEPT || self.sinks.await_thread();
+        let hold = crowded || self.outputs.kept() > KEPT || self.sinks.awaits_thread();
         (std::mem::replace(&mut self.held, hold) != hold).then_some(hold)
     }
 
@@ -127,25 +127,25 @@ impl Output {
         self.write_out();
         self.erase_bar();
         self.hand_over(now, false);
-        self.sinks.settle(CLEAR_LIMIT);
+        self.sinks.await_terminal(CLEAR_LIMIT);
     }
 
-    /// A task that wants the terminal to itself is about to start: prun writes nothing to it from now on.
+    /// Stops writing to the terminal, because a task that wants it to itself is about to start.
     pub fn begin_lease(&mut self, now: Time) {
         self.clear_terminal(now);
-        self.screen.leave(true);
-        self.sinks.hold_terminal(true);
+        self.screen.set_leased(true);
+        self.sinks.pause_terminal();
     }
 
     /// Writes to the terminal again once no task has it any more.
     pub fn end_lease(&mut self) {
-        if self.screen.is_left() && !self.lease.is_lent() {
-            self.screen.leave(false);
-            self.sinks.hold_terminal(false);
+        if self.screen.is_leased() && !self.lease.is_lent() {
+            self.screen.set_leased(false);
+            self.sinks.unpause_terminal();
         }
     }
 
-    /// A task that will not run has its turn in the order of the items, with nothing to show.
+    /// Lets a task that will not run have its turn in the order of the items, with nothing to show.
     pub fn pass_turn(&mut self, plan: &Plan, job: JobId, seq: u64) {
         if plan.jobs[job].keep_order {
             self.outputs.ended((job, seq), Vec::new());

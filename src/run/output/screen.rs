@@ -1,4 +1,7 @@
-//! The terminal that prun's bar and what it says share with what tasks write.
+//! The terminal that prun's progress bar and messages share with the output of tasks.
+//!
+//! The bar stands on the last line and is drawn on stderr. It is erased before anything else is written to the same
+//! terminal, and comes back when a line has ended.
 
 use std::time::Duration;
 
@@ -6,24 +9,25 @@ use crate::event::{Listener, RunEvent, Summary, Time};
 use crate::flow::output::{Dest, Op};
 use crate::os;
 use crate::run::output::sinks::Sinks;
-use crate::run::output::writer::Own;
+use crate::run::output::writer::StdStream;
 
-/// The bar comes back at most this often between pieces of output.
+/// The shortest time between two returns of the bar while output comes.
 const REDRAW: Duration = Duration::from_millis(40);
 
-/// While prun is in the background of the terminal, it is looked at so often whether it still is.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// How often prun checks whether it still is in the background of the terminal.
+const BACKGROUND_POLL: Duration = Duration::from_millis(500);
 
-/// What prun knows of the terminal that its bar is on.
+/// The state of the terminal that the bar is on.
 pub struct Screen {
     listener: Box<dyn Listener>,
+    /// True while the bar is shown.
     bar: bool,
     drawn_at: Time,
-    /// Whether the last byte that went there ended a line.
+    /// True if the last byte written to the terminal ended a line.
     at_line_start: bool,
-    /// A task has the terminal to itself.
-    left: bool,
-    /// The terminal is another's, who is not to find a bar there.
+    /// True while a task has the terminal to itself.
+    leased: bool,
+    /// The earliest time of the next drawing: in the background, the terminal belongs to somebody else.
     not_before: Time,
 }
 
@@ -34,28 +38,29 @@ impl Screen {
             bar: false,
             drawn_at: Time::ZERO,
             at_line_start: true,
-            left: false,
+            leased: false,
             not_before: Time::ZERO,
         }
     }
 
-    /// A task has the terminal to itself from now on, or has no longer.
-    pub fn leave(&mut self, left: bool) {
-        self.left = left;
+    /// Sets whether a task has the terminal to itself. Either way, the cursor is taken to be at the start of a line.
+    pub fn set_leased(&mut self, leased: bool) {
+        self.leased = leased;
         self.at_line_start = true;
     }
 
-    pub fn is_left(&self) -> bool {
-        self.left
+    /// True while a task has the terminal to itself.
+    pub fn is_leased(&self) -> bool {
+        self.leased
     }
 
-    /// When the bar is to be drawn.
+    /// Returns when the bar is to be drawn.
     pub fn due(&self) -> Option<Time> {
-        let can_draw = self.at_line_start && !self.left;
+        let can_draw = self.at_line_start && !self.leased;
         can_draw.then(|| self.listener.due()).flatten().map(|due| due.max(self.not_before))
     }
 
-    /// Hands on what is to be written. The bar makes way where it is on the same terminal.
+    /// Hands operations to the sinks. Erases the bar before those that write to its terminal.
     pub fn write_out(&mut self, ops: &mut Vec<Op>, sinks: &mut Sinks) {
         for op in ops.drain(..) {
             let dest = match &op {
@@ -64,7 +69,7 @@ impl Screen {
                 Op::Spill { .. } | Op::Drop { .. } | Op::Log { .. } | Op::Close { .. } => None,
             };
             if let Some((dest, ends_line)) = dest
-                && (dest == Dest::Stderr || (dest == Dest::Stdout && sinks.are_one()))
+                && (dest == Dest::Stderr || (dest == Dest::Stdout && sinks.share_one_file()))
             {
                 self.erase(sinks);
                 self.at_line_start = ends_line;
@@ -73,7 +78,7 @@ impl Screen {
         }
     }
 
-    /// Says what happened, after what was written before it (`ops`).
+    /// Tells people what happened, behind everything that was written before it (`ops`).
     pub fn tell(&mut self, now: Time, event: &RunEvent, ops: &mut Vec<Op>, sinks: &mut Sinks) {
         let mut text = Vec::new();
         self.listener.tell(now, event, &mut text);
@@ -86,10 +91,10 @@ impl Screen {
             text.insert(0, b'\n');
             self.at_line_start = true;
         }
-        sinks.write(Own::Stderr, text);
+        sinks.write(StdStream::Stderr, text);
     }
 
-    /// How the run went, for those who read it after its end.
+    /// Returns how the run went, as text for those who read it after its end.
     pub fn report(&self, summary: &Summary) -> String {
         self.listener.report(summary)
     }
@@ -99,11 +104,11 @@ impl Screen {
         let Some(due) = self.listener.due() else { return };
         let gone = !self.bar && self.drawn_at > Time::ZERO;
         let due = if gone { due.min(self.drawn_at + REDRAW) } else { due };
-        if due.max(self.not_before) > now || !self.at_line_start || self.left {
+        if due.max(self.not_before) > now || !self.at_line_start || self.leased {
             return;
         }
         if os::terminal::in_background(os::std_streams::stderr()) {
-            self.not_before = now + LOOK_AGAIN;
+            self.not_before = now + BACKGROUND_POLL;
             return;
         }
         let mut bytes = Vec::new();
@@ -111,7 +116,7 @@ impl Screen {
         if !bytes.is_empty() {
             self.bar = true;
             self.drawn_at = now;
-            sinks.write(Own::Stderr, bytes);
+            sinks.write(StdStream::Stderr, bytes);
         }
     }
 
@@ -120,7 +125,7 @@ impl Screen {
         if self.bar {
             let mut bytes = Vec::new();
             self.listener.erase(&mut bytes);
-            sinks.write(Own::Stderr, bytes);
+            sinks.write(StdStream::Stderr, bytes);
             self.bar = false;
         }
     }

@@ -1,4 +1,5 @@
-//! Everything that prun writes to: its own stdout and stderr, files of jobs, temporary files.
+//! The writers and the disk thread as one thing to write to: prun's own stdout and stderr, files of jobs, logs,
+//! temporary files.
 
 use std::fs::File;
 use std::io;
@@ -12,39 +13,42 @@ use crate::flow::output::{Dest, Log, Op, SpillId};
 use crate::journal::Journal;
 use crate::journal::joblog::Joblog;
 use crate::os;
-use crate::run::output::disk::{self, Disk, Keeper};
-use crate::run::output::writer::{Own, Writer};
+use crate::run::output::disk::{self, Disk, LogFile};
+use crate::run::output::writer::{LogLines, StdStream, StreamError, Writer};
 
-/// The loop stops reading what tasks write while more than this waits to be written, and goes on below half.
+/// Backpressure: the loop stops reading from tasks while more bytes than this wait for a writer, and goes on at half.
 const CROWDED: usize = 8 << 20;
-/// While tasks come and go quickly, or write much, their output is handed to the writers when there is so much
-/// of it, or when so much time has passed.
+/// While the loop is busy, output is staged up to this many bytes, or for this long, before the writers get it.
 const STAGED: usize = 128 << 10;
 const STAGED_FOR: Time = Time::from_millis(4);
-/// Lines of logs wait less: a task whose line is not in the journal when prun is killed runs again.
+/// Lines of logs are staged for less: a task whose line is not in the journal when prun is killed runs again.
 const LINES_STAGED_FOR: Time = Time::from_millis(1);
 
+/// All destinations of a run's output.
 pub struct Sinks {
     stdout: Writer,
-    /// `None`: the same file as stdout, and so the same thread.
+    /// `None` if stderr is the same file as stdout, and so has the same thread.
     stderr: Option<Writer>,
     disk: Disk,
+    /// The number of files opened so far, and so the number of the last.
     files: u32,
     waker: Arc<os::waker::Waker>,
-    /// Since when something is staged.
+    /// When the oldest staged piece was staged.
     staged_at: Option<Time>,
 }
 
-/// What went wrong while writing.
+/// A failure to write.
 #[derive(Debug)]
 pub enum Failure {
-    /// Nobody reads stdout any more.
+    /// stdout or stderr is a pipe that nobody reads any more.
     Closed,
-    /// Anything else, for people.
+    /// Any other failure, as text for people.
     Other(String),
 }
 
 impl Sinks {
+    /// # Errors
+    /// When no descriptor can be had to wake the loop with.
     pub fn new() -> io::Result<Sinks> {
         let waker = Arc::new(os::waker::Waker::new()?);
         let same = os::io::same_file(os::std_streams::stdout(), os::std_streams::stderr());
@@ -59,76 +63,79 @@ impl Sinks {
         })
     }
 
-    /// Readable when one of the threads has something to tell.
+    /// Returns the waker, which is readable when one of the threads has something to report.
     pub fn waker(&self) -> &os::waker::Waker {
         &self.waker
     }
 
-    /// Whether stdout and stderr are one file: a bar on stderr then has to make way for output.
-    pub fn are_one(&self) -> bool {
+    /// True if stdout and stderr are one file: a bar on stderr then has to make way for output.
+    pub fn share_one_file(&self) -> bool {
         self.stderr.is_none()
     }
 
-    pub fn write(&mut self, own: Own, bytes: Vec<u8>) {
-        match (own, &mut self.stderr) {
-            (Own::Stderr, Some(stderr)) => stderr.bytes(own, bytes),
-            _ => self.stdout.bytes(own, bytes),
-        }
+    /// Stages bytes for one of prun's own descriptors.
+    pub fn write(&mut self, stream: StdStream, bytes: Vec<u8>) {
+        self.writer(stream).stage_bytes(stream, bytes);
     }
 
+    /// Does one operation of the output, in the order of the calls for each destination.
     pub fn apply(&mut self, op: Op) {
         match op {
             Op::Write { dest: Dest::File(file), bytes } => self.disk.write(file, bytes),
-            Op::Write { dest, bytes } => self.write(own(dest), bytes),
+            Op::Write { dest, bytes } => self.write(std_stream(dest), bytes),
             Op::Spill { spill, bytes } => self.disk.spill(spill, bytes),
             Op::Replay { dest: Dest::File(file), spill, len } => self.disk.copy(spill, file, len),
             Op::Replay { dest, spill, len } => {
-                let file = self.disk.take(spill);
-                match (own(dest), &mut self.stderr) {
-                    (Own::Stderr, Some(stderr)) => stderr.file(Own::Stderr, file, len),
-                    (own, _) => self.stdout.file(own, file, len),
-                }
+                let (stream, file) = (std_stream(dest), self.disk.take(spill));
+                self.writer(stream).stage_file(stream, file, len);
             }
             Op::Drop { spill } => self.disk.drop_spill(spill),
             Op::Close { dest: Dest::File(file) } => self.disk.close(file),
             Op::Close { .. } => {}
             Op::Log { log, bytes } => {
-                if let Some(disk) = self.disk.lines() {
-                    self.stdout.line((log, bytes), disk);
+                if let Some(disk) = self.disk.sender() {
+                    self.stdout.stage_lines(LogLines { log, bytes }, disk);
                 }
             }
         }
     }
 
-    /// What was spilled, for another use than output. The loop is woken when it is there.
+    fn writer(&mut self, stream: StdStream) -> &mut Writer {
+        match (stream, &mut self.stderr) {
+            (StdStream::Stderr, Some(stderr)) => stderr,
+            _ => &mut self.stdout,
+        }
+    }
+
+    /// Returns a spilled file, for another use than output. The loop is woken when it arrives.
     pub fn take_spilled(&mut self, spill: SpillId) -> Receiver<io::Result<File>> {
         self.disk.take(spill)
     }
 
-    /// Lines of this log go there from now on.
-    pub fn keep(&mut self, log: Log, keeper: Box<dyn Keeper>) {
-        self.disk.keep(log, keeper);
+    /// Sets the file that lines of this log are appended to.
+    pub fn open_log(&mut self, log: Log, file: Box<dyn LogFile>) {
+        self.disk.open_log(log, file);
     }
 
-    /// A file that output goes to through prun.
+    /// Opens a file that output goes to through prun. A failure to open it is reported by [`Sinks::take_failure`].
     pub fn open_file(&mut self, path: PathBuf, append: bool) -> Dest {
         self.files += 1;
         self.disk.open(self.files, path, append);
         Dest::File(self.files)
     }
 
-    /// Gives the writers what was staged. `busy`: more comes just now, and it may wait a little for it. Big
-    /// buffers that were written come back.
+    /// Gives the writers what was staged. With `busy`, more is about to come, and it may be staged a little longer.
+    /// Large buffers that were written are appended to `spare`.
     pub fn hand_over(&mut self, now: Time, busy: bool, spare: &mut Vec<Vec<u8>>) {
-        let patience = self.patience();
-        // A line that passes from stdout's thread to stderr's finds there what stood before it.
+        let limit = self.staging_limit();
+        // stderr's thread comes first, so that a log line forwarded to it by stdout's finds there what stood before it.
         let writers = [self.stderr.as_mut(), Some(&mut self.stdout)];
         if writers.iter().flatten().all(|writer| writer.staged().is_none()) {
             return;
         }
         let staged: usize = writers.iter().flatten().filter_map(|writer| writer.staged()).sum();
         let since = *self.staged_at.get_or_insert(now);
-        if busy && staged < STAGED && now < since + patience {
+        if busy && staged < STAGED && now < since + limit {
             return;
         }
         self.staged_at = None;
@@ -137,41 +144,46 @@ impl Sinks {
         }
     }
 
-    /// Waits until everything that was handed over stands on the terminal, but no longer than this.
-    pub fn settle(&mut self, limit: Duration) {
+    /// Waits until everything that was handed over has been written to the terminal, at most for `limit`.
+    pub fn await_terminal(&mut self, limit: Duration) {
         let until = Instant::now() + limit;
-        while !self.on_terminal().all(|writer| writer.is_done()) && self.waker.wait(left(until)) {}
+        let remaining = || until.saturating_duration_since(Instant::now());
+        while !self.on_terminal().all(|writer| writer.is_done()) && self.waker.wait(remaining()) {}
     }
 
-    /// Nothing is written to the terminal until it is no longer held. What comes meanwhile waits, and is bounded as
-    /// any other.
-    pub fn hold_terminal(&mut self, held: bool) {
-        if held {
-            return self.on_terminal().for_each(|writer| writer.hold(true));
-        }
-        // A terminal that has hung up is none any more.
+    /// Writes nothing to the terminal until [`Sinks::unpause_terminal`]. Output that comes meanwhile is queued, with the
+    /// usual bound.
+    pub fn pause_terminal(&mut self) {
+        self.on_terminal().for_each(Writer::pause);
+    }
+
+    /// Writes to the terminal again.
+    pub fn unpause_terminal(&mut self) {
+        // All writers, because a terminal that has hung up meanwhile no longer is one.
         let writers = [Some(&self.stdout), self.stderr.as_ref()];
-        writers.into_iter().flatten().for_each(|writer| writer.hold(false));
+        writers.into_iter().flatten().for_each(Writer::unpause);
     }
 
+    /// Returns the writers whose file is a terminal.
     fn on_terminal(&self) -> impl Iterator<Item = &Writer> {
         let stdout = os::std_streams::is_terminal(os::std_streams::stdout()).then_some(&self.stdout);
         let stderr = self.stderr.as_ref().filter(|_| os::std_streams::is_terminal(os::std_streams::stderr()));
         stdout.into_iter().chain(stderr)
     }
 
-    /// When what is staged has to be handed over.
+    /// Returns when staged output has to be handed over.
     pub fn due(&self) -> Option<Time> {
-        self.staged_at.map(|at| at + self.patience())
+        self.staged_at.map(|at| at + self.staging_limit())
     }
 
-    fn patience(&self) -> Time {
-        if self.stdout.has_lines() { LINES_STAGED_FOR } else { STAGED_FOR }
+    fn staging_limit(&self) -> Time {
+        if self.stdout.has_staged_lines() { LINES_STAGED_FOR } else { STAGED_FOR }
     }
 
-    /// Whether so much waits to be written that reading must stop. The loop is woken when it may go on.
+    /// True if so much waits to be written that the loop must stop reading from tasks. The loop is woken when it may go
+    /// on.
     pub fn crowded(&self) -> bool {
-        if self.disk.queued() > 2 * disk::RELAXED {
+        if self.disk.queued() > 2 * disk::WAKE_BELOW {
             return true;
         }
         let mut crowded = false;
@@ -184,74 +196,70 @@ impl Sinks {
         crowded
     }
 
-    /// What went wrong since the last call.
+    /// Returns a failure to write, once.
     pub fn take_failure(&self) -> Option<Failure> {
         if let Some(why) = self.disk.take_failure() {
             return Some(Failure::Other(why));
         }
         let failure = self.stdout.take_failure().or_else(|| self.stderr.as_ref()?.take_failure());
-        match failure? {
-            (_, error) if error.kind() == io::ErrorKind::BrokenPipe => Some(Failure::Closed),
-            (Own::Stdout, error) => {
-                Some(Failure::Other(format!("could not write to stdout: {}", os::errors::reason(&error))))
-            }
-            // Nobody can be told that nobody listens.
-            (Own::Stderr, error) => {
-                Some(Failure::Other(format!("could not write to stderr: {}", os::errors::reason(&error))))
-            }
+        let StreamError { stream, error } = failure?;
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Some(Failure::Closed);
         }
+        let name = match stream {
+            StdStream::Stdout => "stdout",
+            StdStream::Stderr => "stderr",
+        };
+        Some(Failure::Other(format!("could not write to {name}: {}", os::errors::reason(&error))))
     }
 
-    /// A thread could not be started yet.
-    pub fn await_thread(&self) -> bool {
+    /// True if a thread could not be started yet.
+    pub fn awaits_thread(&self) -> bool {
         let writers = [Some(&self.stdout), self.stderr.as_ref()];
         self.disk.awaits_thread() || writers.into_iter().flatten().any(Writer::awaits_thread)
     }
 
-    /// Tries that again.
+    /// Tries to start the threads again that could not be started yet.
     pub fn retry_threads(&mut self) {
-        if self.await_thread() {
+        if self.awaits_thread() {
             self.disk.retry_thread();
             let writers = [Some(&mut self.stdout), self.stderr.as_mut()];
             writers.into_iter().flatten().for_each(Writer::retry_thread);
         }
     }
 
-    /// Everything was written, or never will be. If not, the loop is woken when it is.
+    /// True if stdout and stderr were written, or never will be. If not, the loop is woken when they are.
     pub fn is_done(&self) -> bool {
         self.stdout.is_done() && self.stderr.as_ref().is_none_or(Writer::is_done)
     }
 
-    /// Tells when files and logs hold all that came so far, and wakes the loop then; `None`: they do.
-    pub fn settle_files(&mut self) -> Option<Receiver<()>> {
-        self.disk.settle()
+    /// Asks for a message when files and logs hold everything that was sent so far; the loop is woken then. Returns
+    /// `None` if they do already.
+    pub fn flush_files(&mut self) -> Option<Receiver<()>> {
+        self.disk.flush()
     }
 
-    /// Waits until all files of jobs are written.
+    /// Waits until all files of jobs and all logs are written.
     pub fn finish_files(&mut self) {
         self.disk.finish();
     }
 }
 
-impl Keeper for Journal {
+impl LogFile for Journal {
     fn append(&mut self, lines: &[u8]) -> Result<(), String> {
         Journal::append(self, lines)
     }
 }
 
-impl Keeper for Joblog {
+impl LogFile for Joblog {
     fn append(&mut self, lines: &[u8]) -> Result<(), String> {
         Joblog::append(self, lines)
     }
 }
 
-fn left(until: Instant) -> Duration {
-    until.saturating_duration_since(Instant::now())
-}
-
-fn own(dest: Dest) -> Own {
+fn std_stream(dest: Dest) -> StdStream {
     match dest {
-        Dest::Stderr => Own::Stderr,
-        Dest::Stdout | Dest::File(_) | Dest::Hook => Own::Stdout,
+        Dest::Stderr => StdStream::Stderr,
+        Dest::Stdout | Dest::File(_) | Dest::Hook => StdStream::Stdout,
     }
 }

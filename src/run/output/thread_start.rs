@@ -1,5 +1,7 @@
-//! Threads are started when they are first needed. Then the system may have too little for one more, because of all
-//! the tasks that run: it is tried again.
+//! Starts of threads that may have to be tried again.
+//!
+//! prun's threads start when they are first needed. By then the tasks that run may have used up the system's processes
+//! or memory, which passes.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -8,33 +10,41 @@ use nix::errno::Errno;
 
 /// The pause before the next try, if the loop has nothing to do until then.
 pub const PAUSE: Duration = Duration::from_millis(20);
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a start is tried before it fails.
+const LIMIT: Duration = Duration::from_secs(30);
 
-/// Since when a thread can't be started, if it can't.
+/// A start that is to be tried again.
 #[derive(Debug, Default)]
-pub struct Awaited(Option<Instant>);
+pub struct PendingStart {
+    /// The time of the first try that failed, unless a later one was successful.
+    first_failure: Option<Instant>,
+}
 
-impl Awaited {
-    pub fn is_awaited(&self) -> bool {
-        self.0.is_some()
+impl PendingStart {
+    /// True if the last try failed and another one is to follow.
+    pub fn is_pending(&self) -> bool {
+        self.first_failure.is_some()
     }
 
-    /// What came of a try; `Err`: there is no use in another one.
-    pub fn note<T>(&mut self, started: io::Result<T>) -> io::Result<Option<T>> {
+    /// Records the result of a try. Returns `None` if another one is to follow.
+    ///
+    /// # Errors
+    /// When another try is of no use, or tries have failed for 30 seconds.
+    pub fn record<T>(&mut self, started: io::Result<T>) -> io::Result<Option<T>> {
         match started {
             Ok(thread) => {
-                self.0 = None;
+                self.first_failure = None;
                 Ok(Some(thread))
             }
             Err(error) => {
-                let passes = [Errno::EAGAIN, Errno::ENOMEM]
+                let is_temporary = [Errno::EAGAIN, Errno::ENOMEM]
                     .map(|errno| Some(errno as i32))
                     .contains(&error.raw_os_error());
-                let since = *self.0.get_or_insert_with(Instant::now);
-                if passes && since.elapsed() < PATIENCE {
+                let since = *self.first_failure.get_or_insert_with(Instant::now);
+                if is_temporary && since.elapsed() < LIMIT {
                     return Ok(None);
                 }
-                self.0 = None;
+                self.first_failure = None;
                 Err(error)
             }
         }
@@ -46,11 +56,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_passes_is_awaited() {
-        let mut awaited = Awaited::default();
+    fn temporary_failures_are_tried_again() {
+        let mut start = PendingStart::default();
         let error = |errno: Errno| Err::<(), _>(io::Error::from_raw_os_error(errno as i32));
-        assert!(awaited.note(error(Errno::EAGAIN)).unwrap().is_none() && awaited.is_awaited());
-        assert!(awaited.note(Ok(())).unwrap().is_some() && !awaited.is_awaited());
-        assert!(awaited.note(error(Errno::EINVAL)).is_err() && !awaited.is_awaited());
+        assert!(start.record(error(Errno::EAGAIN)).unwrap().is_none() && start.is_pending());
+        assert!(start.record(Ok(())).unwrap().is_some() && !start.is_pending());
+        assert!(start.record(error(Errno::EINVAL)).is_err() && !start.is_pending());
     }
 }

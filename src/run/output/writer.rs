@@ -1,7 +1,10 @@
 //! The thread that writes to prun's own stdout and stderr, so that a slow reader never blocks the loop.
 //!
-//! One for each distinct file behind the two descriptors: on a terminal there is one thread for both, which
-//! keeps what prun says and what its tasks say in order.
+//! One thread serves each distinct file behind the two descriptors. On a terminal one thread serves both, which keeps
+//! prun's messages and the output of tasks in order.
+//!
+//! Lines of logs pass through the writers on their way to the disk thread, and are forwarded only when everything
+//! before them has been written: no log calls a task finished whose output is lost.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -14,60 +17,75 @@ use std::thread;
 use crate::flow::output::{BIG_BUFFER, Log};
 use crate::os;
 use crate::run::output::disk::Command;
-use crate::run::output::thread_start::Awaited;
+use crate::run::output::thread_start::PendingStart;
 
-/// Which of prun's own descriptors.
+/// One of prun's own output descriptors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Own {
+pub enum StdStream {
     Stdout,
     Stderr,
 }
 
-/// So many big buffers are kept.
-const SPARE: usize = 16;
-
-enum Job {
-    Bytes(Own, Vec<u8>),
-    /// What was spilled: the file comes when the I/O thread has written all of it.
-    File(Own, Receiver<io::Result<File>>, u64),
-    /// What was written up to here may be told.
-    Lines(Vec<Line>),
+/// A failure to write to one of prun's own descriptors.
+#[derive(Debug)]
+pub struct StreamError {
+    pub stream: StdStream,
+    pub error: io::Error,
 }
 
-/// A piece of a log, on its way to the I/O thread.
-pub type Line = (Log, Vec<u8>);
+/// Large buffers that are kept for reuse, at most.
+const SPARE: usize = 16;
+
+/// A unit of work for the thread.
+enum Piece {
+    Bytes(StdStream, Vec<u8>),
+    /// Spilled output of this length. The file arrives when the disk thread has written all of it.
+    File(StdStream, Receiver<io::Result<File>>, u64),
+    /// Lines of logs, to be forwarded once everything before them has been written.
+    Lines(Vec<LogLines>),
+}
+
+/// Whole lines for a log, on their way to the disk thread.
+pub struct LogLines {
+    pub log: Log,
+    pub bytes: Vec<u8>,
+}
 
 #[derive(Default)]
 struct State {
-    jobs: VecDeque<Job>,
-    /// Bytes in `jobs` and in the hands of the thread. Files do not count: they are on disk.
+    pieces: VecDeque<Piece>,
+    /// Bytes in `pieces` and in the hands of the thread. Files do not count: they are on disk.
     queued: usize,
-    /// Jobs in the hands of the thread.
+    /// True while the thread writes pieces that it took.
     busy: bool,
-    /// The thread takes nothing.
-    held: bool,
-    /// Big buffers that were written.
+    /// True while the thread takes no pieces.
+    paused: bool,
+    /// Large buffers that were written, for reuse.
     spare: Vec<Vec<u8>>,
-    /// The first failure; nothing is written after it.
-    failure: Option<(Own, io::Error)>,
-    /// The loop wants to be woken when no more than this is queued.
+    /// True after the first failure; nothing is written any more.
+    failed: bool,
+    /// The first failure, until it is reported.
+    failure: Option<StreamError>,
+    /// The loop is woken when at most this many bytes are queued; with 0, when the thread is idle.
     wake_below: Option<usize>,
 }
 
 impl State {
     fn is_idle(&self) -> bool {
-        self.jobs.is_empty() && !self.busy
+        self.pieces.is_empty() && !self.busy
     }
 }
 
+/// The state that the loop and the thread share.
 struct Shared {
     state: Mutex<State>,
-    work: Condvar,
+    /// Signalled when pieces were added, or the writer is no longer paused.
+    has_work: Condvar,
     waker: Arc<os::waker::Waker>,
-    /// Where lines of logs go from here: through the other writer, if there is one, so that they come after what
-    /// stands before them in both.
+    /// The other writer, if there is one. Lines of logs pass it next, so that they come after what stands before them
+    /// in both.
     next: Option<Arc<Shared>>,
-    /// And then.
+    /// The disk thread, which lines of logs reach last.
     disk: OnceLock<Sender<Command>>,
 }
 
@@ -77,116 +95,126 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Everything that stood before these lines in this writer was written.
-    fn pass_on(&self, lines: Vec<Line>) {
+    /// Forwards lines whose predecessors in this writer have been written.
+    fn forward_lines(&self, lines: Vec<LogLines>) {
         if let Some(next) = &self.next {
-            next.pass(lines);
+            next.accept_lines(lines);
         } else if let Some(disk) = self.disk.get() {
-            // It ends only after the last line.
+            // The disk thread ends only after the last line.
             let _ = disk.send(Command::Lines(lines));
         }
     }
 
-    /// Lines come behind what the thread has in hand.
-    fn pass(&self, lines: Vec<Line>) {
+    /// Queues lines behind what the thread has to write, or forwards them at once if there is nothing.
+    fn accept_lines(&self, lines: Vec<LogLines>) {
         let mut state = self.lock();
-        if state.failure.is_some() {
+        if state.failed {
             return;
         }
         if state.is_idle() {
             drop(state);
-            self.pass_on(lines);
+            self.forward_lines(lines);
         } else {
-            state.jobs.push_back(Job::Lines(lines));
+            state.pieces.push_back(Piece::Lines(lines));
+        }
+    }
+
+    /// Wakes the loop, if it asked for that and little enough is queued.
+    fn wake_loop_if_drained(&self, state: &mut State) {
+        let idle = state.is_idle();
+        if state.wake_below.is_some_and(|below| state.queued <= below && (below > 0 || idle)) {
+            state.wake_below = None;
+            self.waker.wake();
         }
     }
 }
 
+/// The loop's side of a writer.
 pub struct Writer {
     shared: Arc<Shared>,
-    /// What the thread does not know of yet, and its bytes. Waking a thread for each of many short tasks costs
-    /// more than writing what it wrote.
-    staged: VecDeque<Job>,
+    /// Pieces that the thread does not know of yet. Waking a thread for each of many short tasks costs more than
+    /// writing their output.
+    staged: VecDeque<Piece>,
     staged_bytes: usize,
     lines_staged: bool,
     /// The thread is started by the first write: many runs have nothing to say.
     started: bool,
-    awaited: Awaited,
+    pending_start: PendingStart,
 }
 
 impl Writer {
-    /// `next`: the other writer, which lines of logs pass as well.
+    /// `next` is the other writer, which lines of logs pass as well.
     pub fn new(waker: Arc<os::waker::Waker>, next: Option<&Writer>) -> Writer {
         let next = next.map(|next| Arc::clone(&next.shared));
-        let (state, work, disk) = (Mutex::default(), Condvar::new(), OnceLock::new());
-        let shared = Shared { state, work, waker, next, disk };
+        let (state, has_work, disk) = (Mutex::default(), Condvar::new(), OnceLock::new());
+        let shared = Shared { state, has_work, waker, next, disk };
         Writer {
             shared: Arc::new(shared),
             staged: VecDeque::new(),
             staged_bytes: 0,
             lines_staged: false,
             started: false,
-            awaited: Awaited::default(),
+            pending_start: PendingStart::default(),
         }
     }
 
     /// Stages bytes; see [`Writer::hand_over`].
-    pub fn bytes(&mut self, own: Own, bytes: Vec<u8>) {
+    pub fn stage_bytes(&mut self, stream: StdStream, bytes: Vec<u8>) {
         self.staged_bytes += bytes.len();
-        self.staged.push_back(Job::Bytes(own, bytes));
+        self.staged.push_back(Piece::Bytes(stream, bytes));
     }
 
-    /// Stages a file.
-    pub fn file(&mut self, own: Own, file: Receiver<io::Result<File>>, len: u64) {
-        self.staged.push_back(Job::File(own, file, len));
+    /// Stages `len` bytes of a file that the disk thread is still to deliver.
+    pub fn stage_file(&mut self, stream: StdStream, file: Receiver<io::Result<File>>, len: u64) {
+        self.staged.push_back(Piece::File(stream, file, len));
     }
 
-    /// Stages a piece of a log, which waits for what stands before it and is then sent to `disk`.
-    pub fn line(&mut self, line: Line, disk: &Sender<Command>) {
+    /// Stages lines of a log, which wait for everything before them and are then sent to `disk`.
+    pub fn stage_lines(&mut self, new: LogLines, disk: &Sender<Command>) {
         self.shared.disk.get_or_init(|| disk.clone());
         if let Some(next) = &self.shared.next {
             next.disk.get_or_init(|| disk.clone());
         }
         self.lines_staged = true;
         match self.staged.back_mut() {
-            Some(Job::Lines(lines)) => lines.push(line),
-            _ => self.staged.push_back(Job::Lines(vec![line])),
+            Some(Piece::Lines(lines)) => lines.push(new),
+            _ => self.staged.push_back(Piece::Lines(vec![new])),
         }
     }
 
-    /// Lines of logs are staged.
-    pub fn has_lines(&self) -> bool {
+    /// True if lines of logs are staged.
+    pub fn has_staged_lines(&self) -> bool {
         self.lines_staged
     }
 
-    /// Bytes that the thread does not know of yet; files count as none.
+    /// Returns the number of staged bytes, of which files count none. `None` if nothing is staged.
     pub fn staged(&self) -> Option<usize> {
         (!self.staged.is_empty()).then_some(self.staged_bytes)
     }
 
-    /// Gives the thread what was staged, and takes back big buffers that were written.
+    /// Gives the thread what was staged, and takes back large buffers that were written.
     pub fn hand_over(&mut self, spare: &mut Vec<Vec<u8>>) {
         if self.staged.is_empty() {
             return;
         }
-        let mut jobs = std::mem::take(&mut self.staged);
+        let mut pieces = std::mem::take(&mut self.staged);
         let len = std::mem::take(&mut self.staged_bytes);
         self.lines_staged = false;
         let mut state = self.shared.lock();
-        if state.failure.is_some() {
+        if state.failed {
             return;
         }
         // Lines with nothing before them need not wait for the thread.
         while state.is_idle()
-            && let Some(Job::Lines(lines)) = jobs.front_mut()
+            && let Some(Piece::Lines(lines)) = pieces.front_mut()
         {
             let lines = std::mem::take(lines);
-            jobs.pop_front();
+            pieces.pop_front();
             drop(state);
-            self.shared.pass_on(lines);
+            self.shared.forward_lines(lines);
             state = self.shared.lock();
         }
-        if jobs.is_empty() {
+        if pieces.is_empty() {
             return;
         }
         if !self.started {
@@ -196,22 +224,22 @@ impl Writer {
             state = self.shared.lock();
         }
         state.queued += len;
-        state.jobs.append(&mut jobs);
+        state.pieces.append(&mut pieces);
         spare.append(&mut state.spare);
         spare.truncate(SPARE);
         let idle = !state.busy;
         drop(state);
         if idle {
-            self.shared.work.notify_one();
+            self.shared.has_work.notify_one();
         }
     }
 
-    /// The thread could not be started yet.
+    /// True if the thread could not be started yet.
     pub fn awaits_thread(&self) -> bool {
-        self.awaited.is_awaited()
+        self.pending_start.is_pending()
     }
 
-    /// Tries that again.
+    /// Tries to start the thread again, if it could not be started yet.
     pub fn retry_thread(&mut self) {
         if self.awaits_thread() {
             self.start_thread();
@@ -221,36 +249,40 @@ impl Writer {
     fn start_thread(&mut self) {
         let shared = Arc::clone(&self.shared);
         let name = "prun-writer".to_owned();
-        let spawned = thread::Builder::new().name(name).stack_size(128 << 10).spawn(move || work(&shared));
-        if let Err(error) = self.awaited.note(spawned) {
-            self.shared.lock().failure = Some((Own::Stdout, error));
+        let spawned = thread::Builder::new().name(name).stack_size(128 << 10).spawn(move || run(&shared));
+        if let Err(error) = self.pending_start.record(spawned) {
+            let mut state = self.shared.lock();
+            (state.failed, state.failure) = (true, Some(StreamError { stream: StdStream::Stdout, error }));
         }
     }
 
-    /// Writes nothing for a while; what is in the thread's hands goes on.
-    pub fn hold(&self, held: bool) {
-        self.shared.lock().held = held;
-        if !held {
-            self.shared.work.notify_one();
-        }
+    /// Lets the thread take no more pieces. It goes on with those that it has taken.
+    pub fn pause(&self) {
+        self.shared.lock().paused = true;
     }
 
-    /// Bytes that are not written yet.
+    /// Lets the thread take pieces again.
+    pub fn unpause(&self) {
+        self.shared.lock().paused = false;
+        self.shared.has_work.notify_one();
+    }
+
+    /// Returns the number of bytes that are not written yet.
     pub fn queued(&self) -> usize {
         self.shared.lock().queued + self.staged_bytes
     }
 
-    /// Everything was written, or never will be. If not, the loop is woken when it is.
+    /// True if everything was written, or never will be. If not, the loop is woken when it is.
     pub fn is_done(&self) -> bool {
         let mut state = self.shared.lock();
-        let done = state.failure.is_some() || state.is_idle();
+        let done = state.failed || state.is_idle();
         if !done {
             state.wake_below = Some(0);
         }
         done
     }
 
-    /// Wakes the loop when no more than this is queued.
+    /// Asks for the loop to be woken when at most this many bytes are queued.
     pub fn wake_below(&self, bytes: usize) {
         let mut state = self.shared.lock();
         if state.queued <= bytes {
@@ -260,101 +292,93 @@ impl Writer {
         }
     }
 
-    /// What went wrong, told once.
-    pub fn take_failure(&self) -> Option<(Own, io::Error)> {
-        let mut state = self.shared.lock();
-        let failure = state.failure.as_mut()?;
-        let told = io::Error::from(io::ErrorKind::Other);
-        let (own, error) = (failure.0, std::mem::replace(&mut failure.1, told));
-        (error.kind() != io::ErrorKind::Other).then_some((own, error))
+    /// Returns the failure that ended the writer, once.
+    pub fn take_failure(&self) -> Option<StreamError> {
+        self.shared.lock().failure.take()
     }
 }
 
-fn work(shared: &Shared) {
+/// The body of the thread. It ends with the process, or with the first failure.
+fn run(shared: &Shared) {
     let mut state = shared.lock();
     loop {
-        if state.jobs.is_empty() || state.held {
+        if state.pieces.is_empty() || state.paused {
             state.busy = false;
-            report(&mut state, shared);
-            state = shared.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+            shared.wake_loop_if_drained(&mut state);
+            state = shared.has_work.wait(state).unwrap_or_else(PoisonError::into_inner);
             continue;
         }
         state.busy = true;
-        let jobs = std::mem::take(&mut state.jobs);
+        let pieces = std::mem::take(&mut state.pieces);
         let taken = state.queued;
         drop(state);
         let mut written = Vec::new();
-        let result = write(jobs, &mut written, shared);
+        let result = write(pieces, &mut written, shared);
         state = shared.lock();
         let room = SPARE.saturating_sub(state.spare.len());
         state.spare.extend(written.into_iter().take(room));
         state.queued -= taken;
         if let Err(failure) = result {
-            *state = State { failure: Some(failure), ..State::default() };
+            *state = State { failed: true, failure: Some(failure), ..State::default() };
             shared.waker.wake();
             return;
         }
-        report(&mut state, shared);
+        shared.wake_loop_if_drained(&mut state);
     }
 }
 
-fn report(state: &mut State, shared: &Shared) {
-    let idle = state.is_idle();
-    if state.wake_below.is_some_and(|below| state.queued <= below && (below > 0 || idle)) {
-        state.wake_below = None;
-        shared.waker.wake();
-    }
-}
-
-/// Writes pieces for the same descriptor together: tasks that end at the same time cost one call.
+/// Writes all pieces. Bytes for the same descriptor go out together: tasks that end at the same time cost one call.
+/// Large buffers are appended to `written`.
 fn write(
-    mut jobs: VecDeque<Job>,
+    mut pieces: VecDeque<Piece>,
     written: &mut Vec<Vec<u8>>,
     shared: &Shared,
-) -> Result<(), (Own, io::Error)> {
-    while let Some(job) = jobs.pop_front() {
-        match job {
-            Job::Bytes(own, bytes) => {
+) -> Result<(), StreamError> {
+    while let Some(piece) = pieces.pop_front() {
+        match piece {
+            Piece::Bytes(stream, bytes) => {
                 let (mut together, mut lines) = (vec![bytes], Vec::new());
                 loop {
-                    match jobs.front_mut() {
-                        Some(Job::Bytes(next, more)) if *next == own => together.push(std::mem::take(more)),
-                        Some(Job::Lines(more)) => lines.append(more),
+                    match pieces.front_mut() {
+                        Some(Piece::Bytes(next, more)) if *next == stream => {
+                            together.push(std::mem::take(more));
+                        }
+                        Some(Piece::Lines(more)) => lines.append(more),
                         _ => break,
                     }
-                    jobs.pop_front();
+                    pieces.pop_front();
                 }
-                check_open(own).map_err(|error| (own, error))?;
+                check_open(stream).map_err(|error| StreamError { stream, error })?;
                 let mut parts: Vec<_> = together.iter().map(|bytes| IoSlice::new(bytes)).collect();
-                os::io::write_all(fd(own), &mut parts).map_err(|error| (own, error))?;
+                os::io::write_all(fd(stream), &mut parts).map_err(|error| StreamError { stream, error })?;
                 written.extend(together.into_iter().filter(|bytes| bytes.capacity() >= BIG_BUFFER));
                 if !lines.is_empty() {
-                    shared.pass_on(lines);
+                    shared.forward_lines(lines);
                 }
             }
-            Job::File(own, file, len) => {
+            Piece::File(stream, file, len) => {
                 let file = file.recv().unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()));
-                file.and_then(|file| os::io::copy_file(&file, 0, len, fd(own)))
-                    .map_err(|error| (own, error))?;
+                file.and_then(|file| os::io::copy_file(&file, 0, len, fd(stream)))
+                    .map_err(|error| StreamError { stream, error })?;
             }
-            Job::Lines(lines) => shared.pass_on(lines),
+            Piece::Lines(lines) => shared.forward_lines(lines),
         }
     }
     Ok(())
 }
 
-/// Rust's runtime opened `/dev/null` in place of a descriptor that was closed. What is meant for stdout must not
-/// be lost there; whoever closes stderr wants to hear nothing.
-fn check_open(own: Own) -> io::Result<()> {
-    match own {
-        Own::Stdout if !os::inherited::inherited().open[1] => Err(nix::errno::Errno::EBADF.into()),
-        Own::Stdout | Own::Stderr => Ok(()),
+/// Fails if stdout was closed when prun started. Rust's runtime has opened `/dev/null` in its place, and what is meant
+/// for stdout must not be lost there. Whoever closes stderr wants to hear nothing.
+fn check_open(stream: StdStream) -> io::Result<()> {
+    match stream {
+        StdStream::Stdout if !os::inherited::inherited().open[1] => Err(nix::errno::Errno::EBADF.into()),
+        StdStream::Stdout | StdStream::Stderr => Ok(()),
     }
 }
 
-fn fd(own: Own) -> BorrowedFd<'static> {
-    match own {
-        Own::Stdout => os::std_streams::stdout(),
-        Own::Stderr => os::std_streams::stderr(),
+fn fd(stream: StdStream) -> BorrowedFd<'static> {
+    match stream {
+        StdStream::Stdout => os::std_streams::stdout(),
+        StdStream::Stderr => os::std_streams::stderr(),
     }
 }

@@ -1,8 +1,18 @@
-//! The queues of a run: what tasks write into them is handed to those that read.
+//! The queues of a run: records that some tasks write and others read.
 //!
-//! Everything is done in rounds, at most one a turn of the loop: look how much each reader has not read yet,
-//! hand out what waits, write as much as the pipes take. Rounds follow from news alone, but for one thing that
-//! nothing tells of: that a reader has read the last of its pipe. It is asked for only when a queue runs dry.
+//! [`Queues`] owns the records, as [`flow::queue`](crate::flow::queue) keeps them, and the pipes that lead out to
+//! readers. The pipes that lead in belong to the attempts that write: their readers ask for [`Queues::space`], read
+//! into it, and report what came by [`Queues::filled`]. Records go out through pipes, or one by one as items of a job
+//! ([`Queues::take`]). What else comes out is a [`Round`]: jobs that may ask for an item again, and pipes that nobody
+//! wants to read any more.
+//!
+//! Everything is done in rounds, at most one a turn of the loop. The order within a round matters: find out how much
+//! each reader has not read yet, hand out the records that wait, write as much as the pipes take, and only then close
+//! the pipes of readers that have read everything, all readers of a lane at once, because what one of them leaves
+//! unread is for the others.
+//!
+//! A round takes place only after something has changed, with one exception: the kernel does not report when a reader
+//! has read the last byte of its pipe. That is polled, and only while a queue drains.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -23,57 +33,61 @@ use crate::plan::{self, Items, Job, Plan, QueueId, Unit};
 use crate::run::token::Token;
 use crate::sched::{Event, JobId, TaskId};
 
-/// A pipe of one page, where the queue's capacity is what counts.
+/// The size of a pipe of one page, for queues whose capacity is to be kept exactly.
 const PAGE: usize = 4096;
-/// How soon it is asked again whether everything was read: at first, and at last.
-const SOON: Duration = Duration::from_millis(1);
-const LATER: Duration = Duration::from_millis(20);
-/// So many spans are written at once.
+/// The shortest and the longest interval at which unread bytes are polled.
+const FIRST_POLL: Duration = Duration::from_millis(1);
+const LONGEST_POLL: Duration = Duration::from_millis(20);
+/// Spans that are written by one call, at most.
 const SPANS: usize = 64;
 
+/// All queues of a run.
 pub struct Queues {
     plan: Arc<Plan>,
-    queues: Vec<Open>,
-    /// How soon to look again whether what is left was read.
-    patience: Duration,
+    queues: Vec<QueueState>,
+    /// The interval to the next poll of unread bytes.
+    poll_interval: Duration,
 }
 
 /// One queue, and the pipes that lead out of it.
-struct Open {
+struct QueueState {
     queue: Queue,
-    /// One page for pipes and reads.
-    exact: bool,
+    /// True if pipes and reads are one page, so that the queue's capacity is exact.
+    exact_capacity: bool,
     /// Jobs that may still write to it.
     writers: Vec<JobId>,
-    /// Processes that write to it.
+    /// Pipes that lead into it.
     inlets: Vec<Inlet>,
     outlets: Vec<Outlet>,
     /// Jobs that wait for a record to become their next item.
-    asking: Vec<JobId>,
-    /// Something has changed since the last round.
-    news: bool,
-    /// What is left was given to readers, and nothing tells when they have read it.
-    ending: bool,
+    awaiting_item: Vec<JobId>,
+    /// True if something has changed since the last round.
+    changed: bool,
+    /// True while the last records are in the pipes of readers, and polling alone shows when they are read.
+    draining: bool,
 }
 
+/// A pipe into a queue, named by the reader that has prun's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Inlet {
     pub task: TaskId,
-    /// Which of the task's readers.
+    /// The index of the reader among those of the task.
     pub at: usize,
 }
 
+/// A pipe from a queue to the standard input of a task.
 struct Outlet {
     task: TaskId,
     fd: OwnedFd,
+    /// True if the reader's job is a service.
     daemon: bool,
-    /// The poller tells when it can be written.
+    /// True while the poller reports when it can be written.
     watched: bool,
 }
 
-/// What a round brought.
+/// The results of a round.
 #[derive(Default)]
-pub struct News {
+pub struct Round {
     /// Jobs that may ask for their next item again.
     pub pull: Vec<JobId>,
     /// Pipes that nobody wants to read any more.
@@ -82,176 +96,180 @@ pub struct News {
 
 impl Queues {
     pub fn new(plan: Arc<Plan>) -> Queues {
-        let queues = plan.queues.iter().map(Open::new).collect();
-        Queues { plan, queues, patience: SOON }
+        let queues = plan.queues.iter().map(QueueState::new).collect();
+        Queues { plan, queues, poll_interval: FIRST_POLL }
     }
 
     // ---- in ----------------------------------------------------------------------------------------------
 
-    /// A process of the task writes to the queue, into a new pipe.
+    /// Opens a way into the queue for a process that writes to a new pipe. `pipe` is prun's end.
     pub fn open_inlet(&mut self, queue: QueueId, inlet: Inlet, pipe: BorrowedFd) {
-        let open = &mut self.queues[queue];
-        os::io::set_pipe_size(pipe, if open.exact { PAGE } else { BIG_PIPE });
-        open.queue.open_inlet(inlet.key());
-        open.inlets.push(inlet);
-        open.news = true;
+        let state = &mut self.queues[queue];
+        os::io::set_pipe_size(pipe, if state.exact_capacity { PAGE } else { BIG_PIPE });
+        state.queue.open_inlet(inlet.key());
+        state.inlets.push(inlet);
+        state.changed = true;
     }
 
+    /// True if the queue has reached its capacity.
     pub fn is_full(&self, queue: QueueId) -> bool {
         self.queues[queue].queue.is_full()
     }
 
-    /// Where to read what comes next. `None`: nobody wants it.
+    /// Returns the buffer to read the next bytes of a pipe into. `None` if nobody wants them.
     pub fn space(&mut self, queue: QueueId, inlet: Inlet) -> Option<&mut [u8]> {
-        let open = &mut self.queues[queue];
-        if open.queue.is_abandoned() { None } else { open.queue.space(inlet.key()) }
+        let state = &mut self.queues[queue];
+        if state.queue.is_abandoned() { None } else { state.queue.space(inlet.key()) }
     }
 
-    /// So much was read into it.
+    /// Takes over the first `count` bytes of [`Queues::space`].
     pub fn filled(&mut self, queue: QueueId, inlet: Inlet, count: usize) {
-        let open = &mut self.queues[queue];
-        open.queue.filled(inlet.key(), count);
-        open.news = true;
+        let state = &mut self.queues[queue];
+        state.queue.filled(inlet.key(), count);
+        state.changed = true;
     }
 
-    /// Puts in one record, without its separator, however full the queue is; says whether it is full now.
+    /// Puts in one record, without its separator, however full the queue is. Returns whether it is full now.
     pub fn put(&mut self, queue: QueueId, record: Vec<u8>) -> bool {
-        let open = &mut self.queues[queue];
-        open.queue.put(record);
-        open.news = true;
-        open.queue.is_full()
+        let state = &mut self.queues[queue];
+        state.queue.put(record);
+        state.changed = true;
+        state.queue.is_full()
     }
 
     // ---- out ---------------------------------------------------------------------------------------------
 
-    /// A process of the task reads what is written to this pipe.
-    pub fn open_outlet(&mut self, queue: QueueId, one: bool, task: TaskId, job: JobId, pipe: OwnedFd) {
-        let open = &mut self.queues[queue];
-        let size = if open.exact || one { PAGE } else { BIG_PIPE };
+    /// Opens a way out of the queue for a task of `job`, which reads the other end of `pipe`. With `single`, it gets
+    /// one record at a time, and the next only when it has read everything before.
+    pub fn open_outlet(&mut self, queue: QueueId, single: bool, task: TaskId, job: JobId, pipe: OwnedFd) {
+        let state = &mut self.queues[queue];
+        let size = if state.exact_capacity || single { PAGE } else { BIG_PIPE };
         let room = os::io::set_pipe_size(pipe.as_fd(), size);
         let room = if room == 0 { PIPE } else { room };
-        open.queue.open_outlet(key(task), job, room, one);
+        state.queue.open_outlet(key(task), job, room, single);
         let daemon = self.plan.jobs[job].is_daemon();
-        open.outlets.push(Outlet { task, fd: pipe, daemon, watched: false });
-        open.news = true;
+        state.outlets.push(Outlet { task, fd: pipe, daemon, watched: false });
+        state.changed = true;
     }
 
-    /// More can be written for the task.
+    /// Notes that the pipe to the task has room.
     pub fn writable(&mut self, task: TaskId) {
-        let reads = |open: &&mut Open| open.outlets.iter().any(|outlet| outlet.task == task);
-        if let Some(open) = self.queues.iter_mut().find(reads) {
-            open.news = true;
+        let leads_to_task = |state: &&mut QueueState| state.outlets.iter().any(|outlet| outlet.task == task);
+        if let Some(state) = self.queues.iter_mut().find(leads_to_task) {
+            state.changed = true;
         }
     }
 
-    /// Whether the task, which reads the queue, was given all of it and then the end.
-    pub fn was_read(&self, queue: QueueId, task: TaskId) -> bool {
-        let open = &self.queues[queue];
+    /// True if a task that reads the queue was given all of it and then the end of its input.
+    pub fn reached_end(&self, queue: QueueId, task: TaskId) -> bool {
+        let state = &self.queues[queue];
         self.plan.queues[queue].input.is_none()
-            && open.writers.is_empty()
-            && open.outlets.iter().all(|outlet| outlet.task != task)
+            && state.writers.is_empty()
+            && state.outlets.iter().all(|outlet| outlet.task != task)
     }
 
-    /// The bytes of the next item of the job.
+    /// Takes a record to be the next item of the job. After `Taken::Empty`, a [`Round`] names the job when it may ask
+    /// again.
     pub fn take(&mut self, queue: QueueId, job: JobId) -> Taken {
-        let open = &mut self.queues[queue];
-        let taken = open.queue.take(job);
+        let state = &mut self.queues[queue];
+        let taken = state.queue.take(job);
         match taken {
-            Taken::Empty => open.asking.push(job),
+            Taken::Empty => state.awaiting_item.push(job),
             // There is room now.
-            _ => open.news = true,
+            _ => state.changed = true,
         }
         taken
     }
 
-    /// What records of the queue end with that is no part of an item.
+    /// Returns the end of each record that is no part of an item.
     pub fn ending(&self, queue: QueueId) -> &[u8] {
         self.queues[queue].queue.ending()
     }
 
     // ---- ends --------------------------------------------------------------------------------------------
 
-    /// The attempt is over. `whole`: it ended by itself, so that what it wrote last is a record.
+    /// Closes the pipes of an attempt that is over. With `whole`, it ended by itself, so that its last bytes are a
+    /// record even without a separator.
     pub fn task_ended(&mut self, task: TaskId, whole: bool, poller: &Poller) {
-        for open in &mut self.queues {
-            open.task_ended(task, whole, poller);
+        for state in &mut self.queues {
+            state.task_ended(task, whole, poller);
         }
     }
 
-    /// The job writes and reads no more.
+    /// Notes that the job writes and reads no more.
     pub fn job_ended(&mut self, job: JobId) {
-        for open in &mut self.queues {
-            open.writers.retain(|&writer| writer != job);
-            if open.writers.is_empty() {
-                open.queue.close();
+        for state in &mut self.queues {
+            state.writers.retain(|&writer| writer != job);
+            if state.writers.is_empty() {
+                state.queue.close();
             }
-            open.queue.reader_ended(job);
-            open.asking.retain(|&asking| asking != job);
-            open.news = true;
+            state.queue.reader_ended(job);
+            state.awaiting_item.retain(|&awaiting| awaiting != job);
+            state.changed = true;
         }
     }
 
     // ---- rounds ------------------------------------------------------------------------------------------
 
-    /// When the next round is due.
-    pub fn patience(&self) -> Option<Duration> {
-        if self.queues.iter().any(|open| open.news) {
+    /// Returns how long the poller may block before the next round; `None` if none is due by itself.
+    pub fn due_in(&self) -> Option<Duration> {
+        if self.queues.iter().any(|state| state.changed) {
             return Some(Duration::ZERO);
         }
-        self.queues.iter().any(|open| open.ending).then_some(self.patience)
+        self.queues.iter().any(|state| state.draining).then_some(self.poll_interval)
     }
 
-    /// A round, for all queues of which there is something new.
-    pub fn round(&mut self, poller: &Poller, events: &mut VecDeque<Event>) -> News {
-        let mut news = News::default();
-        if self.queues.iter().any(|open| open.news) {
-            self.patience = SOON;
+    /// Does a round for all queues that have changed or are draining.
+    pub fn round(&mut self, poller: &Poller, events: &mut VecDeque<Event>) -> Round {
+        let mut round = Round::default();
+        if self.queues.iter().any(|state| state.changed) {
+            self.poll_interval = FIRST_POLL;
         } else {
-            self.patience = (2 * self.patience).min(LATER);
+            self.poll_interval = (2 * self.poll_interval).min(LONGEST_POLL);
         }
-        for open in &mut self.queues {
-            if std::mem::take(&mut open.news) || open.ending {
-                open.round(poller, events);
-                news.pull.append(&mut open.asking);
-                if open.queue.is_abandoned() {
-                    news.closed.append(&mut open.inlets);
-                    open.outlets.clear();
+        for state in &mut self.queues {
+            if std::mem::take(&mut state.changed) || state.draining {
+                state.round(poller, events);
+                round.pull.append(&mut state.awaiting_item);
+                if state.queue.is_abandoned() {
+                    round.closed.append(&mut state.inlets);
+                    state.outlets.clear();
                 }
             }
         }
-        news
+        round
     }
 }
 
-impl Open {
-    fn new(queue: &plan::Queue) -> Open {
+impl QueueState {
+    fn new(queue: &plan::Queue) -> QueueState {
         let config = Config {
             capacity: queue.capacity,
             rule: rule(&queue.records),
             to_all: queue.to_all,
             read: if queue.exact { PAGE } else { BIG_PIPE },
         };
-        Open {
+        QueueState {
             queue: Queue::new(config, &queue.readers),
-            exact: queue.exact,
+            exact_capacity: queue.exact,
             writers: queue.writers.clone(),
             inlets: Vec::new(),
             outlets: Vec::new(),
-            asking: Vec::new(),
-            news: false,
-            ending: false,
+            awaiting_item: Vec::new(),
+            changed: false,
+            draining: false,
         }
     }
 
     fn task_ended(&mut self, task: TaskId, whole: bool, poller: &Poller) {
         for inlet in self.inlets.extract_if(.., |inlet| inlet.task == task) {
             self.queue.close_inlet(inlet.key(), whole);
-            self.news = true;
+            self.changed = true;
         }
         self.close_outlets(poller, |outlet| outlet.task == task);
     }
 
-    /// They get nothing more; what they did not read is for others.
+    /// Closes pipes to readers. Bytes that they did not read are for others.
     fn close_outlets(&mut self, poller: &Poller, which: impl Fn(&Outlet) -> bool) -> Vec<Outlet> {
         let closed: Vec<Outlet> = self.outlets.extract_if(.., |outlet| which(outlet)).collect();
         for outlet in &closed {
@@ -260,7 +278,7 @@ impl Open {
             if outlet.watched {
                 let _ = poller.remove(outlet.fd.as_fd());
             }
-            self.news = true;
+            self.changed = true;
         }
         closed
     }
@@ -278,21 +296,21 @@ impl Open {
         for outlet in &mut self.outlets {
             outlet.watch(&self.queue, poller, events);
         }
-        // The end comes to all that share a lane at once: what one of them leaves unread is for the others.
-        let dry = |outlet: &&Outlet| self.queue.is_drained(key(outlet.task));
-        let dry: Vec<TaskId> = self.outlets.iter().filter(dry).map(|outlet| outlet.task).collect();
-        if !dry.is_empty() {
-            let closed = self.close_outlets(poller, |outlet| dry.contains(&outlet.task));
+        // Readers that share a lane get the end of their input together: what one of them leaves unread is for the others.
+        let is_drained = |outlet: &&Outlet| self.queue.is_drained(key(outlet.task));
+        let drained: Vec<TaskId> = self.outlets.iter().filter(is_drained).map(|outlet| outlet.task).collect();
+        if !drained.is_empty() {
+            let closed = self.close_outlets(poller, |outlet| drained.contains(&outlet.task));
             let daemons = closed.iter().filter(|outlet| outlet.daemon);
             events.extend(daemons.map(|outlet| Event::InputEnded(outlet.task)));
         }
-        self.ending = self.outlets.iter().any(|outlet| self.queue.is_draining(key(outlet.task)));
+        self.draining = self.outlets.iter().any(|outlet| self.queue.is_draining(key(outlet.task)));
     }
 }
 
 impl Outlet {
-    /// Writes what it was given, once: a reader as fast as prun must not keep the loop from all else. `false`:
-    /// nobody reads any more.
+    /// Writes the records that it was given, by one call: a reader as fast as prun must not keep the loop from all
+    /// else. Returns `false` if nobody reads any more.
     fn write(&self, queue: &mut Queue) -> bool {
         let spans: Vec<Span> = queue.pending(key(self.task)).take(SPANS).collect();
         if spans.is_empty() {
@@ -307,7 +325,7 @@ impl Outlet {
         true
     }
 
-    /// Waits for room in its pipe while something could be written.
+    /// Adds the pipe to the poller, or removes it, so that it is watched exactly while something could be written.
     fn watch(&mut self, queue: &Queue, poller: &Poller, events: &mut VecDeque<Event>) {
         let key = key(self.task);
         let wanted = queue.is_pending(key) || queue.is_wanted(key);
@@ -349,7 +367,7 @@ fn rule(records: &plan::Records) -> Rule {
     }
 }
 
-/// Whether an item of the job is a record with all its bytes, so that none is added where it is fed.
+/// True if an item of the job is a record with all its bytes, so that no newline is added where it is fed.
 pub fn takes_whole_records(plan: &Plan, job: &Job) -> bool {
     let Items::Queue { queue, .. } = &job.items else { return false };
     rule(&plan.queues[*queue].records).ending().is_empty()

@@ -1,4 +1,4 @@
-//! What a task probably died of, where its processes' ends alone don't tell.
+//! The probable reason of a task's death, where the exits of its processes alone don't show it.
 
 use std::time::Duration;
 
@@ -8,38 +8,42 @@ use crate::event::{Exit, Time};
 use crate::plan::{Job, Limit};
 use crate::run::attempt::{EndedAttempt, Process};
 
-/// Into the run.
-const FIRST_LOOK: Time = Time::from_millis(50);
+/// How long the run has lasted when the kernel's count is read first. A run that is over sooner has not used up all
+/// memory, and is spared the read.
+const FIRST_READ: Time = Time::from_millis(50);
 
-/// How often the kernel has killed a process because memory had run out, since it booted.
+/// Tells whether the kernel has killed a process during the run because memory had run out.
 ///
-/// Looked at once, when the run has lasted for a moment, and again only where a SIGKILL asks for a reason.
+/// The kernel's count since it booted (`oom_kill` in `/proc/vmstat`) is read once near the start of the run, and again
+/// only where a SIGKILL needs a reason.
 #[derive(Debug, Default)]
 pub struct OutOfMemory {
+    /// The count near the start of the run.
     before: Option<u64>,
 }
 
 impl OutOfMemory {
-    /// When to look.
+    /// Returns when [`OutOfMemory::read_first`] has something to do.
     pub fn due(&self) -> Option<Time> {
-        self.before.is_none().then_some(FIRST_LOOK)
+        self.before.is_none().then_some(FIRST_READ)
     }
 
-    /// A run that is over in no time has not used up all memory, and is spared the look.
-    pub fn look(&mut self, now: Time) {
+    /// Reads the count near the start of the run, if that is due.
+    pub fn read_first(&mut self, now: Time) {
         if self.due().is_some_and(|due| due <= now) {
-            // Where nothing can be read, nothing ever grows.
+            // A count that can't be read never grows.
             self.before = Some(kills().unwrap_or(u64::MAX));
         }
     }
 
-    /// It was so during the run.
-    fn grew(&self) -> bool {
+    /// True if the count has grown since it was read first.
+    fn has_grown(&self) -> bool {
         let grown = |before| kills().is_some_and(|now| now > before);
         self.before.is_some_and(grown)
     }
 }
 
+/// Returns the kernel's count of processes killed for want of memory.
 fn kills() -> Option<u64> {
     count_in(&std::fs::read_to_string("/proc/vmstat").ok()?)
 }
@@ -48,28 +52,30 @@ fn count_in(vmstat: &str) -> Option<u64> {
     vmstat.lines().find_map(|line| line.strip_prefix("oom_kill "))?.trim().parse().ok()
 }
 
-/// The reason of a failure, to go on "killed by SIGXCPU: "; of the last stage that has one.
-pub fn of(job: &Job, ended: &EndedAttempt, memory: &OutOfMemory) -> Option<String> {
+/// Returns the probable reason of a failure: that of the last stage that has one. The text continues "killed by
+/// SIGXCPU: ".
+pub fn explain(job: &Job, ended: &EndedAttempt, memory: &OutOfMemory) -> Option<String> {
     if ended.unready.is_some() {
         return ended.unready.clone();
     }
-    // What prun kills needs no other reason.
+    // A task that prun stopped needs no other reason.
     if ended.stopping {
         return None;
     }
     let stages = ended.processes.iter().zip(&job.stages).rev();
     stages.into_iter().find_map(|(process, stage)| {
         let end = Death::of(process)?;
-        reason(&end, &stage.attributes.limits, || memory.grew())
+        reason(&end, &stage.attributes.limits, || memory.has_grown())
     })
 }
 
-/// A signal that ended something.
+/// A death by a signal.
 struct Death {
     signal: i32,
-    /// It ended the process itself; else something that a shell, which tells of it by its exit code, has run.
+    /// True if the signal ended the process itself; false if the exit code (128 + signal) shows that it ended a command
+    /// of a shell.
     own: bool,
-    /// Processor time.
+    /// Processor time used.
     used: Duration,
 }
 
@@ -86,22 +92,22 @@ impl Death {
 
 fn reason(death: &Death, limits: &[(Limit, u64)], out_of_memory: impl Fn() -> bool) -> Option<String> {
     let of = |wanted: Limit| limits.iter().find(|(limit, _)| *limit == wanted).map(|(_, value)| *value);
-    let told =
+    let named =
         |limit: Limit| of(limit).map(|value| format!("{} limit of {}", limit.key(), limit.shown(value)));
     let perhaps = if death.own { "" } else { "perhaps it " };
     let used_up = |limit| format!("{perhaps}used up its {limit}");
     match death.signal {
-        libc::SIGXCPU => told(Limit::Cpu).map(used_up),
+        libc::SIGXCPU => named(Limit::Cpu).map(used_up),
         libc::SIGXFSZ => {
-            told(Limit::FileSize).map(|limit| format!("{perhaps}wrote a file beyond its {limit}"))
+            named(Limit::FileSize).map(|limit| format!("{perhaps}wrote a file beyond its {limit}"))
         }
-        // It ignored the SIGXCPU, or ended too late.
+        // The process ignored SIGXCPU, or ended too late after it.
         libc::SIGKILL if of(Limit::Cpu).is_some_and(|limit| death.used >= Duration::from_secs(limit)) => {
-            told(Limit::Cpu).map(used_up)
+            named(Limit::Cpu).map(used_up)
         }
         libc::SIGKILL if out_of_memory() => Some("perhaps by the kernel, because memory ran out".to_owned()),
         libc::SIGKILL | libc::SIGABRT | libc::SIGSEGV | libc::SIGBUS => {
-            let limits = [Limit::Memory, Limit::Stack].into_iter().filter_map(told);
+            let limits = [Limit::Memory, Limit::Stack].into_iter().filter_map(named);
             let limits: Vec<String> = limits.map(|limit| format!("its {limit}")).collect();
             (!limits.is_empty()).then(|| format!("perhaps at {}", limits.join(" or ")))
         }
@@ -157,7 +163,7 @@ mod tests {
         assert_eq!(count_in("nr_free_pages 5\noom_kill 3\noom_kill_x 4\n"), Some(3));
         assert_eq!(count_in("nr_free_pages 5\n"), None);
         let grown = OutOfMemory { before: Some(0) };
-        assert_eq!(grown.grew(), kills().is_some_and(|now| now > 0));
-        assert!(!OutOfMemory { before: Some(u64::MAX) }.grew() && !OutOfMemory::default().grew());
+        assert_eq!(grown.has_grown(), kills().is_some_and(|now| now > 0));
+        assert!(!OutOfMemory { before: Some(u64::MAX) }.has_grown() && !OutOfMemory::default().has_grown());
     }
 }

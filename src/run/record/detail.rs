@@ -9,11 +9,11 @@ use crate::run::task::Work;
 use crate::run::words::command;
 use crate::run::words::shell_line::{Values, line};
 
-/// Bytes of the line that runs a task again; nobody copies a longer one from a terminal.
+/// The longest line, in bytes, that is offered to run a task again: nobody copies a longer one from a terminal.
 const LONGEST_RERUN: usize = 2000;
 
-/// Returns what people need to understand a failure. `ended` is missing when the task never ran again after it was told
-/// to wait.
+/// Returns the details that people need to understand a failure. `ended` is `None` if the task waited for another
+/// attempt, which never came.
 pub fn of(
     plan: &Plan,
     work: &Work,
@@ -35,9 +35,11 @@ pub fn of(
         (Some(prun), Items::None) if !plan.jobs[work.job].is_lister() => format!("{prun} {}", job.name),
         _ => line(job, work, slot, Values::Hidden),
     };
-    // What was read is gone, or was not all that the task read.
+    // Bytes in memory, and those of stdin, are gone; and a task that reads a queue has read more than this block.
     let again = match &work.block {
-        Some(Block::Part { of, .. }) => of.path.is_some() && matches!(job.items, Items::Queue { .. }),
+        Some(Block::Range { source, .. }) => {
+            source.path.is_some() && matches!(job.items, Items::Queue { .. })
+        }
         Some(Block::Bytes(..)) => false,
         None => true,
     };
@@ -45,7 +47,7 @@ pub fn of(
         rerun: (again && rerun.len() <= LONGEST_RERUN).then_some(rerun),
         command: command(job, work, slot),
         attempts,
-        hint: ended.and_then(|ended| cause_of_death::of(job, ended, memory)),
+        hint: ended.and_then(|ended| cause_of_death::explain(job, ended, memory)),
         elapsed: ended.map_or(Time::ZERO, |ended| now.saturating_sub(ended.started)),
         usage: ended.and_then(EndedAttempt::usage),
         stages,

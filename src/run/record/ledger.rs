@@ -1,4 +1,5 @@
-//! What ended, told to the logs; and what ended ok in an earlier run and need not run again.
+//! The journal and the log of jobs: lines for tasks that have ended, and the tasks that ended ok in an earlier run and
+//! need not run again.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -15,20 +16,24 @@ use crate::run::record::{Access, EndedTask};
 use crate::run::task::short_item;
 use crate::run::words;
 
+/// The logs of a run, and the past that the journal holds.
 pub struct Ledger {
     plan: Arc<Plan>,
-    /// For each job whose tasks are known over several runs; empty without a journal.
+    /// For each job whose tasks are known over several runs: how they are identified. Empty without a journal.
     identities: Vec<Option<Identity>>,
-    /// How many equal tasks came so far. Half a key is enough: two tasks that share one by chance would only be
-    /// counted together.
+    /// The number of equal tasks so far, by half a key. That is enough: two tasks that share a half by chance would only
+    /// be counted together.
     counts: HashMap<u64, u32>,
     past: Past,
-    /// Jobs that run again although the journal knows their tasks: what they wrote to queues is gone.
-    again: Vec<bool>,
+    /// For each job: it runs again although the journal knows its tasks, because its records in queues are gone.
+    runs_again: Vec<bool>,
+    /// The number of tasks that are left out although they never ended ok.
     left_out: u64,
+    /// True if there is a journal.
     journal: bool,
+    /// True if there is a log of jobs.
     joblog: bool,
-    run: String,
+    run_id: String,
     /// When the run began, since 1970.
     began: Duration,
 }
@@ -40,7 +45,7 @@ impl Ledger {
     /// When a log can't be opened, or is used by another run.
     pub fn open(
         plan: &Arc<Plan>,
-        run: &str,
+        run_id: &str,
         access: Access,
         sinks: &mut Sinks,
     ) -> Result<(Ledger, Vec<String>), String> {
@@ -50,11 +55,11 @@ impl Ledger {
             identities: Vec::new(),
             counts: HashMap::new(),
             past: Past::default(),
-            again: vec![false; plan.jobs.len()],
+            runs_again: vec![false; plan.jobs.len()],
             left_out: 0,
             journal: logs.journal.is_some(),
             joblog: logs.joblog.is_some(),
-            run: run.to_owned(),
+            run_id: run_id.to_owned(),
             began: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
         };
         let mut warnings = Vec::new();
@@ -64,27 +69,29 @@ impl Ledger {
             if access == Access::ReadOnly {
                 (ledger.past, warnings) = journal::read(&asked.path)?;
             } else {
-                let (journal, past, told) = journal::open(&asked.path, asked.sync)?;
-                sinks.keep(Log::Journal, Box::new(journal));
-                (ledger.past, warnings) = (past, told);
+                let journal;
+                (journal, ledger.past, warnings) = journal::open(&asked.path, asked.sync)?;
+                sinks.open_log(Log::Journal, Box::new(journal));
             }
             if asked.resume == Resume::No {
                 ledger.past = Past::default();
             }
-            ledger.again = ledger.streams_that_run_again();
+            ledger.runs_again = ledger.streams_that_run_again();
         }
         if let Some(asked) = logs.joblog.as_ref().filter(|_| access == Access::Write) {
             let journal = logs.journal.iter().map(|journal| journal.path.as_path());
-            let kept: Vec<&Path> =
+            // The log must not overwrite them.
+            let in_use: Vec<&Path> =
                 journal.chain(plan.jobs.iter().flat_map(|job| inputs(&job.items))).collect();
-            let joblog = journal::joblog::open(&asked.path, asked.append, &kept)?;
-            sinks.keep(Log::Joblog, Box::new(joblog));
+            let joblog = journal::joblog::open(&asked.path, asked.append, &in_use)?;
+            sinks.open_log(Log::Joblog, Box::new(joblog));
         }
         Ok((ledger, warnings))
     }
 
-    /// What a task is that works on these items: one, or each item of a batch. To be asked once for each, in order.
-    pub fn know(&mut self, job: JobId, items: &[Item], names: &[String]) -> Vec<Known> {
+    /// Returns the names by which the journal knows the task of these items. Call it once for each task, in order: equal
+    /// tasks are told apart by their count.
+    pub fn identify(&mut self, job: JobId, items: &[Item], names: &[String]) -> Vec<Known> {
         let Some(Some(identity)) = self.identities.get_mut(job.index()) else { return Vec::new() };
         let key = identity.key(items, names);
         let nth = self.counts.entry(key.0 as u64).or_default();
@@ -92,12 +99,12 @@ impl Ledger {
         vec![Known { key, nth: *nth }]
     }
 
-    /// It need not run. To be asked once for each.
+    /// True if the task need not run. Call it once for each task, because tasks that are left out are counted.
     pub fn is_done(&mut self, job: JobId, known: &[Known]) -> bool {
         let resume = self.plan.logs.journal.as_ref().map(|journal| journal.resume).unwrap_or_default();
         let finished = known.iter().all(|known| self.past.finished(*known));
         let done = !known.is_empty()
-            && !self.again[job]
+            && !self.runs_again[job]
             && match resume {
                 Resume::No => false,
                 Resume::Finished => finished,
@@ -107,33 +114,33 @@ impl Ledger {
         done
     }
 
-    /// How many need not run although they never ended, because only failures run again.
+    /// Returns how many tasks are left out although they never ended ok, because only failures run again.
     pub fn left_out(&self) -> u64 {
         self.left_out
     }
 
-    /// Lines for the logs, to follow what the task wrote.
-    pub fn lines(&self, told: &EndedTask) -> Vec<Op> {
-        let finished = !matches!(told.outcome, Outcome::Cancelled | Outcome::Skipped);
-        let journal = self.journal && finished && !told.work.known.is_empty();
-        let joblog = self.joblog && *told.outcome != Outcome::Skipped;
+    /// Returns the lines for the logs, to follow the output of the task.
+    pub fn lines(&self, ended: &EndedTask) -> Vec<Op> {
+        let finished = !matches!(ended.outcome, Outcome::Cancelled | Outcome::Skipped);
+        let journal = self.journal && finished && !ended.work.known.is_empty();
+        let joblog = self.joblog && *ended.outcome != Outcome::Skipped;
         if !journal && !joblog {
             return Vec::new();
         }
-        let job = &self.plan.jobs[told.work.job];
+        let job = &self.plan.jobs[ended.work.job];
         let entry = Entry {
-            tasks: told.work.known.clone(),
+            tasks: ended.work.known.clone(),
             job: job.name.to_string(),
-            seq: told.work.seq,
-            item: short_item(&told.work.items).to_string(),
-            command: words::command(job, told.work, told.slot),
-            outcome: told.outcome.clone(),
-            attempts: told.attempts,
-            started: self.began + told.started,
-            elapsed: told.elapsed,
-            usage: told.usage,
-            received: told.received,
-            run: self.run.clone(),
+            seq: ended.work.seq,
+            item: short_item(&ended.work.items).to_string(),
+            command: words::command(job, ended.work, ended.slot),
+            outcome: ended.outcome.clone(),
+            attempts: ended.attempts,
+            started: self.began + ended.started,
+            elapsed: ended.elapsed,
+            usage: ended.usage,
+            received: ended.received,
+            run: self.run_id.clone(),
         };
         let mut ops = Vec::new();
         if journal {
@@ -149,9 +156,9 @@ impl Ledger {
         ops
     }
 
-    /// Records that went from a writer to a reader as a stream can't be had again by halves: jobs that are joined so
-    /// all run again unless each of them had finished. Tasks of single records (`each.queue`) are known themselves,
-    /// and what they read is written again.
+    /// Returns for each job whether it runs again although its tasks are known. A stream of records from a writer to a
+    /// reader can't be had again in part: jobs that are joined by streams all run again, unless each of them had
+    /// finished. Tasks of single records (`each.queue`) are known themselves, and their records are written again.
     fn streams_that_run_again(&mut self) -> Vec<bool> {
         let plan = Arc::clone(&self.plan);
         let mut group: Vec<JobId> = plan.job_ids().collect();
@@ -172,7 +179,7 @@ impl Ledger {
             .collect()
     }
 
-    /// Whether all tasks of a job are known to have ended ok. Of jobs with items that is not known before they are
+    /// True if all tasks of a job are known to have ended ok. Of a job with items that is not known before the items are
     /// read.
     fn had_finished(&mut self, job: JobId) -> bool {
         let plan = Arc::clone(&self.plan);
@@ -184,7 +191,7 @@ impl Ledger {
     }
 }
 
-/// Files that items are read from.
+/// Returns the files that items are read from.
 fn inputs(items: &Items) -> Vec<&Path> {
     match items {
         Items::Read(Reading { from: Input::File(path), .. }) => vec![path],
@@ -193,7 +200,7 @@ fn inputs(items: &Items) -> Vec<&Path> {
     }
 }
 
-/// Writes to a queue, or reads one as a stream.
+/// True if the job writes to a queue, or reads one as a stream.
 fn is_stream(job: &Job) -> bool {
     job.stages.iter().any(|stage| {
         matches!(stage.stdin, Stdin::Queue { .. })

@@ -1,5 +1,4 @@
-//! What is kept of tasks that have ended: the journal, the log of jobs, the table of results, and the details of
-//! failures.
+//! Records of tasks that have ended: the journal, the log of jobs, the table of results, and the details of failures.
 //!
 //! [`Record`] owns the room. In comes [`EndedTask`], once for each task; out go operations for the writers, which stand
 //! behind the output of the task: a line is written only when the output that it speaks of has been handed on.
@@ -94,8 +93,8 @@ impl Record {
     }
 
     /// Returns the names by which the journal knows the task of these items. To be asked once for each, in order.
-    pub fn know(&mut self, job: JobId, items: &[Item], names: &[String]) -> Vec<Known> {
-        self.ledger.as_mut().map_or_else(Vec::new, |ledger| ledger.know(job, items, names))
+    pub fn identify(&mut self, job: JobId, items: &[Item], names: &[String]) -> Vec<Known> {
+        self.ledger.as_mut().map_or_else(Vec::new, |ledger| ledger.identify(job, items, names))
     }
 
     /// True if the task ended ok in an earlier run, and is not to run again.

@@ -16,7 +16,7 @@ use run_hooks::RunHooks;
 #[derive(Default)]
 pub struct Shutdown {
     pub run_hooks: RunHooks,
-    /// The scheduler has nothing more to do.
+    /// True once the scheduler has nothing more to do.
     pub finished: bool,
 }
 

@@ -1,5 +1,5 @@
-//! What the hooks of the run, and jobs that come after others, wait for: that all that was written is where it was to
-//! go; and what the hooks find in their environment.
+//! The wait for complete output, before the hooks of the run and before jobs that come after others; and the variables
+//! of those hooks.
 
 use std::sync::mpsc::{Receiver, TryRecvError};
 
@@ -7,20 +7,20 @@ use crate::event::{JobId, Time};
 use crate::run::output::Output;
 use crate::sched::Verdict;
 
-/// What waits for output to be complete.
+/// Hooks and jobs that wait for complete output.
 #[derive(Debug, Default)]
 pub struct RunHooks {
     /// How long the run took, without its hooks.
     pub elapsed: Time,
-    settling: Option<Settling>,
+    awaited: Option<Awaited>,
     /// Jobs that others come after, until what they wrote is in its files.
     files: Vec<(JobId, Receiver<()>)>,
 }
 
-/// What the hooks of the run wait for, so that they find everything that tasks wrote, and hear of it if it could not be
-/// written.
+/// The step that the hooks of the run wait for, so that they find everything that tasks wrote, and know if it could not
+/// be written.
 #[derive(Debug)]
-enum Settling {
+enum Awaited {
     /// stdout and stderr.
     Output,
     /// Files and logs.
@@ -28,42 +28,43 @@ enum Settling {
 }
 
 impl RunHooks {
-    /// The hooks of the run follow: they wait for stdout and stderr, then for files and logs.
+    /// Lets the hooks of the run wait: for stdout and stderr, then for files and logs.
     pub fn await_output(&mut self) {
-        self.settling = Some(Settling::Output);
+        self.awaited = Some(Awaited::Output);
     }
 
-    /// The job's files are complete when `settled` says so.
+    /// Lets jobs that come after `job` wait until `settled` reports that its files are complete.
     pub fn await_files(&mut self, job: JobId, settled: Receiver<()>) {
         self.files.push((job, settled));
     }
 
     /// Returns the jobs whose files have become complete since the last call.
     pub fn take_settled(&mut self) -> Vec<JobId> {
-        // A sender that is gone with its thread is told as a failure to write; nobody waits for it.
-        let settled = |(_, told): &mut (JobId, Receiver<()>)| told.try_recv() != Err(TryRecvError::Empty);
+        // A sender that is gone with its thread is reported as a failure to write; nobody waits for it.
+        let settled =
+            |(_, written): &mut (JobId, Receiver<()>)| written.try_recv() != Err(TryRecvError::Empty);
         self.files.extract_if(.., settled).map(|(job, _)| job).collect()
     }
 
-    /// True once, when everything is where it was to go. The writers and the disk thread wake the loop whenever this may
-    /// have changed.
+    /// True once, when all output is complete. The writers and the disk thread wake the loop whenever this may have
+    /// changed.
     pub fn is_settled(&mut self, now: Time, output: &mut Output) -> bool {
-        let Some(settling) = self.settling.take() else { return false };
-        self.settling = match settling {
-            Settling::Output => {
+        let Some(awaited) = self.awaited.take() else { return false };
+        self.awaited = match awaited {
+            Awaited::Output => {
                 output.hand_over(now, false);
                 match output.sinks.is_done() {
-                    false => Some(Settling::Output),
-                    true => output.sinks.settle_files().map(Settling::Files),
+                    false => Some(Awaited::Output),
+                    true => output.sinks.flush_files().map(Awaited::Files),
                 }
             }
-            Settling::Files(told) => match told.try_recv() {
-                Err(TryRecvError::Empty) => Some(Settling::Files(told)),
-                // Gone with a thread that could not be started, which is told as a failure.
+            Awaited::Files(written) => match written.try_recv() {
+                Err(TryRecvError::Empty) => Some(Awaited::Files(written)),
+                // Gone with a thread that could not be started, which is reported as a failure.
                 Ok(()) | Err(TryRecvError::Disconnected) => None,
             },
         };
-        self.settling.is_none()
+        self.awaited.is_none()
     }
 }
 

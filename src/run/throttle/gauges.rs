@@ -1,7 +1,7 @@
-//! What is looked at from time to time: the file that says how many tasks run at once, the load, free memory.
+//! Gauges that are read from time to time: the file that gives the size of the pool, the load, free memory.
 //!
-//! Each is looked at once a second at most, and only where it is asked for; the last two only while the scheduler
-//! wants to know.
+//! Each is read once a second at most, and only if the plan asks for it; the last two only while the scheduler wants to
+//! know.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -16,13 +16,16 @@ use crate::os;
 use crate::plan::{Plan, PoolSize, Throttle, parse_pool};
 use crate::sched::Reading;
 
-/// From one look to the next.
+/// The interval at which the pool's file is read.
 const EVERY: Duration = Duration::from_secs(1);
-/// A size is in the first bytes of its file.
+/// Bytes at the beginning of the pool's file that are read.
 const SIZE_BYTES: u64 = 256;
 
-/// The pool's size, as a file says it; or what is wrong with the file, to go on "the file …".
-pub fn pool_in(path: &Path) -> Result<PoolSize, String> {
+/// Returns the size of the pool that a file gives.
+///
+/// # Errors
+/// When the file can't be read, or gives no size. The text continues "the file …".
+pub fn read_pool_file(path: &Path) -> Result<PoolSize, String> {
     let text = read_some(path).map_err(|why| format!("can't be read: {}", os::errors::reason(&why)))?;
     let text = String::from_utf8_lossy(&text);
     let word = text.split_ascii_whitespace().next().unwrap_or_default();
@@ -33,59 +36,63 @@ pub fn pool_in(path: &Path) -> Result<PoolSize, String> {
 }
 
 fn read_some(path: &Path) -> io::Result<Vec<u8>> {
-    // The end of a pipe that nobody writes to would be waited for.
+    // Without O_NONBLOCK, opening a named pipe would wait for a writer.
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
     let mut bytes = Vec::new();
     file.take(SIZE_BYTES).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-/// The file that says how many tasks run at once.
+/// The file that gives the size of the pool.
 struct PoolFile {
     path: PathBuf,
-    /// What it said last; wrong ones are told once.
-    said: Result<PoolSize, String>,
+    /// The last reading. An error is reported once, until the file is right again.
+    reading: Result<PoolSize, String>,
     due: Time,
 }
 
+/// The gauges that the plan asks for.
 pub struct Gauges {
     pool: Option<PoolFile>,
     load: bool,
     memory: bool,
 }
 
-/// What the file of the pool says now.
-pub enum News {
+/// A change of the pool's file.
+pub enum GaugeChange {
+    /// The pool has this size now.
     Pool(usize),
+    /// The file is wrong; as text for people.
     Warning(String),
 }
 
 impl Gauges {
     pub fn new(plan: &Plan) -> Gauges {
         let Throttle { pool_file, load, memory_free, .. } = &plan.throttle;
-        let pool = pool_file.clone().map(|path| PoolFile { said: pool_in(&path), path, due: EVERY });
+        let pool =
+            pool_file.clone().map(|path| PoolFile { reading: read_pool_file(&path), path, due: EVERY });
         Gauges { pool, load: load.is_some(), memory: memory_free.is_some() }
     }
 
-    /// When the file is to be looked at.
+    /// Returns when the pool's file is to be read.
     pub fn due(&self) -> Option<Time> {
         self.pool.as_ref().map(|pool| pool.due)
     }
 
-    /// What has changed.
-    pub fn look(&mut self, now: Time) -> Option<News> {
+    /// Reads the pool's file, if that is due. Returns what has changed.
+    pub fn poll_pool_file(&mut self, now: Time) -> Option<GaugeChange> {
         let pool = self.pool.as_mut().filter(|pool| pool.due <= now)?;
         pool.due = now + EVERY;
-        let said = pool_in(&pool.path);
-        if said == pool.said {
+        let reading = read_pool_file(&pool.path);
+        if reading == pool.reading {
             return None;
         }
-        let was_right = std::mem::replace(&mut pool.said, said).is_ok();
-        match &pool.said {
-            Ok(size) => Some(News::Pool(size.resolve(os::limits::cpus()))),
+        let was_right = std::mem::replace(&mut pool.reading, reading).is_ok();
+        match &pool.reading {
+            Ok(size) => Some(GaugeChange::Pool(size.resolve(os::limits::cpus()))),
             Err(why) if was_right => {
                 let path = pool.path.display();
-                Some(News::Warning(format!(
+                Some(GaugeChange::Warning(format!(
                     "`{path}`, which says how many tasks run at once, {why}; nothing changes"
                 )))
             }
@@ -93,7 +100,10 @@ impl Gauges {
         }
     }
 
-    /// The load and the free memory, as far as somebody wants to know.
+    /// Reads the load and the free memory, as far as the plan asks for them.
+    ///
+    /// # Errors
+    /// When a file of /proc can't be read or understood. For people.
     pub fn read(&self) -> Result<Reading, String> {
         let text = |path: &str| {
             let mut text = String::new();
@@ -113,12 +123,12 @@ impl Gauges {
     }
 }
 
-/// Of the last minute.
+/// Returns the load average of the last minute.
 fn load_in(loadavg: &str) -> Option<f64> {
     loadavg.split_ascii_whitespace().next()?.parse().ok()
 }
 
-/// What programs can have without swapping, in bytes.
+/// Returns the memory that programs can have without swapping, in bytes.
 fn memory_in(meminfo: &str) -> Option<u64> {
     let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
@@ -147,13 +157,13 @@ mod tests {
         let path = folder.path().join("pool");
         let gauges = |text: &str| {
             std::fs::write(&path, text).unwrap();
-            pool_in(&path)
+            read_pool_file(&path)
         };
         assert_eq!(gauges("\n 3 at once\n"), Ok(PoolSize::Count(3)));
         assert_eq!(gauges("+1"), Ok(PoolSize::Plus(1)));
         assert!(gauges("").unwrap_err().starts_with("is empty: expected a number"));
         assert!(gauges("many").unwrap_err().starts_with("says `many`: expected a number"));
-        assert!(pool_in(folder.path()).unwrap_err().starts_with("can't be read: "));
+        assert!(read_pool_file(folder.path()).unwrap_err().starts_with("can't be read: "));
     }
 
     #[test]
@@ -161,24 +171,24 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pool");
         std::fs::write(&path, "2").unwrap();
-        let pool = PoolFile { said: pool_in(&path), path: path.clone(), due: EVERY };
+        let pool = PoolFile { reading: read_pool_file(&path), path: path.clone(), due: EVERY };
         let mut gauges = Gauges { pool: Some(pool), load: false, memory: false };
         std::fs::write(&path, "5").unwrap();
-        assert!(gauges.look(Time::ZERO).is_none(), "it is not due");
+        assert!(gauges.poll_pool_file(Time::ZERO).is_none(), "it is not due");
         let mut now = Time::ZERO;
-        let mut look = |gauges: &mut Gauges| {
+        let mut poll = |gauges: &mut Gauges| {
             now = gauges.due().unwrap();
-            gauges.look(now)
+            gauges.poll_pool_file(now)
         };
-        assert!(matches!(look(&mut gauges), Some(News::Pool(5))));
-        assert!(look(&mut gauges).is_none());
+        assert!(matches!(poll(&mut gauges), Some(GaugeChange::Pool(5))));
+        assert!(poll(&mut gauges).is_none());
         std::fs::remove_file(&path).unwrap();
         assert!(
-            matches!(look(&mut gauges), Some(News::Warning(why)) if why.contains("can't be read: no such file"))
+            matches!(poll(&mut gauges), Some(GaugeChange::Warning(why)) if why.contains("can't be read: no such file"))
         );
         std::fs::write(&path, "x").unwrap();
-        assert!(look(&mut gauges).is_none(), "it is wrong as before");
+        assert!(poll(&mut gauges).is_none(), "it is wrong as before");
         std::fs::write(&path, "5").unwrap();
-        assert!(matches!(look(&mut gauges), Some(News::Pool(5))));
+        assert!(matches!(poll(&mut gauges), Some(GaugeChange::Pool(5))));
     }
 }

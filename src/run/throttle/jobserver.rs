@@ -1,4 +1,7 @@
-//! Tokens of make's jobserver, which the scheduler asks for: of the one that prun was given, or of its own.
+//! Tokens of a jobserver (make(1)): the one that prun inherited, or its own.
+//!
+//! A task beside the first needs a token. If the pool becomes smaller than the number of tokens of prun's own jobserver,
+//! the surplus is taken out of it as tokens come back.
 
 use std::io;
 
@@ -8,30 +11,32 @@ use crate::os::poller::{Interest, Poller};
 use crate::plan::{Jobserver, Plan, UNLIMITED};
 use crate::run::token::Token;
 
+/// The client of a jobserver.
 pub struct Tokens {
     client: Client,
-    own: Option<Own>,
-    /// The scheduler waits for so many.
+    /// `None` if prun inherited the jobserver.
+    own: Option<OwnServer>,
+    /// The number of tokens that the scheduler waits for.
     wanted: usize,
-    /// The poller looks for them.
+    /// True while the poller reports when tokens may be had.
     watched: bool,
-    /// No more can be had.
-    gone: bool,
+    /// True if the jobserver has failed, and no more tokens can be had.
+    failed: bool,
 }
 
-/// The jobserver is prun's own.
-struct Own {
+/// A jobserver of prun's own.
+struct OwnServer {
     server: Server,
-    /// So many tokens there should be in the world: one fewer than slots.
+    /// The number of tokens that should exist: one fewer than slots.
     size: usize,
-    /// So many there are too many: they are taken out of it when they are there.
+    /// The number of tokens beyond `size`, which are to be taken out when they can be had.
     surplus: usize,
 }
 
-/// The jobserver that the plan asks for; and what else is to be said of it.
+/// Opens the jobserver that the plan asks for. Also returns a warning for people.
 ///
 /// # Errors
-/// When there is none. For people.
+/// When the jobserver can't be had. For people.
 pub fn open(plan: &mut Plan, verbose: bool) -> Result<(Option<Tokens>, Option<String>), String> {
     if matches!(plan.jobserver, Jobserver::Server { .. }) && plan.pool == UNLIMITED {
         plan.jobserver = Jobserver::None;
@@ -56,7 +61,7 @@ pub fn open(plan: &mut Plan, verbose: bool) -> Result<(Option<Tokens>, Option<St
         Jobserver::Server { fifo } => {
             let size = tokens_of(plan.pool);
             let (server, client) = Server::open(fifo, size).map_err(wrong)?;
-            (client, Some(Own { server, size, surplus: 0 }))
+            (client, Some(OwnServer { server, size, surplus: 0 }))
         }
         Jobserver::None => {
             let why = "make's jobserver is out of reach, and prun starts tasks as it does without: the recipe that \
@@ -66,29 +71,29 @@ pub fn open(plan: &mut Plan, verbose: bool) -> Result<(Option<Tokens>, Option<St
         }
     };
     client.return_on_death();
-    Ok((Some(Tokens { client, own, wanted: 0, watched: false, gone: false }), None))
+    Ok((Some(Tokens { client, own, wanted: 0, watched: false, failed: false }), None))
 }
 
-/// One task needs none.
+/// Returns the number of tokens for a pool of this size. One task needs none.
 fn tokens_of(pool: usize) -> usize {
     pool.saturating_sub(1).min(MAX_TOKENS)
 }
 
 impl Tokens {
-    /// Notes how many tokens are wanted. Returns whether some may be there that nobody watches for.
+    /// Notes how many tokens are wanted. Returns whether some may be had that the poller does not watch for.
     pub fn ask(&mut self, wanted: usize) -> bool {
         self.wanted = wanted;
         wanted > 0 && !self.watched
     }
 
     /// True if no more tokens can be had.
-    pub fn is_gone(&self) -> bool {
-        self.gone
+    pub fn has_failed(&self) -> bool {
+        self.failed
     }
 
     /// Gives the jobserver up. Returns `true` the first time.
     pub fn fail(&mut self, poller: &Poller) -> bool {
-        let first = !std::mem::replace(&mut self.gone, true);
+        let first = !std::mem::replace(&mut self.failed, true);
         if first {
             let _ = self.watch(poller);
         }
@@ -104,29 +109,39 @@ impl Tokens {
         self.own.as_ref().map_or(0, |own| own.surplus)
     }
 
-    /// Takes what is there of what is wanted; how many of them are for the scheduler.
+    /// Takes the tokens that are wanted, as far as they can be had now. Returns how many of them are for the scheduler.
+    ///
+    /// # Errors
+    /// When the jobserver has failed.
     pub fn take(&mut self) -> io::Result<usize> {
         let got = self.client.take(self.wanted + self.surplus())?;
-        let kept = got - self.pay(got);
+        let kept = got - self.retire(got);
         self.wanted -= kept;
         Ok(kept)
     }
 
-    /// Takes so many out of the world, as far as there are too many; how many they are.
-    fn pay(&mut self, most: usize) -> usize {
+    /// Takes up to `most` tokens that prun holds out of existence, as far as there are too many. Returns how many.
+    fn retire(&mut self, most: usize) -> usize {
         let Some(own) = &mut self.own else { return 0 };
-        let paid = own.surplus.min(most);
-        own.surplus -= paid;
-        self.client.discard(paid);
-        paid
+        let retired = own.surplus.min(most);
+        own.surplus -= retired;
+        self.client.discard(retired);
+        retired
     }
 
+    /// Gives tokens back, except those of which there are too many.
+    ///
+    /// # Errors
+    /// When the jobserver has failed.
     pub fn give(&mut self, count: usize) -> io::Result<()> {
-        let count = count - self.pay(count);
+        let count = count - self.retire(count);
         self.client.give(count)
     }
 
-    /// The pool has another size.
+    /// Adapts prun's own jobserver to another size of the pool.
+    ///
+    /// # Errors
+    /// When the jobserver has failed.
     pub fn resize(&mut self, pool: usize) -> io::Result<()> {
         let Some(own) = &mut self.own else { return Ok(()) };
         let (before, size) = (std::mem::replace(&mut own.size, tokens_of(pool)), tokens_of(pool));
@@ -137,9 +152,12 @@ impl Tokens {
         self.client.add(more - kept)
     }
 
-    /// Looks for tokens as long as some are wanted.
+    /// Adds the jobserver to the poller, or removes it, so that it is watched exactly while tokens are wanted.
+    ///
+    /// # Errors
+    /// When the poller refuses.
     pub fn watch(&mut self, poller: &Poller) -> io::Result<()> {
-        let wanted = self.wanted + self.surplus() > 0 && !self.gone;
+        let wanted = self.wanted + self.surplus() > 0 && !self.failed;
         if wanted && !self.watched {
             poller.add(self.client.fd(), Token::Tokens.pack(), Interest::Read)?;
         } else if !wanted && self.watched {

@@ -1,5 +1,5 @@
-//! What holds starts back beside the pool: the load, free memory, a file that gives the size of the pool, and tokens
-//! of make's jobserver.
+//! Limits of starts beside the pool: the load, free memory, a file that gives the size of the pool, and tokens of make's
+//! jobserver.
 //!
 //! [`Throttle`] owns the room. The scheduler says what it wants to know and how many tokens it needs; out go events
 //! (`Reading`, `Pool`, `Tokens`) and warnings. A gauge is read only while the scheduler asks, at most once a second, and
@@ -23,7 +23,7 @@ use jobserver::Tokens;
 /// The gauges and the tokens of a run.
 pub struct Throttle {
     pub gauges: Gauges,
-    /// `None`: the slots are not shared with others.
+    /// `None` without a jobserver: the slots are not shared with other programs.
     tokens: Option<Tokens>,
 }
 
@@ -62,9 +62,9 @@ impl Throttle {
         self.check(watched, poller)
     }
 
-    /// Takes the tokens that have arrived. Another taker may have been faster.
+    /// Takes the tokens that can be had. Another program may have been faster. Returns a warning if the jobserver fails.
     pub fn take_tokens(&mut self, poller: &Poller, events: &mut VecDeque<Event>) -> Option<String> {
-        let tokens = self.tokens.as_mut().filter(|tokens| !tokens.is_gone())?;
+        let tokens = self.tokens.as_mut().filter(|tokens| !tokens.has_failed())?;
         let taken = tokens.take();
         if let Ok(count @ 1..) = taken {
             events.push_back(Event::Tokens(count));
@@ -77,20 +77,21 @@ impl Throttle {
         self.check(watched, poller)
     }
 
-    /// Gives tokens back.
+    /// Gives tokens back. Returns a warning if the jobserver fails.
     pub fn give_tokens(&mut self, count: usize, poller: &Poller) -> Option<String> {
         let given = self.tokens.as_mut()?.give(count);
         self.check(given, poller)
     }
 
-    /// The pool has another size, and prun's own jobserver with it.
+    /// Adapts prun's own jobserver to another size of the pool. Returns a warning if the jobserver fails.
     pub fn resize(&mut self, pool: usize, poller: &Poller) -> Option<String> {
         let tokens = self.tokens.as_mut()?;
         let resized = tokens.resize(pool).and_then(|()| tokens.watch(poller));
         self.check(resized, poller)
     }
 
-    /// A jobserver that fails gives no more tokens. Whatever runs has its own, and one task at a time needs none.
+    /// Gives up a jobserver that has failed, and returns the warning once. Tasks that run have their tokens, and one task
+    /// at a time needs none.
     fn check(&mut self, result: io::Result<()>, poller: &Poller) -> Option<String> {
         let (Err(why), Some(tokens)) = (result, &mut self.tokens) else { return None };
         tokens.fail(poller).then(|| {

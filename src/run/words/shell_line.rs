@@ -11,19 +11,19 @@ use crate::run::launch::attributes::file_variables;
 use crate::run::task::{Work, path_of};
 use crate::run::words::wrapped::wrapped;
 
-/// Which parts of a line for a shell are wanted.
+/// Whether a line shows the values of the environment.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Values {
-    /// All of it: it does what the task would have done, in any POSIX shell.
-    Told,
-    /// Without what `env` sets, and in one line: it stands in messages.
+    /// The line is complete, and may contain newlines.
+    Shown,
+    /// The line leaves out the variables that `env` and `env_file` set, and contains no newline: it stands in messages.
     Hidden,
 }
 
 impl Values {
     fn quoting(self) -> fn(&[u8]) -> String {
         match self {
-            Values::Told => quote,
+            Values::Shown => quote,
             Values::Hidden => quote_in_line,
         }
     }
@@ -33,7 +33,8 @@ impl Values {
     }
 }
 
-/// The task as a line that a shell can run: its directory, what it reads and where its output goes as well.
+/// Returns the task as a line that a shell can run, with its working directory, its input and the files that it writes.
+/// If an `env_file` can't be read, a comment before it says why.
 pub fn line(job: &Job, work: &Work, slot: usize, values: Values) -> String {
     let scope = work.scope(slot);
     if let (Some(block), Items::Queue { .. }) = (&work.block, &job.items) {
@@ -43,9 +44,9 @@ pub fn line(job: &Job, work: &Work, slot: usize, values: Values) -> String {
     let stages: Vec<_> =
         job.stages.iter().map(|stage| StageLine { stage, scope: &scope, values }.of(&job.name)).collect();
     let wrong =
-        job.stages.iter().filter(|_| values == Values::Told).find_map(|stage| file_variables(stage).err());
+        job.stages.iter().filter(|_| values == Values::Shown).find_map(|stage| file_variables(stage).err());
     match wrong {
-        // It would not be started.
+        // The task would not be started.
         Some(failure) => {
             format!("# {}: {}\n", job.name, failure.why.replace(char::is_control, "?")) + &stages.join(" | ")
         }
@@ -53,12 +54,12 @@ pub fn line(job: &Job, work: &Work, slot: usize, values: Values) -> String {
     }
 }
 
-/// What writes a block into a pipe: of a file, or the next bytes of stdin.
+/// Returns the commands that write a block into a pipe: a range of a file, or the next bytes of stdin.
 fn block_line(block: &Block, values: Values) -> String {
     let head = format!("head -c {} | ", block.length());
     match block {
         Block::Bytes(..) => head,
-        Block::Part { of, start, .. } => match &of.path {
+        Block::Range { source, start, .. } => match &source.path {
             Some(path) => {
                 let path = values.quote(path.as_os_str().as_bytes());
                 format!("tail -c +{} {path} | {head}", start + 1)
@@ -78,19 +79,19 @@ struct StageLine<'a> {
 impl StageLine<'_> {
     fn of(&self, job: &str) -> String {
         let here = std::env::current_dir().ok();
-        let own = self.stage.cwd.as_ref().map(|cwd| self.path(cwd));
-        let folder = own.or_else(|| here.clone());
+        let cwd = self.stage.cwd.as_ref().map(|cwd| self.path(cwd));
+        let folder = cwd.or_else(|| here.clone());
         let command = self.stage.command.shell_line(job, self.scope, self.values.quoting());
         let mut line = wrapped(&self.stage.attributes, &self.variables(), self.values.quoting(), &command);
         // The paths of files start at the folder of the job file, wherever the command runs.
         let at_base = folder.as_ref() == Some(&self.stage.base);
         self.redirect(&mut line, at_base);
-        // A worker itself has number 0, and will be fed; what is fed block by block has no item.
+        // A worker itself has number 0 and is fed later; a task that takes blocks has no item.
         let has_item = self.scope.seq > 0 && !self.scope.items.is_empty();
         if matches!(self.stage.stdin, Stdin::Text(_) if self.scope.seq > 0)
             || matches!(self.stage.stdin, Stdin::Item if has_item)
         {
-            line = format!("printf %s {} | {line}", self.values.quote(&self.fed()));
+            line = format!("printf %s {} | {line}", self.values.quote(&self.input()));
         }
         match folder {
             Some(folder) if here.is_some_and(|here| here != folder) => {
@@ -100,7 +101,7 @@ impl StageLine<'_> {
         }
     }
 
-    /// What `env_file` and `env` set. Of a file that can't be read [`line`] tells.
+    /// Returns the variables of `env_file` and `env`. A file that can't be read is left out here; [`line`] reports it.
     fn variables(&self) -> Vec<(String, Vec<u8>)> {
         if self.values == Values::Hidden {
             return Vec::new();
@@ -110,7 +111,8 @@ impl StageLine<'_> {
         files.into_iter().map(|(name, value)| (name, value.into_bytes())).chain(own).collect()
     }
 
-    fn fed(&self) -> Vec<u8> {
+    /// Returns the bytes that prun would write to the stage.
+    fn input(&self) -> Vec<u8> {
         let of_item = |item: &Item| [item.columns.join(&b'\t'), vec![b'\n']].concat();
         match &self.stage.stdin {
             Stdin::Text(text) => self.rendered(text),
@@ -118,6 +120,7 @@ impl StageLine<'_> {
         }
     }
 
+    /// Adds the redirections of the stage. With `at_base`, the command runs in the folder that paths start at.
     fn redirect(&self, line: &mut String, at_base: bool) {
         let file = |path: &Template| {
             if at_base { self.values.quote(&self.rendered(path)) } else { self.shown(&self.path(path)) }
@@ -131,7 +134,7 @@ impl StageLine<'_> {
                 Output::Null => *line += &format!(" {fd}>/dev/null"),
                 Output::Stdout => *line += " 2>&1",
                 Output::File { path, append, show, per_task } => {
-                    // What all tasks of the job write to is emptied by the first of them.
+                    // A file that all tasks of the job write to is emptied by the first of them.
                     let append = *append || (!per_task && self.scope.seq > 1);
                     match (*show && fd.is_empty(), append) {
                         (true, false) => copy = format!(" | tee {}", file(path)),
@@ -146,7 +149,7 @@ impl StageLine<'_> {
         *line += &copy;
         let seq =
             self.stage.seq_file.as_ref().map(|path| format!("printf {} >{}", self.scope.seq, file(path)));
-        if self.values == Values::Told {
+        if self.values == Values::Shown {
             let first: Vec<_> = self.folders().into_iter().chain(seq).collect();
             if !first.is_empty() {
                 *line = format!("{{ {} && {line}; }}", first.join(" && "));
@@ -154,7 +157,7 @@ impl StageLine<'_> {
         }
     }
 
-    /// Makes folders, as prun does before it opens a file to write to.
+    /// Returns the command that makes missing folders, as prun does before it opens a file to write to.
     fn folders(&self) -> Option<String> {
         let outputs = [&self.stage.stdout, &self.stage.stderr];
         let written = outputs.into_iter().filter_map(|output| match output {

@@ -1,10 +1,10 @@
-//! A line that starts a command with limits, a nice value, a umask and variables of its own, in any POSIX shell:
-//! with prlimit(1), because each shell's `ulimit` has units and letters of its own.
+//! Wraps a command, so that any POSIX shell starts it with resource limits, a nice value, a umask and variables of its
+//! own. Limits are set by prlimit(1), because the units and letters of `ulimit` differ from shell to shell.
 
 use crate::plan::{Attributes, Limit};
 use crate::run::launch::attributes::hard_value;
 
-/// `variables` are put above those that the command inherits, if it inherits any.
+/// Returns the line. `variables` take precedence over those that the command inherits, if it inherits any.
 pub fn wrapped(
     setup: &Attributes,
     variables: &[(String, Vec<u8>)],
@@ -12,7 +12,7 @@ pub fn wrapped(
     command: &str,
 ) -> String {
     let outer = outer(setup);
-    // What stands before another program than the command itself, and what no shell takes as a name, is env's.
+    // Assignments before another program than the command itself, and names that no shell takes, need env(1).
     let needs_env =
         !outer.is_empty() || setup.umask.is_some() || !variables.iter().all(|(name, _)| is_name(name));
     let env = match (setup.clear_env, variables.is_empty()) {
@@ -31,6 +31,7 @@ pub fn wrapped(
     }
 }
 
+/// Returns the programs that stand before the command: nice(1) and prlimit(1).
 fn outer(setup: &Attributes) -> String {
     let mut line = String::new();
     if setup.nice != 0 {
@@ -48,13 +49,13 @@ fn outer(setup: &Attributes) -> String {
     line
 }
 
-/// What shells take on the left of an assignment.
+/// True if shells take the name on the left of an assignment.
 fn is_name(name: &str) -> bool {
     let letter = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
     name.bytes().next().is_some_and(letter) && name.bytes().all(|byte| letter(byte) || byte.is_ascii_digit())
 }
 
-/// Of prlimit(1).
+/// Returns the option of prlimit(1) for a limit.
 fn option(limit: Limit) -> &'static str {
     match limit {
         Limit::Cpu => "cpu",

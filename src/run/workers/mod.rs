@@ -20,26 +20,26 @@ use crate::flow::output::Dest;
 use crate::plan::{Item, Items, Job, Output, Plan, Reply, Stdin};
 use crate::sched::TaskId;
 
-/// A worker that has written nothing for so long after it got its first task is pointed out.
+/// How long a worker may write nothing after it got its first task, before people are told.
 pub const SILENCE: Duration = Duration::from_secs(5);
 
-/// What is known of workers and of the tasks that they have, beside the processes.
+/// The workers and the tasks that they have, beside the processes.
 pub struct Workers {
     /// Where each task is, or was last.
     given: PlaceMap<Given>,
-    /// Workers that were given something that is not written yet.
+    /// Workers that were given tasks that are not written yet.
     fed: Vec<TaskId>,
-    /// Workers that wrote something that was not looked at.
+    /// Workers that wrote something that was not cut into answers yet.
     pub wrote: Vec<TaskId>,
     /// Workers that have a task and have written nothing so far, and since when; earliest first.
     silent: Vec<(TaskId, Time)>,
-    /// For each job: its workers were pointed out as silent.
+    /// For each job: people were told that its workers are silent.
     hinted: Vec<bool>,
     /// For each job: its items are fed as they are, without a newline.
-    whole: Vec<bool>,
+    feeds_whole: Vec<bool>,
     /// For each job with workers: the destination of its answers.
     routes: Vec<Option<Route>>,
-    /// Good answers that were not told yet: of one job, how many.
+    /// A job, and the number of its good answers that were not reported yet.
     good: Option<(JobId, u64)>,
 }
 
@@ -55,9 +55,9 @@ pub struct Given {
 /// The destination of the answers of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Route {
-    /// All to one place as they are, whosever they are: everything that was read, in one piece.
+    /// All answers go to one place as they are, in one piece for each read. Their tasks need not be told apart.
     Straight(Dest),
-    /// Each by itself.
+    /// Each answer is taken by itself.
     Each,
 }
 
@@ -69,7 +69,7 @@ impl Workers {
             wrote: Vec::new(),
             silent: Vec::new(),
             hinted: vec![false; plan.jobs.len()],
-            whole: plan.jobs.iter().map(|job| takes_whole_records(plan, job)).collect(),
+            feeds_whole: plan.jobs.iter().map(|job| takes_whole_records(plan, job)).collect(),
             routes: JobId::all(plan.jobs.len()).map(|job| Route::of(plan, job)).collect(),
             good: None,
         }
@@ -86,7 +86,7 @@ impl Workers {
         self.given.insert(place, given);
     }
 
-    /// The worker has something to be written to it.
+    /// Notes that the worker has something to be written to it.
     pub fn note_fed(&mut self, worker: TaskId) {
         if self.fed.last() != Some(&worker) {
             self.fed.push(worker);
@@ -107,7 +107,7 @@ impl Workers {
 
     /// True if the job's tasks are fed as they are, without a newline.
     pub fn feeds_whole_records(&self, job: JobId) -> bool {
-        self.whole[job]
+        self.feeds_whole[job]
     }
 
     // ---- answers -------------------------------------------------------------------------------------------
@@ -116,7 +116,7 @@ impl Workers {
         self.routes[job]
     }
 
-    /// Counts a good answer. Returns the count of another job that has to be told first.
+    /// Counts a good answer. Returns the count of another job that has to be reported first.
     pub fn count_good(&mut self, job: JobId) -> Option<(JobId, u64)> {
         match &mut self.good {
             Some((of, count)) if *of == job => {
@@ -127,7 +127,7 @@ impl Workers {
         }
     }
 
-    /// Returns the good answers that were not told yet.
+    /// Returns the good answers that were not reported yet.
     pub fn take_good(&mut self) -> Option<(JobId, u64)> {
         self.good.take()
     }
@@ -139,12 +139,12 @@ impl Workers {
         self.silent.first().map(|(_, since)| *since + SILENCE)
     }
 
-    /// The worker got its first task.
+    /// Notes that the worker got its first task.
     pub fn begin_silence(&mut self, worker: TaskId, now: Time) {
         self.silent.push((worker, now));
     }
 
-    /// The worker has written something, or is gone.
+    /// Notes that the worker has written something, or is gone.
     pub fn end_silence(&mut self, worker: TaskId) {
         self.silent.retain(|(silent, _)| *silent != worker);
     }
@@ -154,7 +154,7 @@ impl Workers {
         self.due().is_some_and(|due| due <= now).then(|| self.silent.remove(0).0)
     }
 
-    /// True the first time that workers of the job are pointed out.
+    /// True the first time that people are to be told of silent workers of the job.
     pub fn is_first_hint(&mut self, job: JobId) -> bool {
         !std::mem::replace(&mut self.hinted[job], true)
     }

@@ -1,4 +1,5 @@
-//! Blocks of a regular file: only where they end is looked at.
+//! Blocks of a regular file. Only the ends of blocks are read; their bytes go from the file to the tasks within the
+//! kernel.
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
@@ -8,57 +9,61 @@ use std::rc::Rc;
 
 use crate::flow::blocks::Cutter;
 use crate::os;
-use crate::run::block::{Block, Origin};
-use crate::run::items::blocks::Next;
+use crate::run::block::{Block, BlockFile};
+use crate::run::items::blocks::NextBlock;
 
-pub struct Parts {
-    of: Rc<Origin>,
-    /// Where the next block begins.
+/// A file that is cut into blocks.
+pub struct FileBlocks {
+    source: Rc<BlockFile>,
+    /// The offset of the next block.
     at: u64,
     end: u64,
+    /// The bytes in which the end of a block is searched.
     window: Vec<u8>,
 }
 
-/// Looked at at once.
+/// Bytes that are searched by one read, at first.
 const WINDOW: usize = 64 << 10;
-/// So much of a block is read from a disk before it is wanted.
+/// Bytes of a block that the kernel is asked to read from the disk before they are wanted.
 const AHEAD: u64 = 4 << 20;
 
-impl Parts {
-    /// From where the file stands to its end.
-    pub fn new(mut file: File, path: Option<PathBuf>, end: u64) -> io::Result<Parts> {
+impl FileBlocks {
+    /// Returns the blocks from the file's position to `end`.
+    pub fn new(mut file: File, path: Option<PathBuf>, end: u64) -> io::Result<FileBlocks> {
         let at = file.stream_position()?;
-        Ok(Parts { of: Rc::new(Origin { file, path }), at, end, window: vec![0; WINDOW] })
+        Ok(FileBlocks { source: Rc::new(BlockFile { file, path }), at, end, window: vec![0; WINDOW] })
     }
 
-    pub fn next(&mut self, cutter: &mut Cutter) -> io::Result<Next> {
+    /// Returns the next block, and moves the file's position behind it.
+    pub fn next(&mut self, cutter: &mut Cutter) -> io::Result<NextBlock> {
         if self.at >= self.end {
-            return Ok(Next::End);
+            return Ok(NextBlock::End);
         }
         let (start, length) = (self.at, self.length(cutter)?);
         self.at += length;
-        os::io::read_ahead(&self.of.file, start, length.min(AHEAD));
-        // Whoever shares stdin goes on behind what was taken.
-        (&self.of.file).seek(SeekFrom::Start(self.at))?;
-        Ok(Next::Block(Block::Part { of: Rc::clone(&self.of), start, length }))
+        os::io::read_ahead(&self.source.file, start, length.min(AHEAD));
+        // Whoever shares stdin goes on behind the bytes that were taken.
+        (&self.source.file).seek(SeekFrom::Start(self.at))?;
+        Ok(NextBlock::Block(Block::Range { source: Rc::clone(&self.source), start, length }))
     }
 
+    /// Returns the length of the next block.
     fn length(&mut self, cutter: &mut Cutter) -> io::Result<u64> {
         let all = self.end - self.at;
         loop {
             let seen = cutter.seen();
             let left = all.saturating_sub(seen as u64);
             let wanted = left.min(self.window.len() as u64) as usize;
-            let count = self.of.file.read_at(&mut self.window[..wanted], self.at + seen as u64)?;
+            let count = self.source.file.read_at(&mut self.window[..wanted], self.at + seen as u64)?;
             if count == 0 {
-                // Its end; or it became shorter, and whoever is given this will tell.
+                // The end. If the file has become shorter, sending the block will fail and report it.
                 return Ok(all);
             }
             if let Some(length) = cutter.find_end(seen, &self.window[..count]) {
                 return Ok(length as u64);
             }
             if cutter.seen() == seen {
-                // Only the beginning of a mark, at the very end.
+                // The window holds only the beginning of a separator; at the very end, that is none.
                 if wanted as u64 == left {
                     return Ok(all);
                 }

@@ -1,7 +1,7 @@
-//! Cuts stdin or a file into blocks (`prun exec --pipe`), one when one is wanted.
+//! Blocks: stdin or a file, cut for the standard input of tasks (`prun exec --pipe`). Each is cut when it is wanted.
 //!
-//! What comes through a pipe is collected in memory, block by block ([`stream`]). Of a regular file only the ends
-//! of blocks are looked for; its bytes go from the file to the tasks within the kernel ([`file`]).
+//! Bytes that come through a pipe are collected in memory, block by block ([`stream`]). In a regular file only the ends
+//! of blocks are searched; its bytes go from the file to the tasks within the kernel ([`file`]).
 
 use std::fs::File;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -16,23 +16,23 @@ use crate::sched::TaskId;
 pub mod file;
 pub mod stream;
 
-use file::Parts;
-use stream::Stream;
+use file::FileBlocks;
+use stream::StreamBlocks;
 
-/// The answer to the wish for a block.
-pub enum Next {
+/// The answer to a request for a block.
+pub enum NextBlock {
     /// A block, or the rest of one.
     Block(Block),
-    /// The beginning of a block.
+    /// The beginning of a block; the rest is for the same task.
     Piece(Block),
-    /// A part of a block went into the pipe that was named.
-    Passed,
+    /// A part of a block went straight into the given pipe; the rest is for the same task.
+    Spliced,
     /// Nothing is there now.
     Wait,
     End,
 }
 
-/// The queue that the job reads, and what is read into it, if anything is.
+/// Returns the queue that the job reads, and the input that is read into it, if there is one.
 pub fn input_of<'a>(plan: &'a Plan, job: &Job) -> Option<(&'a Queue, &'a Input)> {
     let queue = match (&job.items, &job.stages[0].stdin) {
         (Items::Queue { queue, .. }, _) | (_, Stdin::Queue { queue, .. }) => &plan.queues[*queue],
@@ -41,37 +41,42 @@ pub fn input_of<'a>(plan: &'a Plan, job: &Job) -> Option<(&'a Queue, &'a Input)>
     Some((queue, queue.input.as_ref()?))
 }
 
+/// The input of a job, cut into blocks.
 pub struct Blocks {
-    /// So many more tasks may be given their first block.
-    tasks: u64,
+    /// The number of tasks that may still be given a first block.
+    tasks_left: u64,
     cutter: Cutter,
-    from: From,
-    /// For messages.
+    source: BlockSource,
+    /// The input's name in messages.
     name: String,
-    /// Who takes the next block while it comes.
+    /// The task that has a part of the next block, and gets its rest.
     taker: Option<TaskId>,
-    /// Blocks that nobody took.
+    /// Blocks that their task did not take.
     returned: Vec<Block>,
+    /// True once the end was read, reading has failed, or nobody wants more.
     ended: bool,
 }
 
-enum From {
-    File(Parts),
-    Stream(Stream),
+enum BlockSource {
+    File(FileBlocks),
+    Stream(StreamBlocks),
 }
 
 impl Blocks {
-    /// What the job reads must be an input ([`input_of`]).
+    /// Opens the input of a job that has one ([`input_of`]).
+    ///
+    /// # Errors
+    /// When the input can't be opened. For people.
     pub fn open(plan: &Plan, job: &Job) -> Result<Blocks, String> {
         let Some((queue, input)) = input_of(plan, job) else { return Err("there is no input".into()) };
         let (name, opened) = items::open(input);
-        let from = opened.and_then(|fd| From::new(fd, input));
-        let from = from.map_err(|error| unreadable(&name, &error))?;
-        let tasks = plan_items::known_total(&job.items, &Batch::One).unwrap_or(u64::MAX);
+        let source = opened.and_then(|fd| BlockSource::new(fd, input));
+        let source = source.map_err(|error| unreadable(&name, &error))?;
+        let tasks_left = plan_items::known_total(&job.items, &Batch::One).unwrap_or(u64::MAX);
         Ok(Blocks {
-            tasks,
+            tasks_left,
             cutter: Cutter::new(shape(queue)),
-            from,
+            source,
             name,
             taker: None,
             returned: Vec::new(),
@@ -79,80 +84,86 @@ impl Blocks {
         })
     }
 
-    /// What to wait for after [`Next::Wait`].
+    /// Returns the descriptor that is readable when [`NextBlock::Wait`] is over.
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
-        match &self.from {
-            From::File(_) => None,
-            From::Stream(stream) => Some(stream.fd()),
+        match &self.source {
+            BlockSource::File(_) => None,
+            BlockSource::Stream(stream) => Some(stream.fd()),
         }
     }
 
-    /// The first block of another task.
+    /// Returns the first block of another task.
     pub fn pull(&mut self) -> Pulled {
-        if self.tasks == 0 {
+        if self.tasks_left == 0 {
             return Pulled::End;
         }
         match self.next_block() {
-            Ok(Next::Block(block)) => {
-                self.tasks -= 1;
+            Ok(NextBlock::Block(block)) => {
+                self.tasks_left -= 1;
                 Pulled::Block(block)
             }
-            Ok(Next::Wait) => Pulled::Wait,
+            Ok(NextBlock::Wait) => Pulled::Wait,
             Ok(_) => Pulled::End,
             Err(why) => Pulled::Failed(why),
         }
     }
 
+    /// Returns the next block, or the rest of one.
+    ///
     /// # Errors
-    /// Once, if reading fails; then it has ended.
-    pub fn next_block(&mut self) -> Result<Next, String> {
+    /// When reading fails, once: the input counts as ended afterwards. For people.
+    pub fn next_block(&mut self) -> Result<NextBlock, String> {
         if let Some(block) = self.returned.pop() {
-            return Ok(Next::Block(block));
+            return Ok(NextBlock::Block(block));
         }
         if self.ended {
-            return Ok(Next::End);
+            return Ok(NextBlock::End);
         }
-        let next = match &mut self.from {
-            From::File(parts) => parts.next(&mut self.cutter),
-            From::Stream(stream) => stream.collect(&mut self.cutter),
+        let next = match &mut self.source {
+            BlockSource::File(file) => file.next(&mut self.cutter),
+            BlockSource::Stream(stream) => stream.collect(&mut self.cutter),
         };
-        self.ended = !matches!(next, Ok(Next::Block(_) | Next::Piece(_) | Next::Passed | Next::Wait));
+        self.ended = !matches!(
+            next,
+            Ok(NextBlock::Block(_) | NextBlock::Piece(_) | NextBlock::Spliced | NextBlock::Wait)
+        );
         next.map_err(|error| unreadable(&self.name, &error))
     }
-}
 
-impl Blocks {
-    /// As [`Blocks::next_block`]; but a block may be passed on to this pipe while it comes.
-    pub fn next_or_pass(&mut self, to: BorrowedFd) -> Result<Next, String> {
-        if let From::Stream(stream) = &mut self.from
-            && self.tasks == 0
+    /// Returns the next block as [`Blocks::next_block`] does, or splices a part of it into the pipe `to` while it
+    /// still comes.
+    pub fn next_or_splice(&mut self, to: BorrowedFd) -> Result<NextBlock, String> {
+        if let BlockSource::Stream(stream) = &mut self.source
+            && self.tasks_left == 0
             && self.returned.is_empty()
             && !self.ended
-            && let Some(next) = stream.pass(&self.cutter, to)
+            && let Some(next) = stream.splice(&self.cutter, to)
         {
-            self.ended = matches!(next, Next::End);
+            self.ended = matches!(next, NextBlock::End);
             return Ok(next);
         }
         self.next_block()
     }
 
-    /// Who was passed a part of the next block, and must be given its rest.
+    /// Returns the task that has a part of the next block, and must be given its rest.
     pub fn taker(&self) -> Option<TaskId> {
-        match &self.from {
-            From::Stream(stream) if stream.is_within_block() => self.taker,
+        match &self.source {
+            BlockSource::Stream(stream) if stream.is_within_block() => self.taker,
             _ => None,
         }
     }
 
+    /// Sets the task that has a part of the next block.
     pub fn set_taker(&mut self, taker: TaskId) {
         self.taker = Some(taker);
     }
 
+    /// Takes back a block of which its task read nothing: another may have it.
     pub fn give_back(&mut self, block: Block) {
         self.returned.push(block);
     }
 
-    /// Nobody is going to read the rest.
+    /// Gives up the rest, because nobody is going to read it.
     pub fn abandon(&mut self) {
         self.ended = true;
         self.returned.clear();
@@ -160,7 +171,7 @@ impl Blocks {
 
     /// True if a part of the input is left, although no other task will be started for it.
     pub fn has_left_over(&self) -> bool {
-        self.tasks == 0 && !(self.ended && self.returned.is_empty())
+        self.tasks_left == 0 && !(self.ended && self.returned.is_empty())
     }
 }
 
@@ -180,18 +191,18 @@ fn shape(queue: &Queue) -> Shape {
     }
 }
 
-impl From {
-    fn new(fd: OwnedFd, input: &Input) -> std::io::Result<From> {
+impl BlockSource {
+    fn new(fd: OwnedFd, input: &Input) -> std::io::Result<BlockSource> {
         let file = File::from(fd);
         let data = file.metadata()?;
-        // Files of /proc have bytes, but no size.
+        // Files of /proc have bytes, but their size is 0.
         if data.is_file() && data.len() > 0 {
             let path = match input {
                 Input::Stdin => None,
                 Input::File(path) => Some(path.clone()),
             };
-            return Parts::new(file, path, data.len()).map(From::File);
+            return FileBlocks::new(file, path, data.len()).map(BlockSource::File);
         }
-        Stream::new(file).map(From::Stream)
+        StreamBlocks::new(file).map(BlockSource::Stream)
     }
 }

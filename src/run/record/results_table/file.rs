@@ -8,20 +8,23 @@ use crate::os::errors::reason;
 use crate::plan::{Form, Table};
 use crate::run::output::disk;
 
-/// What is in the file already.
-pub struct Begun {
-    /// There are rows, and before them the names of the columns.
-    pub rows: bool,
+/// The file as it was found.
+pub struct ExistingRows {
+    /// True if there are rows, and before them the names of the columns.
+    pub any: bool,
     pub warning: Option<String>,
 }
 
-/// Makes the file, and its folders. What it held is gone, unless rows are to be added: then it ends with the last
-/// row that is whole.
-pub fn prepare(path: &Path, table: &Table) -> Result<Begun, String> {
+/// Makes the file, and its folders, or empties it. If rows are to be appended, cuts it behind the last row that is whole
+/// instead.
+///
+/// # Errors
+/// When the file can't be opened, read or cut. For people.
+pub fn prepare(path: &Path, table: &Table) -> Result<ExistingRows, String> {
     let failed = |error: io::Error| format!("could not open `{}`: {}", path.display(), reason(&error));
     disk::create(path, table.append).map_err(failed)?;
     if !table.append {
-        return Ok(Begun { rows: false, warning: None });
+        return Ok(ExistingRows { any: false, warning: None });
     }
     let mut file = OpenOptions::new().read(true).write(true).open(path).map_err(failed)?;
     let (length, whole) = whole_rows(&mut file, table.form).map_err(failed)?;
@@ -34,10 +37,10 @@ pub fn prepare(path: &Path, table: &Table) -> Result<Begun, String> {
     if warning.is_some() {
         file.set_len(whole).map_err(failed)?;
     }
-    Ok(Begun { rows: whole > 0, warning })
+    Ok(ExistingRows { any: whole > 0, warning })
 }
 
-/// Its length, and that of all rows that are whole.
+/// Returns the length of the file, and that of all rows that are whole.
 fn whole_rows(file: &mut File, form: Form) -> io::Result<(u64, u64)> {
     file.seek(SeekFrom::Start(0))?;
     let mut buffer = vec![0; 64 << 10];

@@ -1,7 +1,8 @@
 //! `--results FILE.csv`: one file with a row for each ended task, its output included.
 //!
-//! What a task writes is held as any group is, but escaped already; a row is that with its other columns around it.
-//! So it takes no more memory than a group, comes in the order that is wanted, and stands before what logs tell.
+//! The output of a task is held like any group, but escaped already; a row is this output with the other columns around
+//! it. So a row takes no more memory than a group, has its turn in the order of the items, and stands before the lines
+//! of logs.
 
 use std::io::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -21,20 +22,20 @@ mod file;
 const COLUMNS: [&str; 9] =
     ["Seq", "Host", "Starttime", "JobRuntime", "Send", "Receive", "Exitval", "Signal", "Command"];
 
-/// The table, as far as it was begun.
+/// The table of results.
 pub struct ResultsTable {
     form: Form,
     dest: Dest,
     /// When the run began, since 1970.
     began: Duration,
-    /// How many values of items a row has; known from the first row on.
+    /// The number of item values in a row; known from the first row on.
     width: Option<usize>,
-    /// The file has a first row already that names its columns.
+    /// True if no row with the names of the columns is needed, or it was written.
     has_names: bool,
 }
 
 impl ResultsTable {
-    /// Opens the table, and makes its folders. Also returns warnings for people.
+    /// Opens the table, and makes its folders. Also returns a warning for people.
     ///
     /// # Errors
     /// When the file can't be opened or read. For people.
@@ -43,9 +44,9 @@ impl ResultsTable {
         let dest = match &table.path {
             None => Dest::Stdout,
             Some(path) => {
-                let begun = file::prepare(path, table)?;
-                has_names |= begun.rows;
-                warning = begun.warning;
+                let existing = file::prepare(path, table)?;
+                has_names |= existing.any;
+                warning = existing.warning;
                 sinks.open_file(path.clone(), true)
             }
         };
@@ -66,7 +67,7 @@ impl ResultsTable {
         }
         let Some((exit, signal)) = status(ended.outcome) else { return outputs.discard(task.place) };
         if !outputs.is_open(task.place) {
-            // It never had a process, or waited for its next attempt.
+            // The task never had a process, or waited for its next attempt.
             let order = job.keep_order.then_some((ended.work.job, ended.work.seq));
             outputs.open(task.place, Vec::new(), policy(job, true), order);
         }
@@ -78,13 +79,13 @@ impl ResultsTable {
         outputs.make_row(task.place, row);
     }
 
-    /// With the first row it is known how many columns there are; returns the line that names them.
+    /// Fixes the number of columns by the first row, and returns the line that names them, if it is needed.
     fn begin(&mut self, plan: &Plan, ended: &EndedTask) -> Option<Vec<u8>> {
         if self.width.is_some() {
             return None;
         }
         let EndedTask { work, .. } = ended;
-        // Where columns have names there are so many, however long the row is that happens to come first.
+        // Where columns have names, the names count, however long the row is that happens to come first.
         let has_names = !work.names.is_empty();
         let columns = if has_names {
             work.names.len()
@@ -114,7 +115,7 @@ impl ResultsTable {
         Some(out)
     }
 
-    /// All of a row but the output.
+    /// Returns all of a row but the output.
     fn row(&self, ended: &EndedTask, exit: i32, signal: i32, command: &str) -> Row {
         let work = ended.work;
         let (started, elapsed) = (milliseconds(self.began + ended.started), milliseconds(ended.elapsed));
@@ -157,7 +158,7 @@ impl ResultsTable {
         Row { dest, before, between: vec![b'"', self.delimiter(), b'"'], behind: b"\"\n".into() }
     }
 
-    /// As many values as the rows have: empty ones are added, and those beyond the last stand in it.
+    /// Makes the values as many as a row has: empty ones are added, and those beyond the last column are joined to it.
     fn fitted(&self, mut values: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
         let width = self.width.unwrap_or_default();
         if let Some(last) = width.checked_sub(1)
@@ -170,12 +171,12 @@ impl ResultsTable {
         values
     }
 
-    /// Each with what separates it from the next.
+    /// Appends fields, each with the delimiter behind it.
     fn put_fields(&self, fields: &[Vec<u8>], out: &mut Vec<u8>) {
         let mut writer = csv_core::WriterBuilder::new().delimiter(self.delimiter()).build();
         for field in fields {
             let start = out.len();
-            // Each byte may be a quote, and quotes may stand around it.
+            // Each byte may be a quote, which is doubled, and quotes may stand around the field.
             out.resize(start + 2 * field.len() + 2, 0);
             let (_, _, mut end) = writer.field(field, &mut out[start..]);
             out.resize(start + end + 2, 0);

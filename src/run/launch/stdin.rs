@@ -1,0 +1,118 @@
+//! The standard input of a child.
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+
+use super::unstarted::{Unstarted, no_file, no_pipe};
+use super::wiring::Wiring;
+use crate::os;
+use crate::os::io::{BIG_PIPE, PIPE};
+use crate::plan::template::Scope;
+use crate::plan::{QueueId, Stage, Stdin};
+use crate::run::attempt::feed::{Feed, FeedState};
+use crate::run::block::Block;
+use crate::run::task::path_of;
+
+/// The standard input of a child.
+pub enum Source {
+    /// A descriptor that stays open in prun.
+    Shared(RawFd),
+    /// A descriptor for this child alone.
+    Owned(OwnedFd),
+    /// A pipe that prun writes to.
+    Fed {
+        child: OwnedFd,
+        /// The bytes that did not fit into the pipe; `None` if all of them did.
+        feed: Option<Feed>,
+    },
+    /// A pipe that gets the records of a queue.
+    Queue {
+        queue: QueueId,
+        /// The child gets one record at a time, and the next only when it has read everything before.
+        single: bool,
+        child: OwnedFd,
+        ours: OwnedFd,
+    },
+}
+
+/// The largest pipe that a user may have by default, in bytes (`/proc/sys/fs/pipe-max-size`, see pipe(7)).
+const LARGEST_PIPE: usize = 1 << 20;
+
+impl Wiring {
+    /// Opens the standard input of a first stage. With `whole_records`, items are fed as they are, without a newline.
+    pub fn stdin(&mut self, stage: &Stage, scope: &Scope, whole_records: bool) -> Result<Source, Unstarted> {
+        match &stage.stdin {
+            Stdin::Null | Stdin::Pipe => Ok(Source::Shared(self.null())),
+            Stdin::Dialogue(_) => {
+                let (child, feed) = Feed::new().map_err(|error| no_pipe(&error))?;
+                Ok(Source::Fed { child, feed: Some(feed) })
+            }
+            Stdin::Queue { queue, ahead } => {
+                let (child, ours) = os_pipe::pipe().map_err(|error| no_pipe(&error))?;
+                os::io::set_nonblocking(ours.as_fd()).map_err(|error| no_pipe(&error.into()))?;
+                Ok(Source::Queue { queue: *queue, single: *ahead, child: child.into(), ours: ours.into() })
+            }
+            Stdin::Inherit => Ok(Source::Shared(0)),
+            Stdin::Open => {
+                let (reader, _) = match &mut self.open {
+                    Some(open) => open,
+                    none => none.insert(os_pipe::pipe().map_err(|error| no_pipe(&error))?),
+                };
+                Ok(Source::Shared(reader.as_raw_fd()))
+            }
+            Stdin::Item => {
+                let mut bytes = Vec::new();
+                for item in scope.items {
+                    bytes.extend_from_slice(&item.columns.join(&b'\t'));
+                    if !whole_records {
+                        bytes.push(b'\n');
+                    }
+                }
+                feed(&bytes)
+            }
+            Stdin::Report => feed(&self.report),
+            Stdin::Text(text) => feed(&text.rendered(scope)),
+            Stdin::File(path) => {
+                let path = path_of(path, &stage.base, scope);
+                let file = os::files::open_input(&path).map_err(|error| no_file(&path, &error))?;
+                Ok(Source::Owned(file.into()))
+            }
+        }
+    }
+}
+
+fn feed(bytes: &[u8]) -> Result<Source, Unstarted> {
+    feed_bytes(bytes).map(|(child, feed)| Source::Fed { child, feed })
+}
+
+/// Makes a pipe from which a child reads these bytes. Returns the child's end, and the feed if not all of them fit into
+/// the pipe.
+pub fn feed_bytes(bytes: &[u8]) -> Result<(OwnedFd, Option<Feed>), Unstarted> {
+    let (reader, mut feed) = Feed::new().map_err(|error| no_pipe(&error))?;
+    if bytes.len() > PIPE {
+        os::io::set_pipe_size(feed.fd(), BIG_PIPE);
+    }
+    feed.push(bytes);
+    feed.end();
+    // Most inputs fit into the pipe and cost the loop nothing more.
+    let rest = (feed.write() != FeedState::Finished).then_some(feed);
+    Ok((reader, rest))
+}
+
+/// Makes a pipe from which a child reads a block. With `more`, other blocks may follow.
+pub fn feed_block(block: Block, more: bool) -> Result<Source, Unstarted> {
+    let (child, mut feed) = Feed::new().map_err(|error| no_pipe(&error))?;
+    if more || block.length() > PIPE as u64 {
+        // A block that is spliced while it comes should fit.
+        let size = if more { (block.length() as usize).clamp(BIG_PIPE, LARGEST_PIPE) } else { BIG_PIPE };
+        if os::io::set_pipe_size(feed.fd(), size) < size {
+            os::io::set_pipe_size(feed.fd(), BIG_PIPE);
+        }
+    }
+    feed.push_block(block, true);
+    if !more {
+        feed.end();
+    }
+    // A block that fits into the pipe costs the loop nothing more. A failure is reported when it is met again.
+    let rest = (feed.write() != FeedState::Finished || feed.failure().is_some()).then_some(feed);
+    Ok(Source::Fed { child, feed: rest })
+}
