@@ -20,6 +20,8 @@ use crate::jobfile::values::{
 use crate::ui::phrases::escape;
 
 /// The values of the variables that are set.
+///
+/// Its fields are the variables, one for each setting.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Variables {
     pub pool: Option<Jobs>,

@@ -64,6 +64,8 @@ pub struct JobFile {
 }
 
 /// `[run]`. `None`: the key is not set.
+///
+/// Its fields are the keys of `[run]`.
 #[derive(Debug, Clone, Default)]
 pub struct RunSpec {
     pub pool: Option<PoolSize>,

@@ -147,13 +147,7 @@ pub fn build(file: &JobFile, options: &BuildOptions) -> Result<Plan, Mistakes> {
             job.lister = job_ids[number].0.checked_sub(1).map(JobId);
         }
     }
-    let mut chosen = Vec::with_capacity(jobs.len());
-    for ((lister, job), _) in listers.into_iter().zip(jobs).zip(&selected).filter(|(_, selected)| **selected)
-    {
-        chosen.extend(lister.map(|lister| *lister));
-        chosen.push(job);
-    }
-    let mut jobs = chosen;
+    let mut jobs = only_selected(jobs, listers, &selected);
     let pools = pools(file, options, &chains, &selected);
     // Tasks for the records of a queue take no slots of the run's pool, and so need a limit of their own.
     let takes_records = |job: &&mut Job| matches!(job.items, Items::Queue { .. }) && job.lister.is_none();
@@ -173,6 +167,16 @@ pub fn build(file: &JobFile, options: &BuildOptions) -> Result<Plan, Mistakes> {
         rerun: rerun(options),
         ..Plan::new(jobs, pools.run)
     })
+}
+
+/// Returns the jobs that are to run, each behind the job that lists its items.
+fn only_selected(jobs: Vec<Job>, listers: Vec<Option<Box<Job>>>, selected: &[bool]) -> Vec<Job> {
+    let mut chosen = Vec::with_capacity(jobs.len());
+    for ((lister, job), _) in listers.into_iter().zip(jobs).zip(selected).filter(|(_, selected)| **selected) {
+        chosen.extend(lister.map(|lister| *lister));
+        chosen.push(job);
+    }
+    chosen
 }
 
 /// Sizes of pools.

@@ -54,8 +54,8 @@ pub const LEFT_OUT: &str = "prun: warning: the script does not use its item; wri
                             (`--repeat N` runs it without items)";
 
 /// Printed if items are read from a terminal.
-pub const TYPED: &str = "prun: reading items from the terminal, one per line; Ctrl-D ends them (or give them with `:::` or \
-                     `-a FILE`; `--once` takes none)";
+pub const TYPED: &str = "prun: reading items from the terminal, one per line; Ctrl-D ends them (or give them with \
+                         `:::` or `-a FILE`; `--once` takes none)";
 
 /// Printed if `--pipe` reads from a terminal.
 pub const TYPED_INPUT: &str =

@@ -10,6 +10,8 @@ use crate::jobfile::values::{
 
 /// `[jobs.NAME]`, laid over `[defaults]`. It has a field for each key, because each key is read, checked and
 /// planned by itself.
+///
+/// Its fields are the keys of `[jobs.NAME]`, in the order of the manual.
 #[derive(Debug, Clone, Default)]
 pub struct JobSpec {
     pub name: Spanned<String>,

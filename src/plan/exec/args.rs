@@ -10,6 +10,8 @@ use crate::plan::hooks::HookFlag;
 use crate::plan::{ColumnSeparator, Cut, Jobserver, Logs, Throttle, Worker};
 
 /// The command line of `prun exec`, with its settings resolved.
+///
+/// Its fields are the options of `prun exec`, resolved.
 #[derive(Debug, Clone)]
 pub struct ExecArgs {
     /// COMMAND and its arguments, up to the first source.
