@@ -8,15 +8,6 @@ use std::path::{Path, PathBuf};
 /// `bench`.
 const FOLDERS: [&str; 7] = ["src", "tests", "bench", "scripts", "man", "jobfiles", "docs"];
 
-/// Files that may still refer to a document that is not here. To be emptied as their layers are reworded.
-const TOLERATED: [&str; 5] = [
-    "src/event/mod.rs",
-    "src/jobfile/values.rs",
-    "src/plan/identity.rs",
-    "src/plan/logs.rs",
-    "src/run/record/ledger.rs",
-];
-
 /// The end of a document's name. It is put together here, so that this file does not seem to refer to one.
 const ENDING: &str = concat!(".", "md");
 
@@ -48,8 +39,7 @@ fn every_situation_names_a_test() {
 #[test]
 fn documents_that_are_referred_to_exist() {
     let mut wrong = Vec::new();
-    let is_tolerated = |file: &Path| TOLERATED.iter().any(|tolerated| file == root().join(tolerated));
-    for file in searched_files().into_iter().filter(|file| !is_tolerated(file)) {
+    for file in searched_files() {
         let text = joined(&fs::read_to_string(&file).unwrap_or_default());
         let folder = file.parent().expect("a file is in a folder");
         for (name, section) in references(&text) {
@@ -65,6 +55,44 @@ fn documents_that_are_referred_to_exist() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn files_and_folders_that_documents_name_exist() {
+    let pages = ["README", "CONTRIBUTING", "CHANGELOG", "docs/design", "docs/robustness"];
+    let folders = ["src/", "tests/", "scripts/", "bench/", "jobfiles/", "docs/", "man/", "completions/"];
+    let mut missing = Vec::new();
+    for page in pages.map(|page| page.to_owned() + ENDING) {
+        let text = read(&page);
+        let quoted = text.split('`').skip(1).step_by(2);
+        let paths = quoted.map(|quoted| quoted.split(": ").next().unwrap_or_default());
+        let is_path = |path: &&str| {
+            let is_plain = path.chars().all(|letter| letter.is_alphanumeric() || "_-./".contains(letter));
+            is_plain && folders.iter().any(|folder| path.starts_with(folder))
+        };
+        missing.extend(
+            paths
+                .filter(is_path)
+                .filter(|path| !root().join(path).exists())
+                .map(|path| format!("{page}: {path}")),
+        );
+    }
+    assert!(missing.is_empty(), "named, but not here: {missing:#?}");
+}
+
+#[test]
+fn the_way_of_one_task_has_35_stops_at_most_and_none_twice() {
+    let page = read(&format!("docs/design{ENDING}"));
+    let section = page.split("\n## The way of one task\n").nth(1).and_then(|rest| rest.split("\n## ").next());
+    let stops = section.expect("the section").lines().filter_map(|line| {
+        let (number, rest) = line.split_once(". `")?;
+        number.parse::<usize>().ok().map(|number| (number, rest.split('`').next().unwrap_or_default()))
+    });
+    let stops: Vec<(usize, &str)> = stops.collect();
+    assert!(stops.len() <= 35 && stops.len() > 20, "{} stops", stops.len());
+    assert!(stops.iter().zip(1..).all(|((number, _), at)| *number == at), "they are numbered in order");
+    let files: std::collections::BTreeSet<&str> = stops.iter().map(|(_, file)| *file).collect();
+    assert_eq!(files.len(), stops.len(), "a file comes once");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Active tasks and workers: their states, and the one function that changes them. Pure.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::fmt;
 use std::num::NonZeroU32;
 
 use super::JobId;
@@ -10,10 +11,17 @@ use crate::plan::HookOn;
 
 /// The id of an active task, of a worker, or of a hook of the run. The place is used again; the generation
 /// never is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TaskId {
     pub place: Place,
     pub generation: u32,
+}
+
+/// Shown as `place.generation`, so that a trace can be read.
+impl fmt::Debug for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{}.{}", self.place.0, self.generation)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
