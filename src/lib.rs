@@ -40,6 +40,8 @@
 //! | `cli` | all |
 
 #![deny(unsafe_code)]
+// The documentation is for contributors, who read it with private items.
+#![allow(rustdoc::private_intra_doc_links)]
 
 pub mod cli;
 pub mod event;

@@ -58,12 +58,6 @@ impl Answers {
         &self.buffer[range.clone()]
     }
 
-    /// Discards everything that was not taken out.
-    pub fn clear(&mut self) {
-        self.buffer.clear();
-        (self.start, self.line, self.searched) = (0, 0, 0);
-    }
-
     /// Returns the next answer, if all of it is there.
     pub fn next_answer(&mut self) -> Option<Answer> {
         let whole = match &self.ends {
@@ -172,8 +166,6 @@ mod tests {
         answers.push(b"f\n");
         let rest = answers.next_answer().unwrap();
         assert_eq!(answers.bytes(&rest.whole), b"half\n");
-        answers.push(b"gone");
-        answers.clear();
         answers.push(b"new\n");
         assert_eq!(answers.count(), Some(1));
     }

@@ -15,5 +15,5 @@ pub mod values;
 
 pub use mistakes::{Mistake, Mistakes};
 pub use model::*;
-pub use near::{alternatives, nearest};
+pub use near::nearest;
 pub use read::{Config, parse, parse_config, parse_over};

@@ -39,7 +39,7 @@ pub mod joblog;
 pub mod past;
 pub mod scan;
 
-pub use entry::{Damage, Entry};
+pub use entry::Entry;
 pub use file::{Journal, open, read};
 pub use past::Past;
 

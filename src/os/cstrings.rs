@@ -51,11 +51,6 @@ impl CStrings {
         self.starts.clear();
     }
 
-    /// Returns the number of strings.
-    pub fn len(&self) -> usize {
-        self.starts.len()
-    }
-
     pub fn is_empty(&self) -> bool {
         self.starts.is_empty()
     }

@@ -46,11 +46,6 @@ impl Poller {
         }
     }
 
-    /// Changes what to wait for at a descriptor that was added.
-    pub fn modify(&self, fd: BorrowedFd, token: u64, interest: Interest) -> nix::Result<()> {
-        self.0.modify(fd, &mut EpollEvent::new(interest.flags(), token))
-    }
-
     /// Removes a descriptor.
     pub fn remove(&self, fd: BorrowedFd) -> nix::Result<()> {
         self.0.delete(fd)
@@ -124,7 +119,8 @@ mod tests {
         writer.write_all(b"x").unwrap();
         let ready = wait(&poller);
         assert_eq!((ready.len(), ready[0].token, ready[0].read, ready[0].hup), (1, 1, true, false));
-        poller.modify(writer.as_fd(), 2, Interest::Write).unwrap();
+        poller.remove(writer.as_fd()).unwrap();
+        assert!(poller.add(writer.as_fd(), 2, Interest::Write).unwrap());
         assert!(wait(&poller).iter().any(|r| r.token == 2 && r.write && !r.err));
         poller.remove(reader.as_fd()).unwrap();
         drop(reader);

@@ -29,7 +29,7 @@
 //! `tests/layers.rs` fails on any other arrow between rooms.
 //!
 //! Two rooms are still to come, and have their places: `ctl/`, beside `queues`, for requests from inside tasks, and
-//! `remote/`, beside `local`, as another [`Backend`](backend::Backend).
+//! `remote/`, beside `local`, as another [`backend::Backend`].
 
 use std::io;
 use std::sync::Arc;

@@ -31,7 +31,7 @@ pub enum Event {
     /// The task's output is at its end.
     Drained(TaskId),
     /// The task counts as up: its sign was seen, or it is a daemon without a sign and runs. Not sent for
-    /// [`Sign::After`](crate::plan::Sign::After), which depends on time alone.
+    /// [`ReadyCheck::After`](crate::plan::ReadyCheck::After), which depends on time alone.
     Up(TaskId),
     /// Nothing is left of what a stopped task started, or of the leftovers that
     /// [`Action::Leftovers`](super::Action::Leftovers) asked about.

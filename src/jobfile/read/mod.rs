@@ -1,6 +1,6 @@
 //! Bytes → TOML tree → [`JobFile`].
 //!
-//! `syntax` turns bytes into text and words the parser's errors. [`Walk`](walk::Walk) holds the mistakes and reads
+//! `syntax` turns bytes into text and words the parser's errors. [`walk::Walk`] holds the mistakes and reads
 //! single values; `section` lays a table over its defaults. The other files each read one table, and only use files
 //! of simpler tables.
 

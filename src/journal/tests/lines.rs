@@ -2,8 +2,9 @@
 
 use proptest::prelude::*;
 
+use super::super::Past;
+use super::super::entry::Damage;
 use super::super::entry::{Verdict, verdict};
-use super::super::{Damage, Past};
 use super::*;
 use crate::event::Usage;
 

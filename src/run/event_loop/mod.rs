@@ -5,7 +5,7 @@
 //!
 //! # One turn
 //!
-//! 1. [`pump`](pump): the poller blocks until a descriptor is ready or the next timer is due.
+//! 1. [`pump`]: the poller blocks until a descriptor is ready or the next timer is due.
 //! 2. Each ready descriptor is handed to the room that owns it ([`Token`] says which). The rooms push events.
 //! 3. The backend does what is due by itself, the queues move records, and jobs that wait for items are asked again.
 //! 4. A `Tick` goes in *behind* all that is known: a task that has exited did not time out.

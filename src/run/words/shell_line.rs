@@ -101,7 +101,7 @@ impl StageLine<'_> {
         }
     }
 
-    /// Returns the variables of `env_file` and `env`. A file that can't be read is left out here; [`line`] reports it.
+    /// Returns the variables of `env_file` and `env`. A file that can't be read is left out here; [`line()`] reports it.
     fn variables(&self) -> Vec<(String, Vec<u8>)> {
         if self.values == Values::Hidden {
             return Vec::new();

@@ -1,7 +1,7 @@
 //! Blocks: stdin or a file, cut for the standard input of tasks (`prun exec --pipe`). Each is cut when it is wanted.
 //!
 //! Bytes that come through a pipe are collected in memory, block by block ([`stream`]). In a regular file only the ends
-//! of blocks are searched; its bytes go from the file to the tasks within the kernel ([`file`]).
+//! of blocks are searched; its bytes go from the file to the tasks within the kernel ([`mod@file`]).
 
 use std::fs::File;
 use std::os::fd::{BorrowedFd, OwnedFd};
