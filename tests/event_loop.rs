@@ -7,13 +7,13 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use prun::event::{Exit, JobId, Listener, Outcome, RunEvent, StageId, Summary, Time};
+use prun::event::{Exit, Listener, Outcome, RunEvent, StageId, Summary, Time};
 use prun::jobfile;
 use prun::os::poller::Ready;
+use prun::plan::Plan;
 use prun::plan::build::{BuildOptions, build};
-use prun::plan::{HookOn, Plan};
 use prun::run::attempt::{Attempt, EndedAttempt, Role};
-use prun::run::backend::{Backend, Context, Given, HookTurn, Start, Started};
+use prun::run::backend::{Backend, Context, Start, Started};
 use prun::run::event_loop::scheduler::Scheduler;
 use prun::run::event_loop::{EventLoop, Kernel, Rooms};
 use prun::run::output::Output;
@@ -234,17 +234,5 @@ impl Backend for Fake {
 
     fn ready(&mut self, _token: Token, _ready: &Ready, _cx: &mut Context) {
         panic!("no descriptor was given to the poller");
-    }
-
-    fn hook_turn(&mut self, _task: TaskId, _at: HookOn, _cx: &mut Context) -> HookTurn {
-        HookTurn::Skipped
-    }
-
-    fn worker(&mut self, _worker: TaskId, _job: JobId) -> Given<'_> {
-        Given::Lost
-    }
-
-    fn end_input(&mut self, _worker: TaskId, _cx: &mut Context) -> bool {
-        false
     }
 }

@@ -147,8 +147,8 @@ pub enum RunEvent {
     TaskStarted {
         task: TaskName,
         attempt: u32,
-        /// The pid of the (first) process.
-        pid: i32,
+        /// The process ID of the (first) process; `None` if there is none yet, or none could be started.
+        pid: Option<i32>,
         /// The item, cut short for people; empty for a job without items.
         item: Arc<str>,
         /// The command as a line that a shell can run; only filled under `--verbose`.
@@ -199,7 +199,7 @@ pub enum RunEvent {
     WorkerStarted {
         job: JobId,
         slot: usize,
-        pid: i32,
+        pid: Option<i32>,
         /// As for [`RunEvent::TaskStarted`].
         command: Option<String>,
     },
@@ -245,7 +245,7 @@ pub enum RunEvent {
     LastStarted {
         /// The name of the hook: `run.on_exit`.
         name: Arc<str>,
-        pid: i32,
+        pid: Option<i32>,
         /// As for [`RunEvent::TaskStarted`].
         command: Option<String>,
     },

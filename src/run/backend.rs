@@ -60,11 +60,11 @@ pub enum Started {
 }
 
 impl Started {
-    /// Returns the process ID of the first process; 0 without one.
-    pub fn pid(&self) -> i32 {
+    /// Returns the process ID of the first process.
+    pub fn pid(&self) -> Option<i32> {
         match self {
-            Started::Running { pid, .. } => *pid,
-            Started::Failed | Started::NotBegun | Started::Printed(_) => 0,
+            Started::Running { pid, .. } => Some(*pid),
+            Started::Failed | Started::NotBegun | Started::Printed(_) => None,
         }
     }
 }
@@ -198,7 +198,9 @@ pub trait Backend {
     // ---- hooks and workers ---------------------------------------------------------------------------------
 
     /// The scheduler wants this hook of the task.
-    fn hook_turn(&mut self, task: TaskId, at: HookOn, cx: &mut Context) -> HookTurn;
+    fn hook_turn(&mut self, _task: TaskId, _at: HookOn, _cx: &mut Context) -> HookTurn {
+        HookTurn::Unknown
+    }
 
     /// Takes an attempt whose process is the hook that [`Backend::start_hook`] starts.
     fn place_hook(&mut self, _attempt: Attempt) {}
@@ -207,7 +209,9 @@ pub trait Backend {
     fn start_hook(&mut self, _task: TaskId, _input: Result<HookInput, String>, _cx: &mut Context) {}
 
     /// Finds the worker that a task of the job is given to.
-    fn worker(&mut self, worker: TaskId, job: JobId) -> Given<'_>;
+    fn worker(&mut self, _worker: TaskId, _job: JobId) -> Given<'_> {
+        Given::Lost
+    }
 
     /// Writes the tasks that a worker was given.
     fn write_tasks(&mut self, _worker: TaskId, _cx: &mut Context) {}
@@ -224,7 +228,9 @@ pub trait Backend {
     }
 
     /// The worker gets no more tasks: `true` if its input is to be ended by the loop, once all is written.
-    fn end_input(&mut self, worker: TaskId, cx: &mut Context) -> bool;
+    fn end_input(&mut self, _worker: TaskId, _cx: &mut Context) -> bool {
+        false
+    }
 
     // ---- signals and the terminal --------------------------------------------------------------------------
 

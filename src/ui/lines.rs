@@ -119,8 +119,8 @@ impl Lines {
     }
 
     /// Prints a command as it starts.
-    fn started(&self, name: &str, pid: i32, command: &str, out: &mut Vec<u8>) {
-        let pid = (self.voice >= Voice::Debug).then_some(pid);
+    fn started(&self, name: &str, pid: Option<i32>, command: &str, out: &mut Vec<u8>) {
+        let pid = pid.filter(|_| self.voice >= Voice::Debug);
         self.say(Voice::Verbose, NOTE, &phrases::started(name, pid, command), out);
     }
 

@@ -106,7 +106,7 @@ mod tests {
         let start = RunEvent::TaskStarted {
             task: task.clone(),
             attempt: 1,
-            pid: 7,
+            pid: Some(7),
             item: "i".into(),
             command: Some("curl x".into()),
         };

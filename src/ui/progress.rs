@@ -228,7 +228,7 @@ mod tests {
         for seq in 1..=running {
             let task = TaskName { job: JobId(0), seq };
             let item = format!("item {seq}{}", ".".repeat(100)).into();
-            let event = RunEvent::TaskStarted { task, attempt: 1, pid: 1, item, command: None };
+            let event = RunEvent::TaskStarted { task, attempt: 1, pid: Some(1), item, command: None };
             bar.tell(Time::ZERO, &event, &mut out);
         }
         assert!(out.is_empty());

@@ -123,7 +123,7 @@ mod tests {
 
     fn start(job: JobId, seq: u64) -> RunEvent {
         let task = TaskName { job, seq };
-        RunEvent::TaskStarted { task, attempt: 1, pid: 1, item: "".into(), command: None }
+        RunEvent::TaskStarted { task, attempt: 1, pid: Some(1), item: "".into(), command: None }
     }
 
     fn end(job: JobId, seq: u64, outcome: Outcome) -> RunEvent {
@@ -141,7 +141,7 @@ mod tests {
         for (job, now) in [(0, SECOND), (1, 2 * SECOND)] {
             let task = TaskName { job: JobId(job), seq: 1 };
             let item = "".into();
-            tally.note(now, &RunEvent::TaskStarted { task, attempt: 1, pid: 1, item, command: None });
+            tally.note(now, &RunEvent::TaskStarted { task, attempt: 1, pid: Some(1), item, command: None });
             tally.note(now, &RunEvent::JobTotal { job: JobId(job), total: 1 });
         }
         assert_eq!(tally.standing(SECOND).total, Some(1));

@@ -74,7 +74,7 @@ impl EventLoop {
         let Some(hook) = job.hook(at).filter(|_| self.options.verbose) else { return };
         let item = short_item(&work.items);
         let command = Some(hook.stage.command.for_message(&job.name, &work.scope(slot)));
-        self.tell(&RunEvent::TaskStarted { task: work.task_name(), attempt, pid: 0, item, command });
+        self.tell(&RunEvent::TaskStarted { task: work.task_name(), attempt, pid: None, item, command });
     }
 
     /// Puts together what the hooks of a task are told of it.

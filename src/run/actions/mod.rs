@@ -73,7 +73,7 @@ impl EventLoop {
             Action::Live(task) => self.output.outputs.let_flow(task.place),
             Action::Tell(event) => self.tell_and_follow(&event),
             Action::FlushOutput => self.shutdown.run_hooks.await_output(),
-            Action::FlushFiles(job) => self.settle_files(job),
+            Action::FlushFiles(job) => self.flush_files(job),
             Action::Finish => self.shutdown.finished = true,
         }
     }

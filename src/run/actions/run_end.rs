@@ -17,23 +17,23 @@ use crate::sched::{Event, TaskId};
 
 impl EventLoop {
     /// Asks for the files of a job to be complete.
-    pub(super) fn settle_files(&mut self, job: JobId) {
+    pub(super) fn flush_files(&mut self, job: JobId) {
         self.output.write_out();
         match self.output.sinks.flush_files() {
-            Some(settled) => self.shutdown.run_hooks.await_files(job, settled),
+            Some(flushed) => self.shutdown.run_hooks.await_files(job, flushed),
             None => self.inbox.push(Event::FilesFlushed(job)),
         }
     }
 
     /// Tells the scheduler which jobs' files are complete now. The disk thread wakes the loop each time.
-    pub(in crate::run) fn report_settled_files(&mut self) {
-        let settled = self.shutdown.run_hooks.take_settled();
-        self.inbox.events.extend(settled.into_iter().map(Event::FilesFlushed));
+    pub(in crate::run) fn report_flushed_files(&mut self) {
+        let flushed = self.shutdown.run_hooks.take_flushed();
+        self.inbox.events.extend(flushed.into_iter().map(Event::FilesFlushed));
     }
 
     /// Tells the scheduler when everything that tasks wrote is where it was to go.
-    pub(in crate::run) fn report_settled_run(&mut self) {
-        if self.shutdown.run_hooks.is_settled(self.kernel.now, &mut self.output) {
+    pub(in crate::run) fn report_flushed_output(&mut self) {
+        if self.shutdown.run_hooks.is_flushed(self.kernel.now, &mut self.output) {
             // A failure to write goes first, because it decides which hooks run.
             self.report_failure();
             self.inbox.push(Event::OutputFlushed);

@@ -36,10 +36,10 @@ impl EventLoop {
         }
         let pid = started.pid();
         // Nothing else tells of a service that counts as up as soon as it runs.
-        if pid != 0 && up_at_once {
+        if pid.is_some() && up_at_once {
             self.inbox.push(Event::Up(task));
         }
-        if pid != 0 || self.options.verbose {
+        if pid.is_some() || self.options.verbose {
             let attempt = attempt.get();
             self.tell(&RunEvent::TaskStarted { task: name, attempt, pid, item, command });
         }

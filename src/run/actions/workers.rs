@@ -28,7 +28,7 @@ impl EventLoop {
         let Some(started) = self.begin(start) else { return };
         self.workers.note_fed(worker);
         let pid = started.pid();
-        if pid != 0 || self.options.verbose {
+        if pid.is_some() || self.options.verbose {
             self.tell(&RunEvent::WorkerStarted { job, slot, pid, command });
         }
     }

@@ -129,7 +129,7 @@ impl EventLoop {
             return;
         }
         self.output.end_lease();
-        self.look_after_output();
+        self.maintain_output();
         self.output.draw(self.kernel.now);
         let busy = self.inbox.starts > 0 || woken || self.inbox.answered;
         self.hand_over(busy);
@@ -173,12 +173,12 @@ impl EventLoop {
 
     /// Does what must be done after each turn about output: threads, failures, files that are complete, and whether
     /// tasks may start and readers go on.
-    fn look_after_output(&mut self) {
+    fn maintain_output(&mut self) {
         self.output.sinks.retry_threads();
         self.start_awaited_hooks();
         self.report_failure();
-        self.report_settled_files();
-        self.report_settled_run();
+        self.report_flushed_files();
+        self.report_flushed_output();
         if let Some(hold) = self.output.change_of_hold() {
             self.handle(Event::Backpressure(hold));
         }

@@ -33,22 +33,22 @@ impl RunHooks {
         self.awaited = Some(Awaited::Output);
     }
 
-    /// Lets jobs that come after `job` wait until `settled` reports that its files are complete.
-    pub fn await_files(&mut self, job: JobId, settled: Receiver<()>) {
-        self.files.push((job, settled));
+    /// Lets jobs that come after `job` wait until `flushed` reports that its files are complete.
+    pub fn await_files(&mut self, job: JobId, flushed: Receiver<()>) {
+        self.files.push((job, flushed));
     }
 
     /// Returns the jobs whose files have become complete since the last call.
-    pub fn take_settled(&mut self) -> Vec<JobId> {
+    pub fn take_flushed(&mut self) -> Vec<JobId> {
         // A sender that is gone with its thread is reported as a failure to write; nobody waits for it.
-        let settled =
+        let flushed =
             |(_, written): &mut (JobId, Receiver<()>)| written.try_recv() != Err(TryRecvError::Empty);
-        self.files.extract_if(.., settled).map(|(job, _)| job).collect()
+        self.files.extract_if(.., flushed).map(|(job, _)| job).collect()
     }
 
     /// True once, when all output is complete. The writers and the disk thread wake the loop whenever this may have
     /// changed.
-    pub fn is_settled(&mut self, now: Time, output: &mut Output) -> bool {
+    pub fn is_flushed(&mut self, now: Time, output: &mut Output) -> bool {
         let Some(awaited) = self.awaited.take() else { return false };
         self.awaited = match awaited {
             Awaited::Output => {
