@@ -95,12 +95,10 @@ fn items(text: &str, begins: fn(&str) -> bool) -> Vec<Item<'_>> {
         let length = lines[at..].iter().position(|line| *line == end)?;
         let above = lines[..at].iter().rev().take_while(|line| {
             let line = line.trim_start();
-            line.starts_with("///") || line.starts_with("#[")
+            line.starts_with("//") || line.starts_with("#[")
         });
-        let mut docs: Vec<String> = above
-            .filter(|line| line.contains("///"))
-            .map(|line| format!("{}\n", line.trim_start()))
-            .collect();
+        let mut docs: Vec<String> =
+            above.filter(|line| line.contains("//")).map(|line| format!("{}\n", line.trim_start())).collect();
         docs.reverse();
         Some(Item { line: at + 1, docs: docs.concat(), lines: lines[at..=at + length].to_vec() })
     };

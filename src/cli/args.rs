@@ -33,8 +33,8 @@ const TAGS: [&str; 2] = ["tag", "tagstring"];
 const PROGRESSES: [&str; 2] = ["progress", "bar"];
 
 /// Options of both commands.
-///
-/// Its fields are the options that both commands share, as clap reads them; groups of them are structs of their own.
+//
+// Its fields are the options that both commands share, as clap reads them; groups of them are structs of their own.
 #[derive(Args, Debug, Default)]
 pub struct Both {
     /// Run N tasks at once [default: CPUs]

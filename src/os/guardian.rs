@@ -74,9 +74,10 @@ pub fn is_guardian(child: Pid) -> bool {
     pid() == Some(child)
 }
 
-/// Forgets the guardian. Call it after a guardian was reaped that somebody else had killed.
-pub fn forget() {
+/// Forgets the guardian, which was reaped. Returns `true` if it was still on duty, so that somebody else killed it.
+pub fn forget() -> bool {
     guardian_pid::take();
+    !live_starts::is_finished()
 }
 
 /// Ends the guardian's duty: what had to be stopped was stopped, and what still runs is meant to.
@@ -95,7 +96,8 @@ pub fn dismiss() {
     if let Some(pid) = guardian {
         process::reap(pid);
     }
-    if guardian.is_some() || cgroup::was_opened() {
+    // The guardian may have been reaped with other children, between its release and now.
+    if guardian.is_some() || live_starts::is_finished() || cgroup::was_opened() {
         cgroup::remove();
     }
 }

@@ -1,9 +1,10 @@
 //! A dry run: the commands are printed as lines that a shell can run, and nothing is started.
 //!
-//! [`DryRun`] is a backend behind the same actions as that of a real run. Each attempt counts as ready, exits with 0 and
-//! writes nothing, so that everything that waits for it is printed as well. Tasks that a worker would get are
+//! [`DryRun`] is a backend behind the same actions as that of a real run. Each attempt counts as ready, exits with 0 as
+//! soon as nothing else can start, and writes nothing, so that everything that waits for it is printed as well. Tasks that a worker would get are
 //! counted, and stand behind the worker's command. Tasks of the records of a queue are not known, and stand as one line.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::attempt::EndedAttempt;
@@ -23,6 +24,10 @@ pub struct DryRun {
     plan: Arc<Plan>,
     /// For each job: tasks that its workers would get.
     given: Vec<u64>,
+    /// Attempts that were printed and have not ended.
+    printed: VecDeque<(TaskId, JobId)>,
+    /// An attempt was printed since the last poll.
+    started: bool,
 }
 
 /// Takes out of a plan whatever would hold the printing back.
@@ -36,7 +41,7 @@ pub fn prepare(plan: &mut Plan) {
 
 impl DryRun {
     pub fn new(plan: Arc<Plan>) -> DryRun {
-        DryRun { given: vec![0; plan.jobs.len()], plan }
+        DryRun { given: vec![0; plan.jobs.len()], printed: VecDeque::new(), started: false, plan }
     }
 
     /// Prints the tasks of a queue's records as one line.
@@ -92,17 +97,11 @@ impl Backend for DryRun {
             return Started::NotBegun;
         }
         // The list of a job's items is told by the job that takes its lines, and hooks of the run all at once.
-        if job.run_hook().is_none() {
-            if !self.plan.jobs[work.job].is_lister() {
-                print(cx.outputs, line(job, &work, slot, Values::Shown) + "\n");
-            }
-            // Whatever waits for it is to be printed, too.
-            cx.events.push_back(Event::Up(task));
+        if job.run_hook().is_none() && !job.is_lister() {
+            print(cx.outputs, line(job, &work, slot, Values::Shown) + "\n");
         }
-        cx.events.push_back(Event::Drained(task));
-        let exits =
-            StageId::all(job.stages.len()).map(|stage| Event::Exited { task, stage, exit: Exit::Code(0) });
-        cx.events.extend(exits);
+        self.printed.push_back((task, work.job));
+        self.started = true;
         Started::Printed(work)
     }
 
@@ -119,10 +118,25 @@ impl Backend for DryRun {
     }
 
     fn due(&self) -> Option<Time> {
-        None
+        (!self.printed.is_empty()).then_some(Time::ZERO)
     }
 
-    fn poll(&mut self, _cx: &mut Context) {}
+    /// Lets the oldest attempt end once a turn of the loop has started nothing more, as if each took longer than to start
+    /// the others. If it ended at once, a daemon would be stopped before all of its tasks had their turn.
+    fn poll(&mut self, cx: &mut Context) {
+        if std::mem::take(&mut self.started) {
+            return;
+        }
+        let Some((task, id)) = self.printed.pop_front() else { return };
+        let job = &self.plan.jobs[id];
+        // Whatever waits for it is to be printed, too.
+        if job.run_hook().is_none() {
+            cx.events.push_back(Event::Up(task));
+        }
+        cx.events.push_back(Event::Drained(task));
+        let stages = StageId::all(job.stages.len());
+        cx.events.extend(stages.map(|stage| Event::Exited { task, stage, exit: Exit::Code(0) }));
+    }
 
     fn ready(&mut self, _token: Token, _ready: &Ready, _cx: &mut Context) {}
 

@@ -183,6 +183,20 @@ fn nothing_runs_of_a_file_with_a_mistake() {
 
 /// Covers a `cwd` other than the folder of the files, folders that are made, and a file shared by all tasks.
 #[test]
+fn a_dry_run_prints_all_tasks_of_a_daemon_in_the_order_of_their_starts() {
+    let space = Space::new();
+    space.write(
+        "d.toml",
+        "[jobs.a]\ncommand = 'echo a'\n[jobs.b]\ndaemon = true\nrepeat = 6\ncommand = 'echo b {#}'\n",
+    );
+    let lines: String = (1..=6).map(|n| format!("echo b {n}\n")).collect();
+    space.sh("prun --dry-run -j9 d.toml").run().ok().stdout(&format!("echo a\n{lines}"));
+    let locks = "[jobs.b]\nlocks = ['l']\nrepeat = 2\ncommand = 'echo b'\n[jobs.c]\ncommand = 'echo c'\n";
+    space.write("l.toml", locks);
+    space.sh("prun --dry-run -j9 l.toml").run().ok().stdout("echo b\necho c\necho b\n");
+}
+
+#[test]
 fn a_dry_run_writes_the_files_that_the_run_writes() {
     let space = Space::new();
     let toml = r#"

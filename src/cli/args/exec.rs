@@ -26,8 +26,8 @@ const COMMAND: &str = "Command";
 const ATTEMPTS: &str = "Attempts";
 
 /// Run COMMAND for each item: a line of stdin or of FILE, or a word after `:::`
-///
-/// Its fields are the options of `prun exec`, as clap reads them; groups of them are structs of their own.
+//
+// Its fields are the options of `prun exec`, as clap reads them; groups of them are structs of their own.
 #[derive(Parser, Debug)]
 #[command(name = "exec", bin_name = "prun exec", args_override_self = true, max_term_width = 100)]
 #[command(override_usage = "prun exec [OPTIONS] COMMAND [ARG...] [::: ITEM...]... [:::: FILE...]...")]

@@ -44,6 +44,18 @@ fn every_key_is_understood() {
     }
 }
 
+/// A key that nothing reads would be accepted and ignored: its field in the model has a default.
+#[test]
+fn every_key_of_a_job_is_named_where_it_is_read() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/jobfile/read");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files =
+        files.filter(|path| path.extension().is_some_and(|end| end == "rs") && !path.ends_with("tests.rs"));
+    let code: String = files.map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    let unread = keys::JOB.iter().filter(|key| !code.contains(&format!("\"{}\"", key.name)));
+    assert_eq!(unread.map(|key| key.name).collect::<Vec<_>>(), Vec::<&str>::new());
+}
+
 fn collect(table: &DeTable, into: &mut HashSet<String>) {
     for (name, node) in table.iter() {
         into.insert(name.get_ref().to_string());

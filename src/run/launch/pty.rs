@@ -9,8 +9,8 @@ use crate::os;
 use crate::plan::{Job, Output, Stage, Stdin};
 use crate::run::attempt::feed::Feed;
 use crate::run::launch::ChildEnds;
-use crate::run::launch::target::Stream;
 use crate::run::launch::unstarted::{Unstarted, shortage_of_files};
+use crate::run::launch::wiring::Stream;
 
 /// A pseudoterminal for one stage.
 pub struct Terminal {

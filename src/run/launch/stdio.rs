@@ -9,8 +9,8 @@ use crate::run::attempt::Attempt;
 use crate::run::attempt::reader::{Reader, Tap};
 use crate::run::launch::ChildEnds;
 use crate::run::launch::pty::Terminal;
-use crate::run::launch::target::Stream;
 use crate::run::launch::unstarted::{Unstarted, no_pipe};
+use crate::run::launch::wiring::Stream;
 
 /// The descriptors of an attempt while its stages start one after another.
 #[derive(Default)]

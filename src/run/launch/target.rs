@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::LaunchContext;
 use super::unstarted::{Unstarted, no_file};
-use super::wiring::{JobFile, Wiring};
+use super::wiring::{JobFile, Stream, Wiring};
 use crate::event::{JobId, StageId};
 use crate::flow::output::{Dest, LaneSpec};
 use crate::plan::template::Scope;
@@ -15,13 +15,6 @@ use crate::plan::{Items, Job, Output, OutputMode, QueueId, Ready, ReadyCheck, St
 use crate::run::output::disk;
 use crate::run::output::sinks::Sinks;
 use crate::run::task::path_of;
-
-/// An output of a stage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Stream {
-    Stdout,
-    Stderr,
-}
 
 /// The destination of a stream.
 pub enum Target {

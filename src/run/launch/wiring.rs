@@ -6,13 +6,19 @@ use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::path::PathBuf;
 
-use super::target::Stream;
 use super::unstarted::{Unstarted, no_file};
 use crate::event::{JobId, StageId};
 use crate::flow::output::{Dest, Escape};
 use crate::os;
 use crate::run::output::disk;
 use crate::run::output::sinks::Sinks;
+
+/// An output of a stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stream {
+    Stdout,
+    Stderr,
+}
 
 /// A file that is opened once for a job.
 pub(super) enum JobFile {

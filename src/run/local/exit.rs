@@ -70,8 +70,7 @@ impl LocalProcesses {
                 // A leftover of a task, which prun has adopted as its subreaper.
                 self.descendants.reaped(pid);
                 process::reap(pid);
-                if os::guardian::is_guardian(pid) {
-                    os::guardian::forget();
+                if os::guardian::is_guardian(pid) && os::guardian::forget() {
                     cx.warnings.push(GUARDIAN_LOST.into());
                 }
                 None

@@ -17,7 +17,12 @@ use std::thread::{self, JoinHandle};
 use crate::flow::output::{Log, SpillId};
 use crate::os;
 use crate::run::output::thread_start::PendingStart;
-use crate::run::output::writer::LogLines;
+
+/// Whole lines for a log, on their way to the disk thread.
+pub struct LogLines {
+    pub log: Log,
+    pub bytes: Vec<u8>,
+}
 
 /// The number of an output file.
 type FileId = u32;

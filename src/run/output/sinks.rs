@@ -13,8 +13,8 @@ use crate::flow::output::{Dest, Log, Op, SpillId};
 use crate::journal::Journal;
 use crate::journal::joblog::Joblog;
 use crate::os;
-use crate::run::output::disk::{self, Disk, LogFile};
-use crate::run::output::writer::{LogLines, StdStream, StreamError, Writer};
+use crate::run::output::disk::{self, Disk, LogFile, LogLines};
+use crate::run::output::writer::{StdStream, StreamError, Writer};
 
 /// Backpressure: the loop stops reading from tasks while more bytes than this wait for a writer, and goes on at half.
 const CROWDED: usize = 8 << 20;

@@ -14,9 +14,9 @@ use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
-use crate::flow::output::{BIG_BUFFER, Log};
+use crate::flow::output::BIG_BUFFER;
 use crate::os;
-use crate::run::output::disk::Command;
+use crate::run::output::disk::{Command, LogLines};
 use crate::run::output::thread_start::PendingStart;
 
 /// One of prun's own output descriptors.
@@ -43,12 +43,6 @@ enum Piece {
     File(StdStream, Receiver<io::Result<File>>, u64),
     /// Lines of logs, to be forwarded once everything before them has been written.
     Lines(Vec<LogLines>),
-}
-
-/// Whole lines for a log, on their way to the disk thread.
-pub struct LogLines {
-    pub log: Log,
-    pub bytes: Vec<u8>,
 }
 
 #[derive(Default)]

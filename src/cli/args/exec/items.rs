@@ -34,8 +34,8 @@ const OF_ITEMS: [&str; 11] = [
     "replace",
 ];
 
-///
-/// Its fields are the options about items, as clap reads them.
+//
+// Its fields are the options about items, as clap reads them.
 #[derive(Args, Debug)]
 pub struct ItemOptions {
     /// Read items from FILE instead of stdin (-: stdin)
