@@ -177,7 +177,7 @@ pub enum RunEvent {
     TaskEnded {
         task: TaskName,
         outcome: Outcome,
-        /// How long the last attempt took.
+        /// The duration of the last attempt.
         elapsed: Duration,
         /// Resources that the last attempt used; `None` if it had no process of its own.
         usage: Option<Usage>,
@@ -263,7 +263,7 @@ pub struct Detail {
     pub attempts: u32,
     /// The cause of death if it is known: a resource limit of the task, or of the machine.
     pub hint: Option<String>,
-    /// How long the last attempt took.
+    /// The duration of the last attempt.
     pub elapsed: Duration,
     /// Resources that the last attempt used; `None` if it had no process of its own.
     pub usage: Option<Usage>,

@@ -111,7 +111,7 @@ pub fn parse_jobserver(word: &str) -> Result<JobserverStyle, String> {
 /// `resume`: which tasks of the journal are not run again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Resume {
-    /// None: everything runs.
+    /// Runs everything, whatever the journal holds.
     #[default]
     No,
     /// Tasks that ended ok.

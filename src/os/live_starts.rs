@@ -39,7 +39,7 @@ const PRIVATE_SLOTS: usize = 1 << 12;
 /// The number of a live start; 0 if the slot is free.
 type Slot = AtomicU32;
 
-/// What the guardian reads. Zeroed memory is a valid header.
+/// The part that the guardian reads. Zeroed memory is a valid header.
 struct Header {
     /// The slots from here on were never used.
     highest: AtomicU32,
@@ -60,7 +60,7 @@ struct Registry {
     header: &'static Header,
     slots: &'static [Slot],
     shared: bool,
-    /// What only prun needs.
+    /// The part that only prun needs.
     index: Mutex<Index>,
 }
 

@@ -43,7 +43,7 @@ pub struct Signals {
     taken: usize,
 }
 
-/// What has arrived since the last call.
+/// Signals and news of children that have arrived since the last call.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Arrivals {
     /// Signals to stop, in order of arrival.

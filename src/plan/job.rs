@@ -163,7 +163,7 @@ pub enum Kind {
     RunHook(HookOn),
 }
 
-/// What ends a daemon.
+/// The way in which a daemon ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Daemon {
     /// It reads no pipe and no queue: it serves others, and is stopped when all other jobs have ended. From then on

@@ -12,7 +12,7 @@ pub const LONGEST_LINE: usize = 1 << 20;
 /// The pieces in which a flowing lane's output is handed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framing {
-    /// As it comes, because no other task writes to the same place.
+    /// Output passes as it comes, because no other task writes to the same place.
     Chunks,
     /// As whole lines, so that lines of several tasks do not mix.
     Lines,

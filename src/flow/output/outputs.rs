@@ -9,7 +9,7 @@ use crate::event::{JobId, Place, PlaceMap};
 /// When a task's lanes flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Policy {
-    /// From the start (`line`), or as soon as the task is first in order.
+    /// Output flows from the start (`line`), or as soon as the task is first in order.
     Flow,
     /// In one piece at the task's end (`group`), unless [`Outputs::let_flow`] is called or the task is first
     /// in order.

@@ -1,4 +1,4 @@
-//! What a child does between its creation and `execve`, the same with both strategies.
+//! The child between its creation and `execve`; it does the same with both strategies.
 //!
 //! With `spawn` the child runs in prun's memory while prun's thread is blocked. So everything is prepared
 //! before, and only plain system calls are made here: no allocation, no lock, no panic, no Rust runtime.

@@ -66,7 +66,7 @@ pub(in crate::plan) struct Hole<'a> {
     pub fill: Fill<'a>,
 }
 
-/// What fills a placeholder.
+/// The source of a placeholder's value.
 #[derive(Debug)]
 pub(in crate::plan) enum Fill<'a> {
     /// A value of each task.

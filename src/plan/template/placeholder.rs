@@ -1,4 +1,4 @@
-//! What placeholders stand for, which part of it is meant, and how it is quoted. Pure.
+//! Placeholders: the value that each stands for, the part of it that is meant, and its quoting. Pure.
 
 use std::io::Write as _;
 use std::ops::Range;

@@ -1,4 +1,4 @@
-//! What each action of the scheduler does, one file a group. Together with [`event_loop`](super::event_loop) this is
+//! Does each action of the scheduler, one file a group. Together with [`event_loop`](super::event_loop) this is
 //! the only place that knows all rooms of `run`.
 //!
 //! - [`items`]: pulls, and items that go from job to job

@@ -1,4 +1,4 @@
-//! What has happened and is not handled yet.
+//! Events that have happened and are not handled yet.
 
 use std::collections::VecDeque;
 

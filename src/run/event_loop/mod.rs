@@ -83,7 +83,7 @@ pub struct EventLoop {
     pub(in crate::run) shutdown: Shutdown,
 }
 
-/// What the loop waits for, and by which clock.
+/// The poller and the signals that the loop waits for, and its clock.
 pub struct Kernel {
     pub poller: Poller,
     /// `None`: signals are left to the program around the loop, as in tests.
