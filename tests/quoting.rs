@@ -163,6 +163,7 @@ fn command(shell: &Path, script: &str, item: &[u8], folder: &Path) -> Option<Com
         shell: vec![shell.display().to_string(), "-c".to_owned()],
         text,
         posix: true,
+        parameters: true,
     };
     let items = [Item { columns: vec![item.to_vec()] }];
     let scope = Scope { items: &items, names: &[], seq: 1, slot: 1, ..Scope::default() };

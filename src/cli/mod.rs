@@ -118,7 +118,7 @@ fn runs_tasks(words: &[OsString]) -> bool {
 fn post_guardian() {
     if let Err(errno) = os::guardian::start() {
         // The run goes on without a guardian, which matters only if prun is killed.
-        let why = errno.desc().to_lowercase();
+        let why = os::errors::start_reason(&errno.into());
         let lines = format!(
             "prun: no guardian could be started: {why}; processes of tasks will survive a SIGKILL of prun\n"
         );

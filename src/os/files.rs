@@ -8,9 +8,12 @@ use std::path::Path;
 
 use nix::libc;
 
+use super::errors;
+
 /// Opens `/dev/null` for reading and writing.
 pub fn dev_null() -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).open("/dev/null")
+    let null = OpenOptions::new().read(true).write(true).open("/dev/null");
+    null.map_err(|error| errors::with_context("could not open `/dev/null`", &error))
 }
 
 /// Opens a file for reading without blocking: the open of a FIFO without a writer returns at once (open(2)).

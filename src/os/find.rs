@@ -184,10 +184,7 @@ fn words(errno: Errno) -> String {
         Errno::EAGAIN => "the limit of processes is reached".into(),
         Errno::ETXTBSY => "it is open for writing".into(),
         Errno::ENOEXEC => "not a program for this machine".into(),
-        other => {
-            let text = other.desc();
-            text[..1].to_ascii_lowercase() + &text[1..]
-        }
+        other => super::errors::in_lower_case(other.desc()),
     }
 }
 

@@ -20,7 +20,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use super::disposition::{self, Disposition};
 use super::inherited::inherited;
-use super::{jobserver, terminal};
+use super::{errors, jobserver, terminal};
 
 /// The signals that stop prun.
 const STOPS: [i32; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT];
@@ -126,7 +126,16 @@ impl Signals {
 fn take_over(signal: i32) -> io::Result<()> {
     if signal == libc::SIGINT {
         // ctrlc does not pass the signal on, so it handles SIGINT only.
-        return ctrlc::set_handler(|| record(libc::SIGINT)).map_err(io::Error::other);
+        return ctrlc::set_handler(|| record(libc::SIGINT)).map_err(|error| match error {
+            ctrlc::Error::System(error) => {
+                let why = errors::start_reason(&error);
+                io::Error::new(
+                    error.kind(),
+                    format!("could not start the thread that waits for SIGINT: {why}"),
+                )
+            }
+            other => io::Error::other(other),
+        });
     }
     // SAFETY: `record` makes only async-signal-safe calls, does not allocate and does not panic.
     unsafe { signal_hook::low_level::register(signal, move || record(signal)) }.map(drop)

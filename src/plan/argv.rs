@@ -26,11 +26,15 @@ impl Command {
                     columns(scope).for_each(each);
                 }
             }
-            Command::Script { shell, text, posix } => {
+            Command::Script { shell, text, posix, parameters } => {
                 shell.iter().for_each(|word| each(word.as_bytes()));
                 scratch.clear();
                 text.0.render(scope, scratch);
+                protect_script(shell, *posix, scratch, each);
                 each(scratch);
+                if !parameters {
+                    return;
+                }
                 if *posix {
                     each(job.as_bytes());
                 }
@@ -42,7 +46,9 @@ impl Command {
     /// Returns the command of a task for a message: a line of its words, or the text of a script without its shell.
     pub fn for_message(&self, job: &str, scope: &Scope) -> String {
         match self {
-            Command::Words { .. } => self.shell_line(job, scope, quote_in_line),
+            Command::Words { .. } | Command::Script { parameters: false, .. } => {
+                self.shell_line(job, scope, quote_in_line)
+            }
             Command::Script { text, .. } => {
                 String::from_utf8_lossy(text.0.rendered(scope).trim_ascii()).into_owned()
             }
@@ -59,6 +65,20 @@ impl Command {
             line.push_str(&quote(word));
         });
         line
+    }
+}
+
+/// Keeps a shell from taking a script for options, if it begins like one. A POSIX shell is told that no options follow.
+/// Other interpreters differ in how they are told, so they get a line end before the text.
+fn protect_script(shell: &[String], posix: bool, text: &mut Vec<u8>, each: &mut dyn FnMut(&[u8])) {
+    let is_told = shell.last().is_some_and(|word| word == "--");
+    if is_told || !matches!(text.first(), Some(b'-' | b'+')) {
+        return;
+    }
+    if posix {
+        each(b"--");
+    } else {
+        text.insert(0, b'\n');
     }
 }
 
@@ -167,11 +187,11 @@ impl Fitter {
                 }
                 *append_item
             }
-            Command::Script { text: template, .. } => {
+            Command::Script { text: template, parameters, .. } => {
                 // Items are joined by blanks in the text.
                 let blanks = template.0.placeholders().count();
                 text = self.rendered_len(&template.0, &scope) - template.0.fixed_len() + blanks;
-                true
+                *parameters
             }
         };
         if appended {
@@ -224,7 +244,7 @@ mod tests {
 
     fn script(text: &str, posix: bool) -> Command {
         let text = ScriptText::parse(text.as_bytes(), &names()).unwrap();
-        Command::Script { shell: vec!["/bin/sh".to_owned(), "-c".to_owned()], text, posix }
+        Command::Script { shell: vec!["/bin/sh".to_owned(), "-c".to_owned()], text, posix, parameters: true }
     }
 
     fn argv(command: &Command, items: &[Item]) -> Vec<String> {
@@ -266,6 +286,23 @@ mod tests {
         let expected = ["/bin/sh", "-c", r"echo 'a' 'c' 'it'\''s' 'd'", "job", "a", "it's", "c", "d"];
         assert_eq!(argv(&script("echo {1} {2}", true), &batch), expected);
         assert_eq!(argv(&script("echo", false), &batch[..1]), ["/bin/sh", "-c", "echo", "a", "it's"]);
+    }
+
+    #[test]
+    fn a_script_that_begins_like_an_option_is_none() {
+        let of = |shell: &[&str], text: &[u8], posix, parameters| Command::Script {
+            shell: shell.iter().map(|word| (*word).to_owned()).collect(),
+            text: ScriptText::literal(text),
+            posix,
+            parameters,
+        };
+        let posix = of(&["bash", "-euo", "pipefail", "-c"], b"--x", true, true);
+        let expected = ["bash", "-euo", "pipefail", "-c", "--", "--x", "job", "a"];
+        assert_eq!(argv(&posix, &[item(&["a"])]), expected);
+        assert_eq!(argv(&of(&["sh", "-c"], b"+x", true, false), &[]), ["sh", "-c", "--", "+x"]);
+        assert_eq!(argv(&of(&["sh", "-c", "--"], b"-x", true, false), &[]), ["sh", "-c", "--", "-x"]);
+        assert_eq!(argv(&of(&["fish", "-c"], b"-x", false, true), &[]), ["fish", "-c", "\n-x"]);
+        assert_eq!(argv(&of(&["sh", "-c"], b" -x", true, false), &[]), ["sh", "-c", " -x"]);
     }
 
     #[test]

@@ -87,6 +87,8 @@ pub enum Command {
         text: ScriptText,
         /// True for a POSIX shell, which gets the job's name as `$0`; others get the items only.
         posix: bool,
+        /// True if the items follow as parameters. False if the text is the item itself.
+        parameters: bool,
     },
 }
 

@@ -284,3 +284,46 @@ fn a_line_in_one_word_is_told_once() {
     }
     space.program("a b", "#!/bin/sh\necho \"ran $1\"\n").exec("'./a b' ::: x").run().ok().stdout("ran x\n");
 }
+
+#[test]
+fn a_script_that_begins_with_a_dash_is_no_option() {
+    let space = Space::new();
+    space.program("--loud", "#!/bin/sh\necho loud \"$@\"\n").program("-x", "#!/bin/sh\necho x\n");
+    let with = |line: &str| space.sh(&format!("PATH=$PWD:$PATH; prun exec {line}")).run();
+    with("--once -c -- '--loud a'").ok().stdout("loud a\n");
+    with("-c -- '--loud {}' ::: b").ok().stdout("loud b\n");
+    with("-c ::: --loud -x").ok().stdout_sorted(&["loud", "x"]);
+    for shell in ["bash", "bash -eu", "zsh", "dash -e"] {
+        with(&format!("--shell '{shell}' -- '--loud {{}}' ::: c")).ok().stdout("loud c\n");
+    }
+    with("--dry-run -c -- '--loud {}' ::: b").ok().stdout("/bin/sh -c -- \"--loud 'b'\" sh b\n");
+}
+
+#[test]
+fn scripts_of_job_files_hooks_and_probes_may_begin_with_a_dash() {
+    let space = Space::new();
+    space.program("--mark", "#!/bin/sh\necho \"$@\" >>marks\n");
+    let toml = r#"
+        [run]
+        on_exit = { script = "--mark exit" }
+        [defaults]
+        env.PATH = ".:/usr/bin:/bin"
+        shell = ["bash", "-o", "pipefail", "-c"]
+        [jobs.a]
+        script = "--mark script"
+        on_success = { script = "--mark hook" }
+        [jobs.s]
+        daemon = true
+        command = "sleep 100"
+        ready = { command = { script = "--mark ready" } }
+        [jobs.z]
+        after = ["a", "s"]
+        each.command = { script = "--mark list; echo 1" }
+        script = "--mark z"
+    "#;
+    space.file(toml).run().ok();
+    let mut marks: Vec<String> = space.read("marks").lines().map(str::to_owned).collect();
+    marks.sort_unstable();
+    marks.dedup();
+    assert_eq!(marks, ["exit", "hook", "list", "ready", "script", "z"]);
+}

@@ -138,3 +138,12 @@ fn values_of_the_environment_are_never_told() {
     let wrong = "[jobs.a]\nenv = { KEY = 'hunter2' }\ncommand = 'true'\ntimeout = 'never ever'\n";
     space.file(wrong).run().code(125).stderr_lacks("hunter2");
 }
+
+#[test]
+fn a_folder_for_temporary_files_that_is_not_there_is_named() {
+    let space = Space::new();
+    let ended = space.exec("-k -c 'head -c 9000000 /dev/zero' ::: a b").env("TMPDIR", "/no/such").run();
+    ended
+        .code(125)
+        .stderr_has("in a temporary file in `/no/such`: no such file or directory; `TMPDIR` names");
+}

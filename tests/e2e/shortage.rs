@@ -180,3 +180,23 @@ fn what_is_wired_together() {
         prun.run().code(0).stdout("100\n").stderr_has("starts wait");
     }
 }
+
+#[test]
+fn a_limit_of_processes_that_leaves_none_for_prun_is_named() {
+    let space = Space::new();
+    let Some(nobody) = Nobody::new(&space, 3, 1) else { return };
+    let ended = space.sh(&format!("exec {} prun exec --no-config true ::: a", nobody.become_it)).run();
+    ended.code(125).stderr_has("no guardian could be started: the limit of processes is reached");
+    ended.stderr_has("thread that waits for SIGINT: the limit of processes is reached");
+}
+
+#[test]
+fn a_missing_dev_null_is_named() {
+    let space = Space::new();
+    let script = "unshare -m sh -c 'mount -t tmpfs none /dev && exec prun exec true ::: a'";
+    if !space.sh("unshare -m sh -c 'mount -t tmpfs none /dev'").run().status.success() {
+        eprintln!("skipped: needs a mount namespace of its own");
+        return;
+    }
+    space.sh(script).run().code(125).stderr_has("could not open `/dev/null`: no such file or directory");
+}

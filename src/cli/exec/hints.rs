@@ -73,7 +73,7 @@ pub fn leaves_items_out(plan: &Plan) -> bool {
     let has_items = !matches!(job.items, Items::None | Items::Repeat(_) | Items::Queue { .. });
     let fed = matches!(&stage.stdin, Stdin::File(file) if file.uses_item()) || job.worker.is_some();
     match &stage.command {
-        Command::Script { text, posix: true, .. } if has_items && !fed => {
+        Command::Script { text, posix: true, parameters: true, .. } if has_items && !fed => {
             let script = text.0.rendered(&crate::plan::template::Scope::default());
             !text.0.uses_task() && !PARAMETERS.is_match(&script)
         }

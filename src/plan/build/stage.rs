@@ -209,7 +209,7 @@ impl<'a> StagePlanner<'a> {
             true => text::script(text, &self.names, self.mistakes),
             false => ScriptText::literal(text.value.as_bytes()),
         };
-        Command::Script { shell, text, posix }
+        Command::Script { shell, text, posix, parameters: true }
     }
 
     fn stdin(&mut self) -> Stdin {

@@ -41,7 +41,7 @@ fn script(text: &[u8], names: &Names, args: &ExecArgs) -> Result<Command, TextEr
     let shell = shell(args);
     let posix = is_posix(&shell[0]);
     let text = if posix { ScriptText::parse(text, names)? } else { ScriptText::literal(text) };
-    Ok(Command::Script { shell, text, posix })
+    Ok(Command::Script { shell, text, posix, parameters: true })
 }
 
 /// Adds to a mistake which hook it is in.

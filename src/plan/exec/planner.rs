@@ -118,22 +118,24 @@ impl Planner {
         let name = base_name(shell[0].as_bytes());
         if args.command.is_empty() {
             // The item is the script, and so not a parameter of it.
-            let words = shell.iter().map(|word| Template::literal(word.as_bytes()));
-            let item = self.template(b"{}", "the command")?;
-            let words = words.chain([item]).map(Word).collect();
-            return Ok((name, Command::Words { words, append_item: false }));
+            let text = ScriptText(self.template(b"{}", "the command")?);
+            let posix = is_posix(&shell[0]);
+            return Ok((name, Command::Script { text, shell, posix, parameters: false }));
         }
         let text = args.command.join(&b' ');
         let posix = is_posix(&shell[0]);
-        Ok((name, Command::Script { text: self.script(&text, posix)?, shell, posix }))
+        Ok((name, Command::Script { text: self.script(&text, posix)?, shell, posix, parameters: true }))
     }
 
     /// Returns the words before the name of a function and its arguments.
     fn bash(&self) -> impl Iterator<Item = Template> {
         let name = self.args.command.first().filter(|_| self.args.function);
-        name.into_iter().flat_map(|name| {
+        let literal = |word: &str| Template::literal(word.as_bytes());
+        name.into_iter().flat_map(move |name| {
             let call = quote(name) + " \"$@\"";
-            ["bash", "-c", &call].map(|word| Template::literal(word.as_bytes()))
+            // A function may have a name that looks like an option.
+            let end = call.starts_with(['-', '+']).then_some("--");
+            ["bash", "-c"].into_iter().chain(end).chain([call.as_str()]).map(literal).collect::<Vec<_>>()
         })
     }
 

@@ -185,7 +185,10 @@ impl Disk {
         let unstarted = Arc::clone(&self.unstarted);
         match self.pending_start.record(builder.spawn(move || run(&unstarted))) {
             Ok(thread) => self.thread = thread,
-            Err(error) => fail(&self.progress, &self.waker, format!("could not start a thread: {error}")),
+            Err(error) => {
+                let why = os::errors::start_reason(&error);
+                fail(&self.progress, &self.waker, format!("could not start a thread for files: {why}"));
+            }
         }
     }
 
@@ -302,7 +305,12 @@ impl Worker {
 
     fn execute(&mut self, command: Command) -> Result<(), String> {
         let spill_error = |error: io::Error| {
-            format!("could not keep output in a temporary file: {}", os::errors::reason(&error))
+            let folder = std::env::temp_dir();
+            let why = os::errors::reason(&error);
+            format!(
+                "could not keep output in a temporary file in `{}`: {why}; `TMPDIR` names another folder",
+                folder.display()
+            )
         };
         match command {
             Command::Spill(spill, bytes) => {

@@ -245,6 +245,9 @@ impl Writer {
         let name = "prun-writer".to_owned();
         let spawned = thread::Builder::new().name(name).stack_size(128 << 10).spawn(move || run(&shared));
         if let Err(error) = self.pending_start.record(spawned) {
+            let why = os::errors::start_reason(&error);
+            let error =
+                std::io::Error::new(error.kind(), format!("no thread could be started for it: {why}"));
             let mut state = self.shared.lock();
             (state.failed, state.failure) = (true, Some(StreamError { stream: StdStream::Stdout, error }));
         }
