@@ -3,6 +3,7 @@
 //! - [`answers`] cuts what a worker writes into answers
 //! - [`blocks`] cuts a stream into blocks of whole records
 //! - [`dialogue`] answers the prompts of a child
+//! - [`env_file`] reads `NAME=VALUE` lines
 //! - [`line_search`] finds a line in what a task writes
 //! - [`output`] handles what tasks write: grouping, order, tags, whole lines; it returns what to write, spill and copy
 //! - [`cut`], [`span`], [`queue`] hold the records of a queue and deliver them to readers
@@ -15,7 +16,9 @@ pub mod cut;
 #[cfg(test)]
 mod cut_tests;
 pub mod dialogue;
-
+pub mod env_file;
+#[cfg(test)]
+mod env_file_tests;
 pub mod line_search;
 pub mod output;
 pub mod queue;

@@ -75,9 +75,11 @@ fn what_is_wrong_with_a_file_is_told_without_values() {
     let toml = "[jobs.a]\nenv_file = 'a.env'\ncommand = 'true'\n";
     space.write("prun.toml", toml);
     for (text, told) in [
-        ("A=1\n\nhunter2\n", "env_file `a.env` is wrong in line 3: expected NAME=VALUE"),
-        ("A=\"hunter2\nB=1\n", "is wrong in the lines from 1 to 2"),
-        ("A=hunter2 hunter2\n", "is wrong in line 1"),
+        ("A=1\n\nhunter2 hunter2\n", "env_file `a.env` is wrong in line 3: expected NAME=VALUE"),
+        ("A=1\nhunter2+/==\n", "env_file `a.env` is wrong in line 2: expected NAME=VALUE"),
+        ("A=\"hunter2\nB=1\n", "is wrong in the lines from 1 to 2: the value of `A` begins a quote"),
+        ("A=hunter2 hunter2\n", "is wrong in line 1: the value of `A` goes on behind a blank"),
+        ("A=hunter2\\\n", "is wrong in line 1: the value of `A` has a backslash"),
         ("A=hunter2\0\n", "the value of the variable `A` holds a NUL byte"),
     ] {
         space.write("a.env", text);
@@ -88,6 +90,39 @@ fn what_is_wrong_with_a_file_is_told_without_values() {
             ended.check(options == "--dry-run" || all.contains(told), told);
         }
         assert!(!space.read("log").contains("hunter2"));
+    }
+}
+
+#[test]
+fn only_names_in_braces_are_variables() {
+    let space = Space::new();
+    space.write(
+        "a.env",
+        "A=abc$def\nB=$2y$05$uGiL\nC=cost$\nD=\"$A ${B}\"\nE='${B}'\nF=#fff\nG='end\\'\nH=${OUT}\nI=${A:-x}\n",
+    );
+    let toml =
+        "[jobs.x]\nenv_file = 'a.env'\ncommand = ['printenv', 'A', 'B', 'C', 'D', 'E', 'F', 'G', 'H', 'I']\n";
+    let told = b"abc$def\n$2y$05$uGiL\ncost$\n$A $2y$05$uGiL\n${B}\n#fff\nend\\\ncaf\xe9$\n${A:-x}\n";
+    space.write("prun.toml", toml);
+    space.sh(r"export OUT=$(printf 'caf\351$'); prun >real; prun --dry-run | sh >pasted").run().ok().quiet();
+    let read = |name| std::fs::read(space.path(name)).expect("it was written");
+    assert_eq!((&*read("real"), &*read("pasted")), (&told[..], &told[..]));
+}
+
+#[test]
+fn a_lone_name_takes_the_variable_from_outside() {
+    for clear in [false, true] {
+        let space = Space::new();
+        space
+            .write("a.env", "TOKEN=old\nTOKEN\nexport NOT_GIVEN # none\nLOCAL=${TOKEN}\n")
+            .write("b.env", "LOCAL\n");
+        let toml = format!(
+            "[jobs.x]\nclear_env = {clear}\nenv_file = ['a.env', 'b.env']\n\
+             script = 'echo \"$TOKEN ${{NOT_GIVEN-unset}} $LOCAL\"'\n"
+        );
+        space.file(&toml).env("TOKEN", "a b$c").run().ok().stdout("a b$c unset a b$c\n");
+        space.prun("").env("TOKEN", "t").env("LOCAL", "outside").run().ok().stdout("t unset outside\n");
+        space.prun("").run().ok().stdout("old unset old\n");
     }
 }
 

@@ -212,12 +212,14 @@ pub const JOB: &[Key] = &[
         "string or array of strings",
         "none",
         "Files with environment variables, read when the job first starts something. What `env` says beats them, and \
-         a later file an earlier one. A line is `NAME=VALUE`, also behind `export`; empty lines are skipped, and `#` \
-         begins a comment, at the start of a line or behind a blank. A value with blanks stands in quotes, and may \
-         then have several lines. In `'single quotes'` nothing is special; elsewhere `\\n` is a newline, a backslash \
-         takes the meaning from a quote, `$`, a blank or a backslash, and `${NAME}`, in braces, is the variable that \
-         prun was given, else the one from above in the file. With a file that is missing or wrong the task is not \
-         started. Only `--dry-run` tells what a file says.",
+         a later file an earlier one. A line is `NAME=VALUE`, also behind `export`; a `NAME` alone takes the variable \
+         that prun was given, and sets none where prun has none. Empty lines are skipped, and `#` begins a comment, at \
+         the start of a line or behind a blank. A value with blanks stands in quotes, and may then have several lines. \
+         In `'single quotes'` nothing is special; elsewhere `\\n` is a newline, a backslash takes the meaning from a \
+         quote, `$`, a blank or a backslash (before anything else it is an error), and `${NAME}` is the variable that \
+         prun was given, else the one from above in the file, else empty. Any other `$` is text: `PW=abc$def` and \
+         `HASH=$2y$05$uGiL` stay as they are. With a file that is missing or wrong the task is not started; the message \
+         names the line and the variable. Only `--dry-run` tells what a file says.",
     ),
     key(
         "clear_env",

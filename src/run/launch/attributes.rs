@@ -5,6 +5,7 @@ use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit};
 
 use crate::event::StartFailure;
+use crate::flow::env_file::Variable;
 use crate::os::env::Env;
 use crate::os::limits;
 use crate::os::start::{Attributes, StartError, Step};
@@ -55,7 +56,7 @@ pub fn environment(stage: &Stage) -> Env {
 ///
 /// # Errors
 /// When a file can't be read, or is wrong.
-pub fn file_variables(stage: &Stage) -> Result<Vec<(String, String)>, StartFailure> {
+pub fn file_variables(stage: &Stage) -> Result<Vec<Variable>, StartFailure> {
     let mut variables = Vec::new();
     for file in &stage.attributes.env_files {
         let read = env_file::read(&stage.base.join(file));

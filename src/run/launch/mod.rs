@@ -220,7 +220,7 @@ impl Launch {
         let own =
             [("PRUN_RUN_ID", self.run_id.as_str()), ("PRUN_PID", &pid), ("PRUN_JOB", &context.job.name)];
         for (name, value) in attributes::file_variables(stage)? {
-            env.set(name.as_bytes(), value.as_bytes()).map_err(|_| nul_in(&name))?;
+            env.set(name.as_bytes(), &value).map_err(|_| nul_in(&name))?;
         }
         for (name, value) in &stage.env {
             if !value.uses_task() {

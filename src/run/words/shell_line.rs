@@ -108,7 +108,7 @@ impl StageLine<'_> {
         }
         let files = file_variables(self.stage).unwrap_or_default();
         let own = self.stage.env.iter().map(|(name, value)| (name.clone(), self.rendered(value)));
-        files.into_iter().map(|(name, value)| (name, value.into_bytes())).chain(own).collect()
+        files.into_iter().chain(own).collect()
     }
 
     /// Returns the bytes that prun would write to the stage.
