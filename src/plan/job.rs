@@ -11,7 +11,6 @@ use super::{
     Halt, Items, JobId, Leftovers, LockRequest, Outcomes, Output, OutputMode, Rate, Restart, RetryDelay,
     Stage, StageId, Timeout, UNLIMITED, When,
 };
-use crate::event::SIGTERM;
 
 /// Time from the stop signal to SIGKILL, without `grace`.
 pub const DEFAULT_GRACE: Duration = Duration::from_secs(10);
@@ -55,7 +54,8 @@ pub struct Job {
     pub interactive: bool,
 
     pub timeout: Option<Timeout>,
-    pub stop_signal: i32,
+    /// The signal that stops a task, whoever stops it. `None`: the one that prun got, otherwise SIGTERM.
+    pub stop_signal: Option<i32>,
     pub grace: Duration,
     pub retries: Retries,
     pub restart: Restart,
@@ -89,7 +89,7 @@ impl Job {
             ready: None,
             interactive: false,
             timeout: None,
-            stop_signal: SIGTERM,
+            stop_signal: None,
             grace: DEFAULT_GRACE,
             retries: Retries::default(),
             restart: Restart::Never,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::job::Source;
 use super::task::{Role, State};
 use super::{Action, JobId, Mode, Supervisor, TaskId};
-use crate::event::{Outcome, RunEvent, SIGPIPE, StartFailure, Time};
+use crate::event::{Outcome, RunEvent, SIGPIPE, SIGTERM, StartFailure, Time};
 use crate::plan::{Outcomes, Restart, RetryDelay};
 
 /// Why a task is stopped. The first reason stays: a task that timed out and is hit by Ctrl-C afterwards timed
@@ -213,10 +213,12 @@ impl Supervisor {
         if self.drop_if_waiting(now, id, actions) {
             return;
         }
-        if signal.is_none() && matches!(self.tasks.state(id), State::Stopping(_)) {
-            return; // It was told.
+        let own = self.stop_signal(id);
+        let signal = self.plan.jobs[self.tasks.get(id).job].stop_signal.or(signal).unwrap_or(own);
+        // It was told already. Many programs take the same signal again as the wish to abort.
+        if signal == own && matches!(self.tasks.state(id), State::Stopping(_)) {
+            return;
         }
-        let signal = signal.unwrap_or(self.stop_signal(id));
         self.stop_task(now, id, Reason::Cancelled, signal, actions);
     }
 
@@ -346,8 +348,9 @@ impl Supervisor {
         }
     }
 
+    /// Returns the signal that stops a task, unless it is stopped because a signal told prun to stop.
     pub(super) fn stop_signal(&self, id: TaskId) -> i32 {
-        self.plan.jobs[self.tasks.get(id).job].stop_signal
+        self.plan.jobs[self.tasks.get(id).job].stop_signal.unwrap_or(SIGTERM)
     }
 
     pub(super) fn requeue(&mut self, id: TaskId, outcome: Outcome) {

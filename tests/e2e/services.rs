@@ -84,6 +84,29 @@ fn they_are_stopped_one_after_another_when_all_others_have_ended() {
     running.end().ok();
 }
 
+/// A database that is told to stop by another signal than its own goes through recovery at its next start.
+#[test]
+fn one_with_a_stop_signal_gets_it_also_when_prun_is_stopped() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+        let stage = Stage::new();
+        let jobs = [
+            "[jobs.db]\ndaemon = true\nstop_signal = \"QUIT\"\n\
+             command = \"puppet catch=TERM,INT,HUP,QUIT meet=db hold\"\n"
+                .into(),
+            "[jobs.web]\ndaemon = true\ncommand = \"puppet catch=TERM,INT,HUP,QUIT meet=web hold\"\n".into(),
+        ];
+        let running = stage.start(&jobs);
+        let [mut db, mut web] = stage.come(["db", "web"]);
+        running.signal(signal);
+        web.hears(&format!("got {}", &signal.as_str()[3..]));
+        ends(web, 0);
+        db.hears("got QUIT");
+        is_left_alone(&mut db);
+        ends(db, 0);
+        running.end().died_of(signal);
+    }
+}
+
 #[test]
 fn each_is_given_its_own_grace() {
     let stage = Stage::new();

@@ -133,7 +133,9 @@ pub struct Exec {
     #[arg(help_heading = ATTEMPTS, hide_short_help = true)]
     pub ok: Option<Outcomes>,
 
-    /// Send this signal to stop a task [default: TERM]
+    /// Send this signal to stop a task [default: TERM, or the one that prun got]
+    ///
+    /// Whoever stops it: a timeout, a halt, or a signal to prun.
     #[arg(long, value_name = "SIGNAL", value_parser = parse_signal)]
     #[arg(help_heading = STOPPING, hide_short_help = true)]
     pub stop_signal: Option<i32>,

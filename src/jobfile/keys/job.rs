@@ -269,9 +269,10 @@ pub const JOB: &[Key] = &[
     key(
         "stop_signal",
         "string or number",
-        "`\"TERM\"`",
-        "The signal that stops a task, by name or number. After `grace` SIGKILL follows, to everything that the \
-         task started.",
+        "`\"TERM\"`, or the signal that prun got",
+        "The signal that stops a task, by name or number, whoever stops it: a timeout, a halt, or a signal to prun. A task \
+         of a job without this key gets the signal that prun got, such as INT for Ctrl-C. After `grace` SIGKILL follows, \
+         to everything that the task started.",
     ),
     key(
         "grace",

@@ -6,7 +6,6 @@ use super::context::Context;
 use super::pipes::Chain;
 use super::text;
 use super::{TagFlag, batch, daemon, interactive, items, locks, ready, stage, worker};
-use crate::event::SIGTERM;
 use crate::jobfile::values::{HaltSetting, OutputMode, PoolSize};
 use crate::jobfile::{self, CommandSpec, EachSpec, Mistakes, StdinSpec, TagSpec};
 use crate::plan::template::{Names, Piece, Template};
@@ -70,7 +69,7 @@ pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) ->
         ready,
         interactive,
         timeout: job.timeout,
-        stop_signal: job.stop_signal.unwrap_or(SIGTERM),
+        stop_signal: job.stop_signal,
         grace: job.grace.or(file.run.grace).unwrap_or(DEFAULT_GRACE),
         restart,
         halt: job.halt.and_then(HaltSetting::limit),

@@ -170,7 +170,7 @@ fn the_names_of_a_csv_file_are_known_later() {
 fn what_a_job_is_without_saying_so() {
     let made = job("command = \"true\"");
     assert_eq!((made.output, made.keep_order, made.tag.is_none()), (OutputMode::Line, false, true));
-    assert_eq!((made.grace, made.stop_signal, made.timeout), (Duration::from_secs(10), 15, None));
+    assert_eq!((made.grace, made.stop_signal, made.timeout), (Duration::from_secs(10), None, None));
     assert_eq!((made.pool, made.retries.count), (UNLIMITED, 0));
     let stage = &made.stages[0];
     assert_eq!((&stage.ok, stage.start), (&Outcomes::success(), StartMode::Spawn));

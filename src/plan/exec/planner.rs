@@ -5,7 +5,6 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use super::args::{ExecArgs, ExecError, Tag, error};
 use super::{items, pipe, worker};
-use crate::event::SIGTERM;
 use crate::jobfile::values::Outcomes;
 use crate::plan::script::{DEFAULT_SHELL, ScriptText, is_posix};
 use crate::plan::template::{Names, Template, TextError, Word};
@@ -61,7 +60,7 @@ impl Planner {
             keep_order: args.keep_order,
             tag: self.tag()?,
             grace: args.grace.unwrap_or(DEFAULT_GRACE),
-            stop_signal: args.stop_signal.unwrap_or(SIGTERM),
+            stop_signal: args.stop_signal,
             timeout: args.timeout,
             retries: Retries {
                 count: args.retries.unwrap_or(if args.worker.is_some() {

@@ -67,6 +67,30 @@ fn a_signal_stops_everything_and_starts_nothing() {
     assert_eq!(world.supervisor.verdict(), Verdict::Signal(INT));
 }
 
+/// Whoever stops it: a service that has a signal of its own may take another one as the wish to abort.
+#[test]
+fn a_job_with_a_stop_signal_gets_that_one_and_the_others_get_prun_s() {
+    const QUIT: i32 = 3;
+    let own = plan::Job { stop_signal: Some(QUIT), ..job("a") };
+    let halt = Halt { now: true, on: HaltOn::Fail, limit: HaltLimit::Count(1) };
+    for cause in [Event::Signal(INT), Event::Signal(TERM), Event::OutputClosed, Event::Broken("full".into())]
+    {
+        let mut world = World::new(vec![own.clone(), job("b")], 2, &[1, 1]);
+        world.send(cause.clone());
+        let (a, b) = (world.task(JobId(0), 1), world.task(JobId(1), 1));
+        assert_eq!(world.running[&a], [Action::Signal { task: a, signal: QUIT }], "{cause:?}");
+        let signal = if let Event::Signal(signal) = cause { signal } else { TERM };
+        assert_eq!(world.running[&b], [Action::Signal { task: b, signal }], "{cause:?}");
+    }
+    // A signal after a halt is no second one for a task that was told.
+    let mut world = World::with(vec![own, job("b")], 3, &[1, 2], Some(halt), StatusMode::First);
+    world.code(JobId(1), 1, 1);
+    let (a, b) = (world.task(JobId(0), 1), world.task(JobId(1), 2));
+    world.send(Event::Signal(TERM));
+    assert_eq!(world.running[&a], [Action::Signal { task: a, signal: QUIT }]);
+    assert_eq!(world.running[&b], [Action::Signal { task: b, signal: TERM }]);
+}
+
 #[test]
 fn a_second_signal_kills_at_once_and_counts_as_the_first() {
     let mut world = World::new(vec![job("a")], 1, &[1]);
