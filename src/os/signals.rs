@@ -6,6 +6,11 @@
 //! record the signal in atomics and then wake the loop by sending prun a SIGCHLD, so that the loop has one
 //! descriptor to wait for.
 //!
+//! All other signals that would end prun are blocked in every thread and never read: SIGUSR1, SIGALRM, SIGPWR, the
+//! real-time signals and so on. Ignoring them instead would cost each child one more system call for each of them,
+//! because execve(2) keeps an ignored signal ignored; the mask is set once for each child anyway. A fault of prun's own
+//! (SIGSEGV) still ends it, blocked or not. Signals 32 and 33 belong to the C library, which lets nobody block them.
+//!
 //! The third signal to stop ends prun where it arrives, in the handler or on ctrlc's thread, whatever the
 //! loop is doing.
 
@@ -25,8 +30,13 @@ use super::{errors, jobserver, terminal};
 /// The signals that stop prun.
 const STOPS: [i32; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT];
 
+/// Signals that are never blocked, besides those in `STOPS`. SIGPIPE and SIGXFSZ do not end prun; SIGTTIN and SIGTTOU stop
+/// it as they stop any job; SIGTSTP is blocked only if it is read.
+const NOT_BLOCKED: [Signal; 5] =
+    [Signal::SIGPIPE, Signal::SIGXFSZ, Signal::SIGTTIN, Signal::SIGTTOU, Signal::SIGTSTP];
+
 /// The signals whose disposition is changed by prun, or by Rust's runtime for it. Children get the inherited
-/// one.
+/// one, but SIGPIPE is always at its default.
 pub(super) const CHANGED: [i32; 6] = {
     let [a, b, c, d] = STOPS;
     [a, b, c, d, libc::SIGPIPE, libc::SIGCHLD]
@@ -68,7 +78,7 @@ static LAST: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
 impl Signals {
     /// Takes the signals over. Call it once, before other threads exist, so that the signals that are read
     /// from the descriptor are blocked in all of them. From then on a write beyond RLIMIT_FSIZE fails and
-    /// does not end prun. A signal that was ignored when prun started stays ignored, and one that was blocked
+    /// does not end prun, nor does any signal but those that stop it. A signal that was ignored when prun started stays ignored, and one that was blocked
     /// stays blocked.
     pub fn install() -> io::Result<Signals> {
         let mut read = SigSet::empty();
@@ -79,7 +89,7 @@ impl Signals {
         if can_be_suspended() {
             read.add(Signal::SIGTSTP);
         }
-        read.thread_block()?;
+        blocked(&read).thread_block()?;
         // Children of a process that ignores SIGCHLD leave no exit status.
         disposition::set(libc::SIGCHLD, Disposition::Default)?;
         let descriptor = SignalFd::with_flags(&read, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
@@ -121,6 +131,17 @@ impl Signals {
         }
         stop
     }
+}
+
+/// Returns the signals to block: those that are `read` from the descriptor, and those that would end prun.
+fn blocked(read: &SigSet) -> SigSet {
+    let mut blocked = SigSet::all();
+    let stops = STOPS.into_iter().filter_map(|signal| Signal::try_from(signal).ok());
+    stops
+        .chain(NOT_BLOCKED)
+        .filter(|signal| !read.contains(*signal))
+        .for_each(|signal| blocked.remove(signal));
+    blocked
 }
 
 fn take_over(signal: i32) -> io::Result<()> {

@@ -226,6 +226,56 @@ fn an_ignored_interrupt_is_not_taken() {
     running.end().ok();
 }
 
+/// The signals that end a process by default and do not tell prun to stop. A fault of prun's own still ends it.
+#[test]
+fn no_other_signal_ends_it() {
+    let space = Space::new();
+    let meeting = Meeting::open(&space);
+    let running = space.exec("-- puppet meet=x hold ::: x").start();
+    let mut guest = meeting.guest();
+    let stops = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
+    let suspends = [Signal::SIGSTOP, Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU];
+    let not_sent = |signal: i32| {
+        let known = Signal::try_from(signal).ok();
+        // Two belong to the C library.
+        known == Some(Signal::SIGKILL)
+            || known.is_some_and(|known| stops.contains(&known) || suspends.contains(&known))
+            || (32..34).contains(&signal)
+    };
+    let pid = running.pid();
+    for signal in (1..=64).filter(|signal| !not_sent(*signal)) {
+        for _ in 0..2 {
+            space.sh(&format!("kill -{signal} {pid}")).run().ok();
+        }
+        guest.tell(&format!("say=after {signal}"));
+        guest.hears(&format!("after {signal}"));
+    }
+    guest.tell("line=all");
+    guest.tell("exit=0");
+    running.end().ok().stdout("all\n");
+}
+
+/// systemd, Python and Node start what they start with SIGPIPE ignored; other programs block it.
+#[test]
+fn a_task_dies_of_sigpipe_whatever_prun_was_given() {
+    for given in ["--ignore-signal=PIPE", "--block-signal=PIPE"] {
+        for start in ["spawn", "fork"] {
+            let space = Space::new();
+            let file = format!(
+                "[defaults]\nstart = '{start}'\n[jobs.p]\npipeline = ['yes', 'head -1']\n\
+                 [jobs.s]\nscript = 'yes 2>err | head -1; cat err >&2'\nafter = ['p']\n\
+                 on_success = {{ script = 'yes 2>err | head -2 | tail -1; cat err >&2' }}\n\
+                 [jobs.r]\nafter = ['s']\ncommand = 'sleep 600'\ndaemon = true\n\
+                 ready.command = {{ script = 'yes 2>err | head -1; [ ! -s err ]' }}\n\
+                 [jobs.e]\nafter = ['r']\neach.command = {{ script = 'yes 2>err | head -1; cat err' }}\ncommand = 'echo'\n"
+            );
+            space.write("jobs.toml", file);
+            let ended = space.sh(&format!("exec env {given} prun ./jobs.toml")).run();
+            ended.ok().stdout("y\ny\ny\ny\n");
+        }
+    }
+}
+
 #[test]
 fn exit_codes_are_right_though_sigchld_was_ignored() {
     let space = Space::new();

@@ -11,7 +11,7 @@ use std::ptr::NonNull;
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
-use nix::sys::signal::{SigSet, SigmaskHow};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::unistd::Pid;
 
 use super::inherited::inherited;
@@ -31,6 +31,8 @@ pub struct Launcher {
     stack: Mapping,
     failure: Mapping,
     dispositions: Vec<(i32, bool)>,
+    /// The signals that are blocked in children.
+    mask: SigSet,
     files: Option<libc::rlimit>,
 }
 
@@ -48,7 +50,8 @@ impl Launcher {
         Ok(Launcher {
             stack,
             failure: Mapping::new(size_of::<Failure>(), MapFlags::MAP_SHARED)?,
-            dispositions: signals::CHANGED.iter().map(|&s| (s, inherited().ignored.contains(s))).collect(),
+            dispositions: dispositions(),
+            mask: mask(),
             files: (limits::nofile().0 != soft).then_some(libc::rlimit { rlim_cur: soft, rlim_max: hard }),
         })
     }
@@ -89,7 +92,7 @@ impl Launcher {
             stop_ignored: inherited().ignored.contains(libc::SIGTSTP),
             files: order.attributes.files.or(self.files),
             attributes: order.attributes,
-            mask: inherited().mask.as_ref(),
+            mask: self.mask.as_ref(),
             failure,
         };
         let pid = with_signals_blocked(|| self.stack.clone_child(order.strategy, &child))
@@ -102,6 +105,20 @@ impl Launcher {
             }
         }
     }
+}
+
+/// Returns the signals whose disposition is set in children, and whether they are ignored there: as prun found them, but
+/// for SIGPIPE. systemd, Python and Node ignore it in what they start, and with it ignored `yes | head -1` fails.
+fn dispositions() -> Vec<(i32, bool)> {
+    let ignored = |signal: i32| signal != libc::SIGPIPE && inherited().ignored.contains(signal);
+    signals::CHANGED.iter().map(|&signal| (signal, ignored(signal))).collect()
+}
+
+/// Returns the signal mask of children: the one that prun was given, without SIGPIPE.
+fn mask() -> SigSet {
+    let mut mask = inherited().mask;
+    mask.remove(Signal::SIGPIPE);
+    mask
 }
 
 /// Runs a function with all signals blocked. A handler that runs in the child would use prun's memory.
