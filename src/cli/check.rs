@@ -9,6 +9,7 @@ use super::args::When;
 use super::instead::{Instead, OWN_FAILURE};
 use super::{colors, config, job_file, stdout, variables};
 use crate::jobfile::{self, Config};
+use crate::os::stdout::Stdout;
 use crate::plan::build::build;
 use crate::plan::build::lints::doubts;
 use crate::run::Verdict;
@@ -61,7 +62,6 @@ pub fn start(asked: Check) -> Result<Verdict, Instead> {
     let usual = [job_file::USUAL_FILE.into()];
     let files = if asked.files.is_empty() { &usual[..] } else { &asked.files };
     let mut status = 0;
-    let mut out = io::stdout().lock();
     for file in files {
         let found = match check(&asked, file, &config, color) {
             Ok(found) => found,
@@ -79,7 +79,7 @@ pub fn start(asked: Check) -> Result<Verdict, Instead> {
             _ => status = OWN_FAILURE,
         }
         let last = if asked.quiet { String::new() } else { last_line(file, &found) };
-        match stdout::verdict(out.write_all((found.text + &last).as_bytes()).and_then(|()| out.flush())) {
+        match stdout::verdict(Stdout.write_all((found.text + &last).as_bytes())) {
             Verdict::Code(0) => {}
             verdict => return Ok(verdict),
         }

@@ -11,6 +11,7 @@ use super::{colors, stdout};
 use crate::journal::history::History;
 use crate::journal::{Entry, joblog};
 use crate::os::errors::reason;
+use crate::os::stdout::Stdout;
 use crate::run::Verdict;
 use crate::ui::phrases::escape;
 
@@ -64,7 +65,7 @@ pub fn start(asked: Report) -> Result<Verdict, Instead> {
         Some(Format::Junit) => Box::new(Suites::default()),
         Some(Format::Trace) => Box::new(Trace::default()),
     };
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out = BufWriter::new(Stdout);
     let mut written = teller.begin(&mut out);
     let mut failures = false;
     let read = history.entries(|entry, last| {

@@ -5,13 +5,12 @@ use std::io::{self, Write};
 use nix::libc::SIGPIPE;
 
 use super::instead::OWN_FAILURE;
-use crate::os::errors::reason;
+use crate::os::stdout::{Stdout, failure};
 use crate::run::Verdict;
 
 /// Prints `text` and nothing else.
 pub fn print(text: &[u8]) -> Verdict {
-    let mut stdout = io::stdout().lock();
-    verdict(stdout.write_all(text).and_then(|()| stdout.flush()))
+    verdict(Stdout.write_all(text))
 }
 
 /// Returns the verdict on a write to stdout. If the reader has closed the pipe, prun dies of SIGPIPE like any
@@ -21,7 +20,7 @@ pub fn verdict(written: io::Result<()>) -> Verdict {
         Ok(()) => Verdict::Code(0),
         Err(why) if why.kind() == io::ErrorKind::BrokenPipe => Verdict::Signal(SIGPIPE),
         Err(why) => {
-            _ = writeln!(io::stderr(), "prun: cannot write to stdout: {}", reason(&why));
+            _ = writeln!(io::stderr(), "prun: cannot write to stdout: {}", failure(&why));
             Verdict::Code(OWN_FAILURE)
         }
     }

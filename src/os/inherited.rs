@@ -3,6 +3,11 @@
 //! Before `main`, the runtime ignores SIGPIPE and opens `/dev/null` on closed descriptors 0 to 2. Children
 //! must get the state that prun inherited, and prun must know that its standard output is closed. So the
 //! state is recorded in `.init_array`, which the loader runs before the runtime.
+//!
+//! A closed descriptor is filled there as well, because the next file that is opened would get its number. It is
+//! opened the wrong way round (stdin for writing, stdout and stderr for reading). So every use of it fails with EBADF,
+//! in prun and in its children alike, as if it were still closed. On the runtime's `/dev/null` output would be lost
+//! without an error.
 
 use std::sync::OnceLock;
 
@@ -57,8 +62,10 @@ extern "C" fn before_main() {
 }
 
 fn look() -> Inherited {
+    let open = [0, 1, 2].map(is_open);
+    fill(open);
     Inherited {
-        open: [0, 1, 2].map(is_open),
+        open,
         ignored: SignalBits((1..=64).filter(|&s| is_ignored(s)).fold(0, |set, s| set | 1 << (s - 1))),
         mask: SigSet::thread_get_mask().unwrap_or_else(|_| SigSet::empty()),
         nofile: limits::nofile(),
@@ -70,6 +77,21 @@ fn look() -> Inherited {
 fn is_open(fd: i32) -> bool {
     // SAFETY: F_GETFD only reads a flag; a closed descriptor is an error and does no harm.
     unsafe { libc::fcntl(fd, libc::F_GETFD) != -1 }
+}
+
+/// Opens each of the descriptors 0 to 2 that is closed, for the direction that it is not for.
+fn fill(open: [bool; 3]) {
+    for (fd, flags) in [(0, libc::O_WRONLY), (1, libc::O_RDONLY), (2, libc::O_RDONLY)] {
+        // A folder can be opened where there is no /dev/null. It can't be written to, nor read with read(2).
+        for (path, flags) in [(c"/dev/null", flags), (c"/", libc::O_RDONLY)] {
+            if open[fd as usize] || is_open(fd) {
+                break;
+            }
+            // The lowest free number is this one: those below it are open. SAFETY: the path is a C string; a
+            // descriptor that is opened here is closed by nobody.
+            unsafe { libc::open(path.as_ptr(), flags) };
+        }
+    }
 }
 
 fn is_ignored(signal: i32) -> bool {

@@ -19,6 +19,7 @@
 //! | [`process`] | children: exits, reaping, signals |
 //! | `makeflags` | the jobserver that the environment names |
 //! | [`inherited`] | the state in which prun was started: descriptors, signals, mask, limits |
+//! | [`stdout`] | writing to prun's own stdout |
 //! | [`jobserver`], [`terminal`] | make's jobserver; the controlling terminal |
 //! | [`signals`] | signals to prun |
 //! | [`mark`] | the mark by which the processes of a task are recognised |
@@ -68,5 +69,6 @@ pub mod pty;
 pub mod signals;
 pub mod start;
 pub mod std_streams;
+pub mod stdout;
 pub mod terminal;
 pub mod waker;

@@ -6,7 +6,7 @@ use std::os::fd::BorrowedFd;
 use nix::libc;
 
 pub fn stdin() -> BorrowedFd<'static> {
-    // SAFETY: Rust's runtime opens 0, 1 and 2 where they were closed, and prun never closes them.
+    // SAFETY: 0, 1 and 2 are opened before `main` where they were closed, and prun never closes them.
     unsafe { BorrowedFd::borrow_raw(libc::STDIN_FILENO) }
 }
 

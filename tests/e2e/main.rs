@@ -17,6 +17,7 @@ mod batch;
 mod brakes;
 mod chains;
 mod check;
+mod closed;
 mod config;
 mod contain;
 mod data;

@@ -206,11 +206,11 @@ impl Sinks {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Some(Failure::Closed);
         }
-        let name = match stream {
-            StdStream::Stdout => "stdout",
-            StdStream::Stderr => "stderr",
+        let (name, why) = match stream {
+            StdStream::Stdout => ("stdout", os::stdout::failure(&error)),
+            StdStream::Stderr => ("stderr", os::errors::reason(&error)),
         };
-        Some(Failure::Other(format!("could not write to {name}: {}", os::errors::reason(&error))))
+        Some(Failure::Other(format!("could not write to {name}: {why}")))
     }
 
     /// True if a thread could not be started yet.

@@ -345,9 +345,11 @@ fn write(
                     }
                     pieces.pop_front();
                 }
-                check_open(stream).map_err(|error| StreamError { stream, error })?;
-                let mut parts: Vec<_> = together.iter().map(|bytes| IoSlice::new(bytes)).collect();
-                os::io::write_all(fd(stream), &mut parts).map_err(|error| StreamError { stream, error })?;
+                if is_wanted(stream) {
+                    let mut parts: Vec<_> = together.iter().map(|bytes| IoSlice::new(bytes)).collect();
+                    os::io::write_all(fd(stream), &mut parts)
+                        .map_err(|error| StreamError { stream, error })?;
+                }
                 written.extend(together.into_iter().filter(|bytes| bytes.capacity() >= BIG_BUFFER));
                 if !lines.is_empty() {
                     shared.forward_lines(lines);
@@ -355,8 +357,10 @@ fn write(
             }
             Piece::File(stream, file, len) => {
                 let file = file.recv().unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()));
-                file.and_then(|file| os::io::copy_file(&file, 0, len, fd(stream)))
-                    .map_err(|error| StreamError { stream, error })?;
+                if is_wanted(stream) {
+                    file.and_then(|file| os::io::copy_file(&file, 0, len, fd(stream)))
+                        .map_err(|error| StreamError { stream, error })?;
+                }
             }
             Piece::Lines(lines) => shared.forward_lines(lines),
         }
@@ -364,13 +368,10 @@ fn write(
     Ok(())
 }
 
-/// Fails if stdout was closed when prun started. Rust's runtime has opened `/dev/null` in its place, and what is meant
-/// for stdout must not be lost there. Whoever closes stderr wants to hear nothing.
-fn check_open(stream: StdStream) -> io::Result<()> {
-    match stream {
-        StdStream::Stdout if !os::inherited::inherited().open[1] => Err(nix::errno::Errno::EBADF.into()),
-        StdStream::Stdout | StdStream::Stderr => Ok(()),
-    }
+/// True unless this is stderr and was closed when prun started: whoever closes it wants to hear nothing. A write to a
+/// closed stdout fails.
+fn is_wanted(stream: StdStream) -> bool {
+    stream == StdStream::Stdout || os::inherited::inherited().open[2]
 }
 
 fn fd(stream: StdStream) -> BorrowedFd<'static> {
