@@ -46,7 +46,13 @@ impl Supervisor {
         }
         // Before the worker is forgotten: the task's failure shows what the worker wrote to stderr.
         if let Some(&task) = state.given.front() {
-            self.end_current_task(now, task, reason.as_ref(), &outcome, actions);
+            // Each worker of this kind has brought the job on by an answer, so there is an end to them.
+            let has_left = reason.is_none() && outcome == Outcome::Ok && state.answers > 0;
+            if has_left {
+                self.unassign(task);
+            } else {
+                self.end_current_task(now, task, reason.as_ref(), &outcome, actions);
+            }
         }
         self.jobs.get_mut(job).active -= 1;
         actions.push(Action::WorkerEnded { worker, outcome: outcome.clone() });
@@ -77,8 +83,8 @@ impl Supervisor {
         }
     }
 
-    /// The worker ended while it was at this task. The task counts the attempt, unless the end concerns the
-    /// worker alone.
+    /// The worker ended while it was at this task, not of its own accord after an answer. The task counts the
+    /// attempt, unless the end concerns the worker alone.
     fn end_current_task(
         &mut self,
         now: Time,

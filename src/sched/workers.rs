@@ -2,7 +2,8 @@
 //!
 //! A worker is an entry beside the tasks, with the same life. Tasks that it was given are [`State::Given`]
 //! until they are answered or the worker has ended. In the end its oldest task counts the attempt, and those
-//! behind it go back to the front of the ready queue in their order ([`worker_ends`](super::worker_ends)).
+//! behind it go back to the front of the ready queue in their order ([`worker_ends`](super::worker_ends)). If
+//! the worker has answered and then ended well, as with a `max_tasks` of its own, no task counts an attempt.
 //!
 //! An answer costs no allocation and no look-up in a tree; deadlines are not moved for each answer, but
 //! checked when they fire.

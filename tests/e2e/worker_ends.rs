@@ -90,6 +90,34 @@ fn a_task_that_kills_every_worker_fails_and_the_rest_goes_on() {
 }
 
 #[test]
+fn a_program_that_ends_after_its_answer_is_a_pool_of_one_task_each() {
+    let space = Space::new();
+    for (program, ahead) in
+        [("read n; echo $n", 1), ("read n; echo $n", 8), ("dd bs=999 count=1 2>&- | sed q", 4)]
+    {
+        for pool in [1, 3] {
+            let toml = format!(
+                "[jobs.w]\neach.seq = [1, 40]\npool = {pool}\nkeep_order = true\nretries = 0\n\
+                 script = '{program}'\nworker.ahead = {ahead}\n"
+            );
+            let numbers: String = (1..=40).map(|n| format!("{n}\n")).collect();
+            space.file(&toml).run().ok().stdout(&numbers);
+        }
+    }
+    // As with a share that it takes by itself.
+    space.exec("-j1 --retries 0 --worker=ahead=5 head -n 1 ::: a b c").run().ok().stdout("a\nb\nc\n");
+}
+
+#[test]
+fn a_program_that_ends_well_and_never_answers_ends_the_job() {
+    let space = Space::new();
+    let file =
+        "[jobs.w]\neach.seq = [1, 1000000]\npool = 2\nworker.ahead = 4\nretry_delay = 0\nscript = 'read n'\n";
+    let ended = space.file(file).run();
+    ended.code(1).stdout("").within(60).stderr_has("10 workers in a row ended without any answer");
+}
+
+#[test]
 fn an_end_without_an_answer_is_a_failure_of_the_task() {
     let space = Space::new();
     let ended = space.exec("--retries 0 --worker -- true ::: a").run();

@@ -94,7 +94,8 @@ pub const JOB: &[Key] = &[
         "The tasks of `each` are run by `pool` processes that live on. A task is given to one on its stdin, as `stdin` \
          says (by default the item and a newline), and ends with its answer on the process's stdout. `timeout`, \
          `retries` (here 2 by default), `on_success`, `keep_order` and the report are per task; slot, locks, `{%}` and \
-         environment belong to the process. If a process dies, only the task that it was at counts an attempt. \
+         environment belong to the process. If a process dies, only the task that it was at counts an attempt; \
+         if it has answered and then ends well, none does, so a program may end after each answer. \
          Without tasks left a process gets the end of its input, and after `grace` it is stopped, which is no failure.",
     ),
     key(

@@ -142,6 +142,81 @@ fn an_exit_without_an_answer_is_a_fault_and_a_code_is_a_code() {
 }
 
 #[test]
+fn a_worker_that_leaves_after_each_answer_costs_nobody_an_attempt() {
+    for ahead in [1, 2, 8] {
+        let mut job = crew(ahead);
+        job.retries.count = 0;
+        let mut world = World::new(vec![job], 2, &[9]);
+        let mut workers = 0;
+        while !world.finished {
+            let worker = world.worker(workers % world.workers.len());
+            if world.oldest(worker).is_some() {
+                assert!(world.answer(worker, 1, None));
+            }
+            world.end_worker(worker, Exit::Code(0));
+            world.send(Event::Tick(world.now));
+            workers += 1;
+        }
+        assert!(world.given.iter().all(|(.., attempt)| *attempt == 1), "{:?}", world.given);
+        assert_eq!(world.outcomes(), (1..=9).map(|seq| (JobId(0), seq, Outcome::Ok)).collect::<Vec<_>>());
+        assert!(workers <= 10, "{workers} workers for 9 answers");
+    }
+}
+
+#[test]
+fn tasks_of_a_worker_that_left_go_out_again_in_their_order() {
+    let mut world = World::new(vec![crew(3)], 1, &[5]);
+    world.answer(world.worker(0), 1, None);
+    assert_eq!(seqs(&world), [1, 2, 3, 4]);
+    world.given.clear();
+    world.end_worker(world.worker(0), Exit::Code(0));
+    assert_eq!(seqs(&world), [2, 3, 4]);
+}
+
+#[test]
+fn a_worker_that_leaves_a_task_first_of_all_was_at_it() {
+    let mut world = World::new(vec![crew(2)], 1, &[2]);
+    // It answers the first task, and ends at the second: so does each one after it, without an answer.
+    world.answer(world.worker(0), 1, None);
+    for _ in 0..4 {
+        assert!(!world.finished);
+        world.end_worker(world.worker(0), Exit::Code(0));
+        world.send(Event::Tick(world.now));
+    }
+    assert!(world.finished, "{:?}", world.given);
+    let fault = Outcome::Fault("its worker ended without an answer".into());
+    assert_eq!(world.outcomes(), [(JobId(0), 1, Outcome::Ok), (JobId(0), 2, fault)]);
+    assert_eq!(world.ended.len(), 2);
+}
+
+#[test]
+fn a_worker_that_answers_and_then_fails_counts_an_attempt() {
+    let mut job = crew(2);
+    job.stages[0].ok.codes = vec![0, 7];
+    job.retries.count = 0;
+    let mut world = World::new(vec![job], 1, &[4]);
+    world.answer(world.worker(0), 1, None);
+    world.end_worker(world.worker(0), Exit::Code(7));
+    assert!(world.ended.iter().all(|(.., outcome)| *outcome == Outcome::Ok), "7 is an end that is ok");
+    world.answer(world.worker(0), 1, None);
+    world.end_worker(world.worker(0), Exit::Code(1));
+    assert_eq!(world.outcomes().last(), Some(&(JobId(0), 3, Outcome::Failed(1))));
+}
+
+#[test]
+fn a_worker_that_leaves_while_nothing_more_is_given_out_leaves_its_tasks_undone() {
+    let halt = Halt { now: false, on: HaltOn::Fail, limit: HaltLimit::Count(1) };
+    let mut world = World::with(vec![crew(3)], 1, &[9], Some(halt), StatusMode::First);
+    world.answer(world.worker(0), 1, Some("no"));
+    world.end_worker(world.worker(0), Exit::Code(0));
+    assert!(world.finished);
+    let [first, rest @ ..] = &world.outcomes()[..] else { panic!("one has failed") };
+    assert_eq!(first.2, Outcome::Fault("no".into()));
+    assert!(rest.iter().all(|(.., outcome)| *outcome == Outcome::Skipped), "{rest:?}");
+    assert_eq!(world.supervisor.verdict(), Verdict::Code(1));
+}
+
+#[test]
 fn an_answer_that_fails_is_final() {
     let mut world = World::new(vec![crew(1)], 1, &[1]);
     let worker = world.worker(0);
