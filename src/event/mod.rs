@@ -10,7 +10,7 @@ mod ids;
 mod signals;
 
 pub use ids::{JobId, LockId, Place, PlaceMap, QueueId, StageId};
-pub use signals::{SIGPIPE, SIGTERM};
+pub use signals::{SIGKILL, SIGPIPE, SIGTERM};
 
 /// Time since the run began, on a monotonic clock that stands still while prun is suspended.
 pub type Time = Duration;
@@ -238,6 +238,13 @@ pub enum RunEvent {
     Stopping {
         why: String,
         kill: bool,
+    },
+    /// Tasks, workers or hooks did not end within their grace period, and are killed. `who` names them.
+    Killed {
+        who: String,
+        /// The signal that they were told to stop by.
+        signal: i32,
+        grace: Duration,
     },
     /// Every job has ended. Only hooks of the run may follow.
     RunEnded(Summary),

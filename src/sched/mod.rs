@@ -53,6 +53,7 @@
 //! - `start`: tasks start
 //! - `end`: processes exit, output reaches its end, and so attempts and tasks end
 //! - `stop`: the ladder signal → grace → SIGKILL, and why a task is stopped
+//! - `overdue`: those that did not end within their grace period
 //! - `workers`: what workers are given, and what they answer
 //! - `worker_ends`: workers end, and what becomes of their tasks
 //! - `hooks`: the commands after a task's last attempt
@@ -93,6 +94,7 @@ mod listers;
 mod locks;
 mod median;
 mod order;
+mod overdue;
 mod ready;
 mod run_hooks;
 mod services;

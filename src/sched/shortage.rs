@@ -13,7 +13,7 @@ use super::slots::Slots;
 use super::stop::{Reason, Stopping};
 use super::task::{Over, Role, State, TaskId};
 use super::{Action, JobId, Mode, Supervisor};
-use crate::event::{Outcome, RunEvent, Shortage, StartFailure, Time};
+use crate::event::{Outcome, RunEvent, SIGKILL, Shortage, StartFailure, Time};
 
 /// The first pause before another try, and the longest.
 const FIRST_PAUSE: Time = Time::from_millis(50);
@@ -142,7 +142,8 @@ impl Supervisor {
             return self.finish_attempt(now, id, Some(Reason::Shortage), actions);
         }
         // SIGKILL at once: the attempt has not begun to do its work.
-        let stopping = Stopping { reason: Reason::Shortage, kill_at: None, live: started, drained };
+        let stopping =
+            Stopping { reason: Reason::Shortage, signal: SIGKILL, kill_at: None, live: started, drained };
         self.tasks.set(id, State::Stopping(stopping));
         actions.push(Action::Kill { task: id });
     }

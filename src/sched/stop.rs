@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use super::job::Source;
+use super::overdue::Overdue;
 use super::task::{Role, State};
 use super::{Action, JobId, Mode, Supervisor, TaskId};
-use crate::event::{Outcome, RunEvent, SIGPIPE, SIGTERM, StartFailure, Time};
+use crate::event::{Outcome, RunEvent, SIGKILL, SIGPIPE, SIGTERM, StartFailure, Time};
 use crate::plan::{Outcomes, Restart, RetryDelay};
 
 /// Why a task is stopped. The first reason stays: a task that timed out and is hit by Ctrl-C afterwards timed
@@ -50,6 +51,8 @@ impl Reason {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stopping {
     pub reason: Reason,
+    /// The signal that it was told to stop by.
+    pub signal: i32,
     /// When SIGKILL follows; `None` if it was sent.
     pub kill_at: Option<Time>,
     /// The task's own processes that have not exited. Its process group may hold others.
@@ -269,10 +272,11 @@ impl Supervisor {
         let kill_at = now + self.plan.jobs[self.tasks.get(id).job].grace;
         let stopping = match self.tasks.state(id).clone() {
             State::Running { live, drained, .. } => {
-                Stopping { reason, kill_at: Some(kill_at), live, drained }
+                Stopping { reason, signal, kill_at: Some(kill_at), live, drained }
             }
-            State::Stopping(Stopping { kill_at: Some(before), reason, live, drained }) => {
-                Stopping { reason, kill_at: Some(before.min(kill_at)), live, drained }
+            // The first signal is the one that it has had its grace period for.
+            State::Stopping(stopping @ Stopping { kill_at: Some(before), .. }) => {
+                Stopping { kill_at: Some(before.min(kill_at)), ..stopping }
             }
             // It has exited, or SIGKILL was sent.
             _ => return,
@@ -288,7 +292,7 @@ impl Supervisor {
         let stopping = match self.tasks.state(id).clone() {
             State::Stopping(stopping) => Stopping { kill_at: None, ..stopping },
             State::Running { live, drained, .. } => {
-                Stopping { reason: Reason::Cancelled, kill_at: None, live, drained }
+                Stopping { reason: Reason::Cancelled, signal: SIGKILL, kill_at: None, live, drained }
             }
             _ => return,
         };
@@ -298,6 +302,7 @@ impl Supervisor {
 
     /// Does whatever was due up to `until`.
     pub(super) fn tick(&mut self, now: Time, until: Time, actions: &mut Vec<Action>) {
+        let mut overdue = Overdue::default();
         while let Some(id) = self.tasks.overdue(until) {
             match self.tasks.state(id).clone() {
                 State::Running { .. } if self.kill_late_run_hook(id, actions) => {}
@@ -313,7 +318,10 @@ impl Supervisor {
                         self.stop_task(now, id, reason, self.stop_signal(id), actions);
                     }
                 }
-                State::Stopping(_) => self.kill(id, actions),
+                State::Stopping(_) => {
+                    overdue.note(self, id);
+                    self.kill(id, actions);
+                }
                 State::Draining { reason, .. } => {
                     self.finish_attempt(now, id, reason, actions);
                 }
@@ -326,6 +334,7 @@ impl Supervisor {
                 }
             }
         }
+        overdue.tell(actions);
         self.tick_stall(now, until, actions);
     }
 

@@ -102,6 +102,11 @@ impl Lines {
             }
             RunEvent::Broken(text) => self.say(Voice::Quiet, FAILURE, &phrases::escape(text.as_bytes()), out),
             RunEvent::Stopping { why, kill } => self.stopping(why, *kill, out),
+            RunEvent::Killed { who, signal, grace } => {
+                let text = phrases::killed(who, *signal, *grace);
+                self.say(Voice::Normal, WARNING, &text, out);
+                self.report.killed(text);
+            }
             RunEvent::TasksBefore { count, .. } => self.report.before(*count),
             RunEvent::RunEnded(summary) => self.run_ended(summary, shown, out),
             RunEvent::LastStarted { name, pid, command: Some(command) } => {

@@ -249,6 +249,12 @@ pub fn started(name: &str, pid: Option<i32>, command: &str) -> String {
     format!("{name}{process}: {}", escape(command.as_bytes()))
 }
 
+/// Returns `api did not end within 10 s of SIGTERM: killed`.
+pub fn killed(who: &str, signal: i32, grace: Duration) -> String {
+    let who = escape(who.as_bytes());
+    format!("{who} did not end within {} of {}: killed", duration(grace), signal_name(signal))
+}
+
 /// Returns `worker 2 of resize`.
 pub fn worker(slot: usize, job: &str) -> String {
     format!("worker {slot} of {job}")

@@ -21,6 +21,8 @@ pub struct Report {
     first: Option<First>,
     others: FirstLines,
     skipped: FirstLines,
+    /// Tasks that did not end when they were told to.
+    killed: FirstLines,
     /// Jobs that had no items.
     empty: FirstLines,
     /// The number of tasks that ended ok in an earlier run.
@@ -76,7 +78,7 @@ impl FirstLines {
 impl Report {
     /// Keeps what [`Report::whole`] needs.
     pub fn keep_all(&mut self) {
-        for list in [&mut self.others, &mut self.skipped, &mut self.empty] {
+        for list in [&mut self.others, &mut self.skipped, &mut self.killed, &mut self.empty] {
             list.rest = Some(Vec::new());
         }
     }
@@ -97,6 +99,11 @@ impl Report {
     /// Notes a job or a task that was skipped.
     pub fn skipped(&mut self, name: String, why: &str) {
         self.skipped.push(|| format!("{name}: {}", phrases::escape(why.as_bytes())));
+    }
+
+    /// Notes who did not end when it was told to, as a whole line.
+    pub fn killed(&mut self, line: String) {
+        self.killed.push(|| line);
     }
 
     /// Notes tasks that ended ok in an earlier run.
@@ -131,6 +138,7 @@ impl Report {
         }
         self.others.tell("also failed", whole, &mut out);
         self.skipped.tell("skipped", whole, &mut out);
+        self.tell_killed(whole, &mut out);
         self.empty.tell("had no items", whole, &mut out);
         let counts = phrases::counts(summary, self.before);
         out.push(match summary.signal {
@@ -144,8 +152,16 @@ impl Report {
     pub fn success(&self, summary: &Summary) -> Vec<String> {
         let mut out = Vec::new();
         self.empty.tell("had no items", false, &mut out);
+        self.tell_killed(false, &mut out);
         out.push(phrases::counts(summary, self.before));
         out
+    }
+
+    /// Appends who was killed after its grace period. The lines say that themselves.
+    fn tell_killed(&self, whole: bool, out: &mut Vec<String>) {
+        let mut lines = Vec::new();
+        self.killed.tell("", whole, &mut lines);
+        out.extend(lines.into_iter().map(|line| line.trim_start_matches(": ").to_owned()));
     }
 }
 

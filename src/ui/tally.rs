@@ -64,6 +64,7 @@ impl Tally {
             | RunEvent::LastStarted { .. }
             | RunEvent::LastFailed(_)
             | RunEvent::Stopping { .. }
+            | RunEvent::Killed { .. }
             | RunEvent::RunEnded(_) => {}
         }
     }

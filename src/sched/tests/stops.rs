@@ -233,3 +233,62 @@ fn an_xargs_status_stops_at_255() {
     assert_eq!(world.started.len(), 1);
     assert_eq!(world.supervisor.verdict(), Verdict::Code(124));
 }
+
+// ---- who had to be killed ------------------------------------------------------------------------------
+
+/// Returns who was told of as killed after its grace period.
+fn killed(world: &World) -> Vec<(String, i32, Time)> {
+    let killed = |event: &RunEvent| match event {
+        RunEvent::Killed { who, signal, grace } => Some((who.clone(), *signal, *grace)),
+        _ => None,
+    };
+    world.told.iter().filter_map(killed).collect()
+}
+
+#[test]
+fn who_ignores_the_signal_is_told_with_it_and_with_the_time() {
+    let a = plan::Job {
+        stop_signal: Some(3),
+        grace: ms(10_000),
+        timeout: Some(Timeout::After(ms(5))),
+        ..job("a")
+    };
+    let mut world = World::new(vec![a], 1, &[1]);
+    world.at(5);
+    world.at(10_004);
+    assert_eq!(killed(&world), []);
+    world.at(10_005);
+    assert_eq!(killed(&world), [("a".into(), 3, ms(10_000))]);
+    world.exit(JobId(0), 1, Exit::Signal(9));
+    assert_eq!(killed(&world).len(), 1);
+}
+
+#[test]
+fn the_signal_that_prun_got_is_the_one_that_was_ignored() {
+    let jobs = ["a", "b"].map(|name| plan::Job { grace: ms(100), ..job(name) });
+    let mut world = World::new(jobs.into(), 9, &[4, 1]);
+    world.send(Event::Signal(INT));
+    world.at(100);
+    let who = "a, b, a and 2 more";
+    assert_eq!(killed(&world), [(who.into(), INT, ms(100))], "once, not for each of them");
+}
+
+#[test]
+fn what_a_task_started_is_told_apart_from_the_task() {
+    let mut world = World::new(vec![plan::Job { grace: ms(100), ..job("a") }], 1, &[1]);
+    let task = world.task(JobId(0), 1);
+    world.send(Event::Signal(TERM));
+    world.send(Event::Drained(task));
+    world.send(Event::Exited { task, stage: StageId(0), exit: Exit::Signal(TERM) });
+    world.at(100);
+    assert_eq!(killed(&world), [("processes that a started".into(), TERM, ms(100))]);
+}
+
+#[test]
+fn a_second_signal_names_nobody() {
+    let mut world = World::new(vec![job("a")], 1, &[1]);
+    world.send(Event::Signal(INT));
+    world.send(Event::Signal(TERM));
+    world.at(20_000);
+    assert_eq!(killed(&world), []);
+}
