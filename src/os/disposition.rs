@@ -37,6 +37,16 @@ pub(super) fn set_empty_handler(signal: i32) -> nix::Result<libc::sigaction> {
     call(signal, &raw const action)
 }
 
+/// Handles a signal by a function, which has to be async-signal-safe.
+pub(super) fn set_handler(signal: i32, handler: extern "C" fn(i32)) -> nix::Result<libc::sigaction> {
+    // SAFETY: sigaction is a plain C struct, for which zeroes are valid.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = handler as usize;
+    // On the alternative stack, because the stack may have overflowed.
+    action.sa_flags = libc::SA_RESTART | libc::SA_ONSTACK;
+    call(signal, &raw const action)
+}
+
 /// Sets a disposition that one of these functions has returned.
 pub(super) fn restore(signal: i32, disposition: &libc::sigaction) {
     // It was set before, so it is valid.
@@ -46,7 +56,7 @@ pub(super) fn restore(signal: i32, disposition: &libc::sigaction) {
 fn call(signal: i32, new: *const libc::sigaction) -> nix::Result<libc::sigaction> {
     // SAFETY: sigaction is a plain C struct, for which zeroes are valid.
     let mut old: libc::sigaction = unsafe { std::mem::zeroed() };
-    // SAFETY: `new` is null or live, and its handler, if it has one, is what it was set to before or does nothing;
+    // SAFETY: `new` is null or live, and its handler, if it has one, is async-signal-safe;
     // `old` is live and writable.
     Errno::result(unsafe { libc::sigaction(signal, new, &raw mut old) }).map(|_| old)
 }

@@ -19,7 +19,7 @@ use nix::unistd::{ForkResult, Pid, fork};
 
 use super::mark::Mark;
 use super::marked::{self, Marked};
-use super::{cgroup, descendants, files, guardian_pid, limits, live_starts, process};
+use super::{abort, cgroup, descendants, files, guardian_pid, limits, live_starts, process};
 
 /// The name that `ps` and `pkill -f` see instead of prun's own name and arguments.
 const NAME: &[u8] = b"guardian";
@@ -39,7 +39,11 @@ pub fn start() -> nix::Result<()> {
         // The copy could wait for ever for locks that other threads held at the fork.
         return Err(Errno::EBUSY);
     }
-    if process::is_pid_1() || pid().is_some() {
+    if process::is_pid_1() {
+        abort::install(None);
+        return Ok(());
+    }
+    if pid().is_some() {
         return Ok(());
     }
     if !live_starts::share() {
@@ -59,7 +63,7 @@ pub fn start() -> nix::Result<()> {
         guardian_pid::set(child);
         // The kernel closes it at the end of prun, whatever the cause of that end is; the guardian has to see
         // every one.
-        let _ = ours.into_raw_fd();
+        abort::install(Some(ours.into_raw_fd()));
     }
     forked.map(drop)
 }
@@ -110,9 +114,13 @@ fn guard(lifeline: OwnedFd) -> ! {
     // Made here, it costs prun no time.
     let _ = cgroup::make();
     live_starts::set_ready();
-    wait_for_the_end();
+    while is_asked_to_stop_tasks() {
+        abort::stop_tasks(&mut tasks, prun_lives);
+        sweep(&mut tasks);
+        live_starts::set_stopped();
+    }
     if !live_starts::is_finished() {
-        sweep(&mut || descendants::of_run(live_starts::run().mark));
+        sweep(&mut tasks);
         cgroup::remove();
     }
     // SAFETY: ends this process only, without running exit handlers that belong to prun.
@@ -210,11 +218,28 @@ fn let_go_of_descriptors(lifeline: OwnedFd) {
     }
 }
 
-/// Blocks until prun has ended. Nobody writes to the pipe, so its end of file is the end of prun.
-fn wait_for_the_end() {
+fn tasks() -> Vec<Marked> {
+    descendants::of_run(live_starts::run().mark)
+}
+
+/// Blocks until prun has ended, which is the end of file of the pipe. Returns true if it aborts, and asks for its tasks
+/// to be stopped first.
+fn is_asked_to_stop_tasks() -> bool {
     let mut byte = 0u8;
-    // SAFETY: the byte is live and writable.
-    while unsafe { libc::read(LIFELINE, (&raw mut byte).cast(), 1) } == -1 && Errno::last() == Errno::EINTR {}
+    loop {
+        // SAFETY: the byte is live and writable.
+        match unsafe { libc::read(LIFELINE, (&raw mut byte).cast(), 1) } {
+            -1 if Errno::last() == Errno::EINTR => {}
+            count => return count == 1 && byte == abort::ASK,
+        }
+    }
+}
+
+/// True while prun has the other end of the pipe open.
+fn prun_lives() -> bool {
+    let mut lifeline = libc::pollfd { fd: LIFELINE, events: 0, revents: 0 };
+    // SAFETY: the struct is live and writable.
+    unsafe { libc::poll(&raw mut lifeline, 1, 0) <= 0 }
 }
 
 /// Kills everything that is live until two passes in a row find nothing: between two reads of `/proc` a

@@ -49,6 +49,12 @@ struct Header {
     finished: AtomicU32,
     /// 1 once something may have been disowned.
     disowned: AtomicU32,
+    /// 1 once prun aborts, so that nothing may start any more.
+    aborting: AtomicU32,
+    /// 1 once the guardian has stopped everything, as an aborting prun has asked it to.
+    stopped: AtomicU32,
+    /// The time from SIGTERM to SIGKILL when prun aborts, in milliseconds.
+    grace: AtomicU32,
     /// The length of the path of the run's control group, 0 if there is none.
     cgroup: AtomicU32,
     path: [AtomicU8; MAX_PATH],
@@ -128,21 +134,59 @@ pub(super) fn share() -> bool {
 
 /// Reports to prun that the guardian is ready.
 pub(super) fn set_ready() {
-    let ready = &REGISTRY.header.ready;
-    ready.store(1, Ordering::Release);
-    // SAFETY: the word lives as long as the program; nothing is read or written but it.
-    unsafe { libc::syscall(libc::SYS_futex, ready.as_ptr(), libc::FUTEX_WAKE, i32::MAX) };
+    set(&REGISTRY.header.ready);
 }
 
 /// Waits until the guardian is ready, at most `limit`.
 pub(super) fn wait_until_ready(limit: Duration) {
-    let ready = &REGISTRY.header.ready;
+    wait(&REGISTRY.header.ready, limit);
+}
+
+/// Sets the time that tasks have to end when prun aborts.
+pub fn set_grace(grace: Duration) {
+    let millis = u32::try_from(grace.as_millis()).unwrap_or(u32::MAX);
+    REGISTRY.header.grace.store(millis, Ordering::Release);
+}
+
+pub(super) fn grace() -> Duration {
+    Duration::from_millis(REGISTRY.header.grace.load(Ordering::Acquire).into())
+}
+
+/// Lets nothing start any more.
+pub(super) fn set_aborting() {
+    REGISTRY.header.aborting.store(1, Ordering::Release);
+}
+
+/// Blocks for ever if prun aborts.
+pub(super) fn block_if_aborting() {
+    while REGISTRY.header.aborting.load(Ordering::Relaxed) != 0 {
+        std::thread::park();
+    }
+}
+
+/// Reports to an aborting prun that all its tasks have gone.
+pub(super) fn set_stopped() {
+    set(&REGISTRY.header.stopped);
+}
+
+/// Waits until the guardian has stopped everything, at most `limit`.
+pub(super) fn wait_until_stopped(limit: Duration) {
+    wait(&REGISTRY.header.stopped, limit);
+}
+
+fn set(word: &AtomicU32) {
+    word.store(1, Ordering::Release);
+    // SAFETY: the word lives as long as the program; nothing is read or written but it.
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, i32::MAX) };
+}
+
+fn wait(word: &AtomicU32, limit: Duration) {
     let end = Instant::now() + limit;
-    while ready.load(Ordering::Acquire) == 0 && Instant::now() < end {
+    while word.load(Ordering::Acquire) == 0 && Instant::now() < end {
         let limit =
             libc::timespec { tv_sec: limit.as_secs() as i64, tv_nsec: i64::from(limit.subsec_nanos()) };
         // SAFETY: the word lives as long as the program, and the time is a live struct; both are only read.
-        unsafe { libc::syscall(libc::SYS_futex, ready.as_ptr(), libc::FUTEX_WAIT, 0, &raw const limit) };
+        unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, 0, &raw const limit) };
     }
 }
 
@@ -184,6 +228,9 @@ impl Header {
             ready: AtomicU32::new(0),
             finished: AtomicU32::new(0),
             disowned: AtomicU32::new(0),
+            aborting: AtomicU32::new(0),
+            stopped: AtomicU32::new(0),
+            grace: AtomicU32::new(0),
             cgroup: AtomicU32::new(0),
             path: [const { AtomicU8::new(0) }; MAX_PATH],
         }

@@ -29,6 +29,7 @@
 //! | [`descendants`] | prun's children, and all processes of the run |
 //! | [`start`] | starting a child |
 //! | [`find`] | the search in PATH, and messages for failed starts |
+//! | `abort` | tasks are stopped when prun aborts |
 //! | [`port`] | which process listens at a TCP port |
 //! | [`guardian`] | the process that kills what tasks have started when prun is killed |
 //! | [`containment`] | the means of containment that are in effect |
@@ -36,6 +37,7 @@
 //! Every descriptor that is opened here is close-on-exec, except the two by which children find a jobserver.
 #![allow(unsafe_code)]
 
+mod abort;
 pub mod cgroup;
 pub mod containment;
 pub mod cstrings;

@@ -103,6 +103,7 @@ pub fn run(mut plan: Plan, options: Options, listener: Box<dyn Listener>) -> Res
     let plan = Arc::new(plan);
     let mut output = Output::new(&plan, listener).map_err(cannot_begin)?;
     let run_id = os::live_starts::run().id.clone();
+    os::live_starts::set_grace(plan.jobs.iter().map(|job| job.grace).max().unwrap_or_default());
     let access = if options.dry_run { Access::ReadOnly } else { Access::Write };
     let (record, warnings) = Record::open(&plan, &run_id, access, &mut output.sinks)?;
     let backend: Box<dyn Backend> = if options.dry_run {

@@ -11,6 +11,7 @@ mod running;
 mod space;
 mod tty;
 
+mod aborts;
 mod accounting;
 mod after;
 mod batch;

@@ -16,7 +16,7 @@ use nix::unistd::Pid;
 
 use super::inherited::inherited;
 use super::mark::Mark;
-use super::{guardian_pid, limits, process, signals};
+use super::{guardian_pid, limits, live_starts, process, signals};
 use child::{Child, Failure};
 
 pub use order::{Attributes, Group, Order, StartError, Step, Strategy};
@@ -62,6 +62,7 @@ impl Launcher {
             return Err(StartError { step: Step::Execute, errno: Errno::EINVAL });
         }
         if order.mark.is_some() {
+            live_starts::block_if_aborting();
             guardian_pid::wait_until_ready();
         }
         // SAFETY: the mapping is zeroed memory that is big enough and aligned for it, and lives as long as
