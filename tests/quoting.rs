@@ -154,6 +154,7 @@ fn command(shell: &Path, script: &str, item: &[u8], folder: &Path) -> Option<Com
         locks: &[],
         untaken: &[],
         width: None,
+        one_item: true,
         vars: &vars,
         args: None,
         open: false,

@@ -12,7 +12,7 @@ impl Command {
     /// (for a POSIX shell) and the columns of the items.
     pub fn for_each_arg(&self, job: &str, scope: &Scope, scratch: &mut Vec<u8>, each: &mut dyn FnMut(&[u8])) {
         match self {
-            Command::Words { words, append_item } => {
+            Command::Words { words, .. } => {
                 for word in words {
                     let times = word.times(scope);
                     for i in 0..times {
@@ -22,7 +22,7 @@ impl Command {
                         each(scratch);
                     }
                 }
-                if *append_item {
+                if self.appends_item() {
                     columns(scope).for_each(each);
                 }
             }
@@ -41,6 +41,12 @@ impl Command {
                 columns(scope).for_each(each);
             }
         }
+    }
+
+    /// True if the item (each of its columns) is added at the end.
+    pub(super) fn appends_item(&self) -> bool {
+        let names_item = |word: &Word| word.0.is_late() && word.0.says_where_item_goes();
+        matches!(self, Command::Words { words, append_item: true } if !words.iter().any(names_item))
     }
 
     /// Returns the command of a task for a message: a line of its words, or the text of a script without its shell.
@@ -181,11 +187,11 @@ impl Fitter {
         };
         let mut text = 0;
         let appended = match command {
-            Command::Words { words, append_item } => {
+            Command::Words { words, .. } => {
                 for word in words.iter().filter(|word| word.0.uses_item()) {
                     add(self.rendered_len(&word.0, &scope));
                 }
-                *append_item
+                command.appends_item()
             }
             Command::Script { text: template, parameters, .. } => {
                 // Items are joined by blanks in the text.

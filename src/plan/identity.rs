@@ -59,8 +59,8 @@ impl Command {
                 && matches!(placeholder.source, Source::Item | Source::Column(1 | -1))
         };
         match self {
-            Command::Words { words, append_item } => {
-                *append_item || words.iter().any(|word| word.0.placeholders().any(names))
+            Command::Words { words, .. } => {
+                self.appends_item() || words.iter().any(|word| word.0.placeholders().any(names))
             }
             Command::Script { .. } => true,
         }

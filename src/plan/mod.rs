@@ -16,6 +16,7 @@ pub use crate::jobfile::values::{
 pub mod argv;
 pub mod build;
 pub mod exec;
+pub mod header;
 pub mod hooks;
 pub mod identity;
 pub mod items;

@@ -5,7 +5,7 @@
 
 use super::lock_variable;
 use super::template::grammar::{Fill, Hole, holes, replacements};
-use super::template::{Modifier, Names, Quote, Source, Template, TextError};
+use super::template::{Modifier, Names, Parse, Quote, Source, Template, TextError};
 
 mod context;
 
@@ -24,7 +24,9 @@ impl ScriptText {
     /// # Errors
     /// A placeholder in a context in which no quoting is safe.
     pub fn parse(text: &[u8], names: &Names) -> Result<ScriptText, TextError> {
-        quoted(text, holes(text, names)?, names.columns)
+        let script = quoted(text, holes(text, names)?, names.columns)?;
+        let parse: Parse = |text, names| Ok(ScriptText::parse(text, names)?.0);
+        Ok(ScriptText(script.0.until_named(text, names, parse)))
     }
 
     /// Parses a text in which `replace` stands for the item, and braces mean nothing: `-I`.
@@ -185,7 +187,8 @@ mod tests {
     #[test]
     fn comments_may_hold_other_words_in_braces() {
         for text in ["true # {\"a\": {\"b\": 1}} ${x} {{.Name}}", "true # see {print}"] {
-            assert_eq!(parse(text, &[], true).unwrap().0, Template::literal(text.as_bytes()), "{text}");
+            let scope = crate::plan::template::Scope::default();
+            assert_eq!(parse(text, &[], true).unwrap().0.rendered(&scope), text.as_bytes(), "{text}");
         }
         assert!(parse("cat <<E\n{print}\nE", &[], true).is_err(), "it may be a column");
     }

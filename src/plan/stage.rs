@@ -77,7 +77,8 @@ pub enum Command {
     /// A program and its arguments.
     Words {
         words: Vec<Word>,
-        /// True if the item (each of its columns) is added at the end.
+        /// True if the item (each of its columns) is added at the end, unless a word turns out to have a placeholder of
+        /// it when a header has named the columns.
         append_item: bool,
     },
     /// A text for a shell.

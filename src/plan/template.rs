@@ -5,19 +5,26 @@
 
 use super::Item;
 
+pub mod column_names;
 pub(super) mod grammar;
+mod late;
 mod placeholder;
 mod tree;
 
 use grammar::{Fill, Hole, holes, replacements};
 pub use grammar::{Names, TextError};
+use late::Late;
+pub(super) use late::Parse;
 pub use placeholder::{Modifier, Quote, Source};
 use placeholder::{put_joined, put_number};
 
 /// Text with placeholders.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Template {
-    pub pieces: Vec<Piece>,
+    /// As far as they are known before items are read.
+    pieces: Vec<Piece>,
+    /// Set if names of columns become known when items are read.
+    late: Option<Late>,
 }
 
 /// A part of a template.
@@ -71,7 +78,28 @@ impl Template {
     /// A placeholder that is probably misspelt.
     pub fn parse(text: &[u8], names: &Names) -> Result<Template, TextError> {
         let found = holes(text, names)?.into_iter().map(|hole| (hole, Quote::Plain));
-        Ok(Template::assemble(text, found))
+        Ok(Template::assemble(text, found).until_named(text, names, Template::parse))
+    }
+
+    /// Lets the text be parsed anew, by `parse`, when the columns of the items have got names, if they get any.
+    pub(super) fn until_named(mut self, text: &[u8], names: &Names, parse: Parse) -> Template {
+        if names.open && text.contains(&b'{') {
+            self.late = Some(Late::new(text, names, parse));
+        }
+        self
+    }
+
+    /// Tells the template the names of the columns, which were read from a header.
+    ///
+    /// # Errors
+    /// A placeholder that is probably misspelt, or a column that does not exist.
+    pub fn name_columns(&self, columns: &[String]) -> Result<(), TextError> {
+        self.late.as_ref().map_or(Ok(()), |late| late.name_columns(columns))
+    }
+
+    /// True if a header may name columns that the template has placeholders of.
+    pub fn is_late(&self) -> bool {
+        self.late.is_some()
     }
 
     /// Parses a text in which `replace` stands for the item, and braces mean nothing: `-I`.
@@ -82,7 +110,27 @@ impl Template {
 
     /// Returns a text without placeholders.
     pub fn literal(bytes: &[u8]) -> Template {
-        Template { pieces: vec![Piece::Text(bytes.to_vec())] }
+        Template { pieces: vec![Piece::Text(bytes.to_vec())], late: None }
+    }
+
+    /// Returns the parts of the template.
+    pub fn pieces(&self) -> impl Iterator<Item = &Piece> {
+        let (pieces, suffix) = match &self.late {
+            Some(late) => match late.parsed() {
+                Some(parsed) => (&parsed.pieces, late.suffix.as_slice()),
+                None => (&self.pieces, &[][..]),
+            },
+            None => (&self.pieces, &[][..]),
+        };
+        pieces.iter().chain(suffix)
+    }
+
+    /// Adds a part at the end.
+    pub fn push(&mut self, piece: Piece) {
+        if let Some(late) = &mut self.late {
+            late.suffix.push(piece.clone());
+        }
+        self.pieces.push(piece);
     }
 
     /// Makes a template of a text and the placeholders in it.
@@ -109,7 +157,7 @@ impl Template {
         if !run.is_empty() {
             pieces.push(Piece::Text(run));
         }
-        Template { pieces }
+        Template { pieces, late: None }
     }
 
     /// Returns the filled template. Several items are joined by blanks.
@@ -126,9 +174,13 @@ impl Template {
 
     /// Fills the template as [`Template::render`] does, but its placeholders of each item stand for those of `chosen`.
     pub(super) fn render_each(&self, scope: &Scope, chosen: &[Item], out: &mut Vec<u8>) {
-        for piece in &self.pieces {
+        let spelt = self.late.as_ref().is_some_and(|late| late.without_numbers);
+        for piece in self.pieces() {
             match piece {
                 Piece::Text(text) => out.extend_from_slice(text),
+                Piece::Placeholder(placeholder) if spelt && placeholder.source.is_number() => {
+                    out.extend_from_slice(&placeholder.spelling);
+                }
                 Piece::Placeholder(placeholder) => placeholder.fill(scope, chosen, out),
             }
         }
@@ -136,7 +188,7 @@ impl Template {
 
     /// Returns the placeholders, first to last.
     pub fn placeholders(&self) -> impl Iterator<Item = &Placeholder> {
-        self.pieces.iter().filter_map(|piece| match piece {
+        self.pieces().filter_map(|piece| match piece {
             Piece::Text(_) => None,
             Piece::Placeholder(placeholder) => Some(placeholder),
         })
@@ -152,6 +204,16 @@ impl Template {
         self.placeholders().next().is_some()
     }
 
+    /// True if the template has a placeholder, or may turn out to have one when columns get their names.
+    pub fn may_use_task(&self) -> bool {
+        self.is_late() || self.uses_task()
+    }
+
+    /// True if the template has a placeholder of the item, or may turn out to have one when columns get their names.
+    pub fn may_use_item(&self) -> bool {
+        self.is_late() || self.uses_item()
+    }
+
     /// True if the template has another placeholder than a lock's value, so that the item need not be added to a command.
     pub fn says_where_item_goes(&self) -> bool {
         self.placeholders().any(|placeholder| !matches!(placeholder.source, Source::Lock(_)))
@@ -165,14 +227,17 @@ impl Template {
     /// Returns the length without placeholders.
     pub(super) fn fixed_len(&self) -> usize {
         let text = |piece: &Piece| if let Piece::Text(text) = piece { text.len() } else { 0 };
-        self.pieces.iter().map(text).sum()
+        self.pieces().map(text).sum()
     }
 
     /// Replaces `{#}`, `{%}` and values of locks by their spelling.
     pub(super) fn without_numbers(&mut self) {
+        if let Some(late) = &mut self.late {
+            late.without_numbers = true;
+        }
         for piece in &mut self.pieces {
             if let Piece::Placeholder(placeholder) = piece
-                && matches!(placeholder.source, Source::Seq | Source::Slot | Source::Lock(_))
+                && placeholder.source.is_number()
             {
                 *piece = Piece::Text(std::mem::take(&mut placeholder.spelling));
             }
@@ -181,6 +246,9 @@ impl Template {
 
     /// Makes `{1}` … `{columns}` empty, instead of their spelling, for tasks with fewer items.
     pub(super) fn blank_columns(&mut self, columns: usize) {
+        if let Some(late) = &mut self.late {
+            late.blank = columns;
+        }
         for piece in &mut self.pieces {
             if let Piece::Placeholder(Placeholder { source: Source::Column(n), spelling, .. }) = piece
                 && n.unsigned_abs() as usize <= columns

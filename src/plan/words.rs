@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::template::grammar::{Fill, Hole, holes};
-use super::template::{Names, Quote, Template, TextError, Word};
+use super::template::{Names, Template, TextError, Word};
 
 /// One word of a command that was written as a string.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,10 +112,7 @@ pub fn words<B: AsRef<[u8]>>(words: &[B], names: &Names) -> Result<Vec<Word>, (u
             [Hole { range, fill: Fill::Args(args) }] if range.len() == text.len() => {
                 made.extend(args.iter().map(|arg| Word(Template::literal(arg))));
             }
-            _ => {
-                let found = found.into_iter().map(|hole| (hole, Quote::Plain));
-                made.push(Word(Template::assemble(text, found)));
-            }
+            _ => made.push(Word(Template::parse(text, names).map_err(|error| (i, error))?)),
         }
     }
     Ok(made)

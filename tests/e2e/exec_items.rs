@@ -151,7 +151,7 @@ fn columns() {
     for (line, printed) in [
         (r"--colsep '\s+' echo {2}-{1} :::: table", "y-x\n-\nw-z\n"),
         (r"-r --colsep '\s+' echo :::: table", "x y\nz w\n"),
-        ("--colsep , echo [{3}{-1}] ::: a,b c", "[b]\n[c]\n"),
+        ("--colsep , echo [{2}{-1}] ::: a,b c", "[bb]\n[c]\n"),
         ("--colsep , echo {} {2/.} ::: a,b/c.d", "a b/c.d c\n"),
         ("--colsep '[,;]' echo {3}{2}{1} ::: 'a,b;c'", "cba\n"),
         (r"-d\; --colsep = echo {2} ::: a=1", "1\n"),

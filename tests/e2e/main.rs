@@ -19,6 +19,7 @@ mod brakes;
 mod chains;
 mod check;
 mod closed;
+mod columns;
 mod config;
 mod contain;
 mod data;

@@ -184,7 +184,7 @@ fn tasks(plan: &Plan) -> Vec<Tasks> {
 fn readiness(ready: &Ready) -> String {
     match &ready.check {
         ReadyCheck::Line(_) => "ready at a line".to_owned(),
-        ReadyCheck::Port(port) => match port.pieces.as_slice() {
+        ReadyCheck::Port(port) => match port.pieces().collect::<Vec<_>>().as_slice() {
             [Piece::Text(port)] => format!("ready at port {}", String::from_utf8_lossy(port)),
             _ => "ready at a port".to_owned(),
         },

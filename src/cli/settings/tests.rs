@@ -75,7 +75,7 @@ fn says(plan: Plan, level: u32) {
         (level as usize, Some(HaltLimit::Count(level.into())))
     );
     assert_eq!((job.output, job.keep_order, job.grace), (OutputMode::Line, true, time));
-    let prefix: Vec<u8> = job.tag.iter().flat_map(|tag| &tag.pieces).flat_map(text).collect();
+    let prefix: Vec<u8> = job.tag.iter().flat_map(|tag| tag.pieces()).flat_map(text).collect();
     assert_eq!(prefix, format!("{level}\t").as_bytes());
     let throttle = plan.throttle;
     assert_eq!(throttle.rate.map(|rate| rate.interval), Some(time));

@@ -130,7 +130,7 @@ pub const EACH: &[Key] = &[
         "header",
         "`true` or `false`",
         "`true`",
-        "With `csv`: the first row names the columns and is no item. Without it, columns are `{1}`, `{2}` and so on.",
+        "With `csv`: the first row names the columns (which must differ) and is no item. Without it, columns are `{1}`, `{2}` and so on.",
     ),
 ];
 

@@ -145,6 +145,6 @@ fn name_and_item(job: &jobfile::JobSpec, names: &Names) -> Template {
 }
 
 fn with_tab(mut template: Template) -> Template {
-    template.pieces.push(Piece::Text(b"\t".to_vec()));
+    template.push(Piece::Text(b"\t".to_vec()));
     template
 }

@@ -12,7 +12,7 @@ use super::text;
 use crate::jobfile::values::Outcomes;
 use crate::jobfile::{self, CommandSpec, Mistake, Mistakes, StageSpec, Text};
 use crate::plan::script::{DEFAULT_SHELL, ScriptText, is_posix};
-use crate::plan::template::{Names, Source, Template};
+use crate::plan::template::{Names, Source, Template, Word};
 use crate::plan::{Attributes, Command, Dialogue, Hook, HookOn, Output, QueueId, Stage, Stdin, Step};
 
 /// The time for each step of a dialogue, without `timeout`.
@@ -125,7 +125,7 @@ impl<'a> StagePlanner<'a> {
                 let takes_item = match &stdin {
                     _ if job.worker.is_some() => true,
                     Stdin::Item => true,
-                    Stdin::Text(template) | Stdin::File(template) => template.uses_item(),
+                    Stdin::Text(template) | Stdin::File(template) => template.may_use_item(),
                     _ => false,
                 };
                 let command = self.command(command, job.each.is_some() && !takes_item);
@@ -195,7 +195,9 @@ impl<'a> StagePlanner<'a> {
             let mistake = Mistake::at(place.span.clone(), "nothing to run: no arguments for `{args}`");
             self.mistakes.push(mistake.help("give the command after `--`"));
         }
-        let append_item = append && !words.iter().any(|word| word.0.says_where_item_goes());
+        // Of words that wait for the names of columns, it is seen when those are known.
+        let names_item = |word: &Word| !word.0.is_late() && word.0.says_where_item_goes();
+        let append_item = append && !words.iter().any(names_item);
         Command::Words { words, append_item }
     }
 
@@ -265,7 +267,7 @@ impl<'a> StagePlanner<'a> {
             }
             jobfile::OutputSpec::File { path, append, show } => {
                 let path = self.template(path);
-                let per_task = path.uses_task();
+                let per_task = path.may_use_task();
                 Output::File { path, append: *append, show: *show, per_task }
             }
         }

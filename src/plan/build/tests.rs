@@ -163,7 +163,7 @@ fn sequences() {
 fn the_names_of_a_csv_file_are_known_later() {
     let made = stage("command = \"echo {whatever}\"\neach.csv = \"a.csv\"");
     let Command::Words { words, append_item } = &made.command else { panic!() };
-    assert_eq!((filled(&words[1].0, &["v"], &["whatever"]), *append_item), ("v".to_owned(), false));
+    assert_eq!((filled(&words[1].0, &["v"], &["whatever"]), *append_item), ("v".to_owned(), true));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::jobfile::{EachSpec, JobSpec, Mistake, Mistakes, Text};
+use crate::jobfile::{self, EachSpec, JobSpec, Mistake, Mistakes, Text};
 use crate::plan::script::ScriptText;
 use crate::plan::template::{Names, Scope, Template, TextError, Word};
 use crate::plan::words;
@@ -39,7 +39,8 @@ impl<'a> Texts<'a> {
             locks: self.locks.get(job.name.value.as_str()).map(Vec::as_slice).unwrap_or_default(),
             // A lock that the job takes is found in `locks` before.
             untaken: &self.named_locks,
-            width: each.filter(|_| job.batch.is_none()).and_then(width),
+            width: each.and_then(width).and_then(|width| in_batch(width, job)),
+            one_item: job.batch.is_none(),
             vars: self.vars,
             args: Some(self.args),
             open: header || unreadable,
@@ -59,6 +60,16 @@ impl<'a> Texts<'a> {
         let names = self.of_task(job);
         let help = "it is read once for all tasks of the job; variables and `{args}` can be used";
         without_task(text, &names, help, mistakes)
+    }
+}
+
+/// Returns the largest number that a placeholder of the job can have, if items have so many columns. In a batch of single
+/// values it is the number of a value.
+fn in_batch(width: usize, job: &JobSpec) -> Option<usize> {
+    match job.batch.as_ref().map(|batch| batch.value) {
+        Some(jobfile::BatchSpec::UpTo(most)) if width == 1 => Some(most),
+        Some(jobfile::BatchSpec::Fit) if width == 1 => None,
+        _ => Some(width),
     }
 }
 

@@ -1,6 +1,5 @@
 //! The items of `prun exec`: files and stdin, words after `:::`, and how they are combined. Pure.
 
-use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::iter::Peekable;
 use std::os::unix::ffi::OsStringExt as _;
@@ -12,6 +11,7 @@ use csv_core::{ReadRecordResult, ReaderBuilder, Terminator};
 
 use super::args::{ExecArgs, ExecError, From, ItemArgs, Source, error};
 use crate::plan::items::fit;
+use crate::plan::template::column_names;
 use crate::plan::{Cut, Header, Input, Item, ItemList, Items, Join, Reading};
 
 /// Splits the words of a command line into the command and the sources that follow it.
@@ -136,6 +136,16 @@ pub(super) fn names(items: &Items) -> (Vec<String>, bool) {
     }
 }
 
+/// Returns the largest number of columns of an item, if it is known before items are read.
+pub(super) fn width(items: &Items) -> Option<usize> {
+    match items {
+        Items::List(list) => list.items.iter().map(|item| item.columns.len().max(list.names.len())).max(),
+        Items::Read(Reading { columns: None, cut: Cut::At(_) | Cut::Words, .. }) => Some(1),
+        Items::Join { sources, .. } => sources.iter().map(width).sum(),
+        _ => None,
+    }
+}
+
 fn list(args: &ItemArgs, words: &[Vec<u8>], alone: bool) -> Result<ItemList, ExecError> {
     let mut rows = words.iter().map(|word| row(args, word));
     let mut names = Vec::new();
@@ -181,12 +191,10 @@ fn csv_row(word: &[u8], separator: u8) -> Vec<Vec<u8>> {
     ends[..columns + last].iter().map(column).collect()
 }
 
-/// Checks that no two columns have the same name.
+/// Checks the names that are known now.
 fn check_names(items: &Items) -> Result<(), ExecError> {
-    let mut seen = BTreeSet::new();
-    let (names, _) = names(items);
-    match names.iter().filter(|name| !name.is_empty()).find(|name| !seen.insert(name.as_str())) {
-        None => Ok(()),
-        Some(name) => error(&format!("two columns are called `{name}`"), "give each a name of its own"),
-    }
+    let (names, open) = names(items);
+    // With more names to come, the number of a column is not known.
+    let checked = if open { Ok(()) } else { column_names::check(&names) };
+    checked.map_err(|message| ExecError { message, help: None })
 }

@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use super::args::{ExecArgs, ExecError, Tag, error};
 use super::{items, pipe, worker};
 use crate::jobfile::values::Outcomes;
+use crate::plan::header::{quote_it, split_at_blanks, split_placeholder};
 use crate::plan::script::{DEFAULT_SHELL, ScriptText, is_posix};
 use crate::plan::template::{Names, Template, TextError, Word};
 use crate::plan::words::quote;
@@ -105,10 +106,16 @@ impl Planner {
     fn command(&self, stdin: &Stdin) -> Result<(String, Command), ExecError> {
         let args = &self.args;
         if !args.script {
+            if let Some(name) =
+                split_placeholder(&args.command, &self.columns).filter(|_| args.replace.is_none())
+            {
+                return error(&format!("in the command: {}", split_at_blanks(name)), &quote_it(name));
+            }
             let typed = args.command.iter().map(|word| self.template(word, "the command").map(Word));
             let words = self.bash().map(|word| Ok(Word(word))).chain(typed).collect::<Result<Vec<_>, _>>()?;
-            let has_placeholder = words.iter().any(|word| word.0.uses_task())
-                || matches!(stdin, Stdin::File(file) if file.uses_item());
+            // Of words that wait for the names of columns, it is seen when those are known.
+            let has_placeholder = words.iter().any(|word| !word.0.is_late() && word.0.uses_task())
+                || matches!(stdin, Stdin::File(file) if file.may_use_item());
             let is_taken = has_placeholder || args.worker.is_some();
             let append_item = args.has_items() && args.replace.is_none() && !is_taken;
             return Ok((base_name(&args.command[0]), Command::Words { words, append_item }));
@@ -169,7 +176,7 @@ impl Planner {
     pub fn output(&self, file: Option<&[u8]>, flag: &str) -> Result<Output, ExecError> {
         let Some(file) = file else { return Ok(Output::Show) };
         let path = self.template(file, flag)?;
-        let per_task = path.uses_task();
+        let per_task = path.may_use_task();
         Ok(Output::File { path, append: false, show: false, per_task })
     }
 
@@ -210,7 +217,14 @@ impl Planner {
 
     fn names(&self) -> Names<'_> {
         let Planner { columns, open, .. } = self;
-        Names { items: self.args.has_items(), columns, open: *open, ..Names::default() }
+        let one_item = !self.args.fit && self.args.max_args.unwrap_or(1) == 1;
+        let width = match items::width(&self.items) {
+            // In a batch of single values it is the number of a value.
+            Some(1) if self.args.fit => None,
+            Some(1) => self.args.max_args.filter(|most| *most > 1),
+            width => width,
+        };
+        Names { items: self.args.has_items(), columns, width, one_item, open: *open, ..Names::default() }
     }
 }
 

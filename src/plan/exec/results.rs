@@ -33,7 +33,7 @@ impl Planner {
         let args = &self.args;
         let Some(text) = &args.results else { return Ok(None) };
         let Some(form) = form(text) else { return Ok(None) };
-        if self.template(text, "--results")?.uses_task() {
+        if self.template(text, "--results")?.may_use_task() {
             return Ok(None);
         }
         let to_stdout = text[0] == b'-' && text[1..].first() == Some(&b'.') && !text.contains(&b'/');
@@ -70,10 +70,10 @@ impl Planner {
         const NAMES: [&str; 3] = ["stdout", "stderr", "seq"];
         let with = |end: String| {
             let mut path = path.clone();
-            path.pieces.push(Piece::Text(end.into_bytes()));
+            path.push(Piece::Text(end.into_bytes()));
             path
         };
-        if !path.uses_task() {
+        if !path.may_use_task() {
             if !self.args.has_items() {
                 let text = String::from_utf8_lossy(text);
                 return error(
@@ -89,8 +89,8 @@ impl Planner {
             };
             return Ok(NAMES.map(|name| {
                 let mut path = with("/".into());
-                path.pieces
-                    .extend([Piece::Placeholder(tree.clone()), Piece::Text(format!("/{name}").into_bytes())]);
+                path.push(Piece::Placeholder(tree.clone()));
+                path.push(Piece::Text(format!("/{name}").into_bytes()));
                 path
             }));
         }

@@ -124,7 +124,8 @@ fn several_items_to_a_task() {
     let items: &[&[&str]] = &[&["a", "b", "c"]];
     let two = |command| ExecArgs { max_args: Some(2), ..args(command, items) };
     assert_eq!(lines(two(&["echo"])), ["echo a b", "echo c"]);
-    assert_eq!(lines(two(&["diff", "{1}", "{2}", "{3}"])), ["diff a b '{3}'", "diff c '' '{3}'"]);
+    assert_eq!(lines(two(&["diff", "{1}", "{2}"])), ["diff a b", "diff c ''"]);
+    assert!(refusal(two(&["diff", "{1}", "{3}"])).contains("there is no column 3: a task has 2"));
     assert_eq!(lines(ExecArgs { fit: true, ..args(&["cc", "-I{}"], items) }), ["cc -Ia -Ib -Ic"]);
 }
 

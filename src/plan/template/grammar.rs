@@ -34,6 +34,8 @@ pub struct Names<'a> {
     pub untaken: &'a [String],
     /// The largest number of columns of an item, if that is known.
     pub width: Option<usize>,
+    /// True if a task has one item, so that a number is that of a column.
+    pub one_item: bool,
     /// `[vars]` and `-D`, which are put in at once.
     pub vars: &'a BTreeMap<String, String>,
     /// The arguments after `--`; `None` where `{args}` means nothing (`prun exec`).
@@ -51,6 +53,7 @@ impl Default for Names<'_> {
             locks: &[],
             untaken: &[],
             width: None,
+            one_item: true,
             vars: &NO_VARS,
             args: None,
             open: false,
@@ -138,7 +141,8 @@ fn meaning<'a>(
         let exists = names.items || source != Source::Item;
         return Ok(exists.then_some(Fill::PerTask { source, modifier: Modifier::None, unsure: false }));
     }
-    let Ok(content) = std::str::from_utf8(content) else { return Ok(None) };
+    // A name that is not UTF-8 is known by the same replacement.
+    let content = &*String::from_utf8_lossy(content);
     if let Some(fill) = readings(content).into_iter().flatten().find_map(|(base, m)| fill(base, m, names)) {
         return Ok(Some(fill));
     }
@@ -147,6 +151,13 @@ fn meaning<'a>(
             range: range.clone(),
             message: format!("the job does not take the lock `{lock}`"),
             help: Some(format!("say `locks = [\"{lock}\"]`; with blanks, `{{ {lock} }}`, it is left alone")),
+        });
+    }
+    if let Some(n) = readings(content).into_iter().flatten().find_map(|(base, _)| missing(base, names)) {
+        return Err(TextError {
+            range: range.clone(),
+            message: format!("there is no column {n}: a task has {}", names.width.unwrap_or_default()),
+            help: Some(format!("in a regular expression, `{{{n},{n}}}` means the same as `{{{n}}}`")),
         });
     }
     match readings(content).into_iter().flatten().find_map(|(base, _)| near(base, names)) {
@@ -163,7 +174,7 @@ fn meaning<'a>(
 
 /// Returns the ways to read the text in braces, in order of preference: as a name, as a name with a modifier at its
 /// end, as a name with an ending to take off.
-fn readings(content: &str) -> [Option<(&str, Modifier)>; 3] {
+pub(super) fn readings(content: &str) -> [Option<(&str, Modifier)>; 3] {
     let suffixes = [
         ("/.", Modifier::BaseNoExt),
         ("//", Modifier::Dir),
@@ -185,13 +196,13 @@ fn fill<'a>(base: &str, modifier: Modifier, names: &Names<'a>) -> Option<Fill<'a
     if base.is_empty() {
         return if names.items { per_task(Source::Item, false) } else { None };
     }
+    if names.columns.iter().any(|name| name == base) {
+        return per_task(Source::Named(base.to_owned()), false);
+    }
     if let Some(n) = number(base) {
         // `x{2}` is a regular expression where there is one column.
         let exists = names.items && names.width.is_none_or(|width| n.unsigned_abs() as usize <= width);
         return if exists { per_task(Source::Column(n), false) } else { None };
-    }
-    if names.columns.iter().any(|name| name == base) {
-        return per_task(Source::Named(base.to_owned()), false);
     }
     if names.locks.iter().any(|name| name == base) {
         return per_task(Source::Lock(base.to_owned()), false);
@@ -206,13 +217,20 @@ fn fill<'a>(base: &str, modifier: Modifier, names: &Names<'a>) -> Option<Fill<'a
     }
 }
 
+/// Returns the number of a column that no item has. Where items have one column, it may be a part of a regular
+/// expression: `x{2}`.
+fn missing(base: &str, names: &Names) -> Option<i32> {
+    let width = names.width.filter(|width| names.items && *width > 1)?;
+    number(base).filter(|n| n.unsigned_abs() as usize > width)
+}
+
 /// Returns the lock of this name if the job does not take it.
 fn untaken<'a>(base: &str, names: &Names<'a>) -> Option<&'a str> {
     names.untaken.iter().map(String::as_str).find(|name| *name == base)
 }
 
 /// Parses the number of a column: not 0, and without leading zeros.
-fn number(base: &str) -> Option<i32> {
+pub(super) fn number(base: &str) -> Option<i32> {
     let digits = base.strip_prefix('-').unwrap_or(base);
     let counts = digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0');
     counts.then(|| base.parse().ok()).flatten()
@@ -226,9 +244,15 @@ fn is_name(text: &str) -> bool {
 
 /// Returns the known name of which this one is probably a misspelling.
 fn near<'a>(base: &str, names: &Names<'a>) -> Option<&'a str> {
-    if names.open || !is_name(base) || base.len() < 3 {
+    if names.open || base.len() < 3 {
         return None;
     }
-    let known = names.columns.iter().chain(names.locks).chain(names.vars.keys()).map(String::as_str);
+    let columns = names.columns.iter().map(String::as_str);
+    if !is_name(base) {
+        // Code and data in braces are near to ordinary names by chance.
+        let may_be_meant = base.trim() == base && !base.contains(['"', '\'', '$', ';']);
+        return may_be_meant.then(|| nearest(base, columns.filter(|name| !is_name(name)))).flatten();
+    }
+    let known = columns.chain(names.locks.iter().chain(names.vars.keys()).map(String::as_str));
     nearest(base, known.chain(names.args.map(|_| "args")))
 }

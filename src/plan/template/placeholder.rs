@@ -62,6 +62,13 @@ impl Source {
     }
 }
 
+impl Source {
+    /// True if the value tells tasks apart, and says nothing of what they do.
+    pub(super) fn is_number(&self) -> bool {
+        matches!(self, Source::Seq | Source::Slot | Source::Lock(_))
+    }
+}
+
 impl Modifier {
     /// Returns the part of the value that is meant.
     pub(super) fn apply<'a>(&self, value: &'a [u8]) -> &'a [u8] {

@@ -7,7 +7,7 @@ fn item(columns: &[&str]) -> Item {
 }
 
 fn names<'a>(columns: &'a [String], vars: &'a BTreeMap<String, String>) -> Names<'a> {
-    Names { items: true, columns, locks: &[], untaken: &[], width: None, vars, args: None, open: false }
+    Names { items: true, columns, vars, ..Names::default() }
 }
 
 /// What `text` becomes for some items, whose columns are named `url`, `n`.

@@ -99,12 +99,12 @@ impl Talk {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::template::{Piece, Template};
+    use crate::plan::template::Template;
 
     fn talk(on_terminal: bool, steps: &[(&str, &str)]) -> Talk {
         let step = |(expect, send): &(&str, &str)| plan::Step {
             expect: regex::bytes::Regex::new(expect).unwrap(),
-            send: Template { pieces: vec![Piece::Text(send.as_bytes().to_vec())] },
+            send: Template::literal(send.as_bytes()),
         };
         let plan =
             plan::Dialogue { steps: steps.iter().map(step).collect(), timeout: Duration::from_secs(5) };

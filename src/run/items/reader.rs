@@ -4,9 +4,10 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use crate::plan::items::{self, ItemIter, Joiner, Next, Uneven};
+use crate::plan::template::column_names;
 use crate::plan::{Item, ItemList, Items, Join};
 use crate::run::items::glob::Paths;
-use crate::run::items::stream::{Stream, first_duplicate};
+use crate::run::items::stream::Stream;
 
 /// A reader of items.
 pub enum Reader {
@@ -124,9 +125,9 @@ impl Joined {
         let Some(joiner) = &mut self.joiner else { return Ok(Next::End) };
         let next = joiner.next(&mut || self.first.next())?;
         let uneven = joiner.uneven();
-        if let Next::Item(_) = next
-            && !std::mem::replace(&mut self.named, true)
-        {
+        // The header of the first source may be there before its first item.
+        let are_known = matches!(next, Next::Item(_) | Next::End) || !self.first.names.is_empty();
+        if are_known && !std::mem::replace(&mut self.named, true) {
             *names = self.names()?;
         }
         match uneven {
@@ -154,10 +155,8 @@ impl Joined {
             return Ok(Arc::default());
         }
         names.extend(self.others.iter().flat_map(items::padded_names));
-        match first_duplicate(&names) {
-            Some(name) => Err(format!("two columns are called `{name}`")),
-            None => Ok(names.into()),
-        }
+        column_names::check(&names)?;
+        Ok(names.into())
     }
 }
 

@@ -10,6 +10,7 @@ use crate::event::{JobId, Known};
 use crate::flow::queue::Taken;
 use crate::os;
 use crate::plan::argv::{Fitter, variables_len};
+use crate::plan::header::name_columns;
 use crate::plan::items::{self, Next};
 use crate::plan::{Batch, Command, Item, Items, Plan, QueueId, Stage, room_for_lock_values};
 use crate::run::queues::Queues;
@@ -20,6 +21,8 @@ const OWN_VARIABLES: usize = 4096;
 
 /// The source of one job.
 pub(super) struct Source {
+    plan: Arc<Plan>,
+    job: JobId,
     pub(super) kind: SourceKind,
     /// The names of the items' columns.
     pub(super) names: Arc<[String]>,
@@ -59,7 +62,7 @@ pub(super) enum SourceKind {
 }
 
 impl Source {
-    pub(super) fn open(plan: &Plan, id: JobId, room: usize) -> Result<Source, String> {
+    pub(super) fn open(plan: &Arc<Plan>, id: JobId, room: usize) -> Result<Source, String> {
         let job = &plan.jobs[id];
         let kind = match &job.items {
             _ if blocks::input_of(plan, job).is_some() => {
@@ -82,6 +85,8 @@ impl Source {
         });
         let names = items::column_names(&job.items).into();
         Ok(Source {
+            plan: Arc::clone(plan),
+            job: id,
             kind,
             names,
             batch: Vec::new(),
@@ -186,7 +191,15 @@ impl Source {
     /// Reads one item.
     fn read(&mut self, queues: &mut Queues) -> Result<Next, String> {
         match &mut self.kind {
-            SourceKind::Reader(reader) => reader.next(&mut self.names),
+            SourceKind::Reader(reader) => {
+                let before = Arc::as_ptr(&self.names);
+                let next = reader.next(&mut self.names)?;
+                // A header was read: whatever is wrong with the texts that use it is told before the first task.
+                if !std::ptr::eq(before, Arc::as_ptr(&self.names)) {
+                    name_columns(&self.plan, self.job, &self.names)?;
+                }
+                Ok(next)
+            }
             SourceKind::Blocks(_) => Ok(Next::End),
             SourceKind::Queue { job, queue, separator } => Ok(record(queues, *queue, *job, *separator)),
         }

@@ -1,6 +1,5 @@
 //! Items that are read from a file or a pipe: lines, words, or rows of a table.
 
-use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
@@ -10,6 +9,7 @@ use crate::flow::words::{Unmatched, Words};
 use crate::os;
 use crate::os::input::{Read, SharedInput};
 use crate::plan::items::Next;
+use crate::plan::template::column_names;
 use crate::plan::{ColumnSeparator, Cut, Header, Item, Reading};
 use crate::run::items;
 
@@ -125,11 +125,15 @@ impl Stream {
 
     /// Returns the names that the first item gives the columns.
     fn read_header(&mut self, columns: Vec<Vec<u8>>) -> Result<Vec<String>, String> {
-        let name = |column: &Vec<u8>| String::from_utf8_lossy(column).trim().to_owned();
+        // Some programs begin a file with a mark of its encoding.
+        let name = |column: &Vec<u8>| {
+            String::from_utf8_lossy(column).trim_start_matches('\u{feff}').trim().to_owned()
+        };
         let names: Vec<String> = columns.iter().map(name).collect();
-        match (std::mem::replace(&mut self.header, Header::No), first_duplicate(&names)) {
-            (Header::Strict, Some(name)) => Err(format!("two columns of {} are called `{name}`", self.name)),
-            _ => Ok(names),
+        self.header = Header::No;
+        match column_names::check(&names) {
+            Ok(()) => Ok(names),
+            Err(why) => Err(format!("the header of {}: {why}", self.name)),
         }
     }
 
@@ -160,12 +164,6 @@ impl Stream {
         self.form.end();
         true
     }
-}
-
-/// Returns the first name that occurs twice. Empty names do not count.
-pub fn first_duplicate(names: &[String]) -> Option<&String> {
-    let mut seen = BTreeSet::new();
-    names.iter().filter(|name| !name.is_empty()).find(|name| !seen.insert(name.as_str()))
 }
 
 impl Form {

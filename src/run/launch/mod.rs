@@ -223,7 +223,7 @@ impl Launch {
             env.set(name.as_bytes(), &value).map_err(|_| nul_in(&name))?;
         }
         for (name, value) in &stage.env {
-            if !value.uses_task() {
+            if !value.may_use_task() {
                 self.scratch.clear();
                 value.render(&context.scope, &mut self.scratch);
                 env.set(name.as_bytes(), &self.scratch).map_err(|_| nul_in(name))?;
@@ -300,7 +300,7 @@ fn set_own_variables(
         let _ = env.set_own(lock_variable(&held.lock).as_bytes(), held.value.as_bytes());
     }
     for (name, value) in &stage.env {
-        if value.uses_task() {
+        if value.may_use_task() {
             scratch.clear();
             value.render(scope, scratch);
             env.set_own(name.as_bytes(), scratch).map_err(|_| nul_in(name))?;

@@ -70,6 +70,9 @@ pub struct ItemOptions {
     csv: bool,
 
     /// Take column names from the first item of each source, for {NAME}
+    ///
+    /// A name may hold blanks: '{First name}'. Names that no placeholder could mean, and placeholders that are
+    /// almost a name, are errors before the first task.
     #[arg(long, help_heading = ITEMS, hide_short_help = true)]
     pub header: bool,
 

@@ -1,8 +1,9 @@
 //! Where items come from, and what columns they have.
 
 use super::*;
+use crate::plan::header::name_columns;
 use crate::plan::items::known_total;
-use crate::plan::{ColumnSeparator, Header, Join, Reading};
+use crate::plan::{ColumnSeparator, Header, Item, Join, Reading};
 
 fn of_file(name: &str) -> Source {
     Source { from: From::File(name.into()), plus: false }
@@ -103,7 +104,17 @@ fn columns_of_words() {
     let blanks = Some(ColumnSeparator::Match(regex::bytes::Regex::new(r"\s+").unwrap()));
     assert_eq!(lines(with(&["echo"], table(blanks, &[&["a  b\tc"]]))), ["echo a b c"]);
     assert_eq!(lines(with(&["echo", "{3}", "{-1}"], table(comma(), &[&["a,b"], &["x"]]))), ["echo x x"]);
-    assert_eq!(lines(with(&["echo", "{4}"], words(&[&["a"], &["b"]]))), ["echo '{4}'"]);
+    // Of a single column it is a part of a regular expression.
+    assert_eq!(lines(with(&["grep", "a{4}", "{}"], words(&[&["a"]]))), ["grep 'a{4}' a"]);
+    for (items, number) in [
+        (words(&[&["a"], &["b"]]), "{4}"),
+        (words(&[&["a"], &["b"]]), "{-3}"),
+        (table(comma(), &[&["a,b", "c"]]), "{3.}"),
+        (words(&[&["a"], &["b"], &["c"]]), "x{4}y"),
+    ] {
+        let told = refusal(with(&["echo", number], items));
+        assert!(told.contains("there is no column"), "{number}: {told}");
+    }
     let csv = |list: &[&[&str]]| ItemArgs { cut: Cut::Csv(b','), ..words(list) };
     let rows = ["\"a,b\",\"c\"\"d\"", "", "x\ny,", "open \"quote", "\"never closed"];
     let expected =
@@ -142,8 +153,42 @@ fn headers_name_columns() {
     }
     let file = ItemArgs { header: true, ..sources(vec![of_file("x"), of_words(&["n", "1"])]) };
     let job = plan(with(&["echo", "{anything}", "{n}"], file)).unwrap().jobs.remove(0);
-    let Command::Words { words, append_item: false } = &job.stages[0].command else { panic!() };
-    assert!(words[1].0.uses_item() && words[2].0.uses_item());
+    let Command::Words { words, .. } = &job.stages[0].command else { panic!() };
+    assert!(words[1].0.uses_item() && words[2].0.uses_item() && !job.stages[0].command.appends_item());
+}
+
+#[test]
+fn names_are_put_in_when_a_header_has_given_them() {
+    let file = |command: &[&str]| {
+        let items = ItemArgs { header: true, columns: comma(), ..sources(vec![of_file("x")]) };
+        plan(with(command, items)).unwrap()
+    };
+    let names = ["First name".to_owned(), "host".to_owned()];
+    let filled = |command: &[&str]| {
+        let plan = file(command);
+        name_columns(&plan, JobId(0), &names)?;
+        let items = [Item { columns: vec![b"ann b".to_vec(), b"h1.x".to_vec()] }];
+        let scope = Scope { items: &items, names: &names, seq: 1, slot: 1, ..Scope::default() };
+        Ok::<_, String>(plan.jobs[0].stages[0].command.shell_line("j", &scope, quote))
+    };
+    assert_eq!(filled(&["echo", "{First name}:{host.}:{2}"]).unwrap(), "echo 'ann b:h1:h1.x'");
+    assert_eq!(filled(&["awk", "{print $1} {n++}"]).unwrap(), "awk '{print $1} {n++}' 'ann b' h1.x");
+    assert_eq!(
+        filled(&["echo", "{\"a\": 1}", "{print}"]).unwrap(),
+        "echo '{\"a\": 1}' '{print}' 'ann b' h1.x"
+    );
+    for (word, part) in [
+        ("{hots}", "in the command of `echo`: unknown placeholder `{hots}`; did you mean `{host}`?"),
+        ("{first nam}", "did you mean `{First name}`?"),
+        ("{hots/.}", "did you mean `{host}`?"),
+        ("{3}", "there is no column 3: a task has 2"),
+        ("{-3/}", "there is no column -3"),
+    ] {
+        let told = filled(&["echo", word]).expect_err(word);
+        assert!(told.contains(part), "{word}: {told}");
+    }
+    let told = filled(&["echo", "x{First", "name}"]).expect_err("it is two words");
+    assert!(told.contains("`{First name}` is several words"), "{told}");
 }
 
 #[test]
