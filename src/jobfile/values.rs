@@ -55,6 +55,18 @@ pub enum StartMode {
     Fork,
 }
 
+/// `stop`: who gets the signal that stops an attempt. SIGKILL reaches everything, whatever this says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StopScope {
+    /// The process group of the attempt, and then everything else that it started.
+    #[default]
+    Tree,
+    /// The process group alone.
+    Group,
+    /// The first process alone; in a pipeline that of each stage.
+    Process,
+}
+
 /// `leftovers`: what becomes of processes that an attempt leaves when it ends by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Leftovers {
@@ -273,6 +285,11 @@ pub fn parse_output(text: &str) -> Result<OutputMode, String> {
 /// Parses `spawn` or `fork`.
 pub fn parse_start(text: &str) -> Result<StartMode, String> {
     one_of(text, &[("spawn", StartMode::Spawn), ("fork", StartMode::Fork)])
+}
+
+/// Parses `tree`, `group` or `process`.
+pub fn parse_stop(text: &str) -> Result<StopScope, String> {
+    one_of(text, &[("tree", StopScope::Tree), ("group", StopScope::Group), ("process", StopScope::Process)])
 }
 
 /// Parses `leave`, `kill` or `wait`.

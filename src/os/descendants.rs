@@ -1,10 +1,13 @@
 //! prun's descendants: its children, and all processes that carry a mark of the run. Used by prun and by its
 //! guardian.
 
+use std::collections::{HashMap, HashSet};
+
 use nix::errno::Errno;
+use nix::libc;
 use nix::unistd::Pid;
 
-use super::mark::RunMark;
+use super::mark::{Mark, RunMark};
 use super::marked::{Marked, mark_of};
 use super::proc::Stat;
 use super::{cgroup, guardian_pid, live_starts, pidfd, proc, process};
@@ -63,6 +66,11 @@ pub fn of_run(run: RunMark) -> Vec<Marked> {
 /// # Errors
 /// ESRCH if the process has gone. EPERM for a guardian, which is never signalled: it ends by itself.
 pub fn signal(found: &Marked, signal: i32) -> nix::Result<()> {
+    signal_with(found, &[signal])
+}
+
+/// Sends these signals, one after another.
+fn signal_with(found: &Marked, signals: &[i32]) -> nix::Result<()> {
     if found.mark.is_guardian() {
         return Err(Errno::EPERM);
     }
@@ -80,10 +88,48 @@ pub fn signal(found: &Marked, signal: i32) -> nix::Result<()> {
     if !known {
         return Err(Errno::ESRCH);
     }
-    match pidfd {
-        Some(pidfd) => pidfd::send(&pidfd, signal, 0),
-        None => process::kill(found.pid, signal),
+    signals.iter().try_for_each(|signal| match &pidfd {
+        Some(pidfd) => pidfd::send(pidfd, *signal, 0),
+        None => process::kill(found.pid, *signal),
+    })
+}
+
+/// A start of this run whose processes get a signal, as far as they have left its process group.
+pub struct Target {
+    pub mark: Mark,
+    /// The process group that has got the signal already.
+    pub group: Pid,
+    pub signal: i32,
+    /// Processes that do not get it, because they have got it already.
+    pub told: HashSet<Pid>,
+}
+
+/// A process that a sweep has sent its signal to, or could not.
+pub struct Reached {
+    pub found: Marked,
+    pub result: nix::Result<()>,
+}
+
+/// Sends each start its signal, and SIGCONT after it, in one pass over `/proc`. Guardians of inner runs are left alone:
+/// they end by themselves.
+pub fn sweep(targets: &[Target]) -> Vec<Reached> {
+    let targets: HashMap<u32, &Target> =
+        targets.iter().map(|target| (target.mark.number(), target)).collect();
+    let mut reached = Vec::new();
+    for pid in proc::pids() {
+        let Some(mark) = mark_of(pid).filter(|mark| mark.run() == live_starts::run().mark) else { continue };
+        let Some(target) = targets.get(&mark.number()).filter(|_| !mark.is_guardian()) else { continue };
+        if !target.told.contains(&pid) && is_outside(pid, target.group) {
+            let found = Marked { pid, mark };
+            reached.push(Reached { found, result: signal_with(&found, &[target.signal, libc::SIGCONT]) });
+        }
     }
+    reached
+}
+
+/// True if the process lives, and in another process group than this one.
+pub fn is_outside(pid: Pid, group: Pid) -> bool {
+    Stat::read(pid).is_some_and(|stat| stat.is_alive() && stat.group != group.as_raw())
 }
 
 #[cfg(test)]
@@ -91,10 +137,7 @@ mod tests {
     use std::os::unix::process::{CommandExt, ExitStatusExt};
     use std::process::{Child, Command};
 
-    use nix::libc;
-
     use super::*;
-    use crate::os::mark::Mark;
 
     fn pid(child: &Child) -> Pid {
         Pid::from_raw(child.id() as i32)

@@ -9,7 +9,7 @@ use super::hooks::{HookOn, Hooks};
 use super::template::Template;
 use super::{
     Halt, Items, JobId, Leftovers, LockRequest, Outcomes, Output, OutputMode, Rate, Restart, RetryDelay,
-    Stage, StageId, Timeout, UNLIMITED, When,
+    Stage, StageId, StopScope, Timeout, UNLIMITED, When,
 };
 
 /// Time from the stop signal to SIGKILL, without `grace`.
@@ -56,6 +56,7 @@ pub struct Job {
     pub timeout: Option<Timeout>,
     /// The signal that stops a task, whoever stops it. `None`: the one that prun got, otherwise SIGTERM.
     pub stop_signal: Option<i32>,
+    pub stop: StopScope,
     pub grace: Duration,
     pub retries: Retries,
     pub restart: Restart,
@@ -90,6 +91,7 @@ impl Job {
             interactive: false,
             timeout: None,
             stop_signal: None,
+            stop: StopScope::default(),
             grace: DEFAULT_GRACE,
             retries: Retries::default(),
             restart: Restart::Never,

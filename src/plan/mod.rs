@@ -10,7 +10,7 @@ pub use crate::event::{JobId, LockId, QueueId, StageId};
 pub use crate::jobfile::When;
 pub use crate::jobfile::values::{
     Halt, HaltLimit, HaltOn, JobserverStyle, Leftovers, Limit, Outcomes, OutputMode, PoolSize, Rate, Restart,
-    Resume, RetryDelay, StartMode, StatusMode, Timeout, parse_pool,
+    Resume, RetryDelay, StartMode, StatusMode, StopScope, Timeout, parse_pool,
 };
 
 pub mod argv;

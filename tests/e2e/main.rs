@@ -64,6 +64,7 @@ mod shortage;
 mod starting;
 mod status;
 mod stop;
+mod stop_scope;
 mod survivors;
 mod terminal;
 mod time;

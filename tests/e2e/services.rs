@@ -123,7 +123,7 @@ fn each_is_given_its_own_grace() {
     b.is_gone();
     a.hears("got TERM");
     ends(a, 0);
-    running.end().ok();
+    running.end().code(0).stderr_has("b did not end within 50 ms of SIGTERM: killed").stderr_lacks("a did");
 }
 
 #[test]

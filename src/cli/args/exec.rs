@@ -6,9 +6,10 @@ use clap::Parser;
 
 use super::Both;
 use super::headings::{JOURNAL, STOPPING};
-use super::values::{Shell, start_parser};
+use super::values::{Shell, start_parser, stop_parser};
 use crate::jobfile::values::{
-    Outcomes, RetryDelay, StartMode, Timeout, parse_outcomes, parse_retry_rule, parse_signal, parse_timeout,
+    Outcomes, RetryDelay, StartMode, StopScope, Timeout, parse_outcomes, parse_retry_rule, parse_signal,
+    parse_timeout,
 };
 use crate::plan::Worker;
 use crate::plan::exec::parse_worker;
@@ -139,6 +140,15 @@ pub struct Exec {
     #[arg(long, value_name = "SIGNAL", value_parser = parse_signal)]
     #[arg(help_heading = STOPPING, hide_short_help = true)]
     pub stop_signal: Option<i32>,
+
+    /// Send the stop signal to the tree, the group or the process [default: tree]
+    ///
+    /// `tree` is the process group of the task, and then everything else that it started: once its first process has
+    /// ended, but after one second at the latest. `group` is the process group alone, and `process` the first process
+    /// alone, for commands that stop their own children. After the grace period SIGKILL reaches all in any case.
+    #[arg(long, value_name = "WHO", value_parser = stop_parser(), hide_possible_values = true)]
+    #[arg(help_heading = STOPPING, hide_short_help = true)]
+    pub stop: Option<StopScope>,
 
     /// The command and its arguments, up to `:::`
     #[arg(value_name = "COMMAND", trailing_var_arg = true, hide = true)]

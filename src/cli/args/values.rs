@@ -2,12 +2,17 @@
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use crate::jobfile::values::{StartMode, parse_start};
+use crate::jobfile::values::{StartMode, StopScope, parse_start, parse_stop};
 use crate::plan::exec::escapes::unescape;
 
 /// Returns the parser of `--start`.
 pub fn start_parser() -> impl TypedValueParser<Value = StartMode> {
     PossibleValuesParser::new(["spawn", "fork"]).try_map(|word| parse_start(&word))
+}
+
+/// Returns the parser of `--stop`.
+pub fn stop_parser() -> impl TypedValueParser<Value = StopScope> {
+    PossibleValuesParser::new(["tree", "group", "process"]).try_map(|word| parse_stop(&word))
 }
 
 /// The shell that runs scripts: its words, with the option that makes it take a script, `-c`.

@@ -62,6 +62,7 @@ pub fn meaning(asked: &Exec, variables: &Variables, config: &Config) -> Result<E
         retry_on: job.retry_on,
         ok: job.ok,
         stop_signal: job.stop_signal,
+        stop: job.stop,
         throttle: throttle(&run, flags.pool_file.clone(), cpus),
         logs: Logs {
             journal: settings::exec::journal(&flags, &run)?,

@@ -12,7 +12,7 @@ use crate::cli::args::exec::Exec;
 use crate::cli::args::{self, Both};
 use crate::cli::instead::Instead;
 use crate::cli::variables::Variables;
-use crate::jobfile::values::{Outcomes, RetryDelay, StartMode, Timeout};
+use crate::jobfile::values::{Outcomes, RetryDelay, StartMode, StopScope, Timeout};
 use crate::jobfile::{self, Config, RunSpec};
 use crate::plan::build::{RunOverrides, run_hook_in_file};
 use crate::plan::exec::{ExecHook, Tag};
@@ -32,6 +32,7 @@ pub struct JobSettings {
     pub retry_on: Option<Outcomes>,
     pub ok: Option<Outcomes>,
     pub stop_signal: Option<i32>,
+    pub stop: StopScope,
 }
 
 /// Resolves the keys of the job: option, then variable, then `[defaults]` of the configuration file.
@@ -48,6 +49,7 @@ pub fn job(typed: &Exec, variables: &Variables, config: &Config) -> JobSettings 
         retry_on: typed.retry_on.as_ref().or(config.retry_on.as_ref()).cloned(),
         ok: typed.ok.as_ref().or(config.ok.as_ref()).cloned(),
         stop_signal: typed.stop_signal.or(config.stop_signal),
+        stop: typed.stop.or(config.stop).unwrap_or_default(),
     }
 }
 

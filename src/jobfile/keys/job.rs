@@ -276,6 +276,17 @@ pub const JOB: &[Key] = &[
          to everything that the task started.",
     ),
     key(
+        "stop",
+        "`\"tree\"`, `\"group\"` or `\"process\"`",
+        "`\"tree\"`",
+        "Who gets the stop signal. With `\"tree\"` first the task's process group; and everything else that the task \
+         started gets it once, when the task's first process has ended, but after one second at the latest: so it \
+         reaches a server behind `timeout` or `set -m`, and rarely twice one whose parent passes it on. With \
+         `\"group\"` the process group alone. With `\"process\"` the first process alone, and in a pipeline that of \
+         each stage, as PostgreSQL and Celery want it, which stop their own children. What still runs after `grace` \
+         gets SIGKILL in any case, wherever it is.",
+    ),
+    key(
         "grace",
         "duration",
         "the run's `grace`",

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{LockRequestSpec, Pattern, Span, Spanned, TagSpec, Text};
 use crate::jobfile::values::{
     HaltSetting, Leftovers, Limit, Outcomes, OutputMode, PoolSize, Rate, Restart, RetryDelay, StartMode,
-    Timeout,
+    StopScope, Timeout,
 };
 
 /// `[jobs.NAME]`, laid over `[defaults]`. It has a field for each key, because each key is read, checked and
@@ -53,6 +53,7 @@ pub struct JobSpec {
     pub timeout: Option<Timeout>,
     pub rate: Option<Rate>,
     pub stop_signal: Option<i32>,
+    pub stop: Option<StopScope>,
     pub grace: Option<Duration>,
     pub ok: Option<Outcomes>,
     pub retries: Option<u32>,

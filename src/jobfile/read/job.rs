@@ -135,6 +135,7 @@ fn inheritable<'a>(walk: &mut Walk<'a>, section: &Section<'a>, name: Spanned<Str
         timeout: walk.value(section, "timeout", "a duration", values::parse_timeout),
         rate: walk.rate(section),
         stop_signal: walk.value(section, "stop_signal", "a signal", values::parse_signal),
+        stop: walk.value(section, "stop", "a string", values::parse_stop),
         grace: walk.duration(section, "grace"),
         ok: walk.outcomes(section, "ok"),
         retries: walk.count(section, "retries"),

@@ -149,6 +149,7 @@ fn signals() {
         assert!(parse_signal(text).is_err(), "{text}");
     }
     assert!(parse_signal("TREM").unwrap_err().contains("did you mean `TERM`?"));
+    assert!(parse_stop("proces").unwrap_err().contains("did you mean `process`?"));
 }
 
 #[test]

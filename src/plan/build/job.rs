@@ -70,6 +70,7 @@ pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) ->
         interactive,
         timeout: job.timeout,
         stop_signal: job.stop_signal,
+        stop: job.stop.unwrap_or_default(),
         grace: job.grace.or(file.run.grace).unwrap_or(DEFAULT_GRACE),
         restart,
         halt: job.halt.and_then(HaltSetting::limit),

@@ -75,6 +75,7 @@ pub(super) fn plan(context: &Context, chain: &Chain, job: &Job, mistakes: &mut M
         tag: job.tag.is_some().then(|| Template::literal(format!("{name}\t").as_bytes())),
         grace: job.grace,
         stop_signal: job.stop_signal,
+        stop: job.stop,
         // Items that were listed can't be taken back, so there is no further attempt.
         retries: Retries { count: 0, ..job.retries.clone() },
         leftovers: job.leftovers,

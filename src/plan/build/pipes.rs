@@ -29,7 +29,7 @@ pub(super) struct Position {
 }
 
 /// Keys that hold for a whole chain, and which only its last job can have.
-const OF_LAST_JOB: [&str; 22] = [
+const OF_LAST_JOB: [&str; 23] = [
     "slots",
     "locks",
     "daemon",
@@ -45,6 +45,7 @@ const OF_LAST_JOB: [&str; 22] = [
     "retry_delay",
     "retry_on",
     "stop_signal",
+    "stop",
     "grace",
     "halt",
     "output",

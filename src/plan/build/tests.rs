@@ -6,11 +6,11 @@ use crate::jobfile;
 use crate::jobfile::values::{
     HaltLimit, HaltOn, HaltSetting, Outcomes, OutputMode, RetryDelay, StartMode, Timeout,
 };
-use crate::plan::Items;
 use crate::plan::template::{Scope, Template};
 use crate::plan::{
     After, ColumnSeparator, Command, Cut, Input, Item, Job, Output, Reading, Stage, Stdin, UNLIMITED, When,
 };
+use crate::plan::{Items, StopScope};
 
 mod queues;
 
@@ -164,6 +164,18 @@ fn the_names_of_a_csv_file_are_known_later() {
     let made = stage("command = \"echo {whatever}\"\neach.csv = \"a.csv\"");
     let Command::Words { words, append_item } = &made.command else { panic!() };
     assert_eq!((filled(&words[1].0, &["v"], &["whatever"]), *append_item), ("v".to_owned(), true));
+}
+
+#[test]
+fn who_gets_the_stop_signal() {
+    for (word, scope) in
+        [("tree", StopScope::Tree), ("group", StopScope::Group), ("process", StopScope::Process)]
+    {
+        assert_eq!(job(&format!("command = \"true\"\nstop = \"{word}\"")).stop, scope);
+        let plan = plan(&format!("[defaults]\nstop = \"{word}\"\n[jobs.a]\ncommand = \"true\""));
+        assert_eq!(plan.jobs[JobId(0)].stop, scope);
+    }
+    assert_eq!(job("command = \"true\"").stop, StopScope::Tree);
 }
 
 #[test]

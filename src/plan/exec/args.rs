@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::jobfile::CommandSpec;
-use crate::jobfile::values::{Halt, Outcomes, OutputMode, RetryDelay, StartMode, StatusMode, Timeout};
+use crate::jobfile::values::{
+    Halt, Outcomes, OutputMode, RetryDelay, StartMode, StatusMode, StopScope, Timeout,
+};
 use crate::plan::hooks::HookFlag;
 use crate::plan::{ColumnSeparator, Cut, Jobserver, Logs, Throttle, Worker};
 
@@ -51,6 +53,7 @@ pub struct ExecArgs {
     pub retry_on: Option<Outcomes>,
     pub ok: Option<Outcomes>,
     pub stop_signal: Option<i32>,
+    pub stop: StopScope,
     /// Tasks at once.
     pub pool: usize,
     pub jobserver: Jobserver,

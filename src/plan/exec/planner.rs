@@ -62,6 +62,7 @@ impl Planner {
             tag: self.tag()?,
             grace: args.grace.unwrap_or(DEFAULT_GRACE),
             stop_signal: args.stop_signal,
+            stop: args.stop,
             timeout: args.timeout,
             retries: Retries {
                 count: args.retries.unwrap_or(if args.worker.is_some() {

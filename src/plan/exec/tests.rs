@@ -7,7 +7,7 @@ use crate::plan::template::Scope;
 use crate::plan::words::quote;
 use crate::plan::{
     Batch, Block, Command, Cut, Form, Input, Item, Items, Jobserver, Output, OutputMode, StartMode,
-    StatusMode, Stdin, Table, Throttle, Unit,
+    StatusMode, Stdin, StopScope, Table, Throttle, Unit,
 };
 
 fn bytes(words: &[&str]) -> Vec<Vec<u8>> {
@@ -59,6 +59,7 @@ fn args(command: &[&str], sources: &[&[&str]]) -> ExecArgs {
         retry_on: None,
         ok: None,
         stop_signal: None,
+        stop: StopScope::Tree,
         pool: 2,
         jobserver: Jobserver::None,
         halt: None,

@@ -205,20 +205,29 @@ impl Attempt {
         !self.readers.iter().flatten().any(counts)
     }
 
-    /// Sends a signal to everything in the attempt's process group.
+    /// Sends a signal to everything in the attempt's process group, and to stages that have left it.
     pub fn signal(&self, signal: i32) {
         // A group that has gone meanwhile needs no signal.
         let _ = match &self.group {
             Group::Leader(leader) => process::kill_group(*leader, signal),
             Group::Handle(handle) => handle.signal(signal),
-            Group::Gone => self.signal_processes(signal),
+            Group::Gone => return self.signal_processes(signal),
         };
+        // `setsid` in a stage that does not lead the group leaves it.
+        let group = self.processes.first().map(|first| first.pid);
+        self.signal_own(signal, |pid| nix::unistd::getpgid(Some(pid)).ok() != group);
     }
 
-    /// Sends a signal to its own processes that were not reaped, and so are still what their pids say.
-    fn signal_processes(&self, signal: i32) -> nix::Result<()> {
-        let left = self.processes.iter().filter(|process| process.exit.is_none());
-        left.map(|process| process::kill(process.pid, signal)).fold(Ok(()), nix::Result::and)
+    /// Sends a signal to its own processes alone, one for each stage.
+    pub fn signal_processes(&self, signal: i32) {
+        self.signal_own(signal, |_| true);
+    }
+
+    /// Sends a signal to those of its own processes that were not reaped, and so are still what their pids say.
+    fn signal_own(&self, signal: i32, is_meant: impl Fn(Pid) -> bool) {
+        let left = self.processes.iter().filter(|process| process.exit.is_none() && is_meant(process.pid));
+        // One that has ended meanwhile needs no signal.
+        left.for_each(|process| _ = process::kill(process.pid, signal));
     }
 
     /// Notes that one of its processes has exited and is about to be reaped. With `waits`, prun will wait for leftovers

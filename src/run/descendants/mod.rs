@@ -11,8 +11,10 @@
 //! All processes of the system are searched only where such a child is to be signalled, once for all tasks together.
 //!
 //! The order that matters: the process group is signalled first, so that the task's own processes may end what they
-//! started. Processes outside of the group are signalled when the group has gone, or when SIGKILL to it has not ended
-//! the task's own processes within [`STUCK`].
+//! started. Processes outside of the group get the stop signal, once, by a [`sweep`] when the task's own processes have
+//! ended, or after [`BEYOND`]: at once it would reach programs twice whose parent forwards it, and later it would be too
+//! late for those whose parent waits for them. SIGKILL reaches them when the group has gone, or when SIGKILL to it has
+//! not ended the task's own processes within [`STUCK`].
 //!
 //! The cost is bounded by time: a search that took long is followed by a longer pause, in which ends of tasks gather. A
 //! run in which nothing is stopped, and nothing waited for, never searches.
@@ -29,12 +31,19 @@ use crate::os::inherited::inherited;
 use crate::os::mark::Mark;
 use crate::os::marked::{Marked, mark_of};
 use crate::os::{descendants, group, live_starts, proc, process};
+use crate::plan::StopScope;
 use crate::run::attempt::Group;
 use crate::run::attempt::table::Attempts;
 use crate::sched::TaskId;
 
+mod sweep;
+
+use sweep::Sweep;
+
 /// The interval at which processes are polled of whose end the kernel tells prun nothing.
 const POLL: Time = Time::from_millis(20);
+/// The time after which processes outside of the group get the stop signal, although the task's own ones still run.
+const BEYOND: Time = Time::from_secs(1);
 /// The time after which a task's own processes count as stuck, if SIGKILL to their group has not ended them. Then other
 /// processes are signalled without waiting for the group.
 const STUCK: Time = Time::from_millis(100);
@@ -57,6 +66,9 @@ pub struct Descendants {
     /// When the next search is wanted. It takes place after the pause that follows the last one.
     next: Option<Time>,
     pause_until: Time,
+    sweep: Sweep,
+    /// When the next sweep is wanted.
+    sweep_at: Option<Time>,
     /// Processes that prun may not signal, and that people were warned of.
     untouchable: HashSet<Pid>,
     /// Warnings for people that are still to be reported.
@@ -68,6 +80,8 @@ pub struct Descendants {
 struct Waiting {
     /// The signal for processes outside of the group; `None` if they are only waited for.
     signal: Option<i32>,
+    /// When a sweep sends it to those that did not get it. SIGKILL is sent by searches.
+    sweep_at: Option<Time>,
     /// Since when the signal is SIGKILL.
     killed_at: Option<Time>,
     /// Processes outside of the group that got the signal.
@@ -77,6 +91,7 @@ struct Waiting {
 /// The results of a search.
 #[derive(Default)]
 struct Search {
+    at: Time,
     /// The waiting tasks, by the numbers of their marks.
     tasks: HashMap<u32, TaskId>,
     /// Tasks in whose process groups something lives.
@@ -100,13 +115,20 @@ impl Descendants {
             adopted: HashMap::new(),
             next: None,
             pause_until: Time::ZERO,
+            sweep: Sweep::default(),
+            sweep_at: None,
             untouchable: HashSet::new(),
             warnings: Vec::new(),
         }
     }
 
-    /// Returns when a search is due.
+    /// Returns when a search or a sweep is due.
     pub fn due(&self) -> Option<Time> {
+        let sweep = if self.sweep.is_running() { self.sweep.due() } else { self.sweep_at };
+        [self.search_due(), sweep].into_iter().flatten().min()
+    }
+
+    fn search_due(&self) -> Option<Time> {
         self.next.map(|next| next.max(self.pause_until))
     }
 
@@ -118,15 +140,28 @@ impl Descendants {
     /// descendants are only waited for.
     fn wait(&mut self, id: TaskId, signal: Option<i32>, now: Time) {
         let killed_at = (signal == Some(SIGKILL)).then_some(now);
-        self.waiting.insert(id, Waiting { signal, killed_at, signalled: HashSet::new() });
+        self.waiting.insert(id, Waiting { signal, sweep_at: None, killed_at, signalled: HashSet::new() });
+        if signal.is_some() && killed_at.is_none() {
+            self.want_sweep(id, now + BEYOND);
+        }
         killed_at.into_iter().for_each(|at| self.search_at(at + STUCK));
     }
 
     /// Notes that the task's own processes have ended.
     pub fn all_exited(&mut self, id: TaskId) {
-        if self.waiting.contains_key(&id) {
+        if let Some(waiting) = self.waiting.get(&id) {
+            if waiting.sweep_at.is_some() {
+                self.want_sweep(id, Time::ZERO);
+            }
             self.ended.insert(id);
             self.search_at(Time::ZERO);
+        }
+    }
+
+    fn want_sweep(&mut self, id: TaskId, at: Time) {
+        if let Some(waiting) = self.waiting.get_mut(&id) {
+            waiting.sweep_at = Some(at);
+            self.sweep_at = Some(self.sweep_at.map_or(at, |before| before.min(at)));
         }
     }
 
@@ -163,28 +198,23 @@ impl Descendants {
         waiting.map(|(id, _)| *id)
     }
 
-    /// Signals a process of the task that was found outside of its group. With `is_child`, it is a child of prun, so
+    /// Kills a process of the task that was found beside its own ones, if the task is to be killed. With `is_child`, it is a child of prun, so
     /// that its pid can't be another's.
-    fn signal_found(&mut self, id: TaskId, found: &Marked, is_child: bool, search: &mut Search) {
-        let Some(Waiting { signal: Some(signal), signalled, .. }) = self.waiting.get_mut(&id) else { return };
-        let kills = *signal == SIGKILL;
-        // A guardian ends by itself. Any signal but SIGKILL waits until the group has gone, so that the task's own
-        // processes may end what they started.
-        let waits = search.grouped.contains(&id) || !self.ended.contains(&id);
-        if found.mark.is_guardian() || (!kills && waits) {
+    fn kill_found(&mut self, id: TaskId, found: &Marked, is_child: bool, search: &mut Search) {
+        let Some(Waiting { signal: Some(SIGKILL), signalled, .. }) = self.waiting.get_mut(&id) else {
+            return;
+        };
+        // A guardian ends by itself.
+        if found.mark.is_guardian() {
             return;
         }
         let first = signalled.insert(found.pid);
-        if !first && !kills {
-            return;
-        }
-        let send = |signal| match is_child {
-            true => process::kill(found.pid, signal),
-            false => descendants::signal(found, signal),
+        let killed = match is_child {
+            true => process::kill(found.pid, SIGKILL),
+            false => descendants::signal(found, SIGKILL),
         };
-        match send(*signal) {
-            Ok(()) if kills => search.killed |= first,
-            Ok(()) => drop(send(SIGCONT)),
+        match killed {
+            Ok(()) => search.killed |= first,
             Err(Errno::EPERM) => self.warn_of_untouchable(found.pid),
             // The process has ended meanwhile.
             Err(_) => {}
@@ -212,11 +242,12 @@ impl Descendants {
 
     /// True if prun's children are not enough, and all processes of the system have to be searched.
     fn must_search_all(&self, search: &Search, now: Time) -> bool {
-        let to_signal = |id: &TaskId| self.waiting.get(id).is_some_and(|waiting| waiting.signal.is_some());
-        let strangers = search.strangers && self.ended.iter().any(to_signal);
+        let is_stopped = |id: &TaskId| self.waiting.get(id).is_some_and(|waiting| waiting.signal.is_some());
+        let is_killed = |id: &TaskId| self.waiting.get(id).is_some_and(|waiting| waiting.killed_at.is_some());
+        let strangers = search.strangers && self.ended.iter().any(is_stopped);
         !self.is_subreaper
             || strangers
-            || search.found.iter().any(to_signal)
+            || search.found.iter().any(is_killed)
             || self.stuck(now).next().is_some()
     }
 
@@ -234,14 +265,20 @@ impl Descendants {
         self.pause_until = now + (took * PAUSE_FACTOR).min(LONGEST_PAUSE);
     }
 
-    /// Sends a signal to the attempt's process group, and SIGCONT so that a stopped one gets it. The attempt ends when
-    /// nothing is left of what it started.
-    pub fn signal(&mut self, attempts: &mut Attempts, id: TaskId, signal: i32, now: Time) {
+    /// Sends a signal to the attempt, as far as `scope` reaches, and SIGCONT so that a stopped process gets it. SIGKILL
+    /// reaches everything. The attempt ends when nothing is left of what it started.
+    pub fn signal(&mut self, attempts: &mut Attempts, id: TaskId, signal: i32, scope: StopScope, now: Time) {
         let Some(attempt) = attempts.get_mut(id) else { return };
-        attempt.signal(signal);
-        attempt.signal(SIGCONT);
+        let scope = if signal == SIGKILL { StopScope::Tree } else { scope };
+        for signal in [signal, SIGCONT] {
+            // Without its own processes, the task is what they have left.
+            match scope {
+                StopScope::Process if attempt.live() > 0 => attempt.signal_processes(signal),
+                StopScope::Process | StopScope::Group | StopScope::Tree => attempt.signal(signal),
+            }
+        }
         attempt.stopping = true;
-        self.wait(id, Some(signal), now);
+        self.wait(id, (scope == StopScope::Tree).then_some(signal), now);
         // All its processes may have been reaped before anybody wanted to stop it.
         if attempt.live() == 0 {
             self.all_exited(id);
@@ -258,14 +295,16 @@ impl Descendants {
         self.all_exited(id);
     }
 
-    /// Searches, if that is due. Returns the attempts of which nothing is left.
-    pub fn search_if_due(
-        &mut self,
-        attempts: &Attempts,
-        now: Time,
-        warnings: &mut Vec<String>,
-    ) -> Vec<TaskId> {
-        if self.due().is_none_or(|due| due > now) {
+    /// Sweeps and searches, if that is due. Returns the attempts of which nothing is left.
+    pub fn poll(&mut self, attempts: &Attempts, now: Time, warnings: &mut Vec<String>) -> Vec<TaskId> {
+        self.sweep_if_due(attempts, now);
+        let gone = self.search_if_due(attempts, now);
+        warnings.append(&mut self.warnings);
+        gone
+    }
+
+    fn search_if_due(&mut self, attempts: &Attempts, now: Time) -> Vec<TaskId> {
+        if self.search_due().is_none_or(|due| due > now) {
             return Vec::new();
         }
         let begun = Instant::now();
@@ -274,12 +313,11 @@ impl Descendants {
         gone.iter().for_each(|id| self.forget(*id));
         let took = begun.elapsed();
         self.schedule(now + took, took, &search.grouped);
-        warnings.append(&mut self.warnings);
         gone
     }
 
     fn search(&mut self, attempts: &Attempts, now: Time) -> Search {
-        let mut search = self.begin_search(attempts);
+        let mut search = self.begin_search(attempts, now);
         for pass in 0..PASSES {
             search.killed = false;
             self.search_children(attempts, &mut search);
@@ -298,13 +336,14 @@ impl Descendants {
         search
     }
 
-    fn begin_search(&self, attempts: &Attempts) -> Search {
+    fn begin_search(&self, attempts: &Attempts, now: Time) -> Search {
         let mark = |id: &TaskId| Some((attempts.get(*id)?.mark?.number(), *id));
         let group = |id: &TaskId| match &attempts.get(*id)?.group {
             Group::Handle(handle) => Some((*id, handle)),
             Group::Leader(_) | Group::Gone => None,
         };
         Search {
+            at: now,
             tasks: self.waiting.keys().filter_map(mark).collect(),
             grouped: group::alive(self.ended.iter().filter_map(group)).into_iter().collect(),
             ..Search::default()
@@ -334,7 +373,8 @@ impl Descendants {
             && !attempts.is_own(found.pid)
         {
             search.found.insert(id);
-            self.signal_found(id, found, is_child, search);
+            self.kill_found(id, found, is_child, search);
+            self.sweep_for(attempts, id, found, search.at);
         }
     }
 

@@ -110,9 +110,10 @@ impl Backend for LocalProcesses {
     }
 
     fn signal(&mut self, task: TaskId, signal: i32, cx: &mut Context) {
-        if self.attempts.get(task).is_some() {
+        if let Some(attempt) = self.attempts.get(task) {
+            let scope = self.plan.jobs[attempt.work.job].stop;
             self.stop_checks(task);
-            self.descendants.signal(&mut self.attempts, task, signal, cx.now);
+            self.descendants.signal(&mut self.attempts, task, signal, scope, cx.now);
         }
     }
 
@@ -130,7 +131,7 @@ impl Backend for LocalProcesses {
 
     fn poll(&mut self, cx: &mut Context) {
         self.watch_attempts(cx);
-        let gone = self.descendants.search_if_due(&self.attempts, cx.now, cx.warnings);
+        let gone = self.descendants.poll(&self.attempts, cx.now, cx.warnings);
         cx.events.extend(gone.into_iter().map(Event::GroupGone));
     }
 
