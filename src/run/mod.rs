@@ -90,8 +90,7 @@ const DESCRIPTORS_PER_TASK: u64 = 3;
 /// # Errors
 /// When prun can't get what it needs for itself: a poller, signal handlers, a stack for children, its logs. For people.
 pub fn run(mut plan: Plan, options: Options, listener: Box<dyn Listener>) -> Result<Verdict, String> {
-    let cannot_begin = |why: io::Error| format!("the run could not begin: {}", os::errors::reason(&why));
-    let signals = Signals::install().map_err(cannot_begin)?;
+    let signals = Signals::install().map_err(cannot_begin("its signals could not be taken over"))?;
     if options.dry_run {
         dry_run::prepare(&mut plan);
     }
@@ -101,7 +100,8 @@ pub fn run(mut plan: Plan, options: Options, listener: Box<dyn Listener>) -> Res
     }
     let (throttle, warning) = Throttle::open(&mut plan, options.verbose)?;
     let plan = Arc::new(plan);
-    let mut output = Output::new(&plan, listener).map_err(cannot_begin)?;
+    let mut output =
+        Output::new(&plan, listener).map_err(cannot_begin("no event descriptor could be made"))?;
     let run_id = os::live_starts::run().id.clone();
     os::live_starts::set_grace(plan.jobs.iter().map(|job| job.grace).max().unwrap_or_default());
     let access = if options.dry_run { Access::ReadOnly } else { Access::Write };
@@ -111,14 +111,20 @@ pub fn run(mut plan: Plan, options: Options, listener: Box<dyn Listener>) -> Res
     } else {
         let columns = record.table().map(|table| table.columns());
         let local = LocalProcesses::new(Arc::clone(&plan), run_id, columns, throttle.server());
-        Box::new(local.map_err(cannot_begin)?)
+        Box::new(local.map_err(cannot_begin("the start of tasks could not be prepared"))?)
     };
     let trace = Trace::from_environment()?;
     let scheduler = Scheduler::new(Arc::clone(&plan), trace);
-    let kernel = Kernel::new(Some(signals)).map_err(cannot_begin)?;
+    let kernel = Kernel::new(Some(signals)).map_err(cannot_begin("no poller could be made"))?;
     let rooms = Rooms { backend, output, record, throttle };
-    let event_loop = EventLoop::new(plan, options, kernel, scheduler, rooms).map_err(cannot_begin)?;
+    let event_loop = EventLoop::new(plan, options, kernel, scheduler, rooms)
+        .map_err(cannot_begin("the poller refused a descriptor"))?;
     Ok(event_loop.run(warnings.into_iter().chain(warning).collect()))
+}
+
+/// Returns the text of a failure before anything runs, from what could not be had and its error.
+fn cannot_begin(what: &str) -> impl Fn(io::Error) -> String {
+    move |why| format!("the run could not begin: {what}: {}", os::errors::reason(&why))
 }
 
 /// Raises the limit of open files to what the tasks that run at once may need.

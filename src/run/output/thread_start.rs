@@ -37,7 +37,7 @@ impl PendingStart {
                 Ok(Some(thread))
             }
             Err(error) => {
-                let is_temporary = [Errno::EAGAIN, Errno::ENOMEM]
+                let is_temporary = [Errno::EAGAIN, Errno::ENOMEM, Errno::EINTR]
                     .map(|errno| Some(errno as i32))
                     .contains(&error.raw_os_error());
                 let since = *self.first_failure.get_or_insert_with(Instant::now);
