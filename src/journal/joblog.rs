@@ -5,13 +5,15 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::libc;
 
 use super::Entry;
 use crate::event::{Outcome, SIGTERM};
 use crate::os::errors::reason;
+use crate::os::files::is_fifo;
 use crate::os::io::set_blocking;
 
 /// The first line of a joblog.
@@ -31,7 +33,7 @@ pub fn open(path: &Path, append: bool, kept: &[&Path]) -> Result<Joblog, String>
     // Without O_NONBLOCK the open of a FIFO would block until somebody reads it.
     let mut options = OpenOptions::new();
     options.create(true).write(true).append(append).custom_flags(libc::O_NONBLOCK);
-    let file = options.open(path).map_err(failed)?;
+    let file = open_within(&options, path, READER_LIMIT).map_err(failed)?;
     let data = file.metadata().map_err(failed)?;
     if data.is_file()
         && let Some(kept) = kept.iter().find(|kept| is_same(&data, kept))
@@ -51,6 +53,26 @@ pub fn open(path: &Path, append: bool, kept: &[&Path]) -> Result<Joblog, String>
         joblog.append(HEADER)?;
     }
     Ok(joblog)
+}
+
+/// How long a FIFO may be without a reader.
+const READER_LIMIT: Duration = Duration::from_secs(1);
+
+/// Opens a file. A FIFO that nobody reads is tried again for so long.
+fn open_within(options: &OpenOptions, path: &Path, limit: Duration) -> io::Result<File> {
+    let until = Instant::now() + limit;
+    loop {
+        match options.open(path) {
+            Err(error) if error.raw_os_error() == Some(libc::ENXIO) && is_fifo(path) => {
+                if Instant::now() >= until {
+                    let why = "nobody has opened the FIFO for reading within a second";
+                    return Err(io::Error::other(why));
+                }
+                thread::sleep(Duration::from_millis(5));
+            }
+            opened => return opened,
+        }
+    }
 }
 
 fn is_same(data: &Metadata, path: &Path) -> bool {

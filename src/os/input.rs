@@ -17,6 +17,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 pub struct SharedInput {
     file: File,
     mode: Mode,
+    /// True for a FIFO while nobody has opened it for writing: what looks like its end is its beginning.
+    awaits_writer: bool,
 }
 
 /// The result of one read.
@@ -47,15 +49,16 @@ impl SharedInput {
         let file = File::from(fd);
         let kind = file.metadata()?.file_type();
         if kind.is_fifo() || kind.is_socket() {
-            return Ok(SharedInput { file, mode: Mode::NoWait });
+            let awaits_writer = kind.is_fifo() && !super::io::has_had_writer(file.as_fd());
+            return Ok(SharedInput { file, mode: Mode::NoWait, awaits_writer });
         }
         if !kind.is_char_device() {
-            return Ok(SharedInput { file, mode: Mode::Plain });
+            return Ok(SharedInput { file, mode: Mode::Plain, awaits_writer: false });
         }
         Ok(match reopened(&file) {
-            Ok(file) => SharedInput { file, mode: Mode::Plain },
+            Ok(file) => SharedInput { file, mode: Mode::Plain, awaits_writer: false },
             // A terminal that another user has handed over can't be opened again.
-            Err(_) => SharedInput { file, mode: Mode::Polled },
+            Err(_) => SharedInput { file, mode: Mode::Polled, awaits_writer: false },
         })
     }
 
@@ -69,8 +72,18 @@ impl SharedInput {
         self.mode != Mode::Plain
     }
 
+    /// True for a FIFO that nobody has opened for writing yet. The descriptor becomes readable when somebody writes, or
+    /// has come and gone.
+    pub fn awaits_writer(&mut self) -> bool {
+        self.awaits_writer = self.awaits_writer && !super::io::has_had_writer(self.file.as_fd());
+        self.awaits_writer
+    }
+
     /// Reads what is there into `buffer`, which must not be empty.
     pub fn read_nowait(&mut self, buffer: &mut [u8]) -> io::Result<Read> {
+        if self.awaits_writer() {
+            return Ok(Read::Empty);
+        }
         let result = match self.mode {
             Mode::NoWait => read_without_waiting(&self.file, buffer),
             Mode::Plain => self.file.read(buffer),
@@ -168,7 +181,8 @@ mod tests {
     #[test]
     fn what_knows_no_way_is_asked_first() {
         let (reader, mut writer) = io::pipe().unwrap();
-        let mut input = SharedInput { file: OwnedFd::from(reader).into(), mode: Mode::Polled };
+        let mut input =
+            SharedInput { file: OwnedFd::from(reader).into(), mode: Mode::Polled, awaits_writer: false };
         assert_eq!(input.read_nowait(&mut [0; 9]).unwrap(), Read::Empty);
         writer.write_all(b"ab").unwrap();
         assert_eq!(input.read_nowait(&mut [0; 9]).unwrap(), Read::Bytes(2));

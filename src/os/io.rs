@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, PosixFadviseAdvice, SpliceFFlags, fcntl, posix_fadvise, splice};
+use nix::fcntl::{FcntlArg, OFlag, PosixFadviseAdvice, SpliceFFlags, fcntl, posix_fadvise, splice, tee};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::sendfile::sendfile64;
@@ -114,6 +114,21 @@ pub fn splice_file(from: &File, start: u64, most: usize, to: BorrowedFd) -> nix:
 pub fn splice_pipe(from: BorrowedFd, most: usize, to: BorrowedFd) -> nix::Result<usize> {
     let flags = SpliceFFlags::SPLICE_F_NONBLOCK | SpliceFFlags::SPLICE_F_MOVE;
     splice(from, None, to, None, most, flags)
+}
+
+/// True if somebody has, or has had, a FIFO open for writing since it was opened here: then a blocking open would have
+/// returned. True for a pipe as well. Reads nothing.
+///
+/// poll(2) tells of data and of a writer that has gone. Of one that has written nothing it tells nothing, but tee(2)
+/// does: it finds the end of the file without a writer, and would block with one.
+pub fn has_had_writer(fifo: BorrowedFd) -> bool {
+    let mut polled = [PollFd::new(fifo, PollFlags::POLLIN)];
+    if poll(&mut polled, PollTimeout::ZERO).is_ok_and(|count| count > 0) {
+        return true;
+    }
+    let Ok((_reader, writer)) = io::pipe() else { return false };
+    // A byte that came meanwhile is copied, and stays where it is.
+    tee(fifo, writer, 1, SpliceFFlags::SPLICE_F_NONBLOCK) != Ok(0)
 }
 
 /// Starts reading a part of a file into the page cache, without waiting for it.

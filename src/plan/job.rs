@@ -9,7 +9,7 @@ use super::hooks::{HookOn, Hooks};
 use super::template::Template;
 use super::{
     Halt, Items, JobId, Leftovers, LockRequest, Outcomes, Output, OutputMode, Rate, Restart, RetryDelay,
-    Stage, StageId, StopScope, Timeout, UNLIMITED, When,
+    Stage, StageId, Stdin, StopScope, Timeout, UNLIMITED, When,
 };
 
 /// Time from the stop signal to SIGKILL, without `grace`.
@@ -140,6 +140,12 @@ impl Job {
     /// Returns the stage that ends the pipeline, and stands for it where only one is asked for.
     pub fn last_stage(&self) -> StageId {
         StageId(self.stages.len() - 1)
+    }
+
+    /// True if the standard streams of the job's processes name files.
+    pub fn names_files(&self) -> bool {
+        let reads = |stage: &Stage| matches!(stage.stdin, Stdin::File(_)) || stage.seq_file.is_some();
+        self.has_files() || self.stages.iter().any(reads)
     }
 
     /// True if tasks of the job write into files.

@@ -50,6 +50,9 @@ pub enum Started {
         /// The task writes to stdout or stderr through prun.
         captured: bool,
     },
+    /// The attempt waits for somebody to open the other end of a FIFO. It counts as running, and [`Context::launched`]
+    /// tells what comes of it.
+    Waiting,
     /// No process could be started: an event says why.
     Failed,
     /// Nothing began, and there is nothing to tell: the system is short of something, which an event says, and the
@@ -64,7 +67,7 @@ impl Started {
     pub fn pid(&self) -> Option<i32> {
         match self {
             Started::Running { pid, .. } => Some(*pid),
-            Started::Failed | Started::NotBegun | Started::Printed(_) => None,
+            Started::Waiting | Started::Failed | Started::NotBegun | Started::Printed(_) => None,
         }
     }
 }
@@ -105,6 +108,8 @@ pub struct Context<'a> {
     pub answered: &'a mut Vec<TaskId>,
     /// Told to people after the call.
     pub warnings: &'a mut Vec<String>,
+    /// Attempts that were waiting ([`Started::Waiting`]), and what has come of them.
+    pub launched: &'a mut Vec<(TaskId, Started)>,
 }
 
 impl Context<'_> {
@@ -223,6 +228,7 @@ pub trait Backend {
         _scope: &Scope,
         _tag: Option<Arc<[u8]>>,
         _sinks: &mut Sinks,
+        _warnings: &mut Vec<String>,
     ) -> Vec<LaneSpec> {
         Vec::new()
     }

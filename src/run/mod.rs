@@ -10,6 +10,7 @@
 //! | [`task`] | what a task works on; names of tasks | `block` |
 //! | [`token`] | what the poller's tokens mean | |
 //! | [`output`] | stdout, stderr, files, logs, the bar: writers by threads of their own; the terminal's lease | |
+//! | [`clashes`] | files that a run would read and write at once | `task`, `output` |
 //! | [`queues`] | records between jobs, and the pipes that lead in and out | `token` |
 //! | [`throttle`] | the load, free memory, the pool's file, jobserver tokens | `token` |
 //! | [`attempt`] | one attempt while it lives: processes, pipes, feed, dialogue, readiness, hook | `task`, `block`, `queues` |
@@ -44,6 +45,7 @@ pub mod actions;
 pub mod attempt;
 pub mod backend;
 pub mod block;
+pub mod clashes;
 pub mod descendants;
 pub mod dry_run;
 pub mod event_loop;
@@ -99,6 +101,7 @@ pub fn run(mut plan: Plan, options: Options, listener: Box<dyn Listener>) -> Res
         check_terminal(&plan)?;
     }
     let (throttle, warning) = Throttle::open(&mut plan, options.verbose)?;
+    clashes::check(&plan)?;
     let plan = Arc::new(plan);
     let mut output =
         Output::new(&plan, listener).map_err(cannot_begin("no event descriptor could be made"))?;
@@ -106,6 +109,8 @@ pub fn run(mut plan: Plan, options: Options, listener: Box<dyn Listener>) -> Res
     os::live_starts::set_grace(plan.jobs.iter().map(|job| job.grace).max().unwrap_or_default());
     let access = if options.dry_run { Access::ReadOnly } else { Access::Write };
     let (record, warnings) = Record::open(&plan, &run_id, access, &mut output.sinks)?;
+    // Behind the logs, which exist from now on.
+    clashes::reserve(&plan, &mut output.sinks.files);
     let backend: Box<dyn Backend> = if options.dry_run {
         Box::new(DryRun::new(Arc::clone(&plan)))
     } else {

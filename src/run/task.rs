@@ -1,5 +1,6 @@
 //! The ground of `run`: what a task works on, and how tasks are called. Every room may use it.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -27,12 +28,26 @@ pub struct Work {
     pub known: Vec<Known>,
     /// The values that the attempt, or its worker, holds of locks with named permits.
     pub held: Option<Arc<[LockValue]>>,
+    /// True once an attempt has opened files of the task.
+    pub has_files: bool,
+    /// FIFOs that earlier attempts wrote to, kept open for the next one.
+    pub fifos: Vec<Arc<File>>,
 }
 
 impl Work {
     /// Returns work without an item.
     pub fn of(job: JobId, seq: u64) -> Work {
-        Work { job, seq, items: Vec::new(), names: Arc::new([]), block: None, known: Vec::new(), held: None }
+        Work {
+            job,
+            seq,
+            items: Vec::new(),
+            names: Arc::new([]),
+            block: None,
+            known: Vec::new(),
+            held: None,
+            has_files: false,
+            fifos: Vec::new(),
+        }
     }
 
     /// Returns the values that the job's templates are filled with.

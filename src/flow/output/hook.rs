@@ -22,7 +22,7 @@ impl Outputs {
         for mut lane in std::mem::take(&mut task.lanes) {
             if lane.is_for_hook() {
                 input = self.take_all(lane);
-            } else if lane.spec.own || task.flowing {
+            } else if lane.own_framing().is_some() || task.flowing {
                 self.release(std::slice::from_mut(&mut lane));
             } else {
                 task.lanes.push(lane);

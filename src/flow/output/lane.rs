@@ -26,9 +26,18 @@ pub struct LaneSpec {
     /// If set, the lane is held and becomes a column of a table
     /// ([`Outputs::make_row`](super::Outputs::make_row)).
     pub escape: Option<Escape>,
-    /// True if no other task writes there. Output then flows at once, and the destination is closed at the
-    /// lane's end.
-    pub own: bool,
+    pub own: Own,
+}
+
+/// Whose output a destination gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Own {
+    /// That of several tasks: it is held, or flows, as the policy says.
+    Shared,
+    /// That of one task, whose attempts all stay there: it flows at once, as whole lines.
+    Task,
+    /// That of one attempt: it flows at once, and the destination is closed at the lane's end.
+    Attempt(Framing),
 }
 
 #[derive(Debug)]
@@ -46,6 +55,15 @@ pub(super) struct Lane {
 impl Lane {
     pub fn new(spec: LaneSpec) -> Lane {
         Lane { spec, mid_line: false, kept: Vec::new(), spill: None, partial_char: Vec::new() }
+    }
+
+    /// Returns how the lane flows, if it does whatever the policy says.
+    pub fn own_framing(&self) -> Option<Framing> {
+        match self.spec.own {
+            Own::Shared => None,
+            Own::Task => Some(Framing::Lines),
+            Own::Attempt(framing) => Some(framing),
+        }
     }
 
     /// True if the output is kept for the task's hook. Such a lane never flows.
@@ -78,7 +96,7 @@ impl Lane {
     /// Ends the lane: hands on what was held.
     pub fn finish(&mut self, ops: &mut Vec<Op>) {
         self.release(ops);
-        if self.spec.own {
+        if matches!(self.spec.own, Own::Attempt(_)) {
             ops.push(Op::Close { dest: self.spec.dest });
         }
     }

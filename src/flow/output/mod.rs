@@ -16,7 +16,7 @@ mod row;
 
 pub use escape::Escape;
 pub use hook::KeptForHook;
-pub use lane::{BIG_BUFFER, Framing, LaneSpec};
+pub use lane::{BIG_BUFFER, Framing, LaneSpec, Own};
 pub use op::{Dest, Log, Op, SpillId};
 pub use outputs::{Order, Outputs, Policy};
 pub use row::Row;

@@ -118,8 +118,10 @@ impl Outputs {
             }
             None => bytes,
         };
-        if lane.spec.own {
-            lane.flow(bytes, Framing::Chunks, &mut self.spare, &mut self.ops);
+        if let Some(framing) = lane.own_framing() {
+            self.kept -= lane.kept.len();
+            lane.flow(bytes, framing, &mut self.spare, &mut self.ops);
+            self.kept += lane.kept.len();
         } else if flowing && !lane.is_for_hook() {
             self.kept -= lane.kept.len();
             lane.flow(bytes, framing, &mut self.spare, &mut self.ops);
@@ -141,8 +143,9 @@ impl Outputs {
     pub fn push_buffer(&mut self, place: Place, lane: usize, buffer: &mut Vec<u8>, count: usize) {
         let takes_all = |task: &TaskOutput| {
             let lane = &task.lanes[lane];
-            let flows = lane.spec.own
-                || (task.flowing && !lane.is_for_hook() && task.framing(self.framing) == Framing::Chunks);
+            let framing = task.flowing.then(|| task.framing(self.framing));
+            let flows =
+                lane.own_framing().or(framing.filter(|_| !lane.is_for_hook())) == Some(Framing::Chunks);
             (flows && lane.spec.tag.is_none() && lane.kept.is_empty()).then_some(lane.spec.dest)
         };
         match self.tasks.get(place).and_then(takes_all) {
@@ -170,7 +173,9 @@ impl Outputs {
         if first && !task.flowing && task.policy != Policy::HoldStrictly {
             task.flowing = true;
             let framing = task.framing(self.framing);
-            for lane in task.lanes.iter_mut().filter(|lane| !lane.is_for_hook()) {
+            // Those that flow by themselves may hold the beginning of a line.
+            let held = |lane: &&mut Lane| !lane.is_for_hook() && lane.own_framing().is_none();
+            for lane in task.lanes.iter_mut().filter(held) {
                 self.kept -= lane.kept.len();
                 lane.begin_to_flow(framing, &mut self.ops);
                 self.kept += lane.kept.len();
@@ -183,7 +188,8 @@ impl Outputs {
     pub fn retry(&mut self, place: Place) {
         let Some(mut task) = self.tasks.take(place) else { return };
         if !task.flowing && task.policy != Policy::Flow {
-            for lane in &mut task.lanes {
+            // A file of one task keeps what all its attempts wrote.
+            for lane in task.lanes.iter_mut().filter(|lane| lane.own_framing().is_none()) {
                 self.kept -= lane.kept.len();
                 lane.discard(&mut self.ops);
             }
@@ -225,7 +231,8 @@ impl Outputs {
     /// Hands on the output of an attempt, now or when it is the task's turn.
     fn hand_on(&mut self, order: Option<Order>, lanes: Vec<Lane>) {
         let lanes = self.without_hooks(lanes);
-        let (mut now, mut later): (Vec<Lane>, Vec<Lane>) = lanes.into_iter().partition(|lane| lane.spec.own);
+        let (mut now, mut later): (Vec<Lane>, Vec<Lane>) =
+            lanes.into_iter().partition(|lane| lane.own_framing().is_some());
         self.release(&mut now);
         if let Some((job, seq)) = order {
             let gate = self.gate(job);

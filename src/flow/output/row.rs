@@ -1,6 +1,6 @@
 //! A task's output as columns of a row: text is put before, between and behind the output of its lanes.
 
-use super::lane::{Lane, LaneSpec};
+use super::lane::{Lane, LaneSpec, Own};
 use super::op::Dest;
 use super::outputs::Outputs;
 use crate::event::Place;
@@ -20,7 +20,7 @@ impl Outputs {
     pub fn make_row(&mut self, place: Place, row: Row) {
         let Some(task) = self.tasks.get_mut(place) else { return };
         let mut columns = std::mem::take(&mut task.lanes).into_iter();
-        let spec = LaneSpec { dest: row.dest, tag: None, escape: None, own: false };
+        let spec = LaneSpec { dest: row.dest, tag: None, escape: None, own: Own::Shared };
         let mut lanes = vec![Lane { kept: row.before, ..Lane::new(spec) }];
         let mut added = lanes[0].kept.len();
         for text in [row.between, row.behind] {

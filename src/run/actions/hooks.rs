@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc::TryRecvError;
 
 use crate::event::{Outcome, RunEvent};
-use crate::flow::output::{Dest, KeptForHook, LaneSpec};
+use crate::flow::output::{Dest, KeptForHook, LaneSpec, Own};
 use crate::os;
 use crate::plan::template::Scope;
 use crate::plan::{HookOn, Job, OutputMode};
@@ -160,6 +160,6 @@ fn not_again(error: &io::Error) -> String {
 fn lanes(job: &Job, scope: &Scope) -> Vec<LaneSpec> {
     let tag = job.tag.as_ref().map(|tag| Arc::from(tag.rendered(scope)));
     [Dest::Stdout, Dest::Stderr]
-        .map(|dest| LaneSpec { dest, tag: tag.clone(), escape: None, own: false })
+        .map(|dest| LaneSpec { dest, tag: tag.clone(), escape: None, own: Own::Shared })
         .into()
 }

@@ -100,10 +100,11 @@ impl EventLoop {
 
     /// No task of the job will start any more: each room forgets it.
     fn close_job(&mut self, job: JobId) {
-        let (backend, mut cx) = self.backend();
-        backend.job_ended(job, &mut cx);
         self.warn_of_unread_input(job);
         self.output.outputs.job_ended(job);
+        // Behind the output that waited for its turn, because files are closed.
+        let (backend, mut cx) = self.backend();
+        backend.job_ended(job, &mut cx);
         self.intake.sources.close(job, &self.kernel.poller);
         self.intake.stop_asking(job);
         self.queues.job_ended(job);

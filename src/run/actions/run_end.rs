@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::event::{JobId, RunEvent, Summary};
 use crate::run::attempt::{Holders, Role};
-use crate::run::backend::Start;
+use crate::run::backend::{Start, Started};
 use crate::run::event_loop::EventLoop;
 use crate::run::shutdown::{event_of, run_hooks};
 use crate::run::task::Work;
@@ -19,10 +19,11 @@ impl EventLoop {
     /// Asks for the files of a job to be complete.
     pub(super) fn flush_files(&mut self, job: JobId) {
         self.output.write_out();
-        match self.output.sinks.flush_files() {
-            Some(flushed) => self.shutdown.run_hooks.await_files(job, flushed),
-            None => self.inbox.push(Event::FilesFlushed(job)),
+        let flushed = self.output.sinks.flush_files(Some(job));
+        if run_hooks::is_flushed(&flushed) {
+            return self.inbox.push(Event::FilesFlushed(job));
         }
+        self.shutdown.run_hooks.await_files(job, flushed);
     }
 
     /// Tells the scheduler which jobs' files are complete now. The disk thread wakes the loop each time.
@@ -73,7 +74,7 @@ impl EventLoop {
         let name = Arc::clone(&job.name);
         let command = self.options.verbose.then(|| words::command(job, &work, slot));
         let start = Start { task, work, slot, role: Role::Attempt(attempt), last_attempt: true };
-        if let Some(started) = self.begin(start) {
+        if let Some(started) = self.begin(start).filter(|started| !matches!(started, Started::Waiting)) {
             self.tell(&RunEvent::LastStarted { name, pid: started.pid(), command });
         }
     }

@@ -1,6 +1,7 @@
 //! Attempts start.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use crate::event::RunEvent;
 use crate::run::attempt::Role;
@@ -30,18 +31,55 @@ impl EventLoop {
         }
         let start = Start { task, work, slot, role: Role::Attempt(attempt), last_attempt };
         let Some(started) = self.begin(start) else { return };
-        if let (true, Started::Running { captured: true, .. }) = (interactive, &started) {
+        let up_at_once = up_at_once && started.pid().is_some();
+        let told =
+            RunEvent::TaskStarted { task: name, attempt: attempt.get(), pid: started.pid(), item, command };
+        self.note_started(task, &started, interactive, up_at_once, &told);
+    }
+
+    /// Does what follows when an attempt has started, or could not be.
+    fn note_started(
+        &mut self,
+        task: TaskId,
+        started: &Started,
+        interactive: bool,
+        up_at_once: bool,
+        told: &RunEvent,
+    ) {
+        if let (true, Started::Running { captured: true, .. }) = (interactive, started) {
             // The task writes through prun, and has to be seen.
             self.output.sinks.unpause_terminal();
         }
-        let pid = started.pid();
         // Nothing else tells of a service that counts as up as soon as it runs.
-        if pid.is_some() && up_at_once {
+        if up_at_once {
             self.inbox.push(Event::Up(task));
         }
-        if pid.is_some() || self.options.verbose {
-            let attempt = attempt.get();
-            self.tell(&RunEvent::TaskStarted { task: name, attempt, pid, item, command });
+        if started.pid().is_some() || self.options.verbose && !matches!(started, Started::Waiting) {
+            self.tell(told);
+        }
+    }
+
+    /// Tells of attempts that had to wait until their files were open.
+    pub(in crate::run) fn tell_launched(&mut self) {
+        for (task, started) in std::mem::take(&mut self.inbox.launched) {
+            let Some(attempt) = self.backend.attempt(task) else { continue };
+            let job = &self.plan.jobs[attempt.work.job];
+            let command = self.options.verbose.then(|| words::command(job, &attempt.work, attempt.slot));
+            let pid = started.pid();
+            let told = match job.run_hook() {
+                Some(_) => RunEvent::LastStarted { name: Arc::clone(&job.name), pid, command },
+                None => RunEvent::TaskStarted {
+                    task: attempt.work.task_name(),
+                    attempt: attempt.role.attempts(),
+                    pid,
+                    item: short_item(&attempt.work.items),
+                    command,
+                },
+            };
+            let up_at_once = pid.is_some() && job.is_daemon() && job.ready.is_none();
+            if !matches!(started, Started::NotBegun) {
+                self.note_started(task, &started, job.interactive, up_at_once, &told);
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::event::{Detail, JobId, Outcome, RunEvent, StartFailure, Time};
 use crate::flow::answers::{Answer, Answers};
-use crate::flow::output::{Dest, LaneSpec, Op};
+use crate::flow::output::{Dest, LaneSpec, Op, Own};
 use crate::plan::{HookOn, Job, Output, QueueId};
 use crate::run::attempt::hook::FinishedTask;
 use crate::run::attempt::{Role, Taker};
@@ -223,9 +223,10 @@ impl EventLoop {
         let order = job.keep_order.then_some((work.job, work.seq));
         let scope = work.scope(slot);
         let tag = job.tag.as_ref().map(|tag| tag.rendered(&scope).into());
-        let mut lanes = self.backend.answer_lanes(work.job, &scope, tag, &mut self.output.sinks);
+        let (sinks, warnings) = (&mut self.output.sinks, &mut self.inbox.warnings);
+        let mut lanes = self.backend.answer_lanes(work.job, &scope, tag, sinks, warnings);
         if job.has_hooks() {
-            lanes.push(LaneSpec { dest: Dest::Hook, tag: None, escape: None, own: false });
+            lanes.push(LaneSpec { dest: Dest::Hook, tag: None, escape: None, own: Own::Shared });
         }
         let (count, outputs) = (lanes.len(), &mut self.output.outputs);
         outputs.open(task.place, lanes, policy(job, true), order);

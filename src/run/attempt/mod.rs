@@ -4,7 +4,8 @@
 //! ([`Role`] tells them apart). [`Attempts`](table::Attempts) is the table of all that live. What goes out, when an
 //! attempt is over, is an [`EndedAttempt`], which has no process and no descriptor any more.
 //!
-//! - [`reader`]: pipes that its processes write to; [`feed`]: input that prun writes
+//! - [`reader`]: pipes that its processes write to; [`feed`]: input that prun writes; [`files`]: files that were opened
+//!   for it
 //! - [`dialogue`], [`duplex`], [`readiness`]: what is watched while it runs
 //! - [`hook`]: what is kept of a task while its hook runs
 //! - [`table`]: attempts by place, processes by pid
@@ -30,6 +31,7 @@ use crate::sched::TaskId;
 pub mod dialogue;
 pub mod duplex;
 pub mod feed;
+pub mod files;
 pub mod hook;
 pub mod reader;
 pub mod readiness;
@@ -38,6 +40,7 @@ pub mod table;
 use dialogue::Talk;
 use duplex::Duplex;
 use feed::Feed;
+use files::{AttemptFiles, Opening};
 use hook::HookRun;
 use reader::{Reader, Tap};
 use readiness::Readiness;
@@ -115,6 +118,9 @@ pub struct Attempt {
     /// The readers of its output; `None` for one that is at its end.
     pub readers: Vec<Option<Reader>>,
     pub feed: Option<Feed>,
+    pub files: AttemptFiles,
+    /// Set while its files are being opened. It has no process then.
+    pub opening: Option<Box<Opening>>,
     /// The dialogue that prun has with it.
     pub talk: Option<Box<Talk>>,
     /// The checks whether it is ready, while that is not known.
@@ -170,6 +176,8 @@ impl Attempt {
             group: Group::Gone,
             readers: Vec::new(),
             feed: None,
+            files: AttemptFiles::default(),
+            opening: None,
             talk: None,
             readiness: None,
             duplex: None,
@@ -190,7 +198,9 @@ impl Attempt {
     pub fn due(&self) -> Option<Time> {
         let talk = self.talk.as_ref().and_then(|talk| talk.due);
         let readiness = self.readiness.as_ref().and_then(|readiness| readiness.due);
-        [talk, readiness, self.duplex.as_ref().map(|duplex| duplex.due)].into_iter().flatten().min()
+        let opening = self.opening.as_ref().map(|opening| opening.due);
+        let duplex = self.duplex.as_ref().map(|duplex| duplex.due);
+        [talk, readiness, duplex, opening].into_iter().flatten().min()
     }
 
     /// Returns the number of processes that have not exited.

@@ -18,6 +18,9 @@ impl EventLoop {
         os::guardian::release();
         self.output.end_lease();
         self.output.erase_bar();
+        if let Verdict::Signal(_) = self.scheduler.verdict() {
+            self.output.sinks.hurry_fifos();
+        }
         if let Some(signal) = self.write_rest() {
             return Verdict::Signal(signal);
         }

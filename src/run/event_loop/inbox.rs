@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use crate::run::backend::Started;
 use crate::sched::{Event, TaskId};
 
 /// Events in the order in which they were noticed, and notes of this turn.
@@ -10,6 +11,8 @@ pub struct Inbox {
     pub events: VecDeque<Event>,
     /// Warnings of the backend that are not told yet.
     pub warnings: Vec<String>,
+    /// Attempts whose files are open at last, and what has come of them.
+    pub launched: Vec<(TaskId, Started)>,
     /// Attempts that started since the kernel was asked.
     pub starts: usize,
     /// Workers answered in this turn, and are about to get more.

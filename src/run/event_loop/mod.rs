@@ -196,6 +196,7 @@ impl EventLoop {
             terminal: &mut self.output.lease,
             answered: &mut self.workers.wrote,
             warnings: &mut self.inbox.warnings,
+            launched: &mut self.inbox.launched,
         };
         (&mut *self.backend, context)
     }

@@ -71,7 +71,9 @@ impl EventLoop {
         match until {
             Until::RunEnded => {}
             Until::ChildrenGone => return Some(LOOK_FOR_CHILDREN),
-            Until::OutputWritten => return thread,
+            Until::OutputWritten => {
+                return thread.into_iter().chain(self.output.sinks.fifo_patience()).min();
+            }
         }
         if !self.inbox.events.is_empty() || self.intake.is_asking() {
             return Some(Duration::ZERO);
@@ -140,6 +142,7 @@ impl EventLoop {
         self.record.out_of_memory.read_first(self.kernel.now);
         let (backend, mut cx) = self.backend();
         backend.poll(&mut cx);
+        self.tell_launched();
         let news = self.queues.round(&self.kernel.poller, &mut self.inbox.events);
         if !news.closed.is_empty() {
             let (backend, mut cx) = self.backend();

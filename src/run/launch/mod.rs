@@ -6,6 +6,7 @@
 //! command's own or a shortage that passes. The room starts single processes. The order of an attempt's stages, and
 //! what is done when one of them can't be started, is the caller's business.
 //!
+//! - [`files`]: files that an attempt reads and writes are opened
 //! - [`wiring`]: what tasks share; [`stdin`]: where standard input comes from; [`target`]: where output goes
 //! - [`stdio`]: the descriptors of one attempt while its stages start; [`pty`]: a terminal of its own
 //! - [`attributes`]: resource limits, nice value, umask, environment; [`env_file`]: variables from files
@@ -16,6 +17,7 @@
 
 pub mod attributes;
 pub mod env_file;
+pub mod files;
 mod program;
 pub mod pty;
 pub mod stdin;

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
-use super::unstarted::{Unstarted, no_file, no_pipe};
+use super::unstarted::{Unstarted, no_pipe};
 use super::wiring::Wiring;
 use crate::os;
 use crate::os::io::{BIG_PIPE, PIPE};
@@ -10,14 +10,13 @@ use crate::plan::template::Scope;
 use crate::plan::{QueueId, Stage, Stdin};
 use crate::run::attempt::feed::{Feed, FeedState};
 use crate::run::block::Block;
-use crate::run::task::path_of;
 
 /// The standard input of a child.
 pub enum Source {
     /// A descriptor that stays open in prun.
     Shared(RawFd),
-    /// A descriptor for this child alone.
-    Owned(OwnedFd),
+    /// A file that was opened before.
+    File,
     /// A pipe that prun writes to.
     Fed {
         child: OwnedFd,
@@ -71,11 +70,7 @@ impl Wiring {
             }
             Stdin::Report => feed(&self.report),
             Stdin::Text(text) => feed(&text.rendered(scope)),
-            Stdin::File(path) => {
-                let path = path_of(path, &stage.base, scope);
-                let file = os::files::open_input(&path).map_err(|error| no_file(&path, &error))?;
-                Ok(Source::Owned(file.into()))
-            }
+            Stdin::File(_) => Ok(Source::File),
         }
     }
 }

@@ -30,7 +30,7 @@ use super::output::sinks::Sinks;
 use super::queues::{Inlet, Queues};
 use super::token::Token;
 use crate::event::{JobId, Time};
-use crate::flow::output::{Dest, Escape, LaneSpec};
+use crate::flow::output::{Dest, Escape, LaneSpec, Op};
 use crate::os::jobserver::Server;
 use crate::os::poller::Ready;
 use crate::os::{self, process};
@@ -89,7 +89,7 @@ impl LocalProcesses {
         let is_subreaper = process::become_subreaper().is_ok();
         Ok(LocalProcesses {
             launch: Launch::new(run_id, jobserver)?,
-            wiring: Wiring::new(columns)?,
+            wiring: Wiring::new(&plan, columns)?,
             attempts: Attempts::default(),
             descendants: Descendants::new(is_subreaper),
             strays: Strays::default(),
@@ -113,6 +113,7 @@ impl Backend for LocalProcesses {
         if let Some(attempt) = self.attempts.get(task) {
             let scope = self.plan.jobs[attempt.work.job].stop;
             self.stop_checks(task);
+            self.stop_opening(task, cx);
             self.descendants.signal(&mut self.attempts, task, signal, scope, cx.now);
         }
     }
@@ -139,8 +140,10 @@ impl Backend for LocalProcesses {
         self.pipe_ready(token, ready, cx);
     }
 
-    fn job_ended(&mut self, job: JobId, _cx: &mut Context) {
+    fn job_ended(&mut self, job: JobId, cx: &mut Context) {
         self.launch.forget(job, &self.plan.jobs[job]);
+        let closed = self.wiring.fixed.job_ended(job);
+        cx.outputs.ops.extend(closed.into_iter().map(|dest| Op::Close { dest }));
     }
 
     fn run_ended(&mut self, report: String, _cx: &mut Context) {
@@ -220,8 +223,9 @@ impl Backend for LocalProcesses {
         scope: &Scope,
         tag: Option<Arc<[u8]>>,
         sinks: &mut Sinks,
+        warnings: &mut Vec<String>,
     ) -> Vec<LaneSpec> {
-        self.wiring.answer_lanes(job, &self.plan.jobs[job], scope, tag, sinks)
+        self.wiring.answer_lanes(job, &self.plan.jobs[job], scope, tag, (sinks, warnings))
     }
 
     fn end_input(&mut self, worker: TaskId, _cx: &mut Context) -> bool {

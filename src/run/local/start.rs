@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::LocalProcesses;
 use crate::event::{Shortage, StageId, StartFailure, Time};
 use crate::flow::answers::{Answers, Ends};
-use crate::flow::output::{Dest, LaneSpec, Policy};
+use crate::flow::output::{Dest, LaneSpec, Own, Policy};
 use crate::os;
 use crate::os::live_starts;
 use crate::os::poller::Interest;
@@ -15,15 +15,17 @@ use crate::plan::{Job, Output, Reply, Stage, Stdin, Worker};
 use crate::run::attempt::dialogue::Talk;
 use crate::run::attempt::duplex::Duplex;
 use crate::run::attempt::feed::Feed;
+use crate::run::attempt::files::{Opened, Opening};
 use crate::run::attempt::reader::Tap;
 use crate::run::attempt::readiness::Readiness;
 use crate::run::attempt::table::ProcessRole;
 use crate::run::attempt::{Attempt, Group, Process, Taker};
 use crate::run::backend::{Context, Start, Started};
+use crate::run::launch::files::Opener;
 use crate::run::launch::pty::{Terminal, TerminalInput};
 use crate::run::launch::stdin::{Source, feed_block};
 use crate::run::launch::stdio::{Capture, Stdio};
-use crate::run::launch::target::{Target, write_seq_file};
+use crate::run::launch::target::Target;
 use crate::run::launch::unstarted::{Unstarted, no_pipe};
 use crate::run::launch::wiring::Stream;
 use crate::run::launch::{ChildEnds, ChildIo, LaunchContext};
@@ -39,21 +41,70 @@ const SPARE_DESCRIPTORS: u64 = 8;
 impl LocalProcesses {
     /// Starts an attempt or a worker. Everything that comes of it later is reported by events.
     pub(super) fn start_attempt(&mut self, start: Start, cx: &mut Context) -> Started {
-        let plan = Arc::clone(&self.plan);
-        let job = &plan.jobs[start.work.job];
-        let task = start.task;
-        let is_worker = start.role.is_worker();
-        // The stderr of a worker is no part of a task, and is shown as it comes.
-        let order = (job.keep_order && !is_worker).then_some((start.work.job, start.work.seq));
-        let policy = if is_worker { Policy::Flow } else { policy(job, start.last_attempt) };
-        let mut attempt = Attempt::new(task, start.work, start.slot, start.role, cx.now);
+        let job = &self.plan.jobs[start.work.job];
+        let mut attempt = Attempt::new(start.task, start.work, start.slot, start.role, cx.now);
         attempt.mark = Some(live_starts::register());
-        attempt.taker = job.worker.as_ref().filter(|_| is_worker).map(taker);
+        attempt.taker = job.worker.as_ref().filter(|_| attempt.role.is_worker()).map(taker);
+        match self.open_files(&mut attempt, cx) {
+            Ok(Opened::All) => self.launch_attempt(attempt, start.last_attempt, Ok(()), cx),
+            Ok(Opened::Waits(why)) => {
+                attempt.opening = Some(Box::new(Opening::new(why, cx.now, start.last_attempt)));
+                self.watched.push(attempt.id);
+                self.attempts.insert(attempt);
+                Started::Waiting
+            }
+            Err(unstarted) => self.launch_attempt(attempt, start.last_attempt, Err(unstarted), cx),
+        }
+    }
+
+    /// Goes on with an attempt that waited for the other end of a FIFO, if somebody has opened that.
+    pub(super) fn go_on_opening(&mut self, id: TaskId, cx: &mut Context) {
+        let opening = self.attempts.get(id).and_then(|attempt| attempt.opening.as_ref());
+        if opening.is_none_or(|opening| opening.due > cx.now) {
+            return;
+        }
+        let Some(mut attempt) = self.attempts.take(id) else { return };
+        let opened = self.open_files(&mut attempt, cx);
+        if let (Ok(Opened::Waits(why)), Some(opening)) = (&opened, &mut attempt.opening) {
+            opening.put_off(why.clone(), cx.now);
+            return self.attempts.insert(attempt);
+        }
+        let (result, opening) = (opened.map(drop), attempt.opening.take());
+        let last_attempt = opening.is_none_or(|opening| opening.last_attempt);
+        let started = self.launch_attempt(attempt, last_attempt, result, cx);
+        cx.launched.push((id, started));
+    }
+
+    /// Gives up an attempt that waits for the other end of a FIFO, because it is stopped.
+    pub(super) fn stop_opening(&mut self, id: TaskId, cx: &mut Context) {
+        let Some(attempt) = self.attempts.get_mut(id) else { return };
+        let Some(opening) = attempt.opening.take() else { return };
+        attempt.stopping = true;
+        attempt.files.clear();
+        attempt.unready = Some(opening.why);
+        cx.events.extend([Event::Drained(id), Event::GroupGone(id)]);
+    }
+
+    /// Starts the processes of an attempt whose files are open, or fails it for the reason why they are not.
+    fn launch_attempt(
+        &mut self,
+        mut attempt: Attempt,
+        last_attempt: bool,
+        opened: Result<(), Unstarted>,
+        cx: &mut Context,
+    ) -> Started {
+        let plan = Arc::clone(&self.plan);
+        let (task, work) = (attempt.id, &attempt.work);
+        let job = &plan.jobs[work.job];
+        let is_worker = attempt.role.is_worker();
+        // The stderr of a worker is no part of a task, and is shown as it comes.
+        let order = (job.keep_order && !is_worker).then_some((work.job, work.seq));
+        let policy = if is_worker { Policy::Flow } else { policy(job, last_attempt) };
         let mut stdio = Stdio::default();
-        let readiness = Readiness::new(job, &attempt.work, attempt.slot, cx.now);
+        let readiness = opened.and_then(|()| Ok(Readiness::new(job, work, attempt.slot, cx.now)?));
         let result = match readiness.map(|readiness| attempt.readiness = readiness) {
             Ok(()) => self.start_stages(job, &mut attempt, &mut stdio, cx),
-            Err(failure) => Err(failure.into()),
+            Err(unstarted) => Err(unstarted),
         };
         cx.outputs.open(task.place, std::mem::take(&mut stdio.lanes), policy, order);
         for (stage, process) in attempt.processes.iter().enumerate() {
@@ -101,7 +152,7 @@ impl LocalProcesses {
             stdio.ends = ChildEnds::default();
             stdio.terminal = Terminal::open(stage, &mut stdio.ends)?;
             let group = process_group(attempt, job, stdio.terminal.as_ref(), cx.terminal);
-            let stdin = self.stdin(&context, stage, attempt, stdio, cx)?;
+            let stdin = self.stdin(&context, id, attempt, stdio, cx)?;
             let stdout = self.output(&context, id, Stream::Stdout, attempt, stdio, cx)?;
             let stderr = match stage.stderr {
                 Output::Stdout => stdout,
@@ -109,7 +160,6 @@ impl LocalProcesses {
             };
             let io = ChildIo { stdio: [stdin, stdout, stderr], group };
             self.leave_descriptors(attempt, &io.stdio)?;
-            write_seq_file(stage, &context.scope)?;
             prepare_dialogue(stage, &context.scope, attempt, stdio, cx.now);
             let pid = self.launch.stage(&context, id, io)?;
             if index == 0 {
@@ -122,6 +172,27 @@ impl LocalProcesses {
             attempt.duplex = Some(Box::new(Duplex::new(std::mem::take(&mut stdio.pipes), cx.now)));
         }
         Ok(())
+    }
+
+    /// Opens the files of an attempt, as far as they are not open.
+    fn open_files(&mut self, attempt: &mut Attempt, cx: &mut Context) -> Result<Opened, Unstarted> {
+        let plan = Arc::clone(&self.plan);
+        let job = &plan.jobs[attempt.work.job];
+        if !job.names_files() {
+            return Ok(Opened::All);
+        }
+        let mut opener = Opener {
+            fixed: &mut self.wiring.fixed,
+            sinks: cx.sinks,
+            warnings: cx.warnings,
+            again: attempt.work.has_files,
+        };
+        let mut files = std::mem::take(&mut attempt.files);
+        let context = LaunchContext::of(attempt, job, attempt.work.scope(attempt.slot));
+        let opened = opener.open_all(&context, &mut files);
+        attempt.work.has_files |= files.done > 0;
+        attempt.files = files;
+        opened
     }
 
     /// Leaves the last few descriptors to what prun itself has to open, whatever its tasks need; but one task alone may
@@ -140,11 +211,12 @@ impl LocalProcesses {
     fn stdin(
         &mut self,
         context: &LaunchContext,
-        stage: &Stage,
+        id: StageId,
         attempt: &mut Attempt,
         stdio: &mut Stdio,
         cx: &mut Context,
     ) -> Result<RawFd, Unstarted> {
+        let stage = &context.job.stages[id];
         if let Some(reader) = stdio.next_stdin.take() {
             return Ok(stdio.ends.keep(reader));
         }
@@ -170,7 +242,10 @@ impl LocalProcesses {
         };
         Ok(match source {
             Source::Shared(fd) => fd,
-            Source::Owned(fd) => stdio.ends.keep(fd),
+            Source::File => match attempt.files.take_input(id) {
+                Some(file) => stdio.ends.keep(file),
+                None => unreachable!("files are opened before the first stage starts"),
+            },
             Source::Fed { child, feed } => {
                 attempt.feed = feed;
                 stdio.ends.keep(child)
@@ -197,10 +272,9 @@ impl LocalProcesses {
         {
             return Ok(fd);
         }
-        let target = self.wiring.target(context, id, stream, stdio.tag.as_ref(), cx.sinks)?;
+        let target = self.wiring.target(context, id, stream, stdio.tag.as_ref(), &attempt.files);
         Ok(match target {
             Target::Shared(fd) => fd,
-            Target::File(fd) => stdio.ends.keep(fd),
             Target::Pipe => stdio.pipe(id == context.job.last_stage())?,
             Target::Lanes(lanes)
                 if stream == Stream::Stderr && lanes[..] == [shown_stderr(stdio.tag.as_ref())] =>
@@ -236,6 +310,7 @@ fn give_up(attempt: &mut Attempt, unstarted: Unstarted, cx: &mut Context) {
     if started == 0 || is_short {
         attempt.readers.clear();
         (attempt.feed, attempt.talk, attempt.duplex) = (None, None, None);
+        attempt.files.clear();
     }
     if is_short {
         // The attempt will start anew: no records of a queue are given to the processes that run.
@@ -307,5 +382,5 @@ fn tasks_of(worker: &Worker, attempt: &mut Attempt) -> Result<OwnedFd, Unstarted
 
 /// The lane of a stderr that is shown: stages whose stderr is shown share one pipe.
 fn shown_stderr(tag: Option<&Arc<[u8]>>) -> LaneSpec {
-    LaneSpec { dest: Dest::Stderr, tag: tag.cloned(), escape: None, own: false }
+    LaneSpec { dest: Dest::Stderr, tag: tag.cloned(), escape: None, own: Own::Shared }
 }

@@ -30,6 +30,7 @@ impl LocalProcesses {
             return;
         }
         for id in std::mem::take(&mut self.watched) {
+            self.go_on_opening(id, cx);
             self.watch_dialogue(id, cx);
             self.watch_circle(id, cx);
             let Some(attempt) = self.attempts.get(id) else { continue };

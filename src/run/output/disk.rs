@@ -5,10 +5,10 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,10 +36,13 @@ pub enum Command {
     /// Copies so many bytes of the temporary file to an output file, and drops it.
     Copy(SpillId, FileId, u64),
     Drop(SpillId),
+    /// Copies so many bytes of a temporary file that another thread gives to an output file.
+    CopyFrom(Receiver<io::Result<File>>, FileId, u64),
+    /// Gives an output file its number. Without a file, opens the FIFO at this path, which may block.
     Open {
-        file: FileId,
+        number: FileId,
         path: PathBuf,
-        append: bool,
+        file: Option<Arc<File>>,
     },
     Write(FileId, Vec<u8>),
     Close(FileId),
@@ -47,10 +50,23 @@ pub enum Command {
     OpenLog(Log, Box<dyn LogFile>),
     /// Lines for logs, whose tasks' output has been written.
     Lines(Vec<LogLines>),
-    /// Replies when everything before it is done.
+    /// Drops the sender when everything before it is done.
     Flush(Sender<()>),
     /// Ends the thread.
     Finish,
+}
+
+impl Command {
+    /// Returns the number of bytes that the command writes, as far as it brings them, or they wait for a reader.
+    fn queued(&self) -> usize {
+        match self {
+            Command::Spill(_, bytes) | Command::Write(_, bytes) => bytes.len(),
+            Command::CopyFrom(.., len) => *len as usize,
+            // Until it is open, the FIFO is not idle.
+            Command::Open { file: None, .. } => 1,
+            _ => 0,
+        }
+    }
 }
 
 /// The file of a log of ended tasks.
@@ -82,11 +98,15 @@ pub struct Disk {
     unstarted: Arc<UnstartedWorker>,
     pending_start: PendingStart,
     waker: Arc<os::waker::Waker>,
+    /// True if the loop is woken when nothing is queued any more.
+    is_awaited: bool,
 }
 
 impl Disk {
-    pub fn new(waker: Arc<os::waker::Waker>) -> Disk {
+    /// With `is_awaited`, the loop is woken when nothing is queued any more.
+    pub fn new(waker: Arc<os::waker::Waker>, is_awaited: bool) -> Disk {
         Disk {
+            is_awaited,
             progress: Arc::default(),
             sender: None,
             thread: None,
@@ -114,8 +134,13 @@ impl Disk {
         self.send(Command::Drop(spill));
     }
 
-    pub fn open(&mut self, file: u32, path: PathBuf, append: bool) {
-        self.send(Command::Open { file, path, append });
+    /// Copies a temporary file that another thread gives.
+    pub fn copy_from(&mut self, spilled: Receiver<io::Result<File>>, file: u32, len: u64) {
+        self.send(Command::CopyFrom(spilled, file, len));
+    }
+
+    pub fn open(&mut self, number: u32, path: PathBuf, file: Option<Arc<File>>) {
+        self.send(Command::Open { number, path, file });
     }
 
     pub fn write(&mut self, file: u32, bytes: Vec<u8>) {
@@ -136,13 +161,16 @@ impl Disk {
         self.progress.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Asks for a message when everything that was sent so far has been written; the loop is woken then. Returns `None`
-    /// if nothing was sent.
-    pub fn flush(&mut self) -> Option<Receiver<()>> {
-        self.sender.as_ref()?;
-        let (sender, receiver) = channel();
-        self.send(Command::Flush(sender));
-        Some(receiver)
+    /// Asks that the sender be dropped when everything that was sent so far has been written; the loop is woken then.
+    pub fn flush(&mut self, sender: Sender<()>) {
+        if self.sender.is_some() {
+            self.send(Command::Flush(sender));
+        }
+    }
+
+    /// Ends the thread once everything that was sent has been written, and does not wait for it.
+    pub fn close_down(&mut self) {
+        self.send(Command::Finish);
     }
 
     /// Waits until everything is on disk. Does the work itself if the thread could never be started.
@@ -193,12 +221,10 @@ impl Disk {
     }
 
     fn send(&mut self, command: Command) {
-        if let Command::Spill(_, bytes) | Command::Write(_, bytes) = &command {
-            self.progress.queued.fetch_add(bytes.len(), Ordering::Relaxed);
-        }
+        self.progress.queued.fetch_add(command.queued(), Ordering::Relaxed);
         if self.sender.is_none() {
             let (sender, commands) = channel();
-            let worker = Worker::new(Arc::clone(&self.progress), Arc::clone(&self.waker));
+            let worker = Worker::new(Arc::clone(&self.progress), Arc::clone(&self.waker), self.is_awaited);
             *self.unstarted.lock().unwrap_or_else(PoisonError::into_inner) = Some((worker, commands));
             self.sender = Some(sender);
             self.start_thread();
@@ -236,11 +262,13 @@ struct Worker {
     logs: HashMap<Log, (Box<dyn LogFile>, Vec<u8>)>,
     /// True after a failure: no log may claim what could not be written.
     failed: bool,
+    /// True if the loop is woken when nothing is queued any more.
+    is_awaited: bool,
 }
 
 struct OutputFile {
     path: PathBuf,
-    file: File,
+    file: Arc<File>,
 }
 
 impl OutputFile {
@@ -250,8 +278,9 @@ impl OutputFile {
 }
 
 impl Worker {
-    fn new(progress: Arc<Progress>, waker: Arc<os::waker::Waker>) -> Worker {
+    fn new(progress: Arc<Progress>, waker: Arc<os::waker::Waker>, is_awaited: bool) -> Worker {
         Worker {
+            is_awaited,
             progress,
             waker,
             spills: HashMap::new(),
@@ -268,14 +297,12 @@ impl Worker {
                 if let Command::Finish = command {
                     return self.flush_logs();
                 }
-                let len = match &command {
-                    Command::Spill(_, bytes) | Command::Write(_, bytes) => bytes.len(),
-                    _ => 0,
-                };
+                let len = command.queued();
                 let result = self.execute(command);
                 self.note_failure(result);
                 let before = self.progress.queued.fetch_sub(len, Ordering::Relaxed);
-                if before > WAKE_BELOW && before - len <= WAKE_BELOW {
+                let is_idle = len > 0 && before == len && self.is_awaited;
+                if is_idle || before > WAKE_BELOW && before - len <= WAKE_BELOW {
                     self.waker.wake();
                 }
                 next = commands.try_recv().ok();
@@ -332,22 +359,29 @@ impl Worker {
                 let copied = os::io::copy_file(&from, 0, len, to.file.as_fd());
                 copied.map_err(|error| to.write_error(&error))
             }
+            Command::CopyFrom(spilled, file, len) => {
+                let gone = |_| io::Error::from(io::ErrorKind::NotFound);
+                let from = spilled.recv().map_err(gone).flatten().map_err(spill_error)?;
+                let Some(to) = self.files.get(&file) else { return Ok(()) };
+                let copied = os::io::copy_file(&from, 0, len, to.file.as_fd());
+                copied.map_err(|error| to.write_error(&error))
+            }
             Command::Drop(spill) => {
                 self.spills.remove(&spill);
                 Ok(())
             }
-            Command::Open { file, path, append } => {
-                let failed = |error: io::Error| {
-                    format!("could not open `{}`: {}", path.display(), os::errors::reason(&error))
+            Command::Open { number, path, file } => {
+                let file = match file {
+                    Some(file) => file,
+                    None => Arc::new(open_fifo(&path)?),
                 };
-                let opened = create(&path, append).map_err(failed)?;
-                self.files.insert(file, OutputFile { path, file: opened });
+                self.files.insert(number, OutputFile { path, file });
                 Ok(())
             }
             Command::Write(file, bytes) => {
                 // A file that could not be opened was reported then.
                 let Some(to) = self.files.get_mut(&file) else { return Ok(()) };
-                to.file.write_all(&bytes).map_err(|error| to.write_error(&error))
+                (&*to.file).write_all(&bytes).map_err(|error| to.write_error(&error))
             }
             Command::Close(file) => {
                 self.files.remove(&file);
@@ -367,8 +401,7 @@ impl Worker {
             }
             Command::Flush(to) => {
                 self.flush_logs();
-                // A run that ends in a hurry does not wait for the reply.
-                let _ = to.send(());
+                drop(to);
                 self.waker.wake();
                 Ok(())
             }
@@ -381,20 +414,8 @@ impl Worker {
     }
 }
 
-/// Opens an output file, and makes its folders.
-///
-/// # Errors
-/// When the file can't be opened, or a folder can't be made.
-pub fn create(path: &std::path::Path, append: bool) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.create(true).write(true).append(append).truncate(!append);
-    match options.open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            if let Some(folder) = path.parent() {
-                fs::create_dir_all(folder)?;
-            }
-            options.open(path)
-        }
-        result => result,
-    }
+/// Opens a FIFO, and waits for somebody who reads it.
+fn open_fifo(path: &Path) -> Result<File, String> {
+    let opened = OpenOptions::new().write(true).open(path);
+    opened.map_err(|error| format!("could not open `{}`: {}", path.display(), os::errors::reason(&error)))
 }

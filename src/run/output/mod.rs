@@ -10,7 +10,8 @@
 //! whose output is lost.
 //!
 //! - [`sinks`]: the writers and the disk thread, as one thing to write to
-//! - [`writer`], [`disk`]: the threads; [`thread_start`]: they start late, and starting may have to be tried again
+//! - [`files`]: which files the run has opened, so that each is emptied once
+//! - [`writer`], [`disk`], [`fifos`]: the threads; [`thread_start`]: they start late, and starting may have to be tried again
 //! - [`screen`]: the terminal that the bar shares with what tasks write
 //! - [`terminal_lease`]: prun's terminal, lent to a task that has it to itself
 //!
@@ -28,6 +29,8 @@ use crate::plan::Plan;
 use crate::sched::TaskId;
 
 pub mod disk;
+pub mod fifos;
+pub mod files;
 pub mod screen;
 pub mod sinks;
 pub mod terminal_lease;

@@ -3,17 +3,19 @@
 
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use crate::event::Time;
+use crate::event::{JobId, Time};
 use crate::flow::output::{Dest, Log, Op, SpillId};
 use crate::journal::Journal;
 use crate::journal::joblog::Joblog;
 use crate::os;
 use crate::run::output::disk::{self, Disk, LogFile, LogLines};
+use crate::run::output::fifos::Fifos;
+use crate::run::output::files::{Files, OpenError, Opening, SharedFile};
 use crate::run::output::writer::{StdStream, StreamError, Writer};
 
 /// Backpressure: the loop stops reading from tasks while more bytes than this wait for a writer, and goes on at half.
@@ -24,15 +26,25 @@ const STAGED_FOR: Time = Time::from_millis(4);
 /// Lines of logs are staged for less: a task whose line is not in the journal when prun is killed runs again.
 const LINES_STAGED_FOR: Time = Time::from_millis(1);
 
+/// How long a run that was told to stop waits for readers of FIFOs to take what tasks had written.
+const FIFO_LIMIT: Duration = Duration::from_secs(1);
+
 /// All destinations of a run's output.
 pub struct Sinks {
     stdout: Writer,
     /// `None` if stderr is the same file as stdout, and so has the same thread.
     stderr: Option<Writer>,
     disk: Disk,
-    /// The number of files opened so far, and so the number of the last.
-    files: u32,
+    fifos: Fifos,
+    /// The files that the run has opened.
+    pub files: Files,
+    /// The number of destinations that are files so far, and so the number of the last.
+    numbers: u32,
+    /// A file that could not be opened, while that was not reported.
+    unopened: Option<String>,
     waker: Arc<os::waker::Waker>,
+    /// When readers of FIFOs are not waited for any more: the run was told to stop.
+    fifos_until: Option<Instant>,
     /// When the oldest staged piece was staged.
     staged_at: Option<Time>,
 }
@@ -56,9 +68,13 @@ impl Sinks {
         Ok(Sinks {
             stdout: Writer::new(Arc::clone(&waker), stderr.as_ref()),
             stderr,
-            disk: Disk::new(Arc::clone(&waker)),
-            files: 0,
+            disk: Disk::new(Arc::clone(&waker), false),
+            fifos: Fifos::default(),
+            files: Files::new(),
+            numbers: 0,
+            unopened: None,
             waker,
+            fifos_until: None,
             staged_at: None,
         })
     }
@@ -81,16 +97,19 @@ impl Sinks {
     /// Does one operation of the output, in the order of the calls for each destination.
     pub fn apply(&mut self, op: Op) {
         match op {
-            Op::Write { dest: Dest::File(file), bytes } => self.disk.write(file, bytes),
+            Op::Write { dest: Dest::File(file), bytes } => self.thread_of(file).write(file, bytes),
             Op::Write { dest, bytes } => self.write(std_stream(dest), bytes),
             Op::Spill { spill, bytes } => self.disk.spill(spill, bytes),
-            Op::Replay { dest: Dest::File(file), spill, len } => self.disk.copy(spill, file, len),
+            Op::Replay { dest: Dest::File(file), spill, len } => match self.fifos.of(file) {
+                Some(fifo) => fifo.copy_from(self.disk.take(spill), file, len),
+                None => self.disk.copy(spill, file, len),
+            },
             Op::Replay { dest, spill, len } => {
                 let (stream, file) = (std_stream(dest), self.disk.take(spill));
                 self.writer(stream).stage_file(stream, file, len);
             }
             Op::Drop { spill } => self.disk.drop_spill(spill),
-            Op::Close { dest: Dest::File(file) } => self.disk.close(file),
+            Op::Close { dest: Dest::File(file) } if !self.fifos.close(file) => self.disk.close(file),
             Op::Close { .. } => {}
             Op::Log { log, bytes } => {
                 if let Some(disk) = self.disk.sender() {
@@ -98,6 +117,11 @@ impl Sinks {
                 }
             }
         }
+    }
+
+    /// Returns the thread that writes to a file.
+    fn thread_of(&mut self, file: u32) -> &mut Disk {
+        self.fifos.of(file).unwrap_or(&mut self.disk)
     }
 
     fn writer(&mut self, stream: StdStream) -> &mut Writer {
@@ -117,11 +141,31 @@ impl Sinks {
         self.disk.open_log(log, file);
     }
 
-    /// Opens a file that output goes to through prun. A failure to open it is reported by [`Sinks::take_failure`].
-    pub fn open_file(&mut self, path: PathBuf, append: bool) -> Dest {
-        self.files += 1;
-        self.disk.open(self.files, path, append);
-        Dest::File(self.files)
+    /// Opens a file that output of the job goes to.
+    ///
+    /// # Errors
+    /// When it can't be opened, or the run uses it for something else.
+    pub fn open_file(&mut self, path: &Path, append: bool, job: JobId) -> Result<Opening, OpenError> {
+        self.files.open(path, append, job)
+    }
+
+    /// Returns a destination for output of the job that goes to an open file through prun. Without a file, the path is that
+    /// of a FIFO that nobody reads yet.
+    pub fn add_file(&mut self, path: &Path, file: Option<SharedFile>, job: Option<JobId>) -> Dest {
+        self.numbers += 1;
+        let path = path.to_owned();
+        match file {
+            Some(file) if !file.is_fifo => self.disk.open(self.numbers, path, Some(file.file)),
+            file => self.fifos.add(self.numbers, path, file.map(|file| file.file), job, &self.waker),
+        }
+        Dest::File(self.numbers)
+    }
+
+    /// Returns a destination for output whose file could not be opened, for this reason, which fails the run.
+    pub fn add_unopened(&mut self, why: String) -> Dest {
+        self.numbers += 1;
+        self.unopened.get_or_insert(why);
+        Dest::File(self.numbers)
     }
 
     /// Gives the writers what was staged. With `busy`, more is about to come, and it may be staged a little longer.
@@ -183,7 +227,7 @@ impl Sinks {
     /// True if so much waits to be written that the loop must stop reading from tasks. The loop is woken when it may go
     /// on.
     pub fn crowded(&self) -> bool {
-        if self.disk.queued() > 2 * disk::WAKE_BELOW {
+        if self.disk.queued().max(self.fifos.queued()) > 2 * disk::WAKE_BELOW {
             return true;
         }
         let mut crowded = false;
@@ -197,8 +241,10 @@ impl Sinks {
     }
 
     /// Returns a failure to write, once.
-    pub fn take_failure(&self) -> Option<Failure> {
-        if let Some(why) = self.disk.take_failure() {
+    pub fn take_failure(&mut self) -> Option<Failure> {
+        if let Some(why) =
+            self.unopened.take().or_else(|| self.disk.take_failure()).or_else(|| self.fifos.take_failure())
+        {
             return Some(Failure::Other(why));
         }
         let failure = self.stdout.take_failure().or_else(|| self.stderr.as_ref()?.take_failure());
@@ -216,32 +262,49 @@ impl Sinks {
     /// True if a thread could not be started yet.
     pub fn awaits_thread(&self) -> bool {
         let writers = [Some(&self.stdout), self.stderr.as_ref()];
-        self.disk.awaits_thread() || writers.into_iter().flatten().any(Writer::awaits_thread)
+        let files = self.disk.awaits_thread() || self.fifos.awaits_thread();
+        files || writers.into_iter().flatten().any(Writer::awaits_thread)
     }
 
     /// Tries to start the threads again that could not be started yet.
     pub fn retry_threads(&mut self) {
         if self.awaits_thread() {
             self.disk.retry_thread();
+            self.fifos.retry_threads();
             let writers = [Some(&mut self.stdout), self.stderr.as_mut()];
             writers.into_iter().flatten().for_each(Writer::retry_thread);
         }
     }
 
-    /// True if stdout and stderr were written, or never will be. If not, the loop is woken when they are.
+    /// True if stdout, stderr and FIFOs were written, or never will be. If not, the loop is woken when they are.
     pub fn is_done(&self) -> bool {
-        self.stdout.is_done() && self.stderr.as_ref().is_none_or(Writer::is_done)
+        let fifos = self.fifos.queued() == 0 || self.fifo_patience().is_some_and(|left| left.is_zero());
+        fifos && self.stdout.is_done() && self.stderr.as_ref().is_none_or(Writer::is_done)
     }
 
-    /// Asks for a message when files and logs hold everything that was sent so far; the loop is woken then. Returns
-    /// `None` if they do already.
-    pub fn flush_files(&mut self) -> Option<Receiver<()>> {
-        self.disk.flush()
+    /// Waits for readers of FIFOs only a little longer, because the run was told to stop.
+    pub fn hurry_fifos(&mut self) {
+        self.fifos_until.get_or_insert_with(|| Instant::now() + FIFO_LIMIT);
+    }
+
+    /// Returns how much longer readers of FIFOs are waited for, if that has a limit.
+    pub fn fifo_patience(&self) -> Option<Duration> {
+        Some(self.fifos_until?.saturating_duration_since(Instant::now()))
+    }
+
+    /// Returns a channel that is disconnected when files and logs hold everything that was sent so far; the loop is woken
+    /// then. With `job`, FIFOs that others write to do not count.
+    pub fn flush_files(&mut self, job: Option<JobId>) -> Receiver<()> {
+        let (sender, receiver) = channel();
+        self.fifos.flush(job, &sender);
+        self.disk.flush(sender);
+        receiver
     }
 
     /// Waits until all files of jobs and all logs are written.
     pub fn finish_files(&mut self) {
         self.disk.finish();
+        self.fifos.finish();
     }
 }
 

@@ -40,10 +40,7 @@ impl RunHooks {
 
     /// Returns the jobs whose files have become complete since the last call.
     pub fn take_flushed(&mut self) -> Vec<JobId> {
-        // A sender that is gone with its thread is reported as a failure to write; nobody waits for it.
-        let flushed =
-            |(_, written): &mut (JobId, Receiver<()>)| written.try_recv() != Err(TryRecvError::Empty);
-        self.files.extract_if(.., flushed).map(|(job, _)| job).collect()
+        self.files.extract_if(.., |(_, written)| is_flushed(written)).map(|(job, _)| job).collect()
     }
 
     /// True once, when all output is complete. The writers and the disk thread wake the loop whenever this may have
@@ -55,17 +52,21 @@ impl RunHooks {
                 output.hand_over(now, false);
                 match output.sinks.is_done() {
                     false => Some(Awaited::Output),
-                    true => output.sinks.flush_files().map(Awaited::Files),
+                    true => Some(output.sinks.flush_files(None))
+                        .filter(|files| !is_flushed(files))
+                        .map(Awaited::Files),
                 }
             }
-            Awaited::Files(written) => match written.try_recv() {
-                Err(TryRecvError::Empty) => Some(Awaited::Files(written)),
-                // Gone with a thread that could not be started, which is reported as a failure.
-                Ok(()) | Err(TryRecvError::Disconnected) => None,
-            },
+            Awaited::Files(files) => Some(files).filter(|files| !is_flushed(files)).map(Awaited::Files),
         };
         self.awaited.is_none()
     }
+}
+
+/// True if all threads have dropped their senders: what was sent to them is written. A sender that is gone with its
+/// thread is reported as a failure to write, and nobody waits for it.
+pub fn is_flushed(files: &Receiver<()>) -> bool {
+    files.try_recv() == Err(TryRecvError::Disconnected)
 }
 
 /// Returns the `PRUN_…` variables for the hooks of the run. What does not apply is empty, as in those of a task's hook.

@@ -4,11 +4,11 @@ use crate::event::{JobId, Place};
 mod rows;
 
 fn lane(dest: Dest) -> LaneSpec {
-    LaneSpec { dest, tag: None, escape: None, own: false }
+    LaneSpec { dest, tag: None, escape: None, own: Own::Shared }
 }
 
 fn tagged(tag: &str) -> LaneSpec {
-    LaneSpec { dest: Dest::Stdout, tag: Some(tag.as_bytes().into()), escape: None, own: false }
+    LaneSpec { dest: Dest::Stdout, tag: Some(tag.as_bytes().into()), escape: None, own: Own::Shared }
 }
 
 /// Returns what was written so far as text, one string for each write.
@@ -223,13 +223,33 @@ fn a_line_stays_whole_when_it_begins_to_flow() {
 #[test]
 fn a_file_of_ones_own_need_not_wait() {
     let mut outputs = Outputs::new(Framing::Lines);
-    let own = LaneSpec { dest: Dest::File(7), tag: None, escape: None, own: true };
+    let own = LaneSpec { dest: Dest::File(7), tag: None, escape: None, own: Own::Attempt(Framing::Chunks) };
     outputs.open(Place(1), vec![lane(Dest::Stdout)], Policy::Hold, Some((JobId(0), 1)));
     outputs.open(Place(2), vec![lane(Dest::Stdout), own], Policy::Hold, Some((JobId(0), 2)));
     outputs.push(Place(2), 1, b"no line");
     assert_eq!(written(&mut outputs), ["no line"]);
     outputs.close(Place(2), vec![]);
     assert_eq!(written(&mut outputs), ["Close { dest: File(7) }"], "nor stays it open");
+}
+
+#[test]
+fn a_file_of_one_task_keeps_all_attempts_as_whole_lines() {
+    let mut outputs = Outputs::new(Framing::Chunks);
+    for (policy, bytes) in
+        [(Policy::HoldStrictly, &[b"fir".as_slice(), b"st\nrest"][..]), (Policy::Hold, &[b" second"])]
+    {
+        let own = LaneSpec { dest: Dest::File(7), tag: None, escape: None, own: Own::Task };
+        outputs.open(Place(1), vec![lane(Dest::Stdout), own], policy, None);
+        bytes.iter().for_each(|bytes| outputs.push(Place(1), 1, bytes));
+        outputs.push(Place(1), 0, b"shown");
+        outputs.let_flow(Place(1));
+        match policy {
+            Policy::HoldStrictly => outputs.retry(Place(1)),
+            _ => outputs.close(Place(1), vec![]),
+        }
+    }
+    assert_eq!(written(&mut outputs), ["first\n", "rest", "shown", " second"]);
+    assert_eq!(outputs.kept(), 0);
 }
 
 fn for_hook() -> LaneSpec {

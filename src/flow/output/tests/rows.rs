@@ -3,7 +3,7 @@
 use super::*;
 
 fn column(escape: Escape) -> LaneSpec {
-    LaneSpec { dest: Dest::File(1), tag: None, escape: Some(escape), own: false }
+    LaneSpec { dest: Dest::File(1), tag: None, escape: Some(escape), own: Own::Shared }
 }
 
 fn row(before: &str) -> Row {

@@ -85,7 +85,7 @@ impl StreamBlocks {
     /// the block has to be collected.
     pub fn splice(&mut self, cutter: &Cutter, to: BorrowedFd) -> Option<NextBlock> {
         let far = self.far(cutter);
-        if !self.is_pipe || far < FAR {
+        if !self.is_pipe || far < FAR || self.input.awaits_writer() {
             return None;
         }
         if self.filled > 0 {

@@ -3,41 +3,72 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
+use crate::os;
 use crate::os::errors::reason;
+use crate::os::files::{OpenedOutput, OutputFile};
 use crate::plan::{Form, Table};
-use crate::run::output::disk;
+use crate::run::output::files::{self, Before, SharedFile};
 
-/// The file as it was found.
-pub struct ExistingRows {
+/// How long a FIFO may be without a reader.
+const READER_LIMIT: Duration = Duration::from_secs(1);
+
+/// The file, open and as it was found.
+pub struct TableFile {
+    pub file: SharedFile,
     /// True if there are rows, and before them the names of the columns.
-    pub any: bool,
+    pub has_rows: bool,
     pub warning: Option<String>,
 }
 
-/// Makes the file, and its folders, or empties it. If rows are to be appended, cuts it behind the last row that is whole
-/// instead.
+/// Opens the file, or makes it and its folders, and empties it. If rows are to be appended, cuts it behind the last row
+/// that is whole instead.
 ///
 /// # Errors
-/// When the file can't be opened, read or cut. For people.
-pub fn prepare(path: &Path, table: &Table) -> Result<ExistingRows, String> {
+/// When the file can't be opened, read or cut, or is a FIFO without a reader. For people.
+pub fn open(path: &Path, table: &Table) -> Result<TableFile, String> {
     let failed = |error: io::Error| format!("could not open `{}`: {}", path.display(), reason(&error));
-    disk::create(path, table.append).map_err(failed)?;
-    if !table.append {
-        return Ok(ExistingRows { any: false, warning: None });
-    }
-    let mut file = OpenOptions::new().read(true).write(true).open(path).map_err(failed)?;
-    let (length, whole) = whole_rows(&mut file, table.form).map_err(failed)?;
-    let warning = (length > whole).then(|| {
-        format!(
-            "`{}` ended within a row, which is taken away: its task is not known to have ended",
+    let opened = open_within(path, READER_LIMIT).map_err(failed)?;
+    let Some(output) = opened else {
+        return Err(format!(
+            "could not open `{}`: nobody has opened the FIFO for reading within a second",
             path.display()
-        )
-    });
-    if warning.is_some() {
-        file.set_len(whole).map_err(failed)?;
+        ));
+    };
+    let (mut has_rows, mut warning) = (false, None);
+    if output.is_regular && table.append {
+        let mut file = OpenOptions::new().read(true).open(path).map_err(failed)?;
+        let (length, whole) = whole_rows(&mut file, table.form).map_err(failed)?;
+        if length > whole {
+            warning = Some(format!(
+                "`{}` ended within a row, which is taken away: its task is not known to have ended",
+                path.display()
+            ));
+            output.file.set_len(whole).map_err(failed)?;
+        }
+        os::files::set_append(&output.file);
+        has_rows = whole > 0;
+    } else if output.is_regular {
+        output.file.set_len(0).map_err(failed)?;
     }
-    Ok(ExistingRows { any: whole > 0, warning })
+    let OutputFile { file, identity, is_fifo, .. } = output;
+    let file = SharedFile { file: Arc::new(file), identity, is_fifo, before: Before::Untouched };
+    Ok(TableFile { file, has_rows, warning })
+}
+
+/// Opens a file for writing. `None` if it is a FIFO that nobody has opened for reading at the end of this time.
+fn open_within(path: &Path, limit: Duration) -> io::Result<Option<OutputFile>> {
+    let until = Instant::now() + limit;
+    loop {
+        match files::open_or_make(path, SystemTime::now())? {
+            OpenedOutput::File(file) => return Ok(Some(file)),
+            OpenedOutput::NoReader if Instant::now() >= until => return Ok(None),
+            OpenedOutput::NoReader => thread::sleep(Duration::from_millis(5)),
+        }
+    }
 }
 
 /// Returns the length of the file, and that of all rows that are whole.

@@ -44,10 +44,10 @@ impl ResultsTable {
         let dest = match &table.path {
             None => Dest::Stdout,
             Some(path) => {
-                let existing = file::prepare(path, table)?;
-                has_names |= existing.any;
-                warning = existing.warning;
-                sinks.open_file(path.clone(), true)
+                let opened = file::open(path, table)?;
+                has_names |= opened.has_rows;
+                warning = opened.warning;
+                sinks.add_file(path, Some(opened.file), None)
             }
         };
         let began = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
