@@ -361,7 +361,7 @@ impl Worker {
             }
             Command::CopyFrom(spilled, file, len) => {
                 let gone = |_| io::Error::from(io::ErrorKind::NotFound);
-                let from = spilled.recv().map_err(gone).flatten().map_err(spill_error)?;
+                let from = spilled.recv().map_err(gone).and_then(|file| file).map_err(spill_error)?;
                 let Some(to) = self.files.get(&file) else { return Ok(()) };
                 let copied = os::io::copy_file(&from, 0, len, to.file.as_fd());
                 copied.map_err(|error| to.write_error(&error))

@@ -85,8 +85,8 @@ pub struct Files {
     warned: bool,
 }
 
-impl Files {
-    pub fn new() -> Files {
+impl Default for Files {
+    fn default() -> Files {
         Files {
             began: SystemTime::now(),
             remembered: Remembered::default(),
@@ -97,7 +97,9 @@ impl Files {
             warned: false,
         }
     }
+}
 
+impl Files {
     /// Keeps output from a file that the run uses otherwise.
     pub fn reserve(&mut self, reserved: Reserved) {
         self.reserved.push(reserved);
@@ -320,7 +322,7 @@ mod tests {
 
     impl Folder {
         fn new() -> Folder {
-            Folder { folder: tempfile::tempdir().unwrap(), files: Files::new() }
+            Folder { folder: tempfile::tempdir().unwrap(), files: Files::default() }
         }
 
         fn path(&self, name: &str) -> PathBuf {

@@ -70,7 +70,7 @@ impl Sinks {
             stderr,
             disk: Disk::new(Arc::clone(&waker), false),
             fifos: Fifos::default(),
-            files: Files::new(),
+            files: Files::default(),
             numbers: 0,
             unopened: None,
             waker,
