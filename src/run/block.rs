@@ -61,6 +61,11 @@ impl BlockWrite {
         (self.sent == 0 && self.whole).then_some(self.block)
     }
 
+    /// True if nothing has to be read any more.
+    pub fn is_in_memory(&self) -> bool {
+        matches!(self.block, Block::Bytes(..))
+    }
+
     /// True if everything was written.
     pub fn is_done(&self) -> bool {
         self.sent >= self.block.length()

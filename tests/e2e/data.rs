@@ -3,6 +3,7 @@
 use nix::sys::signal::Signal;
 
 use crate::meeting::Meeting;
+use crate::running::Ended;
 use crate::space::Space;
 
 /// Returns the peak resident memory, in KiB, of the largest process of the run.
@@ -186,4 +187,112 @@ fn lines_may_have_columns() {
         keep_order = true
     "#;
     space.file(toml).run().ok().stdout("1 ann ann 1 /home/ann\n2 bob bob 2\n");
+}
+
+/// Runs prun again and again with one of its system calls failing: each of those that pass this text, one after another.
+/// Returns nothing where strace(1) can't be used.
+fn with_failing_calls(space: &Space, call: &str, text: &str, error: &str) -> Vec<Ended> {
+    if !space.sh("strace -o trace true").run().status.success() {
+        eprintln!("skipped: needs strace, and leave to trace");
+        return Vec::new();
+    }
+    space.sh(&format!("rm -f log; exec strace -o trace -s 64 -e trace={call} prun")).run().code(0);
+    let trace = space.read("trace");
+    let calls = trace.lines().filter(|line| line.starts_with(call)).enumerate();
+    let wanted: Vec<(usize, &str)> = calls
+        .filter(|(_, line)| line.contains(text))
+        .filter_map(|(index, line)| Some((index + 1, line.split_inclusive(',').next()?)))
+        .collect();
+    assert!(!wanted.is_empty(), "prun calls {call} with `{text}`:\n{trace}");
+    let run = |(number, call_of_fd): (usize, &str)| {
+        // Calls for other descriptors may come before or after; then the wrong one has failed.
+        for _ in 0..100 {
+            let inject = format!("inject={call}:error={error}:when={number}");
+            let ended =
+                space.sh(&format!("rm -f log; exec strace -o trace -e trace={call} -e {inject} prun")).run();
+            let trace = space.read("trace");
+            if trace.lines().any(|line| line.starts_with(call_of_fd) && line.ends_with("(INJECTED)")) {
+                return ended;
+            }
+        }
+        panic!("`{call_of_fd}` never was the call with the number {number}")
+    };
+    wanted.into_iter().map(run).collect()
+}
+
+#[test]
+fn an_input_that_cannot_be_written_fails_its_task() {
+    let space = Space::new();
+    let long = format!("FED {}", "x".repeat(500_000));
+    for toml in [
+        "[jobs.a]\nstdin.text = 'FED'\ncommand = 'cat'\nstdout.file = 'out'\n".to_owned(),
+        format!("[jobs.a]\nstdin.text = '{long}'\ncommand = 'cat'\nstdout.file = 'out'\n"),
+        "[jobs.a]\neach = ['FED']\nstdin = 'item'\ncommand = 'cat'\nstdout.file = 'out'\n".to_owned(),
+    ] {
+        space.write("prun.toml", toml);
+        for ended in with_failing_calls(&space, "write", "FED", "EIO") {
+            ended.code(126).stderr_has("its input could not be written: ");
+        }
+    }
+}
+
+#[test]
+fn an_input_that_cannot_be_written_to_its_end_is_not_ended() {
+    let space = Space::new();
+    let toml = format!(
+        "[jobs.a]\nstdin.text = 'FED{}'\nscript = 'rm -f whole; cat >out; : >whole'\n[jobs.w]\nafter = {{ a = 'exit' }}\ncommand = 'true'\n",
+        "x".repeat(500_000)
+    );
+    space.write("prun.toml", toml);
+    for ended in with_failing_calls(&space, "write", "\"xxx", "ENOMEM") {
+        ended.code(1).stderr_has("its input could not be written: out of memory");
+        ended.check(!space.exists("whole"), "half of the input was not taken for the whole");
+    }
+}
+
+#[test]
+fn an_output_that_cannot_be_read_fails_its_task() {
+    let space = Space::new();
+    for toml in [
+        "[jobs.a]\nscript = 'echo TOLD'\n",
+        "[jobs.a]\nscript = 'echo TOLD >&2'\n",
+        "[jobs.a]\nscript = 'echo TOLD'\nstdout = { file = 'out', show = true }\n",
+        "[jobs.a]\npty = true\nscript = 'echo TOLD'\nready.line = 'TOLD'\n",
+    ] {
+        space.write("prun.toml", format!("[run]\njournal = 'log'\n{toml}"));
+        let failed = with_failing_calls(&space, "read", "TOLD\\n", "EINVAL");
+        for ended in &failed {
+            ended.code(1).stderr_has("its output could not be read: invalid argument");
+        }
+        let log = space.read("log");
+        assert!(failed.is_empty() || !log.lines().last().expect("a line").contains("\"ok\""), "{log}");
+    }
+}
+
+#[test]
+fn half_a_record_behind_a_read_error_is_none() {
+    let space = Space::new();
+    let toml = "[jobs.w]\nscript = 'mkfifo gate; printf \"whole\\nHALF\"; read -r x <gate; rm gate; echo rest'\nstdout.queue = 'q'\n\
+                [jobs.r]\nscript = 'read -r x; echo $x; echo go >gate; cat'\nstdin.queue = 'q'\noutput = 'line'\n";
+    space.write("prun.toml", toml);
+    for ended in with_failing_calls(&space, "read", "\"rest\\n\"", "EIO") {
+        ended.code(1).stdout("whole\n").stderr_has("its output could not be read: ");
+    }
+}
+
+#[test]
+fn what_a_worker_is_given_and_answers_is_not_lost() {
+    let space = Space::new();
+    let toml = "[jobs.a]\neach = ['TASK1', 'TASK2', 'TASK3']\npool = 1\nworker = true\nkeep_order = true\n\
+                script = 'while read -r x; do echo \"got $x\"; done'\n";
+    space.write("prun.toml", toml);
+    for (call, text, told) in [
+        ("write", "\"TASK", "its input could not be written"),
+        ("read", "\"got TASK", "its output could not be read"),
+    ] {
+        for ended in with_failing_calls(&space, call, text, "EIO") {
+            // Another process is given the tasks.
+            ended.code(1).stdout("got TASK1\ngot TASK2\ngot TASK3\n").stderr_has(told);
+        }
+    }
 }

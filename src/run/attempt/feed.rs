@@ -2,6 +2,7 @@
 //! worker, blocks).
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -22,11 +23,33 @@ pub struct Feed {
     /// Blocks that follow the bytes.
     blocks: VecDeque<BlockWrite>,
     /// The error that ended the feed early, unless the child stopped reading.
-    failure: Option<Errno>,
+    failure: Option<FeedFailure>,
+    /// True for a terminal, which fails with EIO if no process has it open.
+    is_terminal: bool,
     /// True if nothing more will be pushed.
     ended: bool,
     /// True while the poller reports when it can be written.
     pub watched: bool,
+}
+
+/// Why a feed has ended early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FeedFailure {
+    /// A block could not be read.
+    Input(Errno),
+    /// The pipe could not be written.
+    Write(Errno),
+}
+
+impl fmt::Display for FeedFailure {
+    /// The text continues the name of a task.
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let (verb, errno) = match self {
+            FeedFailure::Input(errno) => ("read", errno),
+            FeedFailure::Write(errno) => ("written", errno),
+        };
+        write!(f, "its input could not be {verb}: {}", os::errors::reason(&(*errno).into()))
+    }
 }
 
 /// The state of a feed after a write.
@@ -36,7 +59,8 @@ pub enum FeedState {
     Blocked,
     /// Everything was written, and more may come.
     Idle,
-    /// Everything was written and nothing more will come; or the child reads no more, or a block could not be read.
+    /// Everything was written and nothing more will come; or the child reads no more; or [`Feed::failure`] says why the
+    /// rest could not be written.
     Finished,
 }
 
@@ -51,7 +75,13 @@ impl Feed {
     /// Returns a feed into a descriptor that does not block.
     pub fn into(to: OwnedFd) -> Feed {
         let (blocks, failure) = (VecDeque::new(), None);
-        Feed { to, bytes: Vec::new(), written: 0, blocks, failure, ended: false, watched: false }
+        let (bytes, is_terminal) = (Vec::new(), false);
+        Feed { to, bytes, written: 0, blocks, failure, is_terminal, ended: false, watched: false }
+    }
+
+    /// Returns a feed into a terminal, through its master.
+    pub fn of_terminal(master: OwnedFd) -> Feed {
+        Feed { is_terminal: true, ..Feed::into(master) }
     }
 
     pub fn fd(&self) -> BorrowedFd<'_> {
@@ -83,8 +113,8 @@ impl Feed {
         if self.ended { None } else { self.blocks.pop_back()?.into_unsent() }
     }
 
-    /// Returns why a block could not be read.
-    pub fn failure(&self) -> Option<Errno> {
+    /// Returns why the feed has ended early, unless the child stopped reading.
+    pub fn failure(&self) -> Option<FeedFailure> {
         self.failure
     }
 
@@ -96,11 +126,14 @@ impl Feed {
     /// Writes as much as the pipe has room for, once: a child that reads as fast as prun writes must not keep the loop
     /// from all else. A child that stops reading is no error.
     pub fn write(&mut self) -> FeedState {
+        if self.failure.is_some() {
+            return FeedState::Finished;
+        }
         if self.written < self.bytes.len() {
             match nix::unistd::write(&self.to, &self.bytes[self.written..]) {
                 Ok(count) => self.written += count,
                 Err(Errno::EAGAIN | Errno::EINTR) => return FeedState::Blocked,
-                Err(_) => return FeedState::Finished,
+                Err(errno) => return self.fail(FeedFailure::Write(errno)),
             }
         }
         if self.bytes.is_empty()
@@ -110,10 +143,8 @@ impl Feed {
                 Ok(()) if block.is_done() => drop(self.blocks.pop_front()),
                 Ok(()) => {}
                 Err(Errno::EAGAIN | Errno::EINTR) => return FeedState::Blocked,
-                Err(errno) => {
-                    self.failure = (errno != Errno::EPIPE).then_some(errno);
-                    return FeedState::Finished;
-                }
+                Err(errno) if block.is_in_memory() => return self.fail(FeedFailure::Write(errno)),
+                Err(errno) => return self.fail(FeedFailure::Input(errno)),
             }
         }
         if self.written == self.bytes.len() || self.written >= REMOVE_AT {
@@ -125,5 +156,13 @@ impl Feed {
             (true, false) => FeedState::Idle,
             (true, true) => FeedState::Finished,
         }
+    }
+
+    /// Ends the feed early. Whoever has closed the pipe or the terminal reads no more, which is no failure.
+    fn fail(&mut self, failure: FeedFailure) -> FeedState {
+        let (FeedFailure::Input(errno) | FeedFailure::Write(errno)) = failure;
+        let closed = errno == Errno::EPIPE || self.is_terminal && errno == Errno::EIO;
+        self.failure = (!closed).then_some(failure);
+        FeedState::Finished
     }
 }

@@ -53,6 +53,8 @@ pub enum Read {
     Empty,
     /// No writer is left, or the terminal was hung up.
     End,
+    /// The rest can't be read. It is lost.
+    Failed(Errno),
 }
 
 /// The parts of prun that listen to the output of an attempt.
@@ -136,9 +138,9 @@ impl Reader {
                 Ok(count) => return Read::Bytes { count, more: count == buffer.len() },
                 Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => return Read::Empty,
-                // A terminal that nobody has open fails. A pipe has no other errors than a caller's mistake; an end
-                // is the safe reading of one.
-                Err(_) => return Read::End,
+                // A terminal that nobody has open fails so.
+                Err(Errno::EIO) if self.is_terminal => return Read::End,
+                Err(errno) => return Read::Failed(errno),
             }
         }
     }

@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 use super::unstarted::{Unstarted, no_pipe};
 use super::wiring::Wiring;
+use crate::event::StartFailure;
 use crate::os;
 use crate::os::io::{BIG_PIPE, PIPE};
 use crate::plan::template::Scope;
@@ -89,8 +90,11 @@ pub fn feed_bytes(bytes: &[u8]) -> Result<(OwnedFd, Option<Feed>), Unstarted> {
     feed.push(bytes);
     feed.end();
     // Most inputs fit into the pipe and cost the loop nothing more.
-    let rest = (feed.write() != FeedState::Finished).then_some(feed);
-    Ok((reader, rest))
+    let rest = (feed.write() != FeedState::Finished).then_some(&feed);
+    match (rest, feed.failure()) {
+        (_, Some(failure)) => Err(Unstarted::new(None, StartFailure { code: 126, why: failure.to_string() })),
+        (rest, None) => Ok((reader, rest.is_some().then_some(feed))),
+    }
 }
 
 /// Makes a pipe from which a child reads a block. With `more`, other blocks may follow.

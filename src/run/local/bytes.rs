@@ -2,6 +2,8 @@
 
 use std::os::fd::AsFd;
 
+use nix::errno::Errno;
+
 use super::LocalProcesses;
 use crate::event::JobId;
 use crate::os;
@@ -13,6 +15,7 @@ use crate::run::attempt::feed::FeedState;
 use crate::run::attempt::reader::{Listeners, OFTEN, Read, Reader, Sorting, Tap};
 use crate::run::backend::Context;
 use crate::run::queues::{Inlet, Queues};
+use crate::run::task::task_name;
 use crate::run::token::Token;
 use crate::sched::{Event, TaskId};
 
@@ -63,13 +66,17 @@ impl LocalProcesses {
             (reader.is_terminal, reader.is_stderr, reader.tap.is_some());
         // A hang-up without anything to read is the end: no call is needed to learn it.
         let read = if ready.read || is_terminal { self.read_once(id, at, cx) } else { Read::End };
-        let Some(attempt) = self.attempts.get_mut(id) else { return };
         let (count, ended) = match read {
             Read::Empty => return,
             Read::End => (0, true),
+            Read::Failed(errno) => {
+                self.read_failed(id, at, errno, cx);
+                (0, true)
+            }
             // No writer is left, and the pipe is empty now: that was the end.
             Read::Bytes { count, more } => (count, ready.hup && !more && !is_terminal),
         };
+        let Some(attempt) = self.attempts.get_mut(id) else { return };
         if !is_stderr {
             attempt.received += count as u64;
         }
@@ -109,6 +116,16 @@ impl LocalProcesses {
             cx.answered.push(id);
         }
         read
+    }
+
+    /// Fails an attempt of which some output can't be read. What it wrote to a queue since its last whole record is no
+    /// record.
+    fn read_failed(&mut self, id: TaskId, at: usize, errno: Errno, cx: &mut Context) {
+        let Some(attempt) = self.attempts.get(id) else { return };
+        if let Some(Tap::Queue(queue)) = attempt.readers[at].as_ref().and_then(|reader| reader.tap) {
+            cx.queues.inlet_failed(queue, Inlet { task: id, at });
+        }
+        cx.events.push_back(Event::Fault { task: id, why: unreadable(errno).into() });
     }
 
     /// Returns what a reader has to wait for, if nobody can take its bytes now.
@@ -201,9 +218,13 @@ impl LocalProcesses {
         let _ = os::io::set_nonblocking(reader.fd.as_fd());
         let mut seen = 0;
         while seen < LAST_LOOK
-            && let Read::Bytes { count, .. } = take_in(attempt, at, &mut self.buffer, cx)
+            && let read = take_in(attempt, at, &mut self.buffer, cx)
         {
-            seen += count;
+            match read {
+                Read::Bytes { count, .. } => seen += count,
+                Read::Failed(errno) => return self.read_failed(id, at, errno, cx),
+                Read::Empty | Read::End => return,
+            }
         }
     }
 
@@ -227,18 +248,19 @@ impl LocalProcesses {
         }
     }
 
-    /// A feed is over: reports why, if its input could not be read, and gives back what was not sent.
-    fn end_of_feed(&mut self, id: TaskId, job: JobId, cx: &mut Context) {
+    /// A feed is over: gives back what was not sent. If it has failed, its pipe stays open until the task is stopped:
+    /// half an input with an end could be taken for the whole.
+    pub(super) fn end_of_feed(&mut self, id: TaskId, job: JobId, cx: &mut Context) {
         let Some(mut feed) = self.attempts.get_mut(id).and_then(|attempt| attempt.feed.take()) else {
             return;
         };
         let _ = cx.poller.remove(feed.fd());
-        if let Some(errno) = feed.failure() {
-            let why = format!("its input could not be read: {}", os::errors::reason(&errno.into()));
-            cx.events.push_back(Event::Fault { task: id, why: why.into() });
-        }
         if let Some(block) = feed.take_unsent() {
             self.give_back(job, block, cx);
+        }
+        if let Some(failure) = feed.failure() {
+            cx.events.push_back(Event::Fault { task: id, why: failure.to_string().into() });
+            self.attempts.get_mut(id).map(|attempt| attempt.feed.insert(feed));
         }
     }
 
@@ -252,6 +274,10 @@ impl LocalProcesses {
                 cx.watch(feed.fd(), Token::Feed(worker), Interest::Write);
             }
             FeedState::Idle => {}
+            FeedState::Finished if feed.failure().is_some() => {
+                let job = attempt.work.job;
+                self.end_of_feed(worker, job, cx);
+            }
             FeedState::Finished => attempt.feed = None,
         }
     }
@@ -283,6 +309,13 @@ impl LocalProcesses {
                     attempt.received += if is_stderr { 0 } else { count as u64 };
                 }
                 Read::Empty => break,
+                // The attempt was judged already.
+                Read::Failed(errno) => {
+                    let name = task_name(&self.plan.jobs[attempt.work.job], attempt.work.seq);
+                    cx.warnings.push(format!("{name}: the last of {}", unreadable(errno)));
+                    attempt.readers[at] = None;
+                    return None;
+                }
             }
         }
         let reader = attempt.readers[at].take()?;
@@ -294,6 +327,10 @@ impl LocalProcesses {
     fn discard(&mut self, stray: u32) {
         self.strays.discard(stray, &mut self.buffer);
     }
+}
+
+fn unreadable(errno: Errno) -> String {
+    format!("its output could not be read: {}", os::errors::reason(&errno.into()))
 }
 
 /// Reads from one pipe, once, and hands the bytes on, also to the attempt's dialogue and its readiness checks.

@@ -139,5 +139,5 @@ fn watch_input(job: JobId, cx: &mut Context) {
 fn asks(attempt: &Attempt, job: JobId) -> bool {
     attempt.work.job == job
         && attempt.work.block.is_some()
-        && attempt.feed.as_ref().is_some_and(|feed| feed.is_empty())
+        && attempt.feed.as_ref().is_some_and(|feed| feed.is_empty() && feed.failure().is_none())
 }

@@ -27,7 +27,7 @@ impl Strays {
     /// Reads what is there, once. At its end the pipe is closed.
     pub fn discard(&mut self, stray: u32, buffer: &mut [u8]) {
         if let Some(pipe) = self.pipes.get(&stray)
-            && !matches!(nix::unistd::read(pipe.as_fd(), buffer), Ok(1..) | Err(Errno::EAGAIN))
+            && !matches!(nix::unistd::read(pipe.as_fd(), buffer), Ok(1..) | Err(Errno::EAGAIN | Errno::EINTR))
         {
             self.pipes.remove(&stray);
         }

@@ -137,6 +137,14 @@ impl Queues {
         state.queue.is_full()
     }
 
+    /// Closes a way into the queue whose pipe can't be read any more. A record that is not complete yet is none.
+    pub fn inlet_failed(&mut self, queue: QueueId, inlet: Inlet) {
+        let state = &mut self.queues[queue];
+        state.inlets.retain(|open| *open != inlet);
+        state.queue.close_inlet(inlet.key(), false);
+        state.changed = true;
+    }
+
     // ---- out ---------------------------------------------------------------------------------------------
 
     /// Opens a way out of the queue for a task of `job`, which reads the other end of `pipe`. With `single`, it gets
