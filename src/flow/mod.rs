@@ -9,6 +9,7 @@
 //! - [`cut`], [`span`], [`queue`] hold the records of a queue and deliver them to readers
 //! - [`records`] and [`words`] cut a stream into items
 //! - [`table`] cuts a CSV file into rows
+//! - [`typing`] says when to type on a terminal
 
 pub mod answers;
 pub mod blocks;
@@ -27,4 +28,7 @@ mod queue_tests;
 pub mod records;
 pub mod span;
 pub mod table;
+pub mod typing;
+#[cfg(test)]
+mod typing_tests;
 pub mod words;

@@ -20,6 +20,29 @@ pub fn is_alive(pid: Pid) -> bool {
     Stat::read(pid).is_some_and(|stat| stat.is_alive())
 }
 
+/// Processes that [`is_busy`] looks at, at most.
+const LOOKED_AT: usize = 64;
+
+/// True if a process or one that it has started runs, waits for a processor, or waits for a disk: it may do something at
+/// any moment without anything from outside. False if that is not known.
+pub fn is_busy(pid: Pid) -> bool {
+    let mut pids = vec![pid];
+    let mut looked_at = 0;
+    while looked_at < LOOKED_AT
+        && let Some(pid) = pids.pop()
+    {
+        looked_at += 1;
+        if Stat::read(pid).is_some_and(|stat| stat.state.is_busy()) {
+            return true;
+        }
+        // Only some kernels have this file (CONFIG_PROC_CHILDREN).
+        let children =
+            std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        pids.extend(children.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).map(Pid::from_raw));
+    }
+    false
+}
+
 pub(super) fn pids() -> impl Iterator<Item = Pid> {
     let entries = is_available().then(|| std::fs::read_dir("/proc"));
     let entries = entries.into_iter().flatten().flatten().flatten();
@@ -52,6 +75,11 @@ impl State {
     /// True unless it is a zombie or dead.
     fn is_alive(self) -> bool {
         !matches!(self.0, b'Z' | b'X' | b'x')
+    }
+
+    /// True if it runs or could run, and in a sleep that no signal ends.
+    fn is_busy(self) -> bool {
+        matches!(self.0, b'R' | b'D')
     }
 }
 
@@ -105,5 +133,27 @@ mod tests {
         let me = Stat::read(nix::unistd::getpid()).unwrap();
         assert!(me.is_alive());
         assert_eq!(me.group, nix::unistd::getpgrp().as_raw());
+    }
+
+    #[test]
+    fn a_process_is_busy_if_what_it_started_is() {
+        use std::process::{Command, Stdio};
+        let start = |script: &str| {
+            let mut child = Command::new("sh").args(["-c", script]).stdin(Stdio::piped()).spawn().unwrap();
+            (child.stdin.take(), Pid::from_raw(child.id() as i32), child)
+        };
+        let (stdin, pid, mut waits) = start("read line; while :; do :; done");
+        let begin = std::time::Instant::now();
+        let becomes = |wanted| {
+            while is_busy(pid) != wanted {
+                assert!(begin.elapsed().as_secs() < 60);
+            }
+        };
+        becomes(false);
+        drop(stdin);
+        becomes(true);
+        waits.kill().unwrap();
+        waits.wait().unwrap();
+        assert!(!is_busy(pid));
     }
 }

@@ -2,12 +2,14 @@
 //! child writes is read from the master.
 
 use std::fs::{File, OpenOptions};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 
 use nix::errno::Errno;
 use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::termios::{LocalFlags, OutputFlags, SetArg, tcgetattr, tcsetattr};
 
 use super::{io::terminal_size, std_streams};
@@ -53,6 +55,40 @@ fn peer(master: BorrowedFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Settings of a terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Modes {
+    /// A number that differs if any setting differs.
+    pub fingerprint: u64,
+    /// True if lines are read (canonical mode, termios(3)).
+    pub reads_lines: bool,
+    /// The byte that ends the input, unless that is disabled.
+    pub end_of_input: Option<u8>,
+}
+
+/// Returns the settings of the child's end. `None` if it was hung up.
+pub fn modes(master: BorrowedFd) -> Option<Modes> {
+    // The kernel answers for the child's end, also if the master is asked.
+    let modes = tcgetattr(master).ok()?;
+    let mut hasher = DefaultHasher::new();
+    let flags = (modes.input_flags.bits(), modes.output_flags.bits(), modes.control_flags.bits());
+    (flags, modes.local_flags.bits(), modes.control_chars).hash(&mut hasher);
+    let end = modes.control_chars[libc::VEOF];
+    Some(Modes {
+        fingerprint: hasher.finish(),
+        reads_lines: modes.local_flags.contains(LocalFlags::ICANON),
+        end_of_input: (end != libc::_POSIX_VDISABLE).then_some(end),
+    })
+}
+
+/// True if the child's end has a line, or an end of input, that was not read yet; in raw mode any byte.
+pub fn has_unread(master: BorrowedFd) -> bool {
+    // Only the child's end tells. It is not kept open, because then its hang-up would not be noticed.
+    let Ok(terminal) = peer(master) else { return false };
+    let mut ends = [PollFd::new(terminal.as_fd(), PollFlags::POLLIN)];
+    poll(&mut ends, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+}
+
 /// Returns the columns and lines of prun's own terminal, wherever prun has it.
 pub fn size_of_own() -> (u16, u16) {
     let own = [std_streams::stderr(), std_streams::stdout(), std_streams::stdin()]
@@ -88,6 +124,36 @@ mod tests {
         assert_eq!(&buffer[..6], b"a\nb\tc\x1b");
         drop(terminal);
         assert_eq!(read(&master, &mut buffer), Err(Errno::EIO));
+    }
+
+    #[test]
+    fn the_master_tells_settings_and_what_was_not_read() {
+        let Pty { master, terminal } = open().unwrap();
+        let before = modes(master.as_fd()).unwrap();
+        assert!(before.reads_lines && before.end_of_input == Some(END_OF_INPUT));
+        let mut buffer = [0; 64];
+        for typed in [&b"line\n"[..], b"\x04"] {
+            assert!(!has_unread(master.as_fd()));
+            write(&master, typed).unwrap();
+            assert!(has_unread(master.as_fd()));
+            read(&terminal, &mut buffer).unwrap();
+        }
+        write(&master, b"no line").unwrap();
+        assert!(!has_unread(master.as_fd()));
+        let mut raw = tcgetattr(&terminal).unwrap();
+        raw.local_flags.remove(LocalFlags::ICANON);
+        raw.control_chars[libc::VEOF] = 0;
+        tcsetattr(&terminal, SetArg::TCSANOW, &raw).unwrap();
+        let after = modes(master.as_fd()).unwrap();
+        assert!(
+            after.fingerprint != before.fingerprint && !after.reads_lines && after.end_of_input.is_none()
+        );
+        assert!(has_unread(master.as_fd()));
+        tcsetattr(&terminal, SetArg::TCSAFLUSH, &raw).unwrap();
+        assert!(!has_unread(master.as_fd()), "the flush has discarded it");
+        drop(terminal);
+        assert!(!has_unread(master.as_fd()));
+        assert_eq!(read(&master, &mut buffer), Err(Errno::EIO), "the hang-up is still noticed");
     }
 
     #[test]

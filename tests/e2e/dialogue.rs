@@ -1,5 +1,6 @@
 //! `stdin.dialogue`: prun answers the prompts of its children.
 
+use crate::meeting::Meeting;
 use crate::space::Space;
 
 /// A script that prompts twice and then reads until the end of its input.
@@ -121,4 +122,124 @@ stdout = "null"
 script = 'puppet out=20000000; printf "prompt> "; read -r word; test "$word" = hello'
 stdin.dialogue = [{ expect = "prompt> $", send = "hello\n" }]"#;
     space.file(file).run().ok().within(60);
+}
+
+/// Asks as many programs do: the prompt first, then a change of the settings that discards what was typed before, and the
+/// same again when the answer has come. What is typed at once is there when it is discarded.
+const FLUSHES: &str = r#"
+import os, select, sys, termios
+def settings(new):
+    select.select([0], [], [], 0.03)
+    termios.tcsetattr(0, termios.TCSAFLUSH, new)
+os.write(1, b"word: ")
+old = termios.tcgetattr(0)
+new = old[:]
+new[3] &= ~termios.ECHO
+settings(new)
+word = sys.stdin.readline()
+settings(old)
+os.write(1, b"got " + word.encode())
+ends = [sys.stdin.read(), sys.stdin.read()]
+sys.exit(word != "tulip\n" or ends != ["", ""])
+"#;
+
+const WORD: &str = r#"stdin = { dialogue = [{ expect = "word: ?$", send = "tulip\n" }], timeout = "30s" }"#;
+
+#[test]
+fn an_answer_is_typed_when_the_program_is_ready_for_it() {
+    let space = Space::new();
+    space.write("flushes.py", FLUSHES);
+    let toml =
+        format!("run.pool = 10\n[jobs.a]\nrepeat = 30\npty = true\ncommand = 'python3 flushes.py'\n{WORD}\n");
+    space.file(&toml).run().ok().stdout(&"word: got tulip\n".repeat(30));
+}
+
+#[test]
+fn programs_that_ask_for_passwords_get_them() {
+    let space = Space::new();
+    let getpass = "import getpass, sys\nprint('got', getpass.getpass('word: '), sys.stdin.read() == '')\n";
+    // As sudo does: byte by byte, with the prompt on stderr.
+    let sudo = "import os, termios\nos.write(2, b'[sudo] word: ')\nold = termios.tcgetattr(0)\nnew = old[:]\n\
+                new[3] &= ~termios.ECHO\ntermios.tcsetattr(0, termios.TCSAFLUSH, new)\nb = b''\n\
+                while not b.endswith(b'\\n'): b += os.read(0, 1) or exit(9)\n\
+                termios.tcsetattr(0, termios.TCSAFLUSH, old)\nprint('got', b, os.read(0, 1))\n";
+    space
+        .write("getpass_.py", getpass)
+        .write("sudo.py", sudo)
+        .write("plain", "hello, ssl\n")
+        .write("zipped", "hello, zip\n");
+    let encrypted = "-aes-256-cbc -pbkdf2";
+    let jobs = [
+        ("getpass", "python3 getpass_.py".to_owned(), 1, "got tulip True"),
+        ("sudo", "python3 sudo.py".to_owned(), 1, "got b'tulip\\n' b''"),
+        ("bash", "bash -c 'read -rsp \"word: \" w; echo \"got $w\"; cat; cat'".to_owned(), 1, "got tulip"),
+        (
+            "openssl",
+            format!(
+                "openssl enc {encrypted} -in plain -out e$PRUN_SEQ && openssl enc -d {encrypted} -in e$PRUN_SEQ"
+            ),
+            3,
+            "hello, ssl",
+        ),
+        ("zip", "zip -qe z$PRUN_SEQ zipped && unzip -qP tulip -p z$PRUN_SEQ".to_owned(), 2, "hello, zip"),
+    ];
+    let mut toml = "run.pool = 8\nrun.output = 'group'\n[defaults]\npty = true\n".to_owned();
+    for (name, script, steps, _) in &jobs {
+        let steps = vec![r#"{ expect = "word: ?$", send = "tulip\n" }"#; *steps].join(", ");
+        toml += &format!(
+            "[jobs.{name}]\nrepeat = 10\nscript = '''{script}'''\nstdin = {{ dialogue = [{steps}], timeout = '60s' }}\n"
+        );
+    }
+    let ended = space.file(&toml).run();
+    ended.ok();
+    for (name, .., says) in &jobs {
+        ended.check(ended.stdout.lines().filter(|line| line.ends_with(says)).count() >= 10, name);
+    }
+}
+
+#[test]
+fn who_reads_on_behind_the_last_answer_finds_the_end_of_input_each_time() {
+    let space = Space::new();
+    let script = "printf \"word: \"; stty eof ^X; read -r w; cat; cat; cat; echo over $w";
+    let toml = format!("[jobs.a]\npty = true\nscript = '{script}'\n{WORD}\n");
+    space.file(&toml).run().ok().stdout("word: over tulip\n");
+}
+
+#[test]
+fn the_last_step_has_its_time_on_a_terminal() {
+    let space = Space::new();
+    // Discards the answer long after its prompt, and never gives up.
+    let late = "import os, select, termios, tty\nos.write(1, b'word: ')\nselect.select([0], [], [])\n\
+                tty.setraw(0, termios.TCSAFLUSH)\nwhile b'\\n' not in os.read(0, 9): pass\n";
+    space.write("late.py", late);
+    let toml = |command: &str| format!("[jobs.a]\npty = true\n{command}\n{}\n", WORD.replace("30s", "700ms"));
+    let lost = space.file(&toml("command = 'python3 late.py'")).run();
+    lost.code(1).stderr_has("still waits for input 700ms after the answer to `word: ?$`").within(60);
+    let unread = space.file(&toml("script = 'printf \"word: \"; exec sleep 1000'")).run();
+    unread.code(1).stderr_has("did not read the answer to `word: ?$` within 700ms").within(60);
+}
+
+#[test]
+fn a_task_that_works_on_after_its_last_answer_may_take_its_time() {
+    let space = Space::new();
+    let meeting = Meeting::open(&space);
+    let toml = format!(
+        "[jobs.a]\npty = true\nscript = 'printf \"word: \"; read -r w; exec puppet meet=a hold'\n{}\n\
+         [jobs.timer]\ncommand = 'sleep 1'\non_exit = 'echo elapsed'\n",
+        WORD.replace("30s", "300ms")
+    );
+    let running = space.file(&toml).start();
+    let mut guest = meeting.guest();
+    running.shows("elapsed\n");
+    guest.tell("exit=0");
+    running.end().ok();
+}
+
+#[test]
+fn without_a_source_the_terminal_stays_at_its_end() {
+    let space = Space::new();
+    let flush = "import sys, termios; termios.tcsetattr(0, termios.TCSAFLUSH, termios.tcgetattr(0)); print(repr(sys.stdin.read()))";
+    space.write("flush.py", flush);
+    let toml = "[jobs.a]\npty = true\nscript = 'cat; cat; python3 flush.py; cat; echo over'\n";
+    space.file(toml).run().ok().stdout("''\nover\n");
 }

@@ -163,10 +163,15 @@ pub const STDIN: &[Key] = &[
         "array of tables",
         "",
         "What is said to a child that speaks first: `[{ expect = \"> \", send = \"set q=mx\\n\" }]`. Each text is sent \
-         when the child has written what is expected; after the last comes the end of input. A child that ends \
-         before, or keeps prun waiting too long, has failed.",
+         when the child has written what is expected, on a terminal as soon as its settings have been quiet for 50 ms; \
+         after the last comes the end of input. A child that ends before, or keeps prun waiting too long, has failed.",
     ),
-    key("timeout", "duration", "`\"30s\"`", "With `dialogue`: how long to wait for each step."),
+    key(
+        "timeout",
+        "duration",
+        "`\"30s\"`",
+        "With `dialogue`: how long to wait for each step, and until the last text was taken.",
+    ),
 ];
 
 /// `stdout = { … }` and `stderr = { … }`.

@@ -6,7 +6,7 @@
 //!
 //! - [`reader`]: pipes that its processes write to; [`feed`]: input that prun writes; [`files`]: files that were opened
 //!   for it
-//! - [`dialogue`], [`duplex`], [`readiness`]: what is watched while it runs
+//! - [`dialogue`], [`duplex`], [`readiness`]: what is watched while it runs; [`terminal`]: when to type
 //! - [`hook`]: what is kept of a task while its hook runs
 //! - [`table`]: attempts by place, processes by pid
 //!
@@ -36,6 +36,7 @@ pub mod hook;
 pub mod reader;
 pub mod readiness;
 pub mod table;
+pub mod terminal;
 
 use dialogue::Talk;
 use duplex::Duplex;
@@ -196,7 +197,7 @@ impl Attempt {
 
     /// Returns when it has to be watched again.
     pub fn due(&self) -> Option<Time> {
-        let talk = self.talk.as_ref().and_then(|talk| talk.due);
+        let talk = self.talk.as_ref().and_then(|talk| talk.due());
         let readiness = self.readiness.as_ref().and_then(|readiness| readiness.due);
         let opening = self.opening.as_ref().map(|opening| opening.due);
         let duplex = self.duplex.as_ref().map(|duplex| duplex.due);

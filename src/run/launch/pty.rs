@@ -47,10 +47,10 @@ impl Terminal {
             Stdin::Open => Ok(TerminalInput::Silent),
             Stdin::Null | Stdin::Dialogue(_) => {
                 let master = master.as_fd().try_clone_to_owned().map_err(|error| no_terminal(&error))?;
-                let mut feed = Feed::into(master);
+                let mut feed = Feed::of_terminal(master);
+                // It stays open, because the end of input is typed again for whoever reads on.
                 if matches!(stage.stdin, Stdin::Null) {
                     feed.push(&[os::pty::END_OF_INPUT]);
-                    feed.end();
                 }
                 Ok(TerminalInput::Typed(feed))
             }

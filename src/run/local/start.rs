@@ -348,9 +348,13 @@ fn process_group(
 }
 
 fn prepare_dialogue(stage: &Stage, scope: &Scope, attempt: &mut Attempt, stdio: &Stdio, now: Time) {
-    if let (Stdin::Dialogue(dialogue), Some(reader)) = (&stage.stdin, stdio.stdout_reader) {
-        attempt.talk = Some(Box::new(Talk::new(dialogue, scope, now, reader, stage.pty)));
-    }
+    let Some(reader) = stdio.stdout_reader else { return };
+    let types = attempt.feed.is_some() && stage.pty;
+    attempt.talk = match &stage.stdin {
+        Stdin::Dialogue(dialogue) => Some(Box::new(Talk::new(dialogue, scope, now, reader, stage.pty))),
+        Stdin::Null if types && !attempt.role.is_worker() => Some(Box::new(Talk::at_end(now, reader))),
+        _ => None,
+    };
 }
 
 /// Returns the event for a start that failed after `started` stages.

@@ -9,8 +9,10 @@ use crate::event::{Exit, JobId, StageId, Time};
 use crate::os;
 use crate::os::poller::Interest;
 use crate::plan::{Stdin, status};
+use crate::run::attempt::dialogue::Reply;
 use crate::run::attempt::duplex::DEADLOCKED;
-use crate::run::attempt::feed::FeedState;
+use crate::run::attempt::feed::{Feed, FeedState};
+use crate::run::attempt::terminal::ChildTerminal;
 use crate::run::backend::Context;
 use crate::run::queues::Queues;
 use crate::run::token::Token;
@@ -23,7 +25,7 @@ impl LocalProcesses {
         attempts.filter_map(|attempt| attempt.due()).min()
     }
 
-    /// Fails dialogues whose next step did not come in time, and circles of pipes that nobody empties; checks whether
+    /// Types on terminals, fails dialogues whose next step did not come in time, and circles of pipes that nobody empties; checks whether
     /// attempts are ready.
     pub(super) fn watch_attempts(&mut self, cx: &mut Context) {
         if self.watch_due().is_none_or(|due| due > cx.now) {
@@ -45,16 +47,27 @@ impl LocalProcesses {
 
     fn watch_dialogue(&mut self, id: TaskId, cx: &mut Context) {
         let paused = self.paused.iter().any(|paused| paused.task == id);
-        let Some(talk) = self.attempts.get_mut(id).and_then(|attempt| attempt.talk.as_mut()) else { return };
-        if talk.due.is_none_or(|due| due > cx.now) {
+        let Some(attempt) = self.attempts.get_mut(id) else { return };
+        let Some(talk) = attempt.talk.as_mut().filter(|talk| talk.due().is_some_and(|due| due <= cx.now))
+        else {
             return;
+        };
+        if attempt.feed.is_none() || attempt.readers[talk.reader].is_none() {
+            talk.stop_typing();
         }
-        // While prun itself does not read what the task writes, the delay is not the task's fault.
-        if paused {
-            talk.restart_timeout(cx.now);
-        } else if let Some(why) = talk.timed_out() {
-            cx.events.push_back(Event::Fault { task: id, why });
+        let pid = attempt.processes.first().map(|process| process.pid);
+        let terminal = ChildTerminal { master: attempt.feed.as_ref().map(Feed::fd), pid };
+        let reply = talk.type_now(cx.now, &terminal);
+        if talk.is_overdue(cx.now) {
+            let unsent = attempt.feed.as_ref().is_some_and(|feed| !feed.is_empty());
+            // While prun itself does not read what the task writes, the delay is not the task's fault.
+            if paused {
+                talk.restart_timeout(cx.now);
+            } else if let Some(why) = talk.timed_out(cx.now, unsent, &terminal) {
+                cx.events.push_back(Event::Fault { task: id, why });
+            }
         }
+        self.say(id, reply, cx);
     }
 
     fn watch_circle(&mut self, id: TaskId, cx: &mut Context) {
@@ -71,7 +84,15 @@ impl LocalProcesses {
     /// Writes the text that the dialogue of an attempt has ready, if there is one.
     pub(super) fn reply(&mut self, id: TaskId, cx: &mut Context) {
         let Some(attempt) = self.attempts.get_mut(id) else { return };
-        let Some(reply) = attempt.talk.as_mut().and_then(|talk| talk.reply(cx.now)) else { return };
+        let Some(talk) = &mut attempt.talk else { return };
+        let terminal = ChildTerminal { master: attempt.feed.as_ref().map(Feed::fd), pid: None };
+        let reply = talk.reply(cx.now, &terminal);
+        self.say(id, reply, cx);
+    }
+
+    fn say(&mut self, id: TaskId, reply: Option<Reply>, cx: &mut Context) {
+        let Some(reply) = reply else { return };
+        let Some(attempt) = self.attempts.get_mut(id) else { return };
         let Some(feed) = &mut attempt.feed else { return };
         feed.push(&reply.text);
         if reply.is_last {
@@ -82,7 +103,10 @@ impl LocalProcesses {
         match feed.write() {
             FeedState::Blocked => cx.watch(feed.fd(), Token::Feed(id), Interest::Write),
             FeedState::Idle => {}
-            FeedState::Finished => attempt.feed = None,
+            FeedState::Finished => {
+                let job = attempt.work.job;
+                self.end_of_feed(id, job, cx);
+            }
         }
     }
 
