@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::instead::Instead;
 use crate::jobfile::nearest;
 use crate::os::errors::reason;
-use crate::os::limits;
+use crate::os::{limits, std_streams};
 use crate::plan::build::BuildOptions;
 use crate::ui::phrases::escape;
 
@@ -49,12 +49,12 @@ fn is_file(word: &OsStr) -> bool {
 /// missing, it may have been meant as a file or a command.
 pub fn read(name: &OsStr, first_job: Option<&String>) -> Result<Vec<u8>, Instead> {
     let mut bytes = Vec::new();
-    let result = if name == "-" {
-        io::stdin().lock().take(MOST_BYTES).read_to_end(&mut bytes)
-    } else {
-        File::open(name).and_then(|file| file.take(MOST_BYTES).read_to_end(&mut bytes))
+    // Rust's own stdin would read a descriptor that is closed as an empty file.
+    let file = match name.as_bytes() {
+        b"-" => std_streams::stdin().try_clone_to_owned().map(File::from),
+        _ => File::open(name),
     };
-    match result {
+    match file.and_then(|file| file.take(MOST_BYTES).read_to_end(&mut bytes)) {
         Ok(_) => Ok(bytes),
         Err(why) if why.kind() == io::ErrorKind::NotFound && name == USUAL_FILE => {
             Err(no_usual_file(first_job))

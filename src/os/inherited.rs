@@ -7,7 +7,8 @@
 //! A closed descriptor is filled there as well, because the next file that is opened would get its number. It is
 //! opened the wrong way round (stdin for writing, stdout and stderr for reading). So every use of it fails with EBADF,
 //! in prun and in its children alike, as if it were still closed. On the runtime's `/dev/null` output would be lost
-//! without an error.
+//! without an error. stdout and stderr are a folder, because a `/dev/null` could be opened once more, as
+//! `/dev/stdout` and for writing; and programs such as tar and grep take it as a wish to write nothing.
 
 use std::sync::OnceLock;
 
@@ -81,12 +82,11 @@ fn is_open(fd: i32) -> bool {
 
 /// Opens each of the descriptors 0 to 2 that is closed, for the direction that it is not for.
 fn fill(open: [bool; 3]) {
-    for (fd, flags) in [(0, libc::O_WRONLY), (1, libc::O_RDONLY), (2, libc::O_RDONLY)] {
-        // A folder can be opened where there is no /dev/null. It can't be written to, nor read with read(2).
-        for (path, flags) in [(c"/dev/null", flags), (c"/", libc::O_RDONLY)] {
-            if open[fd as usize] || is_open(fd) {
-                break;
-            }
+    let folder = (c"/", libc::O_RDONLY);
+    // Where there is no /dev/null, stdin is a folder, too: read(2) reads none.
+    let files = [(0, (c"/dev/null", libc::O_WRONLY)), (0, folder), (1, folder), (2, folder)];
+    for (fd, (path, flags)) in files {
+        if !open[fd as usize] && !is_open(fd) {
             // The lowest free number is this one: those below it are open. SAFETY: the path is a C string; a
             // descriptor that is opened here is closed by nobody.
             unsafe { libc::open(path.as_ptr(), flags) };

@@ -27,6 +27,11 @@ fn a_closed_stdout_fails_those_who_write_to_it_themselves() {
             ended.stdout("").stderr_has("Bad file descriptor");
         }
     }
+    for line in ["--stdout /dev/stdout echo", "--stdout /dev/fd/1 echo", "-c 'echo {} >/dev/stdout'"] {
+        let ended = space.sh(&format!("prun exec -u {line} ::: 1 >&-")).run();
+        ended.stdout("").stderr_has("directory");
+        assert_ne!(ended.status.code(), Some(0), "{line}");
+    }
     // Who writes nothing misses nothing.
     space.sh("prun exec -u true ::: 1 >&-").run().ok();
     space.sh("prun exec echo ::: 1 >/dev/null").run().ok();
@@ -79,6 +84,11 @@ fn a_closed_stdin_or_stderr_reaches_the_children_closed() {
     space.sh("prun exec --once cat <&-").run().code(1).stderr_has("Bad file descriptor");
     space.sh("prun exec -u -c 'echo x >&2 || exit 3' ::: 1 2>&-").run().code(3).stdout("");
     space.sh("prun exec -u -c 'cat' ::: 1 <&-").run().ok();
+    for line in ["prun -", "prun check -", "prun graph -"] {
+        for closed in ["<&-", "0>/dev/null"] {
+            space.sh(&format!("{line} {closed}")).run().code(125).stderr_has("`-` can't be read: bad file");
+        }
+    }
     // The files that prun opens get other numbers.
     let list = "ls -l /proc/$PPID/fd | grep -c journal";
     space.sh(&format!("prun exec --journal journal -c '{list}' ::: 1 <&- 2>&-")).run().ok().stdout("1\n");
