@@ -12,6 +12,7 @@
 
 use std::sync::OnceLock;
 
+use nix::errno::Errno;
 use nix::libc;
 use nix::sys::signal::SigSet;
 
@@ -77,7 +78,7 @@ fn look() -> Inherited {
 
 fn is_open(fd: i32) -> bool {
     // SAFETY: F_GETFD only reads a flag; a closed descriptor is an error and does no harm.
-    unsafe { libc::fcntl(fd, libc::F_GETFD) != -1 }
+    unsafe { libc::fcntl(fd, libc::F_GETFD) != -1 || Errno::last() != Errno::EBADF }
 }
 
 /// Opens each of the descriptors 0 to 2 that is closed, for the direction that it is not for.
