@@ -166,7 +166,7 @@ fn command(shell: &Path, script: &str, item: &[u8], folder: &Path) -> Option<Com
         posix: true,
         parameters: true,
     };
-    let items = [Item { columns: vec![item.to_vec()] }];
+    let items = [Item::new(vec![item.to_vec()])];
     let scope = Scope { items: &items, names: &[], seq: 1, slot: 1, ..Scope::default() };
     let mut argv = Vec::new();
     what.for_each_arg("job", &scope, &mut Vec::new(), &mut |word| {

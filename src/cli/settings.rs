@@ -69,6 +69,7 @@ pub fn resolve(typed: &Both, variables: &Variables, files: RunSpec) -> Result<Se
         rate: first([typed.throttle.rate(), variables.rate, files.rate]),
         load: first([typed.throttle.load, variables.load, files.load]),
         memory_free: first([typed.throttle.memory_free, variables.memory_free, files.memory_free]),
+        max_record: first([typed.throttle.max_record, variables.max_record, files.max_record]),
         jobserver: first([typed.throttle.jobserver, variables.jobserver, files.jobserver]),
         halt: first([typed.halt(), variables.halt, files.halt]),
         output: first([typed.output(), variables.output, files.output]),

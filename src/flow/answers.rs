@@ -5,6 +5,8 @@ use std::ops::Range;
 use memchr::{memchr, memchr_iter, memrchr};
 use regex::bytes::Regex;
 
+use super::long::{self, OutOfMemory};
+
 /// The end of an answer.
 #[derive(Debug, Clone)]
 pub enum Ends {
@@ -14,8 +16,8 @@ pub enum Ends {
     Until(Regex),
 }
 
-/// Takes bytes as they were read and returns answers. Only what was not taken out is kept. An answer may have
-/// any length, and the time is linear in it.
+/// Takes bytes as they were read and returns answers. Only what was not taken out is kept. The time for an
+/// answer is linear in its length.
 #[derive(Debug)]
 pub struct Answers {
     ends: Ends,
@@ -43,15 +45,20 @@ impl Answers {
     }
 
     /// Appends bytes that were read. Cheapest when all answers were taken out before.
-    pub fn push(&mut self, bytes: &[u8]) {
-        // At least as many bytes were taken out as are moved here, so the total cost of moving stays linear.
-        if self.start >= self.buffer.len() - self.start {
-            self.buffer.drain(..self.start);
-            self.line -= self.start;
-            self.searched -= self.start;
-            self.start = 0;
-        }
-        self.buffer.extend_from_slice(bytes);
+    ///
+    /// # Errors
+    /// When there is no memory for them.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), OutOfMemory> {
+        let moved = long::append_behind(&mut self.buffer, self.start, bytes)?;
+        self.line -= moved;
+        self.searched -= moved;
+        self.start -= moved;
+        Ok(())
+    }
+
+    /// Returns the number of bytes that were not taken out: those of an answer that has not ended, if all others were.
+    pub fn pending(&self) -> usize {
+        self.buffer.len() - self.start
     }
 
     pub fn bytes(&self, range: &Range<usize>) -> &[u8] {
@@ -122,7 +129,7 @@ mod tests {
         let mut answers = Answers::new(ends.clone());
         let mut cut = Vec::new();
         for chunk in chunks {
-            answers.push(chunk);
+            answers.push(chunk).unwrap();
             while let Some(Answer { whole, text }) = answers.next_answer() {
                 cut.push((answers.bytes(&whole).to_vec(), answers.bytes(&text).to_vec()));
             }
@@ -157,16 +164,16 @@ mod tests {
     #[test]
     fn all_at_once() {
         let mut answers = Answers::new(Ends::Byte(b'\n'));
-        answers.push(b"a\nb\nhal");
+        answers.push(b"a\nb\nhal").unwrap();
         assert_eq!(answers.count(), Some(2));
         let all = answers.take_all();
         assert_eq!(answers.bytes(&all), b"a\nb\n");
         assert_eq!(answers.count(), Some(0));
         assert!(answers.take_all().is_empty());
-        answers.push(b"f\n");
+        answers.push(b"f\n").unwrap();
         let rest = answers.next_answer().unwrap();
         assert_eq!(answers.bytes(&rest.whole), b"half\n");
-        answers.push(b"new\n");
+        answers.push(b"new\n").unwrap();
         assert_eq!(answers.count(), Some(1));
     }
 
@@ -175,13 +182,13 @@ mod tests {
         let mut answers = Answers::new(Ends::Byte(b'\n'));
         let chunk = vec![b'x'; 1 << 10];
         for _ in 0..20_000 {
-            answers.push(&chunk);
+            answers.push(&chunk).unwrap();
             assert_eq!((answers.count(), answers.take_all()), (Some(0), 0..0));
             assert_eq!(answers.searched, answers.buffer.len(), "nothing is looked at twice");
         }
-        answers.push(b"\n");
+        answers.push(b"\n").unwrap();
         assert_eq!(answers.take_all().len(), (20_000 << 10) + 1);
-        answers.push(&chunk);
+        answers.push(&chunk).unwrap();
         assert_eq!(answers.next_answer(), None);
         assert_eq!(answers.searched, answers.buffer.len());
     }
@@ -205,8 +212,8 @@ mod tests {
         fn all_at_once_is_one_after_another(chunks in prop::collection::vec("[ab\n]{0,12}", 0..6)) {
             let (mut one, mut all) = (Answers::new(Ends::Byte(b'\n')), Answers::new(Ends::Byte(b'\n')));
             for chunk in chunks {
-                one.push(chunk.as_bytes());
-                all.push(chunk.as_bytes());
+                one.push(chunk.as_bytes()).unwrap();
+                all.push(chunk.as_bytes()).unwrap();
                 let count = all.count();
                 let range = all.take_all();
                 let mut bytes = Vec::new();

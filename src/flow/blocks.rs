@@ -38,19 +38,35 @@ impl Shape {
     }
 }
 
+/// The end of a record is searched within this many times the most bytes that it may have.
+const TIMES: u64 = 16;
+
 /// Finds the end of one block after another.
 #[derive(Debug)]
 pub struct Cutter {
     shape: Shape,
+    /// The most bytes of a record.
+    most: usize,
     /// Bytes of the block that need not be examined again.
     seen: usize,
     /// Units of the block that end within them.
     units: usize,
+    /// The record that has not ended begins here, or before bytes that were not examined.
+    record: usize,
+}
+
+/// A block of which the end was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Found {
+    pub length: usize,
+    /// The length of its last record, if that is too long.
+    pub too_long: Option<u64>,
 }
 
 impl Cutter {
-    pub fn new(shape: Shape) -> Cutter {
-        Cutter { seen: shape.skipped(), shape, units: 0 }
+    pub fn new(shape: Shape, most: usize) -> Cutter {
+        let seen = shape.skipped();
+        Cutter { seen, shape, most, units: 0, record: seen }
     }
 
     /// Returns the offset in the block from which it needs to see bytes.
@@ -58,17 +74,36 @@ impl Cutter {
         self.seen
     }
 
+    /// Returns the number of bytes, at the beginning of a usual block, that are not examined.
+    pub fn skipped(&self) -> usize {
+        self.shape.skipped()
+    }
+
+    /// Returns how many bytes of a record were examined without finding its end, if they are too many.
+    pub fn too_long(&self) -> Option<u64> {
+        self.is_too_long(self.seen)
+    }
+
+    /// Returns the length of a record from which on its end is not searched any more.
+    pub fn endless(&self) -> u64 {
+        (self.most as u64).saturating_mul(TIMES)
+    }
+
+    fn is_too_long(&self, end: usize) -> Option<u64> {
+        let size = end.saturating_sub(self.record);
+        (size > self.most).then_some(size as u64)
+    }
+
     /// Examines bytes of the block that begin `at` bytes behind its start, at or before [`Cutter::seen`].
-    /// Returns the block's length if its end is among them; the next call is then about the next block.
-    pub fn find_end(&mut self, at: usize, bytes: &[u8]) -> Option<usize> {
+    /// Returns the block if its end is among them; the next call is then about the next block.
+    pub fn find_end(&mut self, at: usize, bytes: &[u8]) -> Option<Found> {
         debug_assert!(at <= self.seen);
         while self.seen < at + bytes.len() {
             let Some(found) = self.shape.separator.find(&bytes[self.seen - at..]) else { break };
             let end = self.seen + found + self.shape.after;
             // A separator at the very beginning of a block ends nothing.
             if end > 0 && self.ends_with_unit(end) {
-                *self = Cutter::new(self.shape.clone());
-                return Some(end);
+                return Some(self.end(end));
             }
             self.seen = (self.seen + found + 1).max(end);
         }
@@ -78,11 +113,40 @@ impl Cutter {
         None
     }
 
+    /// Ends the block, because its stream has ended with it.
+    pub fn end(&mut self, length: usize) -> Found {
+        let too_long = self.is_too_long(length);
+        *self = Cutter::new(self.shape.clone(), self.most);
+        Found { length, too_long }
+    }
+
+    /// Returns the end of the last whole record among these bytes of the block, which begin `at` bytes behind its start
+    /// and reach as far as any. The next call of another function is about a new block.
+    pub fn break_off(&mut self, at: usize, bytes: &[u8]) -> Option<usize> {
+        let end = match self.shape.counts() {
+            true => Some(self.record),
+            false => {
+                let needle = self.shape.separator.needle();
+                memchr::memmem::rfind(bytes, needle).map(|found| at + found + self.shape.after)
+            }
+        };
+        *self = Cutter::new(self.shape.clone(), self.most);
+        end.filter(|end| *end > at)
+    }
+
     /// Counts a unit, and returns true if it completes the block.
     fn ends_with_unit(&mut self, end: usize) -> bool {
         self.units += 1;
-        self.units.is_multiple_of(self.shape.per_record)
-            && (end >= self.shape.bytes || self.units / self.shape.per_record >= self.shape.records)
+        if !self.units.is_multiple_of(self.shape.per_record) {
+            return false;
+        }
+        let is_last = end >= self.shape.bytes
+            || self.units / self.shape.per_record >= self.shape.records
+            || self.is_too_long(end).is_some();
+        if !is_last {
+            self.record = end;
+        }
+        is_last
     }
 }
 
@@ -96,12 +160,13 @@ mod tests {
 
     /// Returns the blocks of a text that is read in pieces of this size.
     fn blocks(shape: &Shape, text: &[u8], piece: usize) -> Vec<Vec<u8>> {
-        let (mut blocks, mut start, mut cutter) = (Vec::new(), 0, Cutter::new(shape.clone()));
+        let (mut blocks, mut start, mut cutter) = (Vec::new(), 0, Cutter::new(shape.clone(), MAX));
         let mut there = 0;
         while start < text.len() {
             let from = cutter.seen().min(there - start);
             match cutter.find_end(from, &text[start + from..there]) {
-                Some(length) => {
+                Some(Found { length, too_long }) => {
+                    assert_eq!(too_long, None);
                     blocks.push(text[start..start + length].to_vec());
                     start += length;
                 }
@@ -140,6 +205,41 @@ mod tests {
         assert_eq!(cut("\n", "", [2, 5, MAX], "a\nb\nc\nd\ne\n"), "a\nb\nc\nd\n|e\n");
         assert_eq!(cut("\n", "", [2, MAX, 2], "a\nb\nc\nd\ne\nf\n"), "a\nb\nc\nd\n|e\nf\n");
         assert_eq!(cut("\n", "", [1, 4, 1], "aaaaa\nb\n"), "aaaaa\n|b\n", "what comes first counts");
+    }
+
+    #[test]
+    fn a_record_that_is_too_long_is_found_in_constant_memory() {
+        for (bytes, records) in [(1, MAX), (MAX, 2)] {
+            let mut cutter = Cutter::new(Shape::new(b"\n", b"", 1, bytes, records), 10);
+            assert_eq!(cutter.find_end(0, b"0123456789"), None);
+            assert_eq!(cutter.too_long(), None);
+            let mut at = 10;
+            for _ in 0..10 {
+                assert_eq!(cutter.find_end(at, b"xxxxx"), None);
+                at += 5;
+                assert_eq!(cutter.too_long(), Some(at as u64));
+            }
+            assert_eq!(cutter.find_end(at, b"\nb\n"), Some(Found { length: 61, too_long: Some(61) }));
+            assert_eq!(cutter.too_long(), None);
+        }
+        // Bytes that a block has in any case do not count.
+        let mut cutter = Cutter::new(Shape::new(b"\n", b"", 1, 100, MAX), 10);
+        assert_eq!(cutter.find_end(0, &[b'x'; 109]), None);
+        assert_eq!(cutter.end(109), Found { length: 109, too_long: None });
+        assert_eq!(cutter.end(120), Found { length: 120, too_long: Some(21) });
+    }
+
+    #[test]
+    fn of_a_stream_that_breaks_off_whole_records_are_left() {
+        let broken = |bytes, records, text: &[u8]| {
+            let mut cutter = Cutter::new(Shape::new(b"\n", b"", 1, bytes, records), 100);
+            assert_eq!(cutter.find_end(0, text), None);
+            cutter.break_off(0, text)
+        };
+        assert_eq!(broken(100, MAX, b"x\ny\nhal"), Some(4));
+        assert_eq!(broken(100, MAX, b"hal"), None);
+        assert_eq!(broken(MAX, 3, b"x\ny\nhal"), Some(4));
+        assert_eq!(broken(MAX, 3, b"hal"), None);
     }
 
     #[test]

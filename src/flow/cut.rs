@@ -9,6 +9,7 @@ use std::rc::Rc;
 use memchr::{memchr, memchr_iter, memmem, memrchr};
 use regex::bytes::Regex;
 
+use super::long::{self, OutOfMemory};
 use super::span::{Batch, Span};
 
 /// The definition of a record.
@@ -92,12 +93,29 @@ impl Chunks {
     }
 }
 
+/// The sizes within which a stream is cut.
+#[derive(Debug, Clone, Copy)]
+pub struct Sizes {
+    /// The most bytes that are read at once.
+    pub read: usize,
+    /// The most bytes of a record.
+    pub record: usize,
+}
+
+/// The reason why a stream is not cut any further.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Broken {
+    /// A record is longer than it may be.
+    TooLong,
+    OutOfMemory(OutOfMemory),
+}
+
 /// Cuts one stream.
 #[derive(Debug)]
 pub struct Cutter {
     rule: Rc<Rule>,
-    /// The most bytes that are read at once.
-    most: usize,
+    /// The most bytes that are read at once, and that are held without the end of a record.
+    sizes: Sizes,
     /// The size of a new chunk.
     size: usize,
     chunks: Chunks,
@@ -114,6 +132,8 @@ pub struct Cutter {
     unit_end: usize,
     records: usize,
     record_end: usize,
+    /// Set once the rest of the stream is dropped.
+    broken: Option<Broken>,
 }
 
 /// The end of bytes that are handed out together.
@@ -125,17 +145,28 @@ struct End {
     records: usize,
 }
 
+/// A chunk for a long record grows by as much, at most.
+const STEP: usize = 4 << 20;
+
 /// Blocks of more bytes than this do not enlarge the chunks.
 const BIGGEST_CHUNK: usize = 64 << 20;
 
 impl Cutter {
-    /// `most` is the most bytes that are read at once.
-    pub fn new(rule: Rc<Rule>, most: usize) -> Cutter {
+    pub fn new(rule: Rc<Rule>, Sizes { read: most, record }: Sizes) -> Cutter {
         let block = rule.block.map_or(0, |block| block.bytes);
+        // Sizes that were asked for do not count.
+        let asked = match rule.unit {
+            Unit::Bytes(count) => count.saturating_mul(rule.per_record),
+            _ if block == usize::MAX => 0,
+            _ => block,
+        };
         let size = most + if block <= BIGGEST_CHUNK { block } else { 0 };
         Cutter {
+            sizes: Sizes {
+                read: most,
+                record: record.saturating_add(asked).saturating_add(rule.ending().len()),
+            },
             rule,
-            most,
             size,
             chunks: Chunks::default(),
             chunk: Vec::new(),
@@ -146,7 +177,19 @@ impl Cutter {
             unit_end: 0,
             records: 0,
             record_end: 0,
+            broken: None,
         }
+    }
+
+    /// Returns why the stream is not cut any further: what comes is dropped.
+    pub fn broken(&self) -> Option<Broken> {
+        self.broken
+    }
+
+    fn break_off(&mut self, why: Broken) {
+        self.broken = Some(why);
+        self.chunk = Vec::new();
+        self.filled = 0;
     }
 
     /// Returns the buffer for the next read.
@@ -154,16 +197,33 @@ impl Cutter {
         if self.chunk.is_empty() {
             self.chunk = self.chunks.take(self.size);
         }
-        if self.chunk.len() - self.filled < self.most.div_ceil(2) {
-            let double = 2 * self.chunk.len();
-            self.chunk.resize(double.max(self.filled + self.most), 0);
+        if self.chunk.len() - self.filled < self.sizes.read.div_ceil(2) {
+            let more = self.chunk.len().clamp(self.sizes.read, STEP);
+            match long::reserve(&mut self.chunk, more) {
+                Ok(()) => self.chunk.resize(self.chunk.len() + more, 0),
+                Err(why) => {
+                    self.break_off(Broken::OutOfMemory(why));
+                    self.chunk = vec![0; self.sizes.read];
+                }
+            }
         }
-        let end = self.chunk.len().min(self.filled + self.most);
+        let end = self.chunk.len().min(self.filled + self.sizes.read);
         &mut self.chunk[self.filled..end]
     }
 
     /// Takes the first `count` bytes of [`Cutter::space`] as read, and hands out the records that end there.
     pub fn filled(&mut self, count: usize, out: &mut impl Extend<Batch>) {
+        if self.broken.is_some() {
+            return;
+        }
+        self.cut_filled(count, out);
+        let rest = self.filled - self.unit_end.max(self.record_end).min(self.filled);
+        if rest > self.sizes.record - self.rule.ending().len().min(1) {
+            self.break_off(Broken::TooLong);
+        }
+    }
+
+    fn cut_filled(&mut self, count: usize, out: &mut impl Extend<Batch>) {
         let from = self.filled;
         self.filled += count;
         if let Some(separator) = self.rule.separator() {
@@ -190,6 +250,11 @@ impl Cutter {
     /// Ends the stream. With `whole` the rest is the last record, although it has no ending. Its whole units
     /// count in any case.
     pub fn end(mut self, whole: bool, out: &mut impl Extend<Batch>) {
+        if self.broken.is_some() {
+            return;
+        }
+        // The rest is short enough, whatever ending it gets.
+        self.sizes.record = usize::MAX;
         let mut ends = Vec::new();
         if self.rule.separator().is_none() {
             self.lines = self.filled;
@@ -218,6 +283,9 @@ impl Cutter {
     /// Hands out the bytes before each of these ends.
     fn hand_out(&mut self, ends: &[End], out: &mut impl Extend<Batch>) {
         let Some(&End { at: all, .. }) = ends.last() else { return };
+        if all > self.sizes.record && self.holds_too_long(ends) {
+            return self.break_off(Broken::TooLong);
+        }
         let rest = all..self.filled;
         // Records that fill less than half of a chunk are copied, so that the chunk can be used again.
         let small = all < self.chunk.len() / 2;
@@ -249,6 +317,19 @@ impl Cutter {
             let range = std::mem::replace(&mut start, at)..at;
             Batch { span: Span::new(&chunk, range), records }
         }));
+    }
+
+    /// True if one of the records before these ends is too long.
+    fn holds_too_long(&self, ends: &[End]) -> bool {
+        let mut start = 0;
+        ends.iter().any(|end| {
+            let bytes = &self.chunk[std::mem::replace(&mut start, end.at)..end.at];
+            let separator = self.rule.separator().filter(|_| end.records > 1);
+            bytes.len() > self.sizes.record
+                && separator.is_none_or(|separator| {
+                    bytes.split(|byte| *byte == separator).any(|record| record.len() >= self.sizes.record)
+                })
+        })
     }
 
     /// Finds the ends of the records, or blocks, that are complete. `last` is true at the end of the stream.

@@ -25,7 +25,7 @@ fn between(end: &str, start: &str) -> Unit {
 
 /// Returns the records of a text that is read in pieces of at most these sizes, in turn.
 fn cut(rule: &Rule, text: &[u8], sizes: &[usize], most: usize, whole: bool) -> Vec<String> {
-    let mut cutter = Cutter::new(Rc::new(rule.clone()), most);
+    let mut cutter = Cutter::new(Rc::new(rule.clone()), within(most));
     let mut out = Vec::new();
     let (mut rest, mut sizes) = (text, sizes.iter().cycle());
     while !rest.is_empty() {
@@ -111,7 +111,7 @@ fn blocks_are_as_full_as_whole_records_make_them() {
 
 #[test]
 fn many_records_stay_together() {
-    let mut cutter = Cutter::new(Rc::new(rule(ends("\n"), 1, None)), 64);
+    let mut cutter = Cutter::new(Rc::new(rule(ends("\n"), 1, None)), within(64));
     let mut out: Vec<Batch> = Vec::new();
     let space = cutter.space();
     space[..60].copy_from_slice(&b"abcd\n".repeat(12));
@@ -123,7 +123,7 @@ fn many_records_stay_together() {
 
 #[test]
 fn a_long_record_is_searched_and_moved_once() {
-    let mut cutter = Cutter::new(Rc::new(rule(ends("\n"), 1, None)), 1000);
+    let mut cutter = Cutter::new(Rc::new(rule(ends("\n"), 1, None)), within(1000));
     let mut out: Vec<Batch> = Vec::new();
     for _ in 0..3_000 {
         let space = cutter.space();
@@ -175,5 +175,43 @@ proptest! {
         } else {
             prop_assert!(text.starts_with(all.as_bytes()));
         }
+    }
+}
+
+fn within(read: usize) -> Sizes {
+    Sizes { read, record: 1 << 30 }
+}
+
+/// Returns the records, and why there are no more.
+fn bounded(rule: Rule, text: &[u8], read: usize) -> (Vec<Vec<u8>>, Option<Broken>) {
+    let mut cutter = Cutter::new(Rc::new(rule), Sizes { read, record: 10 });
+    let mut out: Vec<Batch> = Vec::new();
+    for piece in text.chunks(read) {
+        cutter.space()[..piece.len()].copy_from_slice(piece);
+        cutter.filled(piece.len(), &mut out);
+    }
+    let broken = cutter.broken();
+    cutter.end(true, &mut out);
+    (out.into_iter().map(|batch| batch.span.to_vec()).collect(), broken)
+}
+
+#[test]
+fn a_record_that_is_too_long_ends_its_stream() {
+    let lines = || rule(ends("\n"), 1, None);
+    for read in [2, 5, 100] {
+        for (text, whole) in [("a\n0123456789\nb", true), ("0123456789x\n", false), ("0123456789x", false)] {
+            let (records, broken) = bounded(lines(), text.as_bytes(), read);
+            assert_eq!(broken.is_none(), whole, "{text} by {read}");
+            assert_eq!(records.concat() == [text.as_bytes(), b"\n"].concat(), whole, "{text} by {read}");
+        }
+        let endless = bounded(lines(), &[b'x'; 100_000], read);
+        assert_eq!(endless, (Vec::new(), Some(Broken::TooLong)));
+        let marks = bounded(rule(ends("--"), 1, None), b"0123456789x--", read);
+        assert_eq!(marks, (Vec::new(), Some(Broken::TooLong)));
+        let asked = bounded(rule(Unit::Bytes(20), 1, None), &[b'x'; 40], read);
+        assert_eq!((asked.0.len(), asked.1), (2, None));
+        let block = Some(Block { bytes: 20, records: usize::MAX });
+        let blocks = bounded(rule(ends("\n"), 1, block), &b"012345\n".repeat(6), read);
+        assert_eq!((blocks.0.concat().len(), blocks.1), (42, None));
     }
 }

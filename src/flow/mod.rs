@@ -8,6 +8,7 @@
 //! - [`output`] handles what tasks write: grouping, order, tags, whole lines; it returns what to write, spill and copy
 //! - [`cut`], [`span`], [`queue`] hold the records of a queue and deliver them to readers
 //! - [`records`] and [`words`] cut a stream into items
+//! - [`long`]: records that are too long, and buffers of long ones
 //! - [`table`] cuts a CSV file into rows
 //! - [`typing`] says when to type on a terminal
 
@@ -21,6 +22,7 @@ pub mod env_file;
 #[cfg(test)]
 mod env_file_tests;
 pub mod line_search;
+pub mod long;
 pub mod output;
 pub mod queue;
 #[cfg(test)]

@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
-use super::cut::{Cutter, Rule};
+use super::cut::{Broken, Cutter, Rule, Sizes};
 use super::span::{Batch, Span};
 use crate::event::JobId;
 
@@ -24,8 +24,7 @@ pub struct Config {
     pub rule: Rule,
     /// True if each record goes to every reading job.
     pub to_all: bool,
-    /// The most bytes of a writer that are read at once.
-    pub read: usize,
+    pub sizes: Sizes,
 }
 
 /// The most bytes that a queue holds. A record of any size fits into an empty queue.
@@ -37,7 +36,7 @@ pub type Key = u64;
 #[derive(Debug)]
 pub struct Queue {
     capacity: usize,
-    read: usize,
+    sizes: Sizes,
     rule: Rc<Rule>,
     inlets: BTreeMap<Key, Cutter>,
     lanes: Vec<Lane>,
@@ -102,7 +101,7 @@ impl Queue {
         };
         Queue {
             capacity: config.capacity,
-            read: config.read,
+            sizes: config.sizes,
             rule: Rc::new(config.rule),
             inlets: BTreeMap::new(),
             lanes,
@@ -115,7 +114,7 @@ impl Queue {
 
     /// Adds an inlet: another process, or file, is read into the queue.
     pub fn open_inlet(&mut self, key: Key) {
-        self.inlets.insert(key, Cutter::new(Rc::clone(&self.rule), self.read));
+        self.inlets.insert(key, Cutter::new(Rc::clone(&self.rule), self.sizes));
     }
 
     /// Returns the buffer for the next read of an inlet.
@@ -123,13 +122,16 @@ impl Queue {
         self.inlets.get_mut(&key).map(Cutter::space)
     }
 
-    /// Takes the first `count` bytes of [`Queue::space`] as read.
-    pub fn filled(&mut self, key: Key, count: usize) {
+    /// Takes the first `count` bytes of [`Queue::space`] as read. Returns why the inlet gives no more records, once that
+    /// is so.
+    pub fn filled(&mut self, key: Key, count: usize) -> Option<Broken> {
         let mut new = Vec::new();
-        if let Some(inlet) = self.inlets.get_mut(&key) {
-            inlet.filled(count, &mut new);
-        }
+        let inlet = self.inlets.get_mut(&key)?;
+        let was_broken = inlet.broken().is_some();
+        inlet.filled(count, &mut new);
+        let broken = inlet.broken().filter(|_| !was_broken);
         self.add(new);
+        broken
     }
 
     /// Removes an inlet that has ended. With `whole` its rest is a record, although it has no ending.

@@ -16,7 +16,10 @@ fn lines() -> Rule {
 
 fn queue(capacity: usize, to_all: bool, readers: &[usize]) -> Queue {
     let readers: Vec<JobId> = readers.iter().copied().map(JobId).collect();
-    Queue::new(Config { capacity, rule: lines(), to_all, read: READ }, &readers)
+    Queue::new(
+        Config { capacity, rule: lines(), to_all, sizes: Sizes { read: READ, record: 1 << 20 } },
+        &readers,
+    )
 }
 
 /// A writing process, with the bytes that it has not written yet.

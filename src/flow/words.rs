@@ -1,19 +1,42 @@
 //! Cuts a stream into words, as xargs(1) reads them. Pure.
 
+use super::long::{self, BEGINNING, OutOfMemory, TooLong};
+
 /// Cuts a stream at blanks (spaces and tabs) and newlines. Single and double quotes include them in a word,
 /// and so does a backslash before one of them; a quote must be closed on its line. Chunks are pushed as they
-/// are read, and words are taken out one at a time. A quoted word may be empty.
-#[derive(Debug, Default)]
+/// are read, and words are taken out one at a time. A quoted word may be empty. Of a word that is longer than
+/// `most` bytes only the beginning is kept.
+#[derive(Debug)]
 pub struct Words {
     input: Vec<u8>,
     /// The number of bytes of `input` that were used.
     read: usize,
     /// The beginning of the next word; `None` between two words.
     word: Option<Vec<u8>>,
+    /// The most bytes of a word.
+    most: usize,
+    /// Bytes of the next word that are not kept, because it is too long.
+    skipped: u64,
     state: State,
     /// The number of newlines so far.
     lines: u64,
-    ended: bool,
+    end: End,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// More may come.
+    Open,
+    Ended,
+    /// The stream broke off: a word that has not ended is dropped.
+    BrokeOff,
+}
+
+/// A word of the input.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Word {
+    Whole(Vec<u8>),
+    TooLong(TooLong),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,14 +57,26 @@ pub struct Unmatched {
 }
 
 impl Words {
-    /// Appends bytes that were read. Cheapest when [`Words::next_word`] has no more.
-    pub fn push(&mut self, chunk: &[u8]) {
-        // At least as many bytes were used as are moved here, so the total cost of moving stays linear.
-        if self.read >= self.input.len() - self.read {
-            self.input.drain(..self.read);
-            self.read = 0;
+    pub fn new(most: usize) -> Words {
+        Words {
+            input: Vec::new(),
+            read: 0,
+            word: None,
+            most,
+            skipped: 0,
+            state: State::Plain,
+            lines: 0,
+            end: End::Open,
         }
-        self.input.extend_from_slice(chunk);
+    }
+
+    /// Appends bytes that were read. Cheapest when [`Words::next_word`] has no more.
+    ///
+    /// # Errors
+    /// When there is no memory for them.
+    pub fn push(&mut self, chunk: &[u8]) -> Result<(), OutOfMemory> {
+        self.read -= long::append_behind(&mut self.input, self.read, chunk)?;
+        Ok(())
     }
 
     /// Returns the number of bytes that were pushed and not used yet.
@@ -51,11 +86,35 @@ impl Words {
 
     /// Ends the input: the rest is the last word.
     pub fn end(&mut self) {
-        self.ended = true;
+        self.end = End::Ended;
+    }
+
+    /// Ends an input that broke off: a word that has not ended is dropped.
+    pub fn break_off(&mut self) {
+        self.end = End::BrokeOff;
+    }
+
+    /// True if a word has begun and not ended.
+    pub fn is_within_word(&self) -> bool {
+        self.word.is_some()
+    }
+
+    /// Returns how many bytes of the next word have come, if it is too long and has not ended.
+    pub fn skipped(&self) -> Option<u64> {
+        let word = self.word.as_ref().filter(|_| self.skipped > 0)?;
+        Some(self.skipped + word.len() as u64)
+    }
+
+    /// Returns the quote that is open, and its line.
+    pub fn open_quote(&self) -> Option<Unmatched> {
+        match self.state {
+            State::Quoted(quote) => Some(Unmatched { quote: quote.into(), line: self.lines + 1 }),
+            _ => None,
+        }
     }
 
     /// Returns the next word. `None` until more is pushed, and always after the last word or an error.
-    pub fn next_word(&mut self) -> Option<Result<Vec<u8>, Unmatched>> {
+    pub fn next_word(&mut self) -> Option<Result<Word, Unmatched>> {
         while let Some(&byte) = self.input.get(self.read) {
             self.read += 1;
             match (self.state, byte) {
@@ -63,7 +122,7 @@ impl Words {
                 (State::Quoted(quote), _) if byte == quote => self.state = State::Plain,
                 (State::Plain, b' ' | b'\t' | b'\n') => {
                     self.lines += u64::from(byte == b'\n');
-                    if let Some(word) = self.word.take() {
+                    if let Some(word) = self.take_word() {
                         return Some(Ok(word));
                     }
                 }
@@ -77,20 +136,52 @@ impl Words {
                         self.state = State::Plain;
                         self.lines += u64::from(byte == b'\n');
                     }
-                    self.word.get_or_insert_default().push(byte);
+                    self.put(byte);
                 }
             }
         }
-        if !self.ended {
+        if self.end != End::Ended {
             return None;
         }
-        if let State::Quoted(_) = self.state { self.unmatched() } else { self.word.take().map(Ok) }
+        if let State::Quoted(_) = self.state { self.unmatched() } else { self.take_word().map(Ok) }
     }
 
-    fn unmatched(&mut self) -> Option<Result<Vec<u8>, Unmatched>> {
+    /// Appends a byte to the word.
+    fn put(&mut self, byte: u8) {
+        let word = self.word.get_or_insert_default();
+        if self.skipped > 0 {
+            self.skipped += 1;
+        } else if long::append(word, &[byte]).is_err() {
+            self.skip();
+            self.skipped += 1;
+        } else if word.len() > self.most {
+            self.skip();
+        }
+    }
+
+    /// Gives up the word but for its beginning: it is too long, or there is no memory for it.
+    fn skip(&mut self) {
+        let word = self.word.get_or_insert_default();
+        let beginning = word[..word.len().saturating_sub(1).min(BEGINNING)].to_vec();
+        self.skipped = (word.len() - beginning.len()) as u64;
+        *word = beginning;
+    }
+
+    fn take_word(&mut self) -> Option<Word> {
+        let word = self.word.take()?;
+        match std::mem::take(&mut self.skipped) {
+            0 => Some(Word::Whole(word)),
+            skipped => {
+                let size = skipped + word.len() as u64;
+                Some(Word::TooLong(TooLong { beginning: word, size }))
+            }
+        }
+    }
+
+    fn unmatched(&mut self) -> Option<Result<Word, Unmatched>> {
         let State::Quoted(quote) = std::mem::take(&mut self.state) else { return None };
         self.read = self.input.len();
-        (self.ended, self.word) = (true, None);
+        (self.end, self.word) = (End::Ended, None);
         Some(Err(Unmatched { quote: quote.into(), line: self.lines + 1 }))
     }
 }
@@ -102,16 +193,20 @@ mod tests {
     use super::*;
 
     fn words(chunks: &[&[u8]]) -> Result<Vec<Vec<u8>>, Unmatched> {
-        let mut words = Words::default();
+        let mut words = Words::new(1 << 20);
         let mut found = Vec::new();
         for chunk in chunks {
-            words.push(chunk);
+            words.push(chunk).unwrap();
             found.extend(std::iter::from_fn(|| words.next_word()));
         }
         words.end();
         found.extend(std::iter::from_fn(|| words.next_word()));
         assert_eq!((words.next_word(), words.pending()), (None, 0));
-        found.into_iter().collect()
+        let whole = |word| match word {
+            Word::Whole(word) => word,
+            Word::TooLong(_) => panic!("no word is that long"),
+        };
+        found.into_iter().map(|word: Result<Word, Unmatched>| word.map(whole)).collect()
     }
 
     #[test]
@@ -149,21 +244,50 @@ mod tests {
         {
             assert_eq!(words(&[text.as_bytes()]), Err(Unmatched { quote, line }), "{text:?}");
         }
-        let mut found = Words::default();
-        found.push(b"a b' \nc");
-        assert_eq!(found.next_word(), Some(Ok(b"a".to_vec())));
+        let mut found = Words::new(1 << 20);
+        found.push(b"a b' \nc").unwrap();
+        assert_eq!(found.next_word(), Some(Ok(Word::Whole(b"a".to_vec()))));
         assert!(matches!(found.next_word(), Some(Err(_))));
         assert_eq!((found.next_word(), found.pending()), (None, 0), "what follows may be anything");
     }
 
     #[test]
-    fn a_word_comes_as_soon_as_it_ends() {
-        let mut words = Words::default();
-        words.push(b"a b");
-        assert_eq!(words.next_word(), Some(Ok(b"a".to_vec())));
+    fn of_a_word_that_is_too_long_only_the_beginning_is_kept() {
+        for quote in ["", "'"] {
+            let mut words = Words::new(3000);
+            words.push(format!("a {quote}").as_bytes()).unwrap();
+            assert_eq!(words.next_word(), Some(Ok(Word::Whole(b"a".to_vec()))));
+            for _ in 0..100 {
+                words.push(&[b'x'; 1000]).unwrap();
+                assert_eq!(words.next_word(), None);
+            }
+            assert_eq!(words.skipped(), Some(100_000));
+            assert_eq!(words.open_quote().is_some(), quote == "'");
+            words.push(format!("{quote} b\n").as_bytes()).unwrap();
+            let Some(Ok(Word::TooLong(too_long))) = words.next_word() else { panic!("it is short") };
+            assert_eq!((too_long.beginning.len(), too_long.size), (1024, 100_000));
+            assert_eq!(words.next_word(), Some(Ok(Word::Whole(b"b".to_vec()))));
+        }
+    }
+
+    #[test]
+    fn an_input_that_breaks_off_gives_whole_words_only() {
+        let mut words = Words::new(3000);
+        words.push(b"a b").unwrap();
+        words.break_off();
+        assert_eq!(words.next_word(), Some(Ok(Word::Whole(b"a".to_vec()))));
         assert_eq!(words.next_word(), None);
-        words.push(b"c\n");
-        assert_eq!(words.next_word(), Some(Ok(b"bc".to_vec())));
+        assert!(words.is_within_word());
+    }
+
+    #[test]
+    fn a_word_comes_as_soon_as_it_ends() {
+        let mut words = Words::new(1 << 20);
+        words.push(b"a b").unwrap();
+        assert_eq!(words.next_word(), Some(Ok(Word::Whole(b"a".to_vec()))));
+        assert_eq!(words.next_word(), None);
+        words.push(b"c\n").unwrap();
+        assert_eq!(words.next_word(), Some(Ok(Word::Whole(b"bc".to_vec()))));
     }
 
     proptest! {

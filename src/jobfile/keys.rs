@@ -148,6 +148,14 @@ pub const RUN: &[Key] = &[
          running, and workers, daemons and readers of a queue are.",
     ),
     key(
+        "max_record",
+        "size",
+        "`\"64MiB\"`",
+        "The most bytes of one record that goes to a standard input (of a worker, with `stdin = \"item\"`, through a queue) \
+         and of one answer of a worker. The task that has a longer one fails, and the others go on. An item that becomes an \
+         argument has 131,071 bytes at most, whatever this says: Linux takes no longer one.",
+    ),
+    key(
         "jobserver",
         "`true`, `false` or string",
         "`false`",

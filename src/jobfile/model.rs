@@ -78,6 +78,8 @@ pub struct RunSpec {
     pub load: Option<Load>,
     /// In bytes.
     pub memory_free: Option<usize>,
+    /// In bytes.
+    pub max_record: Option<usize>,
     pub jobserver: Option<JobserverStyle>,
     pub journal: Option<Text>,
     pub resume: Option<Spanned<Resume>>,

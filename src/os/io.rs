@@ -131,6 +131,16 @@ pub fn has_had_writer(fifo: BorrowedFd) -> bool {
     tee(fifo, writer, 1, SpliceFFlags::SPLICE_F_NONBLOCK) != Ok(0)
 }
 
+/// Reads from a place of a file, and again if a signal interrupts that (some file systems let it).
+pub fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+    loop {
+        match file.read_at(buffer, at) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
 /// Starts reading a part of a file into the page cache, without waiting for it.
 pub fn read_ahead(file: &File, start: u64, length: u64) {
     // Only a hint; nothing depends on it.

@@ -107,6 +107,8 @@ impl Word {
 
 /// The size, with its final NUL, from which on Linux takes no argument: MAX_ARG_STRLEN of execve(2).
 const MAX_ARG_STRLEN: usize = 131_072;
+/// The most bytes of an argument, or of a variable with its name, without the final NUL.
+pub const LONGEST_ARGUMENT: usize = MAX_ARG_STRLEN - 1;
 
 /// Counts how many items fit into one task, for [`super::Batch::Fit`]. The count may be a few bytes too low, never
 /// too high.
@@ -237,7 +239,7 @@ mod tests {
     use crate::plan::words::{quote, words};
 
     fn item(columns: &[&str]) -> Item {
-        Item { columns: columns.iter().map(|column| column.as_bytes().to_vec()).collect() }
+        Item::new(columns.iter().map(|column| column.as_bytes().to_vec()).collect())
     }
 
     fn names() -> Names<'static> {

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use self::text::Texts;
 use super::hooks::HookFlags;
-use super::{Items, Job, Jobserver, Journal, Logs, Plan, Throttle, UNLIMITED, words};
+use super::{Items, Job, Jobserver, Journal, Logs, MAX_RECORD, Plan, Throttle, UNLIMITED, words};
 use crate::event::JobId;
 use crate::jobfile::values::{HaltSetting, Resume, StatusMode};
 use crate::jobfile::{self, JobFile, Mistake, Mistakes, nearest};
@@ -163,6 +163,7 @@ pub fn build(file: &JobFile, options: &BuildOptions) -> Result<Plan, Mistakes> {
         jobserver: Jobserver::new(file.run.jobserver.unwrap_or_default(), options.jobserver),
         halt: file.run.halt.and_then(HaltSetting::limit),
         status: options.run.status.unwrap_or_default(),
+        max_record: file.run.max_record.unwrap_or(MAX_RECORD),
         logs: Logs { journal, ..Logs::default() },
         rerun: rerun(options),
         ..Plan::new(jobs, pools.run)

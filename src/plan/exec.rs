@@ -17,7 +17,7 @@ pub use worker::parse_worker;
 use args::error;
 use planner::Planner;
 
-use super::{Logs, Plan};
+use super::{Logs, MAX_RECORD, Plan};
 
 /// Makes the plan.
 ///
@@ -35,6 +35,7 @@ pub fn plan(args: ExecArgs) -> Result<Plan, ExecError> {
         jobserver: args.jobserver,
         halt: args.halt,
         status: args.status,
+        max_record: args.max_record.unwrap_or(MAX_RECORD),
         logs: Logs { table: planner.table()?, ..args.logs.clone() },
         ..Plan::new(jobs, args.pool)
     })

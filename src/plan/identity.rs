@@ -144,7 +144,7 @@ mod tests {
     }
 
     fn key_of(job: &Job, item: &str) -> Key {
-        let item = Item { columns: vec![item.as_bytes().to_vec()] };
+        let item = Item::new(vec![item.as_bytes().to_vec()]);
         Identity::new(job).key(&[item], &[])
     }
 

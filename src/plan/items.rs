@@ -86,7 +86,7 @@ impl Iterator for ItemIter {
                 (*next < *count).then_some(())?;
                 let number = seq.number(*next);
                 *next += 1;
-                Some(Some(Item { columns: vec![number.into_bytes()] }))
+                Some(Some(Item::new(vec![number.into_bytes()])))
             }
             State::Join { first, joiner } => {
                 let mut first = || Ok::<_, Infallible>(first.next().map_or(Next::End, Next::Item));
@@ -184,7 +184,7 @@ pub(super) mod tests {
     use super::*;
 
     pub fn list(words: &[&str]) -> Items {
-        let items = words.iter().map(|word| Item { columns: vec![word.as_bytes().to_vec()] }).collect();
+        let items = words.iter().map(|word| Item::new(vec![word.as_bytes().to_vec()])).collect();
         Items::List(Arc::new(ItemList { items, names: Vec::new() }))
     }
 
@@ -202,7 +202,7 @@ pub(super) mod tests {
 
     #[test]
     fn names_keep_to_their_columns() {
-        let row = Item { columns: vec![b"a".to_vec(), b"b".to_vec()] };
+        let row = Item::new(vec![b"a".to_vec(), b"b".to_vec()]);
         let named = ItemList { items: vec![row], names: vec!["x".to_owned(), "y".to_owned()] };
         let product = |sources| Items::Join { how: Join::Product, names: Vec::new(), sources };
         let mixed = product(vec![list(&["1"]), Items::List(Arc::new(named))]);

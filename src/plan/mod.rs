@@ -14,6 +14,7 @@ pub use crate::jobfile::values::{
 };
 
 pub mod argv;
+pub mod bounds;
 pub mod build;
 pub mod exec;
 pub mod header;
@@ -32,12 +33,15 @@ pub mod template;
 mod throttle;
 pub mod words;
 
+pub use bounds::{Bounds, MAX_RECORD};
 pub use hooks::{Hook, HookOn, Hooks};
 pub use job::{After, Batch, DEFAULT_GRACE, Daemon, Job, Kind, Ready, ReadyCheck, Reply, Retries, Worker};
 pub use locks::{Lock, LockRequest, first_lock_values, lock_variable, room_for_lock_values};
 pub use logs::{Form, Joblog, Journal, Logs, Table};
 pub use queue::{Block, Queue, Records, Unit};
-pub use sources::{ColumnSeparator, Cut, Header, Input, Item, ItemList, Items, Join, Reading, Seq};
+pub use sources::{
+    Bound, ColumnSeparator, Cut, Header, Input, Item, ItemList, Items, Join, Oversize, Reading, Seq,
+};
 pub use stage::{Attributes, Command, Dialogue, Output, Stage, Stdin, Step};
 pub use throttle::{Jobserver, Throttle};
 
@@ -58,6 +62,8 @@ pub struct Plan {
     pub jobserver: Jobserver,
     pub halt: Option<Halt>,
     pub status: StatusMode,
+    /// The most bytes of a record that goes to a standard input or into a queue, and of a worker's answer.
+    pub max_record: usize,
     pub logs: Logs,
     /// The command line that runs the file again, without jobs: `prun FILE`; `None` for `prun exec`.
     pub rerun: Option<String>,
@@ -75,6 +81,7 @@ impl Plan {
             jobserver: Jobserver::None,
             halt: None,
             status: StatusMode::default(),
+            max_record: MAX_RECORD,
             logs: Logs::default(),
             rerun: None,
         }

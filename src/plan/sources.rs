@@ -133,4 +133,55 @@ pub enum Input {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Item {
     pub columns: Vec<Vec<u8>>,
+    /// Set if the item is longer than it may be. `columns` hold only its beginning, and its task fails.
+    pub oversize: Option<Box<Oversize>>,
+}
+
+/// The reason why an item is too long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Oversize {
+    /// The number of the item, or the block, in its source, from 1.
+    pub number: u64,
+    /// Its length in bytes.
+    pub size: u64,
+    /// The most bytes that it may have.
+    pub most: usize,
+    pub bound: Bound,
+}
+
+/// The bound that an item exceeds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    /// That of an argument.
+    Argument,
+    /// That of a record which goes to a standard input.
+    Record,
+    /// That of a record within a block.
+    RecordOfBlock,
+}
+
+impl Item {
+    /// Returns an item of these columns.
+    pub fn new(columns: Vec<Vec<u8>>) -> Item {
+        Item { columns, oversize: None }
+    }
+}
+
+impl std::fmt::Display for Oversize {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Oversize { number, size, most, bound } = self;
+        let raise = "raise `max_record` (`--max-record`)";
+        match bound {
+            Bound::Argument => {
+                write!(out, "item {number} has {size} bytes, and an argument can have {most} at most")
+            }
+            Bound::Record => {
+                write!(out, "item {number} has {size} bytes, and a record can have {most} at most: {raise}")
+            }
+            Bound::RecordOfBlock => write!(
+                out,
+                "block {number} holds a record of {size} bytes, and a record can have {most} at most: {raise}"
+            ),
+        }
+    }
 }

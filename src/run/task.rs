@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::block::Block;
-use crate::event::{JobId, Known, TaskName};
+use crate::event::{JobId, Known, StartFailure, TaskName};
 use crate::flow::output::Policy;
 use crate::plan::template::{LockValue, Scope, Template};
 use crate::plan::{Item, Items, Job, Output, OutputMode};
@@ -54,6 +54,12 @@ impl Work {
     pub fn scope(&self, slot: usize) -> Scope<'_> {
         let lock_values = self.held.as_deref().unwrap_or_default();
         Scope { items: &self.items, names: &self.names, seq: self.seq, slot, lock_values }
+    }
+
+    /// Returns why the task can't start, if one of its items is too long.
+    pub fn refusal(&self) -> Option<StartFailure> {
+        let oversize = self.items.iter().find_map(|item| item.oversize.as_deref())?;
+        Some(StartFailure { code: 126, why: oversize.to_string() })
     }
 
     /// Returns the task's name in events.

@@ -18,8 +18,9 @@ pub enum Event {
     ItemsLater(JobId),
     /// Answers [`Action::Pull`](super::Action::Pull): the job has no more items.
     NoMoreItems(JobId),
-    /// Answers [`Action::Pull`](super::Action::Pull): the job's items could not be read, for this reason.
-    ItemsFailed(JobId, String),
+    /// Answers [`Action::Pull`](super::Action::Pull): the job's items could not be read, for this reason,
+    /// whose code is the job's exit status.
+    ItemsFailed(JobId, StartFailure),
     /// The first `started` stages of the task run, and the next one could not be executed. For a task that
     /// was given to a worker: the worker did not get it.
     NotStarted { task: TaskId, started: usize, failure: Arc<StartFailure> },
@@ -40,6 +41,10 @@ pub enum Event {
     /// For a task that was given to a worker: the worker did not get it after all. For a worker: it cannot be
     /// trusted any more, so its tasks are given to others and the job fails.
     Fault { task: TaskId, why: Arc<str> },
+    /// The worker wrote an answer that is too long, for which its task has failed
+    /// ([`Supervisor::answered`](super::Supervisor::answered)). The worker is stopped, and tasks behind that one are given
+    /// to others.
+    AnswerTooLong(TaskId),
     /// The task has read all that its queue will ever hold, and the end of input.
     InputEnded(TaskId),
     /// The task waits for room in a full queue that it writes to; or, with `blocked: false`, no longer does.
@@ -83,6 +88,7 @@ impl Event {
             | Event::Up(task)
             | Event::GroupGone(task)
             | Event::Fault { task, .. }
+            | Event::AnswerTooLong(task)
             | Event::InputEnded(task)
             | Event::Blocked { task, .. } => Some(task),
             _ => None,

@@ -96,7 +96,12 @@ impl Supervisor {
     }
 
     /// The job has no more items; `why` says why they could not be read, if they could not.
-    pub(super) fn source_ended(&mut self, job: JobId, why: Option<String>, actions: &mut Vec<Action>) {
+    pub(super) fn source_ended(
+        &mut self,
+        job: JobId,
+        failure: Option<StartFailure>,
+        actions: &mut Vec<Action>,
+    ) {
         let state = self.jobs.get(job);
         if !state.is_asking() {
             return;
@@ -114,10 +119,10 @@ impl Supervisor {
             let missed = &mut self.jobs.get_mut(job).missed;
             *missed = missed.or(missing);
         }
-        if let Some(why) = why {
+        if let Some(failure) = failure {
             // The items are a part of the job: a job that can't read them has failed, without a task to show.
             // The end of the job tells it.
-            let outcome = Outcome::NotStarted(Arc::new(StartFailure { code: 126, why }));
+            let outcome = Outcome::NotStarted(Arc::new(failure));
             self.count(job, Subject::Task(last_seq + 1), &outcome);
         } else {
             actions.push(Action::Tell(RunEvent::JobTotal { job, total }));

@@ -260,7 +260,7 @@ impl Supervisor {
             Event::Items(job) => self.items_came(job, actions),
             Event::ItemsLater(job) => self.items_come_later(job),
             Event::NoMoreItems(job) => self.source_ended(job, None, actions),
-            Event::ItemsFailed(job, why) => self.source_ended(job, Some(why), actions),
+            Event::ItemsFailed(job, failure) => self.source_ended(job, Some(failure), actions),
             Event::NotStarted { task, started, failure } => {
                 self.not_started(now, task, started, failure, actions)
             }
@@ -272,6 +272,9 @@ impl Supervisor {
             Event::Up(task) => self.up(now, task, actions),
             Event::GroupGone(task) => self.group_gone(now, task, actions),
             Event::Fault { task, why } => self.fault(now, task, why, actions),
+            Event::AnswerTooLong(worker) => {
+                self.distrust(now, worker, &"its answer is too long".into(), actions);
+            }
             Event::InputEnded(task) => self.input_ended(now, task),
             Event::Blocked { task, blocked } => self.blocked(task, blocked),
             Event::Answered(job) => self.jobs.touch(job),

@@ -175,7 +175,7 @@ impl Supervisor {
         self.check_halt(now, job, &outcome, actions);
     }
 
-    /// The worker can't be trusted any more, for this reason.
+    /// The worker can't be trusted any more, for this reason, and its job fails.
     pub(super) fn worker_fault(
         &mut self,
         now: Time,
@@ -183,17 +183,30 @@ impl Supervisor {
         why: Arc<str>,
         actions: &mut Vec<Action>,
     ) {
+        if self.distrust(now, worker, &why, actions) {
+            let job = self.tasks.get(worker).job;
+            self.count_job_failure(now, job, Outcome::Fault(why), actions);
+        }
+    }
+
+    /// Stops a worker that can't be trusted any more. Returns `false` if it is being stopped already.
+    pub(super) fn distrust(
+        &mut self,
+        now: Time,
+        worker: TaskId,
+        why: &Arc<str>,
+        actions: &mut Vec<Action>,
+    ) -> bool {
         // A worker that is being stopped may write what it was asked for before.
         if !matches!(self.tasks.state(worker), State::Running { .. } | State::Draining { reason: None, .. }) {
-            return;
+            return false;
         }
-        let job = self.tasks.get(worker).job;
         let signal = self.stop_signal(worker);
         if let State::Draining { until, .. } = *self.tasks.state(worker) {
-            self.tasks.set(worker, State::Draining { until, reason: Some(Reason::Fault(Arc::clone(&why))) });
+            self.tasks.set(worker, State::Draining { until, reason: Some(Reason::Fault(Arc::clone(why))) });
         }
-        self.stop_task(now, worker, Reason::Fault(Arc::clone(&why)), signal, actions);
-        self.count_job_failure(now, job, Outcome::Fault(why), actions);
+        self.stop_task(now, worker, Reason::Fault(Arc::clone(why)), signal, actions);
+        true
     }
 
     /// The task did not reach its worker after all.

@@ -27,6 +27,7 @@ mod dialogue;
 mod duplex;
 mod each;
 mod each_command;
+mod endless;
 mod env;
 mod exec;
 mod exec_items;

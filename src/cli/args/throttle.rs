@@ -55,6 +55,16 @@ pub struct Throttle {
     #[arg(help_heading = STARTING, hide_short_help = true)]
     pub memory_free: Option<usize>,
 
+    /// Let a record that goes to a standard input, or a worker's answer, have up to this many bytes [default:
+    /// 64MiB]
+    ///
+    /// The task that has a longer one fails, and the others go on. A record is an item for `--worker`, a line
+    /// or other record of `--pipe`, or one of a queue. An item that becomes an argument has 131,071 bytes at
+    /// most, whatever this says: Linux takes no longer one.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    #[arg(help_heading = STARTING, hide_short_help = true)]
+    pub max_record: Option<usize>,
+
     /// Share the slots with programs that tasks start, such as make and cargo: pipe or fifo [without HOW:
     /// pipe]
     ///

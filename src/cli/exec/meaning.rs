@@ -84,6 +84,7 @@ pub fn meaning(asked: &Exec, variables: &Variables, config: &Config) -> Result<E
         // count.
         keep_order: both.keep_order || !raw && run.keep_order.unwrap_or(false),
         grace: run.grace,
+        max_record: run.max_record,
         status: both.status.unwrap_or_default(),
         hooks: settings::exec::hooks(&flags, &run),
         base: base.map_err(|why| Instead::no_working_directory(&why))?,

@@ -27,7 +27,7 @@ fn keys(level: u32) -> String {
     format!(
         "[run]\npool = {level}\nhalt = \"now,fail={level}\"\noutput = \"line\"\nkeep_order = true\n\
          tag = \"{level}\"\ngrace = {level}\nrate = \"1/{level}s\"\nload = {level}\nmemory_free = {level}\n\
-         jobserver = \"{style}\"\njournal = \"/{level}\"\nresume = true\n"
+         max_record = {level}\njobserver = \"{style}\"\njournal = \"/{level}\"\nresume = true\n"
     )
 }
 
@@ -44,6 +44,7 @@ fn variables(level: u32) -> Variables {
         rate: Some(Rate { interval: Duration::from_secs(level.into()) }),
         load: parse_load(&word).ok(),
         memory_free: Some(level as usize),
+        max_record: Some(level as usize),
         jobserver: parse_jobserver(style(level)).ok(),
         journal: Some(PathBuf::from(format!("/{level}"))),
         resume: Some(Resume::Finished),
@@ -56,7 +57,7 @@ fn options(level: u32) -> Vec<String> {
     let style = style(level);
     let line = format!(
         "-j{level} --halt now,fail={level} --output line -k --tag={level} --grace {level} --rate 1/{level}s \
-         --load {level} --memory-free {level} --jobserver={style} --journal /{level} --resume"
+         --load {level} --memory-free {level} --max-record {level} --jobserver={style} --journal /{level} --resume"
     );
     line.split_whitespace().map(str::to_owned).collect()
 }
@@ -80,6 +81,7 @@ fn says(plan: Plan, level: u32) {
     let throttle = plan.throttle;
     assert_eq!(throttle.rate.map(|rate| rate.interval), Some(time));
     assert_eq!((throttle.load, throttle.memory_free), (Some(level.into()), Some(level.into())));
+    assert_eq!(plan.max_record, level as usize);
     assert_eq!(plan.jobserver, Jobserver::Server { fifo: style(level) == "fifo" });
     let journal = plan.logs.journal.unwrap();
     assert_eq!((journal.path, journal.resume), (PathBuf::from(format!("/{level}")), Resume::Finished));

@@ -117,8 +117,7 @@ fn read(from: Input, cut: Cut, columns: Option<ColumnSeparator>, header: Header)
 }
 
 fn list(rows: &[Vec<String>], names: &[String]) -> ItemList {
-    let item =
-        |row: &Vec<String>| Item { columns: row.iter().map(|column| column.clone().into_bytes()).collect() };
+    let item = |row: &Vec<String>| Item::new(row.iter().map(|column| column.clone().into_bytes()).collect());
     ItemList { items: rows.iter().map(item).collect(), names: names.to_vec() }
 }
 

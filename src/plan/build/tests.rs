@@ -38,7 +38,7 @@ fn stage(text: &str) -> Stage {
 
 /// What a template comes to for the third task, of an item with these columns.
 fn filled(template: &Template, columns: &[&str], names: &[&str]) -> String {
-    let item = Item { columns: columns.iter().map(|column| column.as_bytes().to_vec()).collect() };
+    let item = Item::new(columns.iter().map(|column| column.as_bytes().to_vec()).collect());
     let names: Vec<String> = names.iter().map(|name| name.to_string()).collect();
     let items = if columns.is_empty() { vec![] } else { vec![item] };
     let mut out = Vec::new();

@@ -64,6 +64,8 @@ pub struct ExecArgs {
     pub keep_order: bool,
     pub tag: Option<Tag>,
     pub grace: Option<Duration>,
+    /// The most bytes of a record that goes to a standard input.
+    pub max_record: Option<usize>,
     pub status: StatusMode,
     /// The hooks of the run, one for each [`HookOn`](crate::plan::HookOn), in their order.
     pub hooks: [Option<ExecHook>; 3],

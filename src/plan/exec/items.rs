@@ -159,7 +159,7 @@ fn list(args: &ItemArgs, words: &[Vec<u8>], alone: bool) -> Result<ItemList, Exe
         names = first.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
     }
     let is_wanted = |columns: &Vec<Vec<u8>>| !args.skip_empty || *columns != [b""];
-    let mut items: Vec<Item> = rows.filter(is_wanted).map(|columns| Item { columns }).collect();
+    let mut items: Vec<Item> = rows.filter(is_wanted).map(Item::new).collect();
     if !alone {
         let fitted = items.iter_mut().try_for_each(|item| fit(item, &names));
         fitted.map_err(|message| ExecError { message, help: None })?;

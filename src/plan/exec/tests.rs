@@ -67,6 +67,7 @@ fn args(command: &[&str], sources: &[&[&str]]) -> ExecArgs {
         keep_order: false,
         tag: None,
         grace: None,
+        max_record: None,
         hooks: Default::default(),
         status: StatusMode::First,
         base: PathBuf::from("/base"),
@@ -176,7 +177,7 @@ fn names_and_files() {
     let stage = &job.stages[0];
     assert!(matches!(stage.stdout, Output::File { per_task: true, .. }));
     assert!(matches!(stage.stderr, Output::File { per_task: false, append: false, .. }));
-    let item = Item { columns: vec![b"a.gz".to_vec()] };
+    let item = Item::new(vec![b"a.gz".to_vec()]);
     let scope = Scope { items: &[item], names: &[], seq: 1, slot: 1, ..Scope::default() };
     let mut out = Vec::new();
     stage.env[0].1.render(&scope, &mut out);
@@ -280,7 +281,7 @@ fn workers_know_no_item() {
 /// Where `--results` puts the output of the first task, and its number.
 fn files_of(args: ExecArgs, columns: &[&str]) -> [String; 3] {
     let stage = plan(args).unwrap().jobs.remove(0).stages.remove(0);
-    let items = [Item { columns: bytes(columns) }];
+    let items = [Item::new(bytes(columns))];
     let scope = Scope { items: &items, names: &[], seq: 7, slot: 1, ..Scope::default() };
     let file = |output| match output {
         Output::File { path, append: false, show: false, per_task: true } => path,

@@ -209,13 +209,21 @@ impl Cycle {
 
 /// Returns the row of an item of the first source and the rest.
 fn row(mut first: Item, others: Option<Item>) -> Next {
-    first.columns.extend(others.into_iter().flat_map(|item| item.columns));
+    if let Some(other) = others {
+        first.columns.extend(other.columns);
+        first.oversize = first.oversize.or(other.oversize);
+    }
     Next::Item(Some(first))
 }
 
 /// Joins items to one with all their columns.
 fn flat(items: Vec<Item>) -> Item {
-    Item { columns: items.into_iter().flat_map(|item| item.columns).collect() }
+    let mut all = Item::default();
+    for item in items {
+        all.columns.extend(item.columns);
+        all.oversize = all.oversize.or(item.oversize);
+    }
+    all
 }
 
 #[cfg(test)]
@@ -295,7 +303,7 @@ mod tests {
         let mut gives = gives.into_iter();
         move || {
             Ok(match gives.next().expect("it is asked no further") {
-                Some(word) => Next::Item(Some(Item { columns: vec![word.as_bytes().to_vec()] })),
+                Some(word) => Next::Item(Some(Item::new(vec![word.as_bytes().to_vec()]))),
                 None => Next::Wait,
             })
         }

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use super::*;
 
 fn item(columns: &[&str]) -> Item {
-    Item { columns: columns.iter().map(|column| column.as_bytes().to_vec()).collect() }
+    Item::new(columns.iter().map(|column| column.as_bytes().to_vec()).collect())
 }
 
 fn names<'a>(columns: &'a [String], vars: &'a BTreeMap<String, String>) -> Names<'a> {

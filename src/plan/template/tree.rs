@@ -43,8 +43,7 @@ mod tests {
     use super::*;
 
     fn tree(items: &[&[&str]], names: &[&str]) -> String {
-        let item =
-            |columns: &&[&str]| Item { columns: columns.iter().map(|c| c.as_bytes().to_vec()).collect() };
+        let item = |columns: &&[&str]| Item::new(columns.iter().map(|c| c.as_bytes().to_vec()).collect());
         let items: Vec<Item> = items.iter().map(item).collect();
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
         let mut out = Vec::new();

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use crate::event::{JobId, Outcome, RunEvent, TaskName};
 use crate::plan::Items;
 use crate::run::event_loop::EventLoop;
-use crate::run::items::Pulled;
 use crate::run::items::chain::UpstreamItem;
+use crate::run::items::reader::Turn;
+use crate::run::items::{Pulled, unread};
 use crate::run::task::{Work, task_name};
 use crate::sched::{Event, Seq, TaskId};
 
@@ -24,6 +25,7 @@ impl EventLoop {
             return self.pull_from_chain(job);
         }
         let (mut last, mut passed) = (None, 0);
+        let mut turn = Turn::default();
         let mut wanted = self.intake.wanted(job);
         self.intake.sources.begin_pull(job, &self.kernel.poller);
         let pulled = loop {
@@ -33,13 +35,14 @@ impl EventLoop {
                     Pulled::Block(block) => (Vec::new(), Arc::default(), Some(block), Vec::new()),
                     other => break other,
                 };
+            items.iter().for_each(|item| turn.count(item));
             let work = Work { items, names, block, known, ..Work::of(job, 0) };
             if self.record.is_done(job, &work.known) {
                 if !self.pass_over(work, Seq::Next) {
                     return;
                 }
                 passed += 1;
-                if passed == PASSED_IN_ONE_TURN {
+                if passed == PASSED_IN_ONE_TURN || !turn.goes_on() {
                     break Pulled::Again;
                 }
                 continue;
@@ -48,15 +51,13 @@ impl EventLoop {
             self.keep_work(task, work);
             last = Some(task);
             wanted -= 1;
-            if wanted == 0 {
+            if wanted == 0 || !turn.goes_on() {
                 break Pulled::Wait;
             }
         };
+        self.inbox.warnings.extend(self.intake.sources.take_warning(job));
         let passed = passed + self.intake.sources.take_left_out(job);
         self.tell_passed(job, passed);
-        if let Pulled::Again = pulled {
-            self.intake.ask_again(job);
-        }
         match last {
             Some(task) => {
                 self.inbox.push(Event::Items(job));
@@ -70,11 +71,13 @@ impl EventLoop {
 
     fn answer_without_items(&mut self, job: JobId, pulled: Pulled) {
         match pulled {
-            Pulled::Items { .. } | Pulled::Block(_) | Pulled::Again => {}
+            Pulled::Items { .. } | Pulled::Block(_) => {}
+            Pulled::Again => self.intake.ask_again(job),
             Pulled::Wait => {
                 self.inbox.push(Event::ItemsLater(job));
                 if let Err(errno) = self.intake.sources.watch(job, &self.kernel.poller) {
-                    self.inbox.push(Event::ItemsFailed(job, format!("could not wait for items: {errno}")));
+                    self.inbox
+                        .push(Event::ItemsFailed(job, unread(format!("could not wait for items: {errno}"))));
                 }
             }
             Pulled::End => self.inbox.push(Event::NoMoreItems(job)),

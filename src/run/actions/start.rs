@@ -20,6 +20,10 @@ impl EventLoop {
         if self.plan.jobs[work.job].run_hook().is_some() {
             return self.start_run_hook(task, work, attempt, slot);
         }
+        if let Some(failure) = work.refusal() {
+            self.intake.waiting.insert(task.place, work);
+            return self.inbox.push(Event::NotStarted { task, started: 0, failure: Arc::new(failure) });
+        }
         work.held = self.scheduler.permits_of(task);
         let name = work.task_name();
         let job = &self.plan.jobs[work.job];

@@ -16,6 +16,13 @@ use crate::run::words;
 use crate::run::workers::{Given, Route, SILENCE, breaks_lines, put_task};
 use crate::sched::{Event, TaskId};
 
+/// What a worker wrote that is no answer to a task.
+enum Unusable {
+    /// Nobody asked for it.
+    Unasked(Answer),
+    TooLong,
+}
+
 /// An answer is shown to people up to so many bytes.
 const SHOWN: usize = 60;
 
@@ -56,6 +63,9 @@ impl EventLoop {
         {
             taker.asked = true;
             self.workers.begin_silence(worker, now);
+        }
+        if let Some(failure) = work.refusal() {
+            return self.inbox.push(Event::NotStarted { task, started: 0, failure: Arc::new(failure) });
         }
         let whole = self.workers.feeds_whole_records(work.job);
         if breaks_lines(job, work, whole) {
@@ -147,22 +157,49 @@ impl EventLoop {
 
     fn take_answers_of(&mut self, worker: TaskId) {
         let Some((job, slot, mut taker)) = self.lend_taker(worker) else { return };
-        let unasked = match self.workers.route(job) {
-            Some(Route::Straight(dest)) => self.take_straight(worker, dest, &mut taker.answers),
-            _ => self.take_each(worker, job, &mut taker.answers),
+        let answers = &mut taker.answers;
+        let unusable = match self.workers.route(job) {
+            Some(Route::Straight(dest)) if answers.pending() <= self.plan.max_record => {
+                self.take_straight(worker, dest, answers).map(Unusable::Unasked)
+            }
+            _ => self.take_each(worker, job, answers),
         };
         // Several workers of a job that answered one after another are looked at once.
         if self.inbox.events.back() != Some(&Event::Answered(job)) {
             self.inbox.push(Event::Answered(job));
         }
-        if let Some(answer) = unasked {
-            let text = shown(taker.answers.bytes(&answer.text));
-            let why = format!("worker {slot} wrote an answer that nobody asked for: `{text}`");
-            if self.backend.attempt(worker).is_some() {
-                self.inbox.push(Event::Fault { task: worker, why: why.into() });
+        match unusable {
+            Some(Unusable::TooLong) => self.fail_too_long(worker, slot),
+            Some(Unusable::Unasked(answer)) => {
+                let text = shown(taker.answers.bytes(&answer.text));
+                self.fault_unasked(worker, slot, &text);
             }
-        } else if let backend::Given::To(process) = self.backend.worker(worker, job) {
-            process.taker = Some(taker);
+            None => {
+                if let backend::Given::To(process) = self.backend.worker(worker, job) {
+                    process.taker = Some(taker);
+                }
+            }
+        }
+    }
+
+    fn fault_unasked(&mut self, worker: TaskId, slot: usize, text: &str) {
+        let why = format!("worker {slot} wrote an answer that nobody asked for: `{text}`");
+        if self.backend.attempt(worker).is_some() {
+            self.inbox.push(Event::Fault { task: worker, why: why.into() });
+        }
+    }
+
+    /// The answer that the worker is writing is too long: its task fails, and the worker is of no more use.
+    fn fail_too_long(&mut self, worker: TaskId, slot: usize) {
+        if self.scheduler.next_to_answer(worker).is_none() {
+            return self.fault_unasked(worker, slot, "…");
+        }
+        let most = self.plan.max_record;
+        let why = format!("its answer has more than {most} bytes: raise `max_record` (`--max-record`)");
+        let actions = self.scheduler.answered(self.kernel.now, worker, Some(why.into())).1;
+        self.apply_all(actions);
+        if self.backend.attempt(worker).is_some() {
+            self.inbox.push(Event::AnswerTooLong(worker));
         }
     }
 
@@ -196,8 +233,8 @@ impl EventLoop {
         if asked < there { answers.next_answer() } else { None }
     }
 
-    /// Takes one answer after another. Returns one that nobody asked for.
-    fn take_each(&mut self, worker: TaskId, index: JobId, answers: &mut Answers) -> Option<Answer> {
+    /// Takes one answer after another, as far as they are of use.
+    fn take_each(&mut self, worker: TaskId, index: JobId, answers: &mut Answers) -> Option<Unusable> {
         let plan = Arc::clone(&self.plan);
         let job = &plan.jobs[index];
         let fail = job.worker.as_ref().and_then(|worker| worker.fail.as_ref());
@@ -205,8 +242,15 @@ impl EventLoop {
         while let Some(slot) =
             self.backend.attempt(worker).filter(|process| !process.stopping).map(|process| process.slot)
         {
-            let answer = answers.next_answer()?;
-            let Some(task) = self.scheduler.next_to_answer(worker) else { return Some(answer) };
+            let Some(answer) = answers.next_answer() else {
+                return (answers.pending() > plan.max_record).then_some(Unusable::TooLong);
+            };
+            let Some(task) = self.scheduler.next_to_answer(worker) else {
+                return Some(Unusable::Unasked(answer));
+            };
+            if answer.text.len() > plan.max_record {
+                return Some(Unusable::TooLong);
+            }
             let text = answers.bytes(&answer.text);
             let failure = fail.filter(|fail| fail.is_match(text));
             let failure = failure.map(|_| Arc::from(format!("its worker answered `{}`", shown(text))));

@@ -11,8 +11,8 @@ use nix::errno::Errno;
 use crate::os;
 use crate::run::block::{Block, BlockWrite};
 
-/// Written bytes are removed from the buffer when they are this many, or all.
-const REMOVE_AT: usize = 64 << 10;
+/// A buffer that is mostly empty gives back what it has beyond this.
+const KEPT: usize = 256 << 10;
 
 /// Input on its way to a child: bytes, and blocks behind them.
 pub struct Feed {
@@ -147,9 +147,13 @@ impl Feed {
                 Err(errno) => return self.fail(FeedFailure::Input(errno)),
             }
         }
-        if self.written == self.bytes.len() || self.written >= REMOVE_AT {
+        // What is moved was written before, so that the cost stays linear.
+        if self.written >= self.bytes.len() - self.written {
             self.bytes.drain(..self.written);
             self.written = 0;
+            if self.bytes.capacity() > KEPT && self.bytes.capacity() / 4 > self.bytes.len() {
+                self.bytes.shrink_to(KEPT);
+            }
         }
         match (self.is_empty(), self.ended) {
             (false, _) => FeedState::Blocked,

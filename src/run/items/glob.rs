@@ -43,7 +43,7 @@ impl Paths {
             None => Ok(None),
             Some(Ok(path)) => {
                 let path = path.strip_prefix(&self.base).unwrap_or(&path);
-                Ok(Some(Item { columns: vec![path.as_os_str().as_bytes().to_vec()] }))
+                Ok(Some(Item::new(vec![path.as_os_str().as_bytes().to_vec()])))
             }
             Some(Err(error)) => {
                 let why = os::errors::reason(error.error());

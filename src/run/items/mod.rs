@@ -8,6 +8,7 @@
 //!
 //! - [`intake`]: how many items each job asked for, and the work of tasks that wait
 //! - [`source`]: the source of one job; [`reader`]: items one by one, from memory, a [`glob`], a [`stream`], or several of these joined
+//! - [`cutter`]: bytes of a stream become items
 //! - [`blocks`]: records cut from an input for the standard input of tasks
 //! - [`chain`]: items that go from job to job
 //!
@@ -17,6 +18,7 @@
 
 pub mod blocks;
 pub mod chain;
+pub mod cutter;
 pub mod glob;
 pub mod intake;
 pub mod reader;
@@ -27,7 +29,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-use crate::event::{JobId, Known};
+use crate::event::{JobId, Known, StartFailure};
 use crate::os;
 use crate::os::poller::{Interest, Poller};
 use crate::plan::{Batch, Input, Item, Plan};
@@ -56,8 +58,8 @@ pub enum Pulled {
     /// The source is to be asked again in the next turn of the loop.
     Again,
     End,
-    /// The source can't be read; as text for people.
-    Failed(String),
+    /// The source can't be read.
+    Failed(StartFailure),
 }
 
 /// Items of ended tasks that are kept for reuse, at most, and the largest of them in bytes.
@@ -94,7 +96,7 @@ impl Sources {
         if self.sources[job].is_none() {
             match Source::open(&self.plan, job, self.room) {
                 Ok(source) => self.sources[job] = Some(source),
-                Err(why) => return Pulled::Failed(why),
+                Err(failure) => return Pulled::Failed(failure),
             }
         }
         let Some(source) = &mut self.sources[job] else { return Pulled::End };
@@ -118,10 +120,15 @@ impl Sources {
         pulled
     }
 
+    /// Returns what people should know of the items of the job that were read, once.
+    pub fn take_warning(&mut self, job: JobId) -> Option<String> {
+        self.sources[job].as_mut()?.take_warning()
+    }
+
     /// Takes back the items of a task that is over. Where tasks are many and short, fresh memory for each would cost
     /// more than all else.
     pub fn give_back(&mut self, items: Vec<Item>) {
-        if let [Item { columns }] = &items[..]
+        if let [Item { columns, oversize: None }] = &items[..]
             && let [value] = &columns[..]
             && value.capacity() <= SPARE_VALUE
             && self.spare.len() < SPARE
@@ -197,6 +204,11 @@ impl Sources {
         self.pause(job, poller);
         self.sources[job] = None;
     }
+}
+
+/// Returns the failure of a job whose items can't be read: prun's own, not that of a command.
+pub fn unread(why: String) -> StartFailure {
+    StartFailure { code: 125, why }
 }
 
 /// Opens an input. Also returns its name for people.

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use super::Pulled;
 use super::blocks::{self, Blocks};
-use super::reader::Reader;
-use crate::event::{JobId, Known};
+use super::reader::{Reader, Turn};
+use crate::event::{JobId, Known, StartFailure};
 use crate::flow::queue::Taken;
 use crate::os;
 use crate::plan::argv::{Fitter, variables_len};
 use crate::plan::header::name_columns;
 use crate::plan::items::{self, Next};
-use crate::plan::{Batch, Command, Item, Items, Plan, QueueId, Stage, room_for_lock_values};
+use crate::plan::{Batch, Bounds, Command, Item, Items, Plan, QueueId, Stage, room_for_lock_values};
 use crate::run::queues::Queues;
 use crate::run::record::ledger::Ledger;
 
@@ -34,7 +34,7 @@ pub(super) struct Source {
     /// Items that were left out of batches, because the journal knows them as done.
     pub(super) left_out: u64,
     /// A failure for the next pull.
-    pub(super) failed: Option<String>,
+    pub(super) failed: Option<StartFailure>,
     /// Set if a batch takes as many items as fit into one command.
     limit: Option<ArgumentLimit>,
     /// True while the poller reports when more can be read.
@@ -62,7 +62,7 @@ pub(super) enum SourceKind {
 }
 
 impl Source {
-    pub(super) fn open(plan: &Arc<Plan>, id: JobId, room: usize) -> Result<Source, String> {
+    pub(super) fn open(plan: &Arc<Plan>, id: JobId, room: usize) -> Result<Source, StartFailure> {
         let job = &plan.jobs[id];
         let kind = match &job.items {
             _ if blocks::input_of(plan, job).is_some() => {
@@ -71,7 +71,7 @@ impl Source {
             Items::Queue { queue, separator } => {
                 SourceKind::Queue { job: id, queue: *queue, separator: *separator }
             }
-            items => SourceKind::Reader(Reader::open(items)?),
+            items => SourceKind::Reader(Reader::open(items, Bounds::of(plan, job)).map_err(super::unread)?),
         };
         let limit = (job.batch == Batch::Fit).then(|| {
             let stage = &job.stages[0];
@@ -119,7 +119,8 @@ impl Source {
         if let SourceKind::Blocks(blocks) = &mut self.kind {
             return blocks.pull();
         }
-        loop {
+        let mut turn = Turn::default();
+        while turn.goes_on() {
             let next = match self.left_over.take() {
                 Some((item, known)) => Ok((Next::Item(Some(item)), known)),
                 None => self.read(queues).map(|next| {
@@ -127,6 +128,9 @@ impl Source {
                     (next, known)
                 }),
             };
+            if let Ok((Next::Item(Some(item)), _)) = &next {
+                turn.count(item);
+            }
             match next {
                 Ok((Next::Item(None), known)) => {
                     return Pulled::Items { items: Vec::new(), names: Arc::clone(&self.names), known };
@@ -136,6 +140,10 @@ impl Source {
                         && ledger.as_deref_mut().is_some_and(|ledger| ledger.is_done(job, &known)) =>
                 {
                     self.left_out += 1;
+                }
+                // Its task fails, and no other item with it.
+                Ok((Next::Item(Some(item)), known)) if item.oversize.is_some() => {
+                    return Pulled::Items { items: vec![item], names: Arc::clone(&self.names), known };
                 }
                 Ok((Next::Item(Some(item)), known)) => {
                     if let Some(ArgumentLimit { fitter, command }) = &mut self.limit
@@ -156,8 +164,22 @@ impl Source {
                 Ok((Next::Again, _)) => return Pulled::Again,
                 Ok((Next::End, _)) if self.batch.is_empty() => return Pulled::End,
                 Ok((Next::End, _)) => return self.take_batch(),
-                Err(why) => return Pulled::Failed(why),
+                Err(why) if self.batch.is_empty() => return Pulled::Failed(why),
+                // The items that were read before are whole.
+                Err(why) => {
+                    self.failed = Some(why);
+                    return self.take_batch();
+                }
             }
+        }
+        Pulled::Again
+    }
+
+    /// Returns what people should know of the items that were read, once.
+    pub(super) fn take_warning(&mut self) -> Option<String> {
+        match &mut self.kind {
+            SourceKind::Reader(reader) => reader.take_warning(),
+            SourceKind::Blocks(_) | SourceKind::Queue { .. } => None,
         }
     }
 
@@ -189,14 +211,14 @@ impl Source {
     }
 
     /// Reads one item.
-    fn read(&mut self, queues: &mut Queues) -> Result<Next, String> {
+    fn read(&mut self, queues: &mut Queues) -> Result<Next, StartFailure> {
         match &mut self.kind {
             SourceKind::Reader(reader) => {
                 let before = Arc::as_ptr(&self.names);
                 let next = reader.next(&mut self.names)?;
                 // A header was read: whatever is wrong with the texts that use it is told before the first task.
                 if !std::ptr::eq(before, Arc::as_ptr(&self.names)) {
-                    name_columns(&self.plan, self.job, &self.names)?;
+                    name_columns(&self.plan, self.job, &self.names).map_err(super::unread)?;
                 }
                 Ok(next)
             }
@@ -225,5 +247,5 @@ fn record(queues: &mut Queues, queue: QueueId, job: JobId, separator: Option<u8>
         Some(separator) => bytes.split(|&byte| byte == separator).map(<[u8]>::to_vec).collect(),
         None => vec![bytes.to_vec()],
     };
-    Next::Item(Some(Item { columns }))
+    Next::Item(Some(Item::new(columns)))
 }

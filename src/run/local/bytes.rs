@@ -110,7 +110,13 @@ impl LocalProcesses {
         }
         let read = reader.read(&mut self.buffer);
         if let (Read::Bytes { count, .. }, Some(taker)) = (read, &mut attempt.taker) {
-            taker.answers.push(&self.buffer[..count]);
+            let pushed = taker.answers.push(&self.buffer[..count]);
+            if let Err(why) = pushed {
+                cx.events.push_back(Event::Fault {
+                    task: id,
+                    why: format!("its answer was not read: {why}").into(),
+                });
+            }
         }
         if read != Read::Empty && attempt.taker.is_some() {
             cx.answered.push(id);

@@ -67,12 +67,22 @@ impl LocalProcesses {
                 watch_input(job, cx);
                 return false;
             }
+            Ok(NextBlock::Again) => {
+                // Its pipe has room, which the poller tells in the next turn.
+                self.watch_again(to, cx);
+                return false;
+            }
+            Ok(NextBlock::TooLong(size)) => {
+                let why = blocks.oversize(size).to_string().into();
+                cx.events.push_back(Event::Fault { task: to, why });
+                self.watch_again(to, cx);
+            }
             Ok(NextBlock::End) => {
                 dry.into_iter().for_each(|id| self.end_feed(id, cx));
                 return false;
             }
-            Err(why) => {
-                cx.events.push_back(Event::Fault { task: to, why: why.into() });
+            Err(failure) => {
+                cx.events.push_back(Event::Fault { task: to, why: failure.why.into() });
                 dry.into_iter().for_each(|id| self.end_feed(id, cx));
                 return false;
             }

@@ -23,7 +23,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::sys::uio::writev;
 
-use crate::flow::cut::{self, Rule};
+use crate::flow::cut::{self, Broken, Rule, Sizes};
 use crate::flow::queue::{Config, Key, Queue, Taken};
 use crate::flow::span::Span;
 use crate::os;
@@ -45,6 +45,8 @@ const SPANS: usize = 64;
 pub struct Queues {
     plan: Arc<Plan>,
     queues: Vec<QueueState>,
+    /// Writers whose records can't be taken, to be told in the next round.
+    faults: Vec<Event>,
     /// The interval to the next poll of unread bytes.
     poll_interval: Duration,
 }
@@ -96,8 +98,8 @@ pub struct Round {
 
 impl Queues {
     pub fn new(plan: Arc<Plan>) -> Queues {
-        let queues = plan.queues.iter().map(QueueState::new).collect();
-        Queues { plan, queues, poll_interval: FIRST_POLL }
+        let queues = plan.queues.iter().map(|queue| QueueState::new(queue, plan.max_record)).collect();
+        Queues { plan, queues, faults: Vec::new(), poll_interval: FIRST_POLL }
     }
 
     // ---- in ----------------------------------------------------------------------------------------------
@@ -125,7 +127,17 @@ impl Queues {
     /// Takes over the first `count` bytes of [`Queues::space`].
     pub fn filled(&mut self, queue: QueueId, inlet: Inlet, count: usize) {
         let state = &mut self.queues[queue];
-        state.queue.filled(inlet.key(), count);
+        if let Some(broken) = state.queue.filled(inlet.key(), count) {
+            let name = &self.plan.queues[queue].name;
+            let why = match broken {
+                Broken::TooLong => format!(
+                    "it wrote a record of more than {} bytes into queue `{name}`: raise `max_record` (`--max-record`)",
+                    self.plan.max_record
+                ),
+                Broken::OutOfMemory(why) => format!("its record for queue `{name}` was not read: {why}"),
+            };
+            self.faults.push(Event::Fault { task: inlet.task, why: why.into() });
+        }
         state.changed = true;
     }
 
@@ -230,6 +242,7 @@ impl Queues {
     /// Does a round for all queues that have changed or are draining.
     pub fn round(&mut self, poller: &Poller, events: &mut VecDeque<Event>) -> Round {
         let mut round = Round::default();
+        events.extend(self.faults.drain(..));
         if self.queues.iter().any(|state| state.changed) {
             self.poll_interval = FIRST_POLL;
         } else {
@@ -250,12 +263,12 @@ impl Queues {
 }
 
 impl QueueState {
-    fn new(queue: &plan::Queue) -> QueueState {
+    fn new(queue: &plan::Queue, record: usize) -> QueueState {
         let config = Config {
             capacity: queue.capacity,
             rule: rule(&queue.records),
             to_all: queue.to_all,
-            read: if queue.exact { PAGE } else { BIG_PIPE },
+            sizes: Sizes { read: if queue.exact { PAGE } else { BIG_PIPE }, record },
         };
         QueueState {
             queue: Queue::new(config, &queue.readers),

@@ -44,7 +44,7 @@ pub fn of(
         None => true,
     };
     Detail {
-        rerun: (again && rerun.len() <= LONGEST_RERUN).then_some(rerun),
+        rerun: (again && work.refusal().is_none() && rerun.len() <= LONGEST_RERUN).then_some(rerun),
         command: command(job, work, slot),
         attempts,
         hint: ended.and_then(|ended| cause_of_death::explain(job, ended, memory)),

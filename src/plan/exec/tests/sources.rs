@@ -167,7 +167,7 @@ fn names_are_put_in_when_a_header_has_given_them() {
     let filled = |command: &[&str]| {
         let plan = file(command);
         name_columns(&plan, JobId(0), &names)?;
-        let items = [Item { columns: vec![b"ann b".to_vec(), b"h1.x".to_vec()] }];
+        let items = [Item::new(vec![b"ann b".to_vec(), b"h1.x".to_vec()])];
         let scope = Scope { items: &items, names: &names, seq: 1, slot: 1, ..Scope::default() };
         Ok::<_, String>(plan.jobs[0].stages[0].command.shell_line("j", &scope, quote))
     };

@@ -3,11 +3,10 @@
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use crate::flow::blocks::Cutter;
+use crate::flow::blocks::{Cutter, Found};
 use crate::os;
 use crate::run::block::{Block, BlockFile};
 use crate::run::items::blocks::NextBlock;
@@ -24,6 +23,8 @@ pub struct FileBlocks {
 
 /// Bytes that are searched by one read, at first.
 const WINDOW: usize = 64 << 10;
+/// Bytes that are searched in one turn of the loop, at most.
+const TURN: usize = 4 << 20;
 /// Bytes of a block that the kernel is asked to read from the disk before they are wanted.
 const AHEAD: u64 = 4 << 20;
 
@@ -39,36 +40,44 @@ impl FileBlocks {
         if self.at >= self.end {
             return Ok(NextBlock::End);
         }
-        let (start, length) = (self.at, self.length(cutter)?);
+        let Some(Found { length, too_long }) = self.find(cutter)? else { return Ok(NextBlock::Again) };
+        let (start, length) = (self.at, length as u64);
         self.at += length;
-        os::io::read_ahead(&self.source.file, start, length.min(AHEAD));
         // Whoever shares stdin goes on behind the bytes that were taken.
         (&self.source.file).seek(SeekFrom::Start(self.at))?;
+        if let Some(size) = too_long {
+            return Ok(NextBlock::TooLong(size));
+        }
+        os::io::read_ahead(&self.source.file, start, length.min(AHEAD));
         Ok(NextBlock::Block(Block::Range { source: Rc::clone(&self.source), start, length }))
     }
 
-    /// Returns the length of the next block.
-    fn length(&mut self, cutter: &mut Cutter) -> io::Result<u64> {
+    /// Searches the end of the next block, for one turn of the loop at most.
+    fn find(&mut self, cutter: &mut Cutter) -> io::Result<Option<Found>> {
         let all = self.end - self.at;
-        loop {
+        let mut searched = 0;
+        while searched < TURN {
             let seen = cutter.seen();
             let left = all.saturating_sub(seen as u64);
             let wanted = left.min(self.window.len() as u64) as usize;
-            let count = self.source.file.read_at(&mut self.window[..wanted], self.at + seen as u64)?;
+            let at = self.at + seen as u64;
+            let count = os::io::read_at(&self.source.file, &mut self.window[..wanted], at)?;
             if count == 0 {
                 // The end. If the file has become shorter, sending the block will fail and report it.
-                return Ok(all);
+                return Ok(Some(cutter.end(all as usize)));
             }
-            if let Some(length) = cutter.find_end(seen, &self.window[..count]) {
-                return Ok(length as u64);
+            searched += count;
+            if let Some(found) = cutter.find_end(seen, &self.window[..count]) {
+                return Ok(Some(found));
             }
             if cutter.seen() == seen {
                 // The window holds only the beginning of a separator; at the very end, that is none.
                 if wanted as u64 == left {
-                    return Ok(all);
+                    return Ok(Some(cutter.end(all as usize)));
                 }
                 self.window.resize(self.window.len() * 2, 0);
             }
         }
+        Ok(None)
     }
 }

@@ -5,10 +5,14 @@
 
 use std::fs::File;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
+use crate::event::StartFailure;
 use crate::flow::blocks::{Cutter, Shape};
 use crate::os;
-use crate::plan::{Batch, Input, Items, Job, Plan, Queue, Stdin, Unit, items as plan_items};
+use crate::plan::{
+    Batch, Bound, Input, Item, Items, Job, Oversize, Plan, Queue, Stdin, Unit, items as plan_items,
+};
 use crate::run::block::Block;
 use crate::run::items::{self, Pulled};
 use crate::sched::TaskId;
@@ -29,6 +33,10 @@ pub enum NextBlock {
     Spliced,
     /// Nothing is there now.
     Wait,
+    /// There is more to be searched in the next turn of the loop.
+    Again,
+    /// A block was skipped, because one of its records is too long: it has this many bytes.
+    TooLong(u64),
     End,
 }
 
@@ -46,6 +54,10 @@ pub struct Blocks {
     /// The number of tasks that may still be given a first block.
     tasks_left: u64,
     cutter: Cutter,
+    /// The most bytes of a record.
+    most: usize,
+    /// The number of blocks so far.
+    blocks: u64,
     source: BlockSource,
     /// The input's name in messages.
     name: String,
@@ -67,15 +79,17 @@ impl Blocks {
     ///
     /// # Errors
     /// When the input can't be opened. For people.
-    pub fn open(plan: &Plan, job: &Job) -> Result<Blocks, String> {
-        let Some((queue, input)) = input_of(plan, job) else { return Err("there is no input".into()) };
+    pub fn open(plan: &Plan, job: &Job) -> Result<Blocks, StartFailure> {
+        let Some((queue, input)) = input_of(plan, job) else { unreachable!("the job reads blocks") };
         let (name, opened) = items::open(input);
         let source = opened.and_then(|fd| BlockSource::new(fd, input));
         let source = source.map_err(|error| unreadable(&name, &error))?;
         let tasks_left = plan_items::known_total(&job.items, &Batch::One).unwrap_or(u64::MAX);
         Ok(Blocks {
             tasks_left,
-            cutter: Cutter::new(shape(queue)),
+            cutter: Cutter::new(shape(queue), plan.max_record),
+            most: plan.max_record,
+            blocks: 0,
             source,
             name,
             taker: None,
@@ -102,17 +116,28 @@ impl Blocks {
                 self.tasks_left -= 1;
                 Pulled::Block(block)
             }
+            Ok(NextBlock::TooLong(size)) => {
+                self.tasks_left -= 1;
+                let item = Item { columns: Vec::new(), oversize: Some(Box::new(self.oversize(size))) };
+                Pulled::Items { items: vec![item], names: Arc::default(), known: Vec::new() }
+            }
             Ok(NextBlock::Wait) => Pulled::Wait,
+            Ok(NextBlock::Again) => Pulled::Again,
             Ok(_) => Pulled::End,
-            Err(why) => Pulled::Failed(why),
+            Err(failure) => Pulled::Failed(failure),
         }
+    }
+
+    /// Describes the record of the last block, of this many bytes.
+    pub fn oversize(&self, size: u64) -> Oversize {
+        Oversize { number: self.blocks, size, most: self.most, bound: Bound::RecordOfBlock }
     }
 
     /// Returns the next block, or the rest of one.
     ///
     /// # Errors
     /// When reading fails, once: the input counts as ended afterwards. For people.
-    pub fn next_block(&mut self) -> Result<NextBlock, String> {
+    pub fn next_block(&mut self) -> Result<NextBlock, StartFailure> {
         if let Some(block) = self.returned.pop() {
             return Ok(NextBlock::Block(block));
         }
@@ -125,14 +150,20 @@ impl Blocks {
         };
         self.ended = !matches!(
             next,
-            Ok(NextBlock::Block(_) | NextBlock::Piece(_) | NextBlock::Spliced | NextBlock::Wait)
+            Ok(NextBlock::Block(_)
+                | NextBlock::Piece(_)
+                | NextBlock::Spliced
+                | NextBlock::Wait
+                | NextBlock::Again
+                | NextBlock::TooLong(_))
         );
+        self.blocks += u64::from(matches!(next, Ok(NextBlock::Block(_) | NextBlock::TooLong(_))));
         next.map_err(|error| unreadable(&self.name, &error))
     }
 
     /// Returns the next block as [`Blocks::next_block`] does, or splices a part of it into the pipe `to` while it
     /// still comes.
-    pub fn next_or_splice(&mut self, to: BorrowedFd) -> Result<NextBlock, String> {
+    pub fn next_or_splice(&mut self, to: BorrowedFd) -> Result<NextBlock, StartFailure> {
         if let BlockSource::Stream(stream) = &mut self.source
             && self.tasks_left == 0
             && self.returned.is_empty()
@@ -175,8 +206,10 @@ impl Blocks {
     }
 }
 
-fn unreadable(name: &str, error: &std::io::Error) -> String {
-    format!("could not read {name}: {}", os::errors::reason(error))
+fn unreadable(name: &str, error: &std::io::Error) -> StartFailure {
+    // What the tasks would read can't be read; only a record without an end is a mistake of who called prun.
+    let code = if error.kind() == std::io::ErrorKind::InvalidData { 125 } else { 126 };
+    StartFailure { code, why: format!("could not read {name}: {}", os::errors::reason(error)) }
 }
 
 fn shape(queue: &Queue) -> Shape {

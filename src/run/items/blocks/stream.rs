@@ -8,7 +8,8 @@ use std::rc::Rc;
 
 use nix::errno::Errno;
 
-use crate::flow::blocks::Cutter;
+use crate::flow::blocks::{Cutter, Found};
+use crate::flow::long;
 use crate::os;
 use crate::os::input::{Read, SharedInput};
 use crate::os::io::BIG_PIPE;
@@ -23,6 +24,10 @@ pub struct StreamBlocks {
     filled: usize,
     /// Bytes of the next block that were handed on before all of it had come.
     passed: usize,
+    /// Bytes of the next block that were dropped, because one of its records is too long.
+    dropped: usize,
+    /// Why reading failed; reported after the block that was read before.
+    failure: Option<io::Error>,
     /// Buffers of blocks, which are used again when nobody else has them.
     lent: Vec<Rc<Vec<u8>>>,
     /// True if bytes can be spliced from the input into another pipe.
@@ -42,7 +47,16 @@ impl StreamBlocks {
     pub fn new(file: File) -> io::Result<StreamBlocks> {
         let input = SharedInput::new(file.into())?;
         let is_pipe = os::io::set_pipe_size(input.fd(), BIG_PIPE) > 0;
-        Ok(StreamBlocks { input, buffer: Vec::new(), filled: 0, passed: 0, lent: Vec::new(), is_pipe })
+        Ok(StreamBlocks {
+            input,
+            buffer: Vec::new(),
+            filled: 0,
+            passed: 0,
+            dropped: 0,
+            failure: None,
+            lent: Vec::new(),
+            is_pipe,
+        })
     }
 
     pub fn fd(&self) -> BorrowedFd<'_> {
@@ -56,29 +70,87 @@ impl StreamBlocks {
 
     /// Reads until the next block, or the rest of it, has come.
     pub fn collect(&mut self, cutter: &mut Cutter) -> io::Result<NextBlock> {
+        if let Some(error) = self.failure.take() {
+            return Err(error);
+        }
         let mut read = 0;
         loop {
-            if let Some(length) = cutter.find_end(self.passed, &self.buffer[..self.filled]) {
-                return Ok(NextBlock::Block(self.finish(length - self.passed)));
+            let at = self.at();
+            if let Some(found) = cutter.find_end(at, &self.buffer[..self.filled]) {
+                return Ok(self.finish(found, cutter));
             }
-            if read >= TURN && self.input.may_wait() {
-                return Ok(NextBlock::Wait);
+            if let Some(size) = cutter.too_long() {
+                self.drop_seen(cutter, size)?;
+            }
+            if read >= TURN {
+                return Ok(if self.input.may_wait() { NextBlock::Wait } else { NextBlock::Again });
             }
             let wanted = self.far(cutter).clamp(NEAR, PIECE);
             let end = self.filled + wanted;
             if self.buffer.len() < end {
-                self.buffer.resize(end.max(self.filled * 3 / 2), 0);
+                let count = end - self.buffer.len();
+                long::reserve(&mut self.buffer, count).map_err(|why| io::Error::other(why.to_string()))?;
+                self.buffer.resize(end, 0);
             }
-            match self.input.read_nowait(&mut self.buffer[self.filled..end])? {
-                Read::Empty => return Ok(NextBlock::Wait),
-                Read::End if self.filled == 0 => return Ok(NextBlock::End),
-                Read::End => return Ok(NextBlock::Block(self.finish(self.filled))),
-                Read::Bytes(count) => {
+            match self.input.read_nowait(&mut self.buffer[self.filled..end]) {
+                Err(error) => return self.break_off(cutter, error),
+                Ok(Read::Empty) => return Ok(NextBlock::Wait),
+                Ok(Read::End) if self.filled == 0 && self.dropped == 0 => return Ok(NextBlock::End),
+                Ok(Read::End) => {
+                    let found = cutter.end(self.at() + self.filled);
+                    return Ok(self.finish(found, cutter));
+                }
+                Ok(Read::Bytes(count)) => {
                     self.filled += count;
                     read += count;
                 }
             }
         }
+    }
+
+    /// Returns the offset in the next block at which the buffer begins.
+    fn at(&self) -> usize {
+        self.passed + self.dropped
+    }
+
+    /// Drops bytes that were examined: they belong to a block whose record is too long, with so many bytes so far.
+    fn drop_seen(&mut self, cutter: &Cutter, size: u64) -> io::Result<()> {
+        let count = cutter.seen() - self.at();
+        self.buffer.copy_within(count..self.filled, 0);
+        self.filled -= count;
+        self.dropped += count;
+        if self.buffer.len() > self.filled + 2 * PIECE {
+            self.buffer.truncate(self.filled);
+            self.buffer.shrink_to_fit();
+        }
+        match size >= cutter.endless() {
+            true => {
+                let why = format!("a record has no end within {size} bytes: is `--recend` right?");
+                Err(io::Error::new(io::ErrorKind::InvalidData, why))
+            }
+            false => Ok(()),
+        }
+    }
+
+    /// Ends with this error. The whole records that have come are a block before it.
+    fn break_off(&mut self, cutter: &mut Cutter, error: io::Error) -> io::Result<NextBlock> {
+        let at = self.at();
+        let end = cutter.break_off(at, &self.buffer[..self.filled]).filter(|_| self.dropped == 0);
+        let length = end.map_or(0, |end| end - at);
+        let error = match self.filled + self.dropped > length {
+            true => {
+                let why = os::errors::reason(&error);
+                io::Error::other(format!("{why}; the record that had not ended is dropped"))
+            }
+            false => error,
+        };
+        if length == 0 {
+            return Err(error);
+        }
+        self.failure = Some(error);
+        self.filled = length;
+        self.passed = 0;
+        Ok(NextBlock::Block(self.take(length, cutter)))
     }
 
     /// Hands on the bytes of the next block that have come, as far as its end can't be among them. Returns `None` if
@@ -90,7 +162,7 @@ impl StreamBlocks {
         }
         if self.filled > 0 {
             self.passed += self.filled;
-            return Some(NextBlock::Piece(self.take(self.filled)));
+            return Some(NextBlock::Piece(self.take(self.filled, cutter)));
         }
         match os::io::splice_pipe(self.input.fd(), far, to) {
             Ok(0) => Some(NextBlock::End),
@@ -112,28 +184,36 @@ impl StreamBlocks {
 
     /// Returns the number of bytes to come that can't hold the end of the next block.
     fn far(&self, cutter: &Cutter) -> usize {
-        cutter.seen().saturating_sub(self.passed + self.filled)
+        cutter.seen().saturating_sub(self.at() + self.filled)
     }
 
     /// Takes the first bytes of the buffer as the end of a block.
-    fn finish(&mut self, length: usize) -> Block {
-        self.passed = 0;
-        self.take(length)
+    fn finish(&mut self, Found { length, too_long }: Found, cutter: &Cutter) -> NextBlock {
+        let block = self.take(length - self.at(), cutter);
+        (self.passed, self.dropped) = (0, 0);
+        match too_long {
+            Some(size) => NextBlock::TooLong(size),
+            None => NextBlock::Block(block),
+        }
     }
 
     /// Takes the first bytes of the buffer.
-    fn take(&mut self, length: usize) -> Block {
+    fn take(&mut self, length: usize, cutter: &Cutter) -> Block {
         let free = self.lent.iter_mut().position(|bytes| Rc::get_mut(bytes).is_some());
         let free = free.and_then(|at| Rc::into_inner(self.lent.swap_remove(at)));
         let mut next = free.unwrap_or_default();
         let rest = &self.buffer[length..self.filled];
-        if next.len() < rest.len() {
-            next.resize(self.buffer.len(), 0);
+        let usual = self.buffer.len().min(cutter.skipped().saturating_add(2 * PIECE));
+        if next.len() < rest.len().max(usual) {
+            next.resize(rest.len().max(usual), 0);
         }
         next[..rest.len()].copy_from_slice(rest);
         self.filled = rest.len();
         let bytes = Rc::new(std::mem::replace(&mut self.buffer, next));
-        self.lent.push(Rc::clone(&bytes));
+        // One record was long; memory for such is not kept.
+        if bytes.len() <= 2 * usual {
+            self.lent.push(Rc::clone(&bytes));
+        }
         Block::Bytes(bytes, length)
     }
 }
