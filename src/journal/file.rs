@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, FileType, OpenOptions};
 use std::io::{self, BufReader, Write};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::libc;
+use nix::unistd::geteuid;
 
 use super::contents::Contents;
 use super::past::Past;
@@ -118,9 +119,32 @@ fn open_regular(path: &Path, write: bool) -> Result<File, String> {
     let mut options = OpenOptions::new();
     options.read(true).append(write).create(write).mode(0o600).custom_flags(flags);
     let file = options.open(path).map_err(failed)?;
+    let data = file.metadata().map_err(failed)?;
     // The file may have been replaced since.
-    regular(path, file.metadata().map_err(failed)?.file_type())?;
+    regular(path, data.file_type())?;
+    trusted(path, data.uid(), data.mode())?;
     Ok(file)
+}
+
+/// Refuses a journal that somebody else can write, because its lines decide which tasks do not run: one of another
+/// user, or one that everybody may write. The members of a group may share one. Root is told as well, because root
+/// runs what a line of another user lets through.
+fn trusted(path: &Path, owner: u32, mode: u32) -> Result<(), String> {
+    let shown = path.display();
+    let own = geteuid().as_raw();
+    if owner != own {
+        return Err(format!(
+            "the journal `{shown}` belongs to another user (uid {owner}, and prun runs as {own}), who could keep tasks \
+             from running: name another file, or take it over with `chown`"
+        ));
+    }
+    if mode & libc::S_IWOTH != 0 {
+        return Err(format!(
+            "everybody may write the journal `{shown}`, and so keep tasks from running: `chmod o-w` it, if what it \
+             holds can be trusted"
+        ));
+    }
+    Ok(())
 }
 
 fn regular(path: &Path, kind: FileType) -> Result<(), String> {

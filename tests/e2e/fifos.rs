@@ -97,7 +97,7 @@ fn everything_else_goes_on_and_a_stop_ends_the_wait() {
         drop(guest);
     }
     assert!(!space.exists("ran"));
-    let toml = "run.halt = 'now,fail=1'\n[jobs.stuck]\ncommand = 'touch ran'\nstdout.file = 'f'\n[jobs.a]\ncommand = 'false'";
+    let toml = "run.halt = 'now,fail=1'\nrun.pool = 2\n[jobs.stuck]\ncommand = 'touch ran'\nstdout.file = 'f'\n[jobs.a]\ncommand = 'false'";
     space.file(toml).run().code(1);
     assert!(!space.exists("ran"));
 }
@@ -180,9 +180,9 @@ fn a_reader_sees_the_end_when_the_last_task_has_ended() {
 #[test]
 fn two_jobs_meet_in_a_fifo() {
     let space = space(&["f"]);
-    let meet = "[jobs.w]\ncommand = 'echo through'\nstdout.file = 'f'\n[jobs.r]\ncommand = 'cat'\nstdin.file = 'f'\n";
-    let other = "[jobs.r]\ncommand = 'cat'\nstdin.file = 'f'\n[jobs.w]\neach = ['a', 'b']\npool = 1\ncommand = 'echo'\nstdout.file = 'f'";
-    let shown = "[jobs.w]\ncommand = 'echo through'\nstdout = { file = 'f', show = true }\n[jobs.r]\nscript = 'cat >got'\nstdin.file = 'f'";
+    let meet = "run.pool = 4\n[jobs.w]\ncommand = 'echo through'\nstdout.file = 'f'\n[jobs.r]\ncommand = 'cat'\nstdin.file = 'f'\n";
+    let other = "run.pool = 4\n[jobs.r]\ncommand = 'cat'\nstdin.file = 'f'\n[jobs.w]\neach = ['a', 'b']\npool = 1\ncommand = 'echo'\nstdout.file = 'f'";
+    let shown = "run.pool = 4\n[jobs.w]\ncommand = 'echo through'\nstdout = { file = 'f', show = true }\n[jobs.r]\nscript = 'cat >got'\nstdin.file = 'f'";
     space.file(meet).run().ok().stdout("through\n");
     space.file(other).run().ok().stdout("a\nb\n");
     space.file(shown).run().ok().stdout("through\n");

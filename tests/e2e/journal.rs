@@ -472,6 +472,28 @@ fn the_joblog_overwrites_nothing_that_the_run_uses() {
 }
 
 #[test]
+fn a_journal_that_others_can_write_is_not_believed() {
+    let space = Space::new();
+    space.journaled("", "a").run().ok();
+    space.ran();
+    for change in ["chmod o+w journal", "chmod 600 journal; test $(id -u) != 0 || chown 65534 journal"] {
+        space.sh(change).run().ok();
+        if change.contains("chown") && !nix::unistd::geteuid().is_root() {
+            continue;
+        }
+        for flags in ["", "--resume", "--resume --dry-run"] {
+            let ended = space.journaled(flags, "a b").run();
+            ended.code(125).stdout("").stderr_has("keep tasks from running");
+            assert_eq!(space.ran(), "");
+        }
+    }
+    // Reading what happened needs no trust, and a group may share a journal.
+    space.sh("test $(id -u) != 0 || chown 0 journal; chmod 664 journal").run().ok();
+    space.journaled("--resume", "a b").run().ok();
+    assert_eq!(space.ran(), "b");
+}
+
+#[test]
 fn sync_is_a_journal_as_well() {
     let space = Space::new();
     space.journaled("--sync", "a b").run().ok();

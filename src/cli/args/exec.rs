@@ -82,6 +82,9 @@ pub struct Exec {
     pub stdin: Option<OsString>,
 
     /// Write each task's standard output to FILE: --stdout {%.gz}.txt
+    ///
+    /// FILE is emptied once in a run, whatever names it, and everything else is added behind. Without a placeholder
+    /// all tasks write to it, as `--output` says. FILE can't be what the run reads.
     #[arg(long, value_name = "FILE", help_heading = COMMAND, hide_short_help = true)]
     pub stdout: Option<OsString>,
 

@@ -137,7 +137,12 @@ pub const EACH: &[Key] = &[
 /// `stdin = { … }`.
 pub const STDIN: &[Key] = &[
     key("text", "string", "", "This text, with placeholders, and then the end."),
-    key("file", "string", "", "What this file holds. The path may have placeholders."),
+    key(
+        "file",
+        "string",
+        "",
+        "What this file holds. The path may have placeholders. A FIFO is waited for until somebody writes to it.",
+    ),
     key(
         "pipe",
         "string",
@@ -180,8 +185,9 @@ pub const OUTPUT: &[Key] = &[
         "file",
         "string",
         "",
-        "A file to write to; folders are made. A path without a placeholder of the task is opened once for the job, \
-         and its tasks' output is written to it as `output` says; with one, each task has a file of its own.",
+        "A file to write to; folders are made. With a placeholder of the task in its path, each task has a file of its \
+         own; without one, output of several tasks is written to it as `output` says. Within a run a file is emptied \
+         once, whatever names it, and all else is added.",
     ),
     key(
         "queue",
@@ -190,7 +196,12 @@ pub const OUTPUT: &[Key] = &[
         "The queue of this name: what is written is cut into its records. When the last reader of the queue has gone, \
          the writer gets SIGPIPE, which is no failure if the readers ended ok.",
     ),
-    key("append", "`true` or `false`", "`false`", "With `file`: write at its end, and keep what it holds."),
+    key(
+        "append",
+        "`true` or `false`",
+        "`false`",
+        "With `file`: do not empty it at first, and keep what it holds.",
+    ),
     key("show", "`true` or `false`", "`false`", "Show the output, too."),
 ];
 

@@ -46,6 +46,30 @@ fn what_one_run_writes_the_next_one_knows() {
 }
 
 #[test]
+fn a_journal_that_others_can_write_is_refused() {
+    use std::os::unix::fs::{PermissionsExt, chown};
+    let folder = folder();
+    let path = folder.path().join("journal");
+    let set_mode = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    fs::write(&path, "").unwrap();
+    for mode in [0o666, 0o602] {
+        set_mode(mode);
+        assert!(refused(&path).contains("everybody may write the journal"), "{mode:o}");
+        assert!(crate::journal::read(&path).is_err(), "nor are its lines believed");
+    }
+    for mode in [0o664, 0o600, 0o644] {
+        set_mode(mode);
+        open(&path, false).unwrap();
+    }
+    // Only root can give a file away.
+    if nix::unistd::geteuid().is_root() {
+        chown(&path, Some(65534), None).unwrap();
+        let why = refused(&path);
+        assert!(why.contains("belongs to another user (uid 65534") && why.contains("chown"), "{why}");
+    }
+}
+
+#[test]
 fn what_is_no_regular_file_is_refused() {
     let folder = folder();
     let at = |name: &str| folder.path().join(name);

@@ -68,7 +68,6 @@ pub fn doubts(file: &JobFile, options: &BuildOptions, disk: &dyn Disk) -> Mistak
     };
     search.written = search.written();
     keys::of_the_file(&mut search);
-    paths::written_twice(&mut search);
     commands::of_the_run(&mut search);
     for job in &file.jobs {
         keys::of(&mut search, job);

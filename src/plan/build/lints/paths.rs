@@ -1,11 +1,8 @@
-//! Doubts about files and directories: files that are read and missing, files that are written twice.
-
-use std::collections::HashMap;
-use std::path::PathBuf;
+//! Doubts about files and directories: files that are read and missing, files that are read and written.
 
 use super::commands::tilde;
 use super::{FileKind, Search, files, sources};
-use crate::jobfile::{EachSpec, JobSpec, Mistake, Span, StdinSpec, TagSpec, Text};
+use crate::jobfile::{EachSpec, JobSpec, Mistake, StdinSpec, TagSpec, Text};
 
 /// Checks the paths of a job.
 pub(super) fn of(search: &mut Search, job: &JobSpec) {
@@ -127,40 +124,20 @@ fn braced(text: &str) -> Vec<(std::ops::Range<usize>, &str)> {
     found
 }
 
-/// Doubts a file that the job empties before it reads it.
+/// Doubts a file that the job reads and writes, which a run refuses.
 fn read_and_written(search: &mut Search, job: &JobSpec) {
-    let StdinSpec::File(input) = &job.stdin.value else { return };
-    let Some(path) = search.path(job, input) else { return };
-    let same = files(job).find(|(text, anew)| *anew && search.path(job, text).as_ref() == Some(&path));
-    if let Some((output, _)) = same {
-        let message = format!("job `{}` reads `{}`, and empties it before", job.name.value, input.value);
+    let inputs = read(job).into_iter().map(|(text, _)| text);
+    for input in inputs {
+        let Some(path) = search.path(job, input).filter(|path| !path.starts_with("/dev")) else { continue };
+        let Some((output, _)) = files(job).find(|(text, _)| search.path(job, text).as_ref() == Some(&path))
+        else {
+            continue;
+        };
+        let message = format!("job `{}` reads `{}`, and writes to it", job.name.value, input.value);
         let doubt = Mistake::at(output.span.clone(), message).other(input.span.clone(), "read here");
         let output = output.value.clone();
-        search.doubt(doubt.help(format!("write to another file, and rename it afterwards to `{output}`")));
-    }
-}
-
-/// Doubts two jobs that overwrite one file, so that the output of one is lost.
-pub(super) fn written_twice(search: &mut Search) {
-    let mut known: HashMap<PathBuf, (usize, Span)> = HashMap::new();
-    for (number, job) in search.file.jobs.iter().enumerate() {
-        for (text, _) in files(job).filter(|(_, anew)| *anew) {
-            let Some(path) = search.path(job, text).filter(|path| !path.starts_with("/dev")) else {
-                continue;
-            };
-            match known.get(&path) {
-                // Its stdout and its stderr may go to one file.
-                Some((first, _)) if *first == number => {}
-                Some((first, span)) => {
-                    let names = (&search.file.jobs[*first].name.value, &job.name.value);
-                    let message =
-                        format!("jobs `{}` and `{}` both write `{}` anew", names.0, names.1, text.value);
-                    let doubt =
-                        Mistake::at(text.span.clone(), message).other(span.clone(), "also written here");
-                    search.found.push(doubt.help("`append = true` keeps what is there"));
-                }
-                None => _ = known.insert(path, (number, text.span.clone())),
-            }
-        }
+        search.doubt(doubt.help(format!(
+            "a run refuses that: write to another file, and rename it afterwards to `{output}`"
+        )));
     }
 }
