@@ -69,7 +69,14 @@ fn refusal(plan: &Plan, written: &Use, other: &Use) -> String {
         Kind::Stream(what) => what.to_owned(),
         Kind::Input(_) => format!("`{name}`"),
     };
-    format!("{what} would overwrite `{}`, {}: name another file", other.name, usage(plan, other.kind))
+    let file = &other.name;
+    let overwritten = match other.kind {
+        Kind::Input(_) => format!("`{file}`, {}", usage(plan, other.kind)),
+        Kind::Output(job) => format!("the output of `{}` in `{file}`", plan.jobs[job].name),
+        Kind::Own(what) => format!("{what} `{file}`"),
+        Kind::Stream(what) => format!("what goes to {what}"),
+    };
+    format!("{what} would overwrite {overwritten}: name another file")
 }
 
 /// Keeps output whose paths have placeholders from files that the run uses otherwise.
@@ -103,14 +110,13 @@ fn clash(plan: &Plan, written: &Use, other: &Use) -> bool {
     }
 }
 
-/// Returns the use as the end of a sentence.
+/// Returns the use as a clause about the file.
 fn usage(plan: &Plan, kind: Kind) -> String {
     match kind {
         Kind::Input(Some(job)) => format!("which this run reads for `{}`", plan.jobs[job].name),
         Kind::Input(None) => "which this run reads".to_owned(),
         Kind::Output(job) => format!("where the output of `{}` goes", plan.jobs[job].name),
-        Kind::Own(name) => format!("which this run uses: it is {name}"),
-        Kind::Stream(name) => format!("which is {name} of this run"),
+        Kind::Own(name) | Kind::Stream(name) => format!("which is {name} of this run"),
     }
 }
 
@@ -223,7 +229,12 @@ fn input_use(input: &Input, reader: JobId) -> Option<Use> {
 /// Returns the use of a path, unless a FIFO or a device is there.
 fn file_use(path: &Path, kind: Kind) -> Option<Use> {
     let is_file = path.metadata().map_or(true, |data| data.is_file());
-    is_file.then(|| Use { key: PathKey::of(path), name: path.display().to_string(), kind })
+    is_file.then(|| Use { key: PathKey::of(path), name: plain(path), kind })
+}
+
+/// Returns a path for people, without `./` in its middle.
+fn plain(path: &Path) -> String {
+    path.components().collect::<PathBuf>().display().to_string()
 }
 
 fn stream_use(fd: BorrowedFd, name: &str, kind: Kind) -> Option<Use> {

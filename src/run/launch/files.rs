@@ -376,7 +376,7 @@ fn refused(path: &Path, error: OpenError) -> Unstarted {
     match error {
         OpenError::Io(error) => no_file(path, &error),
         OpenError::Used(usage) => {
-            let why = format!("`{}` would be overwritten: {usage}", path.display());
+            let why = format!("`{}` would be overwritten, {usage}", path.display());
             StartFailure { code: 126, why }.into()
         }
     }

@@ -65,7 +65,7 @@ impl From<io::Error> for OpenError {
 #[derive(Debug)]
 pub struct Reserved {
     pub identity: Identity,
-    /// Its use, as the end of a sentence: "the journal is written there".
+    /// Its use, as a clause: "which is the journal of this run".
     pub usage: Arc<str>,
     /// Jobs that may write to it, because they have ended before it is read.
     pub writers: Vec<JobId>,
