@@ -126,6 +126,20 @@ fn a_fifo_that_is_read_waits_for_a_writer() {
 }
 
 #[test]
+fn output_of_the_only_task_flows_although_it_had_to_wait() {
+    let space = space(&["in"]);
+    let meeting = Meeting::open(&space);
+    let run = space.exec("--stdin in -c 'cat; exec puppet meet=late hold' ::: a").start();
+    let mut writer = open_for_writing(&space, "in");
+    writer.write_all(b"at once\n").expect("a reader");
+    drop(writer);
+    let guest = meeting.guest();
+    run.shows("at once");
+    drop(guest);
+    run.end().ok();
+}
+
+#[test]
 fn items_come_from_a_fifo_that_has_no_writer_yet() {
     let space = space(&["in"]);
     let toml = "[jobs.a]\neach.lines = 'in'\nkeep_order = true\ncommand = 'echo'";
@@ -187,6 +201,12 @@ fn two_jobs_meet_in_a_fifo() {
     space.file(other).run().ok().stdout("a\nb\n");
     space.file(shown).run().ok().stdout("through\n");
     assert_eq!(space.read("got"), "through\n");
+    // A shell's process substitutions are pipes under a name.
+    let script = "prun exec --stdin <(echo in) --stdout >(cat >sub) -c 'cat; echo {}' ::: a && prun exec -k -a <(echo b) echo";
+    space.bash(script).run().ok().stdout("b\n");
+    crate::space::wait_until("the substitution has written", || {
+        space.exists("sub") && space.read("sub") == "in\na\n"
+    });
     // Two writers, one after another, and one reader.
     let two = format!("{meet}[jobs.x]\nafter = ['w']\ncommand = 'echo again'\nstdout.file = './f'");
     space.file(&two).run().ok().stdout("through\nagain\n");

@@ -70,7 +70,10 @@ impl EventLoop {
             Action::End { task, outcome, attempts } => self.end(task, outcome, attempts),
             Action::AskTokens(wanted) => self.ask_tokens(wanted),
             Action::GiveTokens(count) => self.give_tokens(count),
-            Action::Live(task) => self.output.outputs.let_flow(task.place),
+            Action::Live(task) => {
+                self.inbox.live = Some(task);
+                self.output.outputs.let_flow(task.place);
+            }
             Action::Tell(event) => self.tell_and_follow(&event),
             Action::FlushOutput => self.shutdown.run_hooks.await_output(),
             Action::FlushFiles(job) => self.flush_files(job),

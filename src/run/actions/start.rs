@@ -67,6 +67,9 @@ impl EventLoop {
     pub(in crate::run) fn tell_launched(&mut self) {
         for (task, started) in std::mem::take(&mut self.inbox.launched) {
             let Some(attempt) = self.backend.attempt(task) else { continue };
+            if self.inbox.live == Some(task) {
+                self.output.outputs.let_flow(task.place);
+            }
             let job = &self.plan.jobs[attempt.work.job];
             let command = self.options.verbose.then(|| words::command(job, &attempt.work, attempt.slot));
             let pid = started.pid();

@@ -62,7 +62,7 @@ pub struct Opening {
 
 /// The pauses between two tries grow from the first to the last of these.
 const FIRST_PAUSE: Time = Time::from_millis(1);
-const LONGEST_PAUSE: Time = Time::from_millis(20);
+const LONGEST_PAUSE: Time = Time::from_millis(50);
 
 impl Opening {
     pub fn new(why: String, now: Time, last_attempt: bool) -> Opening {

@@ -13,6 +13,8 @@ pub struct Inbox {
     pub warnings: Vec<String>,
     /// Attempts whose files are open at last, and what has come of them.
     pub launched: Vec<(TaskId, Started)>,
+    /// The task whose output flows because it is the only one. It may still wait for its files.
+    pub live: Option<TaskId>,
     /// Attempts that started since the kernel was asked.
     pub starts: usize,
     /// Workers answered in this turn, and are about to get more.

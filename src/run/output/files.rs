@@ -8,12 +8,11 @@
 //! Only regular files are remembered. A FIFO is shared while it is open, and a device is opened each time.
 
 use std::collections::HashMap;
-use std::ffi::OsString;
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::SystemTime;
 
@@ -205,9 +204,8 @@ impl Files {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum PathKey {
     File(Identity),
-    /// A file that does not exist, by its folder.
-    New(Identity, OsString),
-    Unknown(PathBuf),
+    /// A file that does not exist, by the last folder on the way that does, and the rest of the way.
+    New(Option<Identity>, PathBuf),
 }
 
 /// Links that lead to links are followed so far, as the kernel does.
@@ -224,11 +222,16 @@ impl PathKey {
             let Ok(target) = fs::read_link(&path) else { break };
             path = path.parent().unwrap_or(Path::new("")).join(target);
         }
-        let folder = path.parent().and_then(Identity::at);
-        match (folder, path.file_name()) {
-            (Some(folder), Some(name)) => PathKey::New(folder, name.to_owned()),
-            _ => PathKey::Unknown(path.components().collect()),
+        let (mut folder, mut rest) = (PathBuf::new(), PathBuf::new());
+        for part in path.components() {
+            match part {
+                // Folders that do not exist are no links, so that the way back is known.
+                Component::ParentDir if rest.pop() => {}
+                _ if rest.as_os_str().is_empty() && folder.join(part).exists() => folder.push(part),
+                _ => rest.push(part),
+            }
         }
+        PathKey::New(Identity::at(&folder), rest)
     }
 }
 
@@ -374,6 +377,19 @@ mod tests {
             put(&folder.open(name, false, 0), name);
         }
         assert_eq!(folder.read("f"), "ad/../fhardsoft");
+    }
+
+    #[test]
+    fn paths_to_one_file_have_one_key_before_it_exists() {
+        let folder = Folder::new();
+        fs::create_dir(folder.path("d")).unwrap();
+        std::os::unix::fs::symlink("new/f", folder.path("link")).unwrap();
+        let key = |name: &str| PathKey::of(&folder.path(name));
+        for name in ["d/../new/f", "new/./f", "new/x/../f", "link", "new/x/../../new/f"] {
+            assert_eq!(key(name), key("new/f"), "{name}");
+        }
+        assert_ne!(key("new/f"), key("d/new/f"));
+        assert_ne!(key("new/f"), key("new/g"));
     }
 
     #[test]
