@@ -12,6 +12,7 @@ use crate::jobfile::nearest;
 use crate::os::errors::reason;
 use crate::os::{limits, std_streams};
 use crate::plan::build::BuildOptions;
+use crate::plan::selection::split_operand;
 use crate::ui::phrases::escape;
 
 /// The job file that is used if none is named.
@@ -42,7 +43,9 @@ pub fn operands(words: &[OsString]) -> Result<(OsString, Vec<String>), Instead> 
 
 fn is_file(word: &OsStr) -> bool {
     let bytes = word.as_bytes();
-    bytes == b"-" || bytes.contains(&b'/') || bytes.ends_with(b".toml")
+    // An item may hold a slash.
+    let names_task = word.to_str().is_some_and(|word| split_operand(word).1.is_some());
+    !names_task && (bytes == b"-" || bytes.contains(&b'/') || bytes.ends_with(b".toml"))
 }
 
 /// Reads the job file `name` (`-`: stdin). `first_job` is the first job that was typed; if the file is

@@ -13,6 +13,7 @@ use crate::jobfile::{self, JobFile, nearest};
 use crate::os::jobserver::Offer;
 use crate::os::{self, limits};
 use crate::plan::build::{BuildOptions, RunOverrides, TagFlag, build};
+use crate::plan::selection::split_operand;
 use crate::run::Verdict;
 use crate::ui::phrases::escape;
 
@@ -21,6 +22,11 @@ pub fn start(asked: FileArgs) -> Result<Verdict, Instead> {
     let variables = variables::read()?;
     let (name, jobs) = job_file::operands(&asked.operands)?;
     let name_shown = escape(name.as_bytes());
+    if asked.no_deps && jobs.is_empty() {
+        return Err(Instead::fail(
+            "`--no-deps` needs a JOB, whose needs are left out: `prun --no-deps FILE JOB`",
+        ));
+    }
     let bytes = job_file::read(&name, jobs.first())?;
     let color = settings::color(&asked.both, &variables);
     let config = config::read(asked.both.no_config, color)?;
@@ -59,6 +65,7 @@ pub(super) fn meaning(
         vars,
         args: asked.args.iter().cloned().map(OsString::into_vec).collect(),
         jobs,
+        no_deps: asked.no_deps,
         run: RunOverrides { tag, ..settings.overrides },
     })
 }
@@ -77,6 +84,7 @@ fn tag_flag(tag: Tag) -> Result<TagFlag, Instead> {
 /// Returns the text of `--list`: each job and the comment above it, in the order of the file. Without `jobs`,
 /// all jobs.
 fn list(file: &JobFile, jobs: &[String]) -> Result<String, Instead> {
+    let jobs: Vec<String> = jobs.iter().map(|operand| split_operand(operand).0.to_owned()).collect();
     let known = |name: &String| file.jobs.iter().any(|job| job.name.value == *name);
     if let Some(unknown) = jobs.iter().find(|name| !known(name)) {
         let near = nearest(unknown, file.jobs.iter().map(|job| job.name.value.as_str()));

@@ -267,6 +267,8 @@ pub struct Detail {
     pub command: String,
     /// The command line that runs just this task again; `None` if it is too long to be of use.
     pub rerun: Option<String>,
+    /// The names of the variables that [`Detail::rerun`] leaves out.
+    pub rerun_without: Vec<String>,
     pub attempts: u32,
     /// The cause of death if it is known: a resource limit of the task, or of the machine.
     pub hint: Option<String>,

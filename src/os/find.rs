@@ -123,6 +123,11 @@ fn has_execute_bit(data: &Metadata) -> bool {
     data.permissions().mode() & 0o111 != 0
 }
 
+/// Returns the status and the message for a command whose arguments are too long to be given to a program.
+pub fn explain_too_long(program: &[u8]) -> (u8, String) {
+    (126, format!("`{}`: {}", shown(program), too_big()))
+}
+
 fn too_big() -> String {
     format!(
         "arguments too long: one argument can have {} bytes, all of them and the environment together {}",

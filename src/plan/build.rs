@@ -10,9 +10,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use self::order::Choice;
 use self::text::Texts;
 use super::hooks::HookFlags;
-use super::{Items, Job, Jobserver, Journal, Logs, MAX_RECORD, Plan, Throttle, UNLIMITED, words};
+use super::{
+    Items, Job, Jobserver, Journal, Logs, MAX_RECORD, Output, Plan, Rerun, Throttle, UNLIMITED, selection,
+    words,
+};
 use crate::event::JobId;
 use crate::jobfile::values::{HaltSetting, Resume, StatusMode};
 use crate::jobfile::{self, JobFile, Mistake, Mistakes, nearest};
@@ -34,6 +38,7 @@ mod ready;
 mod run_hooks;
 mod stage;
 mod text;
+mod without_needs;
 mod worker;
 
 pub use run_hooks::in_file as run_hook_in_file;
@@ -58,8 +63,10 @@ pub struct BuildOptions {
     pub vars: Vec<(String, String)>,
     /// The arguments after `--`.
     pub args: Vec<Vec<u8>>,
-    /// The jobs to run, with those that they need; if there are none, all.
+    /// The jobs to run, or tasks of them (`deploy[3]`), with those that they need; if there are none, all.
     pub jobs: Vec<String>,
+    /// True if jobs that are needed are left out.
+    pub no_deps: bool,
     pub run: RunOverrides,
 }
 
@@ -95,6 +102,7 @@ pub enum TagFlag {
 /// # Errors
 /// Every mistake of the file.
 pub fn build(file: &JobFile, options: &BuildOptions) -> Result<Plan, Mistakes> {
+    let file = &*without_needs::cut(file, options);
     let mut mistakes = file.mistakes.clone();
     let vars = variables(file, options, &mut mistakes);
     let index = index(file);
@@ -111,7 +119,8 @@ pub fn build(file: &JobFile, options: &BuildOptions) -> Result<Plan, Mistakes> {
         &positions,
         &mut mistakes,
     );
-    let selected = order::selected(file, options, &index, &waits, &positions, &joined, &mut mistakes);
+    let choices = order::selected(file, options, &index, &waits, &positions, &joined, &mut mistakes);
+    let selected: Vec<bool> = choices.iter().map(|choice| *choice != Choice::None).collect();
     items::check_stdin(file, options, &chains, &selected, &mut mistakes);
     let job_ids = lister::job_ids(file, &chains, &selected);
     let (mut queues, ids) = queues::plan(&uses, &positions, &selected, &job_ids);
@@ -140,6 +149,9 @@ pub fn build(file: &JobFile, options: &BuildOptions) -> Result<Plan, Mistakes> {
     if !mistakes.is_empty() {
         return Err(mistakes);
     }
+    for (job, choice) in jobs.iter_mut().zip(choices) {
+        choose(job, choice);
+    }
     for (number, (job, waits)) in jobs.iter_mut().zip(&waits).enumerate() {
         job.after = waits.iter().map(|wait| wait.condition(&job_ids, &positions)).collect();
         if let Some(lister) = &mut listers[number] {
@@ -156,7 +168,7 @@ pub fn build(file: &JobFile, options: &BuildOptions) -> Result<Plan, Mistakes> {
     }
     // Hooks of the run are in every selection.
     jobs.extend(hooks);
-    Ok(Plan {
+    let plan = Plan {
         queues,
         locks: locks.planned,
         throttle: throttle(&file.run, options.run.pool_file.clone(), options.cpus),
@@ -167,7 +179,26 @@ pub fn build(file: &JobFile, options: &BuildOptions) -> Result<Plan, Mistakes> {
         logs: Logs { journal, ..Logs::default() },
         rerun: rerun(options),
         ..Plan::new(jobs, pools.run)
-    })
+    };
+    selection::mistakes(&plan).into_iter().for_each(|told| mistakes.push(Mistake::new(told)));
+    if mistakes.is_empty() { Ok(plan) } else { Err(mistakes) }
+}
+
+/// Leaves out the tasks of a job that were not named, if some were.
+fn choose(job: &mut Job, choice: Choice) {
+    let Choice::Tasks(tasks) = choice else { return };
+    if matches!(job.items, Items::None) && tasks.items.is_empty() && tasks.numbers.iter().eq([&1]) {
+        return;
+    }
+    job.only = Some(tasks.into());
+    // What the other tasks have written is kept.
+    for stage in &mut job.stages {
+        for output in [&mut stage.stdout, &mut stage.stderr] {
+            if let Output::File { append, per_task: false, .. } = output {
+                *append = true;
+            }
+        }
+    }
 }
 
 /// Returns the jobs that are to run, each behind the job that lists its items.
@@ -300,15 +331,23 @@ fn unknown_job(name: &str, index: &Index, mistakes: &Mistakes, mut mistake: Mist
     mistake
 }
 
-/// Returns the command line that runs the file again: `prun FILE`.
-fn rerun(options: &BuildOptions) -> Option<String> {
+/// Returns the command line that runs jobs of the file again.
+fn rerun(options: &BuildOptions) -> Option<Rerun> {
     if options.file_name == "-" {
         return None;
     }
-    let mut line = "prun".to_owned();
-    for (name, value) in &options.vars {
-        line += " -D ";
-        line += &words::quote(format!("{name}={value}").as_bytes());
+    let mut before = "prun".to_owned();
+    if options.no_deps {
+        before += " --no-deps";
     }
-    Some(line + " " + &words::quote(options.file_name.as_bytes()))
+    for (name, value) in &options.vars {
+        before += " -D ";
+        before += &words::quote(format!("{name}={value}").as_bytes());
+    }
+    // Not an option.
+    let here = if options.file_name.starts_with('-') { "./" } else { "" };
+    before += &format!(" {}", words::quote(format!("{here}{}", options.file_name).as_bytes()));
+    let args: Vec<String> = options.args.iter().map(|arg| words::quote(arg)).collect();
+    let after = if args.is_empty() { String::new() } else { format!(" -- {}", args.join(" ")) };
+    Some(Rerun { before, after })
 }

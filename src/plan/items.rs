@@ -101,6 +101,10 @@ impl Iterator for ItemIter {
 
 /// Returns the number of a job's tasks, if it is known before anything is read.
 pub fn known_tasks(plan: &Plan, job: &Job) -> Option<u64> {
+    if let Some(only) = &job.only {
+        // By an item, several tasks may be named, or one that has a number as well.
+        return only.items.is_empty().then_some(only.numbers.len() as u64);
+    }
     let mut job = job;
     while let Items::Of(before) = job.items {
         job = &plan.jobs[before];

@@ -6,6 +6,7 @@ use std::time::Duration;
 use regex::bytes::Regex;
 
 use super::hooks::{HookOn, Hooks};
+use super::selection::Selection;
 use super::template::Template;
 use super::{
     Halt, Items, JobId, Leftovers, LockRequest, Outcomes, Output, OutputMode, Rate, Restart, RetryDelay,
@@ -33,6 +34,8 @@ pub struct Job {
     /// The job whose output are the items of this one (`each.command`); a failure of it is a failure of this job.
     pub lister: Option<JobId>,
     pub batch: Batch,
+    /// The tasks that were named on the command line, if not all are to run.
+    pub only: Option<Arc<Selection>>,
 
     /// Jobs that queues join have the same conditions: they start together, or not at all.
     pub after: Vec<After>,
@@ -81,6 +84,7 @@ impl Job {
             items: Items::None,
             lister: None,
             batch: Batch::One,
+            only: None,
             after: Vec::new(),
             pool: UNLIMITED,
             slots: 1,

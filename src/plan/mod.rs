@@ -26,6 +26,7 @@ mod locks;
 mod logs;
 mod queue;
 pub mod script;
+pub mod selection;
 mod sources;
 mod stage;
 pub mod status;
@@ -65,8 +66,24 @@ pub struct Plan {
     /// The most bytes of a record that goes to a standard input or into a queue, and of a worker's answer.
     pub max_record: usize,
     pub logs: Logs,
-    /// The command line that runs the file again, without jobs: `prun FILE`; `None` for `prun exec`.
-    pub rerun: Option<String>,
+    /// The command line that runs jobs of the file again; `None` for `prun exec`.
+    pub rerun: Option<Rerun>,
+}
+
+/// The command line that runs jobs of a job file again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rerun {
+    /// `prun FILE`, with the variables of this run.
+    pub before: String,
+    /// The arguments of this run, with `--` before them and a blank before that; or nothing.
+    pub after: String,
+}
+
+impl Rerun {
+    /// Returns the line for a job, or a task of it, which is quoted.
+    pub fn line(&self, operand: &str) -> String {
+        format!("{} {operand}{}", self.before, self.after)
+    }
 }
 
 impl Plan {

@@ -153,8 +153,8 @@ pub fn quote(word: &[u8]) -> String {
     out
 }
 
-/// Quotes a word for a message: in one line and without characters that act on a terminal, with `$'…'` where
-/// that is needed. bash, zsh, ksh and busybox's sh read this, dash does not.
+/// Quotes a word as [`quote`] does, for one line, and without characters that act on a terminal or are not seen. Only
+/// newlines at the end of a word stay: nothing that all shells read the same way could stand for them.
 pub fn quote_in_line(word: &[u8]) -> String {
     let visible = |c: char| {
         !c.is_control()
@@ -163,18 +163,43 @@ pub fn quote_in_line(word: &[u8]) -> String {
     if std::str::from_utf8(word).is_ok_and(|text| text.chars().all(visible)) {
         return quote(word);
     }
-    let mut out = String::from("$'");
-    for chunk in word.utf8_chunks() {
+    let body = &word[..word.iter().rposition(|byte| *byte != b'\n').map_or(0, |last| last + 1)];
+    let mut out = String::with_capacity(word.len() + 16);
+    let (mut shown, mut hidden) = (String::new(), Vec::new());
+    for chunk in body.utf8_chunks() {
         for c in chunk.valid().chars() {
-            match c {
-                '\n' => out.push_str("\\n"),
-                '\t' => out.push_str("\\t"),
-                '\'' | '\\' => out.extend(['\\', c]),
-                _ if visible(c) => out.push(c),
-                _ => put_octal(c.encode_utf8(&mut [0; 4]).as_bytes(), &mut out),
+            // A shell removes newlines at the end of `$(…)`, so that another character has to follow there.
+            if visible(c) && hidden.last() != Some(&b'\n') {
+                put_hidden(&mut hidden, &mut out);
+                shown.push(c);
+            } else {
+                put_shown(&mut shown, &mut out);
+                hidden.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
             }
         }
-        put_octal(chunk.invalid(), &mut out);
+        if !chunk.invalid().is_empty() {
+            put_shown(&mut shown, &mut out);
+            hidden.extend_from_slice(chunk.invalid());
+        }
+    }
+    put_shown(&mut shown, &mut out);
+    put_hidden(&mut hidden, &mut out);
+    if body.len() < word.len() {
+        out += &format!("'{}'", "\n".repeat(word.len() - body.len()));
+    }
+    out
+}
+
+/// Quotes bytes as the format of printf(1), for bytes that no argument can hold.
+pub fn quote_format(bytes: &[u8]) -> String {
+    let mut out = String::from("'");
+    for &byte in bytes {
+        match byte {
+            b'\\' => out.push_str(r"\\"),
+            b'%' => out.push_str("%%"),
+            b' '..=b'~' if byte != b'\'' => out.push(byte as char),
+            _ => put_octal(&[byte], &mut out),
+        }
     }
     out.push('\'');
     out
@@ -280,5 +305,22 @@ mod tests {
         ] {
             assert_eq!(quote(word), quoted);
         }
+    }
+
+    #[test]
+    fn lines_for_people_are_lines_for_every_shell() {
+        for (word, quoted) in [
+            (&b"plain"[..], "plain"),
+            (b"a b", "'a b'"),
+            (b"a\nb c", r#"a"$(printf '\012\142')"' c'"#),
+            (b"\n\n\nx", r#""$(printf '\012\012\012\170')""#),
+            (b"a\tb", r#"a"$(printf '\011')"b"#),
+            (b"a\xff\n", "a\"$(printf '\\377')\"'\n'"),
+            (b"\n", "'\n'"),
+            ("\u{202e}x".as_bytes(), r#""$(printf '\342\200\256')"x"#),
+        ] {
+            assert_eq!(quote_in_line(word), quoted, "{word:?}");
+        }
+        assert_eq!(quote_format(b"a\0%\\'\n\xff b"), r"'a\000%%\\\047\012\377 b'");
     }
 }

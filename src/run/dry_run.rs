@@ -12,6 +12,7 @@ use super::backend::{Backend, Context, Given, HookTurn, Start, Started};
 use super::items::blocks::input_of;
 use super::task::Work;
 use super::token::Token;
+use super::words::refusal::refusal;
 use super::words::shell_line::{Values, line};
 use crate::event::{Exit, JobId, StageId, Time};
 use crate::flow::output::{Dest, Op, Outputs};
@@ -95,6 +96,11 @@ impl Backend for DryRun {
         let job = &self.plan.jobs[work.job];
         if role.is_worker() {
             return Started::NotBegun;
+        }
+        if let Some(failure) = refusal(job, &work, slot) {
+            let failure = Arc::new(failure);
+            cx.events.push_back(Event::NotStarted { task, started: 0, failure });
+            return Started::Printed(work);
         }
         // The list of a job's items is told by the job that takes its lines, and hooks of the run all at once.
         if job.run_hook().is_none() && !job.is_lister() {

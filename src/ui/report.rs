@@ -179,7 +179,16 @@ impl First {
             out.push(format!("  {}  {line}", if at == 0 { "stderr" } else { "      " }));
         }
         if let Some(rerun) = &self.detail.rerun {
-            out.push(format!("  rerun   {}", phrases::escape(rerun.as_bytes())));
+            // It is pasted into a shell, to which a line end within quotes is one.
+            let parts: Vec<String> = rerun.split('\n').map(|part| phrases::escape(part.as_bytes())).collect();
+            out.push(format!("  rerun   {}", parts.join("\n")));
+            if !self.detail.rerun_without.is_empty() {
+                let names = self.detail.rerun_without.join(", ");
+                out.push(format!(
+                    "          without {}, which the task had in its environment",
+                    phrases::escape(names.as_bytes())
+                ));
+            }
         }
     }
 }

@@ -107,7 +107,7 @@ fn prun_tells_which_value_a_task_has() {
         command = "test {} -eq {gpu}"
     "#;
     let ended = space.file(toml).run();
-    ended.code(2).stderr_has("rerun   test 1 -eq 'A,B'\n");
+    ended.code(2).stderr_has("`test 1 -eq 'A,B'`").stderr_has("rerun   prun prun.toml 'a[1]'\n");
     let ended = space.prun("-v").run();
     ended.check(ended.stderr.matches("test 1 -eq 'A,B'").count() >= 2, "also when it starts");
     space.prun("--dry-run").run().ok().stdout("test 1 -eq 'A,B'\n");

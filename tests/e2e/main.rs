@@ -51,6 +51,7 @@ mod limits;
 mod locks;
 mod lost_marks;
 mod one_file;
+mod one_task;
 mod output;
 mod pipelines;
 mod probes;

@@ -86,7 +86,7 @@ fn a_task_that_kills_every_worker_fails_and_the_rest_goes_on() {
     let ended = space.file(toml).run();
     ended.code(3).stdout_sorted(&["1", "2", "3", "4", "6", "7", "8", "9"]);
     ended.stderr_has("w[5]").stderr_has("exit 3 after 3 attempts").stderr_has("stderr  no 5");
-    ended.stderr_has("printf %s $'5\\n' | ").stderr_has("8 ok, 1 failed");
+    ended.stderr_has("rerun   prun prun.toml 'w[5]'\n").stderr_has("8 ok, 1 failed");
 }
 
 #[test]

@@ -24,7 +24,15 @@ pub struct Run {
     #[arg(long)]
     pub list: bool,
 
+    /// Leave out what the JOBs need: run them as if it had been done
+    ///
+    /// Jobs that are joined by a pipe or a queue still run together.
+    #[arg(long, hide_short_help = true)]
+    pub no_deps: bool,
+
     /// FILE is the job file if it holds a `/`, ends in `.toml` or is `-` (stdin), else a job of ./prun.toml
+    ///
+    /// JOB may be one task of it, by number or item: 'test[4]', 'deploy[x]'.
     #[arg(value_name = "FILE|JOB", hide_short_help = true)]
     pub operands: Vec<OsString>,
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use crate::event::JobId;
-use crate::plan::items::known_total;
+use crate::plan::items::known_tasks;
 use crate::plan::template::Piece;
 use crate::plan::{HookOn, Items, Job, Plan, Ready, ReadyCheck, Restart, Stage, When};
 
@@ -169,10 +169,11 @@ fn tasks(plan: &Plan) -> Vec<Tasks> {
             let job = &plan.jobs[at];
             way.push(at);
             match job.items {
+                _ if job.only.is_some() => break known_tasks(plan, job).map_or(Tasks::Unknown, Tasks::Known),
                 _ if found[at].is_some() => break found[at].unwrap_or_default(),
                 Items::Of(from) => at = from,
                 Items::None => break Tasks::Single,
-                _ => break known_total(&job.items, &job.batch).map_or(Tasks::Unknown, Tasks::Known),
+                _ => break known_tasks(plan, job).map_or(Tasks::Unknown, Tasks::Known),
             }
         };
         way.into_iter().for_each(|job| found[job] = Some(tasks));

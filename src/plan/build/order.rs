@@ -7,6 +7,7 @@ use super::pipes::{Chain, Position};
 use super::{BuildOptions, Index, Joined, unknown_job};
 use crate::jobfile::values::PoolSize;
 use crate::jobfile::{self, EachSpec, JobFile, Mistake, Mistakes, Span, When};
+use crate::plan::selection::{Selection, split_operand};
 use crate::plan::{After, JobId, StageId};
 
 /// One condition: `from` waits for `to`. Both are indices of jobs of the file.
@@ -202,6 +203,29 @@ fn cycle_mistake(file: &JobFile, positions: &[Position], steps: &[&Wait]) -> Mis
     Mistake { help, ..mistake }
 }
 
+/// Whether a chain is in the plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Choice {
+    None,
+    /// These tasks were named, or are what named tasks take their items from.
+    Tasks(Selection),
+    All,
+}
+
+impl Choice {
+    /// Adds to what is chosen. Returns whether that was more.
+    fn add(&mut self, other: &Choice) -> bool {
+        match (&mut *self, other) {
+            (_, Choice::None) | (Choice::All, _) => false,
+            (Choice::Tasks(tasks), Choice::Tasks(more)) => tasks.add(more),
+            (Choice::None | Choice::Tasks(_), other) => {
+                *self = other.clone();
+                true
+            }
+        }
+    }
+}
+
 /// Returns for each chain whether it is in the plan: selected on the command line, or needed by one that is.
 pub(super) fn selected(
     file: &JobFile,
@@ -211,33 +235,55 @@ pub(super) fn selected(
     positions: &[Position],
     joined: &Joined,
     mistakes: &mut Mistakes,
-) -> Vec<bool> {
+) -> Vec<Choice> {
     if options.jobs.is_empty() {
-        return vec![true; waits.len()];
+        return vec![Choice::All; waits.len()];
     }
-    let mut selected = vec![false; waits.len()];
+    let mut chosen = vec![Choice::None; waits.len()];
     let mut open = Vec::new();
-    for name in &options.jobs {
-        match index.get(name.as_str()) {
-            Some(&job) => open.push(positions[job].chain),
-            None => {
-                let mistake = Mistake::new(format!("`{}` has no job `{name}`", options.file_name));
-                let mut mistake = unknown_job(name, index, mistakes, mistake);
-                if mistake.help.is_none() && file.jobs.len() <= 10 {
-                    let names: Vec<_> = file.jobs.iter().map(|job| format!("`{}`", job.name.value)).collect();
-                    mistake.help = Some(format!("its jobs are {}", names.join(", ")));
-                }
-                mistakes.push(mistake);
+    for operand in &options.jobs {
+        let (name, task) = split_operand(operand);
+        match index.get(name) {
+            Some(&job) => {
+                let choice = task.map_or(Choice::All, |task| Choice::Tasks(Selection::of(task)));
+                add(&mut chosen, &mut open, positions[job].chain, &choice);
+            }
+            None => mistakes.push(no_job(file, options, name, index, mistakes)),
+        }
+    }
+    while let Some((chain, choice)) = open.pop() {
+        for wait in &waits[chain] {
+            add(&mut chosen, &mut open, wait.to_chain, &Choice::All);
+        }
+        for &partner in &joined.members[joined.groups[chain]] {
+            // Tasks of it may have been named themselves.
+            if chosen[partner] == Choice::None {
+                add(&mut chosen, &mut open, partner, &Choice::All);
             }
         }
-    }
-    while let Some(chain) = open.pop() {
-        // A job in a cycle of pipes is in no chain, and its number may be too large.
-        if chain < selected.len() && !std::mem::replace(&mut selected[chain], true) {
-            open.extend(waits[chain].iter().map(|wait| wait.to_chain));
-            open.extend(&joined.members[joined.groups[chain]]);
-            open.extend(&joined.takes[chain]);
+        // A task that takes its item from another one needs that one only.
+        for &before in &joined.takes[chain] {
+            add(&mut chosen, &mut open, before, &choice);
         }
     }
-    selected
+    chosen
+}
+
+/// Adds to what is chosen of a chain. If that was more, the chain is `open`: what it needs is still to be chosen.
+fn add(chosen: &mut [Choice], open: &mut Vec<(usize, Choice)>, chain: usize, choice: &Choice) {
+    // A job in a cycle of pipes is in no chain, and its number may be too large.
+    if chain < chosen.len() && chosen[chain].add(choice) {
+        open.push((chain, choice.clone()));
+    }
+}
+
+/// Returns the mistake of naming a job that does not exist.
+fn no_job(file: &JobFile, options: &BuildOptions, name: &str, index: &Index, mistakes: &Mistakes) -> Mistake {
+    let mistake = Mistake::new(format!("`{}` has no job `{name}`", options.file_name));
+    let mut mistake = unknown_job(name, index, mistakes, mistake);
+    if mistake.help.is_none() && file.jobs.len() <= 10 {
+        let names: Vec<_> = file.jobs.iter().map(|job| format!("`{}`", job.name.value)).collect();
+        mistake.help = Some(format!("its jobs are {}", names.join(", ")));
+    }
+    mistake
 }

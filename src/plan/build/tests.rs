@@ -371,7 +371,8 @@ fn how_to_run_it_again() {
         ..options()
     };
     let made = plan_with("[vars]\nv = \"\"\n[jobs.a]\ncommand = \"a\"", &how);
-    assert_eq!(made.rerun.as_deref(), Some("prun -D 'v=a b' 'my jobs.toml'"));
+    let rerun = made.rerun.unwrap();
+    assert_eq!(rerun.line("'a[3]'"), "prun -D 'v=a b' 'my jobs.toml' 'a[3]'");
     let how = BuildOptions { file_name: "-".into(), ..options() };
     assert_eq!(plan_with("[jobs.a]\ncommand = \"a\"", &how).rerun, None);
 }

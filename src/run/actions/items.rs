@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::event::{JobId, Outcome, RunEvent, TaskName};
-use crate::plan::Items;
+use crate::plan::{Item, Items};
 use crate::run::event_loop::EventLoop;
 use crate::run::items::chain::UpstreamItem;
 use crate::run::items::reader::Turn;
@@ -24,21 +24,38 @@ impl EventLoop {
         if let Items::Of(_) = self.plan.jobs[job].items {
             return self.pull_from_chain(job);
         }
-        let (mut last, mut passed) = (None, 0);
+        let (mut last, mut passed, mut left_out) = (None, 0, 0);
         let mut turn = Turn::default();
         let mut wanted = self.intake.wanted(job);
         self.intake.sources.begin_pull(job, &self.kernel.poller);
         let pulled = loop {
+            if self.intake.finder(job).is_some_and(|finder| finder.is_complete()) {
+                break Pulled::End;
+            }
             let (items, names, block, known) =
                 match self.intake.sources.next(job, &mut self.queues, self.record.ledger()) {
                     Pulled::Items { items, names, known } => (items, names, None, known),
                     Pulled::Block(block) => (Vec::new(), Arc::default(), Some(block), Vec::new()),
+                    Pulled::End => break self.end_of_items(job),
                     other => break other,
                 };
             items.iter().for_each(|item| turn.count(item));
+            let seq = match self.intake.finder(job).map(|finder| finder.next(&items)) {
+                None => Seq::Next,
+                Some((seq, true)) => Seq::Of(seq),
+                Some((seq, false)) => {
+                    self.output.pass_turn(&self.plan, job, seq);
+                    self.intake.sources.give_back(items);
+                    left_out += 1;
+                    if left_out == PASSED_IN_ONE_TURN || !turn.goes_on() {
+                        break Pulled::Again;
+                    }
+                    continue;
+                }
+            };
             let work = Work { items, names, block, known, ..Work::of(job, 0) };
             if self.record.is_done(job, &work.known) {
-                if !self.pass_over(work, Seq::Next) {
+                if !self.pass_over(work, seq) {
                     return;
                 }
                 passed += 1;
@@ -47,7 +64,7 @@ impl EventLoop {
                 }
                 continue;
             }
-            let Some(task) = self.scheduler.add_item(job, Seq::Next) else { return };
+            let Some(task) = self.scheduler.add_item(job, seq) else { return };
             self.keep_work(task, work);
             last = Some(task);
             wanted -= 1;
@@ -67,6 +84,13 @@ impl EventLoop {
             }
             None => self.answer_without_items(job, pulled),
         }
+    }
+
+    /// Answers the last pull: with a failure, if a task was named that is not among all that there were.
+    fn end_of_items(&mut self, job: JobId) -> Pulled {
+        let name = &self.plan.jobs[job].name;
+        let missing = self.intake.finder(job).and_then(|finder| finder.why_missing(name));
+        missing.map_or(Pulled::End, |why| Pulled::Failed(unread(why)))
     }
 
     fn answer_without_items(&mut self, job: JobId, pulled: Pulled) {
@@ -134,7 +158,8 @@ impl EventLoop {
                     Outcome::Skipped => "was skipped",
                     _ => "failed",
                 };
-                UpstreamItem::NotOk { seq: work.seq, why: format!("`{name}` {what}").into() }
+                let why = format!("`{name}` {what}").into();
+                UpstreamItem::NotOk { seq: work.seq, items: work.items.clone(), why }
             }
         };
         self.intake.chains.pass(work.job, &passed);
@@ -155,6 +180,14 @@ impl EventLoop {
         while given < self.intake.wanted(job)
             && let Some(passed) = self.intake.chains.next(job)
         {
+            let (seq, items) = match &passed {
+                UpstreamItem::Ok(work) => (work.seq, &work.items),
+                UpstreamItem::NotOk { seq, items, .. } => (*seq, items),
+            };
+            if self.intake.finder(job).is_some_and(|finder| !finder.is_named(seq, items)) {
+                self.output.pass_turn(&self.plan, job, seq);
+                continue;
+            }
             match passed {
                 UpstreamItem::Ok(work) => {
                     let known = self.record.identify(job, &work.items, &work.names);
@@ -168,25 +201,30 @@ impl EventLoop {
                         given += 1;
                     }
                 }
-                UpstreamItem::NotOk { seq, why } => self.skip_item(job, seq, &why),
+                UpstreamItem::NotOk { seq, items, why } => self.skip_item(job, seq, items, &why),
             }
         }
         self.tell_passed(job, passed_over);
         if given > 0 {
             self.inbox.push(Event::Items(job));
         } else if self.intake.chains.has_ended(job) {
-            self.inbox.push(Event::NoMoreItems(job));
+            // The job before has told it, unless all of its tasks were to run.
+            let Items::Of(before) = self.plan.jobs[job].items else { return };
+            let is_told = self.plan.jobs[before].only.is_some();
+            let has_come = self.intake.finder(job).is_some_and(|finder| finder.has_seen_any());
+            let end = if is_told || !has_come { Pulled::End } else { self.end_of_items(job) };
+            self.answer_without_items(job, end);
         } else {
             self.intake.chains.await_item(job);
             self.inbox.push(Event::ItemsLater(job));
         }
     }
 
-    fn skip_item(&mut self, job: JobId, seq: u64, why: &Arc<str>) {
+    fn skip_item(&mut self, job: JobId, seq: u64, items: Vec<Item>, why: &Arc<str>) {
         self.scheduler.skip_item(job, seq);
         self.tell(&RunEvent::TaskSkipped { task: TaskName { job, seq }, why: Arc::clone(why) });
         self.output.pass_turn(&self.plan, job, seq);
         self.output.write_out();
-        self.intake.chains.pass(job, &UpstreamItem::NotOk { seq, why: Arc::clone(why) });
+        self.intake.chains.pass(job, &UpstreamItem::NotOk { seq, items, why: Arc::clone(why) });
     }
 }

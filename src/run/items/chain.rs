@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::event::JobId;
-use crate::plan::{Items, Plan};
+use crate::plan::{Item, Items, Plan};
 use crate::run::task::Work;
 
 /// An item whose task in the job before has ended.
@@ -17,6 +17,7 @@ pub enum UpstreamItem {
     /// The item's task was not ok, or was skipped itself.
     NotOk {
         seq: u64,
+        items: Vec<Item>,
         why: Arc<str>,
     },
 }

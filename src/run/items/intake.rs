@@ -8,6 +8,7 @@ use super::chain::Chains;
 use crate::event::{JobId, PlaceMap};
 use crate::os;
 use crate::plan::Plan;
+use crate::plan::selection::Finder;
 use crate::run::task::Work;
 
 /// The sources of items, and the items that were read and not used yet.
@@ -22,6 +23,8 @@ pub struct Intake {
     asking: Vec<JobId>,
     /// Jobs whose number of tasks was reported before their items were used up.
     total_reported: HashSet<JobId>,
+    /// For each job: what finds the tasks that were named, if not all are to run.
+    finders: Vec<Option<Finder>>,
 }
 
 impl Intake {
@@ -33,6 +36,7 @@ impl Intake {
             wanted: vec![1; plan.jobs.len()],
             asking: Vec::new(),
             total_reported: HashSet::new(),
+            finders: plan.jobs.iter().map(|job| job.only.as_deref().map(Finder::new)).collect(),
         }
     }
 
@@ -66,9 +70,14 @@ impl Intake {
         self.asking.retain(|asking| *asking != job);
     }
 
+    /// Returns what finds the tasks of the job that were named; `None` if all are to run.
+    pub fn finder(&mut self, job: JobId) -> Option<&mut Finder> {
+        self.finders[job].as_mut()
+    }
+
     /// Returns how many tasks the job still gets, the first time that this is known before its last item is used.
     pub fn tasks_left(&mut self, job: JobId) -> Option<u64> {
-        if self.total_reported.contains(&job) {
+        if self.total_reported.contains(&job) || self.finders[job].is_some() {
             return None;
         }
         let left = self.sources.tasks_left(job)?;

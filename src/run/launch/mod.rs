@@ -185,8 +185,7 @@ impl Launch {
             holds_nul |= argv.push(word).is_err();
         });
         if holds_nul {
-            let why = "an argument holds a NUL byte, which no program can be given".into();
-            return Err(StartFailure { code: 126, why }.into());
+            return Err(unstarted::nul_in_argument().into());
         }
         set_own_variables(&mut prepared.env, context, stage, &mut self.scratch)?;
         for (name, value) in facts {
@@ -252,7 +251,8 @@ impl JobserverVariables {
     }
 }
 
-fn nul_in(variable: &str) -> StartFailure {
+/// Returns why a process with such a variable is not started.
+pub fn nul_in(variable: &str) -> StartFailure {
     StartFailure { code: 126, why: format!("the value of the variable `{variable}` holds a NUL byte") }
 }
 

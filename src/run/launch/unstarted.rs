@@ -32,6 +32,12 @@ impl Unstarted {
     }
 }
 
+/// Returns why a process with such an argument is not started.
+pub fn nul_in_argument() -> StartFailure {
+    let why = "an argument holds a NUL byte, which no program can be given".into();
+    StartFailure { code: 126, why }
+}
+
 /// Returns the shortage that an error of opening a descriptor shows, if it shows one.
 pub fn shortage_of_files(error: &io::Error) -> Option<Shortage> {
     match Errno::from_raw(error.raw_os_error()?) {

@@ -1,13 +1,15 @@
 //! The details of a failure, for the report.
 
 use crate::event::{Detail, Time};
-use crate::plan::{Items, Plan};
+use crate::plan::selection::operand;
+use crate::plan::{Batch, Input, Items, Plan, Resume};
 use crate::run::attempt::EndedAttempt;
 use crate::run::block::Block;
 use crate::run::record::cause_of_death::{self, OutOfMemory};
 use crate::run::task::Work;
 use crate::run::words::command;
-use crate::run::words::shell_line::{Values, line};
+use crate::run::words::refusal::refusal;
+use crate::run::words::shell_line::{Values, left_out, line};
 
 /// The longest line, in bytes, that is offered to run a task again: nobody copies a longer one from a terminal.
 const LONGEST_RERUN: usize = 2000;
@@ -31,10 +33,11 @@ pub fn of(
         _ => Vec::new(),
     };
     let slot = ended.map_or(0, |ended| ended.slot);
-    let rerun = match (&plan.rerun, &job.items) {
-        (Some(prun), Items::None) if !plan.jobs[work.job].is_lister() => format!("{prun} {}", job.name),
-        _ => line(job, work, slot, Values::Hidden),
-    };
+    let of_file = rerun_of_file(plan, work);
+    let rerun_without = if of_file.is_some() { Vec::new() } else { left_out(job) };
+    // A task that can't be started has no line: a shell would read it in another way.
+    let rerun =
+        of_file.or_else(|| refusal(job, work, slot).is_none().then(|| line(job, work, slot, Values::Hidden)));
     // Bytes in memory, and those of stdin, are gone; and a task that reads a queue has read more than this block.
     let again = match &work.block {
         Some(Block::Range { source, .. }) => {
@@ -44,7 +47,8 @@ pub fn of(
         None => true,
     };
     Detail {
-        rerun: (again && work.refusal().is_none() && rerun.len() <= LONGEST_RERUN).then_some(rerun),
+        rerun: rerun.filter(|rerun| again && rerun.len() <= LONGEST_RERUN),
+        rerun_without,
         command: command(job, work, slot),
         attempts,
         hint: ended.and_then(|ended| cause_of_death::explain(job, ended, memory)),
@@ -52,5 +56,33 @@ pub fn of(
         usage: ended.and_then(EndedAttempt::usage),
         stages,
         stderr_tail: ended.map(|ended| ended.stderr_tail.clone()).unwrap_or_default(),
+    }
+}
+
+/// Returns the command line that runs the task of a job file again; `None` if no command line names it.
+fn rerun_of_file(plan: &Plan, work: &Work) -> Option<String> {
+    let (rerun, job) = (plan.rerun.as_ref()?, &plan.jobs[work.job]);
+    let mut origin = job;
+    while let Items::Of(before) = origin.items {
+        origin = &plan.jobs[before];
+    }
+    // Batches are filled with what is left to do, so that they are others than in a run of all.
+    let resumes = plan.logs.journal.as_ref().is_some_and(|journal| journal.resume != Resume::No);
+    let is_known = match &origin.items {
+        Items::None => return (!job.is_lister()).then(|| rerun.line(&job.name)),
+        // Records of a queue come in any order.
+        Items::Queue { .. } => origin.lister.is_some(),
+        // stdin is gone.
+        items => !reads_stdin(items),
+    };
+    let is_other_batch = resumes && origin.batch != Batch::One;
+    (is_known && !is_other_batch).then(|| rerun.line(&operand(&job.name, &work.seq.to_string())))
+}
+
+fn reads_stdin(items: &Items) -> bool {
+    match items {
+        Items::Read(reading) => reading.from == Input::Stdin,
+        Items::Join { sources, .. } => sources.iter().any(reads_stdin),
+        _ => false,
     }
 }

@@ -12,6 +12,7 @@
 use super::task::Work;
 use crate::plan::Job;
 
+pub mod refusal;
 pub mod shell_line;
 mod wrapped;
 

@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::plan::template::{Scope, Template};
-use crate::plan::words::{quote, quote_in_line};
+use crate::plan::words::{quote, quote_format, quote_in_line};
 use crate::plan::{Item, Items, Job, Output, Stage, Stdin};
 use crate::run::block::Block;
 use crate::run::launch::attributes::file_variables;
@@ -54,6 +54,19 @@ pub fn line(job: &Job, work: &Work, slot: usize, values: Values) -> String {
     }
 }
 
+/// Returns the names of the variables that a line without values leaves out.
+pub fn left_out(job: &Job) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for stage in &job.stages {
+        let files = file_variables(stage).unwrap_or_default();
+        names.extend(files.into_iter().map(|(name, _)| name));
+        names.extend(stage.env.iter().map(|(name, _)| name.clone()));
+    }
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
 /// Returns the commands that write a block into a pipe: a range of a file, or the next bytes of stdin.
 fn block_line(block: &Block, values: Values) -> String {
     let head = format!("head -c {} | ", block.length());
@@ -91,7 +104,7 @@ impl StageLine<'_> {
         if matches!(self.stage.stdin, Stdin::Text(_) if self.scope.seq > 0)
             || matches!(self.stage.stdin, Stdin::Item if has_item)
         {
-            line = format!("printf %s {} | {line}", self.values.quote(&self.input()));
+            line = format!("{} | {line}", self.printed(&self.input()));
         }
         match folder {
             Some(folder) if here.is_some_and(|here| here != folder) => {
@@ -109,6 +122,18 @@ impl StageLine<'_> {
         let files = file_variables(self.stage).unwrap_or_default();
         let own = self.stage.env.iter().map(|(name, value)| (name.clone(), self.rendered(value)));
         files.into_iter().chain(own).collect()
+    }
+
+    /// Returns the command that prints these bytes.
+    fn printed(&self, input: &[u8]) -> String {
+        match input.strip_suffix(b"\n") {
+            _ if input.contains(&0) => format!("printf {}", quote_format(input)),
+            // A line for people has no line ends.
+            Some(line) if self.values == Values::Hidden => {
+                format!("printf '%s\\n' {}", self.values.quote(line))
+            }
+            _ => format!("printf %s {}", self.values.quote(input)),
+        }
     }
 
     /// Returns the bytes that prun would write to the stage.
