@@ -100,6 +100,8 @@ pub struct Sizes {
     pub read: usize,
     /// The most bytes of a record.
     pub record: usize,
+    /// True if each read brings one packet, whose rest would be lost if there were less room than `read`.
+    pub packets: bool,
 }
 
 /// The reason why a stream is not cut any further.
@@ -152,7 +154,7 @@ const STEP: usize = 4 << 20;
 const BIGGEST_CHUNK: usize = 64 << 20;
 
 impl Cutter {
-    pub fn new(rule: Rc<Rule>, Sizes { read: most, record }: Sizes) -> Cutter {
+    pub fn new(rule: Rc<Rule>, Sizes { read: most, record, packets }: Sizes) -> Cutter {
         let block = rule.block.map_or(0, |block| block.bytes);
         // Sizes that were asked for do not count.
         let asked = match rule.unit {
@@ -165,6 +167,7 @@ impl Cutter {
             sizes: Sizes {
                 read: most,
                 record: record.saturating_add(asked).saturating_add(rule.ending().len()),
+                packets,
             },
             rule,
             size,
@@ -197,7 +200,8 @@ impl Cutter {
         if self.chunk.is_empty() {
             self.chunk = self.chunks.take(self.size);
         }
-        if self.chunk.len() - self.filled < self.sizes.read.div_ceil(2) {
+        let least = if self.sizes.packets { self.sizes.read } else { self.sizes.read.div_ceil(2) };
+        if self.chunk.len() - self.filled < least {
             let more = self.chunk.len().clamp(self.sizes.read, STEP);
             match long::reserve(&mut self.chunk, more) {
                 Ok(()) => self.chunk.resize(self.chunk.len() + more, 0),

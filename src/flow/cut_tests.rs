@@ -179,12 +179,12 @@ proptest! {
 }
 
 fn within(read: usize) -> Sizes {
-    Sizes { read, record: 1 << 30 }
+    Sizes { read, record: 1 << 30, packets: false }
 }
 
 /// Returns the records, and why there are no more.
 fn bounded(rule: Rule, text: &[u8], read: usize) -> (Vec<Vec<u8>>, Option<Broken>) {
-    let mut cutter = Cutter::new(Rc::new(rule), Sizes { read, record: 10 });
+    let mut cutter = Cutter::new(Rc::new(rule), Sizes { read, record: 10, packets: false });
     let mut out: Vec<Batch> = Vec::new();
     for piece in text.chunks(read) {
         cutter.space()[..piece.len()].copy_from_slice(piece);
@@ -213,5 +213,36 @@ fn a_record_that_is_too_long_ends_its_stream() {
         let block = Some(Block { bytes: 20, records: usize::MAX });
         let blocks = bounded(rule(ends("\n"), 1, block), &b"012345\n".repeat(6), read);
         assert_eq!((blocks.0.concat().len(), blocks.1), (42, None));
+    }
+}
+
+proptest! {
+    /// The rest of a packet that does not fit into the buffer of a read is lost.
+    #[test]
+    fn there_is_always_room_for_a_packet(
+        packets in prop::collection::vec((0usize..65, any::<bool>()), 0..60),
+        most in 1usize..65,
+    ) {
+        let sizes = Sizes { packets: true, ..within(most) };
+        let mut cutter = Cutter::new(Rc::new(rule(ends("\n"), 1, None)), sizes);
+        let (mut out, mut text) = (Vec::new(), Vec::new());
+        for (length, ends) in packets {
+            let mut packet = vec![b'x'; length.min(most)];
+            if let Some(last) = packet.last_mut().filter(|_| ends) {
+                *last = b'\n';
+            }
+            let space = cutter.space();
+            prop_assert_eq!(space.len(), most);
+            space[..packet.len()].copy_from_slice(&packet);
+            cutter.filled(packet.len(), &mut out);
+            text.append(&mut packet);
+        }
+        cutter.end(true, &mut out);
+        let whole = out.iter().map(|batch: &Batch| batch.span.to_vec()).collect::<Vec<_>>().concat();
+        // A last record without an ending gets one.
+        if text.last().is_some_and(|&last| last != b'\n') {
+            text.push(b'\n');
+        }
+        prop_assert_eq!(whole, text);
     }
 }

@@ -13,6 +13,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
+use memchr::memchr_iter;
+
 use super::cut::{Broken, Cutter, Rule, Sizes};
 use super::span::{Batch, Span};
 use crate::event::JobId;
@@ -24,6 +26,8 @@ pub struct Config {
     pub rule: Rule,
     /// True if each record goes to every reading job.
     pub to_all: bool,
+    /// With packets, records that lie unread in the pipes of readers count as held, so that the capacity is felt however
+    /// short the records are.
     pub sizes: Sizes,
 }
 
@@ -164,7 +168,13 @@ impl Queue {
 
     /// True if writers have to wait.
     pub fn is_full(&self) -> bool {
-        self.lanes.iter().any(|lane| lane.waiting.is_full(self.capacity))
+        self.lanes.iter().any(|lane| self.is_lane_full(lane))
+    }
+
+    fn is_lane_full(&self, lane: &Lane) -> bool {
+        let unread =
+            || lane.outlets.values().map(|outlet| outlet.unread_records(self.rule.separator())).sum();
+        lane.waiting.is_full(self.capacity, if self.sizes.packets { unread() } else { 0 })
     }
 
     /// True if no job will read it any more.
@@ -235,9 +245,13 @@ impl Queue {
         self.lanes.iter().any(|lane| lane.outlets.get(&key).is_some_and(|outlet| outlet.pending > 0))
     }
 
-    /// True if the outlet would get something if its reader had read more.
+    /// True if the outlet would get something if its reader had read more, or if writers wait for that.
     pub fn is_wanted(&self, key: Key) -> bool {
-        self.lanes.iter().any(|lane| !lane.waiting.is_empty() && lane.outlets.contains_key(&key))
+        let waits = |lane: &Lane| self.sizes.packets && !self.inlets.is_empty() && self.is_lane_full(lane);
+        self.lanes
+            .iter()
+            .filter(|lane| lane.outlets.contains_key(&key))
+            .any(|lane| !lane.waiting.is_empty() || lane.outlets[&key].unread > 0 && waits(lane))
     }
 
     /// True if nothing more comes, and everything was read by this outlet and all others of its lane.
@@ -312,8 +326,9 @@ impl Waiting {
         self.batches.is_empty()
     }
 
-    fn is_full(&self, capacity: usize) -> bool {
-        self.records >= capacity || self.bytes >= MAX_BYTES
+    /// `unread`: records that count beside those that wait.
+    fn is_full(&self, capacity: usize, unread: usize) -> bool {
+        self.records + unread >= capacity || self.bytes >= MAX_BYTES
     }
 
     fn push_back(&mut self, batch: Batch) {
@@ -373,6 +388,18 @@ impl Outlet {
     /// True if something could be written at once.
     fn is_ready(&self) -> bool {
         self.pending == 0 && self.unread < if self.one { 1 } else { self.room }
+    }
+
+    /// Returns how many records were delivered and not read. One that was read in part counts.
+    fn unread_records(&self, separator: Option<u8>) -> usize {
+        let read = self.written - self.unread;
+        let unread = |(at, batch): (usize, &Batch)| match separator {
+            Some(separator) if at == 0 && batch.records > 1 => {
+                memchr_iter(separator, &batch.span[read.min(batch.span.len())..]).count()
+            }
+            _ => batch.records,
+        };
+        self.delivered.iter().enumerate().map(unread).sum()
     }
 
     fn set_unread(&mut self, unread: usize) {

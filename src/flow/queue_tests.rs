@@ -17,7 +17,12 @@ fn lines() -> Rule {
 fn queue(capacity: usize, to_all: bool, readers: &[usize]) -> Queue {
     let readers: Vec<JobId> = readers.iter().copied().map(JobId).collect();
     Queue::new(
-        Config { capacity, rule: lines(), to_all, sizes: Sizes { read: READ, record: 1 << 20 } },
+        Config {
+            capacity,
+            rule: lines(),
+            to_all,
+            sizes: Sizes { read: READ, record: 1 << 20, packets: false },
+        },
         &readers,
     )
 }
@@ -305,4 +310,28 @@ fn without_readers_nothing_is_kept() {
     assert!(queue.is_full() && !queue.is_abandoned());
     queue.reader_ended(JobId(8));
     assert!(queue.is_abandoned() && !queue.is_full());
+}
+
+#[test]
+fn with_packets_what_lies_unread_in_pipes_counts_as_held() {
+    let sizes = |packets| Sizes { read: READ, record: 1 << 20, packets };
+    let config = |packets| Config { capacity: 3, rule: lines(), to_all: false, sizes: sizes(packets) };
+    for packets in [false, true] {
+        let mut queue = Queue::new(config(packets), &[JobId(7)]);
+        queue.open_inlet(100);
+        queue.open_outlet(1, JobId(7), ROOM, false);
+        queue.space(100).expect("it is open")[..6].copy_from_slice(b"a\nb\nc\n");
+        queue.filled(100, 6);
+        assert!(queue.is_full());
+        queue.distribute();
+        queue.written(1, 6);
+        assert_eq!((queue.held(), queue.is_full(), queue.is_wanted(1)), (0, packets, packets));
+        // One that was read in part is still there.
+        queue.set_unread(1, 5);
+        assert_eq!(queue.is_full(), packets);
+        queue.set_unread(1, 4);
+        assert!(!queue.is_full() && !queue.is_wanted(1));
+        queue.set_unread(1, 0);
+        assert!(!queue.is_full());
+    }
 }

@@ -2,8 +2,9 @@
 
 use std::fs::File;
 use std::io::{self, IoSlice};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
+use std::sync::OnceLock;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, PosixFadviseAdvice, SpliceFFlags, fcntl, posix_fadvise, splice, tee};
@@ -12,7 +13,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::sendfile::sendfile64;
 use nix::sys::stat::fstat;
 use nix::sys::uio::{pread, writev};
-use nix::unistd::write;
+use nix::unistd::{SysconfVar, pipe2, sysconf, write};
 
 /// The capacity of a new pipe in bytes (pipe(7)).
 pub const PIPE: usize = 64 << 10;
@@ -40,6 +41,30 @@ pub fn set_pipe_size(pipe: BorrowedFd, wanted: usize) -> usize {
     // The user has reached the limit for big pipes (pipe(7)); the capacity stays as it is.
     let size = size.or_else(|_| fcntl(pipe, FcntlArg::F_GETPIPE_SZ));
     size.map_or(0, |size| size as usize)
+}
+
+/// Makes a pipe of one page in packet mode (O_DIRECT, pipe(2)): each write is a packet of its own, and a read takes one
+/// packet. Returns the reading and the writing end. A read into less than [`largest_packet`] bytes may lose some.
+///
+/// Such a pipe must not be spliced from: the packets would stay packets in the other pipe, and a reader there that takes
+/// a byte at a time loses all but the first of each.
+pub fn packet_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (reader, writer) = match pipe2(OFlag::O_CLOEXEC | OFlag::O_DIRECT) {
+        // The system has no packet mode.
+        Err(Errno::EINVAL) => pipe2(OFlag::O_CLOEXEC)?,
+        result => result?,
+    };
+    set_pipe_size(reader.as_fd(), 1);
+    Ok((reader, writer))
+}
+
+/// Returns the length of the longest packet in bytes: a page.
+pub fn largest_packet() -> usize {
+    static PAGE: OnceLock<usize> = OnceLock::new();
+    *PAGE.get_or_init(|| {
+        let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten();
+        page.map_or(PIPE, |page| page as usize)
+    })
 }
 
 /// Returns the number of bytes in a pipe that were not read yet. Either end can be asked.
@@ -208,6 +233,20 @@ mod tests {
         let refused = set_pipe_size(writer.as_fd(), usize::MAX);
         assert_eq!(refused, 8192);
         assert_eq!(set_pipe_size(File::open("/dev/null").unwrap().as_fd(), 4096), 0);
+    }
+
+    #[test]
+    fn a_pipe_in_packet_mode_holds_one_write() {
+        let (reader, writer) = packet_pipe().unwrap();
+        set_nonblocking(writer.as_fd()).unwrap();
+        assert_eq!(write(&writer, b"one\n"), Ok(4));
+        assert_eq!(write(&writer, b"two\n"), Err(Errno::EAGAIN));
+        let mut buffer = vec![0; largest_packet()];
+        assert_eq!(nix::unistd::read(&reader, &mut buffer), Ok(4));
+        // A longer write is cut into packets that a read takes whole.
+        let long = vec![b'x'; 3 * largest_packet()];
+        assert_eq!(write(&writer, &long), Ok(largest_packet()));
+        assert_eq!(nix::unistd::read(&reader, &mut buffer), Ok(largest_packet()));
     }
 
     #[test]

@@ -290,3 +290,79 @@ fn a_dry_run_tells_of_the_records() {
     let ended = space.write("prun.toml", toml).prun("--dry-run").run();
     ended.ok().stdout_has("seq 3\n").stdout_has("# r: a task for each record of queue `q`\nwc '{}'\n");
 }
+
+/// The writer tells of each record that it has written, the reader of each before it asks for the next. The reader begins
+/// when the writer stands still.
+#[test]
+fn a_capacity_is_felt_however_short_the_records_are() {
+    let space = Space::new();
+    let toml = r#"
+        queues.q.capacity = CAPACITY
+        [jobs.write]
+        script = 'for i in $(seq 200); do echo $i; echo w >>log; done'
+        stdout.queue = "q"
+        [jobs.read]
+        stdin = { queue = "q"AHEAD }
+        output = "line"
+        script = '''
+        until [ -s log ] && c=$(wc -l <log) && sleep 0.2 && [ "$c" = "$(wc -l <log)" ]; do :; done
+        while read -r line; do echo "$line"; echo r >>log; done
+        '''
+    "#;
+    for (capacity, ahead) in [(10, ", ahead = 1"), (10, ""), (1, ", ahead = 1"), (64, "")] {
+        let toml = toml.replace("CAPACITY", &capacity.to_string()).replace("AHEAD", ahead);
+        space.write("log", "");
+        let ended = space.file(&toml).run();
+        assert_eq!(
+            ended.ok().lines().join(" "),
+            (1..=200).map(|n| n.to_string()).collect::<Vec<_>>().join(" ")
+        );
+        let (mut lead, mut most) = (0_i64, 0_i64);
+        for line in space.read("log").lines() {
+            lead += if line == "w" { 1 } else { -1 };
+            most = most.max(lead);
+        }
+        assert!(
+            (1..=capacity + 3).contains(&most),
+            "{most} records ahead with a capacity of {capacity}{ahead}"
+        );
+    }
+}
+
+/// A pipe in packet mode loses the rest of a packet that is not read at once.
+#[test]
+fn nothing_is_lost_in_packets() {
+    let space = Space::new();
+    for (records, text) in [
+        // One write a record, of every length around a page, and pieces that are no whole records.
+        ("'lines'", "for n in range(1, 700): w(b'x' * (n * 13 % 9000) + b'\\n')"),
+        ("'lines'", "for n in range(700): w(b'ab\\nc' * (n % 50))"),
+        ("'nul'", "for n in range(3000): w(b'%d\\0' % n)"),
+        ("{ bytes = 1000 }", "for n in range(300): w(b'y' * (n * 7))"),
+        ("{ start = '^>' }", "for n in range(300): w(b'>%d\\nmore\\n' % n)"),
+        ("'lines'", "w(b'z' * 3000000 + b'\\n'); w(b'end')"),
+        // A buffer of stdio.
+        ("'lines'", "print('\\n'.join(map(str, range(30000))))"),
+    ] {
+        let program = format!("import os, sys\ndef w(b): os.write(1, b); os.write(2, b)\n{text}\n");
+        space.write("write.py", program);
+        let toml = format!(
+            "[queues.q]\ncapacity = 5\nrecords = {records}\n\
+             [jobs.w]\ncommand = 'python3 write.py'\nstdout.queue = 'q'\nstderr.file = 'copy'\n\
+             [jobs.r]\ncommand = 'cat'\nstdin.queue = 'q'\nstdout.file = 'out'\n"
+        );
+        space.file(&toml).run().ok();
+        let (out, mut copy) =
+            (std::fs::read(space.path("out")).unwrap(), std::fs::read(space.path("copy")).unwrap());
+        if text.starts_with("print") {
+            copy = (0..30000).map(|n| format!("{n}\n")).collect::<String>().into_bytes();
+        }
+        // A last record without its end gets one.
+        assert!(
+            out == copy || out == [&copy[..], b"\n"].concat(),
+            "{records} {text}: {} of {}",
+            out.len(),
+            copy.len()
+        );
+    }
+}

@@ -339,7 +339,9 @@ pub const QUEUE: &[Key] = &[
         "number",
         "`1000`",
         "How many records the queue holds, and never more than 64 MiB, but always one record. A writer to a full \
-         queue waits. Where it is given, the pipes of writers and readers are one page small, so that it is what counts.",
+         queue waits. Where it is given, the pipes of writers and readers are one page small; up to 64, a writer's pipe \
+         holds one write, and records that a reader has not read yet count, so that a writer is never more than 3 \
+         records ahead of it. Programs that gather their output in a buffer write many records at once.",
     ),
     key(
         "records",

@@ -30,6 +30,8 @@ pub struct Reader {
     pub full: u32,
     /// True for the terminal of the task. Its hang-up alone does not show that everything was read.
     pub is_terminal: bool,
+    /// True for a pipe in packet mode: each read brings one packet, and others may be behind it.
+    pub packets: bool,
 }
 
 /// A destination beside the lanes of the task's output.
@@ -85,7 +87,7 @@ pub struct Sorting<'a> {
 impl Reader {
     /// Returns a reader of a pipe into lanes of the task alone.
     pub fn of_pipe(fd: OwnedFd, lanes: Vec<usize>, is_stderr: bool) -> Reader {
-        Reader { fd, lanes, tap: None, is_stderr, full: 0, is_terminal: false }
+        Reader { fd, lanes, tap: None, is_stderr, full: 0, is_terminal: false, packets: false }
     }
 
     /// Reads what is there, once, and hands it on.

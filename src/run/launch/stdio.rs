@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 use crate::flow::output::LaneSpec;
+use crate::os;
 use crate::os::deadlock::{self, PipeId};
 use crate::run::attempt::Attempt;
 use crate::run::attempt::reader::{Reader, Tap};
@@ -42,6 +43,8 @@ pub struct Capture {
     pub lanes: Vec<LaneSpec>,
     /// A destination beside the lanes.
     pub tap: Option<Tap>,
+    /// True if the pipe is to be one in packet mode.
+    pub packets: bool,
 }
 
 impl Stdio {
@@ -84,8 +87,14 @@ impl Stdio {
             && let Some(master) = terminal.master.take()
         {
             let child = terminal.child;
+            let capture = Capture { packets: false, ..capture };
             self.add_reader(attempt, master, capture, true);
             return Ok(child);
+        }
+        if capture.packets {
+            let (reader, writer) = os::io::packet_pipe().map_err(|error| no_pipe(&error))?;
+            self.add_reader(attempt, reader, capture, false);
+            return Ok(self.ends.keep(writer));
         }
         let (reader, writer) = os_pipe::pipe().map_err(|error| no_pipe(&error))?;
         self.add_reader(attempt, reader.into(), capture, false);
@@ -98,13 +107,13 @@ impl Stdio {
             return Ok(writer.as_raw_fd());
         }
         let (reader, writer) = os_pipe::pipe().map_err(|error| no_pipe(&error))?;
-        let capture = Capture { stream: Stream::Stderr, lanes, tap: None };
+        let capture = Capture { stream: Stream::Stderr, lanes, tap: None, packets: false };
         self.add_reader(attempt, reader.into(), capture, false);
         Ok(self.shared_stderr.insert(writer.into()).as_raw_fd())
     }
 
     fn add_reader(&mut self, attempt: &mut Attempt, fd: OwnedFd, capture: Capture, is_terminal: bool) {
-        let Capture { stream, lanes, tap } = capture;
+        let Capture { stream, lanes, tap, packets } = capture;
         let first = self.lanes.len();
         self.lanes.extend(lanes);
         let lanes = (first..self.lanes.len()).collect();
@@ -112,6 +121,6 @@ impl Stdio {
             self.stdout_reader = Some(attempt.readers.len());
         }
         let is_stderr = stream == Stream::Stderr;
-        attempt.readers.push(Some(Reader { fd, lanes, tap, is_stderr, full: 0, is_terminal }));
+        attempt.readers.push(Some(Reader { fd, lanes, tap, is_stderr, full: 0, is_terminal, packets }));
     }
 }

@@ -64,6 +64,8 @@ impl LocalProcesses {
         }
         let (is_terminal, is_stderr, is_tapped) =
             (reader.is_terminal, reader.is_stderr, reader.tap.is_some());
+        // Behind a packet there may be others, and behind the bytes of a terminal too.
+        let in_pieces = is_terminal || reader.packets;
         // A hang-up without anything to read is the end: no call is needed to learn it.
         let read = if ready.read || is_terminal { self.read_once(id, at, cx) } else { Read::End };
         let (count, ended) = match read {
@@ -74,7 +76,7 @@ impl LocalProcesses {
                 (0, true)
             }
             // No writer is left, and the pipe is empty now: that was the end.
-            Read::Bytes { count, more } => (count, ready.hup && !more && !is_terminal),
+            Read::Bytes { count, more } => (count, ready.hup && !more && !in_pieces),
         };
         let Some(attempt) = self.attempts.get_mut(id) else { return };
         if !is_stderr {

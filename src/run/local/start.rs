@@ -281,14 +281,17 @@ impl LocalProcesses {
             {
                 stdio.shared_stderr(attempt, lanes)?
             }
-            Target::Lanes(lanes) => stdio.capture(attempt, Capture { stream, lanes, tap: None })?,
+            Target::Lanes(lanes) => {
+                stdio.capture(attempt, Capture { stream, lanes, tap: None, packets: false })?
+            }
             Target::Answers => {
                 let tap = Some(Tap::Answers);
-                stdio.capture(attempt, Capture { stream, lanes: Vec::new(), tap })?
+                stdio.capture(attempt, Capture { stream, lanes: Vec::new(), tap, packets: false })?
             }
             Target::Queue(queue, lanes) => {
                 let tap = Some(Tap::Queue(queue));
-                let fd = stdio.capture(attempt, Capture { stream, lanes, tap })?;
+                let packets = cx.queues.takes_packets(queue);
+                let fd = stdio.capture(attempt, Capture { stream, lanes, tap, packets })?;
                 let at = attempt.readers.len() - 1;
                 if let Some(reader) = &attempt.readers[at] {
                     cx.queues.open_inlet(queue, Inlet { task: attempt.id, at }, reader.fd.as_fd());

@@ -35,6 +35,8 @@ use crate::sched::{Event, JobId, TaskId};
 
 /// The size of a pipe of one page, for queues whose capacity is to be kept exactly.
 const PAGE: usize = 4096;
+/// The largest capacity for which writers get pipes in packet mode. A page of short lines would hold more than that.
+const IN_PACKETS: usize = 64;
 /// The shortest and the longest interval at which unread bytes are polled.
 const FIRST_POLL: Duration = Duration::from_millis(1);
 const LONGEST_POLL: Duration = Duration::from_millis(20);
@@ -56,6 +58,8 @@ struct QueueState {
     queue: Queue,
     /// True if pipes and reads are one page, so that the queue's capacity is exact.
     exact_capacity: bool,
+    /// True if writers get a pipe in packet mode, which holds one write.
+    packets: bool,
     /// Jobs that may still write to it.
     writers: Vec<JobId>,
     /// Pipes that lead into it.
@@ -111,6 +115,11 @@ impl Queues {
         state.queue.open_inlet(inlet.key());
         state.inlets.push(inlet);
         state.changed = true;
+    }
+
+    /// True if a process writes to the queue through a pipe in packet mode.
+    pub fn takes_packets(&self, queue: QueueId) -> bool {
+        self.queues[queue].packets
     }
 
     /// True if the queue has reached its capacity.
@@ -264,15 +273,25 @@ impl Queues {
 
 impl QueueState {
     fn new(queue: &plan::Queue, record: usize) -> QueueState {
+        let packets = queue.exact && queue.capacity <= IN_PACKETS;
         let config = Config {
             capacity: queue.capacity,
             rule: rule(&queue.records),
             to_all: queue.to_all,
-            sizes: Sizes { read: if queue.exact { PAGE } else { BIG_PIPE }, record },
+            sizes: Sizes {
+                read: match queue.exact {
+                    _ if packets => os::io::largest_packet(),
+                    true => PAGE,
+                    false => BIG_PIPE,
+                },
+                record,
+                packets,
+            },
         };
         QueueState {
             queue: Queue::new(config, &queue.readers),
             exact_capacity: queue.exact,
+            packets,
             writers: queue.writers.clone(),
             inlets: Vec::new(),
             outlets: Vec::new(),
