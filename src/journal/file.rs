@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, FileType, OpenOptions};
 use std::io::{self, BufReader, Write};
+use std::ops::Deref;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -26,10 +27,34 @@ const PAUSE: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
-    file: Flock<File>,
+    file: Locked,
     /// The length up to the end of the last whole line.
     len: u64,
     sync: bool,
+}
+
+/// A file with its lock. Unlocks it at the end of its life; if that fails, the end of the process does, and nothing is
+/// lost. [`Flock`] alone panics then.
+#[derive(Debug)]
+struct Locked(Option<Flock<File>>);
+
+impl Deref for Locked {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        match &self.0 {
+            Some(file) => file,
+            None => unreachable!("a file is taken out when it is dropped"),
+        }
+    }
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        if let Some(Err((locked, _))) = self.0.take().map(Flock::unlock) {
+            std::mem::forget(locked);
+        }
+    }
 }
 
 /// Opens a journal, or creates it. Returns it with the outcomes of earlier runs and with warnings about its
@@ -158,10 +183,10 @@ fn regular(path: &Path, kind: FileType) -> Result<(), String> {
     Err(format!("the journal `{}` is {what}: {advice}", path.display()))
 }
 
-fn lock(mut file: File, path: &Path) -> Result<Flock<File>, String> {
+fn lock(mut file: File, path: &Path) -> Result<Locked, String> {
     for _ in 0..TRIES {
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(locked) => return Ok(locked),
+            Ok(locked) => return Ok(Locked(Some(locked))),
             Err((unlocked, Errno::EWOULDBLOCK | Errno::EINTR)) => file = unlocked,
             Err((_, errno)) => {
                 return Err(format!(

@@ -9,6 +9,8 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
+use super::errors;
+
 pub struct Poller(Epoll);
 
 /// The condition to wait for. Hang-ups and errors are always reported.
@@ -63,6 +65,15 @@ impl Poller {
         };
         out.extend(events[..count].iter().map(Ready::from));
         Ok(())
+    }
+}
+
+/// Returns why a descriptor can't be watched, for people: the words of [`errors::reason`] are those of a disk.
+pub fn reason(errno: Errno) -> String {
+    match errno {
+        Errno::ENOSPC => "no more descriptors may be watched (/proc/sys/fs/epoll/max_user_watches)".into(),
+        Errno::ENOMEM => "there is too little memory to watch it".into(),
+        errno => errors::reason(&errno.into()),
     }
 }
 
@@ -145,6 +156,20 @@ mod tests {
             let file = std::fs::File::open(path).unwrap();
             assert!(!poller.add(file.as_fd(), 1, Interest::Read).unwrap(), "{path}");
         }
+    }
+
+    #[test]
+    fn what_can_not_be_watched_is_told_in_words_of_its_own() {
+        for errno in [Errno::ENOSPC, Errno::ENOMEM] {
+            let why = reason(errno);
+            assert!(why.contains("watch"), "{why}");
+            assert!(!why.contains("disk") && !why.contains("space"), "{why}");
+        }
+        let poller = Poller::new().unwrap();
+        let (reader, _writer) = std::io::pipe().unwrap();
+        poller.add(reader.as_fd(), 1, Interest::Read).unwrap();
+        let errno = poller.add(reader.as_fd(), 1, Interest::Read).unwrap_err();
+        assert_eq!(reason(errno), errors::reason(&errno.into()));
     }
 
     #[test]

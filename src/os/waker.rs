@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 /// Shared by the loop and the threads that report to it.
 pub struct Waker(EventFd);
@@ -14,10 +16,12 @@ impl Waker {
         EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK).map(Waker)
     }
 
-    /// Makes [`Waker::fd`] readable.
+    /// Makes [`Waker::fd`] readable. If that fails, the loop is woken by its other descriptor, which SIGCHLD makes
+    /// readable: a wake that is lost would leave it waiting for ever.
     pub fn wake(&self) {
-        // It fails only after 2^64 wakes without a drain.
-        let _ = self.0.write(1);
+        if self.0.write(1).is_err() {
+            let _ = kill(Pid::this(), Signal::SIGCHLD);
+        }
     }
 
     /// Makes [`Waker::fd`] unreadable again. Call it before reading what was reported, so that nothing is

@@ -117,8 +117,7 @@ impl Context<'_> {
     /// the system refuses, the run as a whole is broken.
     pub fn watch(&mut self, fd: BorrowedFd, token: Token, interest: Interest) {
         if let Err(errno) = self.poller.add(fd, token.pack(), interest) {
-            let why = format!("could not wait for what a task writes or reads: {}", errno.desc());
-            self.events.push_back(Event::Broken(why));
+            self.events.push_back(token.unwatched(errno));
         }
     }
 }

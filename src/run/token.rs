@@ -1,7 +1,10 @@
 //! The tokens of the poller: which descriptor of the run is ready, packed into 64 bits.
 
+use nix::errno::Errno;
+
 use crate::event::{JobId, Place};
-use crate::sched::TaskId;
+use crate::os::poller;
+use crate::sched::{Event, TaskId};
 
 /// A descriptor that the poller watches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +55,25 @@ impl Token {
             Token::Reader(id, at) => of_task(id, at as u64),
             Token::Feed(id) => of_task(id, FEED),
             Token::Probe(id) => of_task(id, PROBE),
+        }
+    }
+
+    /// Returns what follows if the descriptor can't be watched: the failure of its task, or, if it is prun's own, of the
+    /// run.
+    pub fn unwatched(self, errno: Errno) -> Event {
+        let why = poller::reason(errno);
+        match self {
+            Token::Reader(task, _) => {
+                Event::Fault { task, why: format!("prun could not wait for its output: {why}").into() }
+            }
+            Token::Feed(task) => {
+                Event::Fault { task, why: format!("prun could not wait to write its input: {why}").into() }
+            }
+            Token::Probe(task) => Event::Fault {
+                task,
+                why: format!("prun could not wait for its `ready` command: {why}").into(),
+            },
+            _ => Event::Broken(format!("prun could not wait for one of its own descriptors: {why}")),
         }
     }
 

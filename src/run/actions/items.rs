@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::event::{JobId, Outcome, RunEvent, TaskName};
+use crate::os::poller;
 use crate::plan::{Item, Items};
 use crate::run::event_loop::EventLoop;
 use crate::run::items::chain::UpstreamItem;
@@ -100,8 +101,8 @@ impl EventLoop {
             Pulled::Wait => {
                 self.inbox.push(Event::ItemsLater(job));
                 if let Err(errno) = self.intake.sources.watch(job, &self.kernel.poller) {
-                    self.inbox
-                        .push(Event::ItemsFailed(job, unread(format!("could not wait for items: {errno}"))));
+                    let why = format!("could not wait for items: {}", poller::reason(errno));
+                    self.inbox.push(Event::ItemsFailed(job, unread(why)));
                 }
             }
             Pulled::End => self.inbox.push(Event::NoMoreItems(job)),

@@ -33,7 +33,8 @@ impl EventLoop {
         while !self.has_reached(until) {
             let patience = self.patience(until);
             if let Err(errno) = self.kernel.wait(&mut ready, patience) {
-                self.inbox.push(Event::Broken(format!("could not wait for events: {errno}")));
+                self.inbox
+                    .push(Event::Broken(format!("could not wait for events: {}", os::poller::reason(errno))));
             }
             self.inbox.answered = false;
             for event in &ready {

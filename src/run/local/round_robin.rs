@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use super::LocalProcesses;
 use crate::event::JobId;
 use crate::os;
-use crate::os::poller::Interest;
+use crate::os::poller::{self, Interest};
 use crate::run::attempt::Attempt;
 use crate::run::attempt::feed::Feed;
 use crate::run::backend::Context;
@@ -141,7 +141,7 @@ impl LocalProcesses {
 
 fn watch_input(job: JobId, cx: &mut Context) {
     if let Err(errno) = cx.sources.watch(job, cx.poller) {
-        cx.events.push_back(Event::Broken(format!("could not wait for input: {}", errno.desc())));
+        cx.events.push_back(Event::Broken(format!("could not wait for input: {}", poller::reason(errno))));
     }
 }
 

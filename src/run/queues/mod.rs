@@ -378,8 +378,7 @@ impl Outlet {
             false => poller.remove(self.fd.as_fd()),
         };
         if let Err(errno) = done {
-            let why = format!("could not wait for the readers of a queue: {}", errno.desc());
-            events.push_back(Event::Broken(why));
+            events.push_back(Token::Feed(self.task).unwatched(errno));
         }
     }
 }
