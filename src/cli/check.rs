@@ -58,7 +58,11 @@ struct Found {
 /// Checks all files and prints the findings.
 pub fn start(asked: Check) -> Result<Verdict, Instead> {
     let color = colors::allowed(asked.color.or_else(variables::color), &io::stdout());
-    let config = config::read(asked.no_config, colors::allowed(asked.color, &io::stderr()))?;
+    let config = config::read(config::Look {
+        left_out: asked.no_config,
+        quiet: false,
+        color: colors::allowed(asked.color, &io::stderr()),
+    })?;
     let usual = [job_file::USUAL_FILE.into()];
     let files = if asked.files.is_empty() { &usual[..] } else { &asked.files };
     let mut status = 0;

@@ -40,7 +40,7 @@ fn go(asked: &Exec) -> Result<Verdict, Instead> {
     let both = &asked.both;
     let variables = variables::read()?;
     let color = settings::color(both, &variables);
-    let config = config::read(both.no_config, color)?;
+    let config = config::read(config::Look { left_out: both.no_config, quiet: both.quiet, color })?;
     let args = meaning(asked, &variables, &config)?;
     // Before other checks: GNU parallel allows `--retry-failed` without a command.
     both.journal.check(args.logs.journal.as_ref())?;

@@ -68,7 +68,7 @@ pub fn start(asked: GraphArgs) -> Result<Verdict, Instead> {
     let bytes = job_file::read(&name, jobs.first())?;
     let color = colors::allowed(asked.color, &io::stderr());
     let wrong = |mistakes| Instead::mistakes(&mistakes, color);
-    let config = config::read(asked.no_config, color)?;
+    let config = config::read(config::Look { left_out: asked.no_config, quiet: false, color })?;
     let file = jobfile::parse_over(&config, &escape(name.as_encoded_bytes()), &bytes).map_err(wrong)?;
     let options = job_file::inspection(&name, &asked.define, jobs)?;
     let plan = build(&file, &options).map_err(wrong)?;

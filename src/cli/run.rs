@@ -29,7 +29,8 @@ pub fn start(asked: FileArgs) -> Result<Verdict, Instead> {
     }
     let bytes = job_file::read(&name, jobs.first())?;
     let color = settings::color(&asked.both, &variables);
-    let config = config::read(asked.both.no_config, color)?;
+    let config =
+        config::read(config::Look { left_out: asked.both.no_config, quiet: asked.both.quiet, color })?;
     let wrong = |mistakes| Instead::mistakes(&mistakes, color);
     let mut file = jobfile::parse_over(&config, &name_shown, &bytes).map_err(wrong)?;
     if asked.list {

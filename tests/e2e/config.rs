@@ -158,6 +158,53 @@ fn below_the_home_folder() {
 }
 
 #[test]
+fn a_configuration_file_that_would_not_end_is_refused() {
+    let space = Space::new();
+    space.write("config/prun/x", "");
+    let path = space.path("config/prun/config.toml");
+    let config = space.path("config").display().to_string();
+    space.write("prun.toml", "[jobs.a]\ncommand = 'true'\n");
+    let prun = |line: &str| space.prun(line).env("XDG_CONFIG_HOME", &config).run();
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("it is made");
+    for line in ["prun.toml", "exec true ::: x", "check prun.toml", "graph prun.toml"] {
+        prun(line).code(125).stderr_has("is a FIFO, and no regular file; `--no-config` leaves it out");
+    }
+    prun("exec --no-config true ::: x").ok();
+    for (device, told) in [("/dev/zero", Some("is a device, and no regular file")), ("/dev/null", None)] {
+        std::fs::remove_file(&path).expect("it is there");
+        std::os::unix::fs::symlink(device, &path).expect("it is linked");
+        match told {
+            Some(told) => prun("prun.toml").code(125).stderr_has(told),
+            None => prun("prun.toml").ok(),
+        };
+    }
+}
+
+#[test]
+fn a_folder_that_can_not_be_searched_is_a_warning() {
+    if !nix::unistd::geteuid().is_root() {
+        return; // Only root can become another user.
+    }
+    let space = Space::new();
+    space.write("home/.config/prun/config.toml", "[run]\ntag = \"home\"\n");
+    space.write("prun.toml", "[jobs.a]\ncommand = 'true'\n");
+    std::fs::set_permissions(space.path("home"), std::os::unix::fs::PermissionsExt::from_mode(0o700))
+        .expect("ours");
+    let home = space.path("home").display().to_string();
+    let as_other = |line: &str| {
+        let line =
+            format!("exec setpriv --bounding-set=-all --inh-caps=-all --reuid=65534 --clear-groups {line}");
+        space.sh(&line).env("HOME", &home).env("XDG_CONFIG_HOME", "").run()
+    };
+    let told = "/.config/prun/config.toml` is not known (permission denied): prun goes on without it";
+    for line in ["prun exec echo ::: x", "prun prun.toml", "prun check prun.toml", "prun graph prun.toml"] {
+        as_other(line).code(0).stderr_has(told);
+    }
+    as_other("prun exec -q echo ::: x").ok().stdout("x\n");
+    as_other("prun exec --no-config echo ::: x").ok();
+}
+
+#[test]
 fn a_wrong_variable_is_named() {
     let space = Space::new();
     space.write("prun.toml", "[jobs.a]\ncommand = \"touch ran\"\n");
