@@ -210,6 +210,9 @@ impl Supervisor {
         if reason != Some(Reason::Shortage) {
             self.tasks.get_mut(id).short_since = None;
             self.brakes.congestion.one_ended();
+            if !matches!(reason, Some(Reason::NotStarted(_))) {
+                self.brakes.congestion.one_ran();
+            }
         }
         match &self.tasks.get(id).role {
             Role::Worker(_) => self.worker_ended(now, id, reason, actions),

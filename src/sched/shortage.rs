@@ -3,7 +3,8 @@
 //!
 //! It is congestion control: after such a failure no more tasks run at once than ran then, and the limit is
 //! raised again one by one. If nothing of prun's will end and so free the resource, the start is tried again
-//! after a pause that grows, but not for ever.
+//! after a pause that grows, but not for ever. When that has lasted for one task, those that come to the same
+//! lack fail at once, until something could be started again.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,6 +33,8 @@ pub struct Congestion {
     pause: Option<Pause>,
     /// Since when the next worker of a job cannot be started, as [`super::task::Task::short_since`].
     pub workers: BTreeMap<JobId, Time>,
+    /// Resources that were lacking for as long as starts are tried again, while nothing of prun's could free them.
+    lasting: Vec<Shortage>,
     warned: bool,
 }
 
@@ -70,6 +73,11 @@ impl Congestion {
     pub fn pause(&self, now: Time, slotless: bool) -> Option<Time> {
         let pause = self.pause.filter(|pause| pause.until > now && (slotless || pause.of_all))?;
         Some(pause.until)
+    }
+
+    /// Something has been started since, and has ended: what lacked for long may be there again.
+    pub fn one_ran(&mut self) {
+        self.lasting.clear();
     }
 
     /// Something that held a slot has ended.
@@ -126,15 +134,20 @@ impl Supervisor {
             return self.not_started(now, id, started, failure, actions);
         }
         let hopeless = !self.room_will_come(id);
+        if hopeless && self.brakes.congestion.lasting.contains(&shortage) {
+            // It was waited for in vain, and nothing has changed.
+            return self.not_started(now, id, started, failure, actions);
+        }
+        let task = self.tasks.get_mut(id);
+        task.short_since = if hopeless { task.short_since.or(Some(now)) } else { None };
+        if task.short_since.is_some_and(|since| since + PATIENCE <= now) {
+            self.brakes.congestion.lasting.push(shortage);
+            return self.not_started(now, id, started, failure, actions);
+        }
         let width = self.tasks.get(id).slot.map_or(0, |slot| slot.width);
         // A start without a slot gets its resource when the next task with a slot ends.
         let taken = self.slots.in_use().saturating_sub(width.max(1));
         self.brakes.congestion.tighten(now, taken, hopeless);
-        let task = self.tasks.get_mut(id);
-        task.short_since = if hopeless { task.short_since.or(Some(now)) } else { None };
-        if task.short_since.is_some_and(|since| since + PATIENCE <= now) {
-            return self.not_started(now, id, started, failure, actions);
-        }
         if !std::mem::replace(&mut self.brakes.congestion.warned, true) {
             actions.push(Action::Tell(RunEvent::Warning(warning(shortage))));
         }

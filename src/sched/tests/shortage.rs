@@ -92,6 +92,67 @@ fn alone_it_is_tried_again_after_pauses_and_not_for_ever() {
     assert_eq!((world.warnings(), world.supervisor.verdict()), (1, Verdict::Code(126)));
 }
 
+impl World {
+    /// Lets all starts fall short until nothing is due any more, or `until` has come. Returns how many there were.
+    fn all_short(&mut self, until: u64, shortage: Shortage) -> usize {
+        let mut starts = 0;
+        while !self.finished && self.now < ms(until) {
+            while let Some(task) = self.running.keys().next().copied() {
+                self.send(Event::Shortage { task, started: 0, shortage, failure: failure() });
+                starts += 1;
+            }
+            let Some(due) = self.supervisor.due() else { break };
+            self.now = due;
+            self.send(Event::Tick(due));
+        }
+        starts
+    }
+}
+
+#[test]
+fn a_shortage_that_has_lasted_for_one_task_is_not_waited_for_again() {
+    for shortage in [Shortage::Files, Shortage::Processes, Shortage::Memory, Shortage::Terminals] {
+        let mut world = World::new(vec![many("a"), many("b")], 2, &[50, 50]);
+        let starts = world.all_short(600_000, shortage);
+        assert!(world.finished);
+        assert!(world.now <= ms(31_000), "{:?} for a hundred tasks", world.now);
+        assert!(starts < 300, "{starts} starts");
+        let failed = world.ended.iter().filter(|(.., outcome)| *outcome == Outcome::NotStarted(failure()));
+        assert_eq!((failed.count(), world.ended.len(), world.warnings()), (100, 100, 1));
+    }
+}
+
+#[test]
+fn another_lack_or_one_after_a_start_is_waited_for_anew() {
+    let mut world = World::new(vec![many("a")], 1, &[4]);
+    world.all_short(30_600, Shortage::Files);
+    assert!(!world.ended.is_empty());
+    let seq = world.running().first().copied();
+    assert_eq!(seq, None, "all that lack the same have failed");
+
+    let mut world = World::new(vec![many("a")], 1, &[4]);
+    let first = |world: &World| world.running.keys().next().copied();
+    while world.ended.is_empty() {
+        if let Some(task) = first(&world) {
+            world.send(Event::Shortage { task, started: 0, shortage: Shortage::Files, failure: failure() });
+        }
+        let due = world.supervisor.due().unwrap_or(world.now);
+        world.now = due;
+        world.send(Event::Tick(due));
+    }
+    // Another resource may come back.
+    let task = first(&world).expect("the next one is started");
+    world.send(Event::Shortage { task, started: 0, shortage: Shortage::Memory, failure: failure() });
+    assert_eq!(world.ended.len(), 1);
+    world.at(world.now.as_millis() as u64 + 1000);
+    // One that runs shows that there is room again.
+    let seq = world.running()[0];
+    world.code(JobId(0), seq, 0);
+    let task = first(&world).expect("the next one is started");
+    world.send(Event::Shortage { task, started: 0, shortage: Shortage::Files, failure: failure() });
+    assert_eq!(world.ended.len(), 2);
+}
+
 #[test]
 fn what_others_wait_for_does_not_count_as_room() {
     let reader = plan::Job { kind: Kind::Reader, ..job("reader") };
