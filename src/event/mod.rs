@@ -228,6 +228,8 @@ pub enum RunEvent {
     JobSkipped {
         job: JobId,
         why: String,
+        /// True if the run fails by it, because a daemon that the job needs has gone without a failure.
+        fails: bool,
     },
     /// Something that people should know and that is not the failure of a task.
     Warning(String),

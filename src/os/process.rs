@@ -58,14 +58,26 @@ pub fn is_pid_1() -> bool {
     nix::unistd::getpid().as_raw() == 1
 }
 
-/// Waits for any child, without reaping it. nix's `waitid` fails for a child that was killed by a real-time
-/// signal.
+/// Returns how a child has ended that was not reaped; `None` if it runs.
+pub fn exit_of(pid: Pid) -> Option<Exit> {
+    match wait_for(libc::P_PID, pid.as_raw() as libc::id_t, libc::WEXITED).ok()??.change {
+        Change::Exited(exit) => Some(exit),
+        Change::Stopped(_) => None,
+    }
+}
+
 fn wait_any() -> nix::Result<Option<Changed>> {
-    let flags = libc::WEXITED | libc::WSTOPPED | libc::WNOHANG | libc::WNOWAIT;
+    wait_for(libc::P_ALL, 0, libc::WEXITED | libc::WSTOPPED)
+}
+
+/// Looks for a child whose state has changed, without waiting and without reaping it. nix's `waitid` fails for a child
+/// that was killed by a real-time signal.
+fn wait_for(kind: libc::idtype_t, id: libc::id_t, changes: i32) -> nix::Result<Option<Changed>> {
+    let flags = changes | libc::WNOHANG | libc::WNOWAIT;
     // SAFETY: siginfo_t is a plain C struct, for which zeroes are valid.
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
     // SAFETY: the struct is live and writable for the call.
-    while let Err(error) = Errno::result(unsafe { libc::waitid(libc::P_ALL, 0, &mut info, flags) }) {
+    while let Err(error) = Errno::result(unsafe { libc::waitid(kind, id, &mut info, flags) }) {
         if error != Errno::EINTR {
             return Err(error);
         }

@@ -195,6 +195,13 @@ pub struct Ready {
     pub every: Duration,
 }
 
+impl Ready {
+    /// True if time alone shows that a task is up: then ending well shows it too.
+    pub fn is_timed(&self) -> bool {
+        matches!(self.check, ReadyCheck::After(_))
+    }
+}
+
 /// How prun finds out that a task is up.
 #[derive(Debug, Clone)]
 pub enum ReadyCheck {

@@ -11,7 +11,8 @@
 //!
 //! The exit status, in the convention of timeout(1), env(1) and nice(1):
 //!
-//! 1. 0 if no task failed. A task that was cancelled or skipped did not fail.
+//! 1. 0 if no task failed. A task that was cancelled or skipped did not fail. A job that was skipped because a daemon
+//!    that it needs has ended without a failure counts as one that failed without an exit code, after all others.
 //! 2. `count`: how many failed, up to 101. `any`: 1.
 //! 3. `first`: of the first failure 124 for a timeout; 126 or 127 if it could not be executed, or was not
 //!    found; 128+n for signal n; else its exit code, or 1 if that is an unwelcome 0.

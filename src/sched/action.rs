@@ -37,7 +37,7 @@ pub enum Action {
     /// Send SIGKILL to everything that the task started.
     Kill { task: TaskId },
     /// Note what the task still waits for, so that its failure can tell: it was not up in time, and is
-    /// stopped for that.
+    /// stopped for that; or it has ended, and was never up.
     NotReady { task: TaskId },
     /// Forget the attempt's processes and pipes: it failed, and another attempt follows after `delay`.
     Retry { task: TaskId, outcome: Outcome, delay: Time },

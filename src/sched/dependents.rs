@@ -1,6 +1,6 @@
 //! Jobs that wait for others by `after`: they begin, or are skipped, when those end. Pure.
 
-use super::job::{End, Files, Phase, SkipCause};
+use super::job::{End, Files, Lost, Phase, SkipCause};
 use super::{Action, JobId, Mode, Supervisor};
 use crate::event::{Outcome, RunEvent, StageId};
 use crate::plan::{After, Halt, HaltOn, When};
@@ -10,7 +10,7 @@ impl Supervisor {
     /// uses a list instead of recursion, because chains are long.
     pub(super) fn resolve_dependents(&mut self, mut ended: Vec<JobId>, actions: &mut Vec<Action>) {
         while let Some(job) = ended.pop() {
-            self.resolve_up_at_end(job, &mut ended, actions);
+            self.resolve_ready_at_end(job, &mut ended, actions);
             let dependents = std::mem::take(&mut self.jobs.get_mut(job).dependents);
             for (dependent, after) in dependents {
                 let Phase::Blocked(_) = self.jobs.get(dependent).phase else { continue };
@@ -56,29 +56,29 @@ impl Supervisor {
         self.resolve_dependents(ended, actions);
     }
 
-    /// Skips jobs that still wait for an ended job to be up.
-    fn resolve_up_at_end(&mut self, job: JobId, ended: &mut Vec<JobId>, actions: &mut Vec<Action>) {
-        let state = self.jobs.get(job);
-        if let (Phase::Ended(end), false) = (&state.phase, state.up_dependents.is_empty()) {
-            let name = &self.plan.jobs[job].name;
-            let (cause, how) = match end {
-                End::Failed => (SkipCause::Failure, "failed before it was ready"),
-                End::Skipped(cause) => (*cause, "was skipped"),
-                End::Cancelled => (SkipCause::Other, "was cancelled"),
-                End::Ok => (SkipCause::Other, "ended before it was ready"),
-            };
-            let why = format!("`{name}` {how}");
-            self.skip_up_dependents(job, cause, &why, ended, actions);
-        }
-    }
-
     /// One condition of the job holds. The job opens with the last one.
     pub(super) fn satisfy_condition(&mut self, job: JobId, actions: &mut Vec<Action>) {
         match self.jobs.get(job).phase {
             Phase::Blocked(1) => self.open(job, actions),
             Phase::Blocked(waiting) => self.jobs.get_mut(job).phase = Phase::Blocked(waiting - 1),
+            Phase::Open => self.hold(job, |held| held.saturating_sub(1)),
+            Phase::Ended(_) => {}
+        }
+    }
+
+    /// One condition of the job held, and does not hold any more. If the job has started nothing, it waits.
+    pub(super) fn revoke_condition(&mut self, job: JobId) {
+        match self.jobs.get(job).phase {
+            Phase::Blocked(waiting) => self.jobs.get_mut(job).phase = Phase::Blocked(waiting + 1),
+            Phase::Open if !self.jobs.get(job).begun => self.hold(job, |held| held + 1),
             Phase::Open | Phase::Ended(_) => {}
         }
+    }
+
+    fn hold(&mut self, job: JobId, change: impl Fn(usize) -> usize) {
+        let state = self.jobs.get_mut(job);
+        state.held = change(state.held);
+        self.update_startable(job);
     }
 
     /// Returns the job's name as the file has it. A stage of `pipeline` is called `build:2` in the plan.
@@ -90,7 +90,7 @@ impl Supervisor {
     fn reason(&self, job: JobId, end: End, after: After) -> String {
         let name = self.name_in_file(job, after.stage);
         match (end, after.when) {
-            (End::Skipped(_), _) if self.jobs.get(job).tasks > 0 => {
+            (End::Skipped(_), _) if self.jobs.get(job).tasks > 0 && self.has_run_for_some(job) => {
                 let skipped = self.jobs.get(job).tally.skipped > 0;
                 format!("items of `{name}` {}", if skipped { "were skipped" } else { "are missing" })
             }
@@ -99,6 +99,11 @@ impl Supervisor {
             (_, When::Failure) => format!("`{name}` did not fail"),
             _ => format!("`{name}` failed"),
         }
+    }
+
+    /// True if a job that was skipped may have run for some of its items.
+    fn has_run_for_some(&self, job: JobId) -> bool {
+        self.jobs.get(job).begun || self.source_of(job).is_some()
     }
 
     /// Returns why none of a job's items ever came, in the words for a condition of `after`.
@@ -117,7 +122,26 @@ impl Supervisor {
             return;
         }
         self.tally.add(&Outcome::Skipped);
-        actions.push(Action::Tell(RunEvent::JobSkipped { job, why }));
+        actions.push(Action::Tell(RunEvent::JobSkipped { job, why, fails: false }));
+    }
+
+    /// Skips a job that has started nothing, because what it needs is gone. It may have been open.
+    pub(super) fn skip_lost(&mut self, job: JobId, lost: Lost, actions: &mut Vec<Action>) {
+        let Lost { cause, why, fails } = lost;
+        if self.plan.jobs[job].is_lister() {
+            return self.skip(job, cause, why, actions);
+        }
+        self.jobs.set_ended(job, End::Skipped(cause));
+        self.services.ended(job);
+        // Tasks that were there already are counted by themselves.
+        if self.jobs.get(job).tally.skipped == 0 {
+            self.tally.add(&Outcome::Skipped);
+        }
+        if fails {
+            self.tally.lost += 1;
+            self.services.missed_by = Some(job);
+        }
+        actions.push(Action::Tell(RunEvent::JobSkipped { job, why, fails }));
     }
 
     /// Skips the jobs that wait for others, because nothing new starts any more. Call it before anything ends

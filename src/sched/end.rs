@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::job::Subject;
 use super::stop::{self, Reason, Running, Stop};
-use super::task::{Role, State, TaskId, Up};
+use super::task::{Role, State, TaskId};
 use super::{Action, DRAIN, JobId, Mode, Supervisor, halt, run_hooks};
 use crate::event::{Exit, Outcome, RunEvent, SIGPIPE, StageId, StartFailure, Time};
 use crate::plan::{Leftovers, Output, Restart, status};
@@ -54,7 +54,10 @@ impl Supervisor {
     ) {
         let kill = match self.leftovers(id) {
             Leftovers::Leave => return self.all_exited(now, id, drained, self.is_excused(id), actions),
-            Leftovers::Kill => true,
+            Leftovers::Kill => {
+                self.down(id, actions);
+                true
+            }
             Leftovers::Wait => false,
         };
         let deadline = match self.tasks.get(id).role {
@@ -141,6 +144,7 @@ impl Supervisor {
         reason: Option<Reason>,
         actions: &mut Vec<Action>,
     ) {
+        self.down(id, actions);
         if drained {
             self.finish_attempt(now, id, reason, actions);
         } else {
@@ -207,6 +211,7 @@ impl Supervisor {
         actions: &mut Vec<Action>,
     ) {
         self.blocked.remove(&id);
+        self.down(id, actions);
         if reason != Some(Reason::Shortage) {
             self.tasks.get_mut(id).short_since = None;
             self.brakes.congestion.one_ended();
@@ -233,7 +238,7 @@ impl Supervisor {
             }
             Role::Attempt | Role::Dismissed => {
                 let by_itself = reason.is_none();
-                let outcome = self.outcome(id, reason);
+                let outcome = self.outcome(id, reason, actions);
                 if by_itself && outcome == Outcome::Ok {
                     let task = self.tasks.get(id);
                     self.note_time(task.job, now.saturating_sub(task.started));
@@ -288,22 +293,25 @@ impl Supervisor {
         }
     }
 
-    fn outcome(&mut self, id: TaskId, reason: Option<Reason>) -> Outcome {
+    fn outcome(&mut self, id: TaskId, reason: Option<Reason>, actions: &mut Vec<Action>) -> Outcome {
         let task = self.tasks.get(id);
         let (job, dry) = (task.job, matches!(task.role, Role::Dismissed));
+        let never_ready = self.never_ready(id).filter(|_| !dry);
         let plan = &self.plan.jobs[job];
         let last_ok = &plan.stages[plan.stages.len() - 1].ok;
         match reason {
-            Some(Reason::Timeout) if last_ok.timeout => Outcome::Ok,
+            Some(Reason::Timeout) if last_ok.timeout && never_ready.is_none() => Outcome::Ok,
             Some(reason) if !dry => reason.outcome(),
             _ => {
                 let (verdicts, outcome) = self.judge(id);
                 self.jobs.get_mut(job).stage_outcomes = (verdicts.len() > 1).then_some(verdicts);
-                let not_up = self.tasks.get(id).up != Up::Now && self.plan.jobs[job].ready.is_some();
-                if outcome == Outcome::Ok && self.plan.jobs[job].is_daemon() && not_up && !dry {
-                    return Outcome::Fault("ended before it was ready".into());
+                match never_ready {
+                    Some(why) if outcome == Outcome::Ok => {
+                        actions.push(Action::NotReady { task: id });
+                        Outcome::Fault(why)
+                    }
+                    _ => outcome,
                 }
-                outcome
             }
         }
     }
@@ -358,7 +366,7 @@ impl Supervisor {
         }
         self.jobs.expect_item_of(task.job);
         self.check_halt(now, task.job, &outcome, actions);
-        self.resolve_never_up(task.job, task.up, &outcome, actions);
+        self.settle_ready(task.job, task.up, &outcome, actions);
         self.end_job_if_done(task.job, actions);
     }
 

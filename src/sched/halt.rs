@@ -12,6 +12,9 @@ pub struct Tally {
     pub failed: u64,
     pub cancelled: u64,
     pub skipped: u64,
+    /// Jobs that were skipped because a daemon that they need has ended without a failure. They are among the
+    /// skipped, and fail the run.
+    pub lost: u64,
 }
 
 impl Tally {
@@ -29,9 +32,14 @@ impl Tally {
         self.ok + self.failed
     }
 
+    /// Returns how many failures the run has had.
+    pub fn failures(&self) -> u64 {
+        self.failed + self.lost
+    }
+
     fn count(&self, on: HaltOn) -> u64 {
         match on {
-            HaltOn::Fail => self.failed,
+            HaltOn::Fail => self.failures(),
             HaltOn::Success => self.ok,
             HaltOn::Done => self.done(),
         }

@@ -41,7 +41,7 @@ impl Supervisor {
     /// take it from this one.
     pub fn known_item(&mut self, job: JobId, seq: Seq) -> Option<u64> {
         let seq = self.count_item(job, seq)?;
-        self.jobs.get_mut(job).up_count += 1;
+        self.jobs.get_mut(job).readiness.up += 1;
         self.count(job, Subject::Task(seq), &Outcome::Ok);
         self.jobs.expect_item_of(job);
         Some(seq)
@@ -127,7 +127,7 @@ impl Supervisor {
         } else {
             actions.push(Action::Tell(RunEvent::JobTotal { job, total }));
         }
-        self.resolve_up(job, actions);
+        self.update_ready(job, actions);
         self.end_job_if_done(job, actions);
     }
 

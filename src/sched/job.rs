@@ -94,10 +94,34 @@ pub struct JobState {
     /// Set if items were skipped or never came, because the job that they come from was not ok.
     pub missed: Option<SkipCause>,
     pub dependents: Vec<(JobId, After)>,
-    /// Jobs that wait for this one to be up.
-    pub up_dependents: Vec<JobId>,
-    /// How many tasks have been up.
-    pub up_count: u64,
+    /// Readiness of this job, for those that wait for it.
+    pub readiness: Readiness,
+    /// True once the job has started something. From then on it does not matter whether its conditions hold.
+    pub begun: bool,
+    /// Conditions that held when the job opened, and do not hold now: a service that it waits for is away.
+    pub held: usize,
+    /// Why the job is skipped although it has been open; it has started nothing.
+    pub lost: Option<Lost>,
+}
+
+/// Whether a job is ready: all its tasks are up, or, if it is no daemon, have been up and ended ok.
+#[derive(Debug, Default)]
+pub struct Readiness {
+    /// Jobs that wait for it. Some of them may have begun.
+    pub dependents: Vec<JobId>,
+    /// Tasks that are up now, or count as up for good.
+    pub up: u64,
+    /// True if it is ready, and its dependents were told.
+    pub told: bool,
+}
+
+/// Why a job can't begin any more: what it needs has failed, or has gone.
+#[derive(Debug, Clone)]
+pub struct Lost {
+    pub cause: SkipCause,
+    pub why: String,
+    /// True if nothing else tells that the run has failed: what it needs has ended without a failure.
+    pub fails: bool,
 }
 
 /// State of the files that tasks wrote by way of prun. Jobs that begin after them may read them.
@@ -213,14 +237,16 @@ impl Jobs {
             stage_outcomes: None,
             missed: None,
             dependents: Vec::new(),
-            up_dependents: Vec::new(),
-            up_count: 0,
+            readiness: Readiness::default(),
+            begun: false,
+            held: 0,
+            lost: None,
         };
         let mut states: Vec<JobState> = plan.jobs.iter().map(state).collect();
         for (id, job) in plan.numbered_jobs() {
             for after in &job.after {
                 match after.when {
-                    When::Ready => states[after.job].up_dependents.push(id),
+                    When::Ready => states[after.job].readiness.dependents.push(id),
                     _ => states[after.job].dependents.push((id, *after)),
                 }
             }
@@ -345,10 +371,16 @@ impl Supervisor {
     }
 
     pub(super) fn end_job_if_done(&mut self, job: JobId, actions: &mut Vec<Action>) {
-        let state = self.jobs.get(job);
+        let state = self.jobs.get_mut(job);
         if state.phase != Phase::Open || state.source != Source::Ended || state.active > 0 {
             return;
         }
+        if let Some(lost) = state.lost.take() {
+            self.skip_lost(job, lost, actions);
+            self.dismiss_lister_of(job);
+            return self.resolve_dependents(vec![job], actions);
+        }
+        let state = self.jobs.get(job);
         if let (End::Skipped(cause), Some(before), 0) = (state.end(), self.source_of(job), state.tasks) {
             let why = self.why_no_items(before);
             self.skip(job, cause, why, actions);

@@ -247,8 +247,10 @@ impl Supervisor {
         self.locks.named.get(&id).map(|named| Arc::clone(&named.held))
     }
 
-    /// Notes whether a job could start something. Its ticket is valid only while it can.
+    /// Notes whether a job could start something. Its ticket is valid only while it can. A job that waits
+    /// for a service to come back can't.
     pub(super) fn set_startable(&mut self, job: JobId, can: bool) {
+        let can = can && self.jobs.get(job).held == 0;
         let rank = self.jobs.order.rank(job);
         let slotless = !self.plan.jobs[job].takes_slots();
         if self.plan.jobs[job].locks.is_empty() {

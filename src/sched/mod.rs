@@ -60,7 +60,7 @@
 //! - `run_hooks`: the end of the run, and the commands after it
 //! - `job`: what jobs are doing, and how they ended
 //! - `dependents`: jobs that wait for others by `after`
-//! - `ready`: jobs that wait until others are up
+//! - `ready`: jobs that wait until others are up, and what becomes of them when those are gone
 //! - `order`: which job comes first
 //! - `halt`: when the run stops by itself
 //! - `stall`: when nothing can go on
@@ -244,6 +244,7 @@ impl Supervisor {
         if event.task().is_none_or(|task| self.tasks.contains(task)) {
             self.apply(now, event, actions);
         }
+        self.skip_lost_jobs(now, actions);
         self.fill(now, actions);
         self.stop_services(now, actions);
         self.allow_live_output(actions);
@@ -307,8 +308,10 @@ impl Supervisor {
         if self.trigger == Some(Outcome::Ok) {
             return Verdict::Code(of_run_hooks);
         }
-        let first = self.trigger.as_ref().or(self.jobs.first_failure());
-        match status::exit_code(self.plan.status, first, self.tally.failed) {
+        // Jobs whose service has gone fail the run, if nothing says more.
+        let lost = (self.tally.lost > 0).then(|| Outcome::Fault("a service has gone".into()));
+        let first = self.trigger.as_ref().or(self.jobs.first_failure()).or(lost.as_ref());
+        match status::exit_code(self.plan.status, first, self.tally.failures()) {
             0 => Verdict::Code(of_run_hooks),
             code => Verdict::Code(code),
         }

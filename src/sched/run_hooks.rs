@@ -143,7 +143,8 @@ impl Supervisor {
     /// failures do not count.
     pub fn has_failed(&self) -> bool {
         let first = self.trigger.as_ref().or(self.jobs.first_failure());
-        self.broken || first.is_some_and(Outcome::is_failure)
+        let lost = self.trigger != Some(Outcome::Ok) && self.tally.lost > 0;
+        self.broken || lost || first.is_some_and(Outcome::is_failure)
     }
 
     /// True if somebody wants prun to end: anything but a halt stops the run.

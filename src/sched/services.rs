@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::job::{Phase, SkipCause, Source};
+use super::job::{Lost, Phase, SkipCause, Source};
 use super::stop::Reason;
 use super::task::{Role, State, TaskId};
 use super::{Action, JobId, Mode, Supervisor};
@@ -23,6 +23,11 @@ pub(super) struct Services {
     /// In which order services first started, from 0.
     started: BTreeMap<JobId, usize>,
     stopping: Option<Stopping>,
+    /// Open jobs that have started nothing, and whose service is gone. They are skipped when everything else
+    /// that follows from an event is done.
+    pub lost: Vec<(JobId, Lost)>,
+    /// A job that was skipped because its service is gone, and that may halt the run.
+    pub missed_by: Option<JobId>,
 }
 
 /// Services that are being stopped.

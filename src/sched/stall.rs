@@ -115,7 +115,7 @@ impl Supervisor {
                 Role::Attempt => {
                     // Other jobs may begin when it is up, or are meant to begin when it ends.
                     let of = self.jobs.get(task.job);
-                    let is_awaited = task.up != Up::Now && !of.up_dependents.is_empty();
+                    let is_awaited = task.up != Up::Now && self.is_ready_awaited(task.job);
                     let is_awaited = is_awaited || self.blocked.is_empty() && !of.dependents.is_empty();
                     self.plan.jobs[task.job].is_daemon() && !reads(task.job) && !is_awaited
                 }

@@ -120,6 +120,7 @@ impl Supervisor {
         };
         let slot = self.take_slot(job);
         self.take_locks(id, job);
+        self.jobs.get_mut(job).begun = true;
         let plan = &self.plan.jobs[job];
         let task = self.tasks.get_mut(id);
         task.slot = Some(slot);
@@ -127,7 +128,7 @@ impl Supervisor {
         task.previous = previous;
         task.started = now;
         task.role = Role::Attempt;
-        if task.up == Up::Now {
+        if task.up != Up::Never {
             task.up = Up::Before;
         }
         task.exits.clear();
@@ -198,7 +199,7 @@ impl Supervisor {
         let task = self.tasks.get(id);
         let is_last = task.attempts > self.plan.jobs[task.job].retries.count;
         // Other jobs may begin as soon as it is up.
-        let alone = self.jobs.get(task.job).up_dependents.is_empty();
+        let alone = !self.is_ready_awaited(task.job);
         if matches!(task.role, Role::Attempt) && is_last && alone {
             self.live = Some(id);
             actions.push(Action::Live(id));

@@ -281,6 +281,7 @@ impl Supervisor {
             // It has exited, or SIGKILL was sent.
             _ => return,
         };
+        self.down(id, actions);
         self.tasks.set(id, State::Stopping(stopping));
         actions.push(Action::Signal { task: id, signal });
     }
@@ -296,6 +297,7 @@ impl Supervisor {
             }
             _ => return,
         };
+        self.down(id, actions);
         self.tasks.set(id, State::Stopping(stopping));
         actions.push(Action::Kill { task: id });
     }

@@ -101,8 +101,17 @@ pub enum Up {
     Never,
     /// In an earlier attempt.
     Before,
-    /// In the current attempt.
+    /// In the current attempt, which goes on.
     Now,
+    /// In the current attempt, which has exited or is being stopped.
+    Over,
+}
+
+impl Up {
+    /// True if the current attempt was seen to be up.
+    pub fn in_this_attempt(self) -> bool {
+        matches!(self, Up::Now | Up::Over)
+    }
 }
 
 /// The numbers that a task takes from pools.

@@ -164,6 +164,7 @@ impl Supervisor {
     }
 
     pub(super) fn start_worker(&mut self, now: Time, job: JobId, actions: &mut Vec<Action>) {
+        self.jobs.get_mut(job).begun = true;
         let workers = &mut self.jobs.get_mut(job).workers;
         workers.started += 1;
         let number = workers.started;

@@ -69,7 +69,14 @@ impl Lines {
             }
             RunEvent::JobFailed { job, outcome } => self.job_failed(*job, outcome, out),
             RunEvent::JobEnded { job, outcome, tasks } => self.job_ended(*job, outcome, *tasks, out),
-            RunEvent::JobSkipped { job, why } => self.report.skipped(self.job(*job), why),
+            RunEvent::JobSkipped { job, why, fails } => {
+                let name = self.job(*job);
+                if *fails {
+                    self.say(Voice::Quiet, FAILURE, &format!("{name}: {}", phrases::skipped(why)), out);
+                    self.report.failed_by_skip();
+                }
+                self.report.skipped(name, why);
+            }
             RunEvent::TaskStarted { task, command: Some(command), pid, .. } => {
                 self.started(&self.task(task), *pid, command, out);
             }

@@ -27,6 +27,8 @@ pub struct Report {
     empty: FirstLines,
     /// The number of tasks that ended ok in an earlier run.
     before: u64,
+    /// True if a job was skipped whose skipping fails the run.
+    skip_failed: bool,
 }
 
 /// The first failure in time. Tasks that prun cancelled or skipped because of it are not failures, so it is
@@ -116,9 +118,14 @@ impl Report {
         self.empty.push(|| name);
     }
 
+    /// Notes that the run fails because a job was skipped.
+    pub fn failed_by_skip(&mut self) {
+        self.skip_failed = true;
+    }
+
     /// True if something has failed so far.
     pub fn has_failure(&self) -> bool {
-        self.first.is_some()
+        self.first.is_some() || self.skip_failed
     }
 
     /// Returns the lines of the report. A line that begins with a blank continues the line above it.

@@ -81,7 +81,8 @@ impl Tally {
             done: self.done,
             failed: self.failed,
             running: self.running.len(),
-            total: self.totals.iter().copied().sum(),
+            // A job that was skipped late may have had tasks.
+            total: self.totals.iter().copied().sum::<Option<u64>>().map(|total| total.max(self.done)),
             elapsed: now,
         }
     }
@@ -163,7 +164,7 @@ mod tests {
         assert_eq!(tally.standing(SECOND).total, None);
         tally.note(SECOND, &RunEvent::JobTotal { job: JobId(0), total: 7 });
         assert_eq!(tally.standing(SECOND).total, Some(8));
-        tally.note(SECOND, &RunEvent::JobSkipped { job: JobId(1), why: String::new() });
+        tally.note(SECOND, &RunEvent::JobSkipped { job: JobId(1), why: String::new(), fails: false });
         assert_eq!(tally.standing(SECOND).total, Some(7));
     }
 

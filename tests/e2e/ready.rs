@@ -274,11 +274,12 @@ fn each_attempt_is_looked_at_anew() {
     let meeting = Meeting::open(&space);
     let file = "[jobs.a]\nretries = 1\nready = { command = 'puppet meet=probe hold', every = '1ms' }\n\
                 command = 'puppet meet=task hold'\n";
-    let running = space.file(file).start();
-    for code in ["exit=1", "exit=0"] {
+    space.write("prun.toml", file);
+    let running = space.prun("-v").start();
+    for (attempt, code) in [(1, "exit=1"), (2, "exit=0")] {
         let mut guests = meeting.guests(2);
         guests[0].tell("exit=0");
-        guests[0].is_gone();
+        running.says_times("a: ready after", attempt);
         guests[1].tell(code);
     }
     running.end().code(0);
@@ -317,4 +318,107 @@ fn defaults_say_how_it_is_looked_at() {
     let file = "[defaults]\nready = { command = 'false' }\n[jobs.a]\nready = { line = 'up' }\ncommand = 'echo up'\n\
                 [jobs.b]\nready = 'none'\ncommand = 'echo b'\nafter = { a = 'ready' }\n";
     space.file(file).run().ok().stdout_has("b\n");
+}
+
+#[test]
+fn an_end_before_it_was_ready_is_a_failure_also_with_status_0() {
+    let space = Space::new();
+    for (sign, told) in [
+        ("line = '^up$'", "ended before it was ready: no line matched `^up$`"),
+        ("port = 9", "ended before it was ready: nobody listened at port 9"),
+        ("command = 'false'", "ended before it was ready: its `ready` command did not succeed"),
+    ] {
+        for kind in ["", "\ndaemon = true"] {
+            let file = db_and_app(&format!("ready = {{ {sign} }}{kind}"));
+            let ended = space.file(&file.replace("puppet meet=db hold", "puppet line=down exit=0")).run();
+            ended.code(1).stderr_has(told).stderr_has("skipped: app: `db` ended before it was ready");
+        }
+    }
+    // Under time alone, ending well is as good.
+    let file = "[jobs.a]\nready.after = '1h'\ncommand = 'echo a'\n\
+                [jobs.b]\ncommand = 'echo b'\nafter = { a = 'ready' }\n";
+    space.file(file).run().ok().stdout("a\nb\n");
+}
+
+#[test]
+fn who_has_not_started_when_its_service_has_gone_is_skipped() {
+    let space = Space::new();
+    for (end, said, status, told) in [
+        ("exit=0", "app: skipped: `db` has ended", 1, "skipped: app: `db` has ended"),
+        ("exit=3", "exit 3", 3, "skipped: app: `db` failed"),
+    ] {
+        let meeting = Meeting::open(&space);
+        let file = "[run]\npool = 1\n[jobs.other]\ncommand = 'puppet meet=other hold'\n\
+                    [jobs.db]\ndaemon = true\nready.line = 'up'\ncommand = 'puppet line=up meet=db hold'\n\
+                    [jobs.app]\ncommand = 'puppet meet=app'\nafter = ['db']\n\
+                    [jobs.last]\ncommand = 'puppet meet=last'\nafter = { app = 'exit' }\n";
+        let running = space.file(file).start();
+        let mut guests = meeting.guests(2);
+        guests[0].tell(end);
+        running.says(said);
+        guests[1].tell("exit=0");
+        comes(&meeting, "last").is_gone();
+        running.end().code(status).stderr_has(told).stderr_has("1 skipped");
+        std::fs::remove_file(space.path("socket")).expect("it was there");
+    }
+}
+
+#[test]
+fn during_a_restart_who_has_not_started_waits() {
+    let space = Space::new();
+    let meeting = Meeting::open(&space);
+    let file = "[run]\npool = 1\n[jobs.other]\ncommand = 'puppet meet=other hold'\n\
+                [jobs.db]\ndaemon = true\nrestart = 'always'\nretry_delay = 0\nready.line = 'up'\n\
+                command = 'puppet meet=db hold'\n\
+                [jobs.app]\ncommand = 'puppet meet=app'\nafter = ['db']\n";
+    let running = space.file(file).start();
+    let mut guests = meeting.guests(2);
+    guests[0].tell("line=up");
+    guests[0].tell("exit=3");
+    let mut db = comes(&meeting, "db");
+    guests[1].tell("exit=0");
+    guests[1].is_gone();
+    assert!(!meeting.has_guest(), "the service is not up");
+    db.tell("line=up");
+    comes(&meeting, "app").is_gone();
+    running.end().code(0);
+}
+
+#[test]
+fn colours_do_not_hide_a_line() {
+    let space = Space::new();
+    for line in [r"\033[1;32mlisten\033[0ming\033[K", r"\033]0;title\007listening\r", r"\033[3"] {
+        let meeting = Meeting::open(&space);
+        // The last one is cut in the middle of a sequence.
+        let rest = if line.ends_with('3') { r"2mlistening\033[m" } else { "" };
+        let file = db_and_app("ready.line = '^listening$'").replace(
+            "command = \"puppet meet=db hold\"",
+            &format!("script = 'printf \"{line}\"; puppet meet=first hold; printf \"{rest}\\n\"; exec puppet meet=db hold'"),
+        );
+        let running = space.file(&file).start();
+        comes(&meeting, "first").tell("exit=0");
+        let mut guests = meeting.guests(2);
+        assert_eq!(guests[0].name, "app");
+        guests[1].tell("exit=0");
+        running.end().code(0);
+        std::fs::remove_file(space.path("socket")).expect("it was there");
+    }
+}
+
+#[test]
+fn a_port_that_was_left_open_is_seen_at_the_end() {
+    let space = Space::new();
+    let meeting = Meeting::open(&space);
+    let port = free_port();
+    let file = db_and_app(&format!("ready = {{ port = {port}, every = '1h' }}")).replace(
+        "puppet meet=db hold",
+        &format!("puppet fork [ listen={port} meet=server hold ] meet=launcher hold"),
+    );
+    let running = space.file(&file).start();
+    let mut guests = meeting.guests(2);
+    guests[0].tell("exit=0");
+    comes(&meeting, "app").is_gone();
+    running.end().code(0);
+    guests[1].tell("exit=0");
+    guests[1].is_gone();
 }

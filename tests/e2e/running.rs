@@ -181,6 +181,13 @@ impl Running {
         self.wait_for(&self.err, "stderr", text);
     }
 
+    /// Waits until stderr holds this text so many times.
+    #[track_caller]
+    pub fn says_times(&self, text: &str, times: usize) {
+        let enough = |bytes: &[u8], _| memchr::memmem::find_iter(bytes, text.as_bytes()).count() >= times;
+        assert!(self.err.wait(self.limit, enough), "{text:?} never came {times} times\n{}", self.so_far());
+    }
+
     #[track_caller]
     fn wait_for(&self, stream: &Stream, name: &str, text: &str) {
         let seen = stream.wait(self.limit, |bytes, _| memchr::memmem::find(bytes, text.as_bytes()).is_some());

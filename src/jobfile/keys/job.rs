@@ -105,9 +105,10 @@ pub const JOB: &[Key] = &[
         "What must have happened before this job starts: `[\"build\", \"db\"]` waits for the success of a job, or until a \
          daemon is ready; `{ build = \"success\", probe = \"failure\", any = \"exit\", db = \"ready\" }` says what each must \
          come to. `failure` is failed, or skipped because of a failure; `exit` is ended or skipped. `ready` is for daemons \
-         and for jobs with `ready`: all tasks of the job were up, and what becomes of them later does not matter. A daemon \
-         without `ready` is up as soon as it runs. A job whose condition can no longer hold is skipped at once, which is \
-         no failure of its own.",
+         and for jobs with `ready`: all tasks of the job are up, or, if it is no daemon, have been up and ended ok. A daemon \
+         without `ready` is up as soon as it runs. This job waits while the other is restarted, as long as it has started \
+         nothing; once it has, it goes on. A job whose condition can no longer hold is skipped at once, which is no failure \
+         of its own, but the run fails if it is skipped because a daemon has ended.",
     ),
     key(
         "stdin",
@@ -147,8 +148,8 @@ pub const JOB: &[Key] = &[
          when the one before has gone, within its own `grace`; one that has not started by then is skipped. On a \
          signal, or a `halt`, all are stopped at once. A daemon that reads a pipe or a queue is stopped when that has run \
          dry: it gets the end of its input, and after `grace` the stop signal. However a daemon ends from then on is no \
-         failure. Ending before with a failure is, and so is ending before it was `ready`; the run goes on without it. If \
-         every job is a daemon, the run lasts until they end, or prun is told to stop.",
+         failure. Ending before with a failure is, and so is ending before it was `ready`; the run goes on without it, \
+         but a job that needs it and has not started is skipped, which fails the run. If every job is a daemon, the run lasts until they end, or prun is told to stop.",
     ),
     key(
         "restart",
@@ -165,8 +166,9 @@ pub const JOB: &[Key] = &[
         "none",
         "When a task of the job counts as up, for jobs that wait for it with `after`: `{ line = \"listening\" }`, a \
          regular expression on its output; `{ port = 6379 }`, a port of localhost; `{ command = \"pg_isready\" }`, which \
-         exits with 0; or `{ after = \"2s\" }`. A task that is not up in time is stopped: `timeout`. Each attempt is \
-         looked at anew. Daemons and other jobs may have it, workers not.",
+         exits with 0; or `{ after = \"2s\" }`. A task that is not up in time is stopped: `timeout`. One that ends \
+         before, even with 0, has failed (under `after`, ending well counts as being up). Each attempt is looked at anew. \
+         Daemons and other jobs may have it, workers not.",
     ),
     key(
         "on_success",

@@ -238,8 +238,8 @@ pub const READY: &[Key] = &[
         "string",
         "",
         "A regular expression, looked for in each line that the task writes to stdout or stderr, wherever these go, and \
-         in each stage of a pipeline. A line counts when it is complete, or at the end of the output; of a very long one \
-         the first 64 KiB are looked at. With it the task's output passes through prun also with `output = \"raw\"`, \
+         in each stage of a pipeline. A line counts when it is complete, or at the end of the output, without colours and \
+         other escape sequences; of a very long one the first 64 KiB are looked at. With it the task's output passes through prun also with `output = \"raw\"`, \
          `\"inherit\"` or `\"null\"`.",
     ),
     key(

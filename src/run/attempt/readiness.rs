@@ -159,6 +159,16 @@ impl Readiness {
         PROBE_LIMIT.max(self.every * PROBE_LIMIT_FACTOR)
     }
 
+    /// Returns what the checks have found, if it explains why the task was not ready: who listens at the port, or how the
+    /// last probe has failed.
+    pub fn finding(&self) -> Option<String> {
+        match &self.check {
+            Check::Port(PortCheck { occupant: Some(_), .. })
+            | Check::Command(Probe { last: Some(_), .. }) => Some(self.describe()),
+            Check::Line(_) | Check::Port(_) | Check::Command(_) => None,
+        }
+    }
+
     /// Returns what was waited for in vain, and what was seen of it: "waited for port 6379, where nginx (7) listens".
     pub fn describe(&self) -> String {
         match &self.check {

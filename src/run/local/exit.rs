@@ -47,8 +47,7 @@ impl LocalProcesses {
         let mut key_signal = None;
         while let Some(changed) = process::peek() {
             let exit = match changed.change {
-                Change::Exited(process::Exit::Code(code)) => Exit::Code(code),
-                Change::Exited(process::Exit::Signal(signal)) => Exit::Signal(signal),
+                Change::Exited(exit) => exit_of(exit),
                 Change::Stopped(signal) => {
                     self.stopped(changed.pid, signal, cx);
                     continue;
@@ -88,6 +87,8 @@ impl LocalProcesses {
     ) -> Option<i32> {
         self.end_dialogue(id, stage, exit, cx);
         self.read_last_lines(id, cx);
+        self.try_port_at_end(id, cx);
+        self.take_last_probe(id, cx);
         let key_signal = self.key_signal(id, stage, exit, cx.terminal);
         let plan = Arc::clone(&self.plan);
         if let Some(attempt) = self.attempts.get_mut(id) {
@@ -110,6 +111,18 @@ impl LocalProcesses {
         }
         self.give_terminal_back(id, cx.terminal);
         key_signal
+    }
+
+    /// Takes the result of a probe that has ended before the task's last process, which is about to be reaped. The kernel
+    /// does not report children in the order of their ends.
+    fn take_last_probe(&mut self, id: TaskId, cx: &mut Context) {
+        let attempt = self.attempts.get(id).filter(|attempt| attempt.live() == 1);
+        let probe = attempt.and_then(|attempt| attempt.readiness.as_deref()?.probe());
+        if let Some(pid) = probe
+            && let Some(exit) = process::exit_of(pid)
+        {
+            self.exited(pid, exit_of(exit), cx);
+        }
     }
 
     /// Forgets an attempt that is over, and lets go what it left. A pipe that still is held open is read on and
@@ -140,5 +153,12 @@ impl LocalProcesses {
             self.attempts.forget_process(process.pid);
         }
         Some(attempt.into_ended(holders))
+    }
+}
+
+fn exit_of(exit: process::Exit) -> Exit {
+    match exit {
+        process::Exit::Code(code) => Exit::Code(code),
+        process::Exit::Signal(signal) => Exit::Signal(signal),
     }
 }

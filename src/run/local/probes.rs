@@ -187,6 +187,20 @@ impl LocalProcesses {
         }
     }
 
+    /// Tries the port of a task whose last process is about to be reaped: what it has started may listen there since the
+    /// last check.
+    pub(super) fn try_port_at_end(&mut self, id: TaskId, cx: &mut Context) {
+        let Some(attempt) = self.attempts.get_mut(id).filter(|attempt| attempt.live() == 1) else { return };
+        if let Some(Readiness { check: Check::Port(port), .. }) = attempt.readiness.as_deref_mut()
+            // The first look may only have begun to connect.
+            && (port.is_open() || port.is_open())
+            && !port.maybe_taken
+            && port.occupant.is_none()
+        {
+            self.set_ready(id, cx);
+        }
+    }
+
     /// Checks whether the line has come that shows that the attempt is ready. `ended` is a reader that is at its end, so
     /// that a last line without a newline counts.
     pub(super) fn check_line(&mut self, id: TaskId, ended: Option<usize>, cx: &mut Context) {

@@ -139,10 +139,15 @@ impl LocalProcesses {
         at_the_end.map(|attempt| attempt.work.job).collect()
     }
 
-    /// Notes for the report what a task was waited for. It is about to be stopped, because it was not ready in time.
+    /// Notes for the report what a task was waited for. It is about to be stopped, because it was not ready in time; or
+    /// it has ended before it was ready.
     pub(super) fn note_not_ready(&mut self, id: TaskId) {
         let plan = Arc::clone(&self.plan);
         let Some(attempt) = self.attempts.get_mut(id) else { return };
+        if attempt.live() == 0 {
+            attempt.unready = attempt.readiness.as_ref().and_then(|readiness| readiness.finding());
+            return;
+        }
         if let Some(ready) = &plan.jobs[attempt.work.job].ready {
             let limit = humantime::format_duration(ready.timeout);
             let waited = attempt.readiness.as_ref().map(|readiness| format!(": {}", readiness.describe()));

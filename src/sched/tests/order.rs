@@ -235,7 +235,7 @@ fn who_waits_for_success_is_skipped_at_the_first_failure() {
     let mut world = World::new(vec![a, waiter, other], 3, &[2, 1, 1]);
     world.code(JobId(0), 1, 5);
     assert!(
-        world.told.contains(&RunEvent::JobSkipped { job: JobId(1), why: "`a` failed".into() }),
+        world.told.contains(&RunEvent::JobSkipped { job: JobId(1), why: "`a` failed".into(), fails: false }),
         "{:?}",
         world.told
     );

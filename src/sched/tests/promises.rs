@@ -9,6 +9,10 @@ pub struct Promises {
     lives: BTreeMap<TaskId, Life>,
     /// Tasks that are to be tried again, and from when on.
     again: BTreeMap<TaskId, Time>,
+    /// Tasks that ended ok.
+    ok: BTreeSet<TaskId>,
+    /// Jobs that have started something.
+    pub begun: BTreeSet<JobId>,
 }
 
 struct Life {
@@ -18,6 +22,8 @@ struct Life {
     killed: bool,
     /// True if the process has exited, or has nothing to read any more: other limits apply then.
     over: bool,
+    /// True if the process has exited.
+    exited: bool,
     up: bool,
 }
 
@@ -38,7 +44,8 @@ impl Promises {
         if let Some(from) = self.again.remove(&task).filter(|_| kind == Kind::Attempt) {
             assert!(from <= now, "tried again at {now:?}, and not before {from:?}");
         }
-        let life = Life { kind, began: now, signalled: None, killed: false, over: false, up: false };
+        let life =
+            Life { kind, began: now, signalled: None, killed: false, over: false, exited: false, up: false };
         self.lives.insert(task, life);
     }
 
@@ -53,6 +60,10 @@ impl Promises {
         self.lives.remove(&task);
     }
 
+    pub fn end_ok(&mut self, task: TaskId) {
+        self.ok.insert(task);
+    }
+
     pub fn try_again(&mut self, task: TaskId, from: Time) {
         self.end(task);
         self.again.insert(task, from);
@@ -60,7 +71,10 @@ impl Promises {
 
     pub fn note(&mut self, event: &Event) {
         match event {
-            Event::Exited { task, .. } | Event::InputEnded(task) => {
+            Event::Exited { task, .. } => {
+                self.lives.entry(*task).and_modify(|life| (life.over, life.exited) = (true, true));
+            }
+            Event::InputEnded(task) => {
                 self.lives.entry(*task).and_modify(|life| life.over = true);
             }
             Event::Up(task) => {
@@ -108,7 +122,7 @@ impl World {
         let whole = |after: &&After| plan.jobs[after.job].stages.len() == 1;
         for after in plan.jobs[job].after.iter().filter(whole) {
             let holds = match after.when {
-                When::Ready => self.was_up(after.job),
+                When::Ready => self.promises.begun.contains(&job) || self.is_up(after.job),
                 when => self.told.iter().any(|event| match event {
                     RunEvent::JobEnded { job, outcome, .. } if *job == after.job => match when {
                         When::Success => *outcome == Outcome::Ok,
@@ -123,16 +137,31 @@ impl World {
         }
     }
 
-    /// True if each task of the job has been up.
-    fn was_up(&self, of: JobId) -> bool {
-        let has_sign = self.supervisor.plan.jobs[of].ready.is_some();
-        let mut tasks = self.names.values().filter(|(job, _)| *job == of);
-        tasks.all(|name| match has_sign {
-            true => self
-                .told
-                .iter()
-                .any(|event| matches!(event, RunEvent::Ready { task, .. } if (task.job, task.seq) == *name)),
-            false => self.started.contains(name),
+    /// True if each task of the job is up now; or, if it is no daemon, has ended ok.
+    fn is_up(&self, of: JobId) -> bool {
+        let plan = &self.supervisor.plan.jobs[of];
+        let tasks = self.names.iter().filter(|(_, (job, _))| *job == of);
+        tasks.map(|(id, _)| id).all(|id| match self.promises.lives.get(id) {
+            _ if self.promises.ok.contains(id) => !plan.is_daemon(),
+            Some(life) => {
+                let time = plan.ready.as_ref().and_then(|ready| match ready.check {
+                    plan::ReadyCheck::After(time) => Some(time),
+                    _ => None,
+                });
+                let is_up = life.up || time.is_some_and(|time| life.began + time <= self.now);
+                // Leftovers that are waited for may go on serving.
+                let waits = plan.leftovers == Leftovers::Wait;
+                life.kind == Kind::Attempt && is_up && life.signalled.is_none() && (!life.exited || waits)
+            }
+            None => false,
         })
+    }
+
+    /// Jobs that were skipped because a service is gone fail the run.
+    pub fn missed_services_are_failures(&self) {
+        let fails = |event: &RunEvent| matches!(event, RunEvent::JobSkipped { fails: true, .. });
+        if self.told.iter().any(fails) {
+            assert_ne!(self.supervisor.verdict(), Verdict::Code(0));
+        }
     }
 }

@@ -74,6 +74,7 @@ proptest! {
         let met = world.met.iter().filter(|(job, _)| *job != LISTER || !has_lister(&plan)).count();
         let uncounted = if has_lister(&plan) { listed } else { 0 };
         prop_assert_eq!(world.supervisor.tally.ok, (ok + met - uncounted) as u64);
+        world.missed_services_are_failures();
         world.met.iter().for_each(|name| assert!(!ended.contains(name), "{name:?} was known, and run"));
     }
 }

@@ -3,7 +3,7 @@
 use super::services::{after, on, port, service};
 use super::*;
 use crate::event::QueueId;
-use crate::plan::ReadyCheck;
+use crate::plan::{ReadyCheck, Restart};
 
 #[test]
 fn who_waits_for_readiness_begins_when_every_task_was_up_once() {
@@ -43,8 +43,9 @@ fn who_waits_for_readiness_begins_when_every_task_was_up_once() {
 
 #[test]
 fn a_service_that_is_not_up_any_more_can_not_be_waited_for() {
+    let fault = Outcome::Fault("ended before it was ready: nobody listened at port 1".into());
     for (code, outcome, why) in [
-        (0, Outcome::Fault("ended before it was ready".into()), "`db` ended before it was ready"),
+        (0, fault, "`db` ended before it was ready"),
         (4, Outcome::Failed(4), "`db` ended before it was ready"),
     ] {
         let mut db = service("db");
@@ -145,14 +146,14 @@ fn jobs_that_are_no_daemons_may_be_waited_for_too() {
     world.send(Event::Drained(task));
     assert_eq!(world.runs(), [(JobId(1), 1)]);
 
-    // It is ok without ever being up, and those who wait for that are skipped.
+    // An end without ever being up is a failure, and those who wait are skipped.
     let mut world = World::new(jobs(), 2, &[1, 1]);
     world.code(JobId(0), 1, 0);
     assert!(world.finished);
-    assert_eq!(world.ended, [(JobId(0), 1, Outcome::Ok)]);
+    let fault = Outcome::Fault("ended before it was ready: nobody listened at port 1".into());
+    assert_eq!(world.ended, [(JobId(0), 1, fault)]);
     assert_eq!(world.why_skipped(JobId(1)), "`prepare` ended before it was ready");
-    let warnings = world.told.iter().filter(|event| matches!(event, RunEvent::Warning(_))).count();
-    assert_eq!((warnings, world.supervisor.verdict()), (1, Verdict::Code(0)));
+    assert_eq!(world.supervisor.verdict(), Verdict::Code(1));
 }
 
 #[test]
@@ -201,4 +202,252 @@ fn what_waits_at_a_full_queue_is_not_stalled_while_something_may_come_up() {
     assert_eq!(world.supervisor.due(), None);
     world.up(JobId(0), 1);
     assert_eq!(world.runs(), [(JobId(0), 1), (JobId(1), 1), (JobId(2), 1)]);
+}
+
+// ---- services that go ----------------------------------------------------------------------------------------
+
+/// A service with a port, and a job that waits for it and for a slot, which `other` has.
+fn service_and_late(restart: Restart) -> Vec<plan::Job> {
+    let mut db = service("db");
+    (db.ready, db.restart) = (on(port(), 1000), restart);
+    db.retries.count = if restart == Restart::Never { 0 } else { u32::MAX };
+    db.retries.delay.first = ms(10);
+    vec![job("other"), db, after("late", JobId(1), When::Ready)]
+}
+
+#[test]
+fn who_has_not_started_when_its_service_ends_for_good_is_skipped_and_the_run_fails() {
+    for (exit, outcome, why, code) in [
+        (Exit::Code(0), Outcome::Ok, "`db` has ended", 1),
+        (Exit::Code(3), Outcome::Failed(3), "`db` failed", 3),
+        (Exit::Signal(9), Outcome::Killed(9), "`db` failed", 137),
+    ] {
+        let mut world = World::new(service_and_late(Restart::Never), 1, &[1, 1, 1]);
+        world.up(JobId(1), 1);
+        assert_eq!(world.runs(), [(JobId(0), 1), (JobId(1), 1)], "it waits for a slot");
+        world.exit(JobId(1), 1, exit);
+        assert_eq!((world.why_skipped(JobId(2)), world.skipped()), (why, vec![JobId(2)]));
+        world.code(JobId(0), 1, 0);
+        assert!(world.finished);
+        let skipped = (JobId(2), 1, Outcome::Skipped);
+        assert_eq!(world.outcomes()[1..], [(JobId(1), 1, outcome), skipped]);
+        assert_eq!(world.supervisor.verdict(), Verdict::Code(code));
+        assert_eq!(world.supervisor.tally.skipped, 1, "it is counted once");
+    }
+}
+
+#[test]
+fn who_waits_for_something_else_as_well_is_skipped_too() {
+    let mut both = after("both", JobId(0), When::Ready);
+    both.after.push(After { job: JobId(1), stage: StageId(0), when: When::Success });
+    let jobs = vec![service("db"), job("build"), both, after("then", JobId(2), When::Failure)];
+    let mut world = World::new(jobs, 4, &[1, 1, 1, 1]);
+    world.up(JobId(0), 1);
+    world.code(JobId(0), 1, 0);
+    assert_eq!(world.why_skipped(JobId(2)), "`db` has ended");
+    world.code(JobId(1), 1, 0);
+    assert_eq!(world.runs(), [(JobId(3), 1)], "it counts as skipped because of a failure");
+    world.code(JobId(3), 1, 0);
+    assert_eq!(world.supervisor.verdict(), Verdict::Code(1));
+}
+
+#[test]
+fn during_a_restart_who_has_not_started_waits() {
+    let mut world = World::new(service_and_late(Restart::Always), 1, &[1, 1, 1]);
+    world.up(JobId(1), 1);
+    world.code(JobId(1), 1, 7);
+    world.code(JobId(0), 1, 0);
+    assert_eq!(world.runs(), [], "its slot is free, and its service is away");
+    world.at(10);
+    assert_eq!(world.runs(), [(JobId(1), 1)]);
+    world.at(20);
+    world.up(JobId(1), 1);
+    assert_eq!(world.runs(), [(JobId(1), 1), (JobId(2), 1)]);
+    // What has started goes on.
+    world.code(JobId(1), 1, 7);
+    assert_eq!(world.runs(), [(JobId(2), 1)]);
+    world.code(JobId(2), 1, 0);
+    assert!(world.finished);
+}
+
+#[test]
+fn who_is_still_blocked_waits_for_the_restart_too() {
+    let mut both = after("both", JobId(0), When::Ready);
+    both.after.push(After { job: JobId(1), stage: StageId(0), when: When::Success });
+    let mut db = service("db");
+    (db.restart, db.retries.count, db.retries.delay.first) = (Restart::Always, u32::MAX, ms(10));
+    let mut world = World::new(vec![db, job("build"), both], 4, &[1, 1, 1]);
+    world.up(JobId(0), 1);
+    world.code(JobId(0), 1, 0);
+    world.code(JobId(1), 1, 0);
+    assert_eq!(world.runs(), []);
+    world.at(10);
+    assert_eq!(world.runs(), [(JobId(0), 1)]);
+    world.up(JobId(0), 1);
+    assert_eq!(world.runs(), [(JobId(0), 1), (JobId(2), 1)]);
+}
+
+#[test]
+fn all_tasks_of_a_service_are_up_at_once_or_it_is_not_ready() {
+    let mut db = service("db");
+    (db.ready, db.restart, db.retries.count) = (on(port(), 1000), Restart::Always, u32::MAX);
+    let mut world = World::new(vec![db, after("a", JobId(0), When::Ready)], 1, &[2, 1]);
+    world.up(JobId(0), 1);
+    world.code(JobId(0), 1, 1);
+    world.up(JobId(0), 2);
+    assert_eq!(world.started.len(), 2, "the first is being restarted");
+    world.send(Event::Tick(world.now));
+    world.up(JobId(0), 1);
+    assert_eq!(world.started.last(), Some(&(JobId(1), 1)));
+}
+
+#[test]
+fn a_service_that_is_being_stopped_is_not_there_any_more() {
+    let mut jobs = service_and_late(Restart::Never);
+    jobs[1].timeout = Some(Timeout::After(ms(50)));
+    let mut world = World::new(jobs, 1, &[1, 1, 1]);
+    world.up(JobId(1), 1);
+    world.at(50);
+    assert!(world.was_signalled(JobId(1)));
+    world.code(JobId(0), 1, 0);
+    assert_eq!(world.runs(), [(JobId(1), 1)]);
+    world.exit(JobId(1), 1, Exit::Signal(TERM));
+    assert_eq!(world.why_skipped(JobId(2)), "`db` failed");
+    assert_eq!(world.supervisor.verdict(), Verdict::Code(124));
+}
+
+#[test]
+fn a_job_that_was_ready_and_ended_ok_stays_ready() {
+    let mut prepare = job("prepare");
+    prepare.ready = on(port(), 1000);
+    let mut late = after("late", JobId(0), When::Ready);
+    late.after.push(After { job: JobId(1), stage: StageId(0), when: When::Success });
+    for (code, runs) in [(0, vec![(JobId(2), 1)]), (5, vec![])] {
+        let mut world = World::new(vec![prepare.clone(), job("other"), late.clone()], 3, &[2, 1, 1]);
+        world.up(JobId(0), 1);
+        world.up(JobId(0), 2);
+        world.code(JobId(0), 1, 0);
+        world.code(JobId(0), 2, code);
+        world.code(JobId(1), 1, 0);
+        assert_eq!(world.runs(), runs);
+        assert_eq!(world.skipped().len(), 1 - runs.len(), "what has failed for good is not ready any more");
+    }
+}
+
+#[test]
+fn an_end_before_it_was_ready_is_a_failure_whatever_else_is_ok() {
+    let line = ReadyCheck::Line(regex::bytes::Regex::new("^up$").unwrap());
+    let fault = |sign: &str| Outcome::Fault(format!("ended before it was ready: {sign}").into());
+    for (check, fault) in [
+        (line, fault("no line matched `^up$`")),
+        (port(), fault("nobody listened at port 1")),
+        (ReadyCheck::Command(Box::new(stage("probe"))), fault("its `ready` command did not succeed")),
+    ] {
+        for daemon in [false, true] {
+            let mut db = if daemon { service("db") } else { job("db") };
+            (db.ready, db.stages[0].ok.signal, db.retries.count) = (on(check.clone(), 1000), true, 1);
+            let mut world = World::new(vec![db, job("other")], 2, &[1, 1]);
+            world.code(JobId(0), 1, 0);
+            assert!(world.ended.is_empty(), "it is tried again, as after any failure");
+            world.send(Event::Tick(world.now));
+            world.exit(JobId(0), 1, Exit::Signal(15));
+            assert_eq!(world.ended, [(JobId(0), 1, fault.clone())]);
+        }
+    }
+    let mut db = job("db");
+    (db.ready, db.stages[0].ok.timeout) = (on(port(), 1000), true);
+    db.timeout = Some(Timeout::After(ms(10)));
+    let mut world = World::new(vec![db], 1, &[1]);
+    world.at(10);
+    world.exit(JobId(0), 1, Exit::Signal(TERM));
+    assert_eq!(world.ended, [(JobId(0), 1, Outcome::Timeout)], "a timeout that is ok comes after readiness");
+}
+
+#[test]
+fn under_time_alone_ending_well_counts_as_ready() {
+    let ready = on(ReadyCheck::After(ms(200)), 50);
+    let mut prepare = job("prepare");
+    prepare.ready = ready.clone();
+    let mut world = World::new(vec![prepare.clone(), after("a", JobId(0), When::Ready)], 2, &[1, 1]);
+    world.code(JobId(0), 1, 0);
+    assert_eq!(world.runs(), [(JobId(1), 1)]);
+    // A daemon has gone, all the same.
+    let mut db = service("db");
+    db.ready = ready;
+    let mut world = World::new(vec![db, after("a", JobId(0), When::Ready)], 2, &[1, 1]);
+    world.code(JobId(0), 1, 0);
+    assert_eq!(world.ended, [(JobId(0), 1, Outcome::Ok)]);
+    assert_eq!(world.why_skipped(JobId(1)), "`db` has ended");
+    assert_eq!(world.supervisor.verdict(), Verdict::Code(1));
+}
+
+#[test]
+fn who_waits_for_a_service_that_waits_for_a_service_that_has_gone() {
+    let mut api = service("api");
+    api.after = vec![After { job: JobId(1), stage: StageId(0), when: When::Success }];
+    api.after.push(After { job: JobId(0), stage: StageId(0), when: When::Ready });
+    let jobs = vec![service("db"), job("build"), api, after("main", JobId(2), When::Ready)];
+    let mut world = World::new(jobs, 2, &[1, 1, 1, 1]);
+    world.up(JobId(0), 1);
+    world.code(JobId(0), 1, 0);
+    assert_eq!(
+        (world.why_skipped(JobId(2)), world.why_skipped(JobId(3))),
+        ("`db` has ended", "`api` was skipped")
+    );
+    world.code(JobId(1), 1, 0);
+    assert_eq!(world.supervisor.verdict(), Verdict::Code(1));
+    let fails = |event: &&RunEvent| matches!(event, RunEvent::JobSkipped { fails: true, .. });
+    assert_eq!(world.told.iter().filter(fails).count(), 1, "the other skip follows from that");
+}
+
+#[test]
+fn a_halt_counts_who_is_skipped_because_its_service_has_gone() {
+    let halt = Some(Halt { now: true, on: HaltOn::Fail, limit: HaltLimit::Count(1) });
+    let mut world = World::with(service_and_late(Restart::Never), 1, &[1, 1, 1], halt, StatusMode::First);
+    world.up(JobId(1), 1);
+    world.code(JobId(1), 1, 0);
+    assert!(world.was_signalled(JobId(0)));
+    world.exit(JobId(0), 1, Exit::Signal(TERM));
+    assert_eq!(world.supervisor.verdict(), Verdict::Code(1));
+    for (status, code) in [(StatusMode::Any, 1), (StatusMode::Count, 1), (StatusMode::Xargs, 123)] {
+        let mut world = World::with(service_and_late(Restart::Never), 1, &[1, 1, 1], None, status);
+        world.up(JobId(1), 1);
+        world.code(JobId(1), 1, 0);
+        world.code(JobId(0), 1, 0);
+        assert_eq!(world.supervisor.verdict(), Verdict::Code(code));
+    }
+}
+
+#[test]
+fn nobody_misses_a_service_that_goes_when_all_is_stopped() {
+    let mut world = World::new(service_and_late(Restart::Never), 1, &[1, 1, 1]);
+    world.up(JobId(1), 1);
+    world.send(Event::Signal(INT));
+    world.exit(JobId(1), 1, Exit::Signal(INT));
+    world.exit(JobId(0), 1, Exit::Signal(INT));
+    assert!(world.finished);
+    assert!(!world.told.iter().any(|event| matches!(event, RunEvent::JobSkipped { fails: true, .. })));
+    // A service without items is not missed either.
+    let world = World::new(vec![service("db"), after("a", JobId(0), When::Ready)], 1, &[0, 1]);
+    assert_eq!(world.runs(), [(JobId(1), 1)]);
+}
+
+#[test]
+fn workers_wait_for_a_service_too() {
+    let mut jobs = service_and_late(Restart::Always);
+    jobs[2].worker = Some(plan::Worker {
+        reply: plan::Reply::Line,
+        fail: None,
+        ahead: 2,
+        max_tasks: None,
+        init: Vec::new(),
+    });
+    let mut world = World::new(jobs, 1, &[1, 1, 3]);
+    world.up(JobId(1), 1);
+    world.code(JobId(1), 1, 7);
+    world.code(JobId(0), 1, 0);
+    assert!(world.workers.is_empty());
+    world.at(10);
+    world.up(JobId(1), 1);
+    assert_eq!((world.workers.len(), world.given.len()), (1, 2));
 }
