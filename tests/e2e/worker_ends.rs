@@ -172,7 +172,7 @@ fn a_worker_without_tasks_that_does_not_go_is_stopped() {
     let mut worker = meeting.guest();
     worker.hears("got TERM");
     worker.is_gone();
-    running.end().ok().stdout("a\n");
+    running.end().code(0).stdout("a\n").stderr_has("did not end within 0.20 s of SIGTERM: killed");
 }
 
 #[test]
