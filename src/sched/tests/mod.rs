@@ -232,7 +232,6 @@ impl World {
                 assert!(self.running.insert(task, Vec::new()).is_none(), "started twice");
                 let name = *self.names.entry(task).or_insert_with(|| self.supervisor.task(task));
                 self.conditions_hold(name.0);
-                self.promises.begun.insert(name.0);
                 self.started.push(name);
                 self.most_at_once = self.most_at_once.max(self.running.len());
             }
@@ -242,7 +241,6 @@ impl World {
             }
             Action::StartWorker { worker, job, .. } => {
                 self.conditions_hold(job);
-                self.promises.begun.insert(job);
                 self.promises.begin(worker, self.now, &action);
                 assert!(self.workers.insert(worker, Vec::new()).is_none(), "started twice");
             }
@@ -281,10 +279,7 @@ impl World {
                 self.running.remove(&task);
             }
             Action::End { task, outcome, .. } => {
-                self.promises.end(task);
-                if outcome == Outcome::Ok {
-                    self.promises.end_ok(task);
-                }
+                self.promises.end_with(task, &outcome);
                 self.running.remove(&task);
                 let (job, seq) = self.names[&task];
                 self.pass_on(job, seq, outcome == Outcome::Ok);

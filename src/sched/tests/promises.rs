@@ -12,7 +12,7 @@ pub struct Promises {
     /// Tasks that ended ok.
     ok: BTreeSet<TaskId>,
     /// Jobs that have started something.
-    pub begun: BTreeSet<JobId>,
+    begun: BTreeSet<JobId>,
 }
 
 struct Life {
@@ -60,8 +60,11 @@ impl Promises {
         self.lives.remove(&task);
     }
 
-    pub fn end_ok(&mut self, task: TaskId) {
-        self.ok.insert(task);
+    pub fn end_with(&mut self, task: TaskId, outcome: &Outcome) {
+        self.end(task);
+        if *outcome == Outcome::Ok {
+            self.ok.insert(task);
+        }
     }
 
     pub fn try_again(&mut self, task: TaskId, from: Time) {
@@ -115,9 +118,9 @@ impl World {
         }
     }
 
-    /// The conditions of the job hold, as far as events told.
-    pub fn conditions_hold(&self, job: JobId) {
-        let plan = &self.supervisor.plan;
+    /// The job starts something: its conditions hold, as far as events told.
+    pub fn conditions_hold(&mut self, job: JobId) {
+        let plan = Arc::clone(&self.supervisor.plan);
         // Events tell nothing of the stages within a pipeline.
         let whole = |after: &&After| plan.jobs[after.job].stages.len() == 1;
         for after in plan.jobs[job].after.iter().filter(whole) {
@@ -135,6 +138,7 @@ impl World {
             };
             assert!(holds, "job {job:?} began before its condition {after:?} held");
         }
+        self.promises.begun.insert(job);
     }
 
     /// True if each task of the job is up now; or, if it is no daemon, has ended ok.
