@@ -19,7 +19,7 @@ use nix::unistd::{ForkResult, Pid, fork};
 
 use super::mark::Mark;
 use super::marked::{self, Marked};
-use super::{abort, cgroup, descendants, files, guardian_pid, limits, live_starts, process};
+use super::{abort, cgroup, descendants, files, guardian_pid, limits, live_starts, proc, process};
 
 /// The name that `ps` and `pkill -f` see instead of prun's own name and arguments.
 const NAME: &[u8] = b"guardian";
@@ -120,6 +120,9 @@ fn guard(lifeline: OwnedFd) -> ! {
         live_starts::set_stopped();
     }
     if !live_starts::is_finished() {
+        if !proc::is_available() {
+            kill_groups();
+        }
         sweep(&mut tasks);
         cgroup::remove();
     }
@@ -240,6 +243,15 @@ fn prun_lives() -> bool {
     let mut lifeline = libc::pollfd { fd: LIFELINE, events: 0, revents: 0 };
     // SAFETY: the struct is live and writable.
     unsafe { libc::poll(&raw mut lifeline, 1, 0) <= 0 }
+}
+
+/// Kills the process groups of the live starts. Without `/proc` nothing else can be found. No member escapes by a fork:
+/// the kernel signals the whole group at once.
+fn kill_groups() {
+    for group in live_starts::groups() {
+        // A group that has gone meanwhile needs no signal.
+        let _ = process::kill_group(Pid::from_raw(group), libc::SIGKILL);
+    }
 }
 
 /// Kills everything that is live until two passes in a row find nothing: between two reads of `/proc` a

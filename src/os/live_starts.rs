@@ -65,6 +65,8 @@ const MAX_PATH: usize = 1024;
 struct Registry {
     header: &'static Header,
     slots: &'static [Slot],
+    /// For each slot: the process group of the start, or 0.
+    groups: &'static [AtomicU32],
     shared: bool,
     /// The part that only prun needs.
     index: Mutex<Index>,
@@ -93,6 +95,18 @@ pub fn run() -> &'static Run {
 /// Registers a start that is about to be made, and returns its mark.
 pub fn register() -> Mark {
     REGISTRY.register()
+}
+
+/// Notes the process group of a start, for a guardian that can't look for marks; 0: it has none any more.
+pub fn set_group(mark: Mark, group: i32) {
+    REGISTRY.set_group(mark, group);
+}
+
+/// Returns the process groups of the starts that are live.
+pub(super) fn groups() -> Vec<i32> {
+    let used = REGISTRY.used().iter().zip(REGISTRY.groups);
+    let live = used.filter(|(slot, _)| slot.load(Ordering::Acquire) != 0);
+    live.map(|(_, group)| group.load(Ordering::Acquire) as i32).filter(|group| *group > 1).collect()
 }
 
 /// Ends a start of which no process is left.
@@ -245,12 +259,12 @@ impl Header {
 
 impl Registry {
     fn new() -> Registry {
-        if let Some((header, slots)) = shared_memory() {
-            return Registry { header, slots, shared: true, index: Mutex::default() };
+        if let Some((header, slots, groups)) = shared_memory() {
+            return Registry { header, slots, groups, shared: true, index: Mutex::default() };
         }
         let header = Box::leak(Box::new(Header::new()));
-        let slots = (0..PRIVATE_SLOTS).map(|_| Slot::default()).collect::<Vec<_>>().leak();
-        Registry { header, slots, shared: false, index: Mutex::default() }
+        let zeroes = || (0..PRIVATE_SLOTS).map(|_| Slot::default()).collect::<Vec<_>>().leak();
+        Registry { header, slots: zeroes(), groups: zeroes(), shared: false, index: Mutex::default() }
     }
 
     fn register(&self) -> Mark {
@@ -279,10 +293,19 @@ impl Registry {
             return;
         }
         if let Some(slot) = index.slots.remove(&mark.number()) {
-            if let Some(slot) = self.slots.get(slot) {
-                slot.store(0, Ordering::Release);
+            for words in [self.slots, self.groups] {
+                if let Some(word) = words.get(slot) {
+                    word.store(0, Ordering::Release);
+                }
             }
             index.free.push(slot);
+        }
+    }
+
+    fn set_group(&self, mark: Mark, group: i32) {
+        let index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(word) = index.slots.get(&mark.number()).and_then(|slot| self.groups.get(*slot)) {
+            word.store(group as u32, Ordering::Release);
         }
     }
 
@@ -297,19 +320,20 @@ impl Registry {
     }
 }
 
-fn shared_memory() -> Option<(&'static Header, &'static [Slot])> {
-    // The slots start behind the header, at the next cache line.
+fn shared_memory() -> Option<(&'static Header, &'static [Slot], &'static [AtomicU32])> {
+    // The slots start behind the header, at the next cache line, and the groups behind the slots.
     const START: usize = size_of::<Header>().next_multiple_of(64);
-    let size = NonZeroUsize::new(START + SLOTS * size_of::<Slot>())?;
+    let size = NonZeroUsize::new(START + 2 * SLOTS * size_of::<Slot>())?;
     let flags = MapFlags::MAP_SHARED | MapFlags::MAP_NORESERVE;
     // SAFETY: a new mapping at an address that the kernel chooses overlaps nothing.
     let start = unsafe { mmap_anonymous(None, size, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, flags) };
     let start = start.ok()?.cast::<u8>();
-    // SAFETY: the mapping is zeroed, big enough for both parts and aligned for them, never unmapped, and only
+    // SAFETY: the mapping is zeroed, big enough for all parts and aligned for them, never unmapped, and only
     // changed through atomics.
     unsafe {
-        let slots = std::slice::from_raw_parts(start.add(START).cast::<Slot>().as_ptr(), SLOTS);
-        Some((start.cast::<Header>().as_ref(), slots))
+        let words = std::slice::from_raw_parts(start.add(START).cast::<Slot>().as_ptr(), 2 * SLOTS);
+        let (slots, groups) = words.split_at(SLOTS);
+        Some((start.cast::<Header>().as_ref(), slots, groups))
     }
 }
 
@@ -337,6 +361,18 @@ mod tests {
     }
 
     #[test]
+    fn the_group_of_a_start_is_known_while_that_is_live() {
+        let mark = register();
+        assert!(!groups().contains(&987_654));
+        set_group(mark, 987_654);
+        assert!(groups().contains(&987_654));
+        unregister(mark);
+        assert!(!groups().contains(&987_654));
+        set_group(mark, 987_654);
+        assert!(!groups().contains(&987_654), "it is over");
+    }
+
+    #[test]
     fn numbers_begin_again_and_skip_live_ones_and_places_are_used_again() {
         let registry = Registry::new();
         let (first, second) = (registry.register(), registry.register());
@@ -351,8 +387,9 @@ mod tests {
     #[test]
     fn more_starts_than_places_are_no_harm() {
         let header = Box::leak(Box::new(Header::new()));
-        let slots = vec![Slot::default()].leak();
-        let registry = Registry { header, slots, shared: false, index: Mutex::default() };
+        let [slots, groups]: [&'static [Slot]; 2] =
+            [vec![Slot::default()].leak(), vec![Slot::default()].leak()];
+        let registry = Registry { header, slots, groups, shared: false, index: Mutex::default() };
         let marks = [registry.register(), registry.register()];
         assert!(registry.has(marks[0].number()) && !registry.has(marks[1].number()));
         marks.into_iter().for_each(|mark| registry.unregister(mark));
