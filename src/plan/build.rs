@@ -161,11 +161,7 @@ pub fn build(file: &JobFile, options: &BuildOptions) -> Result<Plan, Mistakes> {
     }
     let mut jobs = only_selected(jobs, listers, &selected);
     let pools = pools(file, options, &chains, &selected);
-    // Tasks for the records of a queue take no slots of the run's pool, and so need a limit of their own.
-    let takes_records = |job: &&mut Job| matches!(job.items, Items::Queue { .. }) && job.lister.is_none();
-    for job in jobs.iter_mut().filter(takes_records).filter(|job| job.pool == UNLIMITED) {
-        job.pool = pools.reader;
-    }
+    limit_readers(&mut jobs, pools.reader);
     // Hooks of the run are in every selection.
     jobs.extend(hooks);
     let plan = Plan {
@@ -182,6 +178,14 @@ pub fn build(file: &JobFile, options: &BuildOptions) -> Result<Plan, Mistakes> {
     };
     selection::mistakes(&plan).into_iter().for_each(|told| mistakes.push(Mistake::new(told)));
     if mistakes.is_empty() { Ok(plan) } else { Err(mistakes) }
+}
+
+/// Limits tasks for the records of a queue: they take no slots of the run's pool.
+fn limit_readers(jobs: &mut [Job], pool: usize) {
+    let takes_records = |job: &&mut Job| matches!(job.items, Items::Queue { .. }) && job.lister.is_none();
+    for job in jobs.iter_mut().filter(takes_records).filter(|job| job.pool == UNLIMITED) {
+        job.pool = pool;
+    }
 }
 
 /// Leaves out the tasks of a job that were not named, if some were.
