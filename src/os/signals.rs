@@ -108,11 +108,14 @@ impl Signals {
     /// Returns what has arrived since the last call.
     pub fn take(&mut self) -> Arrivals {
         // One read is enough: the descriptor stays readable while another signal is pending.
-        let signal = self.descriptor.read_signal().ok().flatten().map(|info| info.ssi_signo as i32);
+        let read = self.descriptor.read_signal();
+        // The end of a child must not be missed because the descriptor can't be read.
+        let failed = read.is_err();
+        let signal = read.ok().flatten().map(|info| info.ssi_signo as i32);
         let is = |wanted| signal == Some(wanted);
         Arrivals {
             stop: self.stops(),
-            child: is(libc::SIGCHLD),
+            child: is(libc::SIGCHLD) || failed,
             resized: is(libc::SIGWINCH),
             suspend: is(libc::SIGTSTP),
             continued: is(libc::SIGCONT),
