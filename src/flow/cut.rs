@@ -72,23 +72,27 @@ impl Rule {
 }
 
 /// Used chunks for reuse: fresh memory costs a page fault for each page.
-#[derive(Debug, Default)]
-struct Chunks(Vec<Rc<Vec<u8>>>);
+#[derive(Debug)]
+struct Chunks {
+    kept: Vec<Rc<Vec<u8>>>,
+    /// The size of a new chunk.
+    size: usize,
+}
 
 /// The most chunks that are kept for reuse.
 const REMEMBERED: usize = 8;
 
 impl Chunks {
-    fn take(&mut self, size: usize) -> Vec<u8> {
-        let free = self.0.iter().position(|chunk| Rc::strong_count(chunk) == 1);
-        let old = free.and_then(|at| Rc::try_unwrap(self.0.swap_remove(at)).ok());
-        old.unwrap_or_else(|| vec![0; size])
+    fn take(&mut self) -> Vec<u8> {
+        let free = self.kept.iter().position(|chunk| Rc::strong_count(chunk) == 1);
+        let old = free.and_then(|at| Rc::try_unwrap(self.kept.swap_remove(at)).ok());
+        old.unwrap_or_else(|| vec![0; self.size])
     }
 
     /// Keeps a chunk that is handed out, in case it becomes free.
-    fn remember(&mut self, chunk: &Rc<Vec<u8>>, size: usize) {
-        if self.0.len() < REMEMBERED && chunk.len() == size {
-            self.0.push(Rc::clone(chunk));
+    fn remember(&mut self, chunk: &Rc<Vec<u8>>) {
+        if self.kept.len() < REMEMBERED && chunk.len() == self.size {
+            self.kept.push(Rc::clone(chunk));
         }
     }
 }
@@ -118,8 +122,6 @@ pub struct Cutter {
     rule: Rc<Rule>,
     /// The most bytes that are read at once, and that are held without the end of a record.
     sizes: Sizes,
-    /// The size of a new chunk.
-    size: usize,
     chunks: Chunks,
     /// The current record begins at offset 0. The bytes up to `filled` were read.
     chunk: Vec<u8>,
@@ -170,8 +172,7 @@ impl Cutter {
                 packets,
             },
             rule,
-            size,
-            chunks: Chunks::default(),
+            chunks: Chunks { kept: Vec::new(), size },
             chunk: Vec::new(),
             filled: 0,
             searched: 0,
@@ -198,7 +199,7 @@ impl Cutter {
     /// Returns the buffer for the next read.
     pub fn space(&mut self) -> &mut [u8] {
         if self.chunk.is_empty() {
-            self.chunk = self.chunks.take(self.size);
+            self.chunk = self.chunks.take();
         }
         let least = if self.sizes.packets { self.sizes.read } else { self.sizes.read.div_ceil(2) };
         if self.chunk.len() - self.filled < least {
@@ -293,12 +294,12 @@ impl Cutter {
         let rest = all..self.filled;
         // Records that fill less than half of a chunk are copied, so that the chunk can be used again.
         let small = all < self.chunk.len() / 2;
-        let chunk = if small && (self.chunk.len() <= self.size || rest.len() > self.size) {
+        let chunk = if small && (self.chunk.len() <= self.chunks.size || rest.len() > self.chunks.size) {
             let copy = self.chunk[..all].to_vec();
             self.chunk.copy_within(rest, 0);
             Rc::new(copy)
         } else {
-            let mut next = self.chunks.take(self.size);
+            let mut next = self.chunks.take();
             if next.len() < rest.len() {
                 next.resize(rest.len(), 0);
             }
@@ -308,7 +309,7 @@ impl Cutter {
                 full = full[..all].to_vec();
             }
             let full = Rc::new(full);
-            self.chunks.remember(&full, self.size);
+            self.chunks.remember(&full);
             full
         };
         for place in

@@ -35,6 +35,7 @@ mod exec_pipe;
 mod exec_worker;
 mod fifos;
 mod files;
+mod globs;
 mod graph;
 mod halt;
 mod hooks;

@@ -10,6 +10,7 @@ use nix::unistd::{AccessFlags, access};
 
 use crate::os::find::resolve;
 use crate::plan::build::lints::{Disk, FileKind, Program};
+use crate::plan::items::Next;
 use crate::run::items::glob::Paths;
 
 /// The file system. Programs are remembered, because many jobs run the same one.
@@ -31,7 +32,14 @@ impl Disk for RealDisk {
 
     fn matches(&self, pattern: &str, folder: &Path) -> bool {
         // A folder that cannot be read is reported when the job runs.
-        Paths::open(pattern, folder).is_ok_and(|mut paths| !matches!(paths.next_path(), Ok(None)))
+        Paths::open(pattern, folder).is_ok_and(|mut paths| {
+            loop {
+                match paths.next_path() {
+                    Ok(Next::Again) => {}
+                    next => return !matches!(next, Ok(Next::End)),
+                }
+            }
+        })
     }
 }
 

@@ -61,7 +61,10 @@ pub const EACH: &[Key] = &[
         "glob",
         "string",
         "",
-        "The files that match this pattern, such as `\"photos/**/*.jpg\"`, in alphabetical order.",
+        "The files that match this pattern, such as `\"photos/**/*.jpg\"`, in alphabetical order. `**` is \
+         any number of directories, but not through links; a link that the pattern names is followed. What begins with a \
+         dot is left out, unless the pattern begins with one there. If a directory can't be read, the walk goes on, and \
+         the job fails at its end, with status 1.",
     ),
     key(
         "csv",

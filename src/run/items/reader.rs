@@ -47,7 +47,8 @@ impl Reader {
     /// Returns what people should know of the items that were read, once.
     pub fn take_warning(&mut self) -> Option<String> {
         match self {
-            Reader::Memory(_) | Reader::Glob(_) => None,
+            Reader::Memory(_) => None,
+            Reader::Glob(paths) => paths.take_warning(),
             Reader::Stream(stream) => stream.take_warning(),
             Reader::Joined(joined) => joined.reader_to_read().take_warning(),
         }
@@ -60,10 +61,7 @@ impl Reader {
     pub fn next(&mut self, names: &mut Arc<[String]>) -> Result<Next, StartFailure> {
         match self {
             Reader::Memory(iter) => Ok(iter.next().map_or(Next::End, Next::Item)),
-            Reader::Glob(paths) => {
-                let path = paths.next_path().map_err(unread)?;
-                Ok(path.map_or(Next::End, |item| Next::Item(Some(item))))
-            }
+            Reader::Glob(paths) => paths.next_path(),
             Reader::Stream(stream) => stream.next(names).map_err(unread),
             Reader::Joined(joined) => joined.next(names),
         }
