@@ -70,8 +70,11 @@ pub enum StopScope {
 /// `leftovers`: what becomes of processes that an attempt leaves when it ends by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Leftovers {
-    /// They live on, and prun is no longer concerned with them.
+    /// Nothing is said. The last attempt leaves them; before another attempt, those in the process group are stopped. Those
+    /// of daemons are killed.
     #[default]
+    LeaveLast,
+    /// They live on, and prun is no longer concerned with them.
     Leave,
     Kill,
     /// The task ends when they have ended.

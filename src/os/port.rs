@@ -10,8 +10,10 @@ use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, SockaddrStorage, connect, getpeername, getsockname, getsockopt,
     setsockopt, socket, sockopt,
 };
+use nix::unistd::Pid;
 
 use super::mark::Mark;
+use super::marked::mark_of;
 use super::{descendants, live_starts, pipe_holders, proc};
 
 /// The state of a port.
@@ -90,9 +92,18 @@ impl Connecting {
     }
 }
 
-/// Returns the name of the process that listens at a port, if it certainly carries another mark than `mark`.
-/// The name is generic if it can't be found out.
-pub fn foreign_listener(port: u16, mark: Mark) -> Option<String> {
+/// A process that listens at a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listener {
+    /// Its name and its pid, for people; generic if they can't be found out.
+    pub name: String,
+    pub pid: Option<Pid>,
+    /// The mark that it carries: that of another start, or of another run.
+    pub mark: Option<Mark>,
+}
+
+/// Returns the process that listens at a port, if it certainly carries another mark than `mark`.
+pub fn foreign_listener(port: u16, mark: Mark) -> Option<Listener> {
     let sockets = listeners(port);
     // If the kernel forwards the port, no socket of this machine listens.
     if sockets.is_empty() || !proc::is_available() {
@@ -106,9 +117,10 @@ pub fn foreign_listener(port: u16, mark: Mark) -> Option<String> {
             return None;
         }
     }
-    let holder = proc::pids().find(|pid| pipe_holders::has_open(*pid, &sockets));
-    let named = holder.and_then(|pid| Some(format!("{} ({pid})", proc::name(pid)?)));
-    Some(named.unwrap_or_else(|| "something else".into()))
+    let pid = proc::pids().find(|pid| pipe_holders::has_open(*pid, &sockets));
+    let named = pid.and_then(|pid| Some(format!("{} ({pid})", proc::name(pid)?)));
+    let name = named.unwrap_or_else(|| "something else".into());
+    Some(Listener { name, pid, mark: pid.and_then(mark_of) })
 }
 
 /// Returns the targets that links in `/proc/PID/fd` have in processes that listen at the port, on any
@@ -180,7 +192,8 @@ mod tests {
         let port = listener.local_addr().expect("it has one").port();
         let mark = live_starts::register();
         // The test process carries no mark.
-        let who = foreign_listener(port, mark).expect("it is not the task");
+        let Listener { name: who, mark: of, .. } = foreign_listener(port, mark).expect("it is not the task");
+        assert_eq!(of, None);
         assert!(who.ends_with(&format!("({})", std::process::id())), "{who}");
         drop(listener);
         assert_eq!(foreign_listener(port, mark), None, "nobody does");

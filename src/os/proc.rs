@@ -55,6 +55,12 @@ pub fn name(pid: Pid) -> Option<String> {
     Some(String::from_utf8_lossy(&name).trim_end_matches('\n').to_owned())
 }
 
+/// True if the process was started with this variable, given as `NAME=value`, in its environment.
+pub fn has_variable(pid: Pid, variable: &[u8]) -> bool {
+    let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    environment.split(|&byte| byte == 0).any(|found| found == variable)
+}
+
 /// Fields of `/proc/PID/stat`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stat {

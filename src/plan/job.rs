@@ -100,7 +100,7 @@ impl Job {
             retries: Retries::default(),
             restart: Restart::Never,
             halt: None,
-            leftovers: Leftovers::default(),
+            leftovers: Leftovers::Leave,
             hooks: Hooks::default(),
             output: OutputMode::Line,
             keep_order: false,

@@ -137,6 +137,12 @@ pub trait Backend {
     /// left. With `kill`, sends SIGKILL to that first.
     fn await_leftovers(&mut self, task: TaskId, kill: bool, cx: &mut Context);
 
+    /// The task's own processes have ended: sends `signal` to what they left in their process group, and pushes
+    /// `Event::GroupGone` when nothing is left there.
+    fn clear_group(&mut self, task: TaskId, _signal: i32, cx: &mut Context) {
+        cx.events.push_back(Event::GroupGone(task));
+    }
+
     /// Forgets an attempt that is over, and returns what is known of it. `None` if the id names none.
     fn forget(&mut self, task: TaskId, cx: &mut Context) -> Option<EndedAttempt>;
 

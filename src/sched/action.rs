@@ -32,7 +32,11 @@ pub enum Action {
     /// [`Event::GroupGone`](super::Event::GroupGone). If `kill`, send SIGKILL to it first. The task's own
     /// processes have exited.
     Leftovers { task: TaskId, kill: bool },
-    /// Send a signal to the task's process group, and SIGCONT after it.
+    /// Send this signal, and SIGCONT after it, to what the task left in its process group. Tell when nothing is left
+    /// there, by [`Event::GroupGone`](super::Event::GroupGone). The task's own processes have exited.
+    ClearGroup { task: TaskId, signal: i32 },
+    /// Send a signal to the task's process group, and SIGCONT after it. What the task started beyond the group gets it
+    /// a little later, as the job's `stop` says.
     Signal { task: TaskId, signal: i32 },
     /// Send SIGKILL to everything that the task started.
     Kill { task: TaskId },

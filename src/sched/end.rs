@@ -38,7 +38,11 @@ impl Supervisor {
                 self.tasks.set(id, State::Stopping(stopping));
             }
             // The process belongs to an attempt that is over.
-            State::Ready(_) | State::Given { .. } | State::Draining { .. } | State::Backoff { .. } => {}
+            State::Ready(_)
+            | State::Given { .. }
+            | State::Draining { .. }
+            | State::Clearing(_)
+            | State::Backoff { .. } => {}
         }
     }
 
@@ -53,7 +57,9 @@ impl Supervisor {
         actions: &mut Vec<Action>,
     ) {
         let kill = match self.leftovers(id) {
-            Leftovers::Leave => return self.all_exited(now, id, drained, self.is_excused(id), actions),
+            Leftovers::Leave | Leftovers::LeaveLast => {
+                return self.all_exited(now, id, drained, self.is_excused(id), actions);
+            }
             Leftovers::Kill => {
                 self.down(id, actions);
                 true
@@ -163,7 +169,7 @@ impl Supervisor {
                 self.tasks.set(id, State::Stopping(stopping));
             }
             State::Draining { reason, .. } => self.finish_attempt(now, id, reason, actions),
-            State::Ready(_) | State::Given { .. } | State::Backoff { .. } => {}
+            State::Ready(_) | State::Given { .. } | State::Clearing(_) | State::Backoff { .. } => {}
         }
     }
 
@@ -175,6 +181,7 @@ impl Supervisor {
             State::Running { live: 0, drained, .. } => {
                 self.all_exited(now, id, drained, self.is_excused(id), actions)
             }
+            State::Clearing(clearing) => self.cleared(now, id, clearing.next, actions),
             // The attempt is over already.
             _ => {}
         }
@@ -220,7 +227,11 @@ impl Supervisor {
             }
         }
         match &self.tasks.get(id).role {
-            Role::Worker(_) => self.worker_ended(now, id, reason, actions),
+            Role::Worker(_) => {
+                if !self.clear_worker(now, id, reason.as_ref(), actions) {
+                    self.worker_ended(now, id, reason, actions);
+                }
+            }
             Role::Hook(over) => {
                 let over = over.clone();
                 if reason == Some(Reason::Shortage) && self.begins_hooks() {
@@ -267,19 +278,36 @@ impl Supervisor {
             && (ended_well || stop::may_retry(&outcome, retries.on.as_ref()));
         if !again {
             self.conclude(now, id, outcome, actions);
-            return;
+        } else if !self.clear_attempt(now, id, &outcome, actions) {
+            self.try_again(now, id, outcome, now, actions);
         }
-        let in_a_row = match restart {
+    }
+
+    /// Another attempt follows, after a delay that counts from `ended`, unless the job has been closed meanwhile.
+    pub(super) fn try_again(
+        &mut self,
+        now: Time,
+        id: TaskId,
+        outcome: Outcome,
+        ended: Time,
+        actions: &mut Vec<Action>,
+    ) {
+        if !self.may_start_again(id) {
+            return self.conclude(now, id, outcome, actions);
+        }
+        let task = self.tasks.get(id);
+        let plan = &self.plan.jobs[task.job];
+        let in_a_row = match plan.restart {
             Restart::Never => task.attempts,
-            _ if task.started + STEADY <= now => 1,
+            _ if task.started + STEADY <= ended => 1,
             _ => task.streak + 1,
         };
-        let delay = stop::delay(&retries.delay, in_a_row, task.seq);
+        let until = (ended + stop::delay(&plan.retries.delay, in_a_row, task.seq)).max(now);
         self.tasks.get_mut(id).streak = in_a_row;
         self.give_back_slot(id);
         self.forget_live(id);
-        actions.push(Action::Retry { task: id, outcome: outcome.clone(), delay });
-        self.tasks.set(id, State::Backoff { until: now + delay, outcome });
+        actions.push(Action::Retry { task: id, outcome: outcome.clone(), delay: until - now });
+        self.tasks.set(id, State::Backoff { until, outcome });
     }
 
     /// True if the task's job still starts attempts.

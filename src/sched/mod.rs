@@ -23,7 +23,8 @@
 //! a process that it left behind holds the output open, the task ends 200 ms later. A stopped task has ended
 //! only when everything that it started is gone. A task that ends by itself may leave processes behind,
 //! unless its job waits for them or has them killed: then the task stays `Running` without a process of its
-//! own until they are gone. Tasks exist here only while they are active, so a million items cost no memory.
+//! own until they are gone. If another attempt follows, the task is `Clearing` until what the attempt left in its
+//! process group is gone. Tasks exist here only while they are active, so a million items cost no memory.
 //!
 //! A hook goes on in the task's place: after the last attempt the task is `Running` once more for each hook,
 //! and keeps its slot. A worker is no task, but has the same life from `Running` on; a task that is `Given`
@@ -53,6 +54,7 @@
 //! - `start`: tasks start
 //! - `end`: processes exit, output reaches its end, and so attempts and tasks end
 //! - `stop`: the ladder signal → grace → SIGKILL, and why a task is stopped
+//! - `clearing`: what an attempt left is stopped before another follows
 //! - `overdue`: those that did not end within their grace period
 //! - `workers`: what workers are given, and what they answer
 //! - `worker_ends`: workers end, and what becomes of their tasks
@@ -82,6 +84,7 @@ use crate::plan::{Jobserver, Plan, status};
 
 mod action;
 mod brakes;
+mod clearing;
 mod dependents;
 mod end;
 mod event;

@@ -23,19 +23,23 @@ struct Group {
 impl Overdue {
     /// Notes that an entry is killed, because its grace period is over. Does nothing for one that is not being stopped.
     pub fn note(&mut self, supervisor: &Supervisor, id: TaskId) {
-        let State::Stopping(stopping) = supervisor.tasks.state(id) else { return };
+        let (signal, live) = match supervisor.tasks.state(id) {
+            State::Stopping(stopping) => (stopping.signal, stopping.live),
+            State::Clearing(_) => (supervisor.stop_signal(id), 0),
+            _ => return,
+        };
         let grace = supervisor.plan.jobs[supervisor.tasks.get(id).job].grace;
-        let is_same = |group: &&mut Group| group.signal == stopping.signal && group.grace == grace;
+        let is_same = |group: &&mut Group| group.signal == signal && group.grace == grace;
         let group = match self.0.iter_mut().position(|group| is_same(&&mut *group)) {
             Some(at) => &mut self.0[at],
             None => {
-                self.0.push(Group { signal: stopping.signal, grace, names: Vec::new(), more: 0 });
+                self.0.push(Group { signal, grace, names: Vec::new(), more: 0 });
                 let last = self.0.len() - 1;
                 &mut self.0[last]
             }
         };
         if group.names.len() < NAMED {
-            group.names.push(supervisor.name_of_overdue(id, stopping.live));
+            group.names.push(supervisor.name_of_overdue(id, live));
         } else {
             group.more += 1;
         }

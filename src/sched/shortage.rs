@@ -165,7 +165,7 @@ impl Supervisor {
     /// wait for the task that could not be started; nor does what waits at a full queue.
     fn room_will_come(&self, short: TaskId) -> bool {
         self.tasks.iter().any(|(id, task, state)| {
-            let is_over = matches!(state, State::Stopping(_) | State::Draining { .. });
+            let is_over = matches!(state, State::Stopping(_) | State::Draining { .. } | State::Clearing(_));
             let runs = matches!(state, State::Running { live: 1.., .. })
                 && self.plan.jobs[task.job].takes_slots()
                 && !self.blocked.contains(&id)

@@ -108,7 +108,7 @@ impl Supervisor {
         let reads = |job: JobId| full.iter().any(|queue| self.plan.queues[*queue].readers.contains(&job));
         self.tasks.iter().all(|(id, task, state)| match state {
             State::Ready(_) | State::Given { .. } => true,
-            State::Backoff { .. } | State::Stopping(_) | State::Draining { .. } => false,
+            State::Backoff { .. } | State::Stopping(_) | State::Draining { .. } | State::Clearing(_) => false,
             State::Running { .. } if self.blocked.contains(&id) => true,
             State::Running { .. } => match &task.role {
                 Role::Worker(worker) => worker.given.is_empty() && !worker.retired,

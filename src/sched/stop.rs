@@ -291,6 +291,7 @@ impl Supervisor {
             return;
         }
         let stopping = match self.tasks.state(id).clone() {
+            State::Clearing(clearing) => return self.kill_cleared(id, clearing, actions),
             State::Stopping(stopping) => Stopping { kill_at: None, ..stopping },
             State::Running { live, drained, .. } => {
                 Stopping { reason: Reason::Cancelled, signal: SIGKILL, kill_at: None, live, drained }
@@ -320,7 +321,7 @@ impl Supervisor {
                         self.stop_task(now, id, reason, self.stop_signal(id), actions);
                     }
                 }
-                State::Stopping(_) => {
+                State::Stopping(_) | State::Clearing(_) => {
                     overdue.note(self, id);
                     self.kill(id, actions);
                 }

@@ -49,11 +49,30 @@ pub enum State {
         /// Why the task was stopped, if it was.
         reason: Option<Reason>,
     },
+    /// The attempt is over and another follows; what it left in its process group is being stopped.
+    Clearing(Clearing),
     /// The attempt failed, and another follows after a delay.
     Backoff {
         until: Time,
         outcome: Outcome,
     },
+}
+
+/// An attempt, or a worker, whose leftovers are being stopped before another follows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Clearing {
+    pub next: Next,
+    /// When SIGKILL follows; `None` if it was sent.
+    pub kill_at: Option<Time>,
+}
+
+/// The step that follows when the leftovers are gone.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Next {
+    /// Another attempt, after a delay that counts from `ended`.
+    Attempt { outcome: Outcome, ended: Time },
+    /// The worker is replaced.
+    Worker,
 }
 
 impl State {
@@ -63,6 +82,7 @@ impl State {
             State::Ready(_) | State::Given { .. } => None,
             State::Running { deadline, .. } => *deadline,
             State::Stopping(stopping) => stopping.kill_at,
+            State::Clearing(clearing) => clearing.kill_at,
             State::Draining { until, .. } | State::Backoff { until, .. } => Some(*until),
         }
     }

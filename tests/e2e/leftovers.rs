@@ -315,6 +315,105 @@ fn job(space: &Space, leftovers: &str, script: &str) -> crate::running::Prun {
     space.file(&format!("[jobs.a]\nscript = '''{script}'''\nleftovers = '{leftovers}'\ngrace = '10m'\n"))
 }
 
+// ---- another attempt ---------------------------------------------------------------------------------------
+
+/// A crashed attempt's child would keep its port or its lock from the next one.
+#[test]
+fn what_an_attempt_left_in_its_group_is_gone_when_the_next_begins() {
+    let keys = ["each = ['x']", "worker = true\neach = ['x']", "restart = 'on-failure'\ndaemon = true"];
+    for keys in keys {
+        let space = Space::new();
+        let meeting = Meeting::open(&space);
+        let script = "[ -e kid ] && { kill -0 $(cat kid) && exit 3; puppet meet=next hold; echo; exit 0; }; \
+                      puppet ignore=HUP meet=kid hold & echo $! >kid; puppet meet=own hold; kill -9 $$";
+        let file = format!("[jobs.a]\nretries = 1\nretry_delay = '0s'\n{keys}\nscript = '''{script}'''\n");
+        let running = space.file(&file).start();
+        let mut guests = meeting.guests(2);
+        guests[1].tell("exit=0");
+        guests[0].is_gone();
+        meeting.guest().tell("exit=0");
+        running.end().code(0).stderr_lacks("exit 3");
+    }
+}
+
+/// It is told to end, and killed after the grace period; the next attempt waits for it.
+#[test]
+fn what_an_attempt_left_has_its_grace() {
+    let space = Space::new();
+    let meeting = Meeting::open(&space);
+    let script =
+        "[ $PRUN_ATTEMPT = 2 ] && exit 0; puppet catch=TERM meet=kid hold & puppet meet=own hold; exit 1";
+    let running = space.exec("--retries 1 --grace 2s -c").arg(script).arg(":::").arg("x").start();
+    let mut guests = meeting.guests(2);
+    guests[1].tell("exit=0");
+    guests[0].hears("got TERM");
+    guests[0].is_gone();
+    running
+        .end()
+        .code(0)
+        .stderr_has("processes that sh[1] started did not end within 2.0 s of SIGTERM: killed");
+}
+
+/// A master connection of ssh or a compiler server stays, and is named, whichever attempt left it.
+#[test]
+fn what_left_the_group_of_an_attempt_stays_and_is_named() {
+    for output in ["", "<&- >&- 2>&-"] {
+        let space = Space::new();
+        let meeting = Meeting::open(&space);
+        let script = format!(
+            "[ $PRUN_ATTEMPT = 2 ] && exec puppet meet=next hold; setsid puppet meet=kid hold {output} & \
+             puppet meet=own hold; exit 1"
+        );
+        let running = space.exec("--retries 1 -c").arg(script).arg(":::").arg("x").start();
+        let mut guests = meeting.guests(2);
+        guests[1].tell("exit=0");
+        let mut next = meeting.guest();
+        running.says(&format!("attempt 1 of sh[1] ended, but puppet ({}) still", guests[0].pid));
+        guests[0].tell("say=alive");
+        guests[0].hears("alive");
+        next.tell("exit=0");
+        running.end().code(0);
+        guests[0].tell("exit=0");
+        guests[0].is_gone();
+    }
+}
+
+#[test]
+fn what_an_attempt_left_stays_where_that_is_said() {
+    let space = Space::new();
+    let meeting = Meeting::open(&space);
+    let script = "[ $PRUN_ATTEMPT = 2 ] && exec puppet meet=next hold; puppet meet=kid hold & puppet meet=own hold; exit 1";
+    let file = format!("[jobs.a]\nretries = 1\nleftovers = 'leave'\nscript = '''{script}'''\n");
+    let running = space.file(&file).start();
+    let mut guests = meeting.guests(2);
+    guests[1].tell("exit=0");
+    let mut next = meeting.guest();
+    running.says("attempt 1 of a ended, but puppet");
+    guests[0].tell("say=alive");
+    guests[0].hears("alive");
+    next.tell("exit=0");
+    running.end().code(0);
+    guests[0].tell("exit=0");
+    guests[0].is_gone();
+}
+
+/// What a service left is killed with it, wherever it is, unless `leftovers` says otherwise.
+#[test]
+fn a_daemon_leaves_nothing() {
+    for (name, way) in HIDEOUTS {
+        let space = Space::new();
+        let meeting = Meeting::open(&space);
+        let script = hide(way, "puppet catch=TERM meet=kid hold") + " puppet meet=own hold; exit 3";
+        let script = script.replace('\'', "\"");
+        let running = space.file(&format!("[jobs.a]\ndaemon = true\nscript = '''{script}'''\n")).start();
+        let mut guests = meeting.guests(2);
+        guests[1].tell("exit=0");
+        guests[0].is_gone();
+        running.end().code(3);
+        nothing_lives(&space, name);
+    }
+}
+
 // ---- the pool ----------------------------------------------------------------------------------------------
 
 #[test]

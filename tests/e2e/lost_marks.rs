@@ -86,3 +86,26 @@ fn with_the_proc_of_others_a_stop_ends() {
     let ended = space.sh(&format!("unshare --pid --fork {prun}")).run();
     ended.code(124).stderr_has("/proc does not show");
 }
+
+/// Without `/proc` no mark can be read. The guardian knows the process groups of the tasks.
+#[test]
+fn without_proc_a_kill_of_prun_ends_the_process_groups_of_its_tasks() {
+    let space = Space::new();
+    let mount = "mount -t tmpfs none /proc";
+    if !space.sh(&format!("unshare -rm {mount}")).run().status.success() {
+        return eprintln!("not run: no mounts in a namespace of its own are allowed here");
+    }
+    let meeting = Meeting::open(&space);
+    let task = "puppet meet=kid hold & puppet outlive meet=own hold; :";
+    let file = format!(
+        "[jobs.a]\nrepeat = 2\nscript = '''{task}'''\n\
+         [jobs.p]\npipeline = ['true', {{ script = '''{task}''' }}]\n"
+    );
+    space.write("prun.toml", file);
+    let running = space.sh(&format!("exec unshare -rm sh -c '{mount} && exec prun -j4'")).start();
+    let mut guests = meeting.guests(6);
+    running.says("a stop, and the guardian if prun is killed by SIGKILL, reach process groups");
+    running.signal(Signal::SIGKILL);
+    guests.iter_mut().for_each(|guest| guest.is_gone());
+    running.end().died_of(Signal::SIGKILL);
+}

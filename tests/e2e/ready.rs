@@ -192,6 +192,39 @@ fn somebody_else_at_the_port_does_not_count() {
     ended.code(0).check(ended.stderr.matches("listened").count() == 1, "told once");
 }
 
+/// The holder is what an earlier attempt has left: the message says so, and what helps.
+#[test]
+fn what_an_earlier_attempt_left_at_the_port_is_told() {
+    let space = Space::new();
+    let meeting = Meeting::open(&space);
+    let port = {
+        let (free, port) = listener();
+        drop(free);
+        port
+    };
+    let script = format!(
+        "[ $PRUN_ATTEMPT = 2 ] && exec puppet meet=next hold; \
+         setsid puppet listen={port} meet=kid hold & puppet meet=own hold; exit 1"
+    );
+    let file = format!(
+        "[jobs.a]\ndaemon = true\nrestart = 'on-failure'\nretries = 1\nretry_delay = '0s'\nleftovers = 'leave'\n\
+         ready.port = {port}\nscript = '''{script}'''\n"
+    );
+    let running = space.file(&file).start();
+    let mut guests = meeting.guests(2);
+    guests[1].tell("exit=0");
+    let mut next = meeting.guest();
+    running.says(&format!(
+        "puppet ({}) has listened there since before it was started: an earlier attempt of it has left that process \
+         running; `leftovers = \"kill\"` would end it",
+        guests[0].pid
+    ));
+    guests[0].tell("exit=0");
+    guests[0].is_gone();
+    next.tell("exit=0");
+    running.end();
+}
+
 #[test]
 fn somebody_else_at_the_port_is_named_when_the_time_is_over() {
     let space = Space::new();

@@ -172,7 +172,11 @@ fn a_worker_without_tasks_that_does_not_go_is_stopped() {
     let mut worker = meeting.guest();
     worker.hears("got TERM");
     worker.is_gone();
-    running.end().code(0).stdout("a\n").stderr_has("did not end within 0.20 s of SIGTERM: killed");
+    running
+        .end()
+        .code(0)
+        .stdout("a\n")
+        .stderr_has("worker 1 of w did not end within 0.20 s of SIGTERM: killed");
 }
 
 #[test]

@@ -297,10 +297,14 @@ pub const JOB: &[Key] = &[
     key(
         "leftovers",
         "`\"leave\"`, `\"kill\"` or `\"wait\"`",
-        "`\"leave\"`",
+        "`\"kill\"` for daemons, otherwise `\"leave\"`",
         "What becomes of processes that a task leaves when it ends by itself: with `\"leave\"` they are no longer \
          prun's, and a later stop does not touch them; with `\"kill\"` they are killed, and with `\"wait\"` the task \
-         ends when they have. A task that is stopped never leaves any. What a prun within the task let go is \
+         ends when they have. A task that is stopped never leaves any. Without this key \
+         an attempt that is followed by another leaves none in its process group: they are stopped as a task is, with the \
+         stop signal and after `grace` SIGKILL, and the next attempt waits for that. So are those of a worker that is \
+         replaced. A process in a session of its own stays, as a master connection of ssh is meant to, and is named. What \
+         a prun within the task let go is \
          none of them.",
     ),
     key(

@@ -10,7 +10,8 @@ use crate::jobfile::values::{HaltSetting, OutputMode, PoolSize};
 use crate::jobfile::{self, CommandSpec, EachSpec, Mistakes, StdinSpec, TagSpec};
 use crate::plan::template::{Names, Piece, Template};
 use crate::plan::{
-    DEFAULT_GRACE, Daemon, Hooks, Items, Job, Kind, Restart, Retries, RetryDelay, UNLIMITED, Worker,
+    DEFAULT_GRACE, Daemon, Hooks, Items, Job, Kind, Leftovers, Restart, Retries, RetryDelay, UNLIMITED,
+    Worker,
 };
 
 /// The pause before a daemon is started again, without `retry_delay`.
@@ -74,7 +75,10 @@ pub(super) fn plan(context: &Context, chain: &Chain, mistakes: &mut Mistakes) ->
         grace: job.grace.or(file.run.grace).unwrap_or(DEFAULT_GRACE),
         restart,
         halt: job.halt.and_then(HaltSetting::limit),
-        leftovers: job.leftovers,
+        leftovers: match job.leftovers {
+            Leftovers::LeaveLast if matches!(kind, Kind::Daemon(_)) => Leftovers::Kill,
+            said => said,
+        },
         hooks,
         output,
         keep_order: keep_order && !raw,

@@ -10,7 +10,9 @@ use crate::plan::header::{quote_it, split_at_blanks, split_placeholder};
 use crate::plan::script::{DEFAULT_SHELL, ScriptText, is_posix};
 use crate::plan::template::{Names, Template, TextError, Word};
 use crate::plan::words::quote;
-use crate::plan::{Batch, Command, Cut, DEFAULT_GRACE, Items, Job, Output, Retries, Stage, Stdin, Worker};
+use crate::plan::{
+    Batch, Command, Cut, DEFAULT_GRACE, Items, Job, Leftovers, Output, Retries, Stage, Stdin, Worker,
+};
 
 /// Where the output of a task goes.
 pub(super) struct Outputs {
@@ -73,6 +75,7 @@ impl Planner {
                 delay: args.retry_delay.unwrap_or_default(),
                 on: args.retry_on.clone(),
             },
+            leftovers: Leftovers::LeaveLast,
             worker: args.worker.clone(),
             interactive: args.interactive,
             ..Job::new(&stage.name.clone(), vec![stage])

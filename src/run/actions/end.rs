@@ -39,6 +39,10 @@ impl EventLoop {
         self.inbox.forget_attempt(task);
         let name = ended.work.task_name();
         let number = ended.role.attempts();
+        if let Some(holders) = &ended.holders {
+            let of = task_name(&self.plan.jobs[ended.work.job], ended.work.seq);
+            self.warn_of_holders_of(&format!("attempt {number} of {of}"), holders);
+        }
         self.intake.waiting.insert(task.place, ended.work);
         Some((name, number))
     }
@@ -145,7 +149,7 @@ impl EventLoop {
     pub(super) fn warn_of_holders_of(&mut self, name: &str, holders: &Holders) {
         // A command line has no such key.
         let cure = if self.plan.rerun.is_some() { "; see `leftovers` in prun.toml(5)" } else { "" };
-        self.warn(format!("{name} ended, but {holders} its output open{cure}"));
+        self.warn(format!("{name} ended, but {holders}{cure}"));
     }
 
     /// Returns how long ago `since` was.

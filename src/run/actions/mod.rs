@@ -63,6 +63,10 @@ impl EventLoop {
                 let (backend, mut cx) = self.backend();
                 backend.await_leftovers(task, kill, &mut cx);
             }
+            Action::ClearGroup { task, signal } => {
+                let (backend, mut cx) = self.backend();
+                backend.clear_group(task, signal, &mut cx);
+            }
             Action::NotReady { task } => self.backend.not_ready(task),
             Action::Retry { task, outcome, delay } => self.retry(task, outcome, delay),
             Action::PutBack { task } => self.put_back(task),

@@ -24,6 +24,7 @@ use super::task::Work;
 use crate::event::{Exit, StageId, Time, Usage};
 use crate::flow::answers::Answers;
 use crate::os::group::GroupHandle;
+use crate::os::live_starts;
 use crate::os::mark::Mark;
 use crate::os::process;
 use crate::sched::TaskId;
@@ -136,6 +137,8 @@ pub struct Attempt {
     pub received: u64,
     /// True once prun has sent a signal to it.
     pub stopping: bool,
+    /// True once prun has stopped what it left in its process group, because another attempt follows.
+    pub cleared: bool,
     /// Why it counts as not ready in time, for the report.
     pub unready: Option<String>,
     /// The worker's side of its tasks, while its answers count.
@@ -186,9 +189,16 @@ impl Attempt {
             stderr_tail: Vec::new(),
             received: 0,
             stopping: false,
+            cleared: false,
             unready: None,
             taker: None,
         }
+    }
+
+    /// Notes its first process, which leads its process group.
+    pub fn lead(&mut self, leader: Pid) {
+        self.group = Group::Leader(leader);
+        self.mark.into_iter().for_each(|mark| live_starts::set_group(mark, leader.as_raw()));
     }
 
     pub fn first_pid(&self) -> Option<i32> {
@@ -252,6 +262,10 @@ impl Attempt {
             self.group = handle.map_or(Group::Gone, Group::Handle);
         }
         self.processes[stage].exit = Some(exit);
+        // From the reap on the number of an empty group may be another's.
+        if self.live() == 0 && !self.stopping {
+            self.mark.into_iter().for_each(|mark| live_starts::set_group(mark, 0));
+        }
     }
 
     /// Returns a description of it so far, while it runs on.
@@ -319,24 +333,43 @@ impl EndedAttempt {
     }
 }
 
-/// Processes that hold the output of a task open after its end, as far as they are known. Shown, it is the subject and
-/// the verb of a sentence.
+/// Processes that go on after the end of their task, as far as they are known. Shown, it is the end of a sentence.
 #[derive(Debug, Clone, Default)]
-pub struct Holders(pub Vec<(Pid, String)>);
+pub struct Holders {
+    pub processes: Vec<(Pid, String)>,
+    /// True if they run beside the next attempt; otherwise they hold the output open.
+    runs_on: bool,
+}
+
+impl Holders {
+    /// Processes that hold the output open.
+    pub fn of_output(processes: Vec<(Pid, String)>) -> Holders {
+        Holders { processes, runs_on: false }
+    }
+
+    /// Processes that run on beside the next attempt.
+    pub fn running(processes: Vec<(Pid, String)>) -> Holders {
+        Holders { processes, runs_on: true }
+    }
+}
 
 impl fmt::Display for Holders {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let Some((last, before)) = self.0[..self.0.len().min(NAMED)].split_last() else {
-            return write!(f, "something that it started still holds");
+        let (one, several) = match self.runs_on {
+            true => ("still runs", "still run"),
+            false => ("still holds its output open", "still hold its output open"),
+        };
+        let Some((last, before)) = self.processes[..self.processes.len().min(NAMED)].split_last() else {
+            return write!(f, "something that it started {one}");
         };
         for (pid, name) in before {
             write!(f, "{name} ({pid}), ")?;
         }
         write!(f, "{} ({})", last.1, last.0)?;
-        match self.0.len() - before.len() - 1 {
-            0 if before.is_empty() => write!(f, " still holds"),
-            0 => write!(f, " still hold"),
-            others => write!(f, " and {others} more still hold"),
+        match self.processes.len() - before.len() - 1 {
+            0 if before.is_empty() => write!(f, " {one}"),
+            0 => write!(f, " {several}"),
+            others => write!(f, " and {others} more {several}"),
         }
     }
 }
@@ -347,12 +380,13 @@ mod tests {
 
     #[test]
     fn holders_are_named_as_far_as_that_helps() {
-        let of = |count: i32| {
-            Holders((1..=count).map(|n| (Pid::from_raw(n), "a".to_owned())).collect()).to_string()
-        };
-        assert_eq!(of(0), "something that it started still holds");
-        assert_eq!(of(1), "a (1) still holds");
-        assert_eq!(of(2), "a (1), a (2) still hold");
-        assert_eq!(of(5), "a (1), a (2), a (3) and 2 more still hold");
+        let all = |count: i32| (1..=count).map(|n| (Pid::from_raw(n), "a".to_owned())).collect();
+        let of = |count| Holders::of_output(all(count)).to_string();
+        assert_eq!(of(0), "something that it started still holds its output open");
+        assert_eq!(of(1), "a (1) still holds its output open");
+        assert_eq!(of(2), "a (1), a (2) still hold its output open");
+        assert_eq!(of(5), "a (1), a (2), a (3) and 2 more still hold its output open");
+        assert_eq!(Holders::running(all(1)).to_string(), "a (1) still runs");
+        assert_eq!(Holders::running(all(2)).to_string(), "a (1), a (2) still run");
     }
 }

@@ -86,6 +86,8 @@ struct Waiting {
     killed_at: Option<Time>,
     /// Processes outside of the group that got the signal.
     signalled: HashSet<Pid>,
+    /// True if only the process group is waited for.
+    group_alone: bool,
 }
 
 /// The results of a search.
@@ -140,7 +142,7 @@ impl Descendants {
     /// descendants are only waited for.
     fn wait(&mut self, id: TaskId, signal: Option<i32>, now: Time) {
         let killed_at = (signal == Some(SIGKILL)).then_some(now);
-        self.waiting.insert(id, Waiting { signal, sweep_at: None, killed_at, signalled: HashSet::new() });
+        self.waiting.insert(id, Waiting { signal, killed_at, ..Waiting::default() });
         if signal.is_some() && killed_at.is_none() {
             self.want_sweep(id, now + BEYOND);
         }
@@ -255,7 +257,7 @@ impl Descendants {
     /// processes while they are killed. `grouped` are tasks whose groups have to go before others are signalled.
     fn schedule(&mut self, now: Time, took: Time, grouped: &BTreeSet<TaskId>) {
         let is_polled = |id: &TaskId| match self.waiting[id].signal {
-            None => !self.is_subreaper,
+            None => !self.is_subreaper || self.waiting[id].group_alone && grouped.contains(id),
             Some(signal) => !self.is_subreaper || signal == SIGKILL || grouped.contains(id),
         };
         let polled = self.ended.iter().any(is_polled) || self.stuck(now).next().is_some();
@@ -293,6 +295,33 @@ impl Descendants {
         signal.into_iter().for_each(|signal| attempt.signal(signal));
         self.wait(id, signal, now);
         self.all_exited(id);
+    }
+
+    /// Sends a signal to what an attempt whose own processes have ended left in its process group. Returns true if
+    /// nothing is there; otherwise [`Descendants::poll`] tells when that is so. Processes in other groups are left alone.
+    pub fn clear_group(&mut self, attempts: &Attempts, id: TaskId, signal: i32) -> bool {
+        let group = attempts.get(id).map(|attempt| &attempt.group);
+        // An error: nothing is there, or nothing that prun may signal.
+        let Some(Group::Handle(group)) = group.filter(|group| match group {
+            Group::Handle(group) => group.signal(signal).is_ok(),
+            Group::Leader(_) | Group::Gone => false,
+        }) else {
+            self.forget(id);
+            return true;
+        };
+        let _ = group.signal(SIGCONT);
+        self.waiting.insert(id, Waiting { group_alone: true, ..Waiting::default() });
+        self.ended.insert(id);
+        self.search_at(Time::ZERO);
+        false
+    }
+
+    /// Returns the processes that an attempt left running, as far as they are prun's children by now.
+    pub fn left_by(&mut self, attempts: &Attempts, mark: Mark) -> Vec<(Pid, String)> {
+        let children = descendants::children().into_iter().filter(|pid| !attempts.is_own(*pid));
+        let left: Vec<_> =
+            children.filter(|pid| self.adopt(*pid) == Some(mark) && proc::is_alive(*pid)).collect();
+        left.into_iter().filter_map(|pid| Some((pid, proc::name(pid)?))).collect()
     }
 
     /// Sweeps and searches, if that is due. Returns the attempts of which nothing is left.
@@ -342,9 +371,10 @@ impl Descendants {
             Group::Handle(handle) => Some((*id, handle)),
             Group::Leader(_) | Group::Gone => None,
         };
+        let beyond = self.waiting.iter().filter(|(_, waiting)| !waiting.group_alone).map(|(id, _)| id);
         Search {
             at: now,
-            tasks: self.waiting.keys().filter_map(mark).collect(),
+            tasks: beyond.filter_map(mark).collect(),
             grouped: group::alive(self.ended.iter().filter_map(group)).into_iter().collect(),
             ..Search::default()
         }

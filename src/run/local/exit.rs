@@ -10,9 +10,9 @@ use crate::event::{Exit, StageId, Usage};
 use crate::os::mark::Mark;
 use crate::os::process::Change;
 use crate::os::{self, descendants, live_starts, pipe_holders, proc, process};
-use crate::plan::Leftovers;
+use crate::plan::{Job, Leftovers, Restart, Stage};
 use crate::run::attempt::table::ProcessRole;
-use crate::run::attempt::{EndedAttempt, Holders, Process};
+use crate::run::attempt::{Attempt, EndedAttempt, Holders, Process, Role};
 use crate::run::backend::Context;
 use crate::sched::{Event, TaskId};
 
@@ -36,7 +36,7 @@ impl HolderSearch {
         let found =
             descendants::of_run(live_starts::run().mark).into_iter().filter(|found| found.mark == mark);
         let holders = found.filter(|found| pipe_holders::has_open(found.pid, ends));
-        Holders(holders.filter_map(|found| Some((found.pid, proc::name(found.pid)?))).collect())
+        Holders::of_output(holders.filter_map(|found| Some((found.pid, proc::name(found.pid)?))).collect())
     }
 }
 
@@ -92,10 +92,16 @@ impl LocalProcesses {
         let key_signal = self.key_signal(id, stage, exit, cx.terminal);
         let plan = Arc::clone(&self.plan);
         if let Some(attempt) = self.attempts.get_mut(id) {
-            let leftovers = plan.jobs[attempt.work.job].leftovers;
+            let job = &plan.jobs[attempt.work.job];
+            let leftovers = job.leftovers;
+            let reaches_group = match leftovers {
+                Leftovers::Leave => false,
+                Leftovers::LeaveLast => may_be_followed(job, attempt, stage, exit),
+                Leftovers::Kill | Leftovers::Wait => true,
+            };
             // The task is about to be stopped as all others are, with its leftovers.
             attempt.stopping |= key_signal.is_some();
-            attempt.exited(stage, exit, leftovers != Leftovers::Leave);
+            attempt.exited(stage, exit, reaches_group);
             let all_exited = attempt.live() == 0;
             if all_exited && leftovers != Leftovers::Wait {
                 self.stop_checks(id);
@@ -141,7 +147,13 @@ impl LocalProcesses {
         }
         // After a stop nothing is left that prun could name.
         let named = !held.is_empty() && !attempt.stopping;
-        let holders = named.then(|| self.holder_search.holders(attempt.mark, &held));
+        let mut holders = named.then(|| self.holder_search.holders(attempt.mark, &held));
+        if attempt.cleared && !attempt.role.is_worker() && holders.is_none() {
+            // It has left its process group, and goes on beside the next attempt.
+            let left = attempt.mark.map(|mark| self.descendants.left_by(&self.attempts, mark));
+            holders = left.filter(|left| !left.is_empty()).map(Holders::running);
+        }
+        self.note_earlier(&attempt);
         let end_start = if attempt.stopping { live_starts::unregister } else { live_starts::disown };
         attempt.mark.into_iter().for_each(end_start);
         // What the task left may write on, while another attempt adds to the file.
@@ -160,5 +172,21 @@ fn exit_of(exit: process::Exit) -> Exit {
     match exit {
         process::Exit::Code(code) => Exit::Code(code),
         process::Exit::Signal(signal) => Exit::Signal(signal),
+    }
+}
+
+/// True if another attempt or worker may follow this one, so that what it leaves has to be reached.
+fn may_be_followed(job: &Job, attempt: &Attempt, stage: StageId, exit: Exit) -> bool {
+    let ended_well =
+        |stage: &Stage, exit: Exit| matches!(exit, Exit::Code(code) if stage.ok.codes.contains(&code));
+    let others =
+        attempt.processes.iter().zip(&job.stages).filter_map(|(process, stage)| Some((stage, process.exit?)));
+    let failed = || others.chain([(&job.stages[stage], exit)]).any(|(stage, exit)| !ended_well(stage, exit));
+    // These can fail a task although its processes end well.
+    let is_judged = job.ready.is_some() || attempt.talk.is_some() || job.restart != Restart::Never;
+    match attempt.role {
+        Role::Worker => true,
+        Role::Attempt(_) => job.retries.count > 0 && (is_judged || failed()),
+        Role::Hook(_) => false,
     }
 }

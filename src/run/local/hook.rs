@@ -11,7 +11,7 @@ use crate::plan::{HookOn, OutputMode};
 use crate::run::attempt::hook::HookInput;
 use crate::run::attempt::reader::Reader;
 use crate::run::attempt::table::ProcessRole;
-use crate::run::attempt::{Attempt, Group, Process, Role};
+use crate::run::attempt::{Attempt, Process, Role};
 use crate::run::backend::Context;
 use crate::run::launch::stdin::feed_bytes;
 use crate::run::launch::unstarted::{Unstarted, no_pipe};
@@ -43,7 +43,7 @@ impl LocalProcesses {
         match started {
             Ok(process) => {
                 self.attempts.note_process(process.pid, id, ProcessRole::Stage(StageId(0)));
-                attempt.group = Group::Leader(process.pid);
+                attempt.lead(process.pid);
                 attempt.processes.push(process);
                 if attempt.is_drained() {
                     cx.events.push_back(Event::Drained(id));

@@ -15,7 +15,7 @@
 //! that it is ready), and an exit is noted before the process is reaped, because from the reap on its pid may be
 //! another's.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::sync::Arc;
 
@@ -29,9 +29,10 @@ use super::launch::wiring::Wiring;
 use super::output::sinks::Sinks;
 use super::queues::{Inlet, Queues};
 use super::token::Token;
-use crate::event::{JobId, Time};
+use crate::event::{JobId, TaskName, Time};
 use crate::flow::output::{Dest, Escape, LaneSpec, Op};
 use crate::os::jobserver::Server;
+use crate::os::mark::Mark;
 use crate::os::poller::Ready;
 use crate::os::{self, process};
 use crate::plan::template::Scope;
@@ -60,6 +61,8 @@ pub struct LocalProcesses {
     attempts: Attempts,
     descendants: Descendants,
     strays: Strays,
+    /// The marks of attempts that are over and were ready at a port, the last one first: what they left may listen there.
+    earlier: VecDeque<(Mark, TaskName)>,
     holder_search: HolderSearch,
     /// Readers that wait until less is queued.
     paused: Vec<Paused>,
@@ -93,6 +96,7 @@ impl LocalProcesses {
             attempts: Attempts::default(),
             descendants: Descendants::new(is_subreaper),
             strays: Strays::default(),
+            earlier: VecDeque::new(),
             holder_search: HolderSearch::default(),
             paused: Vec::new(),
             hungry: Vec::new(),
@@ -120,6 +124,15 @@ impl Backend for LocalProcesses {
 
     fn await_leftovers(&mut self, task: TaskId, kill: bool, cx: &mut Context) {
         self.descendants.await_leftovers(&self.attempts, task, kill, cx.now);
+    }
+
+    fn clear_group(&mut self, task: TaskId, signal: i32, cx: &mut Context) {
+        if let Some(attempt) = self.attempts.get_mut(task) {
+            attempt.cleared = true;
+        }
+        if self.descendants.clear_group(&self.attempts, task, signal) {
+            cx.events.push_back(Event::GroupGone(task));
+        }
     }
 
     fn forget(&mut self, task: TaskId, cx: &mut Context) -> Option<EndedAttempt> {
@@ -160,8 +173,8 @@ impl Backend for LocalProcesses {
 
     fn remarks(&self, verbose: bool) -> Vec<String> {
         let blind = (!os::proc::is_available()).then(|| {
-            "/proc does not show prun's own processes (it is not mounted, or of another PID namespace): a stop \
-             reaches process groups, but not what has left them"
+            "/proc does not show prun's own processes (it is not mounted, or of another PID namespace): a stop, \
+             and the guardian if prun is killed by SIGKILL, reach process groups, but not what has left them"
                 .to_owned()
         });
         blind.into_iter().chain(verbose.then(|| os::containment::inspect().to_string())).collect()

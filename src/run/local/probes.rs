@@ -13,8 +13,9 @@ use nix::unistd::Pid;
 use super::LocalProcesses;
 use crate::event::Exit;
 use crate::os::poller::Interest;
+use crate::os::port::{self, Listener};
 use crate::os::start::Group;
-use crate::os::{self, port, process};
+use crate::os::{self, process};
 use crate::plan::{Job, ReadyCheck, Stage, status};
 use crate::run::attempt::Attempt;
 use crate::run::attempt::readiness::{Check, Heard, PortCheck, Readiness};
@@ -29,6 +30,9 @@ use crate::sched::{Event, TaskId};
 /// The pause after a search for the process that listens at a port, as a multiple of its duration: it goes through all
 /// processes of the system.
 const PAUSE_FACTOR: u32 = 20;
+
+/// Attempts that are over whose marks are remembered, at most.
+const EARLIER: usize = 64;
 
 impl LocalProcesses {
     /// Checks whether an attempt is ready, if that is due.
@@ -66,13 +70,31 @@ impl LocalProcesses {
         }
     }
 
-    fn port_is_taken(&self, id: TaskId, who: &str) -> String {
-        let work = self.attempts.get(id).map(|attempt| &attempt.work);
-        let name = work.map(|work| task_name(&self.plan.jobs[work.job], work.seq)).unwrap_or_default();
-        format!(
-            "{name} waits for its port, but {who} has listened there since before it was started, and is none of its \
-             processes"
-        )
+    fn port_is_taken(&self, id: TaskId, who: &Listener) -> String {
+        let Some(work) = self.attempts.get(id).map(|attempt| &attempt.work) else { return String::new() };
+        let job = &self.plan.jobs[work.job];
+        let owner = self.earlier.iter().find(|(mark, _)| Some(*mark) == who.mark).map(|(_, owner)| owner);
+        let variable = format!("PRUN_JOB={}", job.name).into_bytes();
+        let of_run = who.mark.is_some_and(|mark| mark.run() == os::live_starts::run().mark);
+        let whose = if owner == Some(&work.task_name()) {
+            ": an earlier attempt of it has left that process running; `leftovers = \"kill\"` would end it"
+        } else if !of_run && who.pid.is_some_and(|pid| os::proc::has_variable(pid, &variable)) {
+            ": an earlier run of it has left that process running; end it, and see `leftovers` in prun.toml(5)"
+        } else {
+            ", and is none of its processes"
+        };
+        let (name, who) = (task_name(job, work.seq), &who.name);
+        format!("{name} waits for its port, but {who} has listened there since before it was started{whose}")
+    }
+
+    /// Notes the mark of an attempt that is over, and may have left something that listens at its port.
+    pub(super) fn note_earlier(&mut self, attempt: &Attempt) {
+        let ready = self.plan.jobs[attempt.work.job].ready.as_ref();
+        let has_port = ready.is_some_and(|ready| matches!(ready.check, ReadyCheck::Port(_)));
+        if let Some(mark) = attempt.mark.filter(|_| has_port && !attempt.stopping) {
+            self.earlier.truncate(EARLIER - 1);
+            self.earlier.push_front((mark, attempt.work.task_name()));
+        }
     }
 
     /// The attempt is ready: its line came, its port was opened, or its probe succeeded.
@@ -214,10 +236,10 @@ impl LocalProcesses {
 }
 
 /// Finds the process that listens at the port in the task's place. Returns its name if people were not told yet.
-fn find_occupant(check: &mut PortCheck, mark: os::mark::Mark) -> Option<String> {
+fn find_occupant(check: &mut PortCheck, mark: os::mark::Mark) -> Option<Listener> {
     let who = port::foreign_listener(check.number(), mark);
     let is_new = check.occupant.is_none();
-    check.occupant = who.clone();
+    check.occupant = who.as_ref().map(|who| who.name.clone());
     who.filter(|_| is_new)
 }
 

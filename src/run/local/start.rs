@@ -19,7 +19,7 @@ use crate::run::attempt::files::{Opened, Opening};
 use crate::run::attempt::reader::Tap;
 use crate::run::attempt::readiness::Readiness;
 use crate::run::attempt::table::ProcessRole;
-use crate::run::attempt::{Attempt, Group, Process, Taker};
+use crate::run::attempt::{Attempt, Process, Taker};
 use crate::run::backend::{Context, Start, Started};
 use crate::run::launch::files::Opener;
 use crate::run::launch::pty::{Terminal, TerminalInput};
@@ -163,7 +163,7 @@ impl LocalProcesses {
             prepare_dialogue(stage, &context.scope, attempt, stdio, cx.now);
             let pid = self.launch.stage(&context, id, io)?;
             if index == 0 {
-                attempt.group = Group::Leader(pid);
+                attempt.lead(pid);
                 cx.terminal.started(attempt.id, pid);
             }
             attempt.processes.push(Process::new(pid));

@@ -1,6 +1,7 @@
 //! The scheduler with made-up events and a made-up clock.
 
 mod brakes;
+mod clearing;
 mod daemons;
 mod hooks;
 mod leftovers;
@@ -264,10 +265,17 @@ impl World {
                 });
                 self.workers_ended.push((job.unwrap_or(JobId(0)), outcome.clone()));
             }
-            Action::Signal { task, .. } | Action::Kill { task } | Action::Leftovers { task, .. } => {
-                if !matches!(action, Action::Leftovers { .. }) {
-                    self.promises.stop(task, self.now, matches!(action, Action::Kill { .. }));
-                }
+            Action::Signal { task, .. }
+            | Action::Kill { task }
+            | Action::Leftovers { task, .. }
+            | Action::ClearGroup { task, .. } => {
+                let kills = match action {
+                    Action::Kill { .. } => Some(true),
+                    Action::ClearGroup { signal, .. } => Some(signal == crate::event::SIGKILL),
+                    Action::Signal { .. } => Some(false),
+                    _ => None,
+                };
+                kills.into_iter().for_each(|kill| self.promises.stop(task, self.now, kill));
                 if let Some(done) = self.running.get_mut(&task).or(self.workers.get_mut(&task)) {
                     done.push(action);
                 }

@@ -122,7 +122,12 @@ fn any_ready() -> impl Strategy<Value = Option<Ready>> {
 }
 
 fn any_leftovers() -> impl Strategy<Value = Leftovers> {
-    prop_oneof![Just(Leftovers::Leave), Just(Leftovers::Kill), Just(Leftovers::Wait)]
+    prop_oneof![
+        Just(Leftovers::LeaveLast),
+        Just(Leftovers::Leave),
+        Just(Leftovers::Kill),
+        Just(Leftovers::Wait)
+    ]
 }
 
 fn any_rate() -> impl Strategy<Value = Option<plan::Rate>> {
