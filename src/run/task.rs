@@ -79,7 +79,16 @@ pub fn task_name(job: &Job, seq: u64) -> String {
 /// Returns the item of a task for people: cut short, and made text whatever bytes it holds.
 pub fn short_item(items: &[Item]) -> Arc<str> {
     let Some(first) = items.first() else { return "".into() };
-    let mut bytes = first.columns.join(&b' ');
+    let mut bytes = Vec::new();
+    for (at, column) in first.columns.iter().enumerate() {
+        if at > 0 {
+            bytes.push(b' ');
+        }
+        bytes.extend_from_slice(&column[..column.len().min(ITEM_SHOWN)]);
+        if bytes.len() >= ITEM_SHOWN {
+            break;
+        }
+    }
     bytes.truncate(ITEM_SHOWN);
     String::from_utf8_lossy(&bytes).into()
 }

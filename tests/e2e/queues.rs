@@ -250,6 +250,8 @@ fn a_full_queue_holds_its_writer_and_memory_stays_flat() {
 fn a_long_record_is_whole() {
     let space = Space::new();
     let toml = r#"
+        [run]
+        max_record = "100MB"
         [jobs.write]
         script = "head -c 100000000 /dev/zero | tr '\\0' x; echo; echo end"
         stdout.queue = "q"

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::event::{Detail, JobId, Outcome, RunEvent, StartFailure, Time};
 use crate::flow::answers::{Answer, Answers};
+use crate::flow::long;
 use crate::flow::output::{Dest, LaneSpec, Op, Own};
 use crate::plan::{HookOn, Job, Output, QueueId};
 use crate::run::attempt::hook::FinishedTask;
@@ -75,6 +76,12 @@ impl EventLoop {
             return self.inbox.push(Event::NotStarted { task, started: 0, failure });
         }
         if let Some(feed) = &mut process.feed {
+            let length =
+                work.items.iter().flat_map(|item| &item.columns).map(|column| column.len() + 1).sum();
+            if let Err(why) = long::reserve(feed.buffer(), length) {
+                let failure = StartFailure { code: 126, why: format!("its item: {why}") };
+                return self.inbox.push(Event::NotStarted { task, started: 0, failure: Arc::new(failure) });
+            }
             put_task(job, work, slot, whole, feed.buffer());
             self.workers.note_fed(worker);
         }

@@ -15,7 +15,7 @@ use crate::run::items::unread;
 pub enum Reader {
     /// A list in memory, or a range of numbers.
     Memory(ItemIter),
-    Glob(Paths),
+    Glob(Box<Paths>),
     Stream(Box<Stream>),
     Joined(Box<Joined>),
 }
@@ -26,7 +26,7 @@ impl Reader {
     pub fn open(items: &Items, bounds: Bounds) -> Result<Reader, String> {
         Ok(match (items, ItemIter::new(items)) {
             (_, Some(iter)) => Reader::Memory(iter),
-            (Items::Glob { pattern, base }, None) => Reader::Glob(Paths::open(pattern, base)?),
+            (Items::Glob { pattern, base }, None) => Reader::Glob(Box::new(Paths::open(pattern, base)?)),
             (Items::Read(reading), None) => Reader::Stream(Stream::open(reading, bounds)?),
             (Items::Join { how, names, sources }, None) => {
                 Reader::Joined(Box::new(Joined::open(*how, names, sources, bounds)?))

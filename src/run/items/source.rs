@@ -71,7 +71,9 @@ impl Source {
             Items::Queue { queue, separator } => {
                 SourceKind::Queue { job: id, queue: *queue, separator: *separator }
             }
-            items => SourceKind::Reader(Reader::open(items, Bounds::of(plan, job)).map_err(super::unread)?),
+            items => SourceKind::Reader(
+                Reader::open(items, Bounds::of(plan, job)).map_err(|why| StartFailure { code: 126, why })?,
+            ),
         };
         let limit = (job.batch == Batch::Fit).then(|| {
             let stage = &job.stages[0];

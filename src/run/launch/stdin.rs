@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use super::unstarted::{Unstarted, no_pipe};
 use super::wiring::Wiring;
 use crate::event::StartFailure;
+use crate::flow::long;
 use crate::os;
 use crate::os::io::{BIG_PIPE, PIPE};
 use crate::plan::template::Scope;
@@ -60,34 +61,44 @@ impl Wiring {
                 Ok(Source::Shared(reader.as_raw_fd()))
             }
             Stdin::Item => {
+                let length = scope.items.iter().flat_map(|item| &item.columns).map(|column| column.len() + 1);
+                let length = length.sum::<usize>() + scope.items.len();
                 let mut bytes = Vec::new();
+                long::reserve(&mut bytes, length).map_err(|why| {
+                    Unstarted::new(None, StartFailure { code: 126, why: format!("its item: {why}") })
+                })?;
                 for item in scope.items {
-                    bytes.extend_from_slice(&item.columns.join(&b'\t'));
+                    for (at, column) in item.columns.iter().enumerate() {
+                        if at > 0 {
+                            bytes.push(b'\t');
+                        }
+                        bytes.extend_from_slice(column);
+                    }
                     if !whole_records {
                         bytes.push(b'\n');
                     }
                 }
-                feed(&bytes)
+                feed(bytes)
             }
-            Stdin::Report => feed(&self.report),
-            Stdin::Text(text) => feed(&text.rendered(scope)),
+            Stdin::Report => feed(self.report.clone()),
+            Stdin::Text(text) => feed(text.rendered(scope)),
             Stdin::File(_) => Ok(Source::File),
         }
     }
 }
 
-fn feed(bytes: &[u8]) -> Result<Source, Unstarted> {
+fn feed(bytes: Vec<u8>) -> Result<Source, Unstarted> {
     feed_bytes(bytes).map(|(child, feed)| Source::Fed { child, feed })
 }
 
 /// Makes a pipe from which a child reads these bytes. Returns the child's end, and the feed if not all of them fit into
 /// the pipe.
-pub fn feed_bytes(bytes: &[u8]) -> Result<(OwnedFd, Option<Feed>), Unstarted> {
+pub fn feed_bytes(bytes: Vec<u8>) -> Result<(OwnedFd, Option<Feed>), Unstarted> {
     let (reader, mut feed) = Feed::new().map_err(|error| no_pipe(&error))?;
     if bytes.len() > PIPE {
         os::io::set_pipe_size(feed.fd(), BIG_PIPE);
     }
-    feed.push(bytes);
+    *feed.buffer() = bytes;
     feed.end();
     // Most inputs fit into the pipe and cost the loop nothing more.
     let rest = (feed.write() != FeedState::Finished).then_some(&feed);

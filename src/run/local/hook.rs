@@ -76,7 +76,7 @@ impl LocalProcesses {
         let stdin = match input {
             HookInput::File(file) => file.as_raw_fd(),
             HookInput::Bytes(bytes) => {
-                let (fd, feed) = feed_bytes(bytes)?;
+                let (fd, feed) = feed_bytes(bytes.clone())?;
                 attempt.feed = feed;
                 ends.keep(fd)
             }

@@ -36,8 +36,10 @@ pub fn of(
     let of_file = rerun_of_file(plan, work);
     let rerun_without = if of_file.is_some() { Vec::new() } else { left_out(job) };
     // A task that can't be started has no line: a shell would read it in another way.
-    let rerun =
-        of_file.or_else(|| refusal(job, work, slot).is_none().then(|| line(job, work, slot, Values::Hidden)));
+    // A long item would be a longer line than is offered.
+    let length: usize = work.items.iter().flat_map(|item| &item.columns).map(Vec::len).sum();
+    let has_line = || length <= LONGEST_RERUN && refusal(job, work, slot).is_none();
+    let rerun = of_file.or_else(|| has_line().then(|| line(job, work, slot, Values::Hidden)));
     // Bytes in memory, and those of stdin, are gone; and a task that reads a queue has read more than this block.
     let again = match &work.block {
         Some(Block::Range { source, .. }) => {
