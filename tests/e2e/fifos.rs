@@ -220,6 +220,9 @@ fn a_table_and_a_joblog_need_a_reader_within_a_second() {
         ended.code(125).stderr_has("nobody has opened the FIFO for reading within a second");
         assert!(!space.exists("ran"));
     }
+    // prun's own trace of the run is for those who look for a fault, and does not wait.
+    let ended = space.exec("touch ran ::: a").env("PRUN_TRACE", "log").run();
+    ended.code(125).stderr_has("nobody has opened the FIFO for reading");
     let run = space.exec("--results t.csv echo ::: a").start();
     let table = read(&space, "t.csv");
     run.end().ok();

@@ -9,10 +9,13 @@ use std::fmt;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::ops::Deref;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::event::{JobId, Time};
 use crate::os::errors::reason;
+use crate::os::files::{OpenedOutput, OutputFile, open_output};
 use crate::plan::Plan;
 use crate::sched::{Action, Event, Seq, Supervisor, TaskId};
 
@@ -121,12 +124,20 @@ impl Trace {
         let Some(path) = std::env::var_os("PRUN_TRACE").filter(|path| !path.is_empty()) else {
             return Ok(None);
         };
-        match File::create(&path) {
-            Ok(file) => Ok(Some(Trace(BufWriter::new(file)))),
-            Err(why) => {
-                let path = path.to_string_lossy();
-                Err(format!("`{path}`, which PRUN_TRACE names, can't be written: {}", reason(&why)))
+        let unwritable = |why: String| {
+            let path = path.to_string_lossy();
+            format!("`{path}`, which PRUN_TRACE names, can't be written: {why}")
+        };
+        // Opening a FIFO in the usual way would wait for its reader, whatever signals come.
+        match open_output(Path::new(&path), SystemTime::now()) {
+            Ok(OpenedOutput::File(OutputFile { file, is_regular, .. })) => {
+                if is_regular {
+                    file.set_len(0).map_err(|why| unwritable(reason(&why)))?;
+                }
+                Ok(Some(Trace(BufWriter::new(file))))
             }
+            Ok(OpenedOutput::NoReader) => Err(unwritable("nobody has opened the FIFO for reading".into())),
+            Err(why) => Err(unwritable(reason(&why))),
         }
     }
 
