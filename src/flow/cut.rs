@@ -117,6 +117,9 @@ pub enum Broken {
 }
 
 /// Cuts one stream.
+///
+/// It has many fields because offsets into one chunk move together whenever a record is handed out: parts of their own
+/// would have to be told of each other.
 #[derive(Debug)]
 pub struct Cutter {
     rule: Rc<Rule>,
