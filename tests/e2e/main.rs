@@ -33,6 +33,7 @@ mod exec;
 mod exec_items;
 mod exec_pipe;
 mod exec_worker;
+mod faults;
 mod fifos;
 mod files;
 mod globs;
