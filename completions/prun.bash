@@ -41,7 +41,7 @@ _prun() {
 
     case "${cmd}" in
         prun)
-            opts="-j -k -u -v -q -D -h -V --jobs --rate --delay --load --memory-free --jobserver --keep-order --ungroup --output --line-buffer --group --tag --tagstring --halt --fail-fast --grace --status --on-success --on-failure --on-exit --journal --resume --retry-failed --sync --dry-run --verbose --quiet --progress --bar --color --no-config --define --list --help --version run exec check graph report completions"
+            opts="-j -k -u -v -q -D -h -V --jobs --rate --delay --load --memory-free --max-record --jobserver --keep-order --ungroup --output --line-buffer --group --tag --tagstring --halt --fail-fast --grace --status --on-success --on-failure --on-exit --journal --resume --retry-failed --sync --dry-run --verbose --quiet --progress --bar --color --no-config --define --list --no-deps --help --version run exec check graph report completions"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -68,6 +68,10 @@ _prun() {
                     return 0
                     ;;
                 --memory-free)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-record)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -179,7 +183,7 @@ _prun() {
             return 0
             ;;
         prun__subcmd__exec)
-            opts="-j -k -u -v -q -a -0 -d -n -X -I -r -L -c -C -h --jobs --rate --delay --load --memory-free --jobserver --keep-order --ungroup --output --line-buffer --group --tag --tagstring --halt --fail-fast --grace --status --on-success --on-failure --on-exit --journal --resume --retry-failed --sync --dry-run --verbose --quiet --progress --bar --color --no-config --arg-file --null --delimiter --words --colsep --csv --header --link --max-args --replace --no-run-if-empty --repeat --once --pipe --block --recstart --recend --round-robin --worker --script --shell --cwd --env --stdin --stdout --stderr --results --joblog --start --timeout --retries --retry-delay --retry-on --ok --stop-signal --help"
+            opts="-j -k -u -v -q -a -0 -d -n -X -I -r -L -c -C -h --jobs --rate --delay --load --memory-free --max-record --jobserver --keep-order --ungroup --output --line-buffer --group --tag --tagstring --halt --fail-fast --grace --status --on-success --on-failure --on-exit --journal --resume --retry-failed --sync --dry-run --verbose --quiet --progress --bar --color --no-config --arg-file --null --delimiter --words --colsep --csv --header --link --max-args --replace --no-run-if-empty --repeat --once --pipe --block --recstart --recend --round-robin --worker --script --shell --cwd --env --stdin --stdout --stderr --results --joblog --start --timeout --retries --retry-delay --retry-on --ok --stop-signal --stop --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -206,6 +210,10 @@ _prun() {
                     return 0
                     ;;
                 --memory-free)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-record)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -385,6 +393,10 @@ _prun() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --stop)
+                    COMPREPLY=($(compgen -W "tree group process" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -441,7 +453,7 @@ _prun() {
             return 0
             ;;
         prun__subcmd__run)
-            opts="-j -k -u -v -q -D -h -V --jobs --rate --delay --load --memory-free --jobserver --keep-order --ungroup --output --line-buffer --group --tag --tagstring --halt --fail-fast --grace --status --on-success --on-failure --on-exit --journal --resume --retry-failed --sync --dry-run --verbose --quiet --progress --bar --color --no-config --define --list --help --version"
+            opts="-j -k -u -v -q -D -h -V --jobs --rate --delay --load --memory-free --max-record --jobserver --keep-order --ungroup --output --line-buffer --group --tag --tagstring --halt --fail-fast --grace --status --on-success --on-failure --on-exit --journal --resume --retry-failed --sync --dry-run --verbose --quiet --progress --bar --color --no-config --define --list --no-deps --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -468,6 +480,10 @@ _prun() {
                     return 0
                     ;;
                 --memory-free)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-record)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

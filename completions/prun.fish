@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_prun_global_optspecs
-    string join \n j/jobs= rate= delay= load= memory-free= jobserver= k/keep-order u/ungroup output= line-buffer group tag= tagstring= halt= fail-fast grace= status= on-success= on-failure= on-exit= journal= resume retry-failed sync dry-run v/verbose q/quiet progress= bar color= no-config D/define= list h/help V/version
+    string join \n j/jobs= rate= delay= load= memory-free= max-record= jobserver= k/keep-order u/ungroup output= line-buffer group tag= tagstring= halt= fail-fast grace= status= on-success= on-failure= on-exit= journal= resume retry-failed sync dry-run v/verbose q/quiet progress= bar color= no-config D/define= list no-deps h/help V/version
 end
 
 function __fish_prun_needs_command
@@ -29,6 +29,7 @@ complete -c prun -n "__fish_prun_needs_command" -l rate -d 'Start at most this m
 complete -c prun -n "__fish_prun_needs_command" -l delay -d 'The time from one start to the next, an option of GNU parallel' -r
 complete -c prun -n "__fish_prun_needs_command" -l load -d 'Start nothing new unless the load average is below this: 4, or 80% of the CPUs' -r
 complete -c prun -n "__fish_prun_needs_command" -l memory-free -d 'Start nothing new while less memory than this is free: 2GB' -r
+complete -c prun -n "__fish_prun_needs_command" -l max-record -d 'Let a record that goes to a standard input, or a worker\'s answer, have up to this many bytes [default: 64MiB]' -r
 complete -c prun -n "__fish_prun_needs_command" -l jobserver -d 'Share the slots with programs that tasks start, such as make and cargo: pipe or fifo [without HOW: pipe]' -r
 complete -c prun -n "__fish_prun_needs_command" -l output -d 'Print a task\'s output in one piece (group), by whole lines (line) or untouched (raw)' -r -f -a "group\t''
 line\t''
@@ -67,6 +68,7 @@ complete -c prun -n "__fish_prun_needs_command" -s q -l quiet -d 'Print failures
 complete -c prun -n "__fish_prun_needs_command" -l bar
 complete -c prun -n "__fish_prun_needs_command" -l no-config -d 'Ignore the configuration file'
 complete -c prun -n "__fish_prun_needs_command" -l list -d 'List the jobs and the comment above each'
+complete -c prun -n "__fish_prun_needs_command" -l no-deps -d 'Leave out what the JOBs need: run them as if it had been done'
 complete -c prun -n "__fish_prun_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c prun -n "__fish_prun_needs_command" -s V -l version -d 'Print version'
 complete -c prun -n "__fish_prun_needs_command" -a "run" -d 'Run a job file, or these jobs of it and what they need'
@@ -80,6 +82,7 @@ complete -c prun -n "__fish_prun_using_subcommand run" -l rate -d 'Start at most
 complete -c prun -n "__fish_prun_using_subcommand run" -l delay -d 'The time from one start to the next, an option of GNU parallel' -r
 complete -c prun -n "__fish_prun_using_subcommand run" -l load -d 'Start nothing new unless the load average is below this: 4, or 80% of the CPUs' -r
 complete -c prun -n "__fish_prun_using_subcommand run" -l memory-free -d 'Start nothing new while less memory than this is free: 2GB' -r
+complete -c prun -n "__fish_prun_using_subcommand run" -l max-record -d 'Let a record that goes to a standard input, or a worker\'s answer, have up to this many bytes [default: 64MiB]' -r
 complete -c prun -n "__fish_prun_using_subcommand run" -l jobserver -d 'Share the slots with programs that tasks start, such as make and cargo: pipe or fifo [without HOW: pipe]' -r
 complete -c prun -n "__fish_prun_using_subcommand run" -l output -d 'Print a task\'s output in one piece (group), by whole lines (line) or untouched (raw)' -r -f -a "group\t''
 line\t''
@@ -118,6 +121,7 @@ complete -c prun -n "__fish_prun_using_subcommand run" -s q -l quiet -d 'Print f
 complete -c prun -n "__fish_prun_using_subcommand run" -l bar
 complete -c prun -n "__fish_prun_using_subcommand run" -l no-config -d 'Ignore the configuration file'
 complete -c prun -n "__fish_prun_using_subcommand run" -l list -d 'List the jobs and the comment above each'
+complete -c prun -n "__fish_prun_using_subcommand run" -l no-deps -d 'Leave out what the JOBs need: run them as if it had been done'
 complete -c prun -n "__fish_prun_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c prun -n "__fish_prun_using_subcommand run" -s V -l version -d 'Print version'
 complete -c prun -n "__fish_prun_using_subcommand exec" -s j -l jobs -d 'Run N tasks at once [default: CPUs]' -r
@@ -125,6 +129,7 @@ complete -c prun -n "__fish_prun_using_subcommand exec" -l rate -d 'Start at mos
 complete -c prun -n "__fish_prun_using_subcommand exec" -l delay -d 'The time from one start to the next, an option of GNU parallel' -r
 complete -c prun -n "__fish_prun_using_subcommand exec" -l load -d 'Start nothing new unless the load average is below this: 4, or 80% of the CPUs' -r
 complete -c prun -n "__fish_prun_using_subcommand exec" -l memory-free -d 'Start nothing new while less memory than this is free: 2GB' -r
+complete -c prun -n "__fish_prun_using_subcommand exec" -l max-record -d 'Let a record that goes to a standard input, or a worker\'s answer, have up to this many bytes [default: 64MiB]' -r
 complete -c prun -n "__fish_prun_using_subcommand exec" -l jobserver -d 'Share the slots with programs that tasks start, such as make and cargo: pipe or fifo [without HOW: pipe]' -r
 complete -c prun -n "__fish_prun_using_subcommand exec" -l output -d 'Print a task\'s output in one piece (group), by whole lines (line) or untouched (raw)' -r -f -a "group\t''
 line\t''
@@ -174,7 +179,10 @@ complete -c prun -n "__fish_prun_using_subcommand exec" -l retries -d 'Try again
 complete -c prun -n "__fish_prun_using_subcommand exec" -l retry-delay -d 'Wait this long before each further attempt [default: 0]' -r
 complete -c prun -n "__fish_prun_using_subcommand exec" -l retry-on -d 'Try again only after these: exit statuses, timeout, signal' -r
 complete -c prun -n "__fish_prun_using_subcommand exec" -l ok -d 'Count these as success: exit statuses, timeout, signal, separated by commas: 0,1 [default: 0]' -r
-complete -c prun -n "__fish_prun_using_subcommand exec" -l stop-signal -d 'Send this signal to stop a task [default: TERM]' -r
+complete -c prun -n "__fish_prun_using_subcommand exec" -l stop-signal -d 'Send this signal to stop a task [default: TERM, or the one that prun got]' -r
+complete -c prun -n "__fish_prun_using_subcommand exec" -l stop -d 'Send the stop signal to the tree, the group or the process [default: tree]' -r -f -a "tree\t''
+group\t''
+process\t''"
 complete -c prun -n "__fish_prun_using_subcommand exec" -s k -l keep-order -d 'Print output in the order of the items'
 complete -c prun -n "__fish_prun_using_subcommand exec" -s u -l ungroup -d 'Let children write straight to prun\'s own stdout and stderr (--output raw)'
 complete -c prun -n "__fish_prun_using_subcommand exec" -l line-buffer

@@ -1,5 +1,5 @@
 //! Descriptors 0 to 2 that are closed when prun starts, or can't be written to: nothing is lost without an error
-//! (docs/robustness.md, "Output").
+//! (docs/robustness.md, "What prun was given").
 
 use crate::space::Space;
 
