@@ -29,7 +29,7 @@ use std::time::Duration;
 use self::plans::{job, plan, queue, stage};
 use self::promises::Promises;
 use super::*;
-use crate::event::{Exit, SIGTERM as TERM, StageId, StartFailure};
+use crate::event::{Exit, SIGKILL, SIGTERM as TERM, StageId, StartFailure};
 use crate::plan::template::Template;
 use crate::plan::{
     self, After, Daemon, Halt, HaltLimit, HaltOn, Items, Kind, Leftovers, Outcomes, Output, RetryDelay,
@@ -269,13 +269,13 @@ impl World {
             | Action::Kill { task }
             | Action::Leftovers { task, .. }
             | Action::ClearGroup { task, .. } => {
-                let kills = match action {
-                    Action::Kill { .. } => Some(true),
-                    Action::ClearGroup { signal, .. } => Some(signal == crate::event::SIGKILL),
-                    Action::Signal { .. } => Some(false),
-                    _ => None,
-                };
-                kills.into_iter().for_each(|kill| self.promises.stop(task, self.now, kill));
+                let (now, promises) = (self.now, &mut self.promises);
+                match action {
+                    Action::Kill { .. } => promises.stop(task, now, true),
+                    Action::Signal { .. } => promises.stop(task, now, false),
+                    Action::ClearGroup { signal, .. } => promises.clear(task, now, signal == SIGKILL),
+                    _ => {}
+                }
                 if let Some(done) = self.running.get_mut(&task).or(self.workers.get_mut(&task)) {
                     done.push(action);
                 }

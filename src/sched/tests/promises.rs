@@ -49,6 +49,14 @@ impl Promises {
         self.lives.insert(task, life);
     }
 
+    /// What the attempt left is told to stop, and has a grace period of its own.
+    pub fn clear(&mut self, task: TaskId, now: Time, kill: bool) {
+        if let Some(life) = self.lives.get_mut(&task).filter(|_| !kill) {
+            (life.signalled, life.killed) = (None, false);
+        }
+        self.stop(task, now, kill);
+    }
+
     pub fn stop(&mut self, task: TaskId, now: Time, kill: bool) {
         if let Some(life) = self.lives.get_mut(&task) {
             life.signalled.get_or_insert(now);
