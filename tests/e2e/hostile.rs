@@ -142,7 +142,11 @@ fn values_of_the_environment_are_never_told() {
 #[test]
 fn a_folder_for_temporary_files_that_is_not_there_is_named() {
     let space = Space::new();
-    let ended = space.exec("-k -c 'head -c 9000000 /dev/zero' ::: a b").env("TMPDIR", "/no/such").run();
+    // The output of the second is held back while the first runs.
+    let script = "[ {} = a ] && read -r _ <never; head -c 9000000 /dev/zero";
+    space.sh("mkfifo never").run().ok();
+    let ended =
+        space.exec("-k -j2 -c").arg(script).arg(":::").arg("a").arg("b").env("TMPDIR", "/no/such").run();
     ended
         .code(125)
         .stderr_has("in a temporary file in `/no/such`: no such file or directory; `TMPDIR` names");

@@ -70,7 +70,10 @@ fn an_argument_that_is_too_long_fails_alone() {
         let space = Space::new();
         let items = format!("a\n{}\nb\n", "x".repeat(131_072));
         let ended = space.exec(&format!("-k --start {start} -- echo {{}}")).stdin(items).run();
-        ended.code(126).stdout("a\nb\n").stderr_has("too long");
+        ended
+            .code(126)
+            .stdout("a\nb\n")
+            .stderr_has("item 2 has 131072 bytes, and an argument can have 131071");
         ended.check(ended.stderr.lines().next().is_some_and(|line| line.len() < 400), "the argument is cut");
     }
 }

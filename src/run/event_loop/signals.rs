@@ -13,7 +13,10 @@ impl EventLoop {
             self.inbox.stop_signal.get_or_insert(first);
             self.point_out_endless_readers();
         }
-        self.inbox.events.extend(arrivals.stop.iter().copied().map(Event::Signal));
+        // Ctrl-C ends the writer of prun's input as well: the run was stopped, although its input ended in the same turn.
+        for &signal in arrivals.stop.iter().rev() {
+            self.inbox.events.push_front(Event::Signal(signal));
+        }
         self.take_other_signals(&arrivals);
     }
 

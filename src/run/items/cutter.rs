@@ -108,9 +108,9 @@ impl ItemCutter {
         ))
     }
 
-    /// True if NUL bytes in the input can only be a mistake.
+    /// True for lines that become arguments: NUL bytes among them can only be a mistake.
     pub fn refuses_nul(&self) -> bool {
-        self.bounds.is_argument && self.columns.is_none() && self.separator.is_some_and(|byte| byte != 0)
+        self.bounds.is_argument && self.separator == Some(b'\n')
     }
 
     /// Overwrites `value` with the next item, if that is a record of one column and has been read.

@@ -93,9 +93,12 @@ impl Stream {
     }
 
     /// Reads more than the next item, as far as that needs no waiting: so the end, and with it the number of tasks, is
-    /// known early.
+    /// known early. Bytes of an item that is too long are not kept, so what is pending alone is no bound.
     fn read_ahead(&mut self) {
-        while !self.ended && self.cutter.pending() < AHEAD && self.read() {}
+        let mut reads = TURN / CHUNK;
+        while reads > 0 && !self.ended && self.cutter.pending() < AHEAD && self.read() {
+            reads -= 1;
+        }
     }
 
     /// Returns the next item. Sets `names` if the first item names the columns.
@@ -127,10 +130,6 @@ impl Stream {
                         return Ok(Next::Wait);
                     }
                     reads -= 1;
-                    if let Some(why) = self.cutter.endless() {
-                        self.cutter.break_off();
-                        self.fail(&why);
-                    }
                 }
             }
         }
@@ -173,9 +172,11 @@ impl Stream {
                 if self.look_for_nul(count) {
                     return true;
                 }
-                if let Err(why) = self.cutter.push(&self.chunk[..count]) {
+                let pushed = self.cutter.push(&self.chunk[..count]);
+                let why = pushed.err().map(|why| why.to_string()).or_else(|| self.cutter.endless());
+                if let Some(why) = why {
                     self.cutter.break_off();
-                    self.fail(&why.to_string());
+                    self.fail(&why);
                 }
                 return true;
             }

@@ -53,7 +53,8 @@ use bytes::Paused;
 use exit::HolderSearch;
 use strays::Strays;
 
-/// All processes that tasks run as on this machine.
+/// All processes that tasks run as on this machine. It has a field for each room below it, and one for each reason to
+/// look at attempts again.
 pub struct LocalProcesses {
     plan: Arc<Plan>,
     launch: Launch,

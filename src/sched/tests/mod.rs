@@ -269,13 +269,7 @@ impl World {
             | Action::Kill { task }
             | Action::Leftovers { task, .. }
             | Action::ClearGroup { task, .. } => {
-                let (now, promises) = (self.now, &mut self.promises);
-                match action {
-                    Action::Kill { .. } => promises.stop(task, now, true),
-                    Action::Signal { .. } => promises.stop(task, now, false),
-                    Action::ClearGroup { signal, .. } => promises.clear(task, now, signal == SIGKILL),
-                    _ => {}
-                }
+                self.promises.note_stop(task, self.now, &action);
                 if let Some(done) = self.running.get_mut(&task).or(self.workers.get_mut(&task)) {
                     done.push(action);
                 }

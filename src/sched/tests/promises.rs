@@ -49,15 +49,25 @@ impl Promises {
         self.lives.insert(task, life);
     }
 
+    /// Notes what is done to end a task.
+    pub fn note_stop(&mut self, task: TaskId, now: Time, action: &Action) {
+        match *action {
+            Action::Kill { .. } => self.stop(task, now, true),
+            Action::Signal { .. } => self.stop(task, now, false),
+            Action::ClearGroup { signal, .. } => self.clear(task, now, signal == SIGKILL),
+            _ => {}
+        }
+    }
+
     /// What the attempt left is told to stop, and has a grace period of its own.
-    pub fn clear(&mut self, task: TaskId, now: Time, kill: bool) {
+    fn clear(&mut self, task: TaskId, now: Time, kill: bool) {
         if let Some(life) = self.lives.get_mut(&task).filter(|_| !kill) {
             (life.signalled, life.killed) = (None, false);
         }
         self.stop(task, now, kill);
     }
 
-    pub fn stop(&mut self, task: TaskId, now: Time, kill: bool) {
+    fn stop(&mut self, task: TaskId, now: Time, kill: bool) {
         if let Some(life) = self.lives.get_mut(&task) {
             life.signalled.get_or_insert(now);
             life.killed |= kill;
