@@ -290,10 +290,18 @@ impl Cutter {
 
     /// Hands out the bytes before each of these ends.
     fn hand_out(&mut self, ends: &[End], out: &mut impl Extend<Batch>) {
-        let Some(&End { at: all, .. }) = ends.last() else { return };
-        if all > self.sizes.record && self.holds_too_long(ends) {
-            return self.break_off(Broken::TooLong);
+        let too_long = ends.last().is_some_and(|end| end.at > self.sizes.record);
+        match too_long.then(|| self.ends_before_too_long(ends)).flatten() {
+            None => self.hand_out_whole(ends, out),
+            Some(whole) => {
+                self.hand_out_whole(&whole, out);
+                self.break_off(Broken::TooLong);
+            }
         }
+    }
+
+    fn hand_out_whole(&mut self, ends: &[End], out: &mut impl Extend<Batch>) {
+        let Some(&End { at: all, .. }) = ends.last() else { return };
         let rest = all..self.filled;
         // Records that fill less than half of a chunk are copied, so that the chunk can be used again.
         let small = all < self.chunk.len() / 2;
@@ -327,17 +335,28 @@ impl Cutter {
         }));
     }
 
-    /// True if one of the records before these ends is too long.
-    fn holds_too_long(&self, ends: &[End]) -> bool {
+    /// Returns the ends of the records that stand before the first one that is too long. `None` if none is.
+    fn ends_before_too_long(&self, ends: &[End]) -> Option<Vec<End>> {
         let mut start = 0;
-        ends.iter().any(|end| {
+        for (at, end) in ends.iter().enumerate() {
             let bytes = &self.chunk[std::mem::replace(&mut start, end.at)..end.at];
-            let separator = self.rule.separator().filter(|_| end.records > 1);
-            bytes.len() > self.sizes.record
-                && separator.is_none_or(|separator| {
-                    bytes.split(|byte| *byte == separator).any(|record| record.len() >= self.sizes.record)
-                })
-        })
+            if bytes.len() <= self.sizes.record {
+                continue;
+            }
+            let mut whole = ends[..at].to_vec();
+            let Some(separator) = self.rule.separator().filter(|_| end.records > 1) else {
+                return Some(whole);
+            };
+            let mut before = End { at: end.at - bytes.len(), records: 0 };
+            for record in bytes.split_inclusive(|byte| *byte == separator) {
+                if record.len() > self.sizes.record {
+                    whole.extend((before.records > 0).then_some(before));
+                    return Some(whole);
+                }
+                before = End { at: before.at + record.len(), records: before.records + 1 };
+            }
+        }
+        None
     }
 
     /// Finds the ends of the records, or blocks, that are complete. `last` is true at the end of the stream.

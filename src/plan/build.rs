@@ -353,5 +353,5 @@ fn rerun(options: &BuildOptions) -> Option<Rerun> {
     before += &format!(" {}", words::quote(format!("{here}{}", options.file_name).as_bytes()));
     let args: Vec<String> = options.args.iter().map(|arg| words::quote(arg)).collect();
     let after = if args.is_empty() { String::new() } else { format!(" -- {}", args.join(" ")) };
-    Some(Rerun { before, after })
+    Some(Rerun { file: options.file_name.clone().into(), before, after })
 }

@@ -73,6 +73,8 @@ pub struct Plan {
 /// The command line that runs jobs of a job file again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rerun {
+    /// The job file.
+    pub file: std::path::PathBuf,
     /// `prun FILE`, with the variables of this run.
     pub before: String,
     /// The arguments of this run, with `--` before them and a blank before that; or nothing.

@@ -180,7 +180,7 @@ impl std::fmt::Display for Oversize {
             }
             Bound::RecordOfBlock => write!(
                 out,
-                "block {number} holds a record of {size} bytes, and a record can have {most} at most: {raise}"
+                "block {number} holds a record of at least {size} bytes, and a record can have {most} at most: {raise}"
             ),
         }
     }

@@ -216,7 +216,8 @@ fn own_uses(plan: &Plan) -> Vec<Use> {
     let pool = plan.throttle.pool_file.iter().filter_map(|path| file_use(path, Kind::Input(None)));
     let streams = [(std_streams::stdout(), "stdout"), (std_streams::stderr(), "stderr")];
     let streams = streams.into_iter().filter_map(|(fd, name)| stream_use(fd, name, Kind::Stream(name)));
-    own.chain(pool).chain(streams).collect()
+    let job_file = plan.rerun.iter().filter_map(|rerun| file_use(&rerun.file, Kind::Input(None)));
+    own.chain(pool).chain(job_file).chain(streams).collect()
 }
 
 fn input_use(input: &Input, reader: JobId) -> Option<Use> {

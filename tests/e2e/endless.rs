@@ -235,7 +235,7 @@ fn a_record_of_a_block_has_a_bound_that_can_be_raised() {
             ended
                 .code(126)
                 .stdout("2\n2\n")
-                .stderr_has("block 2 holds a record of 9000")
+                .stderr_has("block 2 holds a record of at least 9000")
                 .stderr_has("`--max-record`");
             let ended = space.sh(&format!("{from} --max-record 1MB -k -j1 --pipe {count} wc -c")).run();
             ended.ok().stdout("2\n900001\n2\n");
@@ -249,7 +249,7 @@ fn a_record_of_a_block_has_a_bound_that_can_be_raised() {
     // Without an end, a file is searched to its end, and a stream to 16 times the bound.
     space.write("long", "x".repeat(3 << 20));
     let ended = space.exec("--max-record 1MiB --pipe --block 1 --recend NEVER -a long cat").run();
-    ended.code(126).stdout("").stderr_has("block 1 holds a record of 314572");
+    ended.code(126).stdout("").stderr_has("block 1 holds a record of at least 314572");
     let ended = space.exec("--max-record 1MiB --pipe -a /dev/zero cat").run();
     ended.code(125).stdout("").stderr_has("a record has no end within").stderr_has("`--recend`");
     let ended = space.exec("--max-record 1MiB --pipe -j2 --round-robin -a /dev/zero cat").run();
@@ -291,6 +291,20 @@ fn a_record_of_a_queue_has_a_bound() {
     ended.code(1).stdout("a\nb\nc\n").stderr_has("a record of more than 1048576 bytes into queue `q`");
     let ended = space.file(toml).run();
     ended.ok().check(ended.stdout.len() == 3_000_000 + 12, "all of it");
+    // The writer has ended before its record is found to be too long, and what it wrote before is whole.
+    space.write("small", format!("s0\n{}\ns1\n", "y".repeat(3000)));
+    for reader in ["stdin.queue = 'q'\ncommand = 'cat'", "each.queue = 'q'\ncommand = 'echo {}'"] {
+        for records in ["lines", "nul"] {
+            space.write("nul", format!("s0\0{}\0s1\0", "y".repeat(3000)));
+            let file = if records == "nul" { "nul" } else { "small" };
+            let toml = format!(
+                "[run]\nmax_record = '1KiB'\n[queues.q]\nrecords = '{records}'\n\
+                 [jobs.w]\ncommand = 'cat {file}'\nstdout.queue = 'q'\n[jobs.r]\n{reader}\n"
+            );
+            let ended = space.file(&toml).run();
+            ended.code(1).stdout_has("s0").stderr_has("w: it wrote a record of more than 1024 bytes");
+        }
+    }
     let toml =
         "[run]\nmax_record = '1MiB'\n[jobs.a]\neach.command = ['cat', '/dev/zero']\ncommand = 'echo'\n";
     let ended = space.file(toml).run();

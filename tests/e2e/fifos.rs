@@ -220,6 +220,9 @@ fn a_table_and_a_joblog_need_a_reader_within_a_second() {
         ended.code(125).stderr_has("nobody has opened the FIFO for reading within a second");
         assert!(!space.exists("ran"));
     }
+    // The answers of workers are written by prun, too: no timeout of a task ends the wait.
+    let ended = space.exec("--timeout 30 --worker --stdout log cat ::: a").run();
+    ended.code(125).stderr_has("nobody has opened the FIFO for reading within a second");
     // prun's own trace of the run is for those who look for a fault, and does not wait.
     let ended = space.exec("touch ran ::: a").env("PRUN_TRACE", "log").run();
     ended.code(125).stderr_has("nobody has opened the FIFO for reading");

@@ -239,6 +239,7 @@ fn an_output_that_is_also_an_input_is_refused_before_anything_runs() {
          [jobs.b]\nafter = ['d']\ncommand = 'cat'\nstdin.file = 'list'",
         "[jobs.a]\npipeline = ['touch ran', 'cat']\nstdin.file = 'list'\nstdout.file = 'list'",
         "[jobs.a]\ncommand = 'touch ran'\nenv_file = 'vars'\nstdout.file = 'vars'",
+        "[jobs.a]\ncommand = 'touch ran'\nstdout.file = 'prun.toml'",
     ] {
         refused(space.file(jobs).run());
     }

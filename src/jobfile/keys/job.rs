@@ -283,7 +283,8 @@ pub const JOB: &[Key] = &[
         "`\"tree\"`",
         "Who gets the stop signal. With `\"tree\"` first the task's process group; and everything else that the task \
          started gets it once, when the task's first process has ended, but after one second at the latest: so it \
-         reaches a server behind `timeout` or `set -m`, and rarely twice one whose parent passes it on. With \
+         reaches a server behind `timeout` or `set -m`, and rarely twice one whose parent passes it on (timeout(1) \
+         signals its whole group as well: the key `timeout` does not, nor `timeout --foreground` under `\"process\"`). With \
          `\"group\"` the process group alone. With `\"process\"` the first process alone, and in a pipeline that of \
          each stage, as PostgreSQL and Celery want it, which stop their own children. What still runs after `grace` \
          gets SIGKILL in any case, wherever it is.",

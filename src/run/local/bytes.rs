@@ -78,6 +78,7 @@ impl LocalProcesses {
             // No writer is left, and the pipe is empty now: that was the end.
             Read::Bytes { count, more } => (count, ready.hup && !more && !in_pieces),
         };
+        cx.queues.take_faults(cx.events);
         let Some(attempt) = self.attempts.get_mut(id) else { return };
         if !is_stderr {
             attempt.received += count as u64;

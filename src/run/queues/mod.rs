@@ -238,6 +238,11 @@ impl Queues {
         }
     }
 
+    /// Hands over the faults of writers since the last call. They stand before the ends of these writers.
+    pub fn take_faults(&mut self, events: &mut VecDeque<Event>) {
+        events.extend(self.faults.drain(..));
+    }
+
     // ---- rounds ------------------------------------------------------------------------------------------
 
     /// Returns how long the poller may block before the next round; `None` if none is due by itself.
@@ -251,7 +256,7 @@ impl Queues {
     /// Does a round for all queues that have changed or are draining.
     pub fn round(&mut self, poller: &Poller, events: &mut VecDeque<Event>) -> Round {
         let mut round = Round::default();
-        events.extend(self.faults.drain(..));
+        self.take_faults(events);
         if self.queues.iter().any(|state| state.changed) {
             self.poll_interval = FIRST_POLL;
         } else {

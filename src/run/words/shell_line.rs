@@ -145,6 +145,11 @@ impl StageLine<'_> {
         }
     }
 
+    /// True if stdout goes to the file of this path, and nowhere else.
+    fn is_stdout(&self, path: &Template) -> bool {
+        matches!(&self.stage.stdout, Output::File { path: other, show: false, .. } if other == path)
+    }
+
     /// Adds the redirections of the stage. With `at_base`, the command runs in the folder that paths start at.
     fn redirect(&self, line: &mut String, at_base: bool) {
         let file = |path: &Template| {
@@ -158,6 +163,10 @@ impl StageLine<'_> {
             match output {
                 Output::Null => *line += &format!(" {fd}>/dev/null"),
                 Output::Stdout => *line += " 2>&1",
+                // One file for both streams is opened once.
+                Output::File { path, show: false, .. } if fd == "2" && self.is_stdout(path) => {
+                    *line += " 2>&1";
+                }
                 Output::File { path, append, show, per_task } => {
                     // A file that all tasks of the job write to is emptied by the first of them.
                     let append = *append || (!per_task && self.scope.seq > 1);

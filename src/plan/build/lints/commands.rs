@@ -208,7 +208,7 @@ fn unused_items(search: &mut Search, job: &JobSpec) {
     let names = search.texts.of_task(job);
     let used = |text: &&Text| {
         text.value.contains("PRUN_")
-            || Template::parse(text.value.as_bytes(), &names).map_or(true, |template| template.uses_task())
+            || Template::parse(text.value.as_bytes(), &names).map_or(true, |template| template.may_use_task())
     };
     if !texts.iter().any(used) {
         let message = format!("the {plain} of job `{}` does not look at its items", job.name.value);

@@ -116,6 +116,8 @@ fn what_only_a_shell_knows() {
 
 #[test]
 fn items_that_nobody_looks_at() {
+    let of_table = of_job("each.csv = \"a.csv\"\nscript = \"echo {First name}\"");
+    assert!(!of_table.iter().any(|told| told.contains("does not look at its items")), "{of_table:?}");
     doubtful("each = [1, 2]\nscript = \"date\"", "the script of job `a` does not look at its items");
     doubtful(
         "each = [1, 2]\npipeline = [\"cat in\", \"cat\"]",
