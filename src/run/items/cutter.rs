@@ -110,7 +110,7 @@ impl ItemCutter {
 
     /// True for lines that become arguments: NUL bytes among them can only be a mistake.
     pub fn refuses_nul(&self) -> bool {
-        self.bounds.is_argument && self.separator == Some(b'\n')
+        self.bounds.is_argument && self.columns.is_none() && self.separator == Some(b'\n')
     }
 
     /// Overwrites `value` with the next item, if that is a record of one column and has been read.
