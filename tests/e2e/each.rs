@@ -86,6 +86,7 @@ fn a_zip_goes_in_step() {
         each.zip = { n = { seq = [10, 20] }, w = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"] }
         command = "echo {w}{n}"
         [jobs.y]
+        after = ["z"]
         each.zip = { a = { lines = "l" }, b = ["1", "2"] }
         command = "echo {b}{a} {1} {2}"
     "#;
