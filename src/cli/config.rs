@@ -15,7 +15,7 @@ use crate::jobfile::{Config, parse_config};
 use crate::os::errors::reason;
 use crate::ui::phrases::escape;
 
-/// How the configuration file is read.
+/// Options for reading the configuration file.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Look {
     /// True if it is not read at all (`--no-config`).

@@ -32,7 +32,7 @@ pub struct Splitter {
 pub enum Record<'a> {
     /// Bytes within the buffer.
     Short(&'a [u8]),
-    /// So many bytes that they are not copied: the buffer itself.
+    /// The buffer itself, for a record that is too large to be copied.
     Long(Vec<u8>),
     TooLong(TooLong),
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::event::Time;
 
-/// How long the settings stay the same before something is typed.
+/// The time for which the settings stay the same before something is typed.
 pub const QUIET: Duration = Duration::from_millis(50);
 /// The interval of looks while a text waits.
 const EVERY: Duration = Duration::from_millis(10);
@@ -49,7 +49,7 @@ pub trait Terminal {
     fn has_unread(&self) -> bool;
 }
 
-/// What is to be typed now.
+/// The next thing to type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Typing {
     Nothing,
@@ -59,7 +59,7 @@ pub enum Typing {
     End(u8),
 }
 
-/// What the last text and the end of input have come to.
+/// The fate of the last text and of the end of input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
     /// It is not decided yet.
@@ -78,7 +78,7 @@ pub struct Typist {
     phase: Phase,
     /// The time of the next look.
     due: Option<Time>,
-    /// How often the end of input may still be typed in raw mode.
+    /// The number of times that the end of input may still be typed in raw mode.
     raw_ends: u32,
 }
 
@@ -218,7 +218,7 @@ impl Typist {
     }
 }
 
-/// Whether a terminal has been calm for long enough.
+/// The recent past of a terminal: it shows whether the terminal has been calm for long enough.
 #[derive(Debug, Clone, Copy)]
 struct Calm {
     since: Time,

@@ -1,20 +1,14 @@
 //! The same tasks in the format of GNU parallel's `--joblog`, for tools that read it.
 
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::AsFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
-
-use nix::libc;
+use std::time::Duration;
 
 use super::Entry;
 use crate::event::{Outcome, SIGTERM};
 use crate::os::errors::reason;
-use crate::os::files::is_fifo;
-use crate::os::io::set_blocking;
+use crate::os::files::{self, OutputFile};
 
 /// The first line of a joblog.
 pub const HEADER: &[u8] = b"Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n";
@@ -26,57 +20,22 @@ pub struct Joblog {
     file: File,
 }
 
-/// Opens a joblog. Without `append` its former content is removed. `kept` are other files of the same run,
-/// which it must not overwrite.
-pub fn open(path: &Path, append: bool, kept: &[&Path]) -> Result<Joblog, String> {
+/// Opens a joblog. Without `append` its former content is removed.
+pub fn open(path: &Path, append: bool) -> Result<Joblog, String> {
     let failed = |error: io::Error| format!("could not open `{}`: {}", path.display(), reason(&error));
-    // Without O_NONBLOCK the open of a FIFO would block until somebody reads it.
-    let mut options = OpenOptions::new();
-    options.create(true).write(true).append(append).custom_flags(libc::O_NONBLOCK);
-    let file = open_within(&options, path, READER_LIMIT).map_err(failed)?;
-    let data = file.metadata().map_err(failed)?;
-    if data.is_file()
-        && let Some(kept) = kept.iter().find(|kept| is_same(&data, kept))
-    {
-        let (path, kept) = (path.display(), kept.display());
-        return Err(format!(
-            "the joblog `{path}` would overwrite `{kept}`, which this run uses: name another file"
-        ));
-    }
-    if data.is_file() && !append {
+    let OutputFile { file, is_regular, .. } = files::open_own_output(path).map_err(failed)?;
+    let mut is_new = true;
+    if is_regular && append {
+        is_new = file.metadata().map_err(failed)?.len() == 0;
+        files::set_append(&file);
+    } else if is_regular {
         file.set_len(0).map_err(failed)?;
     }
-    set_blocking(file.as_fd()).map_err(|errno| failed(errno.into()))?;
-    let is_new = !append || data.len() == 0;
     let mut joblog = Joblog { path: path.to_owned(), file };
     if is_new {
         joblog.append(HEADER)?;
     }
     Ok(joblog)
-}
-
-/// How long a FIFO may be without a reader.
-const READER_LIMIT: Duration = Duration::from_secs(1);
-
-/// Opens a file. A FIFO that nobody reads is tried again for so long.
-fn open_within(options: &OpenOptions, path: &Path, limit: Duration) -> io::Result<File> {
-    let until = Instant::now() + limit;
-    loop {
-        match options.open(path) {
-            Err(error) if error.raw_os_error() == Some(libc::ENXIO) && is_fifo(path) => {
-                if Instant::now() >= until {
-                    let why = "nobody has opened the FIFO for reading within a second";
-                    return Err(io::Error::other(why));
-                }
-                thread::sleep(Duration::from_millis(5));
-            }
-            opened => return opened,
-        }
-    }
-}
-
-fn is_same(data: &Metadata, path: &Path) -> bool {
-    path.metadata().is_ok_and(|other| (other.dev(), other.ino()) == (data.dev(), data.ino()))
 }
 
 impl Joblog {

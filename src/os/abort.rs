@@ -26,7 +26,7 @@ pub(super) const ASK: u8 = b'!';
 /// The pause between two looks at what is left. It doubles with each look, up to the longest.
 const PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
-/// How long the guardian may take beyond the grace period.
+/// The time that the guardian may take beyond the grace period.
 const KILL_LIMIT: Duration = Duration::from_secs(5);
 
 const MESSAGE: &[u8] =

@@ -5,7 +5,8 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
@@ -18,7 +19,7 @@ pub fn dev_null() -> io::Result<File> {
     null.map_err(|error| errors::with_context("could not open `/dev/null`", &error))
 }
 
-/// What tells a file from all others while it exists, and from one that gets its inode later: inodes are used again.
+/// The identity of a file: it tells the file from all others, also from one that gets its inode later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Identity {
     device: u64,
@@ -93,6 +94,28 @@ pub fn open_output(path: &Path, since: SystemTime) -> io::Result<OpenedOutput> {
         is_fresh: data.len() == 0 && data.created().is_ok_and(|born| born >= since),
         file,
     }))
+}
+
+/// The time for which a FIFO that prun itself writes to may be without a reader. No timeout of a task ends that wait.
+const READER_LIMIT: Duration = Duration::from_secs(1);
+/// The interval at which such a FIFO is tried again.
+const READER_PAUSE: Duration = Duration::from_millis(5);
+
+/// Opens a file that prun itself writes to, as [`open_output`] does, and waits a second for the reader of a FIFO.
+///
+/// # Errors
+/// When the file can't be opened, or nobody has opened the FIFO for reading by then.
+pub fn open_own_output(path: &Path) -> io::Result<OutputFile> {
+    let until = Instant::now() + READER_LIMIT;
+    loop {
+        match open_output(path, SystemTime::now())? {
+            OpenedOutput::File(file) => return Ok(file),
+            OpenedOutput::NoReader if Instant::now() < until => thread::sleep(READER_PAUSE),
+            OpenedOutput::NoReader => {
+                return Err(io::Error::other("nobody has opened the FIFO for reading within a second"));
+            }
+        }
+    }
 }
 
 /// True if the path leads to a FIFO.

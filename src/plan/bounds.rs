@@ -1,4 +1,4 @@
-//! How long an item or a record may be. Pure.
+//! Bounds on the length of items and records. Pure.
 
 use super::argv::LONGEST_ARGUMENT;
 use super::template::{Modifier, Placeholder, Source, Template};
@@ -8,11 +8,11 @@ use super::{Command, Job, Plan, Stage};
 pub const MAX_RECORD: usize = 64 << 20;
 /// Reading ends when this many bytes of items have no separator among them.
 const NO_SEPARATOR: usize = 64 << 20;
-/// Where a record that is too long is skipped although its task reads it, reading ends after this many times its
-/// longest.
+/// Reading ends when the record that is being skipped has this many times the bytes that it may have. This holds for
+/// records that go to a standard input.
 const TIMES: u64 = 16;
 
-/// How long the items of a job may be.
+/// The bounds on the items of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
     /// True if items become arguments or variables, which hold no NUL.

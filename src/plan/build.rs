@@ -195,7 +195,7 @@ fn choose(job: &mut Job, choice: Choice) {
         return;
     }
     job.only = Some(tasks.into());
-    // What the other tasks have written is kept.
+    // The lines of the other tasks are kept.
     for stage in &mut job.stages {
         for output in [&mut stage.stdout, &mut stage.stderr] {
             if let Output::File { append, per_task: false, .. } = output {

@@ -152,11 +152,11 @@ pub struct Oversize {
 /// The bound that an item exceeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bound {
-    /// That of an argument.
+    /// The bound of an argument.
     Argument,
-    /// That of a record which goes to a standard input.
+    /// The bound of a record that goes to a standard input.
     Record,
-    /// That of a record within a block.
+    /// The bound of a record within a block.
     RecordOfBlock,
 }
 

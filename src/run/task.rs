@@ -19,7 +19,8 @@ pub struct Work {
     pub job: JobId,
     /// Number within the job, from 1; 0 for a worker, which is no task.
     pub seq: u64,
-    pub items: Vec<Item>,
+    /// Shared by all who tell of the task or pass its items on: an item may be long.
+    pub items: Arc<Vec<Item>>,
     /// The names of the columns of the items.
     pub names: Arc<[String]>,
     /// The block that the task reads, in place of an item.
@@ -40,7 +41,7 @@ impl Work {
         Work {
             job,
             seq,
-            items: Vec::new(),
+            items: Arc::default(),
             names: Arc::new([]),
             block: None,
             known: Vec::new(),
@@ -48,6 +49,11 @@ impl Work {
             has_files: false,
             fifos: Vec::new(),
         }
+    }
+
+    /// Returns the items; none if somebody else still needs them.
+    pub fn into_items(self) -> Vec<Item> {
+        Arc::try_unwrap(self.items).unwrap_or_default()
     }
 
     /// Returns the values that the job's templates are filled with.

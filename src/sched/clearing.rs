@@ -1,7 +1,7 @@
 //! An attempt is over and another follows, or a worker is replaced: what it left in its process group is stopped first,
 //! so that it does not keep a port, a lock or a file from the next one. Pure.
 //!
-//! That is so unless the job says what becomes of leftovers. Processes that have left the group are meant to stay: a
+//! This holds unless the job says what becomes of leftovers. Processes that have left the group are meant to stay: a
 //! master connection of ssh, a compiler server.
 
 use super::job::Source;

@@ -104,7 +104,7 @@ pub struct JobState {
     pub lost: Option<Lost>,
 }
 
-/// Whether a job is ready: all its tasks are up, or, if it is no daemon, have been up and ended ok.
+/// The readiness of a job. It is ready when all its tasks are up, or, if it is no daemon, have been up and ended ok.
 #[derive(Debug, Default)]
 pub struct Readiness {
     /// Jobs that wait for it. Some of them may have begun.

@@ -397,7 +397,7 @@ fn what_an_attempt_left_stays_where_that_is_said() {
     guests[0].is_gone();
 }
 
-/// What a service left is killed with it, wherever it is, unless `leftovers` says otherwise.
+/// Leftovers of a service are killed with it, wherever it is, unless `leftovers` says otherwise.
 #[test]
 fn a_daemon_leaves_nothing() {
     for (name, way) in HIDEOUTS {

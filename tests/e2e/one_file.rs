@@ -88,7 +88,7 @@ fn a_file_of_one_task_keeps_what_all_its_attempts_wrote() {
         space.file(&file(job)).run().ok();
         assert_eq!([space.read("x.log"), space.read("x.err")], ["try 1\ntry 2\n", "why 1\nwhy 2\n"], "{job}");
     }
-    // Of several tasks under `group`, a file holds the last attempts.
+    // A file of several tasks holds their last attempts under `group`.
     space.file(&file("each = ['x', 'y']\npool = 1\nstdout.file = 'all'\nstderr.file = 'all'")).run().ok();
     assert_eq!(space.read("all"), "try 2\nwhy 2\n".repeat(2));
 }

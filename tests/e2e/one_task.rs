@@ -265,7 +265,7 @@ fn hooks_halt_and_order_hold_for_named_tasks() {
     space.prun("jobs.toml 'j[4000]' 'j[7]' 'j[3]'").run().ok().stdout("3\n7\n4000\n");
     assert_eq!(space.read("hooks").lines().count(), 3);
     assert!(space.exists("end"), "hooks of the run belong to every selection");
-    // What the other tasks have written is kept.
+    // The lines of the other tasks are kept.
     assert_eq!(space.read("log"), "before\n3\n7\n4000\n");
 }
 

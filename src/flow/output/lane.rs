@@ -29,14 +29,14 @@ pub struct LaneSpec {
     pub own: Own,
 }
 
-/// Whose output a destination gets.
+/// The extent of the output that shares a destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Own {
-    /// That of several tasks: it is held, or flows, as the policy says.
+    /// The output of several tasks: it is held, or flows, as the policy says.
     Shared,
-    /// That of one task, whose attempts all stay there: it flows at once, as whole lines.
+    /// The output of one task, whose attempts all stay there: it flows at once, as whole lines.
     Task,
-    /// That of one attempt: it flows at once, and the destination is closed at the lane's end.
+    /// The output of one attempt: it flows at once, and the destination is closed at the lane's end.
     Attempt(Framing),
 }
 

@@ -203,7 +203,7 @@ fn cycle_mistake(file: &JobFile, positions: &[Position], steps: &[&Wait]) -> Mis
     Mistake { help, ..mistake }
 }
 
-/// Whether a chain is in the plan.
+/// The part of a chain that is in the plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Choice {
     None,

@@ -195,7 +195,7 @@ impl<'a> StagePlanner<'a> {
             let mistake = Mistake::at(place.span.clone(), "nothing to run: no arguments for `{args}`");
             self.mistakes.push(mistake.help("give the command after `--`"));
         }
-        // Of words that wait for the names of columns, it is seen when those are known.
+        // Words that wait for the names of columns are looked at when those are known.
         let names_item = |word: &Word| !word.0.is_late() && word.0.says_where_item_goes();
         let append_item = append && !words.iter().any(names_item);
         Command::Words { words, append_item }

@@ -117,7 +117,7 @@ impl Planner {
             }
             let typed = args.command.iter().map(|word| self.template(word, "the command").map(Word));
             let words = self.bash().map(|word| Ok(Word(word))).chain(typed).collect::<Result<Vec<_>, _>>()?;
-            // Of words that wait for the names of columns, it is seen when those are known.
+            // Words that wait for the names of columns are looked at when those are known.
             let has_placeholder = words.iter().any(|word| !word.0.is_late() && word.0.uses_task())
                 || matches!(stdin, Stdin::File(file) if file.may_use_item());
             let is_taken = has_placeholder || args.worker.is_some();

@@ -50,9 +50,9 @@ impl EventLoop {
     /// The task is over: its output is closed, logs and people are told, and those that follow it get its item.
     pub(super) fn end(&mut self, task: TaskId, outcome: Outcome, attempts: u32) {
         let (backend, mut cx) = self.backend();
-        let mut ended = backend.forget(task, &mut cx);
+        let ended = backend.forget(task, &mut cx);
         let waiting = self.intake.waiting.take(task.place);
-        let Some(work) = ended.as_mut().map(take_work).or(waiting) else { return };
+        let Some(work) = ended.as_ref().map(|ended| ended.work.clone()).or(waiting) else { return };
         let plan = Arc::clone(&self.plan);
         let job = &plan.jobs[work.job];
         if ended.is_none() && outcome == Outcome::Ok && job.worker.is_some() {
@@ -156,10 +156,4 @@ impl EventLoop {
     pub(super) fn elapsed_since(&self, since: Time) -> Time {
         self.kernel.now.saturating_sub(since)
     }
-}
-
-/// Returns the work of an attempt that is over. Its items, which may be long, are not copied but taken.
-fn take_work(ended: &mut EndedAttempt) -> Work {
-    let items = std::mem::take(&mut ended.work.items);
-    Work { items, ..ended.work.clone() }
 }

@@ -54,7 +54,7 @@ impl EventLoop {
                     continue;
                 }
             };
-            let work = Work { items, names, block, known, ..Work::of(job, 0) };
+            let work = Work { items: Arc::new(items), names, block, known, ..Work::of(job, 0) };
             if self.record.is_done(job, &work.known) {
                 if !self.pass_over(work, seq) {
                     return;
@@ -133,7 +133,7 @@ impl EventLoop {
         self.output.pass_turn(&self.plan, work.job, seq);
         let work = Work { seq, ..work };
         self.pass_on(&work, &Outcome::Ok);
-        self.intake.sources.give_back(work.items);
+        self.intake.sources.give_back(work.into_items());
         true
     }
 
@@ -221,7 +221,7 @@ impl EventLoop {
         }
     }
 
-    fn skip_item(&mut self, job: JobId, seq: u64, items: Vec<Item>, why: &Arc<str>) {
+    fn skip_item(&mut self, job: JobId, seq: u64, items: Arc<Vec<Item>>, why: &Arc<str>) {
         self.scheduler.skip_item(job, seq);
         self.tell(&RunEvent::TaskSkipped { task: TaskName { job, seq }, why: Arc::clone(why) });
         self.output.pass_turn(&self.plan, job, seq);

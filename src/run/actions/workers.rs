@@ -17,7 +17,7 @@ use crate::run::words;
 use crate::run::workers::{Given, Route, SILENCE, breaks_lines, put_task};
 use crate::sched::{Event, TaskId};
 
-/// What a worker wrote that is no answer to a task.
+/// Output of a worker that is no answer to a task.
 enum Unusable {
     /// Nobody asked for it.
     Unasked(Answer),
@@ -306,7 +306,7 @@ impl EventLoop {
             self.tell(&RunEvent::TasksOk { job, count });
         }
         self.pass_on(&work, &Outcome::Ok);
-        self.intake.sources.give_back(work.items);
+        self.intake.sources.give_back(work.into_items());
     }
 
     fn tell_good(&mut self) {

@@ -29,11 +29,11 @@ pub struct Talk {
     matched: bool,
     /// The expression of the last step.
     last: String,
-    /// What is known after the last text was sent.
+    /// The state after the last text was sent.
     after: After,
 }
 
-/// What is known of an attempt after the last text was sent to it.
+/// The state of an attempt after the last text was sent to it.
 #[derive(Debug, Default)]
 struct After {
     sent: bool,

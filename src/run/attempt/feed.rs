@@ -147,7 +147,7 @@ impl Feed {
                 Err(errno) => return self.fail(FeedFailure::Input(errno)),
             }
         }
-        // What is moved was written before, so that the cost stays linear.
+        // Fewer bytes are moved than were written, so that the cost stays linear.
         if self.written >= self.bytes.len() - self.written {
             self.bytes.drain(..self.written);
             self.written = 0;

@@ -51,7 +51,7 @@ pub enum Opened {
 /// opening the other end, which whoever waits there would take for a partner.
 #[derive(Debug)]
 pub struct Opening {
-    /// What is missing, for people.
+    /// The missing end of the FIFO, for people.
     pub why: String,
     /// When to try again.
     pub due: Time,

@@ -102,7 +102,7 @@ impl Descendants {
                 self.warn_of_untouchable(found.pid);
             }
         }
-        // What was started meanwhile was not looked at.
+        // Processes that were started meanwhile were not looked at.
         if !self.ended.is_empty() {
             self.search_at(Time::ZERO);
         }

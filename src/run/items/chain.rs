@@ -17,7 +17,7 @@ pub enum UpstreamItem {
     /// The item's task was not ok, or was skipped itself.
     NotOk {
         seq: u64,
-        items: Vec<Item>,
+        items: Arc<Vec<Item>>,
         why: Arc<str>,
     },
 }

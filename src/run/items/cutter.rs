@@ -11,14 +11,14 @@ pub struct ItemCutter {
     form: Form,
     /// The byte that ends an item; `None` if it is no single one.
     separator: Option<u8>,
-    /// How an item is split into columns.
+    /// The separator of an item's columns.
     columns: Option<ColumnSeparator>,
     bounds: Bounds,
     /// The number of items so far.
     pub count: u64,
 }
 
-/// How bytes are cut into items.
+/// The form of the input.
 enum Form {
     Records(Splitter),
     Words(Words),

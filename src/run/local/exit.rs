@@ -156,7 +156,7 @@ impl LocalProcesses {
         self.note_earlier(&attempt);
         let end_start = if attempt.stopping { live_starts::unregister } else { live_starts::disown };
         attempt.mark.into_iter().for_each(end_start);
-        // What the task left may write on, while another attempt adds to the file.
+        // Leftovers of the task may write on, while another attempt adds to the file.
         attempt.files.direct().for_each(|file| os::files::set_append(file));
         attempt.work.fifos.append(&mut attempt.files.fifos);
         let whole = !attempt.stopping && attempt.processes.iter().all(Process::ended_by_itself);

@@ -31,7 +31,7 @@ use crate::run::launch::wiring::Stream;
 use crate::run::launch::{ChildEnds, ChildIo, LaunchContext};
 use crate::run::output::terminal_lease::TerminalLease;
 use crate::run::queues::{Inlet, takes_whole_records};
-use crate::run::task::{Work, policy};
+use crate::run::task::policy;
 use crate::run::token::Token;
 use crate::sched::{Event, TaskId};
 
@@ -137,22 +137,7 @@ impl LocalProcesses {
         stdio: &mut Stdio,
         cx: &mut Context,
     ) -> Result<(), Unstarted> {
-        // An item may be long, and is not copied.
-        let items = std::mem::take(&mut attempt.work.items);
-        let work = Work { items, ..attempt.work.clone() };
-        let started = self.start_stages_with(&work, job, attempt, stdio, cx);
-        attempt.work.items = work.items;
-        started
-    }
-
-    fn start_stages_with(
-        &mut self,
-        work: &Work,
-        job: &Job,
-        attempt: &mut Attempt,
-        stdio: &mut Stdio,
-        cx: &mut Context,
-    ) -> Result<(), Unstarted> {
+        let work = attempt.work.clone();
         let scope = work.scope(attempt.slot);
         stdio.tag = job.tag.as_ref().map(|tag| match attempt.role.is_worker() {
             true => [job.name.as_bytes(), b"\t"].concat().into(),

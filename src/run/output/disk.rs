@@ -13,11 +13,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant, SystemTime};
 
 use crate::flow::output::{Log, SpillId};
 use crate::os;
-use crate::os::files::OpenedOutput;
 use crate::run::output::thread_start::PendingStart;
 
 /// Whole lines for a log, on their way to the disk thread.
@@ -416,23 +414,10 @@ impl Worker {
     }
 }
 
-/// How long a FIFO that prun itself writes to may be without a reader.
-const READER_LIMIT: Duration = Duration::from_secs(1);
-
-/// Opens a FIFO. Somebody who reads it is waited for, but not for ever: no timeout of a task ends that wait.
+/// Opens a FIFO that nobody has read yet.
 fn open_fifo(path: &Path) -> Result<File, String> {
-    let failed = |why: &str| format!("could not open `{}`: {why}", path.display());
-    let until = Instant::now() + READER_LIMIT;
-    loop {
-        match os::files::open_output(path, SystemTime::now()) {
-            Ok(OpenedOutput::File(output)) => return Ok(output.file),
-            Ok(OpenedOutput::NoReader) if Instant::now() < until => {
-                thread::sleep(Duration::from_millis(5));
-            }
-            Ok(OpenedOutput::NoReader) => {
-                return Err(failed("nobody has opened the FIFO for reading within a second"));
-            }
-            Err(error) => return Err(failed(&os::errors::reason(&error))),
-        }
+    match os::files::open_own_output(path) {
+        Ok(output) => Ok(output.file),
+        Err(error) => Err(format!("could not open `{}`: {}", path.display(), os::errors::reason(&error))),
     }
 }

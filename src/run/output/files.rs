@@ -29,7 +29,7 @@ pub struct SharedFile {
     pub before: Before,
 }
 
-/// What became of a file earlier in the run.
+/// The history of a file in this run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Before {
     /// The run had not opened it.
@@ -125,7 +125,7 @@ impl Files {
     pub fn open(&mut self, path: &Path, append: bool, job: JobId) -> Result<Opening, OpenError> {
         self.adopt_own();
         let OutputFile { file, identity, is_regular, is_fifo, is_fresh } =
-            match open_or_make(path, self.began)? {
+            match open_or_make(path, |path| os::files::open_output(path, self.began))? {
                 OpenedOutput::File(file) => file,
                 OpenedOutput::NoReader => return Ok(self.open_fifo(path)),
             };
@@ -200,7 +200,7 @@ impl Files {
     }
 }
 
-/// What tells two paths apart before the run has opened anything.
+/// The identity of a path before the run has opened anything: equal for all paths to one file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum PathKey {
     File(Identity),
@@ -235,17 +235,17 @@ impl PathKey {
     }
 }
 
-/// Opens a file for writing, and makes it and its folders; see [`open_output`](os::files::open_output).
+/// Opens a file for writing by `open`, and makes its folders where they are missing.
 ///
 /// # Errors
 /// When the file can't be opened, or a folder can't be made.
-pub fn open_or_make(path: &Path, since: SystemTime) -> io::Result<OpenedOutput> {
-    match os::files::open_output(path, since) {
+pub fn open_or_make<T>(path: &Path, open: impl Fn(&Path) -> io::Result<T>) -> io::Result<T> {
+    match open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             if let Some(folder) = path.parent() {
                 fs::create_dir_all(folder)?;
             }
-            os::files::open_output(path, since)
+            open(path)
         }
         result => result,
     }

@@ -26,7 +26,7 @@ const STAGED_FOR: Time = Time::from_millis(4);
 /// Lines of logs are staged for less: a task whose line is not in the journal when prun is killed runs again.
 const LINES_STAGED_FOR: Time = Time::from_millis(1);
 
-/// How long a run that was told to stop waits for readers of FIFOs to take what tasks had written.
+/// The time for which a run that was told to stop waits for readers of FIFOs to take what tasks had written.
 const FIFO_LIMIT: Duration = Duration::from_secs(1);
 
 /// All destinations of a run's output.

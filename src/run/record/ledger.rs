@@ -2,7 +2,6 @@
 //! need not run again.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,7 +9,7 @@ use crate::event::{JobId, Known, Outcome};
 use crate::flow::output::{Log, Op};
 use crate::journal::{self, Entry, Past};
 use crate::plan::identity::Identity;
-use crate::plan::{Batch, Input, Item, Items, Job, Output, Plan, Reading, Resume, Stdin};
+use crate::plan::{Batch, Item, Items, Job, Output, Plan, Resume, Stdin};
 use crate::run::output::sinks::Sinks;
 use crate::run::record::{Access, EndedTask};
 use crate::run::task::short_item;
@@ -79,11 +78,7 @@ impl Ledger {
             ledger.runs_again = ledger.streams_that_run_again();
         }
         if let Some(asked) = logs.joblog.as_ref().filter(|_| access == Access::Write) {
-            let journal = logs.journal.iter().map(|journal| journal.path.as_path());
-            // The log must not overwrite them.
-            let in_use: Vec<&Path> =
-                journal.chain(plan.jobs.iter().flat_map(|job| inputs(&job.items))).collect();
-            let joblog = journal::joblog::open(&asked.path, asked.append, &in_use)?;
+            let joblog = journal::joblog::open(&asked.path, asked.append)?;
             sinks.open_log(Log::Joblog, Box::new(joblog));
         }
         Ok((ledger, warnings))
@@ -188,15 +183,6 @@ impl Ledger {
             Some(identity) => self.past.finished(Known { key: identity.key(&[], &[]), nth: 1 }),
             None => plan.jobs[job].is_daemon(),
         }
-    }
-}
-
-/// Returns the files that items are read from.
-fn inputs(items: &Items) -> Vec<&Path> {
-    match items {
-        Items::Read(Reading { from: Input::File(path), .. }) => vec![path],
-        Items::Join { sources, .. } => sources.iter().flat_map(inputs).collect(),
-        _ => Vec::new(),
     }
 }
 

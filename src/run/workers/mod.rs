@@ -179,7 +179,7 @@ pub fn put_task(job: &Job, work: &Work, slot: usize, whole: bool, out: &mut Vec<
     if let Stdin::Text(text) = &job.stages[0].stdin {
         return text.render(&work.scope(slot), out);
     }
-    for item in &work.items {
+    for item in work.items.iter() {
         for (at, column) in item.columns.iter().enumerate() {
             if at > 0 {
                 out.push(b'\t');

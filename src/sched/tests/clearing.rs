@@ -1,4 +1,4 @@
-//! What an attempt left is stopped before another follows.
+//! Leftovers of an attempt are stopped before another follows.
 
 use super::*;
 
@@ -35,7 +35,7 @@ fn the_next_attempt_waits_for_its_delay_and_for_what_is_left() {
         assert_eq!(retries(&world), 0, "the delay counts from the end of the attempt");
         world.at(next);
         assert_eq!(retries(&world), 1);
-        // What the last attempt leaves is left.
+        // Leftovers of the last attempt stay.
         let task = ends_by_itself(&mut world, 1);
         assert!(!world.running.contains_key(&task));
         assert_eq!(world.outcomes(), [(JobId(0), 1, Outcome::Failed(1))]);

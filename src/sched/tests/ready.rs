@@ -263,7 +263,7 @@ fn during_a_restart_who_has_not_started_waits() {
     world.at(20);
     world.up(JobId(1), 1);
     assert_eq!(world.runs(), [(JobId(1), 1), (JobId(2), 1)]);
-    // What has started goes on.
+    // A dependent that has started goes on.
     world.code(JobId(1), 1, 7);
     assert_eq!(world.runs(), [(JobId(2), 1)]);
     world.code(JobId(2), 1, 0);

@@ -104,7 +104,7 @@ fn columns_of_words() {
     let blanks = Some(ColumnSeparator::Match(regex::bytes::Regex::new(r"\s+").unwrap()));
     assert_eq!(lines(with(&["echo"], table(blanks, &[&["a  b\tc"]]))), ["echo a b c"]);
     assert_eq!(lines(with(&["echo", "{3}", "{-1}"], table(comma(), &[&["a,b"], &["x"]]))), ["echo x x"]);
-    // Of a single column it is a part of a regular expression.
+    // Where there is one column, `{4}` may be a part of a regular expression.
     assert_eq!(lines(with(&["grep", "a{4}", "{}"], words(&[&["a"]]))), ["grep 'a{4}' a"]);
     for (items, number) in [
         (words(&[&["a"], &["b"]]), "{4}"),

@@ -207,7 +207,7 @@ impl Blocks {
 }
 
 fn unreadable(name: &str, error: &std::io::Error) -> StartFailure {
-    // What the tasks would read can't be read; only a record without an end is a mistake of who called prun.
+    // Blocks are the input of tasks, which then can't start. Only a record without an end is a mistake of the caller.
     let code = if error.kind() == std::io::ErrorKind::InvalidData { 125 } else { 126 };
     StartFailure { code, why: format!("could not read {name}: {}", os::errors::reason(error)) }
 }

@@ -4,17 +4,12 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant, SystemTime};
 
 use crate::os;
 use crate::os::errors::reason;
-use crate::os::files::{OpenedOutput, OutputFile};
+use crate::os::files::{OutputFile, open_own_output};
 use crate::plan::{Form, Table};
 use crate::run::output::files::{self, Before, SharedFile};
-
-/// How long a FIFO may be without a reader.
-const READER_LIMIT: Duration = Duration::from_secs(1);
 
 /// The file, open and as it was found.
 pub struct TableFile {
@@ -31,13 +26,7 @@ pub struct TableFile {
 /// When the file can't be opened, read or cut, or is a FIFO without a reader. For people.
 pub fn open(path: &Path, table: &Table) -> Result<TableFile, String> {
     let failed = |error: io::Error| format!("could not open `{}`: {}", path.display(), reason(&error));
-    let opened = open_within(path, READER_LIMIT).map_err(failed)?;
-    let Some(output) = opened else {
-        return Err(format!(
-            "could not open `{}`: nobody has opened the FIFO for reading within a second",
-            path.display()
-        ));
-    };
+    let output = files::open_or_make(path, open_own_output).map_err(failed)?;
     let (mut has_rows, mut warning) = (false, None);
     if output.is_regular && table.append {
         let mut file = OpenOptions::new().read(true).open(path).map_err(failed)?;
@@ -57,18 +46,6 @@ pub fn open(path: &Path, table: &Table) -> Result<TableFile, String> {
     let OutputFile { file, identity, is_fifo, .. } = output;
     let file = SharedFile { file: Arc::new(file), identity, is_fifo, before: Before::Untouched };
     Ok(TableFile { file, has_rows, warning })
-}
-
-/// Opens a file for writing. `None` if it is a FIFO that nobody has opened for reading at the end of this time.
-fn open_within(path: &Path, limit: Duration) -> io::Result<Option<OutputFile>> {
-    let until = Instant::now() + limit;
-    loop {
-        match files::open_or_make(path, SystemTime::now())? {
-            OpenedOutput::File(file) => return Ok(Some(file)),
-            OpenedOutput::NoReader if Instant::now() >= until => return Ok(None),
-            OpenedOutput::NoReader => thread::sleep(Duration::from_millis(5)),
-        }
-    }
 }
 
 /// Returns the length of the file, and that of all rows that are whole.
