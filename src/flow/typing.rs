@@ -2,8 +2,8 @@
 //!
 //! Many programs print a prompt first and change the terminal's settings after it, with a flush that discards all that
 //! was typed before; others restore them with such a flush when they have their answer. A text that is typed at once may
-//! get lost there. [`Typist`] waits until the terminal is calm: its settings have been the same for [`QUIET`], or have
-//! changed since the prompt, and no process that uses it is about to run.
+//! get lost there. [`Typist`] waits until the terminal is calm: its settings have been the same for [`QUIET`] while no
+//! process that uses it was about to run, or have changed since the prompt.
 //!
 //! The end of input is one byte that one read takes, and not a state as of a pipe. It is typed again whenever it was
 //! taken, or lost, so that whoever reads on finds it again.
@@ -19,8 +19,9 @@ const EVERY: Duration = Duration::from_millis(10);
 /// Looks in a row that find the terminal calm, at least. A process may sleep for an instant between its prompt and its
 /// change of the settings.
 const CALM_LOOKS: u32 = 2;
-/// A text waits for this long at most, whatever the processes do.
-const LATEST: Duration = Duration::from_secs(1);
+/// A text waits for this long at most, whatever the processes do. On a crowded machine a process may wait for a
+/// processor for more than a second.
+const LATEST: Duration = Duration::from_secs(3);
 /// The longest intervals of looks whether a text or an end of input was read: of a process that reads on, and of one that
 /// leaves it unread.
 const LONGEST: Duration = Duration::from_millis(250);
@@ -125,7 +126,7 @@ impl Typist {
             Phase::Waiting { calm, text: Some(_) } => Phase::Waiting { calm: *calm, text: Some(text) },
             _ => Phase::Waiting { calm: Calm::new(now, most, terminal), text: Some(text) },
         };
-        self.due = Some(now + EVERY);
+        self.due = Some(now);
     }
 
     /// Looks at the terminal, and returns what is to be typed now.
@@ -221,7 +222,9 @@ impl Typist {
 /// The recent past of a terminal: it shows whether the terminal has been calm for long enough.
 #[derive(Debug, Clone, Copy)]
 struct Calm {
-    since: Time,
+    /// The time of the first look since the prompt, or since a process was busy, that found none busy. `now` is the time
+    /// at which a turn of the loop began: within one turn it may be older than the prompt.
+    since: Option<Time>,
     /// The time at which it counts as calm, whatever is seen.
     latest: Time,
     settings: Option<Settings>,
@@ -234,17 +237,21 @@ struct Calm {
 impl Calm {
     fn new(now: Time, most: Duration, terminal: &dyn Terminal) -> Calm {
         let (settings, latest) = (terminal.settings(), now + most.min(LATEST));
-        Calm { since: now, latest, settings, changed: false, looks: 0 }
+        Calm { since: None, latest, settings, changed: false, looks: 0 }
     }
 
     fn look(&mut self, now: Time, terminal: &dyn Terminal) -> bool {
         let settings = terminal.settings();
         if settings != self.settings {
             (self.settings, self.changed, self.looks) = (settings, true, 0);
-        } else if self.changed || now + EVERY >= self.since + QUIET {
-            self.looks = if terminal.is_busy() { 0 } else { self.looks + 1 };
+        } else if terminal.is_busy() {
+            // A process that waits for a processor has not come to its change of the settings yet.
+            (self.since, self.looks) = (None, 0);
+        } else {
+            self.since.get_or_insert(now);
+            self.looks += 1;
         }
-        let was_quiet = self.changed || now >= self.since + QUIET;
+        let was_quiet = self.changed || self.since.is_some_and(|since| now >= since + QUIET);
         was_quiet && self.looks >= CALM_LOOKS || now >= self.latest
     }
 }

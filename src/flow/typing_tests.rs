@@ -100,7 +100,19 @@ fn a_process_that_is_about_to_run_may_still_change_the_settings() {
     terminal.busy.set(true);
     assert_eq!(typed(&mut typist, &terminal, 400), None);
     terminal.busy.set(false);
-    assert_eq!(typed(&mut typist, &terminal, 1000), Some((420, Typing::Text)));
+    assert_eq!(typed(&mut typist, &terminal, 1000), Some((460, Typing::Text)), "as long as after a prompt");
+}
+
+/// A turn of the loop that began long before the prompt was read says nothing of the time since the prompt.
+#[test]
+fn the_settings_are_quiet_from_the_first_look_on() {
+    let terminal = MadeUp::new();
+    let mut typist = prepared(ANSWER, &terminal);
+    for (now, busy) in [(40, false), (60, false), (80, true), (120, false), (160, false)] {
+        terminal.busy.set(busy);
+        assert_eq!(typist.look(ms(now), &terminal), Typing::Nothing, "{now}");
+    }
+    assert_eq!(typist.look(ms(170), &terminal), Typing::Text);
 }
 
 #[test]
@@ -108,7 +120,7 @@ fn a_text_does_not_wait_for_ever() {
     let terminal = MadeUp::new();
     terminal.busy.set(true);
     let mut typist = prepared(ANSWER, &terminal);
-    assert_eq!(typed(&mut typist, &terminal, 2000), Some((1000, Typing::Text)));
+    assert_eq!(typed(&mut typist, &terminal, 4000), Some((3000, Typing::Text)));
     let mut typist = Typist::idle();
     typist.prepare(ANSWER, ms(0), ms(20), &terminal);
     assert_eq!(typed(&mut typist, &terminal, 2000), Some((20, Typing::Text)));
@@ -127,7 +139,7 @@ fn the_end_of_input_waits_until_the_last_text_was_read() {
     assert_eq!(typist.look(due, &terminal), Typing::Nothing);
     assert_eq!(typist.progress(&terminal), Progress::Open);
     // A program that asks for a password restores the settings now.
-    assert_eq!(typed(&mut typist, &terminal, 5000), Some((read + 50, Typing::End(4))));
+    assert_eq!(typed(&mut typist, &terminal, 5000), Some((read + 60, Typing::End(4))));
     assert_eq!(typist.progress(&terminal), Progress::Done);
 }
 

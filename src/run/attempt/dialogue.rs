@@ -307,7 +307,7 @@ mod tests {
 
     #[test]
     fn on_a_terminal_the_end_of_input_is_typed() {
-        for (send, expected, until) in [("x\n", "x\n\x04", 115), ("x", "x\x04\x04", 115), ("", "\x04", 55)] {
+        for (send, expected, until) in [("x\n", "x\n\x04", 125), ("x", "x\x04\x04", 125), ("", "\x04", 55)] {
             let mut talk = talk(true, &[(":", send)]);
             talk.hear(b":");
             assert_eq!(talk.reply(Time::ZERO, &READ), None);
