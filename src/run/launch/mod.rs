@@ -284,7 +284,9 @@ fn set_own_variables(
         let _ = write!(scratch, "{}", mark.number());
         let _ = env.set_own(b"PRUN_START", scratch);
     }
-    if let [item] = scope.items {
+    if let [item] = scope.items
+        && item.columns.iter().map(|column| column.len() + 1).sum::<usize>() <= LONGEST_ITEM_VARIABLE + 1
+    {
         scratch.clear();
         for (at, column) in item.columns.iter().enumerate() {
             if at > 0 {
@@ -292,10 +294,8 @@ fn set_own_variables(
             }
             scratch.extend_from_slice(column);
         }
-        if scratch.len() <= LONGEST_ITEM_VARIABLE {
-            // An item that holds a NUL does not fit into a variable.
-            let _ = env.set_own(b"PRUN_ITEM", scratch);
-        }
+        // An item that holds a NUL does not fit into a variable.
+        let _ = env.set_own(b"PRUN_ITEM", scratch);
     }
     for held in scope.lock_values {
         // The job file was read as text without NUL.
