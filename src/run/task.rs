@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::block::Block;
@@ -20,7 +21,7 @@ pub struct Work {
     /// Number within the job, from 1; 0 for a worker, which is no task.
     pub seq: u64,
     /// Shared by all who tell of the task or pass its items on: an item may be long.
-    pub items: Arc<Vec<Item>>,
+    pub items: Rc<Vec<Item>>,
     /// The names of the columns of the items.
     pub names: Arc<[String]>,
     /// The block that the task reads, in place of an item.
@@ -38,22 +39,22 @@ pub struct Work {
 impl Work {
     /// Returns work without an item.
     pub fn of(job: JobId, seq: u64) -> Work {
+        Work { seq, ..Work::on(job, Rc::default(), Arc::default()) }
+    }
+
+    /// Returns work on items, which has no number yet.
+    pub fn on(job: JobId, items: Rc<Vec<Item>>, names: Arc<[String]>) -> Work {
         Work {
             job,
-            seq,
-            items: Arc::default(),
-            names: Arc::new([]),
+            seq: 0,
+            items,
+            names,
             block: None,
             known: Vec::new(),
             held: None,
             has_files: false,
             fifos: Vec::new(),
         }
-    }
-
-    /// Returns the items; none if somebody else still needs them.
-    pub fn into_items(self) -> Vec<Item> {
-        Arc::try_unwrap(self.items).unwrap_or_default()
     }
 
     /// Returns the values that the job's templates are filled with.

@@ -1,5 +1,6 @@
 //! Items become tasks: pulls from sources, items that go from job to job, items that an earlier run has finished.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::event::{JobId, Outcome, RunEvent, TaskName};
@@ -36,7 +37,7 @@ impl EventLoop {
             let (items, names, block, known) =
                 match self.intake.sources.next(job, &mut self.queues, self.record.ledger()) {
                     Pulled::Items { items, names, known } => (items, names, None, known),
-                    Pulled::Block(block) => (Vec::new(), Arc::default(), Some(block), Vec::new()),
+                    Pulled::Block(block) => (Rc::default(), Arc::default(), Some(block), Vec::new()),
                     Pulled::End => break self.end_of_items(job),
                     other => break other,
                 };
@@ -54,7 +55,7 @@ impl EventLoop {
                     continue;
                 }
             };
-            let work = Work { items: Arc::new(items), names, block, known, ..Work::of(job, 0) };
+            let work = Work { block, known, ..Work::on(job, items, names) };
             if self.record.is_done(job, &work.known) {
                 if !self.pass_over(work, seq) {
                     return;
@@ -133,7 +134,7 @@ impl EventLoop {
         self.output.pass_turn(&self.plan, work.job, seq);
         let work = Work { seq, ..work };
         self.pass_on(&work, &Outcome::Ok);
-        self.intake.sources.give_back(work.into_items());
+        self.intake.sources.give_back(work.items);
         true
     }
 
@@ -221,7 +222,7 @@ impl EventLoop {
         }
     }
 
-    fn skip_item(&mut self, job: JobId, seq: u64, items: Arc<Vec<Item>>, why: &Arc<str>) {
+    fn skip_item(&mut self, job: JobId, seq: u64, items: Rc<Vec<Item>>, why: &Arc<str>) {
         self.scheduler.skip_item(job, seq);
         self.tell(&RunEvent::TaskSkipped { task: TaskName { job, seq }, why: Arc::clone(why) });
         self.output.pass_turn(&self.plan, job, seq);

@@ -306,7 +306,7 @@ impl EventLoop {
             self.tell(&RunEvent::TasksOk { job, count });
         }
         self.pass_on(&work, &Outcome::Ok);
-        self.intake.sources.give_back(work.into_items());
+        self.intake.sources.give_back(work.items);
     }
 
     fn tell_good(&mut self) {

@@ -4,6 +4,7 @@
 //! little waits here.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::event::JobId;
@@ -17,7 +18,7 @@ pub enum UpstreamItem {
     /// The item's task was not ok, or was skipped itself.
     NotOk {
         seq: u64,
-        items: Arc<Vec<Item>>,
+        items: Rc<Vec<Item>>,
         why: Arc<str>,
     },
 }

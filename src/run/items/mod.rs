@@ -27,6 +27,7 @@ pub mod stream;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::event::{JobId, Known, StartFailure};
@@ -45,7 +46,7 @@ use crate::run::token::Token;
 pub enum Pulled {
     /// The items of one task.
     Items {
-        items: Vec<Item>,
+        items: Rc<Vec<Item>>,
         /// The names of the items' columns.
         names: Arc<[String]>,
         /// The names by which the journal knows the items.
@@ -74,7 +75,7 @@ pub struct Sources {
     /// Bytes that arguments and environment of one command may take.
     room: usize,
     /// Items of ended tasks, whose memory the next ones take.
-    spare: Vec<Vec<Item>>,
+    spare: Vec<Rc<Vec<Item>>>,
 }
 
 impl Sources {
@@ -108,7 +109,7 @@ impl Sources {
             && let Some(mut items) = self.spare.pop()
         {
             source.awaited = false;
-            if source.refill(&mut items[0].columns[0]) {
+            if Rc::get_mut(&mut items).is_some_and(|items| source.refill(&mut items[0].columns[0])) {
                 let names = Arc::clone(&source.names);
                 let known = ledger.map(|ledger| ledger.identify(job, &items, &names)).unwrap_or_default();
                 return Pulled::Items { items, names, known };
@@ -127,8 +128,10 @@ impl Sources {
 
     /// Takes back the items of a task that is over. Where tasks are many and short, fresh memory for each would cost
     /// more than all else.
-    pub fn give_back(&mut self, items: Vec<Item>) {
-        if let [Item { columns, oversize: None }] = &items[..]
+    pub fn give_back(&mut self, mut items: Rc<Vec<Item>>) {
+        // Others may still need them.
+        if Rc::get_mut(&mut items).is_some()
+            && let [Item { columns, oversize: None }] = &items[..]
             && let [value] = &columns[..]
             && value.capacity() <= SPARE_VALUE
             && self.spare.len() < SPARE

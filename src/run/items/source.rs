@@ -1,6 +1,7 @@
 //! The source of one job: reads items, asks the journal for their names, and puts them into batches.
 
 use std::os::fd::BorrowedFd;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::Pulled;
@@ -135,7 +136,7 @@ impl Source {
             }
             match next {
                 Ok((Next::Item(None), known)) => {
-                    return Pulled::Items { items: Vec::new(), names: Arc::clone(&self.names), known };
+                    return Pulled::Items { items: Rc::default(), names: Arc::clone(&self.names), known };
                 }
                 Ok((Next::Item(Some(_)), known))
                     if batch != Batch::One
@@ -145,7 +146,11 @@ impl Source {
                 }
                 // Its task fails, and no other item with it.
                 Ok((Next::Item(Some(item)), known)) if item.oversize.is_some() => {
-                    return Pulled::Items { items: vec![item], names: Arc::clone(&self.names), known };
+                    return Pulled::Items {
+                        items: Rc::new(vec![item]),
+                        names: Arc::clone(&self.names),
+                        known,
+                    };
                 }
                 Ok((Next::Item(Some(item)), known)) => {
                     if let Some(ArgumentLimit { fitter, command }) = &mut self.limit
@@ -202,7 +207,7 @@ impl Source {
             limit.fitter.clear();
         }
         let (items, known) = (std::mem::take(&mut self.batch), std::mem::take(&mut self.known));
-        Pulled::Items { items, names: Arc::clone(&self.names), known }
+        Pulled::Items { items: Rc::new(items), names: Arc::clone(&self.names), known }
     }
 
     fn identify(&self, job: JobId, next: &Next, ledger: Option<&mut Ledger>) -> Vec<Known> {

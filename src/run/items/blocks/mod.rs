@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::event::StartFailure;
@@ -119,7 +120,7 @@ impl Blocks {
             Ok(NextBlock::TooLong(size)) => {
                 self.tasks_left -= 1;
                 let item = Item { columns: Vec::new(), oversize: Some(Box::new(self.oversize(size))) };
-                Pulled::Items { items: vec![item], names: Arc::default(), known: Vec::new() }
+                Pulled::Items { items: Rc::new(vec![item]), names: Arc::default(), known: Vec::new() }
             }
             Ok(NextBlock::Wait) => Pulled::Wait,
             Ok(NextBlock::Again) => Pulled::Again,
