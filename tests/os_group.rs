@@ -7,32 +7,26 @@ use std::os::fd::AsRawFd;
 use nix::errno::Errno;
 use nix::libc;
 use nix::unistd::Pid;
-use prun::os::cstrings::CStrings;
 use prun::os::descendants::has_children;
 use prun::os::env::Env;
 use prun::os::group::GroupHandle;
 use prun::os::process::{Change, Changed, Exit, become_subreaper, kill_group, peek, reap};
-use prun::os::start::{Attributes, Group, Launcher, Order, Strategy};
+use prun::os::start::{Launcher, Order, Strategy};
 
 /// Starts a script in a group of its own, its stdout in a pipe.
 fn script(text: &str) -> (Pid, BufReader<PipeReader>) {
     let (reader, writer) = pipe().unwrap();
-    let mut argv = CStrings::new();
-    for word in ["sh", "-c", text] {
-        argv.push(word.as_bytes()).unwrap();
-    }
     let mut order = Order {
         strategy: Strategy::Spawn,
-        path: c"/bin/sh",
-        argv: &mut argv,
-        env: &mut Env::inherited(),
-        cwd: None,
+        path: c"/bin/sh".into(),
         stdio: [0, writer.as_raw_fd(), 2],
-        group: Group::New,
-        mark: None,
-        attributes: &Attributes::default(),
+        ..Order::default()
     };
-    (Launcher::new().unwrap().start(&mut order).unwrap(), BufReader::new(reader))
+    for word in ["sh", "-c", text] {
+        order.argv.push(word.as_bytes()).unwrap();
+    }
+    order.env = Env::inherited().into();
+    (Launcher::new().unwrap().start(order.into()).unwrap(), BufReader::new(reader))
 }
 
 fn line(reader: &mut BufReader<PipeReader>) -> String {

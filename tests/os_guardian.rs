@@ -13,12 +13,11 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
-use prun::os::cstrings::CStrings;
 use prun::os::env::Env;
 use prun::os::live_starts;
 use prun::os::mark::{Mark, RunMark};
 use prun::os::marked::mark_of;
-use prun::os::start::{Attributes, Group, Launcher, Order, Strategy};
+use prun::os::start::{Launcher, Order, Strategy};
 use prun::os::{descendants, guardian, proc, process};
 
 /// The variable that makes this program a supervisor: the scripts that it starts. One that begins with `-`
@@ -67,25 +66,21 @@ fn supervise(scripts: &str) {
 }
 
 fn start(launcher: &mut Launcher, strategy: Strategy, script: &str, mark: Mark) -> Pid {
-    let mut argv = CStrings::new();
-    ["sh", "-c", script].iter().for_each(|word| argv.push(word.as_bytes()).expect("no NUL"));
     let mut env = Env::inherited();
     let (id, number) = (&live_starts::run().id, mark.number().to_string());
     let own = [("PRUN_RUN_ID", id.as_str()), ("PRUN_START", &number)];
     own.iter().for_each(|(name, value)| env.set(name.as_bytes(), value.as_bytes()).expect("no NUL"));
     let mut order = Order {
         strategy,
-        path: c"/bin/sh",
-        argv: &mut argv,
-        env: &mut env,
-        cwd: None,
+        path: c"/bin/sh".into(),
+        env: env.into(),
         // What they write goes to the test, which is free of the harness.
         stdio: [0, 2, 2],
-        group: Group::New,
         mark: Some(mark),
-        attributes: &Attributes::default(),
+        ..Order::default()
     };
-    launcher.start(&mut order).expect("a shell can be started")
+    ["sh", "-c", script].iter().for_each(|word| order.argv.push(word.as_bytes()).expect("no NUL"));
+    launcher.start(order.into()).expect("a shell can be started")
 }
 
 /// A supervisor, and a pipe that all of its tasks hold.

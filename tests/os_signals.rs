@@ -7,13 +7,12 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use nix::libc;
 use nix::unistd::Pid;
-use prun::os::cstrings::CStrings;
 use prun::os::env::Env;
 use prun::os::inherited::inherited;
 use prun::os::poller::{Interest, Poller};
 use prun::os::process::{Change, Changed, Exit, peek, reap};
 use prun::os::signals::{Signals, die};
-use prun::os::start::{Attributes, Group, Launcher, Order, Strategy};
+use prun::os::start::{Launcher, Order, Strategy};
 
 /// The test runner has a thread before prun's part begins; SIGCHLD must be blocked in that one too.
 const ENV: [&str; 2] = ["env", "--block-signal=CHLD"];
@@ -163,23 +162,17 @@ fn prun_dies_of_the_signal() {
 
 /// Starts a command with prun's own stdin, stdout and stderr.
 fn start(strategy: Strategy, words: &[&str]) -> Pid {
-    let mut argv = CStrings::new();
-    for word in words {
-        argv.push(word.as_bytes()).unwrap();
-    }
-    let path = std::ffi::CString::new(words[0]).unwrap();
     let mut order = Order {
         strategy,
-        path: &path,
-        argv: &mut argv,
-        env: &mut Env::inherited(),
-        cwd: None,
+        path: std::ffi::CString::new(words[0]).unwrap(),
         stdio: [0, 1, 2],
-        group: Group::New,
-        mark: None,
-        attributes: &Attributes::default(),
+        ..Order::default()
     };
-    Launcher::new().unwrap().start(&mut order).unwrap()
+    for word in words {
+        order.argv.push(word.as_bytes()).unwrap();
+    }
+    order.env = Env::inherited().into();
+    Launcher::new().unwrap().start(order.into()).unwrap()
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Starting real children: both strategies, every step that can fail, and what children inherit.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 use std::fs;
 use std::io::{PipeReader, Read, Write, pipe};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
@@ -12,10 +12,9 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
-use prun::os::cstrings::CStrings;
 use prun::os::descendants::has_children;
 use prun::os::env::Env;
-use prun::os::start::{Attributes, Group, Launcher, Order, StartError, Step, Strategy};
+use prun::os::start::{Group, Launcher, Order, StartError, Step, Strategy};
 
 const BOTH: [Strategy; 2] = [Strategy::Spawn, Strategy::Fork];
 
@@ -27,6 +26,7 @@ struct Start<'a> {
     stdio: [RawFd; 3],
     group: Group,
     env: Env,
+    waits: bool,
 }
 
 fn cstring(path: impl AsRef<Path>) -> CString {
@@ -35,26 +35,30 @@ fn cstring(path: impl AsRef<Path>) -> CString {
 
 impl<'a> Start<'a> {
     fn new(strategy: Strategy, words: &'a [&'a str]) -> Start<'a> {
-        Start { strategy, words, cwd: None, stdio: [0, 1, 2], group: Group::New, env: Env::inherited() }
+        Start {
+            strategy,
+            words,
+            cwd: None,
+            stdio: [0, 1, 2],
+            group: Group::New,
+            env: Env::inherited(),
+            waits: false,
+        }
     }
 
     fn with(&mut self, launcher: &mut Launcher) -> Result<Pid, StartError> {
-        let mut argv = CStrings::new();
+        let mut order = launcher.spare_order();
+        order.argv.clear();
         for word in self.words {
-            argv.push(word.as_bytes()).unwrap();
+            order.argv.push(word.as_bytes()).unwrap();
         }
-        let path = cstring(self.words[0]);
-        launcher.start(&mut Order {
-            strategy: self.strategy,
-            path: &path,
-            argv: &mut argv,
-            env: &mut self.env,
-            cwd: self.cwd.as_deref(),
-            stdio: self.stdio,
-            group: self.group,
-            mark: None,
-            attributes: &Attributes::default(),
-        })
+        order.path = cstring(self.words[0]);
+        order.env.clear_own();
+        order.env.set_own(&mut self.env, b"OWN", b"x=y").unwrap();
+        order.env.complete(&self.env);
+        (order.strategy, order.waits, order.cwd) = (self.strategy, self.waits, self.cwd.clone());
+        (order.stdio, order.group) = (self.stdio, self.group);
+        launcher.start(order).map_err(|failed| failed.error)
     }
 
     fn start(&mut self) -> Result<Pid, StartError> {
@@ -76,9 +80,17 @@ impl<'a> Start<'a> {
         text
     }
 
-    /// Returns the step and the errno of a start that must fail.
+    /// Returns the step and the errno of a start that must fail: at once if it waits, and otherwise when the child has
+    /// ended.
     fn failure(&mut self) -> (Step, Errno) {
+        self.waits = true;
         let error = self.start().expect_err("it started");
+        self.waits = false;
+        let mut launcher = Launcher::new().unwrap();
+        let pid = self.with(&mut launcher).expect("a child can be made");
+        assert_eq!(code(pid), 127);
+        assert_eq!(launcher.ended(pid).expect("it failed").error, error);
+        assert!(launcher.ended(pid).is_none(), "it is told once");
         (error.step, error.errno)
     }
 }
@@ -140,8 +152,7 @@ fn variables_are_those_of_the_order() {
         let mut start = Start::new(strategy, &["/usr/bin/env"]);
         start.env = Env::empty();
         start.env.set(b"A", b"1").unwrap();
-        start.env.set_own(b"B", b"x=y").unwrap();
-        assert_eq!(start.output(), "A=1\nB=x=y\n");
+        assert_eq!(start.output(), "A=1\nOWN=x=y\n");
     }
 }
 
@@ -179,7 +190,9 @@ fn every_step_that_fails_is_told_with_its_errno() {
 fn a_failed_start_leaves_no_zombie() {
     if inside() {
         for strategy in BOTH {
-            Start::new(strategy, &["/no/such"]).start().unwrap_err();
+            let mut start = Start::new(strategy, &["/no/such"]);
+            start.waits = true;
+            start.start().unwrap_err();
             assert!(!has_children());
         }
         return;
@@ -280,23 +293,53 @@ fn overlapping_descriptors_land_where_they_belong() {
 
 #[test]
 fn an_order_without_arguments_is_refused() {
-    let mut argv = CStrings::new();
-    let path: &CStr = c"/bin/true";
-    let error = Launcher::new()
-        .unwrap()
-        .start(&mut Order {
-            strategy: Strategy::Spawn,
-            path,
-            argv: &mut argv,
-            env: &mut Env::empty(),
-            cwd: None,
-            stdio: [0, 1, 2],
-            group: Group::New,
-            mark: None,
-            attributes: &Attributes::default(),
-        })
-        .unwrap_err();
-    assert_eq!(error, StartError { step: Step::Execute, errno: Errno::EINVAL });
+    let order = Order { path: c"/bin/true".into(), stdio: [0, 1, 2], ..Order::default() };
+    let failed = Launcher::new().unwrap().start(order.into()).unwrap_err();
+    assert_eq!(failed.error, StartError { step: Step::Execute, errno: Errno::EINVAL });
+}
+
+#[test]
+fn orders_are_kept_until_their_children_have_executed() {
+    let mut launcher = Launcher::new().unwrap();
+    for strategy in BOTH {
+        let (reader, writer) = pipe().unwrap();
+        let words: Vec<_> = (0..300).map(|number| number.to_string()).collect();
+        let pids: Vec<_> = words
+            .iter()
+            .map(|word| {
+                // Each start overwrites whatever is free of those before it.
+                let command = ["/bin/echo", word, "OWN"];
+                let mut start = Start::new(strategy, &command);
+                start.stdio[1] = writer.as_raw_fd();
+                start.with(&mut launcher).unwrap()
+            })
+            .collect();
+        drop(writer);
+        for pid in pids {
+            assert_eq!(code(pid), 0);
+            assert!(launcher.ended(pid).is_none());
+        }
+        let mut lines: Vec<_> = read(reader).lines().map(str::to_owned).collect();
+        lines.sort_by_key(|line| line.split(' ').next().unwrap().parse::<u32>().unwrap());
+        assert_eq!(lines, words.iter().map(|word| format!("{word} OWN")).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_launcher_that_goes_leaves_its_children_their_memory() {
+    for strategy in BOTH {
+        let (reader, writer) = pipe().unwrap();
+        let pids: Vec<_> = (0..50)
+            .map(|_| {
+                let mut start = Start::new(strategy, &["/bin/echo", "whole"]);
+                start.stdio[1] = writer.as_raw_fd();
+                start.start().unwrap()
+            })
+            .collect();
+        drop(writer);
+        pids.into_iter().for_each(|pid| assert_eq!(code(pid), 0));
+        assert_eq!(read(reader), "whole\n".repeat(50));
+    }
 }
 
 #[test]

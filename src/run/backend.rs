@@ -149,6 +149,11 @@ pub trait Backend {
     /// Returns when [`Backend::poll`] has something to do by itself.
     fn due(&self) -> Option<Time>;
 
+    /// True while so many starts are under way that further ones are to wait.
+    fn is_crowded(&self) -> bool {
+        false
+    }
+
     /// Does what is due: called once in each turn of the loop.
     fn poll(&mut self, cx: &mut Context);
 

@@ -52,8 +52,8 @@ pub enum Event {
     /// Workers of the job have answered tasks ([`Supervisor::answered`](super::Supervisor::answered)), so
     /// they can be given more, be replaced, or be sent the end of their input.
     Answered(JobId),
-    /// Output comes faster than it can be handed on (`true`), or no longer does (`false`). While it does, no
-    /// new task starts: that bounds what is buffered. Tasks that run are not touched.
+    /// Output comes faster than it can be handed on, or enough starts are under way (`true`); or neither any longer
+    /// (`false`). Until then no new task starts: that bounds what is buffered. Tasks that run are not touched.
     Backpressure(bool),
     /// From now on this many slots may be taken at once. Tasks that run go on.
     Pool(usize),

@@ -85,6 +85,9 @@ impl Supervisor {
             Some(job) => self.begin_run_hook(now, job, actions),
             None => {
                 self.mode = Mode::Finished;
+                // Nothing is waited for any more.
+                self.stall_at = None;
+                self.brakes.reset();
                 actions.push(Action::Finish);
             }
         }

@@ -92,12 +92,12 @@ fn probes_are_gone_when_the_task_was_not_ready_in_time() {
     let meeting = Meeting::open(&space);
     let probe = HANGING.replace("ready.command =", "ready.timeout = '1s'\nready.command =");
     let running = space.file(&format!("{}grace = '200ms'\n", db_and_app(&probe))).start();
-    let mut db = comes(&meeting, "db");
+    let mut guests = meeting.guests(3);
     running
         .end()
         .code(124)
         .stderr_has("it was not ready within 1s: waited for its `ready` command, which had not ended");
-    db.is_gone();
+    guests.iter_mut().for_each(Guest::is_gone);
 }
 
 #[test]

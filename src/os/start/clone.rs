@@ -11,7 +11,9 @@ use nix::sched::{CloneFlags, clone};
 use nix::unistd::Pid;
 
 use super::child::Child;
-use super::order::Strategy;
+use super::memory::Memory;
+use super::order::{Order, Strategy};
+use super::syscall;
 use crate::os::cgroup;
 
 /// linux/sched.h.
@@ -20,34 +22,51 @@ const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 /// True once the kernel does not know clone3, or a filter has refused it.
 static REFUSED: AtomicBool = AtomicBool::new(false);
 
-/// Makes a child that runs `child` on this stack, while the calling thread is blocked. With `contained` the
-/// child is started in the run's control group.
-pub(super) fn make(strategy: Strategy, child: &Child, stack: &mut [u8], contained: bool) -> nix::Result<Pid> {
-    let flags = match strategy {
-        Strategy::Spawn => CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK,
-        Strategy::Fork => CloneFlags::CLONE_VFORK,
+/// A child that was made.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Made {
+    pub pid: Pid,
+    /// True if the calling thread was blocked until the child had executed, or ended.
+    pub waited: bool,
+}
+
+/// Makes a child that runs `child` in `memory`. One with a mark is started in the run's control group; a process without
+/// a mark belongs to no run.
+pub(super) fn make(order: &Order, child: *const Child, memory: &Memory) -> nix::Result<Made> {
+    let shared = match order.strategy {
+        Strategy::Spawn => CloneFlags::CLONE_VM,
+        Strategy::Fork => CloneFlags::empty(),
     };
     if !REFUSED.load(Ordering::Relaxed) {
-        let group = if contained { cgroup::descriptor() } else { None };
-        match by_clone3(flags, child, stack, group) {
+        let waited = order.waits || !syscall::LEAVES_ERRNO;
+        let flags = shared.bits() | if waited { libc::CLONE_VFORK } else { libc::CLONE_CHILD_CLEARTID };
+        let made = |pid| Made { pid, waited };
+        let group = order.mark.and_then(|_| cgroup::descriptor());
+        match by_clone3(flags, child, memory, group) {
             Err(error) if group.is_some() => {
                 // The group may be the cause (its limits, its kind, or that somebody removed it), or not.
-                let again = by_clone3(flags, child, stack, None);
+                let again = by_clone3(flags, child, memory, None);
                 if again.is_ok() && !matches!(error, Errno::EAGAIN | Errno::ENOMEM) {
                     cgroup::stop_using();
                 }
                 if !is_refusal(again) {
-                    return again;
+                    return again.map(made);
                 }
                 REFUSED.store(true, Ordering::Relaxed);
             }
             result if is_refusal(result) => REFUSED.store(true, Ordering::Relaxed),
-            result => return result,
+            result => return result.map(made),
         }
     }
+    // The C library's call, whose child is a copy of its thread: it is waited for.
+    let (lowest, length) = memory.stack();
+    // SAFETY: the stack is ours, readable and writable, and no child is on it.
+    let stack = unsafe { std::slice::from_raw_parts_mut(lowest, length) };
+    let flags = shared | CloneFlags::CLONE_VFORK;
     // SAFETY: the child's function makes only system calls on what was prepared, and never returns. This
     // thread is blocked (CLONE_VFORK) meanwhile, so everything that it points to stays alive.
-    unsafe { clone(Box::new(|| child.run()), stack, flags, Some(libc::SIGCHLD)) }
+    let pid = unsafe { clone(Box::new(|| (*child).run()), stack, flags, Some(libc::SIGCHLD)) };
+    pid.map(|pid| Made { pid, waited: true })
 }
 
 /// True if clone3 is not known, has another argument size, or is filtered.
@@ -55,22 +74,30 @@ fn is_refusal(result: nix::Result<Pid>) -> bool {
     matches!(result, Err(Errno::ENOSYS | Errno::EPERM | Errno::EINVAL | Errno::E2BIG | Errno::EOPNOTSUPP))
 }
 
-fn by_clone3(flags: CloneFlags, child: &Child, stack: &mut [u8], group: Option<i32>) -> nix::Result<Pid> {
+fn by_clone3(
+    flags: libc::c_int,
+    child: *const Child,
+    memory: &Memory,
+    group: Option<i32>,
+) -> nix::Result<Pid> {
+    let (lowest, length) = memory.stack();
     let clone = libc::clone_args {
-        flags: flags.bits() as u64 | if group.is_some() { CLONE_INTO_CGROUP } else { 0 },
+        flags: flags as u64 | if group.is_some() { CLONE_INTO_CGROUP } else { 0 },
         pidfd: 0,
-        child_tid: 0,
+        child_tid: memory.present().as_ptr().expose_provenance() as u64,
         parent_tid: 0,
         exit_signal: libc::SIGCHLD as u64,
-        stack: stack.as_mut_ptr().expose_provenance() as u64,
-        stack_size: stack.len() as u64 & !15,
+        stack: lowest.expose_provenance() as u64,
+        stack_size: length as u64,
         tls: 0,
         set_tid: 0,
         set_tid_size: 0,
         cgroup: group.unwrap_or(0) as u64,
     };
-    // SAFETY: as for clone in `make`; the stack is ours, readable and writable, and its upper end is a multiple of 16.
-    let result = unsafe { clone3(&clone, run, (&raw const *child).cast()) };
+    // SAFETY: the child's function makes only system calls on what was prepared, without errno, and never returns. The
+    // launcher keeps everything that it points to until the child is out of this memory. The stack is ours, readable and
+    // writable, no child is on it, and its upper end is a multiple of 16.
+    let result = unsafe { clone3(&clone, run, child.cast()) };
     match result {
         pid @ 1.. => Ok(Pid::from_raw(pid as i32)),
         error => Err(Errno::from_raw(-error as i32)),

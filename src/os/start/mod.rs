@@ -1,78 +1,196 @@
-//! Starts children.
+//! Starts children, without waiting until they have executed their programs.
 //!
-//! Both strategies are one call of `clone` and one function in the child (see `child`). prun's thread is
-//! blocked until the child has executed its program or failed. So a failed start, with its step and its
-//! errno, is known when [`Launcher::start`] returns, and leaves no zombie.
+//! Both strategies are one call of `clone` and one function in the child (see `child`). With `spawn` the child runs in
+//! prun's memory until it executes, as after vfork(2); but prun's thread goes on meanwhile, because the child has a
+//! stack of its own, makes its system calls without the C library's errno, and is given only what the launcher keeps
+//! unchanged until it is out of prun's memory. So a start costs the loop one system call, whatever the program and the
+//! disk that it is on, and its pid is known at once.
+//!
+//! A start that fails after that leaves its step and its errno in memory that both share, and exits with 127. prun looks
+//! there when the child has ended ([`Launcher::ended`]). A start that succeeds is not told: nobody has to be woken up
+//! for it. Who has to know at once sets [`Order::waits`], and the thread is blocked as by vfork(2).
+//!
+//! Rejected: threads that call vfork(2), and report. They cost two wake-ups a start, a stop has to wait for a pid, and the
+//! parent-death signal (PR_SET_PDEATHSIG) is that of a thread.
 
-use std::ffi::{CStr, c_void};
-use std::num::NonZeroUsize;
-use std::ptr::NonNull;
+use std::cell::OnceCell;
+use std::ffi::CStr;
+use std::rc::Rc;
 
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::unistd::Pid;
 
 use super::inherited::inherited;
 use super::mark::Mark;
 use super::{guardian_pid, limits, live_starts, process, signals};
-use child::{Child, Failure};
+use child::Child;
+use memory::Memory;
 
-pub use order::{Attributes, Group, Order, StartError, Step, Strategy};
+pub use order::{Attributes, Failed, Group, Order, StartError, Step, Strategy};
 
 mod child;
 mod clone;
+mod memory;
 mod order;
+mod syscall;
+
+/// Starts that may be under way before it is better to wait than to make more: each processor has several children to
+/// execute then.
+const CROWD: usize = 4;
 
 /// Starts children, one at a time. Create it after prun has raised its limits: children get the inherited
 /// values of what was changed.
 pub struct Launcher {
-    stack: Mapping,
-    failure: Mapping,
+    state: Rc<ChildState>,
+    /// Starts whose child may not have executed yet, or has failed to.
+    under_way: Vec<Start>,
+    /// Orders and stacks that can be used again.
+    #[expect(clippy::vec_box, reason = "an order is large, and handed from one owner to the next")]
+    spare: Vec<Box<Order>>,
+    stacks: Vec<Memory>,
+    /// Starts under way from which on [`Launcher::is_crowded`] holds, once that was asked.
+    crowd: OnceCell<usize>,
+}
+
+struct Start {
+    pid: Pid,
+    order: Box<Order>,
+    memory: Memory,
+}
+
+/// The state of prun's own that children do not get.
+struct ChildState {
+    /// Signals whose disposition prun has changed, and whether each was ignored before.
     dispositions: Vec<(i32, bool)>,
     /// The signals that are blocked in children.
     mask: SigSet,
     files: Option<libc::rlimit>,
 }
 
-/// Ample for a few nested functions that only make system calls.
-const STACK: usize = 64 << 10;
-/// At least a page on every architecture that Linux runs on.
-const GUARD: usize = 64 << 10;
+impl Start {
+    /// True until the child is out of prun's memory.
+    fn is_under_way(&self) -> bool {
+        self.order.strategy == Strategy::Spawn && self.memory.is_occupied()
+    }
+
+    /// True if the order is not used by the child any more, and there is nothing to be learned from it. A copy of
+    /// prun does not tell when it executes: its order is kept until it ends.
+    fn is_over(&self) -> bool {
+        self.order.strategy == Strategy::Spawn && !self.is_under_way() && self.memory.failure().is_none()
+    }
+}
 
 impl Launcher {
     pub fn new() -> nix::Result<Launcher> {
-        let stack = Mapping::new(GUARD + STACK, MapFlags::MAP_PRIVATE)?;
-        // SAFETY: the lower part of our own mapping, which nothing uses yet, is made inaccessible.
-        unsafe { mprotect(stack.start, GUARD, ProtFlags::PROT_NONE)? };
         let (soft, hard) = inherited().nofile;
+        let files = (limits::nofile().0 != soft).then_some(libc::rlimit { rlim_cur: soft, rlim_max: hard });
         Ok(Launcher {
-            stack,
-            failure: Mapping::new(size_of::<Failure>(), MapFlags::MAP_SHARED)?,
-            dispositions: dispositions(),
-            mask: mask(),
-            files: (limits::nofile().0 != soft).then_some(libc::rlimit { rlim_cur: soft, rlim_max: hard }),
+            state: Rc::new(ChildState { dispositions: dispositions(), mask: mask(), files }),
+            under_way: Vec::new(),
+            spare: Vec::new(),
+            // Made now, because later there may be no memory for it.
+            stacks: vec![Memory::new()?],
+            crowd: OnceCell::new(),
         })
     }
 
-    /// Starts a child and returns its pid when the child executes its program.
-    pub fn start(&mut self, order: &mut Order) -> Result<Pid, StartError> {
+    /// Returns an order to be filled in. What an earlier start was given is still there.
+    pub fn spare_order(&mut self) -> Box<Order> {
+        self.sort_out();
+        self.spare.pop().unwrap_or_default()
+    }
+
+    /// Takes an order back that was not used.
+    pub fn give_back(&mut self, order: Box<Order>) {
+        self.spare.push(order);
+    }
+
+    /// True while so many starts are under way that more would only make each of them slower.
+    pub fn is_crowded(&self) -> bool {
+        let under_way = || self.under_way.iter().filter(|start| start.is_under_way()).count();
+        self.under_way.len() >= CROWD && under_way() >= *self.crowd.get_or_init(|| CROWD * limits::cpus())
+    }
+
+    /// Starts a child and returns its pid.
+    ///
+    /// # Errors
+    /// No child could be made; or, if the order waits, the child could not execute its program. Then it was reaped.
+    pub fn start(&mut self, mut order: Box<Order>) -> Result<Pid, Failed> {
+        let failed = |order, step, errno| Err(Failed { error: StartError { step, errno }, order });
         if order.argv.is_empty() {
-            return Err(StartError { step: Step::Execute, errno: Errno::EINVAL });
+            return failed(order, Step::Execute, Errno::EINVAL);
         }
         if order.mark.is_some() {
             live_starts::block_if_aborting();
             guardian_pid::wait_until_ready();
         }
-        // SAFETY: the mapping is zeroed memory that is big enough and aligned for it, and lives as long as
-        // the launcher; it is only changed through atomics.
-        let failure = unsafe { self.failure.start.cast::<Failure>().as_ref() };
-        let child = Child {
+        let mut memory = match self.stacks.pop().map_or_else(Memory::new, Ok) {
+            Ok(memory) => memory,
+            Err(errno) => return failed(order, Step::Clone, errno),
+        };
+        let child = memory.occupy(self.child(&mut order, &memory));
+        let made = with_signals_blocked(|| clone::make(&order, child, &memory));
+        if let Ok(made) = made
+            && !made.waited
+        {
+            let group = match order.group {
+                Group::New | Group::Foreground(_) => Some(made.pid),
+                Group::Join(leader) => Some(leader),
+                Group::Terminal(_) => None,
+            };
+            // The child does the same. Now whoever signals the group or joins it finds it, also if its leader has ended and
+            // is reaped. If the child was first and has executed, the call fails without harm.
+            let _ = group.map(|group| nix::unistd::setpgid(made.pid, group));
+            self.under_way.push(Start { pid: made.pid, order, memory });
+            return Ok(made.pid);
+        }
+        memory.vacate();
+        let failure = memory.failure().take();
+        self.stacks.push(memory);
+        match (made, failure) {
+            (Err(errno), _) => failed(order, Step::Clone, errno),
+            (Ok(made), None) => {
+                self.spare.push(order);
+                Ok(made.pid)
+            }
+            (Ok(made), Some(error)) => {
+                process::reap(made.pid);
+                Err(Failed { error, order })
+            }
+        }
+    }
+
+    /// A child that was started here has ended, or another one. Returns why its program was not executed, if that is so.
+    pub fn ended(&mut self, pid: Pid) -> Option<Failed> {
+        let at = self.under_way.iter().position(|start| start.pid == pid)?;
+        let Start { order, memory, .. } = self.under_way.swap_remove(at);
+        let failure = memory.failure().take();
+        self.stacks.push(memory);
+        match failure {
+            Some(error) => Some(Failed { error, order }),
+            None => {
+                self.spare.push(order);
+                None
+            }
+        }
+    }
+
+    /// Takes back the orders of starts that are over.
+    fn sort_out(&mut self) {
+        for start in self.under_way.extract_if(.., |start| start.is_over()) {
+            self.spare.push(start.order);
+            self.stacks.push(start.memory);
+        }
+    }
+
+    fn child(&self, order: &mut Order, memory: &Memory) -> Child {
+        Child {
             path: order.path.as_ptr(),
             argv: order.argv.pointers().as_mut_ptr(),
             env: order.env.pointers().as_ptr(),
-            cwd: order.cwd.map_or(std::ptr::null(), CStr::as_ptr),
+            cwd: order.cwd.as_deref().map_or(std::ptr::null(), CStr::as_ptr),
             stdio: order.stdio,
             parent: nix::unistd::getpid().as_raw(),
             mark: order.mark.map(Mark::limit),
@@ -89,21 +207,21 @@ impl Launcher {
                 Group::Foreground(terminal) => Some(terminal),
                 Group::New | Group::Join(_) | Group::Terminal(_) => None,
             },
-            dispositions: &self.dispositions,
+            dispositions: &raw const *self.state.dispositions,
             stop_ignored: inherited().ignored.contains(libc::SIGTSTP),
-            files: order.attributes.files.or(self.files),
-            attributes: order.attributes,
-            mask: self.mask.as_ref(),
-            failure,
-        };
-        let pid = with_signals_blocked(|| self.stack.clone_child(order.strategy, &child))
-            .map_err(|errno| StartError { step: Step::Clone, errno })?;
-        match failure.take() {
-            None => Ok(pid),
-            Some(error) => {
-                process::reap(pid);
-                Err(error)
-            }
+            files: order.attributes.files.or(self.state.files),
+            attributes: Rc::as_ptr(&order.attributes),
+            mask: &raw const *self.state.mask.as_ref(),
+            failure: &raw const *memory.failure(),
+        }
+    }
+}
+
+impl Drop for Launcher {
+    /// Leaves to children what they still use.
+    fn drop(&mut self) {
+        for start in self.under_way.extract_if(.., |start| start.is_under_way()) {
+            std::mem::forget((start, Rc::clone(&self.state)));
         }
     }
 }
@@ -128,35 +246,4 @@ fn with_signals_blocked<T>(run: impl FnOnce() -> nix::Result<T>) -> nix::Result<
     let result = run();
     before.thread_set_mask()?;
     result
-}
-
-/// Zeroed memory from the system.
-struct Mapping {
-    start: NonNull<c_void>,
-    length: usize,
-}
-
-impl Mapping {
-    fn new(length: usize, flags: MapFlags) -> nix::Result<Mapping> {
-        let size = NonZeroUsize::new(length).ok_or(Errno::EINVAL)?;
-        // SAFETY: a new mapping at an address that the kernel chooses overlaps nothing.
-        let start =
-            unsafe { mmap_anonymous(None, size, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, flags)? };
-        Ok(Mapping { start, length })
-    }
-
-    fn clone_child(&mut self, strategy: Strategy, child: &Child) -> nix::Result<Pid> {
-        // SAFETY: the part above the guard is ours, readable and writable, and used by nothing else.
-        let stack =
-            unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr().cast::<u8>().add(GUARD), STACK) };
-        // A process without a mark belongs to no run.
-        clone::make(strategy, child, stack, child.mark.is_some())
-    }
-}
-
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        // SAFETY: the mapping is ours, and nothing points into it once its owner is gone.
-        let _ = unsafe { munmap(self.start, self.length) };
-    }
 }

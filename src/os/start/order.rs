@@ -1,7 +1,8 @@
 //! The parameters of a start, and the reasons why it can fail.
 
-use std::ffi::CStr;
+use std::ffi::CString;
 use std::os::fd::RawFd;
+use std::rc::Rc;
 
 use nix::errno::Errno;
 use nix::libc;
@@ -9,7 +10,7 @@ use nix::sys::resource::Resource;
 use nix::unistd::Pid;
 
 use crate::os::cstrings::CStrings;
-use crate::os::env::Env;
+use crate::os::env::Variables;
 use crate::os::mark::Mark;
 
 /// How the child is created.
@@ -24,11 +25,12 @@ pub enum Strategy {
 }
 
 /// The child's process group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Group {
     /// A new group, which it leads.
+    #[default]
     New,
-    /// The group of another child, which must not have been reaped.
+    /// The group of another child, which must not have been reaped. It exists as soon as that child was started.
     Join(Pid),
     /// A new group, which it leads, in a session of its own whose terminal this is.
     Terminal(RawFd),
@@ -94,20 +96,31 @@ pub struct StartError {
     pub errno: Errno,
 }
 
-/// Everything that a start needs.
-pub struct Order<'a> {
+/// Everything that a start needs. The launcher keeps it until the child has executed its program, and hands it out again
+/// for another start ([`Launcher::spare_order`](super::Launcher::spare_order)), because of the memory that it has.
+#[derive(Debug, Default)]
+pub struct Order {
     pub strategy: Strategy,
+    /// True if the start is to be waited for: whoever asked has to know at once whether the program was executed.
+    pub waits: bool,
     /// Not searched for in PATH; relative to `cwd`. A text file that the kernel can't execute is run by
     /// `/bin/sh`.
-    pub path: &'a CStr,
+    pub path: CString,
     /// At least one string: the program's name.
-    pub argv: &'a mut CStrings,
-    pub env: &'a mut Env,
-    pub cwd: Option<&'a CStr>,
+    pub argv: CStrings,
+    pub env: Variables,
+    pub cwd: Option<CString>,
     /// The descriptors that become the child's 0, 1 and 2. One may be given more than once.
     pub stdio: [RawFd; 3],
     pub group: Group,
     /// The mark by which the child's processes are recognised (see [`crate::os::mark`]).
     pub mark: Option<Mark>,
-    pub attributes: &'a Attributes,
+    pub attributes: Rc<Attributes>,
+}
+
+/// A start that failed, and what it was to be.
+#[derive(Debug)]
+pub struct Failed {
+    pub error: StartError,
+    pub order: Box<Order>,
 }

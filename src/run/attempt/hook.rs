@@ -40,7 +40,7 @@ pub struct HookRun {
     pub facts: Vec<(&'static str, String)>,
     /// The lane of the hook's stdout; its stderr has the next.
     pub first_lane: usize,
-    /// The input, while the hook can't be started, and while another hook follows that reads it again.
+    /// The input. It is read again if the start falls short, and by the hook that follows.
     pub input: Option<HookInput>,
 }
 

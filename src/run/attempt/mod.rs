@@ -228,12 +228,15 @@ impl Attempt {
 
     /// Sends a signal to everything in the attempt's process group, and to stages that have left it.
     pub fn signal(&self, signal: i32) {
-        // A group that has gone meanwhile needs no signal.
-        let _ = match &self.group {
+        let reached = match &self.group {
             Group::Leader(leader) => process::kill_group(*leader, signal),
             Group::Handle(handle) => handle.signal(signal),
             Group::Gone => return self.signal_processes(signal),
         };
+        if reached.is_err() {
+            // The leader has not executed yet, and will make its session only then.
+            return self.signal_processes(signal);
+        }
         // `setsid` in a stage that does not lead the group leaves it.
         let group = self.processes.first().map(|first| first.pid);
         self.signal_own(signal, |pid| nix::unistd::getpgid(Some(pid)).ok() != group);

@@ -62,7 +62,7 @@ use pump::Until;
 use scheduler::Scheduler;
 
 /// Starts before the kernel is asked again.
-const BURST: usize = 16;
+const BURST: usize = 2;
 
 /// One run, from its first event to its verdict.
 ///

@@ -14,6 +14,9 @@ use crate::sched::Event;
 /// children of their own, which become prun's.
 const LOOK_FOR_CHILDREN: Duration = Duration::from_millis(20);
 
+/// How often the loop looks whether starts are over that hold back others. Their end is not told.
+const CROWD: Duration = Duration::from_millis(1);
+
 /// The goal of a pump.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Until {
@@ -97,7 +100,8 @@ impl EventLoop {
         ];
         let due = due.into_iter().flatten().min();
         let timer = due.map(|at| at.saturating_sub(self.kernel.now));
-        [timer, thread, self.queues.due_in()].into_iter().flatten().min()
+        let crowd = self.backend.is_crowded().then_some(CROWD);
+        [timer, thread, crowd, self.queues.due_in()].into_iter().flatten().min()
     }
 
     /// Hands a ready descriptor to the room that owns it.
@@ -183,7 +187,7 @@ impl EventLoop {
         self.report_failure();
         self.report_flushed_files();
         self.report_flushed_output();
-        if let Some(hold) = self.output.change_of_hold() {
+        if let Some(hold) = self.output.change_of_hold(self.backend.is_crowded()) {
             self.handle(Event::Backpressure(hold));
         }
         let (backend, mut cx) = self.backend();

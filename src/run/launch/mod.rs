@@ -30,13 +30,13 @@ use std::collections::HashMap;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use nix::unistd::Pid;
 
 use crate::event::{JobId, StageId, StartFailure};
-use crate::os::cstrings::CStrings;
-use crate::os::env::Env;
+use crate::os::env::{Env, Variables};
 use crate::os::jobserver::Server;
 use crate::os::mark::Mark;
 use crate::os::start::{Attributes, Group, Launcher};
@@ -44,7 +44,7 @@ use crate::plan::template::Scope;
 use crate::plan::{HookOn, Job, Stage, lock_variable};
 use crate::run::attempt::Attempt;
 use crate::run::task::path_of;
-use program::{ResolvedProgram, start};
+use program::{explain, start};
 use unstarted::Unstarted;
 
 /// A `PRUN_ITEM` longer than this, in bytes, is left out: it could keep a command from starting that needs its room for
@@ -62,10 +62,7 @@ enum CommandId {
 /// The parts of a command that all its starts have in common.
 struct PreparedCommand {
     env: Env,
-    argv: CStrings,
-    setup: Attributes,
-    /// The program that was looked up last.
-    program: Option<ResolvedProgram>,
+    setup: Rc<Attributes>,
 }
 
 /// The variables that lead to prun's own jobserver.
@@ -115,6 +112,8 @@ pub struct ChildIo {
     /// The descriptors that become 0, 1 and 2 of the process.
     pub stdio: [RawFd; 3],
     pub group: Group,
+    /// True if the caller has to know at once whether the program was executed.
+    pub waits: bool,
 }
 
 impl Launch {
@@ -178,22 +177,38 @@ impl Launch {
             self.prepared.insert(key, prepared);
         }
         let Some(prepared) = self.prepared.get_mut(&key) else { unreachable!("it was prepared above") };
-        let argv = &mut prepared.argv;
-        argv.clear();
+        let mut order = self.launcher.spare_order();
+        order.argv.clear();
         let mut holds_nul = false;
         stage.command.for_each_arg(&context.job.name, &context.scope, &mut self.scratch, &mut |word| {
-            holds_nul |= argv.push(word).is_err();
+            holds_nul |= order.argv.push(word).is_err();
         });
         if holds_nul {
             return Err(unstarted::nul_in_argument().into());
         }
-        set_own_variables(&mut prepared.env, context, stage, &mut self.scratch)?;
+        order.env.clear_own();
+        set_own_variables(&mut prepared.env, &mut order.env, context, stage, &mut self.scratch)?;
         for (name, value) in facts {
             // Words and numbers hold no NUL.
-            let _ = prepared.env.set_own(name.as_bytes(), value.as_bytes());
+            let _ = order.env.set_own(&mut prepared.env, name.as_bytes(), value.as_bytes());
         }
-        let directory = directory(stage, &context.scope, &self.here);
-        start(&mut self.launcher, prepared, stage, directory.as_deref(), io, context.mark)
+        order.env.complete(&prepared.env);
+        order.attributes = Rc::clone(&prepared.setup);
+        (order.stdio, order.group, order.mark) = (io.stdio, io.group, context.mark);
+        order.waits = io.waits;
+        start(&mut self.launcher, order, stage, directory(stage, &context.scope, &self.here).as_deref())
+    }
+
+    /// A child has ended, and is about to be reaped. Returns why its program was not executed, if that is so; `stage` is
+    /// what was to run in it.
+    pub fn ended(&mut self, pid: Pid, stage: Option<&Stage>) -> Option<Unstarted> {
+        let failed = self.launcher.ended(pid)?;
+        stage.map(|stage| explain(&failed, stage))
+    }
+
+    /// True while it is better to wait than to start more.
+    pub fn is_crowded(&self) -> bool {
+        self.launcher.is_crowded()
     }
 
     /// Forgets the prepared commands of a job that has ended.
@@ -236,7 +251,7 @@ impl Launch {
             let _ = env.set(name.as_bytes(), value.as_bytes());
         }
         let setup = attributes::setup(&stage.attributes);
-        Ok(PreparedCommand { env, argv: CStrings::new(), setup, program: None })
+        Ok(PreparedCommand { env, setup: Rc::new(setup) })
     }
 }
 
@@ -259,12 +274,12 @@ pub fn nul_in(variable: &str) -> StartFailure {
 /// Sets the variables that differ from task to task.
 fn set_own_variables(
     env: &mut Env,
+    own: &mut Variables,
     context: &LaunchContext,
     stage: &Stage,
     scratch: &mut Vec<u8>,
 ) -> Result<(), StartFailure> {
     use std::io::Write;
-    env.clear_own();
     let scope = &context.scope;
     let numbers = [
         ("PRUN_SLOT", scope.slot as u64),
@@ -277,12 +292,12 @@ fn set_own_variables(
         scratch.clear();
         // Writing to memory does not fail, and digits hold no NUL.
         let _ = write!(scratch, "{number}");
-        let _ = env.set_own(name.as_bytes(), scratch);
+        let _ = own.set_own(env, name.as_bytes(), scratch);
     }
     if let Some(mark) = context.mark {
         scratch.clear();
         let _ = write!(scratch, "{}", mark.number());
-        let _ = env.set_own(b"PRUN_START", scratch);
+        let _ = own.set_own(env, b"PRUN_START", scratch);
     }
     if let [item] = scope.items
         && item.columns.iter().map(|column| column.len() + 1).sum::<usize>() <= LONGEST_ITEM_VARIABLE + 1
@@ -295,17 +310,17 @@ fn set_own_variables(
             scratch.extend_from_slice(column);
         }
         // An item that holds a NUL does not fit into a variable.
-        let _ = env.set_own(b"PRUN_ITEM", scratch);
+        let _ = own.set_own(env, b"PRUN_ITEM", scratch);
     }
     for held in scope.lock_values {
         // The job file was read as text without NUL.
-        let _ = env.set_own(lock_variable(&held.lock).as_bytes(), held.value.as_bytes());
+        let _ = own.set_own(env, lock_variable(&held.lock).as_bytes(), held.value.as_bytes());
     }
     for (name, value) in &stage.env {
         if value.may_use_task() {
             scratch.clear();
             value.render(scope, scratch);
-            env.set_own(name.as_bytes(), scratch).map_err(|_| nul_in(name))?;
+            own.set_own(env, name.as_bytes(), scratch).map_err(|_| nul_in(name))?;
         }
     }
     Ok(())

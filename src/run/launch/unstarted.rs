@@ -24,6 +24,13 @@ impl From<StartFailure> for Unstarted {
 }
 
 impl Unstarted {
+    /// Returns the exit status that stands for the failure.
+    pub fn code(&self) -> u8 {
+        match self {
+            Unstarted::Failed(failure) | Unstarted::Shortage(_, failure) => failure.code,
+        }
+    }
+
     pub fn new(shortage: Option<Shortage>, failure: StartFailure) -> Unstarted {
         match shortage {
             Some(shortage) => Unstarted::Shortage(shortage, failure),

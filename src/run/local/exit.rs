@@ -6,14 +6,16 @@ use std::sync::Arc;
 use nix::unistd::Pid;
 
 use super::LocalProcesses;
+use super::start::{give_up, not_started, unwatch_pipes};
 use crate::event::{Exit, StageId, Usage};
 use crate::os::mark::Mark;
 use crate::os::process::Change;
 use crate::os::{self, descendants, live_starts, pipe_holders, proc, process};
-use crate::plan::{Job, Leftovers, Restart, Stage};
+use crate::plan::{Job, Leftovers, Plan, Restart, Stage};
 use crate::run::attempt::table::ProcessRole;
-use crate::run::attempt::{Attempt, EndedAttempt, Holders, Process, Role};
+use crate::run::attempt::{Attempt, EndedAttempt, Group, Holders, Process, Role};
 use crate::run::backend::Context;
+use crate::run::launch::unstarted::Unstarted;
 use crate::sched::{Event, TaskId};
 
 /// Searches in a run, through all processes, for those that hold the output of an ended task.
@@ -60,7 +62,14 @@ impl LocalProcesses {
 
     fn exited(&mut self, pid: Pid, exit: Exit, cx: &mut Context) -> Option<i32> {
         match self.attempts.forget_process(pid) {
-            Some((id, ProcessRole::Stage(stage))) => self.stage_exited(id, stage, pid, exit, cx),
+            Some((id, ProcessRole::Stage(stage))) => {
+                let plan = Arc::clone(&self.plan);
+                let command = self.attempts.get(id).and_then(|attempt| command_of(&plan, attempt, stage));
+                match self.launch.ended(pid, command) {
+                    Some(unstarted) => self.stage_not_started(id, stage, pid, unstarted, cx),
+                    None => self.stage_exited(id, stage, pid, exit, cx),
+                }
+            }
             Some((id, ProcessRole::Probe)) => {
                 self.probe_ended(id, pid, exit, cx);
                 None
@@ -68,6 +77,8 @@ impl LocalProcesses {
             None => {
                 // A leftover of a task, which prun has adopted as its subreaper.
                 self.descendants.reaped(pid);
+                // Or a process of an attempt that was forgotten.
+                let _ = self.launch.ended(pid, None);
                 process::reap(pid);
                 if os::guardian::is_guardian(pid) && os::guardian::forget() {
                     cx.warnings.push(GUARDIAN_LOST.into());
@@ -75,6 +86,38 @@ impl LocalProcesses {
                 None
             }
         }
+    }
+
+    /// A process has ended that could not execute its program. What stands alone counts as never begun.
+    fn stage_not_started(
+        &mut self,
+        id: TaskId,
+        stage: StageId,
+        pid: Pid,
+        unstarted: Unstarted,
+        cx: &mut Context,
+    ) -> Option<i32> {
+        let Some(attempt) = self.attempts.get_mut(id) else {
+            process::reap(pid);
+            return None;
+        };
+        if attempt.processes.len() > 1 {
+            // The others are stopped. Until its exit is noted it is one of those that run.
+            let exit = Exit::Code(unstarted.code());
+            cx.events.push_back(not_started(id, attempt.live(), unstarted));
+            return self.stage_exited(id, stage, pid, exit, cx);
+        }
+        self.stop_checks(id);
+        process::reap(pid);
+        if let Some(mut attempt) = self.attempts.take(id) {
+            attempt.mark.take().into_iter().for_each(live_starts::unregister);
+            attempt.processes.clear();
+            attempt.group = Group::Gone;
+            unwatch_pipes(&attempt, cx);
+            give_up(&mut attempt, unstarted, cx);
+            self.attempts.insert(attempt);
+        }
+        None
     }
 
     fn stage_exited(
@@ -165,6 +208,15 @@ impl LocalProcesses {
             self.attempts.forget_process(process.pid);
         }
         Some(attempt.into_ended(holders))
+    }
+}
+
+/// Returns the command that a process of an attempt runs.
+fn command_of<'a>(plan: &'a Plan, attempt: &Attempt, stage: StageId) -> Option<&'a Stage> {
+    let job = &plan.jobs[attempt.work.job];
+    match attempt.role.hook() {
+        Some(run) => job.hook(run.at).map(|hook| &hook.stage),
+        None => Some(&job.stages[stage]),
     }
 }
 

@@ -36,9 +36,7 @@ impl LocalProcesses {
             Err(why) => Err(StartFailure { code: 126, why: why.clone() }.into()),
         };
         if let Role::Hook(hook) = &mut attempt.role {
-            let follows =
-                hook.at != HookOn::Exit && self.plan.jobs[attempt.work.job].hook(HookOn::Exit).is_some();
-            hook.input = input.ok().filter(|_| follows || started.is_err());
+            hook.input = input.ok();
         }
         match started {
             Ok(process) => {
@@ -94,7 +92,7 @@ impl LocalProcesses {
         }
         attempt.mark = Some(live_starts::register());
         let context = LaunchContext::of(attempt, job, work.scope(attempt.slot));
-        let io = ChildIo { stdio, group: start::Group::New };
+        let io = ChildIo { stdio, group: start::Group::New, waits: false };
         let pid = self.launch.hook(&context, run.at, &hook.stage, &run.facts, io)?;
         Ok(Process::new(pid))
     }

@@ -144,6 +144,10 @@ impl Backend for LocalProcesses {
         [self.watch_due(), self.descendants.due()].into_iter().flatten().min()
     }
 
+    fn is_crowded(&self) -> bool {
+        self.launch.is_crowded()
+    }
+
     fn poll(&mut self, cx: &mut Context) {
         self.watch_attempts(cx);
         let gone = self.descendants.poll(&self.attempts, cx.now, cx.warnings);

@@ -116,15 +116,7 @@ impl LocalProcesses {
                     readiness.probe_started(cx.now, pid, Some(stderr));
                 }
             }
-            // The shortage passes.
-            Err(Unstarted::Shortage(..)) => {
-                attempt.readiness.iter_mut().for_each(|readiness| readiness.schedule_next(cx.now))
-            }
-            Err(Unstarted::Failed(failure)) => {
-                attempt.readiness = None;
-                let why = format!("its `ready` command could not be executed: {}", failure.why);
-                cx.events.push_back(Event::Fault { task: id, why: why.into() });
-            }
+            Err(unstarted) => probe_not_started(&mut attempt, unstarted, cx),
         }
         self.attempts.insert(attempt);
     }
@@ -137,7 +129,7 @@ impl LocalProcesses {
         os::io::set_nonblocking(reader.as_fd()).map_err(|error| no_pipe(&error.into()))?;
         let mut ends = ChildEnds::default();
         let null = self.wiring.null();
-        let io = ChildIo { stdio: [null, null, ends.keep(writer)], group: Group::New };
+        let io = ChildIo { stdio: [null, null, ends.keep(writer)], group: Group::New, waits: false };
         let context = LaunchContext::of(attempt, job, attempt.work.scope(attempt.slot));
         let facts = [("PRUN_TASK_PID", attempt.first_pid().unwrap_or_default().to_string())];
         Ok((self.launch.probe(&context, stage, &facts, io)?, reader))
@@ -156,12 +148,14 @@ impl LocalProcesses {
 
     /// A probe has ended, and was not yet reaped.
     pub(super) fn probe_ended(&mut self, id: TaskId, pid: Pid, exit: Exit, cx: &mut Context) {
+        let plan = Arc::clone(&self.plan);
+        let job = self.attempts.get(id).map(|attempt| &plan.jobs[attempt.work.job]);
+        let stage = job.and_then(probe_of);
+        let unstarted = self.launch.ended(pid, stage);
         // Nothing that the probe has left in its group is needed.
         let _ = process::kill_group(pid, SIGKILL);
         process::reap(pid);
-        let plan = Arc::clone(&self.plan);
         let Some(attempt) = self.attempts.get_mut(id) else { return };
-        let stage = probe_of(&plan.jobs[attempt.work.job]);
         let Some(readiness) = attempt.readiness.as_deref_mut() else { return };
         let limit = readiness.probe_limit();
         let Check::Command(probe) = &mut readiness.check else { return };
@@ -176,8 +170,13 @@ impl LocalProcesses {
         if stage.is_some_and(|stage| !status::pipeline(&[(Some(exit), &stage.ok)], false).1.is_failure()) {
             return self.set_ready(id, cx);
         }
-        probe.failed(exit, limit);
-        readiness.schedule_next(cx.now);
+        match unstarted {
+            Some(unstarted) => probe_not_started(attempt, unstarted, cx),
+            None => {
+                probe.failed(exit, limit);
+                readiness.schedule_next(cx.now);
+            }
+        }
         if !self.watched.contains(&id) {
             self.watched.push(id);
         }
@@ -231,6 +230,20 @@ impl LocalProcesses {
             && (search.is_found() || ended.is_some_and(|at| search.end(at)))
         {
             self.set_ready(id, cx);
+        }
+    }
+}
+
+/// Tries again later if the probe could not be started for a shortage, which passes; otherwise the attempt fails.
+fn probe_not_started(attempt: &mut Attempt, unstarted: Unstarted, cx: &mut Context) {
+    match unstarted {
+        Unstarted::Shortage(..) => {
+            attempt.readiness.iter_mut().for_each(|readiness| readiness.schedule_next(cx.now))
+        }
+        Unstarted::Failed(failure) => {
+            attempt.readiness = None;
+            let why = format!("its `ready` command could not be executed: {}", failure.why);
+            cx.events.push_back(Event::Fault { task: attempt.id, why: why.into() });
         }
     }
 }

@@ -158,7 +158,8 @@ impl LocalProcesses {
                 Output::Stdout => stdout,
                 _ => self.output(&context, id, Stream::Stderr, attempt, stdio, cx)?,
             };
-            let io = ChildIo { stdio: [stdin, stdout, stderr], group };
+            let waits = has_to_execute_first(job, attempt);
+            let io = ChildIo { stdio: [stdin, stdout, stderr], group, waits };
             self.leave_descriptors(attempt, &io.stdio)?;
             prepare_dialogue(stage, &context.scope, attempt, stdio, cx.now);
             let pid = self.launch.stage(&context, id, io)?;
@@ -303,7 +304,7 @@ impl LocalProcesses {
 }
 
 /// Reports that an attempt could not be started, and drops what was prepared for it.
-fn give_up(attempt: &mut Attempt, unstarted: Unstarted, cx: &mut Context) {
+pub(super) fn give_up(attempt: &mut Attempt, unstarted: Unstarted, cx: &mut Context) {
     let started = attempt.processes.len();
     let is_short = matches!(unstarted, Unstarted::Shortage(..));
     attempt.readiness = None;
@@ -311,7 +312,8 @@ fn give_up(attempt: &mut Attempt, unstarted: Unstarted, cx: &mut Context) {
         cx.terminal.end(attempt.id, true);
     }
     if started == 0 || is_short {
-        attempt.readers.clear();
+        // Their numbers stay: what the poller has reported of them may not have been looked at.
+        attempt.readers.fill_with(|| None);
         (attempt.feed, attempt.talk, attempt.duplex) = (None, None, None);
         attempt.files.clear();
     }
@@ -335,6 +337,15 @@ pub(super) fn watch_pipes(attempt: &Attempt, cx: &mut Context) {
     }
 }
 
+/// Takes the pipes of an attempt from the poller again, because they are closed without having been read to their ends.
+pub(super) fn unwatch_pipes(attempt: &Attempt, cx: &mut Context) {
+    let readers = attempt.readers.iter().flatten().map(|reader| reader.fd.as_fd());
+    for fd in readers.chain(attempt.feed.as_ref().map(Feed::fd)) {
+        // A feed need not be watched.
+        let _ = cx.poller.remove(fd);
+    }
+}
+
 /// Returns the process group of the next process of an attempt.
 fn process_group(
     attempt: &Attempt,
@@ -348,6 +359,12 @@ fn process_group(
         (None, None) if job.interactive && !attempt.role.is_worker() => lease.lend(attempt.id),
         (None, None) => os::start::Group::New,
     }
+}
+
+/// True if what follows a start rests on it: a worker is given tasks, a service without a sign counts as up, and the
+/// terminal is lent.
+fn has_to_execute_first(job: &Job, attempt: &Attempt) -> bool {
+    attempt.role.is_worker() || job.interactive || job.is_daemon() && job.ready.is_none()
 }
 
 fn prepare_dialogue(stage: &Stage, scope: &Scope, attempt: &mut Attempt, stdio: &Stdio, now: Time) {

@@ -110,11 +110,12 @@ impl Output {
         self.screen.report(summary)
     }
 
-    /// Returns whether starts are to be held back, if that has changed since the last call.
-    pub fn change_of_hold(&mut self) -> Option<bool> {
+    /// Returns whether starts are to be held back, if that has changed since the last call. With `starting`, enough of
+    /// them are under way.
+    pub fn change_of_hold(&mut self, starting: bool) -> Option<bool> {
         let crowded = self.sinks.crowded();
         // A thread that waits for its start needs the room that the next task would take.
-        let hold = crowded || self.outputs.kept() > KEPT || self.sinks.awaits_thread();
+        let hold = starting || crowded || self.outputs.kept() > KEPT || self.sinks.awaits_thread();
         (std::mem::replace(&mut self.held, hold) != hold).then_some(hold)
     }
 
