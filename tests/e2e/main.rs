@@ -15,6 +15,7 @@ mod aborts;
 mod accounting;
 mod after;
 mod batch;
+mod bench;
 mod brakes;
 mod chains;
 mod check;

@@ -1,0 +1,1 @@
+"""What the sections of bench/run are made of."""
