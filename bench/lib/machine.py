@@ -13,11 +13,14 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def cpu_times():
-    """Returns the seconds of CPU time that all programs used, that was stolen, and that passed, since boot."""
+    """Returns the seconds of CPU time that all programs used, that was stolen, and that passed, since boot, on the CPUs
+    that the bench may use."""
+    names = {f"cpu{number}" for number in os.sched_getaffinity(0)}
     with open("/proc/stat") as file:
-        ticks = [int(word) for word in file.readline().split()[1:9]]
-    user, nice, system, *_, stolen = ticks
-    return (user + nice + system) / TICKS, stolen / TICKS, sum(ticks) / TICKS
+        lines = [line.split() for line in file if line.startswith("cpu")]
+    rows = [[int(word) for word in line[1:9]] for line in lines if line[0] in names]
+    user, nice, system, *_, stolen = map(sum, zip(*rows))
+    return (user + nice + system) / TICKS, stolen / TICKS, sum(map(sum, rows)) / TICKS
 
 
 def own_times():
