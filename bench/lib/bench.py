@@ -105,8 +105,8 @@ class Bench:
                 try:
                     with disturbed[name]:
                         value = sample()
-                except Failed as why:
-                    values[name] = why
+                except (Failed, OSError, ValueError) as why:
+                    values[name] = why if isinstance(why, Failed) else Failed(f"{type(why).__name__}: {why}")
                     continue
                 if number > 0:  # the first one warms up
                     values[name].append(value)

@@ -10,7 +10,7 @@ import time
 
 from lib.table import Failed, Figure, Figures, most
 
-# Why a goal for the delay is one for a difference: the machine's own part is in both.
+# The most that a busy prun may add to the delay of an idle one, which is the machine's.
 ALLOWED = most(0.1, "ms")
 
 
@@ -25,19 +25,21 @@ def latency(bench):
                     f"run.pool = {jobs or 1}\nrun.output = 'line'\n"
                     "[jobs.beat]\ndaemon = true\ncommand = ['latency', 'beat', '1000']\n"
                     f"[jobs.storm]\n{others}")
-        bench.shell(f"$PRUN -q lines{name}.toml | latency read late")
-        with open(bench.path("late")) as late:
-            delays = [int(line) / 1e6 for line in late]
-        if not delays:
-            raise Failed("no line came")
-        return delays
+        return delays(f"$PRUN -q lines{name}.toml")
 
     def without_prun(name, jobs):
         """The same lines through a pipe of their own, beside a bare loop that starts as many."""
         others = f"bare {jobs} {storm} /bin/true" if jobs else "sleep 0.5"
-        bench.shell(f"{{ latency beat 1000 & beat=$!; {others} >&2; kill $beat; }} | latency read late")
+        return delays(f"{{ latency beat 1000 & beat=$!; {others} >&2; kill $beat; }}")
+
+    def delays(command):
+        """Returns how many milliseconds late each line of the command came."""
+        bench.shell(f"{command} | latency read late")
         with open(bench.path("late")) as late:
-            return [int(line) / 1e6 for line in late]
+            found = [int(line) / 1e6 for line in late]
+        if not found:
+            raise Failed("no line came")
+        return found
 
     def measure_lines():
         samples = {}
