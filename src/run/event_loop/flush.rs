@@ -5,6 +5,7 @@ use super::pump::Until;
 use crate::event::RunEvent;
 use crate::os;
 use crate::run::Verdict;
+use crate::run::output::sinks::HandOver;
 use crate::run::shutdown::event_of;
 use crate::sched::Event;
 
@@ -39,7 +40,7 @@ impl EventLoop {
 
     /// Waits until everything is written. Returns the signal to stop that arrived before.
     fn write_rest(&mut self) -> Option<i32> {
-        self.hand_over(false);
+        self.hand_over(HandOver::Now);
         self.pump(Until::OutputWritten);
         self.inbox.stop_signal
     }

@@ -34,6 +34,7 @@ use std::time::Instant;
 use super::backend::{Backend, Context};
 use super::items::intake::Intake;
 use super::output::Output;
+use super::output::sinks::HandOver;
 use super::queues::Queues;
 use super::record::Record;
 use super::shutdown::Shutdown;
@@ -175,7 +176,7 @@ impl EventLoop {
         self.inbox.push(Event::Begin);
         self.advance();
         // The first messages do not wait for the first end of a task.
-        self.hand_over(true);
+        self.hand_over(HandOver::WhenDue);
         self.pump(Until::RunEnded);
         if self.scheduler.was_stopped() {
             self.pump(Until::ChildrenGone);
@@ -209,8 +210,8 @@ impl EventLoop {
         self.tell(&RunEvent::Warning(why));
     }
 
-    fn hand_over(&mut self, busy: bool) {
-        self.output.hand_over(self.kernel.now, busy);
+    fn hand_over(&mut self, when: HandOver) {
+        self.output.hand_over(self.kernel.now, when);
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{BURST, EventLoop};
 use crate::os;
 use crate::os::poller::Ready;
+use crate::run::output::sinks::HandOver;
 use crate::run::output::thread_start;
 use crate::run::token::Token;
 use crate::sched::Event;
@@ -82,18 +83,12 @@ impl EventLoop {
         if !self.inbox.events.is_empty() || self.intake.is_asking() {
             return Some(Duration::ZERO);
         }
-        // Output is staged while more of it comes at once, or is about to come from attempts that just started and from
-        // workers that just got more.
-        let staged = self.output.sinks.due();
-        if staged.is_some() && self.inbox.starts == 0 && !self.inbox.answered {
-            return Some(Duration::ZERO);
-        }
         let due = [
             self.scheduler.due(),
             self.scheduler.reading_due(),
             self.throttle.gauges.due(),
             self.output.screen.due(),
-            staged,
+            self.output.sinks.due(self.is_quiet()),
             self.workers.due(),
             self.backend.due(),
             self.record.out_of_memory.due(),
@@ -102,6 +97,11 @@ impl EventLoop {
         let timer = due.map(|at| at.saturating_sub(self.kernel.now));
         let crowd = self.backend.is_crowded().then_some(CROWD);
         [timer, thread, crowd, self.queues.due_in()].into_iter().flatten().min()
+    }
+
+    /// True if no output is about to come from attempts that just started, nor from workers that just got more.
+    fn is_quiet(&self) -> bool {
+        self.inbox.starts == 0 && !self.inbox.answered
     }
 
     /// Hands a ready descriptor to the room that owns it.
@@ -138,8 +138,7 @@ impl EventLoop {
         self.output.end_lease();
         self.maintain_output();
         self.output.draw(self.kernel.now);
-        let busy = self.inbox.starts > 0 || woken || self.inbox.answered;
-        self.hand_over(busy);
+        self.hand_over(if woken || !self.is_quiet() { HandOver::WhenDue } else { HandOver::WhenQuiet });
     }
 
     /// Lets everything that moves by itself move, then handles all events.

@@ -38,7 +38,7 @@ pub mod thread_start;
 pub mod writer;
 
 use screen::Screen;
-use sinks::{Failure, Sinks};
+use sinks::{Failure, HandOver, Sinks};
 use terminal_lease::TerminalLease;
 
 /// Nothing new starts while more output than this is kept in memory, in bytes: with `keep_order`, output piles up
@@ -90,9 +90,9 @@ impl Output {
         self.screen.tell(now, event, &mut self.outputs.ops, &mut self.sinks);
     }
 
-    /// Gives the writers what is staged. With `busy`, more is about to come, and it may wait a little for that.
-    pub fn hand_over(&mut self, now: Time, busy: bool) {
-        self.sinks.hand_over(now, busy, &mut self.outputs.spare);
+    /// Gives the writers what is staged, if it is time.
+    pub fn hand_over(&mut self, now: Time, when: HandOver) {
+        self.sinks.hand_over(now, when, &mut self.outputs.spare);
     }
 
     /// Draws the bar, if it is time.
@@ -130,7 +130,7 @@ impl Output {
     pub fn clear_terminal(&mut self, now: Time) {
         self.write_out();
         self.erase_bar();
-        self.hand_over(now, false);
+        self.hand_over(now, HandOver::Now);
         self.sinks.await_terminal(CLEAR_LIMIT);
     }
 

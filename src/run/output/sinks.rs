@@ -47,6 +47,18 @@ pub struct Sinks {
     fifos_until: Option<Instant>,
     /// When the oldest staged piece was staged.
     staged_at: Option<Time>,
+    /// When the writers may get something again without being asked too often.
+    rested_at: Time,
+}
+
+/// How soon the writers get what is staged. Waking one up costs about as much as making a pipe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HandOver {
+    Now,
+    /// Nothing more is about to come: at once, unless they got something a moment ago.
+    WhenQuiet,
+    /// More is about to come: a moment after the first was staged.
+    WhenDue,
 }
 
 /// A failure to write.
@@ -76,6 +88,7 @@ impl Sinks {
             waker,
             fifos_until: None,
             staged_at: None,
+            rested_at: Time::ZERO,
         })
     }
 
@@ -168,9 +181,8 @@ impl Sinks {
         Dest::File(self.numbers)
     }
 
-    /// Gives the writers what was staged. With `busy`, more is about to come, and it may be staged a little longer.
-    /// Large buffers that were written are appended to `spare`.
-    pub fn hand_over(&mut self, now: Time, busy: bool, spare: &mut Vec<Vec<u8>>) {
+    /// Gives the writers what was staged, if it is time. Large buffers that were written are appended to `spare`.
+    pub fn hand_over(&mut self, now: Time, when: HandOver, spare: &mut Vec<Vec<u8>>) {
         let limit = self.staging_limit();
         // stderr's thread comes first, so that a log line forwarded to it by stdout's finds there what stood before it.
         let writers = [self.stderr.as_mut(), Some(&mut self.stdout)];
@@ -179,10 +191,15 @@ impl Sinks {
         }
         let staged: usize = writers.iter().flatten().filter_map(|writer| writer.staged()).sum();
         let since = *self.staged_at.get_or_insert(now);
-        if busy && staged < STAGED && now < since + limit {
+        let due = match when {
+            HandOver::Now => now,
+            HandOver::WhenQuiet => self.rested_at,
+            HandOver::WhenDue => since + limit,
+        };
+        if staged < STAGED && now < due {
             return;
         }
-        self.staged_at = None;
+        (self.staged_at, self.rested_at) = (None, now + limit);
         for writer in writers.into_iter().flatten() {
             writer.hand_over(spare);
         }
@@ -215,9 +232,9 @@ impl Sinks {
         stdout.into_iter().chain(stderr)
     }
 
-    /// Returns when staged output has to be handed over.
-    pub fn due(&self) -> Option<Time> {
-        self.staged_at.map(|at| at + self.staging_limit())
+    /// Returns when staged output has to be handed over. `quiet`: nothing more is about to come.
+    pub fn due(&self, quiet: bool) -> Option<Time> {
+        self.staged_at.map(|at| if quiet { self.rested_at } else { at + self.staging_limit() })
     }
 
     fn staging_limit(&self) -> Time {

@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 
 use crate::event::{JobId, Time};
 use crate::run::output::Output;
+use crate::run::output::sinks::HandOver;
 use crate::sched::Verdict;
 
 /// Hooks and jobs that wait for complete output.
@@ -49,7 +50,7 @@ impl RunHooks {
         let Some(awaited) = self.awaited.take() else { return false };
         self.awaited = match awaited {
             Awaited::Output => {
-                output.hand_over(now, false);
+                output.hand_over(now, HandOver::Now);
                 match output.sinks.is_done() {
                     false => Some(Awaited::Output),
                     true => Some(output.sinks.flush_files(None))
