@@ -6,7 +6,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`errors`] | the text of system errors |
-//! | [`limits`] | resource limits, room for arguments, CPUs |
+//! | [`limits`], [`schedule`] | resource limits, room for arguments, CPUs; prun's turns on them |
 //! | [`std_streams`] | prun's own standard input, output and error |
 //! | `disposition`, `on_panic` | dispositions of signals; what is undone on a panic |
 //! | [`poller`], [`waker`] | waiting for descriptors, and ending that wait from another thread |
@@ -68,6 +68,7 @@ pub mod port;
 pub mod proc;
 pub mod process;
 pub mod pty;
+pub mod schedule;
 pub mod signals;
 pub mod start;
 pub mod std_streams;

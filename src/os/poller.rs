@@ -7,6 +7,7 @@ use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
 use super::errors;
@@ -66,6 +67,31 @@ impl Poller {
         out.extend(events[..count].iter().map(Ready::from));
         Ok(())
     }
+}
+
+/// Returns what is ready of these descriptors, in their order, without waiting (poll(2)). The tokens are their places. It
+/// is one call, where watching them is two for each.
+///
+/// # Errors
+/// When the system lacks memory.
+pub fn look<'a>(fds: impl Iterator<Item = BorrowedFd<'a>>) -> nix::Result<Vec<Ready>> {
+    let mut fds: Vec<_> = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+    while let Err(errno) = poll(&mut fds, PollTimeout::ZERO) {
+        if errno != Errno::EINTR {
+            return Err(errno);
+        }
+    }
+    let ready = fds.iter().zip(0..).map(|(fd, token)| {
+        let flags = fd.revents().unwrap_or(PollFlags::empty());
+        Ready {
+            token,
+            read: flags.contains(PollFlags::POLLIN),
+            write: false,
+            hup: flags.contains(PollFlags::POLLHUP),
+            err: flags.contains(PollFlags::POLLERR),
+        }
+    });
+    Ok(ready.collect())
 }
 
 /// Returns why a descriptor can't be watched, for people: the words of [`errors::reason`] are those of a disk.

@@ -126,6 +126,15 @@ pub fn kill(pid: Pid, signal: i32) -> nix::Result<()> {
     Errno::result(unsafe { libc::kill(pid.as_raw(), signal) }).map(drop)
 }
 
+/// Sends a signal to the process group that a child leads which was not yet reaped. A child that has not made its group
+/// yet, because it was started a moment ago, gets the signal alone.
+pub fn kill_group_of(child: Pid, signal: i32) -> nix::Result<()> {
+    match kill_group(child, signal) {
+        Err(Errno::ESRCH) => kill(child, signal),
+        result => result,
+    }
+}
+
 /// Sends a signal to a process group whose leader was not yet reaped.
 pub fn kill_group(leader: Pid, signal: i32) -> nix::Result<()> {
     // A group 0 or 1 would be prun's own or everybody's.

@@ -99,6 +99,7 @@ pub fn run(mut plan: Plan, options: Options, listener: Box<dyn Listener>) -> Res
     raise_file_limit(&plan);
     if !options.dry_run {
         check_terminal(&plan)?;
+        os::schedule::shorten_turns();
     }
     let (throttle, warning) = Throttle::open(&mut plan, options.verbose)?;
     clashes::check(&plan)?;

@@ -28,6 +28,7 @@ mod dialogue;
 mod duplex;
 mod each;
 mod each_command;
+mod early_kills;
 mod endless;
 mod env;
 mod exec;

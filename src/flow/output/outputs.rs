@@ -59,6 +59,8 @@ pub struct Outputs {
     /// Bytes that all lanes keep in memory.
     pub(super) kept: usize,
     pub ops: Vec<Op>,
+    /// True once something was written while its task runs, so that somebody may watch it. Whoever hands on resets it.
+    pub flowed: bool,
     /// Big buffers that were written and can be reused: fresh memory costs a page fault for each page.
     pub spare: Vec<Vec<u8>>,
 }
@@ -73,6 +75,7 @@ impl Outputs {
             next_spill: 0,
             kept: 0,
             ops: Vec::new(),
+            flowed: false,
             spare: Vec::new(),
         }
     }
@@ -118,6 +121,7 @@ impl Outputs {
             }
             None => bytes,
         };
+        self.flowed |= flowing || lane.own_framing().is_some();
         if let Some(framing) = lane.own_framing() {
             self.kept -= lane.kept.len();
             lane.flow(bytes, framing, &mut self.spare, &mut self.ops);
@@ -154,6 +158,7 @@ impl Outputs {
                 let mut bytes = std::mem::replace(buffer, self.spare.pop().unwrap_or_default());
                 buffer.resize(length, 0);
                 bytes.truncate(count);
+                self.flowed = true;
                 self.ops.push(Op::Write { dest, bytes });
             }
             _ => self.push(place, lane, &buffer[..count]),

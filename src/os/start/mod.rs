@@ -38,12 +38,14 @@ mod syscall;
 
 /// Starts that may be under way before it is better to wait than to make more: each processor has several children to
 /// execute then.
-const CROWD: usize = 4;
+const CROWD: usize = 2;
 
 /// Starts children, one at a time. Create it after prun has raised its limits: children get the inherited
 /// values of what was changed.
 pub struct Launcher {
     state: Rc<ChildState>,
+    /// prun's own pid.
+    parent: libc::pid_t,
     /// Starts whose child may not have executed yet, or has failed to.
     under_way: Vec<Start>,
     /// Orders and stacks that can be used again.
@@ -88,6 +90,7 @@ impl Launcher {
         let files = (limits::nofile().0 != soft).then_some(libc::rlimit { rlim_cur: soft, rlim_max: hard });
         Ok(Launcher {
             state: Rc::new(ChildState { dispositions: dispositions(), mask: mask(), files }),
+            parent: nix::unistd::getpid().as_raw(),
             under_way: Vec::new(),
             spare: Vec::new(),
             // Made now, because later there may be no memory for it.
@@ -135,14 +138,12 @@ impl Launcher {
         if let Ok(made) = made
             && !made.waited
         {
-            let group = match order.group {
-                Group::New | Group::Foreground(_) => Some(made.pid),
-                Group::Join(leader) => Some(leader),
-                Group::Terminal(_) => None,
-            };
-            // The child does the same. Now whoever signals the group or joins it finds it, also if its leader has ended and
-            // is reaped. If the child was first and has executed, the call fails without harm.
-            let _ = group.map(|group| nix::unistd::setpgid(made.pid, group));
+            if let Group::Join(leader) = order.group {
+                // Both children do the same, sooner or later: the leader may not have made its group yet, and may be reaped
+                // before the other has joined it. If they were first, and have executed, the calls fail without harm.
+                let _ = nix::unistd::setpgid(leader, leader);
+                let _ = nix::unistd::setpgid(made.pid, leader);
+            }
             self.under_way.push(Start { pid: made.pid, order, memory });
             return Ok(made.pid);
         }
@@ -192,7 +193,7 @@ impl Launcher {
             env: order.env.pointers().as_ptr(),
             cwd: order.cwd.as_deref().map_or(std::ptr::null(), CStr::as_ptr),
             stdio: order.stdio,
-            parent: nix::unistd::getpid().as_raw(),
+            parent: self.parent,
             mark: order.mark.map(Mark::limit),
             group: match order.group {
                 Group::New | Group::Foreground(_) => Some(0),

@@ -30,7 +30,7 @@ pub enum Group {
     /// A new group, which it leads.
     #[default]
     New,
-    /// The group of another child, which must not have been reaped. It exists as soon as that child was started.
+    /// The group of another child, which must not have been reaped.
     Join(Pid),
     /// A new group, which it leads, in a session of its own whose terminal this is.
     Terminal(RawFd),

@@ -119,6 +119,8 @@ pub struct Attempt {
     pub group: Group,
     /// The readers of its output; `None` for one that is at its end.
     pub readers: Vec<Option<Reader>>,
+    /// True once the poller watches its pipes.
+    pub watched: bool,
     pub feed: Option<Feed>,
     pub files: AttemptFiles,
     /// Set while its files are being opened. It has no process then.
@@ -179,6 +181,7 @@ impl Attempt {
             mark: None,
             group: Group::Gone,
             readers: Vec::new(),
+            watched: false,
             feed: None,
             files: AttemptFiles::default(),
             opening: None,
@@ -228,15 +231,12 @@ impl Attempt {
 
     /// Sends a signal to everything in the attempt's process group, and to stages that have left it.
     pub fn signal(&self, signal: i32) {
-        let reached = match &self.group {
-            Group::Leader(leader) => process::kill_group(*leader, signal),
+        // A group that has gone meanwhile needs no signal.
+        let _ = match &self.group {
+            Group::Leader(leader) => process::kill_group_of(*leader, signal),
             Group::Handle(handle) => handle.signal(signal),
             Group::Gone => return self.signal_processes(signal),
         };
-        if reached.is_err() {
-            // The leader has not executed yet, and will make its session only then.
-            return self.signal_processes(signal);
-        }
         // `setsid` in a stage that does not lead the group leaves it.
         let group = self.processes.first().map(|first| first.pid);
         self.signal_own(signal, |pid| nix::unistd::getpgid(Some(pid)).ok() != group);

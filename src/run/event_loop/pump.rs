@@ -88,7 +88,7 @@ impl EventLoop {
             self.scheduler.reading_due(),
             self.throttle.gauges.due(),
             self.output.screen.due(),
-            self.output.sinks.due(self.is_quiet()),
+            self.output.hand_over_due(self.is_quiet()),
             self.workers.due(),
             self.backend.due(),
             self.record.out_of_memory.due(),

@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use nix::errno::Errno;
 
 use super::LocalProcesses;
+use super::start::watch_pipes;
 use crate::event::JobId;
 use crate::os;
 use crate::os::io::{BIG_PIPE, PIPE};
@@ -104,6 +105,24 @@ impl LocalProcesses {
         self.reply(id, cx);
     }
 
+    /// Reads what an attempt wrote whose last process has exited so soon that its pipes were not watched. What is not at
+    /// its end then is watched from now on.
+    pub(super) fn read_unwatched(&mut self, id: TaskId, cx: &mut Context) {
+        let Some(attempt) = self.attempts.get(id) else { return };
+        let open: Vec<_> =
+            attempt.readers.iter().zip(0..).filter_map(|(reader, at)| Some((at, reader.as_ref()?))).collect();
+        let looked = os::poller::look(open.iter().map(|(_, reader)| reader.fd.as_fd())).unwrap_or_default();
+        let places: Vec<usize> = open.into_iter().map(|(at, _)| at).collect();
+        for (at, ready) in places.into_iter().zip(looked) {
+            if ready.read || ready.hup {
+                self.read(id, at, &ready, cx);
+            }
+        }
+        if let Some(attempt) = self.attempts.get_mut(id) {
+            watch_pipes(attempt, cx);
+        }
+    }
+
     /// Reads once, and hands the bytes on.
     fn read_once(&mut self, id: TaskId, at: usize, cx: &mut Context) -> Read {
         let Some(attempt) = self.attempts.get_mut(id) else { return Read::Empty };
@@ -162,6 +181,7 @@ impl LocalProcesses {
             && let Some(reader) = &mut attempt.readers[at]
         {
             reader.full += 1;
+            self.prolific.insert(attempt.work.job);
             if reader.full == OFTEN {
                 self.enlarge(id, at);
             }
@@ -368,7 +388,9 @@ fn close_reader(attempt: &mut Attempt, at: usize, cx: &mut Context) {
     // Closing the descriptor is not enough: a child that is just being executed still has all of prun's descriptors for
     // a moment (vfork's parent goes on before the kernel closes them), and the poller would report this one until then.
     // Its events would be taken for those of the task's next attempt or its hook.
-    let _ = cx.poller.remove(reader.fd.as_fd());
+    if attempt.watched {
+        let _ = cx.poller.remove(reader.fd.as_fd());
+    }
     if reader.is_terminal {
         attempt.terminal = Some(reader.fd);
     }

@@ -128,6 +128,9 @@ impl LocalProcesses {
         exit: Exit,
         cx: &mut Context,
     ) -> Option<i32> {
+        if self.attempts.get(id).is_some_and(|attempt| !attempt.watched && attempt.live() == 1) {
+            self.read_unwatched(id, cx);
+        }
         self.end_dialogue(id, stage, exit, cx);
         self.read_last_lines(id, cx);
         self.try_port_at_end(id, cx);

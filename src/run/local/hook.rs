@@ -54,7 +54,7 @@ impl LocalProcesses {
                 cx.events.push_back(not_started(id, 0, unstarted));
             }
         }
-        watch_pipes(&attempt, cx);
+        watch_pipes(&mut attempt, cx);
         self.attempts.insert(attempt);
     }
 

@@ -58,7 +58,7 @@ impl LocalProcesses {
             attempt.signal(signal);
             let probe = attempt.readiness.as_ref().and_then(|readiness| readiness.probe());
             // A probe that has just ended needs no signal.
-            let _ = probe.map(|pid| process::kill_group(pid, signal));
+            let _ = probe.map(|pid| process::kill_group_of(pid, signal));
         }
     }
 

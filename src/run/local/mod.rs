@@ -65,6 +65,10 @@ pub struct LocalProcesses {
     /// The marks of attempts that are over and were ready at a port, the last one first: what they left may listen there.
     earlier: VecDeque<(Mark, TaskName)>,
     holder_search: HolderSearch,
+    /// Attempts that started a moment ago, whose pipes are not watched yet, and until when.
+    fresh: VecDeque<(TaskId, Time)>,
+    /// Jobs whose tasks fill their pipes.
+    prolific: BTreeSet<JobId>,
     /// Readers that wait until less is queued.
     paused: Vec<Paused>,
     /// Tasks that ask for another block of their input, of which nothing can be read now.
@@ -99,6 +103,8 @@ impl LocalProcesses {
             strays: Strays::default(),
             earlier: VecDeque::new(),
             holder_search: HolderSearch::default(),
+            fresh: VecDeque::new(),
+            prolific: BTreeSet::new(),
             paused: Vec::new(),
             hungry: Vec::new(),
             watched: Vec::new(),
@@ -141,7 +147,8 @@ impl Backend for LocalProcesses {
     }
 
     fn due(&self) -> Option<Time> {
-        [self.watch_due(), self.descendants.due()].into_iter().flatten().min()
+        let fresh = self.fresh.front().map(|(_, due)| *due);
+        [self.watch_due(), self.descendants.due(), fresh].into_iter().flatten().min()
     }
 
     fn is_crowded(&self) -> bool {
@@ -149,6 +156,7 @@ impl Backend for LocalProcesses {
     }
 
     fn poll(&mut self, cx: &mut Context) {
+        self.watch_older(cx);
         self.watch_attempts(cx);
         let gone = self.descendants.poll(&self.attempts, cx.now, cx.warnings);
         cx.events.extend(gone.into_iter().map(Event::GroupGone));

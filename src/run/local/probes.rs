@@ -64,7 +64,7 @@ impl LocalProcesses {
                     probe.killed = true;
                     readiness.due = None;
                     // Its end is reported as that of any child.
-                    let _ = process::kill_group(pid, SIGKILL);
+                    let _ = process::kill_group_of(pid, SIGKILL);
                 }
             },
         }
@@ -153,7 +153,7 @@ impl LocalProcesses {
         let stage = job.and_then(probe_of);
         let unstarted = self.launch.ended(pid, stage);
         // Nothing that the probe has left in its group is needed.
-        let _ = process::kill_group(pid, SIGKILL);
+        let _ = process::kill_group_of(pid, SIGKILL);
         process::reap(pid);
         let Some(attempt) = self.attempts.get_mut(id) else { return };
         let Some(readiness) = attempt.readiness.as_deref_mut() else { return };
@@ -189,7 +189,7 @@ impl LocalProcesses {
         if let Some(pid) = probe
             && self.attempts.forget_process(pid).is_some()
         {
-            let _ = process::kill_group(pid, SIGKILL);
+            let _ = process::kill_group_of(pid, SIGKILL);
         }
     }
 

@@ -11,12 +11,12 @@ use crate::os;
 use crate::os::live_starts;
 use crate::os::poller::Interest;
 use crate::plan::template::Scope;
-use crate::plan::{Job, Output, Reply, Stage, Stdin, Worker};
+use crate::plan::{Job, Output, OutputMode, Reply, Stage, Stdin, Worker};
 use crate::run::attempt::dialogue::Talk;
 use crate::run::attempt::duplex::Duplex;
 use crate::run::attempt::feed::Feed;
 use crate::run::attempt::files::{Opened, Opening};
-use crate::run::attempt::reader::Tap;
+use crate::run::attempt::reader::{Reader, Tap};
 use crate::run::attempt::readiness::Readiness;
 use crate::run::attempt::table::ProcessRole;
 use crate::run::attempt::{Attempt, Process, Taker};
@@ -37,6 +37,9 @@ use crate::sched::{Event, TaskId};
 
 /// Descriptors that prun keeps for itself; see [`LocalProcesses::leave_descriptors`].
 const SPARE_DESCRIPTORS: u64 = 8;
+
+/// The time for which the pipes of an attempt are left alone. It is as short as the poller's timers allow.
+const FRESH: Time = Time::from_millis(2);
 
 impl LocalProcesses {
     /// Starts an attempt or a worker. Everything that comes of it later is reported by events.
@@ -114,7 +117,10 @@ impl LocalProcesses {
         if let Err(unstarted) = result {
             give_up(&mut attempt, unstarted, cx);
         }
-        watch_pipes(&attempt, cx);
+        match self.may_end_soon(job, &attempt) {
+            true => self.fresh.push_back((task, cx.now + FRESH)),
+            false => watch_pipes(&mut attempt, cx),
+        }
         if attempt.is_drained() && !attempt.processes.is_empty() {
             cx.events.push_back(Event::Drained(task));
         }
@@ -173,6 +179,29 @@ impl LocalProcesses {
             attempt.duplex = Some(Box::new(Duplex::new(std::mem::take(&mut stdio.pipes), cx.now)));
         }
         Ok(())
+    }
+
+    /// True if nobody misses what the attempt writes in its first moment. It is read when that is over, or when the attempt
+    /// has ended: most commands that end soon write little, and the loop is woken up once for them.
+    fn may_end_soon(&self, job: &Job, attempt: &Attempt) -> bool {
+        let is_plain = |reader: &Reader| reader.tap.is_none() && !reader.is_terminal && !reader.packets;
+        job.output == OutputMode::Group
+            && !attempt.role.is_worker()
+            && attempt.feed.is_none()
+            && attempt.readiness.is_none()
+            && attempt.duplex.is_none()
+            && attempt.readers.iter().flatten().all(is_plain)
+            && !self.prolific.contains(&attempt.work.job)
+    }
+
+    /// Has the pipes watched of attempts that are not fresh any more.
+    pub(super) fn watch_older(&mut self, cx: &mut Context) {
+        while let Some((id, _)) = self.fresh.front().filter(|(_, due)| *due <= cx.now).copied() {
+            self.fresh.pop_front();
+            if let Some(attempt) = self.attempts.get_mut(id).filter(|attempt| !attempt.watched) {
+                watch_pipes(attempt, cx);
+            }
+        }
     }
 
     /// Opens the files of an attempt, as far as they are not open.
@@ -325,7 +354,8 @@ pub(super) fn give_up(attempt: &mut Attempt, unstarted: Unstarted, cx: &mut Cont
 }
 
 /// Gives the pipes of an attempt to the poller.
-pub(super) fn watch_pipes(attempt: &Attempt, cx: &mut Context) {
+pub(super) fn watch_pipes(attempt: &mut Attempt, cx: &mut Context) {
+    attempt.watched = true;
     for (at, reader) in attempt.readers.iter().enumerate() {
         if let Some(reader) = reader {
             cx.watch(reader.fd.as_fd(), Token::Reader(attempt.id, at), Interest::Read);

@@ -90,9 +90,16 @@ impl Output {
         self.screen.tell(now, event, &mut self.outputs.ops, &mut self.sinks);
     }
 
-    /// Gives the writers what is staged, if it is time.
+    /// Gives the writers what is staged, if it is time. What flows is not held back.
     pub fn hand_over(&mut self, now: Time, when: HandOver) {
-        self.sinks.hand_over(now, when, &mut self.outputs.spare);
+        let flows = when != HandOver::WhenDue && std::mem::take(&mut self.outputs.flowed);
+        self.sinks.hand_over(now, if flows { HandOver::Now } else { when }, &mut self.outputs.spare);
+    }
+
+    /// Returns when staged output has to be handed over. `quiet`: nothing more is about to come.
+    pub fn hand_over_due(&self, quiet: bool) -> Option<Time> {
+        let due = self.sinks.due(quiet);
+        if quiet && self.outputs.flowed { due.map(|_| Time::ZERO) } else { due }
     }
 
     /// Draws the bar, if it is time.
