@@ -5,7 +5,7 @@
 //! help: another process may read what was there before prun does.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 
@@ -81,29 +81,52 @@ impl SharedInput {
 
     /// Reads what is there into `buffer`, which must not be empty.
     pub fn read_nowait(&mut self, buffer: &mut [u8]) -> io::Result<Read> {
+        // SAFETY: the buffer is live and writable, and has this length.
+        unsafe { self.read_to(buffer.as_mut_ptr(), buffer.len()) }
+    }
+
+    /// Reads what is there, up to `most` bytes, to the end of `buffer`. Memory that is not needed stays untouched: a
+    /// page costs more than a read of a few bytes.
+    pub fn append_nowait(&mut self, buffer: &mut Vec<u8>, most: usize) -> io::Result<Read> {
+        buffer.reserve(most);
+        let room = &mut buffer.spare_capacity_mut()[..most];
+        // SAFETY: the room is live and writable, and has this length; nothing reads it before it is written.
+        let read = unsafe { self.read_to(room.as_mut_ptr().cast(), most) }?;
+        if let Read::Bytes(count) = read {
+            // SAFETY: the kernel has written this many bytes behind the old ones, within the capacity.
+            unsafe { buffer.set_len(buffer.len() + count) };
+        }
+        Ok(read)
+    }
+
+    /// # Safety
+    /// `start` points to `room` writable bytes. They need not be initialised.
+    unsafe fn read_to(&mut self, start: *mut u8, room: usize) -> io::Result<Read> {
         if self.awaits_writer() {
             return Ok(Read::Empty);
         }
+        let part = libc::iovec { iov_base: start.cast(), iov_len: room };
+        let fd = self.file.as_raw_fd();
         let result = match self.mode {
-            Mode::NoWait => read_without_waiting(&self.file, buffer),
-            Mode::Plain => self.file.read(buffer),
+            // SAFETY: the caller promises the one part. Offset -1 is the current position.
+            Mode::NoWait => unsafe { libc::preadv2(fd, &part, 1, -1, libc::RWF_NOWAIT) },
             Mode::Polled if !is_ready(self.fd())? => return Ok(Read::Empty),
-            Mode::Polled => self.file.read(buffer),
+            // SAFETY: the caller promises the one part.
+            Mode::Plain | Mode::Polled => unsafe { libc::readv(fd, &part, 1) },
         };
-        match result {
-            Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) && self.mode == Mode::NoWait => {
+        match Errno::result(result) {
+            Err(Errno::EOPNOTSUPP) if self.mode == Mode::NoWait => {
                 // An older kernel, or a kind of socket without RWF_NOWAIT.
                 self.mode = Mode::Polled;
-                self.read_nowait(buffer)
+                // SAFETY: the same promise.
+                unsafe { self.read_to(start, room) }
             }
-            Err(error) => match error.kind() {
-                io::ErrorKind::WouldBlock => Ok(Read::Empty),
-                // Not treated as `Empty`: nothing would report that a regular file can be read again.
-                io::ErrorKind::Interrupted => self.read_nowait(buffer),
-                _ => Err(error),
-            },
+            Err(Errno::EAGAIN) => Ok(Read::Empty),
+            // Not treated as `Empty`: nothing would report that a regular file can be read again. SAFETY: the same promise.
+            Err(Errno::EINTR) => unsafe { self.read_to(start, room) },
+            Err(errno) => Err(errno.into()),
             Ok(0) => Ok(Read::End),
-            Ok(count) => Ok(Read::Bytes(count)),
+            Ok(count) => Ok(Read::Bytes(count as usize)),
         }
     }
 }
@@ -112,13 +135,6 @@ impl SharedInput {
 fn reopened(file: &File) -> io::Result<File> {
     let path = format!("/proc/self/fd/{}", file.as_raw_fd());
     OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
-}
-
-fn read_without_waiting(file: &File, buffer: &mut [u8]) -> io::Result<usize> {
-    let part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
-    // SAFETY: the one part is a live and writable buffer of that length. Offset -1 is the current position.
-    let count = unsafe { libc::preadv2(file.as_raw_fd(), &part, 1, -1, libc::RWF_NOWAIT) };
-    Ok(Errno::result(count)? as usize)
 }
 
 fn is_ready(fd: BorrowedFd) -> io::Result<bool> {
@@ -186,6 +202,20 @@ mod tests {
         assert_eq!(input.read_nowait(&mut [0; 9]).unwrap(), Read::Empty);
         writer.write_all(b"ab").unwrap();
         assert_eq!(input.read_nowait(&mut [0; 9]).unwrap(), Read::Bytes(2));
+    }
+
+    #[test]
+    fn bytes_are_appended_up_to_a_bound() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let mut input = SharedInput::new(OwnedFd::from(reader)).unwrap();
+        let mut buffer = b"old ".to_vec();
+        assert_eq!(input.append_nowait(&mut buffer, 3).unwrap(), Read::Empty);
+        writer.write_all(b"abcde").unwrap();
+        assert_eq!(input.append_nowait(&mut buffer, 3).unwrap(), Read::Bytes(3));
+        assert_eq!(input.append_nowait(&mut buffer, 1000).unwrap(), Read::Bytes(2));
+        drop(writer);
+        assert_eq!(input.append_nowait(&mut buffer, 1000).unwrap(), Read::End);
+        assert_eq!(buffer, b"old abcde");
     }
 
     #[test]

@@ -165,8 +165,8 @@ impl Stream {
 
     /// Reads a chunk. Returns `false` if nothing can be read now; the end is something.
     fn read(&mut self) -> bool {
-        self.chunk.resize(CHUNK, 0);
-        match self.input.read_nowait(&mut self.chunk) {
+        self.chunk.clear();
+        match self.input.append_nowait(&mut self.chunk, CHUNK) {
             Ok(Read::Empty) => return false,
             Ok(Read::Bytes(count)) => {
                 if self.look_for_nul(count) {
