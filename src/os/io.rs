@@ -98,6 +98,17 @@ pub fn write_all(fd: BorrowedFd, mut parts: &mut [IoSlice]) -> io::Result<()> {
     Ok(())
 }
 
+/// Writes what the descriptor takes at once, whoever shares it. Returns the number of bytes.
+///
+/// # Errors
+/// It takes nothing now (EAGAIN), it can't tell (EOPNOTSUPP: terminals, some file systems), or the write has failed.
+pub fn write_nowait(fd: BorrowedFd, bytes: &[u8]) -> nix::Result<usize> {
+    let part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+    // SAFETY: the one part is a live buffer of that length, which is only read. Offset -1 is the current position.
+    let count = unsafe { libc::pwritev2(fd.as_raw_fd(), &part, 1, -1, libc::RWF_NOWAIT) };
+    Errno::result(count).map(|count| count as usize)
+}
+
 /// The most parts that one `writev` accepts.
 const IOV_MAX: usize = 1024;
 

@@ -220,3 +220,23 @@ fn output_to_nowhere_and_to_pruns_own() {
     let toml = "[jobs.a]\nscript = 'readlink /proc/$$/fd/1'\nstdout = 'inherit'\n";
     space.write("prun.toml", toml).sh("prun >own; cat own").run().ok().stdout_has("/own");
 }
+
+#[test]
+fn little_output_needs_no_thread_to_write_it() {
+    let space = Space::new();
+    let script = "if test $1 -lt 4; then echo $1; else cat /proc/$PPID/task/*/comm; fi";
+    let ended = space.exec("-j1 -c").arg(script).arg(":::").arg("1").arg("2").arg("3").arg("4").run();
+    ended.ok().stdout_has("1\n2\n3\nprun\n");
+    ended.check(!ended.stdout.contains("prun-writer"), "a pipe took all of it at once");
+}
+
+#[test]
+fn output_waits_for_a_slow_reader_without_a_loss() {
+    let space = Space::new();
+    // More than a pipe holds, in many pieces, and nobody reads until all of it was written by the tasks.
+    let script = "seq 500 | prun exec -j4 -k sh -c 'seq -w 1000000 $1 2000000 | head -c 200' sh >expected
+        seq 500 | { prun exec -j4 -k sh -c 'seq -w 1000000 $1 2000000 | head -c 200; test $1 != 500 || echo >go' sh; } |
+        { read -r _ <go; cmp - expected && echo same; }";
+    let script = format!("mkfifo go; exec 3<>go; {script}");
+    space.sh(&script).run().ok().stdout("same\n");
+}

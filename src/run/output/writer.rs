@@ -3,6 +3,9 @@
 //! One thread serves each distinct file behind the two descriptors. On a terminal one thread serves both, which keeps
 //! prun's messages and the output of tasks in order.
 //!
+//! The thread starts when it is needed. The first few writes are tried on the loop, in a way that never waits; a run
+//! with little to say needs no thread, whose start takes as long as the start of a process.
+//!
 //! Lines of logs pass through the writers on their way to the disk thread, and are forwarded only when everything
 //! before them has been written: no log calls a task finished whose output is lost.
 
@@ -35,6 +38,9 @@ pub struct StreamError {
 
 /// Large buffers that are kept for reuse, at most.
 const SPARE: usize = 16;
+
+/// Writes that are tried on the loop before there is a thread.
+const ON_LOOP: usize = 8;
 
 /// A unit of work for the thread.
 enum Piece {
@@ -133,6 +139,8 @@ pub struct Writer {
     lines_staged: bool,
     /// The thread is started by the first write: many runs have nothing to say.
     started: bool,
+    /// Writes that were tried on the loop.
+    on_loop: usize,
     pending_start: PendingStart,
 }
 
@@ -148,6 +156,7 @@ impl Writer {
             staged_bytes: 0,
             lines_staged: false,
             started: false,
+            on_loop: 0,
             pending_start: PendingStart::default(),
         }
     }
@@ -192,8 +201,12 @@ impl Writer {
             return;
         }
         let mut pieces = std::mem::take(&mut self.staged);
-        let len = std::mem::take(&mut self.staged_bytes);
+        let mut len = std::mem::take(&mut self.staged_bytes);
         self.lines_staged = false;
+        if !self.started && self.on_loop < ON_LOOP {
+            self.on_loop += 1;
+            len -= write_at_once(&mut pieces, &self.shared);
+        }
         let mut state = self.shared.lock();
         if state.failed {
             return;
@@ -322,6 +335,29 @@ fn run(shared: &Shared) {
         }
         shared.wake_loop_if_drained(&mut state);
     }
+}
+
+/// Writes the first pieces as far as that needs no wait, and forwards lines whose predecessors are written. Returns the
+/// number of bytes that were written. An error is left to the thread, which meets it again.
+fn write_at_once(pieces: &mut VecDeque<Piece>, shared: &Shared) -> usize {
+    let mut written = 0;
+    while let Some(piece) = pieces.front_mut() {
+        match piece {
+            Piece::Bytes(stream, bytes) if is_wanted(*stream) && !bytes.is_empty() => {
+                let Ok(count) = os::io::write_nowait(fd(*stream), bytes) else { break };
+                written += count;
+                bytes.drain(..count);
+                if !bytes.is_empty() {
+                    break;
+                }
+            }
+            Piece::Bytes(_, bytes) => written += bytes.len(),
+            Piece::Lines(lines) => shared.forward_lines(std::mem::take(lines)),
+            Piece::File(..) => break,
+        }
+        pieces.pop_front();
+    }
+    written
 }
 
 /// Writes all pieces. Bytes for the same descriptor go out together: tasks that end at the same time cost one call.
