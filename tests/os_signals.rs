@@ -115,7 +115,6 @@ fn the_third_ends_prun_whatever_its_loop_does() {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
         return;
     }
-    // On ctrlc's thread and in a handler.
     for third in [libc::SIGINT, libc::SIGHUP] {
         let mut inner = Inner::start(again("the_third_ends_prun_whatever_its_loop_does", &ENV));
         assert_eq!(inner.said(), "ready");
@@ -127,6 +126,24 @@ fn the_third_ends_prun_whatever_its_loop_does() {
         // They may arrive in any order, but it takes three to end it.
         assert!(others.contains(&inner.killed_by()));
     }
+}
+
+#[test]
+fn ctrlc_takes_over_and_no_signal_is_lost() {
+    if inside() {
+        let mut signals = Signals::install().unwrap();
+        signals.hand_interrupt_to_ctrlc();
+        assert!(signals.has_ctrlc());
+        say_arrivals(&mut signals);
+    }
+    let mut inner = Inner::start(again("ctrlc_takes_over_and_no_signal_is_lost", &ENV));
+    assert_eq!(inner.said(), "ready");
+    for signal in [libc::SIGINT, libc::SIGTERM] {
+        inner.send(signal);
+        assert_eq!(inner.said(), signal.to_string());
+    }
+    inner.send(libc::SIGHUP);
+    assert_eq!(inner.killed_by(), libc::SIGHUP);
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! Signals to prun: those that stop or suspend it, the end of a child, and a new size of the terminal.
 //!
 //! SIGCHLD, SIGWINCH, SIGTSTP and SIGCONT are blocked in every thread and read from a signalfd(2), without a
-//! handler; one `read` covers all children that ended meanwhile. SIGINT comes through ctrlc, which calls back
-//! on a thread of its own. SIGTERM, SIGHUP and SIGQUIT come through signal-hook, in the handler itself. Both
-//! record the signal in atomics and then wake the loop by sending prun a SIGCHLD, so that the loop has one
-//! descriptor to wait for.
+//! handler; one `read` covers all children that ended meanwhile. SIGTERM, SIGHUP, SIGQUIT and, at first, SIGINT come
+//! through signal-hook, in the handler itself. In a run that lasts SIGINT comes through ctrlc, which calls back on a
+//! thread of its own; a short run does without the thread ([`Signals::hand_interrupt_to_ctrlc`]). Both record the signal
+//! in atomics and then wake the loop by sending prun a SIGCHLD, so that the loop has one descriptor to wait for.
 //!
 //! All other signals that would end prun are blocked in every thread and never read: SIGUSR1, SIGALRM, SIGPWR, the
 //! real-time signals and so on. Ignoring them instead would cost each child one more system call for each of them,
@@ -25,7 +25,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use super::disposition::{self, Disposition};
 use super::inherited::inherited;
-use super::{errors, jobserver, terminal};
+use super::{jobserver, terminal};
 
 /// The signals that stop prun.
 const STOPS: [i32; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT];
@@ -51,6 +51,7 @@ pub struct Signals {
     descriptor: SignalFd,
     /// The number of entries of `ARRIVED` that the loop has seen.
     taken: usize,
+    has_ctrlc: bool,
 }
 
 /// Signals and news of children that have arrived since the last call.
@@ -97,7 +98,26 @@ impl Signals {
         for signal in STOPS.into_iter().filter(|&signal| !inherited().ignored.contains(signal)) {
             take_over(signal)?;
         }
-        Ok(Signals { descriptor, taken: 0 })
+        Ok(Signals { descriptor, taken: 0, has_ctrlc: false })
+    }
+
+    /// Lets SIGINT come through ctrlc from now on. One handler replaces the other, so that no SIGINT is lost. If its
+    /// thread can't be started, the handler stays that was there before.
+    pub fn hand_interrupt_to_ctrlc(&mut self) {
+        self.has_ctrlc = true;
+        if inherited().ignored.contains(libc::SIGINT) {
+            return;
+        }
+        let Ok(before) = disposition::get(libc::SIGINT) else { return };
+        // ctrlc does not pass the signal on, so it handles SIGINT only.
+        if ctrlc::set_handler(|| record(libc::SIGINT)).is_err() {
+            disposition::restore(libc::SIGINT, &before);
+        }
+    }
+
+    /// True if [`Signals::hand_interrupt_to_ctrlc`] was called.
+    pub fn has_ctrlc(&self) -> bool {
+        self.has_ctrlc
     }
 
     /// Returns the descriptor that is readable when there is something to [`take`](Signals::take).
@@ -148,19 +168,6 @@ fn blocked(read: &SigSet) -> SigSet {
 }
 
 fn take_over(signal: i32) -> io::Result<()> {
-    if signal == libc::SIGINT {
-        // ctrlc does not pass the signal on, so it handles SIGINT only.
-        return ctrlc::set_handler(|| record(libc::SIGINT)).map_err(|error| match error {
-            ctrlc::Error::System(error) => {
-                let why = errors::start_reason(&error);
-                io::Error::new(
-                    error.kind(),
-                    format!("could not start the thread that waits for SIGINT: {why}"),
-                )
-            }
-            other => io::Error::other(other),
-        });
-    }
     // SAFETY: `record` makes only async-signal-safe calls, does not allocate and does not panic.
     unsafe { signal_hook::low_level::register(signal, move || record(signal)) }.map(drop)
 }

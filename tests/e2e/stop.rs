@@ -1,11 +1,14 @@
 //! Signals and the stop ladder (docs/robustness.md, "Signals and terminal").
 
+use std::fs::DirEntry;
+use std::time::Instant;
+
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
 use crate::meeting::{Guest, Meeting};
 use crate::running::Running;
-use crate::space::Space;
+use crate::space::{LIMIT, Space};
 
 #[test]
 fn the_first_signal_is_passed_on_and_nothing_new_starts() {
@@ -27,6 +30,36 @@ fn the_first_signal_is_passed_on_and_nothing_new_starts() {
         }
         running.end().died_of(signal);
         assert!(!meeting.has_guest(), "nothing starts after {name}");
+    }
+}
+
+/// Waits until prun has the thread that waits for SIGINT.
+fn wait_for_ctrlc(prun: Pid) {
+    let start = Instant::now();
+    let tasks = || std::fs::read_dir(format!("/proc/{prun}/task")).expect("prun runs").flatten();
+    let name = |task: DirEntry| std::fs::read_to_string(task.path().join("comm")).unwrap_or_default();
+    while !tasks().any(|task| name(task) == "ctrl-c\n") {
+        assert!(start.elapsed() < LIMIT, "there never was such a thread");
+        // Nothing tells of a new thread; this only keeps the look-up from spinning.
+        nix::poll::poll(&mut [], 5u8).expect("poll of nothing");
+    }
+}
+
+#[test]
+fn an_interrupt_stops_a_run_that_has_just_begun_and_one_that_lasts() {
+    for lasts in [false, true] {
+        let space = Space::new();
+        let meeting = Meeting::open(&space);
+        let running = space.exec("-j1 -- puppet catch=INT meet={} hold ::: a b").start();
+        let mut guest = meeting.guest();
+        if lasts {
+            wait_for_ctrlc(running.pid());
+        }
+        running.signal(Signal::SIGINT);
+        guest.hears("got INT");
+        guest.tell("exit=0");
+        running.end().died_of(Signal::SIGINT);
+        assert!(!meeting.has_guest(), "nothing starts after it");
     }
 }
 

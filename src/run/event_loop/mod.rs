@@ -65,6 +65,9 @@ use scheduler::Scheduler;
 /// Starts before the kernel is asked again.
 const BURST: usize = 2;
 
+/// A run that takes no longer does without the thread that waits for SIGINT.
+const SHORT_RUN: Time = Time::from_millis(50);
+
 /// One run, from its first event to its verdict.
 ///
 /// It has more than twelve fields because it has one for each room, and is what the rooms meet in.
@@ -102,8 +105,13 @@ impl Kernel {
 
     /// Blocks until a descriptor is ready, but no longer than `patience` (`None`: without a limit).
     fn wait(&mut self, ready: &mut Vec<Ready>, patience: Option<Time>) -> nix::Result<()> {
-        let waited = self.poller.wait(ready, patience);
+        let signals = self.signals.as_mut().filter(|signals| !signals.has_ctrlc());
+        let begins = signals.is_some().then(|| SHORT_RUN.saturating_sub(self.now));
+        let waited = self.poller.wait(ready, patience.into_iter().chain(begins).min());
         self.now = self.start.elapsed();
+        if let Some(signals) = signals.filter(|_| self.now >= SHORT_RUN) {
+            signals.hand_interrupt_to_ctrlc();
+        }
         waited
     }
 
