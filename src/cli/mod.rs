@@ -71,6 +71,7 @@ use parse::parse;
 pub fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().skip(1).collect();
     if runs_tasks(&words) {
+        os::memory::use_one_arena();
         post_guardian();
     }
     let verdict = go(&words).unwrap_or_else(|instead| match instead {

@@ -142,7 +142,7 @@ pub(super) fn make() -> Result<PathBuf, String> {
 }
 
 fn where_to_make() -> Result<PathBuf, String> {
-    let read = |name: &str| std::fs::read_to_string(name).map_err(|error| errors::reason(&error));
+    let read = |name: &str| proc::read(name).map_err(|error| errors::reason(&error));
     let own = read("/proc/self/cgroup")?;
     let own = own_path(&own).ok_or("there is no cgroup of version 2")?;
     let mounts = read("/proc/self/mountinfo")?;

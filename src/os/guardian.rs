@@ -156,9 +156,9 @@ fn leave_outer_run() -> nix::Result<()> {
 /// Returns the memory from which the kernel shows this process's arguments and environment. Both are
 /// writable.
 fn own_strings() -> Option<[&'static mut [u8]; 2]> {
-    let text = std::fs::read("/proc/self/stat").ok()?;
-    let after_name = memchr::memrchr(b')', &text)? + 1;
-    let fields = std::str::from_utf8(&text[after_name..]).ok()?.split_ascii_whitespace();
+    // The name is the guardian's already.
+    let text = proc::read("/proc/self/stat").ok()?;
+    let fields = text.rsplit_once(')')?.1.split_ascii_whitespace();
     // Fields 48 to 51; the state, which follows the name, is field 3.
     let at: Vec<usize> = fields.skip(48 - 3).take(4).map_while(|field| field.parse().ok()).collect();
     let &[arguments, arguments_end, environment, environment_end] = at.as_slice() else { return None };

@@ -6,7 +6,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`errors`] | the text of system errors |
-//! | [`limits`], [`schedule`] | resource limits, room for arguments, CPUs; prun's turns on them |
+//! | [`limits`], [`schedule`], [`memory`] | resource limits, CPUs, room for arguments; prun's turns; allocation |
 //! | [`std_streams`] | prun's own standard input, output and error |
 //! | `disposition`, `on_panic` | dispositions of signals; what is undone on a panic |
 //! | [`poller`], [`waker`] | waiting for descriptors, and ending that wait from another thread |
@@ -60,6 +60,7 @@ pub mod live_starts;
 mod makeflags;
 pub mod mark;
 pub mod marked;
+pub mod memory;
 mod on_panic;
 mod pidfd;
 pub mod pipe_holders;

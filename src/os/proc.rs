@@ -2,6 +2,8 @@
 //!
 //! A zombie is not alive: it runs nothing, and its parent may leave it unreaped for any time.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::sync::OnceLock;
 
 use nix::unistd::Pid;
@@ -13,6 +15,14 @@ pub fn is_available() -> bool {
         let own = std::fs::read_link("/proc/self").ok();
         own.and_then(|own| own.to_str()?.parse().ok()) == Some(nix::unistd::getpid().as_raw())
     })
+}
+
+/// Reads a file of `/proc` with as few calls as possible: its size is not known before, and each call makes the kernel
+/// look for the place where the last one ended.
+pub(super) fn read(path: &str) -> io::Result<String> {
+    let mut text = String::with_capacity(8 << 10);
+    File::open(path)?.read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// True if the process exists and is no zombie.
