@@ -84,9 +84,12 @@ pub fn forget() -> bool {
     !live_starts::is_finished()
 }
 
-/// Ends the guardian's duty: what had to be stopped was stopped, and what still runs is meant to.
+/// Ends the guardian's duty: what had to be stopped was stopped, and what still runs is meant to. Does nothing the second
+/// time.
 pub fn release() {
-    if let Some(pid) = pid() {
+    if let Some(pid) = pid()
+        && !live_starts::is_finished()
+    {
         live_starts::set_finished();
         // Somebody else may have killed it; then only its zombie is there.
         let _ = process::kill(pid, libc::SIGKILL);
@@ -97,12 +100,13 @@ pub fn release() {
 pub fn dismiss() {
     release();
     let guardian = guardian_pid::take();
-    if let Some(pid) = guardian {
-        process::reap(pid);
-    }
-    // The guardian may have been reaped with other children, between its release and now.
+    // The guardian may have been reaped with other children, between its release and now. While it ends, the group is
+    // removed; it was never in that.
     if guardian.is_some() || live_starts::is_finished() || cgroup::was_opened() {
         cgroup::remove();
+    }
+    if let Some(pid) = guardian {
+        process::reap(pid);
     }
 }
 
