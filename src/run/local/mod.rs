@@ -81,6 +81,14 @@ pub struct LocalProcesses {
     buffer: Vec<u8>,
 }
 
+/// Returns a buffer for what a pipe holds, in memory that costs nothing until it is written to. A block of this size comes
+/// from the kernel, zeroed and not yet there; a smaller one would be cleared, page by page.
+fn untouched_buffer() -> Vec<u8> {
+    let mut buffer = vec![0; 2 * os::io::PIPE];
+    buffer.truncate(os::io::PIPE);
+    buffer
+}
+
 impl LocalProcesses {
     /// `columns`: the destination of tasks whose output is columns of a table. `jobserver`: prun's own, which all that
     /// it starts finds in its environment.
@@ -109,7 +117,7 @@ impl LocalProcesses {
             hungry: Vec::new(),
             watched: Vec::new(),
             open_files: os::limits::open_files(),
-            buffer: vec![0; os::io::PIPE],
+            buffer: untouched_buffer(),
             plan,
         })
     }
