@@ -69,6 +69,7 @@ mod retries;
 mod run_hooks;
 mod services;
 mod shortage;
+mod slow_exec;
 mod starting;
 mod status;
 mod stop;
