@@ -7,7 +7,9 @@ use std::os::unix::fs::FileExt;
 use std::sync::OnceLock;
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, PosixFadviseAdvice, SpliceFFlags, fcntl, posix_fadvise, splice, tee};
+use nix::fcntl::{
+    FcntlArg, OFlag, PosixFadviseAdvice, SpliceFFlags, copy_file_range, fcntl, posix_fadvise, splice, tee,
+};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::sendfile::sendfile64;
@@ -109,12 +111,18 @@ pub fn write_nowait(fd: BorrowedFd, bytes: &[u8]) -> nix::Result<usize> {
     Errno::result(count).map(|count| count as usize)
 }
 
+/// The bytes of one read and write where the kernel can't copy.
+const BY_HAND: usize = 256 << 10;
+
 /// The most parts that one `writev` accepts.
 const IOV_MAX: usize = 1024;
 
 /// Copies a part of a file, within the kernel where possible.
 pub fn copy_file(from: &File, start: u64, length: u64, to: BorrowedFd) -> io::Result<()> {
     let (mut at, end) = (start as i64, (start + length) as i64);
+    if is_regular(to) {
+        copy_to_regular(from, &mut at, end, to)?;
+    }
     while at < end {
         let count = (end - at).min(1 << 30) as usize;
         match sendfile64(to, from, Some(&mut at), count) {
@@ -152,6 +160,14 @@ pub fn splice_pipe(from: BorrowedFd, most: usize, to: BorrowedFd) -> nix::Result
     splice(from, None, to, None, most, flags)
 }
 
+/// Appends at most `most` bytes of a pipe to a file at the file's own position, within the kernel, and without waiting
+/// for bytes. The file may be waited for. Returns 0 at the end of the pipe. Fails with `EINVAL` if the file can't be
+/// spliced to: its file system does not support it, or the file is in append mode. Nothing of the pipe is lost then.
+pub fn splice_to_file(from: BorrowedFd, most: usize, to: &File) -> nix::Result<usize> {
+    let flags = SpliceFFlags::SPLICE_F_NONBLOCK | SpliceFFlags::SPLICE_F_MOVE;
+    splice(from, None, to, None, most, flags)
+}
+
 /// True if somebody has, or has had, a FIFO open for writing since it was opened here: then a blocking open would have
 /// returned. True for a pipe as well. Reads nothing.
 ///
@@ -165,6 +181,13 @@ pub fn has_had_writer(fifo: BorrowedFd) -> bool {
     let Ok((_reader, writer)) = io::pipe() else { return false };
     // A byte that came meanwhile is copied, and stays where it is.
     tee(fifo, writer, 1, SpliceFFlags::SPLICE_F_NONBLOCK) != Ok(0)
+}
+
+/// True if nobody has the writing end of a pipe open any more. Bytes may still be in it.
+pub fn is_hung_up(pipe: BorrowedFd) -> bool {
+    let mut polled = [PollFd::new(pipe, PollFlags::empty())];
+    let result = poll(&mut polled, PollTimeout::ZERO);
+    result.is_ok() && polled[0].revents().is_some_and(|events| events.contains(PollFlags::POLLHUP))
 }
 
 /// Reads from a place of a file, and again if a signal interrupts that (some file systems let it).
@@ -183,8 +206,32 @@ pub fn read_ahead(file: &File, start: u64, length: u64) {
     let _ = posix_fadvise(file, start as i64, length as i64, PosixFadviseAdvice::POSIX_FADV_WILLNEED);
 }
 
+fn is_regular(fd: BorrowedFd) -> bool {
+    fstat(fd).is_ok_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFREG)
+}
+
+/// Copies from file to file with copy_file_range(2), by which some file systems share blocks instead of copying them.
+/// `at` is moved behind the bytes that were copied. If the two files don't allow it, or the kernel copies nothing, the
+/// rest is left to others; so is the end of the file.
+fn copy_to_regular(from: &File, at: &mut i64, end: i64, to: BorrowedFd) -> io::Result<()> {
+    while *at < end {
+        let count = (end - *at).min(1 << 30) as usize;
+        match copy_file_range(from, Some(at), to, None, count) {
+            Ok(0) => return Ok(()),
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error @ (Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG | Errno::EIO)) => {
+                return Err(error.into());
+            }
+            // Across file systems, a target in append mode or opened for reading as well, a seal, an old kernel: a write
+            // works, or says what is wrong.
+            Err(_) => return Ok(()),
+        }
+    }
+    Ok(())
+}
+
 fn copy_by_hand(from: &File, mut at: i64, end: i64, to: BorrowedFd) -> io::Result<()> {
-    let mut buffer = vec![0; (64 << 10).min((end - at) as usize)];
+    let mut buffer = vec![0; BY_HAND.min((end - at) as usize)];
     while at < end {
         let wanted = buffer.len().min((end - at) as usize);
         from.read_exact_at(&mut buffer[..wanted], at as u64)?;

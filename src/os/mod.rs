@@ -54,6 +54,8 @@ mod guardian_pid;
 pub mod inherited;
 pub mod input;
 pub mod io;
+#[cfg(test)]
+mod io_tests;
 pub mod jobserver;
 pub mod limits;
 pub mod live_starts;
