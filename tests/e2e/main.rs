@@ -54,6 +54,7 @@ mod leftovers;
 mod limits;
 mod locks;
 mod lost_marks;
+mod much_output;
 mod one_file;
 mod one_task;
 mod output;

@@ -48,13 +48,22 @@ pub(super) struct Lane {
     /// Held output, or the beginning of a line that is not complete.
     pub kept: Vec<u8>,
     pub spill: Option<(SpillId, u64)>,
+    /// True while the caller moves the task's bytes into the temporary file by itself.
+    pub transferring: bool,
     /// The incomplete character at the end of what was escaped.
     pub partial_char: Vec<u8>,
 }
 
 impl Lane {
     pub fn new(spec: LaneSpec) -> Lane {
-        Lane { spec, mid_line: false, kept: Vec::new(), spill: None, partial_char: Vec::new() }
+        Lane {
+            spec,
+            mid_line: false,
+            kept: Vec::new(),
+            spill: None,
+            transferring: false,
+            partial_char: Vec::new(),
+        }
     }
 
     /// Returns how the lane flows, if it does whatever the policy says.
@@ -64,6 +73,12 @@ impl Lane {
             Own::Task => Some(Framing::Lines),
             Own::Attempt(framing) => Some(framing),
         }
+    }
+
+    /// True if bytes may be appended to the temporary file as they are: there is one, and nothing is put around them.
+    pub fn takes_bytes_unchanged(&self) -> bool {
+        let LaneSpec { tag, escape, own, .. } = &self.spec;
+        self.spill.is_some() && tag.is_none() && escape.is_none() && *own == Own::Shared
     }
 
     /// True if the output is kept for the task's hook. Such a lane never flows.

@@ -5,7 +5,8 @@
 //! spilled to a temporary file. Nothing is written here: the returned [`Op`]s say what to write, in order.
 //!
 //! The modules from the bottom up: `op` and `escape`; `lane`, one destination of one task; `outputs`, all
-//! tasks and their order; `hook` and `row`, which add a hook's output and a table's columns.
+//! tasks and their order; `hook` and `row`, which add a hook's output and a table's columns; `transfer`, for bytes
+//! that reach a temporary file without passing through here.
 
 mod escape;
 mod hook;
@@ -13,6 +14,7 @@ mod lane;
 mod op;
 mod outputs;
 mod row;
+mod transfer;
 
 pub use escape::Escape;
 pub use hook::KeptForHook;

@@ -34,11 +34,21 @@ pub enum Op {
         spill: SpillId,
         bytes: Vec<u8>,
     },
-    /// Copy the whole temporary file (`len` bytes) to `dest` and remove it.
+    /// Copy the whole temporary file (`len` bytes, or more if the caller has appended some that it did not report) to
+    /// `dest` and remove it.
     Replay {
         dest: Dest,
         spill: SpillId,
         len: u64,
+    },
+    /// Begin, or end, the transfer into the temporary file that the caller has prepared.
+    Transfer {
+        spill: SpillId,
+    },
+    /// Stop moving bytes into the temporary file, and report their number to
+    /// [`Outputs::transferred`](super::Outputs::transferred): the task's output is to flow.
+    Recall {
+        spill: SpillId,
     },
     /// Remove the temporary file.
     Drop {

@@ -54,7 +54,7 @@ struct Gate {
 pub struct Outputs {
     pub(super) tasks: PlaceMap<TaskOutput>,
     gates: BTreeMap<JobId, Gate>,
-    framing: Framing,
+    pub(super) framing: Framing,
     next_spill: SpillId,
     /// Bytes that all lanes keep in memory.
     pub(super) kept: usize,
@@ -181,6 +181,11 @@ impl Outputs {
             // Those that flow by themselves may hold the beginning of a line.
             let held = |lane: &&mut Lane| !lane.is_for_hook() && lane.own_framing().is_none();
             for lane in task.lanes.iter_mut().filter(held) {
+                if let Some((spill, _)) = lane.spill.filter(|_| lane.transferring) {
+                    // It flows from the end of the transfer on.
+                    self.ops.push(Op::Recall { spill });
+                    continue;
+                }
                 self.kept -= lane.kept.len();
                 lane.begin_to_flow(framing, &mut self.ops);
                 self.kept += lane.kept.len();
@@ -294,7 +299,7 @@ impl Outputs {
 
 impl TaskOutput {
     /// Returns how the task's lanes flow; `held` applies if they were held for a group.
-    fn framing(&self, held: Framing) -> Framing {
+    pub(super) fn framing(&self, held: Framing) -> Framing {
         if self.policy == Policy::Flow { Framing::Lines } else { held }
     }
 }

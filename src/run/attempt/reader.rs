@@ -1,13 +1,15 @@
 //! The pipes that the processes of an attempt write to, and where the bytes go.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use nix::errno::Errno;
 
 use super::dialogue::Talk;
 use super::readiness::Readiness;
 use crate::event::Place;
-use crate::flow::output::Outputs;
+use crate::flow::output::{Outputs, SpillId};
 use crate::plan::QueueId;
 use crate::run::queues::{Inlet, Queues};
 
@@ -32,6 +34,28 @@ pub struct Reader {
     pub is_terminal: bool,
     /// True for a pipe in packet mode: each read brings one packet, and others may be behind it.
     pub packets: bool,
+    pub read_by: ReadBy,
+}
+
+/// The thread that empties a pipe.
+#[derive(Debug)]
+pub enum ReadBy {
+    /// The loop, as long as that is cheaper.
+    Loop,
+    /// The disk thread, which moves the bytes to a temporary file and counts them.
+    Disk { spill: SpillId, count: Arc<AtomicU64> },
+    /// The loop to the end: the disk thread could not.
+    LoopAlone,
+}
+
+impl ReadBy {
+    /// Returns the temporary file that the disk thread moves the bytes to.
+    pub fn spill(&self) -> Option<SpillId> {
+        match self {
+            ReadBy::Disk { spill, .. } => Some(*spill),
+            ReadBy::Loop | ReadBy::LoopAlone => None,
+        }
+    }
 }
 
 /// A destination beside the lanes of the task's output.
@@ -87,7 +111,16 @@ pub struct Sorting<'a> {
 impl Reader {
     /// Returns a reader of a pipe into lanes of the task alone.
     pub fn of_pipe(fd: OwnedFd, lanes: Vec<usize>, is_stderr: bool) -> Reader {
-        Reader { fd, lanes, tap: None, is_stderr, full: 0, is_terminal: false, packets: false }
+        Reader {
+            fd,
+            lanes,
+            tap: None,
+            is_stderr,
+            full: 0,
+            is_terminal: false,
+            packets: false,
+            read_by: ReadBy::Loop,
+        }
     }
 
     /// Reads what is there, once, and hands it on.

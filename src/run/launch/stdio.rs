@@ -7,7 +7,7 @@ use crate::flow::output::LaneSpec;
 use crate::os;
 use crate::os::deadlock::{self, PipeId};
 use crate::run::attempt::Attempt;
-use crate::run::attempt::reader::{Reader, Tap};
+use crate::run::attempt::reader::{ReadBy, Reader, Tap};
 use crate::run::launch::ChildEnds;
 use crate::run::launch::pty::Terminal;
 use crate::run::launch::unstarted::{Unstarted, no_pipe};
@@ -121,6 +121,15 @@ impl Stdio {
             self.stdout_reader = Some(attempt.readers.len());
         }
         let is_stderr = stream == Stream::Stderr;
-        attempt.readers.push(Some(Reader { fd, lanes, tap, is_stderr, full: 0, is_terminal, packets }));
+        attempt.readers.push(Some(Reader {
+            fd,
+            lanes,
+            tap,
+            is_stderr,
+            full: 0,
+            is_terminal,
+            packets,
+            read_by: ReadBy::Loop,
+        }));
     }
 }

@@ -6,6 +6,7 @@ use nix::errno::Errno;
 
 use super::LocalProcesses;
 use super::start::watch_pipes;
+use super::transfers::leave_transfer;
 use crate::event::JobId;
 use crate::os;
 use crate::os::io::{BIG_PIPE, PIPE};
@@ -96,7 +97,7 @@ impl LocalProcesses {
             }
         } else {
             if !is_tapped && count == PIPE {
-                self.note_full(id, at);
+                self.note_full(id, at, cx);
             }
             if watched {
                 self.check_line(id, None, cx);
@@ -175,15 +176,18 @@ impl LocalProcesses {
         }
     }
 
-    /// Counts that a capture was found full, and gives it more room when that is often.
-    fn note_full(&mut self, id: TaskId, at: usize) {
+    /// Counts that a capture was found full. If that is often, gives it more room, and lets the disk thread empty it while
+    /// its bytes are held on disk.
+    fn note_full(&mut self, id: TaskId, at: usize, cx: &mut Context) {
         if let Some(attempt) = self.attempts.get_mut(id)
             && let Some(reader) = &mut attempt.readers[at]
         {
-            reader.full += 1;
+            reader.full = reader.full.saturating_add(1);
             self.prolific.insert(attempt.work.job);
-            if reader.full == OFTEN {
-                self.enlarge(id, at);
+            match reader.full {
+                ..OFTEN => {}
+                OFTEN => self.enlarge(id, at),
+                _ => self.try_transfer(id, at, cx),
             }
         }
     }
@@ -322,6 +326,9 @@ impl LocalProcesses {
         at: usize,
         cx: &mut Context,
     ) -> Option<std::path::PathBuf> {
+        if let Some(held) = leave_transfer(attempt, at, cx) {
+            return held;
+        }
         let reader = attempt.readers[at].as_ref()?;
         let is_stderr = reader.is_stderr;
         let _ = cx.poller.remove(reader.fd.as_fd());
@@ -383,7 +390,7 @@ fn take_in_unheard(attempt: &mut Attempt, at: usize, buffer: &mut Vec<u8>, cx: &
 }
 
 /// Closes a reader at its end.
-fn close_reader(attempt: &mut Attempt, at: usize, cx: &mut Context) {
+pub(super) fn close_reader(attempt: &mut Attempt, at: usize, cx: &mut Context) {
     let Some(reader) = attempt.readers[at].take() else { return };
     // Closing the descriptor is not enough: a child that is just being executed still has all of prun's descriptors for
     // a moment (vfork's parent goes on before the kernel closes them), and the poller would report this one until then.

@@ -181,6 +181,7 @@ impl LocalProcesses {
     /// discarded; the result says who holds it.
     pub(super) fn forget_attempt(&mut self, id: TaskId, cx: &mut Context) -> Option<EndedAttempt> {
         self.attempts.get(id)?;
+        self.end_transfers(cx);
         self.stop_checks(id);
         let mut attempt = self.attempts.take(id)?;
         cx.terminal.end(id, true);

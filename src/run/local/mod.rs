@@ -6,7 +6,7 @@
 //!
 //! - [`start`]: attempts begin; [`exit`]: processes exit, attempts are forgotten
 //! - [`bytes`]: their pipes; [`round_robin`]: tasks that live on and take block after block; [`strays`]: pipes that
-//!   leftovers hold open
+//!   leftovers hold open; [`transfers`]: pipes that the disk thread empties
 //! - [`watch`]: dialogues, circles of pipes, the size of terminals; [`probes`]: whether attempts are ready
 //! - [`hook`]: hooks start in the place of their task
 //! - [`job_control`]: processes are stopped and go on
@@ -47,6 +47,7 @@ mod probes;
 mod round_robin;
 mod start;
 mod strays;
+mod transfers;
 mod watch;
 
 use bytes::Paused;
@@ -165,6 +166,7 @@ impl Backend for LocalProcesses {
 
     fn poll(&mut self, cx: &mut Context) {
         self.watch_older(cx);
+        self.end_transfers(cx);
         self.watch_attempts(cx);
         let gone = self.descendants.poll(&self.attempts, cx.now, cx.warnings);
         cx.events.extend(gone.into_iter().map(Event::GroupGone));

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -17,6 +17,7 @@ use std::thread::{self, JoinHandle};
 use crate::flow::output::{Log, SpillId};
 use crate::os;
 use crate::run::output::thread_start::PendingStart;
+use crate::run::output::transfers::{Commands, Order, Report, TransferDesk, Transfers};
 
 /// Whole lines for a log, on their way to the disk thread.
 pub struct LogLines {
@@ -36,6 +37,8 @@ pub enum Command {
     /// Copies so many bytes of the temporary file to an output file, and drops it.
     Copy(SpillId, FileId, u64),
     Drop(SpillId),
+    /// Bytes of a pipe that are moved to a temporary file.
+    Transfer(Order),
     /// Copies so many bytes of a temporary file that another thread gives to an output file.
     CopyFrom(Receiver<io::Result<File>>, FileId, u64),
     /// Gives an output file its number. Without a file, opens the FIFO at this path, which may block.
@@ -93,11 +96,12 @@ type UnstartedWorker = Mutex<Option<(Worker, Receiver<Command>)>>;
 pub struct Disk {
     progress: Arc<Progress>,
     /// `None` until the first command: many runs have nothing for the disk.
-    sender: Option<Sender<Command>>,
+    sender: Option<Commands>,
     thread: Option<JoinHandle<()>>,
     unstarted: Arc<UnstartedWorker>,
     pending_start: PendingStart,
     waker: Arc<os::waker::Waker>,
+    transfers: TransferDesk,
     /// True if the loop is woken when nothing is queued any more.
     is_awaited: bool,
 }
@@ -113,6 +117,7 @@ impl Disk {
             unstarted: Arc::default(),
             pending_start: PendingStart::default(),
             waker,
+            transfers: TransferDesk::default(),
         }
     }
 
@@ -132,6 +137,32 @@ impl Disk {
 
     pub fn drop_spill(&mut self, spill: SpillId) {
         self.send(Command::Drop(spill));
+    }
+
+    /// True if another transfer can begin. If not, the loop reads by itself.
+    pub fn has_room(&mut self) -> bool {
+        // A thread that does not run yet empties no pipe.
+        self.thread.is_some() && self.transfers.has_room(&self.waker)
+    }
+
+    /// Prepares the beginning or the end of a transfer; see [`Disk::send_prepared`].
+    pub fn prepare(&mut self, order: Order) {
+        self.transfers.prepare(order);
+    }
+
+    /// Sends the order that was prepared first of those that were not sent.
+    pub fn send_prepared(&mut self) {
+        self.transfers.take_prepared().into_iter().for_each(|order| self.transfer(order));
+    }
+
+    /// Sends an order about a transfer.
+    pub fn transfer(&mut self, order: Order) {
+        self.send(Command::Transfer(order));
+    }
+
+    /// Returns the next transfer that has ended. The loop is woken for it.
+    pub fn take_report(&mut self) -> Option<Report> {
+        self.transfers.take_report()
     }
 
     /// Copies a temporary file that another thread gives.
@@ -177,7 +208,7 @@ impl Disk {
     pub fn finish(&mut self) {
         let Some(sender) = self.sender.take() else { return };
         // The command is needed, because a writer whose output failed holds a sender to the end.
-        let _ = sender.send(Command::Finish);
+        sender.send(Command::Finish);
         match self.thread.take() {
             // A panic there has ended the process already.
             Some(thread) => drop(thread.join()),
@@ -192,7 +223,7 @@ impl Disk {
 
     /// Returns the way for lines of logs, which reach the thread through the writers. `None` if nothing was sent yet,
     /// and so no log is open.
-    pub fn sender(&self) -> Option<&Sender<Command>> {
+    pub fn sender(&self) -> Option<&Commands> {
         self.sender.as_ref()
     }
 
@@ -226,12 +257,11 @@ impl Disk {
             let (sender, commands) = channel();
             let worker = Worker::new(Arc::clone(&self.progress), Arc::clone(&self.waker), self.is_awaited);
             *self.unstarted.lock().unwrap_or_else(PoisonError::into_inner) = Some((worker, commands));
-            self.sender = Some(sender);
+            self.sender = Some(Commands { sender, bell: Arc::clone(self.transfers.bell()) });
             self.start_thread();
         }
         if let Some(sender) = &self.sender {
-            // The thread ends only by `Finish`.
-            let _ = sender.send(command);
+            sender.send(command);
         }
     }
 }
@@ -257,6 +287,8 @@ struct Worker {
     progress: Arc<Progress>,
     waker: Arc<os::waker::Waker>,
     spills: HashMap<SpillId, File>,
+    /// `None` before the first transfer.
+    transfers: Option<Box<Transfers>>,
     files: HashMap<FileId, OutputFile>,
     /// The logs, each with lines that wait to be written together.
     logs: HashMap<Log, (Box<dyn LogFile>, Vec<u8>)>,
@@ -284,6 +316,7 @@ impl Worker {
             progress,
             waker,
             spills: HashMap::new(),
+            transfers: None,
             files: HashMap::new(),
             logs: HashMap::new(),
             failed: false,
@@ -291,24 +324,47 @@ impl Worker {
     }
 
     fn run(&mut self, commands: &Receiver<Command>) {
-        while let Ok(command) = commands.recv() {
-            let mut next = Some(command);
+        loop {
+            let mut next = match self.transfers.as_ref().is_some_and(|transfers| !transfers.is_idle()) {
+                true => commands.try_recv().ok(),
+                false => match commands.recv() {
+                    Ok(command) => Some(command),
+                    Err(_) => return,
+                },
+            };
             while let Some(command) = next {
                 if let Command::Finish = command {
                     return self.flush_logs();
                 }
-                let len = command.queued();
-                let result = self.execute(command);
-                self.note_failure(result);
-                let before = self.progress.queued.fetch_sub(len, Ordering::Relaxed);
-                let is_idle = len > 0 && before == len && self.is_awaited;
-                if is_idle || before > WAKE_BELOW && before - len <= WAKE_BELOW {
-                    self.waker.wake();
-                }
+                self.carry_out(command);
                 next = commands.try_recv().ok();
             }
             self.flush_logs();
+            self.move_bytes();
         }
+    }
+
+    fn carry_out(&mut self, command: Command) {
+        let len = command.queued();
+        let result = self.execute(command);
+        self.note_failure(result);
+        let before = self.progress.queued.fetch_sub(len, Ordering::Relaxed);
+        let is_idle = len > 0 && before == len && self.is_awaited;
+        if is_idle || before > WAKE_BELOW && before - len <= WAKE_BELOW {
+            self.waker.wake();
+        }
+    }
+
+    /// Waits for a pipe that is to be moved, or for a command, and moves what is there.
+    fn move_bytes(&mut self) {
+        let Some(transfers) = self.transfers.as_mut().filter(|transfers| !transfers.is_idle()) else {
+            return;
+        };
+        let mut result = Ok(());
+        for spill in transfers.wait() {
+            result = result.and(transfers.turn(spill, self.spills.get(&spill)));
+        }
+        self.note_failure(result.map_err(|errno| spill_error(errno.into())));
     }
 
     fn note_failure(&mut self, result: Result<(), String>) {
@@ -331,14 +387,6 @@ impl Worker {
     }
 
     fn execute(&mut self, command: Command) -> Result<(), String> {
-        let spill_error = |error: io::Error| {
-            let folder = std::env::temp_dir();
-            let why = os::errors::reason(&error);
-            format!(
-                "could not keep output in a temporary file in `{}`: {why}; `TMPDIR` names another folder",
-                folder.display()
-            )
-        };
         match command {
             Command::Spill(spill, bytes) => {
                 let file = match self.spills.entry(spill) {
@@ -356,19 +404,24 @@ impl Worker {
             Command::Copy(spill, file, len) => {
                 let from = self.take_spill(spill).map_err(spill_error)?;
                 let Some(to) = self.files.get(&file) else { return Ok(()) };
-                let copied = os::io::copy_file(&from, 0, len, to.file.as_fd());
+                let copied = copy_spilled(&from, len, to.file.as_fd());
                 copied.map_err(|error| to.write_error(&error))
             }
             Command::CopyFrom(spilled, file, len) => {
                 let gone = |_| io::Error::from(io::ErrorKind::NotFound);
                 let from = spilled.recv().map_err(gone).and_then(|file| file).map_err(spill_error)?;
                 let Some(to) = self.files.get(&file) else { return Ok(()) };
-                let copied = os::io::copy_file(&from, 0, len, to.file.as_fd());
+                let copied = copy_spilled(&from, len, to.file.as_fd());
                 copied.map_err(|error| to.write_error(&error))
             }
             Command::Drop(spill) => {
-                self.spills.remove(&spill);
+                // Nobody wants it: an error is none.
+                let _ = self.take_spill(spill);
                 Ok(())
+            }
+            Command::Transfer(order) => {
+                let result = order.carry_out(&mut self.transfers, &self.spills);
+                result.map_err(|errno| spill_error(errno.into()))
             }
             Command::Open { number, path, file } => {
                 let file = match file {
@@ -410,8 +463,22 @@ impl Worker {
     }
 
     fn take_spill(&mut self, spill: SpillId) -> io::Result<File> {
+        self.transfers.as_mut().into_iter().for_each(|transfers| transfers.recall(spill));
         Ok(self.spills.remove(&spill).ok_or(io::ErrorKind::NotFound)?)
     }
+}
+
+/// Copies all of a temporary file: `len` bytes that were sent, and what transfers have moved unseen.
+pub fn copy_spilled(from: &File, len: u64, to: BorrowedFd) -> io::Result<()> {
+    os::io::copy_file(from, 0, len.max(from.metadata()?.len()), to)
+}
+
+fn spill_error(error: io::Error) -> String {
+    let (folder, why) = (std::env::temp_dir(), os::errors::reason(&error));
+    format!(
+        "could not keep output in a temporary file in `{}`: {why}; `TMPDIR` names another folder",
+        folder.display()
+    )
 }
 
 /// Opens a FIFO that nobody has read yet.

@@ -12,6 +12,7 @@
 //! - [`sinks`]: the writers and the disk thread, as one thing to write to
 //! - [`files`]: which files the run has opened, so that each is emptied once
 //! - [`writer`], [`disk`], [`fifos`]: the threads; [`thread_start`]: they start late, and starting may have to be tried again
+//! - [`transfers`]: pipes of tasks that the disk thread moves to temporary files by itself
 //! - [`screen`]: the terminal that the bar shares with what tasks write
 //! - [`terminal_lease`]: prun's terminal, lent to a task that has it to itself
 //!
@@ -35,6 +36,7 @@ pub mod screen;
 pub mod sinks;
 pub mod terminal_lease;
 pub mod thread_start;
+pub mod transfers;
 pub mod writer;
 
 use screen::Screen;

@@ -66,7 +66,12 @@ impl Screen {
             let dest = match &op {
                 Op::Write { dest, bytes } => Some((*dest, bytes.last() == Some(&b'\n'))),
                 Op::Replay { dest, .. } => Some((*dest, true)),
-                Op::Spill { .. } | Op::Drop { .. } | Op::Log { .. } | Op::Close { .. } => None,
+                Op::Spill { .. }
+                | Op::Transfer { .. }
+                | Op::Recall { .. }
+                | Op::Drop { .. }
+                | Op::Log { .. }
+                | Op::Close { .. } => None,
             };
             if let Some((dest, ends_line)) = dest
                 && (dest == Dest::Stderr || (dest == Dest::Stdout && sinks.share_one_file()))

@@ -16,6 +16,7 @@ use crate::os;
 use crate::run::output::disk::{self, Disk, LogFile, LogLines};
 use crate::run::output::fifos::Fifos;
 use crate::run::output::files::{Files, OpenError, Opening, SharedFile};
+use crate::run::output::transfers::Order;
 use crate::run::output::writer::{StdStream, StreamError, Writer};
 
 /// Backpressure: the loop stops reading from tasks while more bytes than this wait for a writer, and goes on at half.
@@ -121,6 +122,8 @@ impl Sinks {
                 let (stream, file) = (std_stream(dest), self.disk.take(spill));
                 self.writer(stream).stage_file(stream, file, len);
             }
+            Op::Transfer { .. } => self.disk.send_prepared(),
+            Op::Recall { spill } => self.disk.transfer(Order::Recall(spill)),
             Op::Drop { spill } => self.disk.drop_spill(spill),
             Op::Close { dest: Dest::File(file) } if !self.fifos.close(file) => self.disk.close(file),
             Op::Close { .. } => {}
@@ -147,6 +150,11 @@ impl Sinks {
     /// Returns a spilled file, for another use than output. The loop is woken when it arrives.
     pub fn take_spilled(&mut self, spill: SpillId) -> Receiver<io::Result<File>> {
         self.disk.take(spill)
+    }
+
+    /// Returns the thread that moves bytes of tasks to temporary files.
+    pub fn transfers(&mut self) -> &mut Disk {
+        &mut self.disk
     }
 
     /// Sets the file that lines of this log are appended to.

@@ -13,14 +13,15 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
 use crate::flow::output::BIG_BUFFER;
 use crate::os;
-use crate::run::output::disk::{Command, LogLines};
+use crate::run::output::disk::{self, Command, LogLines};
 use crate::run::output::thread_start::PendingStart;
+use crate::run::output::transfers::Commands;
 
 /// One of prun's own output descriptors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +87,7 @@ struct Shared {
     /// in both.
     next: Option<Arc<Shared>>,
     /// The disk thread, which lines of logs reach last.
-    disk: OnceLock<Sender<Command>>,
+    disk: OnceLock<Commands>,
 }
 
 impl Shared {
@@ -101,7 +102,7 @@ impl Shared {
             next.accept_lines(lines);
         } else if let Some(disk) = self.disk.get() {
             // The disk thread ends only after the last line.
-            let _ = disk.send(Command::Lines(lines));
+            disk.send(Command::Lines(lines));
         }
     }
 
@@ -173,7 +174,7 @@ impl Writer {
     }
 
     /// Stages lines of a log, which wait for everything before them and are then sent to `disk`.
-    pub fn stage_lines(&mut self, new: LogLines, disk: &Sender<Command>) {
+    pub fn stage_lines(&mut self, new: LogLines, disk: &Commands) {
         self.shared.disk.get_or_init(|| disk.clone());
         if let Some(next) = &self.shared.next {
             next.disk.get_or_init(|| disk.clone());
@@ -394,7 +395,7 @@ fn write(
             Piece::File(stream, file, len) => {
                 let file = file.recv().unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()));
                 if is_wanted(stream) {
-                    file.and_then(|file| os::io::copy_file(&file, 0, len, fd(stream)))
+                    file.and_then(|file| disk::copy_spilled(&file, len, fd(stream)))
                         .map_err(|error| StreamError { stream, error })?;
                 }
             }

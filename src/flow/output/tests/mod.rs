@@ -2,6 +2,7 @@ use super::*;
 use crate::event::{JobId, Place};
 
 mod rows;
+mod transfer;
 
 fn lane(dest: Dest) -> LaneSpec {
     LaneSpec { dest, tag: None, escape: None, own: Own::Shared }
