@@ -31,9 +31,13 @@ impl LocalProcesses {
         }
         // The thread gets a descriptor of its own.
         let Ok(pipe) = reader.fd.try_clone() else { return };
-        let Some(spill) = cx.outputs.begin_transfer(id.place, lane) else { return };
-        // It fails only for a descriptor that is not watched.
-        let _ = cx.poller.remove(reader.fd.as_fd());
+        // A pipe that both would read loses its order.
+        if cx.poller.remove(reader.fd.as_fd()).is_err() {
+            return;
+        }
+        let Some(spill) = cx.outputs.begin_transfer(id.place, lane) else {
+            return cx.watch(reader.fd.as_fd(), Token::Reader(id, at), Interest::Read);
+        };
         let count = Arc::new(AtomicU64::new(0));
         reader.read_by = ReadBy::Disk { spill, count: Arc::clone(&count) };
         cx.sinks.transfers().prepare(Order::Begin(Transfer { spill, task: id, at, pipe, count }));
