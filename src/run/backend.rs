@@ -202,6 +202,9 @@ pub trait Backend {
     /// Closes pipes into queues that nobody reads any more.
     fn close_inlets(&mut self, _inlets: Vec<Inlet>, _cx: &mut Context) {}
 
+    /// More of a job's input can be read, for the task that has the beginning of a block.
+    fn pass_on_block(&mut self, _job: JobId, _cx: &mut Context) {}
+
     /// More of a job's input can be read, for tasks that take it block by block.
     fn feed_blocks(&mut self, _job: JobId, _cx: &mut Context) {}
 

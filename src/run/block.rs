@@ -1,14 +1,17 @@
 //! Blocks: whole records for the standard input of one task, in memory or as a range of a file that only the kernel
-//! touches.
+//! touches; or begun, and handed on while they come.
 
+use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use nix::errno::Errno;
 
 use crate::os;
+use crate::sched::TaskId;
 
 /// A block. It is cheap to clone: a task that is tried again is given the same block.
 #[derive(Debug, Clone)]
@@ -17,6 +20,68 @@ pub enum Block {
     Bytes(Rc<Vec<u8>>, usize),
     /// A range of a file.
     Range { source: Rc<BlockFile>, start: u64, length: u64 },
+}
+
+/// The block of a task.
+#[derive(Debug, Clone)]
+pub enum TaskBlock {
+    /// A block that is there. Each attempt of the task is given the same.
+    Whole(Block),
+    /// A block whose end has not come when its task starts. Only one attempt gets it, which is fed while it comes.
+    Begun(Rc<BegunBlock>),
+}
+
+/// A block whose end has not come.
+#[derive(Debug, Default)]
+pub struct BegunBlock {
+    /// The parts that have come before an attempt has started.
+    parts: RefCell<Vec<Block>>,
+    /// The task, once its attempt has started: further parts go straight to that.
+    taker: Cell<Option<TaskId>>,
+    /// Why its task fails.
+    fault: RefCell<Option<Arc<str>>>,
+    /// True once the end has come.
+    complete: Cell<bool>,
+}
+
+impl BegunBlock {
+    /// Appends a part, until an attempt has started.
+    pub fn push(&self, part: Block) {
+        self.parts.borrow_mut().push(part);
+    }
+
+    /// Returns the parts that an attempt begins with.
+    pub fn parts(&self) -> Vec<Block> {
+        self.parts.borrow().clone()
+    }
+
+    /// Notes that an attempt has started, which has the parts.
+    pub fn set_taker(&self, task: TaskId) {
+        self.taker.set(Some(task));
+        self.parts.take();
+    }
+
+    pub fn taker(&self) -> Option<TaskId> {
+        self.taker.get()
+    }
+
+    /// Notes why the task fails, which has not started.
+    pub fn fail(&self, why: Arc<str>) {
+        self.fault.replace(Some(why));
+    }
+
+    pub fn fault(&self) -> Option<Arc<str>> {
+        self.fault.borrow().clone()
+    }
+
+    /// Notes that the end has come.
+    pub fn complete(&self) {
+        self.complete.set(true);
+    }
+
+    pub fn is_complete(&self) -> bool {
+        self.complete.get()
+    }
 }
 
 /// A regular file that is cut into blocks.

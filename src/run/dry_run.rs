@@ -148,6 +148,7 @@ impl Backend for DryRun {
 
     /// Nobody writes into queues, so that a job whose items are records gets none.
     fn answers_pull(&mut self, job: JobId, cx: &mut Context) -> bool {
+        cx.sources.collect_blocks();
         let is_fed = input_of(&self.plan, &self.plan.jobs[job]).is_some();
         let reads_queue = matches!(self.plan.jobs[job].items, Items::Queue { .. });
         if reads_queue && !is_fed {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::block::Block;
+use super::block::TaskBlock;
 use crate::event::{JobId, Known, StartFailure, TaskName};
 use crate::flow::output::Policy;
 use crate::plan::template::{LockValue, Scope, Template};
@@ -25,7 +25,7 @@ pub struct Work {
     /// The names of the columns of the items.
     pub names: Arc<[String]>,
     /// The block that the task reads, in place of an item.
-    pub block: Option<Block>,
+    pub block: Option<TaskBlock>,
     /// The names by which the journal knows the task; empty without a journal.
     pub known: Vec<Known>,
     /// The values that the attempt, or its worker, holds of locks with named permits.

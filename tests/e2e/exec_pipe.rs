@@ -238,6 +238,81 @@ fn what_goes_from_pipe_to_pipe_is_whole() {
 }
 
 #[test]
+fn blocks_that_are_passed_on_while_they_come_are_those_of_a_file() {
+    let space = Space::new();
+    // Lines of many lengths, one longer than a block, and a last one without an end.
+    let make = "seq 1000000 >lines; head -c 3000000 /dev/zero | tr '\\0' x >>lines; echo >>lines; \
+                seq 800000 >>lines; printf end >>lines";
+    space.sh(make).run().ok();
+    for shape in ["", "--block 300k", "--block 5M", "--block 1G", "--recend '7\\n'", "-L3", "--recstart 5"] {
+        for tasks in ["-j1", "-j2", "-j8"] {
+            let exec = format!("prun exec -k {tasks} --pipe {shape}");
+            let script = format!(
+                "{exec} cksum <lines >of-file; test -s of-file; cat lines | {exec} cksum | cmp - of-file; \
+                 cat lines | {exec} cat | cmp - lines; \
+                 cat lines | {exec} -c 'sleep 0.0{{#}}; cksum' | cmp - of-file"
+            );
+            space.sh(&script).run().ok();
+        }
+    }
+    // A block that ends with the input has none behind it.
+    let script = "head -c 1048576 /dev/zero | tr '\\0' '\\n' >lines; \
+                  cat lines | prun exec --pipe --block 512KiB wc -c; mkfifo fifo; \
+                  cat lines >fifo & prun exec --pipe --block 1MiB -a fifo wc -c";
+    space.sh(script).run().ok().stdout("524288\n524288\n1048576\n");
+}
+
+#[test]
+fn a_task_that_takes_nothing_keeps_no_other_from_its_block() {
+    let space = Space::new();
+    // The first one reads when the second has read all of its block.
+    let task = "case {#} in 1) read x <turn; cksum >got1;; 2) cksum >got2; echo >turn;; esac";
+    let script = "mkfifo turn; seq 2000000 >lines; cat lines | prun exec -j2 --pipe --block 9M -c";
+    space
+        .sh(&format!(
+            "{script} '{task}'; prun exec -k --pipe --block 9M cksum <lines >of-file; \
+                       cat got1 got2 | cmp - of-file"
+        ))
+        .run()
+        .ok();
+}
+
+#[test]
+fn tasks_that_end_early_leave_the_blocks_of_others_whole() {
+    let space = Space::new();
+    let script = "seq 3000000 >lines; cat lines | prun exec -k -j2 --pipe --block 4M -c \
+                  'case {#} in 1) true;; 2) head -c1 >/dev/null; exit 3;; 4) exec <&-; echo closed;; *) cksum;; esac' >got; \
+                  echo $?; prun exec -k --pipe --block 4M cksum <lines >of-file; sed '1,2d;4cclosed' of-file | cmp - got";
+    space.sh(script).run().code(0).stdout("3\n");
+    // Whoever can't be started leaves its block as well.
+    let ended = space.sh("seq 3000000 | prun exec -j2 --pipe --block 4M /no/such/command").run();
+    ended.code(127).stdout("");
+    let ended =
+        space.sh("seq 3000000 | prun exec -j2 --halt soon,fail=1 --pipe --block 4M -c 'wc -c; exit 4'").run();
+    let is_whole = |line: &&str| line.parse::<u64>().is_ok_and(|count| count > 4_000_000);
+    ended.code(4).check(ended.lines().iter().all(is_whole), "tasks that run get all of their block");
+}
+
+#[test]
+fn where_a_block_may_be_wanted_again_it_is_whole() {
+    let space = Space::new();
+    space.sh("seq 2000000 >lines; prun exec -k --pipe --block 4M cksum <lines >of-file").run().ok();
+    let task = "-c 'cksum; test $PRUN_ATTEMPT = 2'";
+    for options in ["--retries 1", "--retries 1 -j1", "--timeout 100 --retries 1"] {
+        let script = format!("cat lines | prun exec -k {options} --pipe --block 4M {task} | cmp - of-file");
+        space.sh(&script).run().ok();
+    }
+    // The time of a task does not pass while its block comes.
+    let slow = "{ head -c 200000 lines; read x <turn; tail -c +200001 lines; }";
+    let script = format!(
+        "mkfifo turn; (sleep 1; echo >turn) & {slow} | prun exec -k --timeout 0.9 --pipe --block 4M cksum | cmp - of-file"
+    );
+    space.sh(&script).run().ok();
+    let ended = space.sh("cat lines | prun exec --dry-run --pipe --block 4M wc -c").run();
+    ended.ok().check(ended.lines().len() == 4 && !ended.stdout.contains("head -c 0"), "whole blocks");
+}
+
+#[test]
 fn memory_is_that_of_a_few_blocks() {
     let space = Space::new();
     let make = "head -c 400000000 /dev/zero | tr '\\0' '\\n'";

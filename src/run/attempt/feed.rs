@@ -5,11 +5,12 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 
 use nix::errno::Errno;
 
 use crate::os;
-use crate::run::block::{Block, BlockWrite};
+use crate::run::block::{BegunBlock, Block, BlockWrite};
 
 /// A buffer that is mostly empty gives back what it has beyond this.
 const KEPT: usize = 256 << 10;
@@ -22,6 +23,8 @@ pub struct Feed {
     written: usize,
     /// Blocks that follow the bytes.
     blocks: VecDeque<BlockWrite>,
+    /// The block whose parts are pushed while they come.
+    begun: Option<Rc<BegunBlock>>,
     /// The error that ended the feed early, unless the child stopped reading.
     failure: Option<FeedFailure>,
     /// True for a terminal, which fails with EIO if no process has it open.
@@ -75,8 +78,8 @@ impl Feed {
     /// Returns a feed into a descriptor that does not block.
     pub fn into(to: OwnedFd) -> Feed {
         let (blocks, failure) = (VecDeque::new(), None);
-        let (bytes, is_terminal) = (Vec::new(), false);
-        Feed { to, bytes, written: 0, blocks, failure, is_terminal, ended: false, watched: false }
+        let (bytes, begun, is_terminal) = (Vec::new(), None, false);
+        Feed { to, bytes, written: 0, blocks, begun, failure, is_terminal, ended: false, watched: false }
     }
 
     /// Returns a feed into a terminal, through its master.
@@ -101,6 +104,21 @@ impl Feed {
     /// Appends a block. `whole` is `false` for a piece of a block whose other pieces go to the same child.
     pub fn push_block(&mut self, block: Block, whole: bool) {
         self.blocks.push_back(BlockWrite::new(block, whole));
+    }
+
+    /// Notes the block whose parts will be pushed while they come.
+    pub fn follow(&mut self, block: Rc<BegunBlock>) {
+        self.begun = Some(block);
+    }
+
+    /// Returns true if this is the block whose parts are pushed.
+    pub fn follows(&self, block: &Rc<BegunBlock>) -> bool {
+        self.begun.as_ref().is_some_and(|begun| Rc::ptr_eq(begun, block))
+    }
+
+    /// True if parts of a block are pushed while they come.
+    pub fn has_begun(&self) -> bool {
+        self.begun.is_some()
     }
 
     /// True if everything that was pushed has been written.

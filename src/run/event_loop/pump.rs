@@ -116,6 +116,8 @@ impl EventLoop {
             Token::Tokens => self.take_tokens(),
             Token::Items(job) => {
                 self.intake.sources.pause(job, &self.kernel.poller);
+                let (backend, mut cx) = self.backend();
+                backend.pass_on_block(job, &mut cx);
                 if self.intake.sources.is_awaited(job) {
                     self.pull(job);
                 }

@@ -34,7 +34,7 @@ use crate::event::{JobId, Known, StartFailure};
 use crate::os;
 use crate::os::poller::{Interest, Poller};
 use crate::plan::{Batch, Input, Item, Plan};
-use crate::run::block::Block;
+use crate::run::block::TaskBlock;
 use crate::run::items::blocks::Blocks;
 use crate::run::items::reader::Reader;
 use crate::run::items::source::{Source, SourceKind};
@@ -53,7 +53,7 @@ pub enum Pulled {
         known: Vec<Known>,
     },
     /// The first block of one task.
-    Block(Block),
+    Block(TaskBlock),
     /// Nothing is there now; see [`Sources::watch`].
     Wait,
     /// The source is to be asked again in the next turn of the loop.
@@ -76,12 +76,19 @@ pub struct Sources {
     room: usize,
     /// Items of ended tasks, whose memory the next ones take.
     spare: Vec<Rc<Vec<Item>>>,
+    /// True if each block is wanted as a whole.
+    collect_blocks: bool,
 }
 
 impl Sources {
     pub fn new(plan: Arc<Plan>, room: usize) -> Sources {
         let sources = plan.jobs.iter().map(|_| None).collect();
-        Sources { plan, sources, room, spare: Vec::new() }
+        Sources { plan, sources, room, spare: Vec::new(), collect_blocks: false }
+    }
+
+    /// Lets no task have a block before its end has come.
+    pub fn collect_blocks(&mut self) {
+        self.collect_blocks = true;
     }
 
     /// Prepares a pull. A source that reads several inputs one after another is no longer watched, because the pull may
@@ -96,7 +103,12 @@ impl Sources {
     pub fn next(&mut self, job: JobId, queues: &mut Queues, ledger: Option<&mut Ledger>) -> Pulled {
         if self.sources[job].is_none() {
             match Source::open(&self.plan, job, self.room) {
-                Ok(source) => self.sources[job] = Some(source),
+                Ok(mut source) => {
+                    if let (SourceKind::Blocks(blocks), true) = (&mut source.kind, self.collect_blocks) {
+                        blocks.collect();
+                    }
+                    self.sources[job] = Some(source);
+                }
                 Err(failure) => return Pulled::Failed(failure),
             }
         }
@@ -140,9 +152,12 @@ impl Sources {
         }
     }
 
-    /// True if the answer to the last pull was to wait.
+    /// True if the answer to the last pull was to wait, and it may be another one now.
     pub fn is_awaited(&self, job: JobId) -> bool {
-        self.sources[job].as_ref().is_some_and(|source| source.awaited)
+        self.sources[job].as_ref().is_some_and(|source| {
+            let passes_on = matches!(&source.kind, SourceKind::Blocks(blocks) if blocks.begun().is_some());
+            source.awaited && !passes_on
+        })
     }
 
     /// Returns the input that tasks of the job are given block by block.

@@ -1,6 +1,7 @@
 //! The standard input of a child.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::rc::Rc;
 
 use super::unstarted::{Unstarted, no_pipe};
 use super::wiring::Wiring;
@@ -11,7 +12,7 @@ use crate::os::io::{BIG_PIPE, PIPE};
 use crate::plan::template::Scope;
 use crate::plan::{QueueId, Stage, Stdin};
 use crate::run::attempt::feed::{Feed, FeedState};
-use crate::run::block::Block;
+use crate::run::block::{Block, TaskBlock};
 
 /// The standard input of a child.
 pub enum Source {
@@ -109,20 +110,38 @@ pub fn feed_bytes(bytes: Vec<u8>) -> Result<(OwnedFd, Option<Feed>), Unstarted> 
 }
 
 /// Makes a pipe from which a child reads a block. With `more`, other blocks may follow.
-pub fn feed_block(block: Block, more: bool) -> Result<Source, Unstarted> {
+pub fn feed_block(block: &TaskBlock, more: bool) -> Result<Source, Unstarted> {
     let (child, mut feed) = Feed::new().map_err(|error| no_pipe(&error))?;
-    if more || block.length() > PIPE as u64 {
-        // A block that is spliced while it comes should fit.
-        let size = if more { (block.length() as usize).clamp(BIG_PIPE, LARGEST_PIPE) } else { BIG_PIPE };
-        if os::io::set_pipe_size(feed.fd(), size) < size {
-            os::io::set_pipe_size(feed.fd(), BIG_PIPE);
+    match block {
+        TaskBlock::Whole(block) => {
+            if more || block.length() > PIPE as u64 {
+                // A block that is spliced while it comes should fit.
+                let fitting = (block.length() as usize).clamp(BIG_PIPE, LARGEST_PIPE);
+                enlarge(&feed, if more { fitting } else { BIG_PIPE });
+            }
+            feed.push_block(block.clone(), true);
+            if !more {
+                feed.end();
+            }
         }
-    }
-    feed.push_block(block, true);
-    if !more {
-        feed.end();
+        TaskBlock::Begun(block) => {
+            enlarge(&feed, LARGEST_PIPE);
+            block.parts().into_iter().for_each(|part: Block| feed.push_block(part, false));
+            if block.is_complete() {
+                feed.end();
+            } else {
+                feed.follow(Rc::clone(block));
+            }
+        }
     }
     // A block that fits into the pipe costs the loop nothing more. A failure is reported when it is met again.
     let rest = (feed.write() != FeedState::Finished || feed.failure().is_some()).then_some(feed);
     Ok(Source::Fed { child, feed: rest })
+}
+
+/// Makes the pipe of a feed as big as wanted, or as big as a user may have many.
+fn enlarge(feed: &Feed, size: usize) {
+    if os::io::set_pipe_size(feed.fd(), size) < size {
+        os::io::set_pipe_size(feed.fd(), BIG_PIPE);
+    }
 }

@@ -271,6 +271,11 @@ impl LocalProcesses {
         let (job, takes_blocks) = (attempt.work.job, attempt.work.block.is_some());
         match feed.write() {
             FeedState::Blocked => {}
+            FeedState::Idle if feed.has_begun() => {
+                feed.watched = false;
+                let _ = cx.poller.remove(feed.fd());
+                self.pass_on(job, cx);
+            }
             // Only a task that takes block after block can have written everything while its feed has not ended.
             FeedState::Idle if takes_blocks => _ = self.next_block(job, cx),
             FeedState::Idle => {

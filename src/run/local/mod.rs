@@ -5,8 +5,8 @@
 //! do becomes events; what the scheduler wants comes as calls of the trait.
 //!
 //! - [`start`]: attempts begin; [`exit`]: processes exit, attempts are forgotten
-//! - [`bytes`]: their pipes; [`round_robin`]: tasks that live on and take block after block; [`strays`]: pipes that
-//!   leftovers hold open; [`transfers`]: pipes that the disk thread empties
+//! - [`bytes`]: their pipes; [`begun_blocks`]: blocks whose end has not come; [`round_robin`]: tasks that live on and
+//!   take block after block; [`strays`]: pipes that leftovers hold open; [`transfers`]: pipes that the disk thread empties
 //! - [`watch`]: dialogues, circles of pipes, the size of terminals; [`probes`]: whether attempts are ready
 //! - [`hook`]: hooks start in the place of their task
 //! - [`job_control`]: processes are stopped and go on
@@ -39,6 +39,7 @@ use crate::plan::template::Scope;
 use crate::plan::{HookOn, Plan};
 use crate::sched::{Event, TaskId};
 
+mod begun_blocks;
 mod bytes;
 mod exit;
 mod hook;
@@ -223,6 +224,10 @@ impl Backend for LocalProcesses {
 
     fn feed_blocks(&mut self, job: JobId, cx: &mut Context) {
         self.feed_hungry(job, cx);
+    }
+
+    fn pass_on_block(&mut self, job: JobId, cx: &mut Context) {
+        self.pass_on(job, cx);
     }
 
     fn endless_readers(&self, queues: &Queues) -> BTreeSet<JobId> {

@@ -139,7 +139,7 @@ impl LocalProcesses {
     }
 }
 
-fn watch_input(job: JobId, cx: &mut Context) {
+pub(super) fn watch_input(job: JobId, cx: &mut Context) {
     if let Err(errno) = cx.sources.watch(job, cx.poller) {
         cx.events.push_back(Event::Broken(format!("could not wait for input: {}", poller::reason(errno))));
     }

@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 use super::LocalProcesses;
+use super::begun_blocks::begin_block;
 use crate::event::{Shortage, StageId, StartFailure, Time};
 use crate::flow::answers::{Answers, Ends};
 use crate::flow::output::{Dest, LaneSpec, Own, Policy};
@@ -120,6 +121,9 @@ impl LocalProcesses {
         match self.may_end_soon(job, &attempt) {
             true => self.fresh.push_back((task, cx.now + FRESH)),
             false => watch_pipes(&mut attempt, cx),
+        }
+        if !is_short {
+            begin_block(&attempt, cx);
         }
         if attempt.is_drained() && !attempt.processes.is_empty() {
             cx.events.push_back(Event::Drained(task));
@@ -264,7 +268,7 @@ impl LocalProcesses {
             }
         }
         let source = match &attempt.work.block {
-            Some(block) => feed_block(block.clone(), matches!(stage.stdin, Stdin::Queue { .. }))?,
+            Some(block) => feed_block(block, matches!(stage.stdin, Stdin::Queue { .. }))?,
             None => {
                 let whole = takes_whole_records(&self.plan, context.job);
                 self.wiring.stdin(stage, &context.scope, whole)?
@@ -362,7 +366,9 @@ pub(super) fn watch_pipes(attempt: &mut Attempt, cx: &mut Context) {
         }
     }
     // Workers are fed when they are given something.
-    if let Some(feed) = attempt.feed.as_ref().filter(|_| !attempt.role.is_worker()) {
+    let is_worker = attempt.role.is_worker();
+    if let Some(feed) = attempt.feed.as_mut().filter(|_| !is_worker) {
+        feed.watched = true;
         cx.watch(feed.fd(), Token::Feed(attempt.id), Interest::Write);
     }
 }

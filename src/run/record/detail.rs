@@ -4,7 +4,7 @@ use crate::event::{Detail, Time};
 use crate::plan::selection::operand;
 use crate::plan::{Batch, Input, Items, Plan, Resume};
 use crate::run::attempt::EndedAttempt;
-use crate::run::block::Block;
+use crate::run::block::{Block, TaskBlock};
 use crate::run::record::cause_of_death::{self, OutOfMemory};
 use crate::run::task::Work;
 use crate::run::words::command;
@@ -42,10 +42,10 @@ pub fn of(
     let rerun = of_file.or_else(|| has_line().then(|| line(job, work, slot, Values::Hidden)));
     // Bytes in memory, and those of stdin, are gone; and a task that reads a queue has read more than this block.
     let again = match &work.block {
-        Some(Block::Range { source, .. }) => {
+        Some(TaskBlock::Whole(Block::Range { source, .. })) => {
             source.path.is_some() && matches!(job.items, Items::Queue { .. })
         }
-        Some(Block::Bytes(..)) => false,
+        Some(TaskBlock::Whole(Block::Bytes(..)) | TaskBlock::Begun(_)) => false,
         None => true,
     };
     Detail {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::plan::template::{Scope, Template};
 use crate::plan::words::{quote, quote_format, quote_in_line};
 use crate::plan::{Item, Items, Job, Output, Stage, Stdin};
-use crate::run::block::Block;
+use crate::run::block::{Block, TaskBlock};
 use crate::run::launch::attributes::file_variables;
 use crate::run::task::{Work, path_of};
 use crate::run::words::wrapped::wrapped;
@@ -37,7 +37,7 @@ impl Values {
 /// If an `env_file` can't be read, a comment before it says why.
 pub fn line(job: &Job, work: &Work, slot: usize, values: Values) -> String {
     let scope = work.scope(slot);
-    if let (Some(block), Items::Queue { .. }) = (&work.block, &job.items) {
+    if let (Some(TaskBlock::Whole(block)), Items::Queue { .. }) = (&work.block, &job.items) {
         let line = StageLine { stage: &job.stages[0], scope: &scope, values }.of(&job.name);
         return block_line(block, values) + &line;
     }

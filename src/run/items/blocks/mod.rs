@@ -1,6 +1,7 @@
 //! Blocks: stdin or a file, cut for the standard input of tasks (`prun exec --pipe`). Each is cut when it is wanted.
 //!
-//! Bytes that come through a pipe are collected in memory, block by block ([`stream`]). In a regular file only the ends
+//! Bytes that come through a pipe are collected in memory, block by block ([`stream`]); or a task starts with the first
+//! bytes of its block and is given the others while they come ([`begun`]). In a regular file only the ends
 //! of blocks are searched; its bytes go from the file to the tasks within the kernel ([`mod@file`]).
 
 use std::fs::File;
@@ -14,15 +15,18 @@ use crate::os;
 use crate::plan::{
     Batch, Bound, Input, Item, Items, Job, Oversize, Plan, Queue, Stdin, Unit, items as plan_items,
 };
-use crate::run::block::Block;
+use crate::run::block::{BegunBlock, Block, TaskBlock};
 use crate::run::items::{self, Pulled};
 use crate::sched::TaskId;
 
+pub mod begun;
+#[cfg(test)]
+mod begun_tests;
 pub mod file;
 pub mod stream;
 
 use file::FileBlocks;
-use stream::StreamBlocks;
+use stream::{StreamBlocks, TURN};
 
 /// The answer to a request for a block.
 pub enum NextBlock {
@@ -68,6 +72,12 @@ pub struct Blocks {
     returned: Vec<Block>,
     /// True once the end was read, reading has failed, or nobody wants more.
     ended: bool,
+    /// The block of which a task has the beginning, or will have.
+    begun: Option<Rc<BegunBlock>>,
+    /// True if a task may have a block before its end has come.
+    begins: bool,
+    /// Why reading failed within that block; for the next pull.
+    failure: Option<StartFailure>,
 }
 
 enum BlockSource {
@@ -96,6 +106,9 @@ impl Blocks {
             taker: None,
             returned: Vec::new(),
             ended: false,
+            begun: None,
+            begins: begun::is_possible(plan, job),
+            failure: None,
         })
     }
 
@@ -112,10 +125,13 @@ impl Blocks {
         if self.tasks_left == 0 {
             return Pulled::End;
         }
+        if let Some(pulled) = self.pull_begun() {
+            return pulled;
+        }
         match self.next_block() {
             Ok(NextBlock::Block(block)) => {
                 self.tasks_left -= 1;
-                Pulled::Block(block)
+                Pulled::Block(TaskBlock::Whole(block))
             }
             Ok(NextBlock::TooLong(size)) => {
                 self.tasks_left -= 1;
@@ -139,6 +155,11 @@ impl Blocks {
     /// # Errors
     /// When reading fails, once: the input counts as ended afterwards. For people.
     pub fn next_block(&mut self) -> Result<NextBlock, StartFailure> {
+        self.next_within(TURN)
+    }
+
+    /// Returns the next block, or the rest of one, and reads up to `most` bytes for it.
+    fn next_within(&mut self, most: usize) -> Result<NextBlock, StartFailure> {
         if let Some(block) = self.returned.pop() {
             return Ok(NextBlock::Block(block));
         }
@@ -147,7 +168,7 @@ impl Blocks {
         }
         let next = match &mut self.source {
             BlockSource::File(file) => file.next(&mut self.cutter),
-            BlockSource::Stream(stream) => stream.collect(&mut self.cutter),
+            BlockSource::Stream(stream) => stream.collect(&mut self.cutter, most),
         };
         self.ended = !matches!(
             next,

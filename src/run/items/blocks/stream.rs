@@ -35,13 +35,13 @@ pub struct StreamBlocks {
 }
 
 /// Bytes that are read by one call.
-const PIECE: usize = 256 << 10;
+pub const PIECE: usize = 256 << 10;
 /// Bytes that are read by one call where the end of a block is near: those behind the end have to be copied.
 const NEAR: usize = 32 << 10;
 /// The fewest bytes that are worth a splice.
 const FAR: usize = 64 << 10;
 /// Bytes that are read in one turn of the loop, at most.
-const TURN: usize = 4 << 20;
+pub const TURN: usize = 4 << 20;
 
 impl StreamBlocks {
     pub fn new(file: File) -> io::Result<StreamBlocks> {
@@ -68,8 +68,56 @@ impl StreamBlocks {
         self.passed > 0
     }
 
-    /// Reads until the next block, or the rest of it, has come.
-    pub fn collect(&mut self, cutter: &mut Cutter) -> io::Result<NextBlock> {
+    /// Returns the first bytes of the next block, if its end is far and much of it is there.
+    pub fn begin(&mut self, cutter: &Cutter) -> Option<Block> {
+        let is_between = self.passed + self.dropped == 0 && self.failure.is_none();
+        if !self.is_pipe || !is_between || self.far(cutter) < FAR || self.input.awaits_writer() {
+            return None;
+        }
+        if self.filled + os::io::unread(self.input.fd()) < FAR {
+            return None;
+        }
+        if self.filled == 0 {
+            // A task is started for bytes that are there, whoever else reads this input.
+            match self.read(NEAR) {
+                Ok(Read::Bytes(_)) => {}
+                Ok(Read::Empty | Read::End) => return None,
+                Err(error) => {
+                    self.failure = Some(error);
+                    return None;
+                }
+            }
+        }
+        Some(self.take_piece(cutter))
+    }
+
+    /// Returns the bytes of the next block that were read, as far as its end can't be among them.
+    pub fn collected(&mut self, cutter: &Cutter) -> Option<Block> {
+        (self.filled > 0 && self.far(cutter) >= FAR).then(|| self.take_piece(cutter))
+    }
+
+    fn take_piece(&mut self, cutter: &Cutter) -> Block {
+        self.passed += self.filled;
+        self.take(self.filled, cutter)
+    }
+
+    /// Reads up to `wanted` bytes into the buffer.
+    fn read(&mut self, wanted: usize) -> io::Result<Read> {
+        let end = self.filled + wanted;
+        if self.buffer.len() < end {
+            let count = end - self.buffer.len();
+            long::reserve(&mut self.buffer, count).map_err(|why| io::Error::other(why.to_string()))?;
+            self.buffer.resize(end, 0);
+        }
+        let read = self.input.read_nowait(&mut self.buffer[self.filled..end])?;
+        if let Read::Bytes(count) = read {
+            self.filled += count;
+        }
+        Ok(read)
+    }
+
+    /// Reads until the next block, or the rest of it, has come, but not more than about `most` bytes.
+    pub fn collect(&mut self, cutter: &mut Cutter, most: usize) -> io::Result<NextBlock> {
         if let Some(error) = self.failure.take() {
             return Err(error);
         }
@@ -82,17 +130,10 @@ impl StreamBlocks {
             if let Some(size) = cutter.too_long() {
                 self.drop_seen(cutter, size)?;
             }
-            if read >= TURN {
+            if read >= most {
                 return Ok(if self.input.may_wait() { NextBlock::Wait } else { NextBlock::Again });
             }
-            let wanted = self.far(cutter).clamp(NEAR, PIECE);
-            let end = self.filled + wanted;
-            if self.buffer.len() < end {
-                let count = end - self.buffer.len();
-                long::reserve(&mut self.buffer, count).map_err(|why| io::Error::other(why.to_string()))?;
-                self.buffer.resize(end, 0);
-            }
-            match self.input.read_nowait(&mut self.buffer[self.filled..end]) {
+            match self.read(self.far(cutter).clamp(NEAR, PIECE)) {
                 Err(error) => return self.break_off(cutter, error),
                 Ok(Read::Empty) => return Ok(NextBlock::Wait),
                 Ok(Read::End) if self.filled == 0 && self.dropped == 0 => return Ok(NextBlock::End),
@@ -100,10 +141,7 @@ impl StreamBlocks {
                     let found = cutter.end(self.at() + self.filled);
                     return Ok(self.finish(found, cutter));
                 }
-                Ok(Read::Bytes(count)) => {
-                    self.filled += count;
-                    read += count;
-                }
+                Ok(Read::Bytes(count)) => read += count,
             }
         }
     }
@@ -161,8 +199,7 @@ impl StreamBlocks {
             return None;
         }
         if self.filled > 0 {
-            self.passed += self.filled;
-            return Some(NextBlock::Piece(self.take(self.filled, cutter)));
+            return Some(NextBlock::Piece(self.take_piece(cutter)));
         }
         match os::io::splice_pipe(self.input.fd(), far, to) {
             Ok(0) => Some(NextBlock::End),
