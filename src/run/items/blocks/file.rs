@@ -21,7 +21,8 @@ pub struct FileBlocks {
     window: Vec<u8>,
 }
 
-/// Bytes that are searched by one read, at first.
+/// Bytes that are searched by one read: at first, where most records end, and then.
+const NEAR: usize = 4 << 10;
 const WINDOW: usize = 64 << 10;
 /// Bytes that are searched in one turn of the loop, at most.
 const TURN: usize = 4 << 20;
@@ -59,7 +60,8 @@ impl FileBlocks {
         while searched < TURN {
             let seen = cutter.seen();
             let left = all.saturating_sub(seen as u64);
-            let wanted = left.min(self.window.len() as u64) as usize;
+            let window = if searched == 0 { NEAR } else { self.window.len() };
+            let wanted = left.min(window as u64) as usize;
             let at = self.at + seen as u64;
             let count = os::io::read_at(&self.source.file, &mut self.window[..wanted], at)?;
             if count == 0 {
@@ -75,7 +77,9 @@ impl FileBlocks {
                 if wanted as u64 == left {
                     return Ok(Some(cutter.end(all as usize)));
                 }
-                self.window.resize(self.window.len() * 2, 0);
+                if window == self.window.len() {
+                    self.window.resize(window * 2, 0);
+                }
             }
         }
         Ok(None)

@@ -240,7 +240,9 @@ impl StreamBlocks {
         let free = free.and_then(|at| Rc::into_inner(self.lent.swap_remove(at)));
         let mut next = free.unwrap_or_default();
         let rest = &self.buffer[length..self.filled];
-        let usual = self.buffer.len().min(cutter.skipped().saturating_add(2 * PIECE));
+        // What is passed on while it comes needs no room for a whole block.
+        let block = if self.passed > 0 { 0 } else { cutter.skipped() };
+        let usual = self.buffer.len().min(block.saturating_add(2 * PIECE));
         if next.len() < rest.len().max(usual) {
             next.resize(rest.len().max(usual), 0);
         }
