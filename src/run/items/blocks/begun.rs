@@ -9,9 +9,9 @@ use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::stream::TURN;
+use super::stream::{PIECE, TURN};
 use super::{BlockSource, Blocks, NextBlock};
-use crate::plan::{Items, Job, Plan};
+use crate::plan::{Items, Job, MAX_RECORD, Plan};
 use crate::run::block::{BegunBlock, Block, TaskBlock};
 use crate::run::items::Pulled;
 
@@ -28,13 +28,14 @@ pub enum Part {
     Fault(Arc<str>),
 }
 
-/// True if tasks of the job may have a block before its end has come: no other attempt needs the same bytes, and the time
-/// that a task has does not pass while it waits for them.
+/// True if tasks of the job may have a block before its end has come: no other attempt needs the same bytes, the time that a
+/// task has does not pass while it waits for them, and nobody has asked that blocks with long records start no task.
 pub(super) fn is_possible(plan: &Plan, job: &Job) -> bool {
     matches!(job.items, Items::Queue { .. })
         && job.retries.count == 0
         && job.timeout.is_none()
         && plan.throttle.memory_free.is_none()
+        && plan.max_record >= MAX_RECORD
 }
 
 impl Blocks {
@@ -55,7 +56,10 @@ impl Blocks {
                 return Some(Pulled::Wait);
             }
             match self.next_part(None, TURN) {
-                Part::More(part) => begun.push(part),
+                Part::More(part) => {
+                    begun.push(part);
+                    return Some(Pulled::Again);
+                }
                 Part::Last(part) => part.into_iter().for_each(|part| begun.push(part)),
                 Part::Fault(why) => begun.fail(why),
                 Part::Spliced => {}
@@ -77,7 +81,8 @@ impl Blocks {
     }
 
     /// Returns more of the block that was begun, of about `most` bytes; or splices a part into the pipe `to`, which is
-    /// `None` while bytes that were returned before are on their way.
+    /// `None` while bytes that were returned before are on their way. Then only big parts are returned, because each has a
+    /// buffer of its own.
     pub fn next_part(&mut self, to: Option<BorrowedFd>, most: usize) -> Part {
         let BlockSource::Stream(stream) = &mut self.source else { return Part::Wait };
         let next = match to.and_then(|to| stream.splice(&self.cutter, to)) {
@@ -92,7 +97,8 @@ impl Blocks {
             Ok(NextBlock::Piece(block)) => return Part::More(block),
             Ok(NextBlock::Spliced) => return Part::Spliced,
             Ok(NextBlock::Wait | NextBlock::Again) => {
-                return to.and_then(|_| self.collected()).map_or(Part::Wait, Part::More);
+                let least = if to.is_some() { 1 } else { PIECE };
+                return self.collected(least).map_or(Part::Wait, Part::More);
             }
             Ok(NextBlock::Block(block)) => Part::Last((block.length() > 0).then_some(block)),
             Ok(NextBlock::End) => Part::Last(None),
@@ -112,13 +118,13 @@ impl Blocks {
     /// Reads on in a block that nobody reads any more.
     pub fn skip_part(&mut self, most: usize) {
         if matches!(self.next_part(None, most), Part::Wait) {
-            drop(self.collected());
+            drop(self.collected(1));
         }
     }
 
-    fn collected(&mut self) -> Option<Block> {
+    fn collected(&mut self, least: usize) -> Option<Block> {
         match &mut self.source {
-            BlockSource::Stream(stream) => stream.collected(&self.cutter),
+            BlockSource::Stream(stream) => stream.collected(&self.cutter, least),
             BlockSource::File(_) => None,
         }
     }

@@ -97,6 +97,7 @@ fn follow(blocks: &mut Blocks, block: &Rc<BegunBlock>, choose: &mut impl FnMut(u
             break;
         }
         match blocks.next_part(None, PIECE) {
+            Part::More(part) => block.push(part),
             Part::Last(part) => part.into_iter().for_each(|part| block.push(part)),
             Part::Wait => {}
             _ => panic!("nothing is given before it is complete"),

@@ -91,9 +91,9 @@ impl StreamBlocks {
         Some(self.take_piece(cutter))
     }
 
-    /// Returns the bytes of the next block that were read, as far as its end can't be among them.
-    pub fn collected(&mut self, cutter: &Cutter) -> Option<Block> {
-        (self.filled > 0 && self.far(cutter) >= FAR).then(|| self.take_piece(cutter))
+    /// Returns the bytes of the next block that were read, if they are `least` at least, and its end can't be among them.
+    pub fn collected(&mut self, cutter: &Cutter, least: usize) -> Option<Block> {
+        (self.filled >= least && self.far(cutter) >= FAR).then(|| self.take_piece(cutter))
     }
 
     fn take_piece(&mut self, cutter: &Cutter) -> Block {
