@@ -1,16 +1,16 @@
-//! prun's own place in the kernel's schedule.
+//! The place of prun's own threads in the kernel's schedule.
 
 use nix::libc;
 
-/// The time for which prun runs before others have their turn, in nanoseconds: the shortest that the kernel takes.
+/// The time for which a thread runs before others have their turn, in nanoseconds: the shortest that the kernel takes.
 const SLICE: u64 = 100_000;
 
 /// linux/sched.h: children get the default values.
 const RESET_ON_FORK: u64 = 1;
 
-/// Asks for short turns, so that prun is soon woken up for a signal or an exit while its tasks use all processors: a
-/// process gets as much time as before, in smaller pieces and with earlier deadlines. Children, and threads that are made
-/// from now on, are scheduled as if nothing had been asked.
+/// Asks for short turns of the calling thread, so that it soon runs for a signal, an exit or a line while tasks use all
+/// processors: it gets as much time as before, in smaller pieces and with earlier deadlines. Children, and threads that it
+/// makes from now on, are scheduled as if nothing had been asked.
 ///
 /// Linux takes the wish since 6.12 (sched(7), `sched_setattr(2)`) and ignores it before. It is left out where children
 /// would lose something by it: a negative nice value, or a policy of its own.

@@ -43,7 +43,7 @@ fn a_time_limit_counts_meanwhile() {
                 never = { command = 'echo never', after = ['slow'] }\n";
     let Some(prun) = delayed(&space, toml) else { return };
     // What is delayed by a debugger dies only when that lets it go.
-    prun.run().code(124).stdout("").stderr_has("slow: timed out");
+    prun.run().code(124).stdout("").stderr_has("slow: timeout");
 }
 
 #[test]

@@ -99,9 +99,10 @@ impl EventLoop {
         [timer, thread, crowd, self.queues.due_in()].into_iter().flatten().min()
     }
 
-    /// True if no output is about to come from attempts that just started, nor from workers that just got more.
+    /// True if staged output has nothing to wait for: none is about to come from attempts that just started, nor from
+    /// workers that just got more; or somebody may watch what flows.
     fn is_quiet(&self) -> bool {
-        self.inbox.starts == 0 && !self.inbox.answered
+        self.output.outputs.flowed || (self.inbox.starts == 0 && !self.inbox.answered)
     }
 
     /// Hands a ready descriptor to the room that owns it.

@@ -311,6 +311,8 @@ impl Writer {
 
 /// The body of the thread. It ends with the process, or with the first failure.
 fn run(shared: &Shared) {
+    // Somebody may watch what is written.
+    os::schedule::shorten_turns();
     let mut state = shared.lock();
     loop {
         if state.pieces.is_empty() || state.paused {
