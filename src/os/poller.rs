@@ -147,6 +147,18 @@ mod tests {
     }
 
     #[test]
+    fn a_look_tells_of_bytes_and_of_the_end_in_order() {
+        let pipe = || std::io::pipe().unwrap();
+        let ((quiet, _writer), (ended, writer), (full, mut last)) = (pipe(), pipe(), pipe());
+        drop(writer);
+        last.write_all(b"x").unwrap();
+        drop(last);
+        let looked = look([quiet.as_fd(), ended.as_fd(), full.as_fd()].into_iter()).unwrap();
+        let told: Vec<_> = looked.iter().map(|ready| (ready.token, ready.read, ready.hup)).collect();
+        assert_eq!(told, [(0, false, false), (1, false, true), (2, true, true)]);
+    }
+
+    #[test]
     fn pipes_tell_data_room_and_hangup() {
         let poller = Poller::new().unwrap();
         let (reader, mut writer) = std::io::pipe().unwrap();

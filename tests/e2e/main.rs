@@ -38,6 +38,7 @@ mod exec_worker;
 mod faults;
 mod fifos;
 mod files;
+mod fresh;
 mod globs;
 mod graph;
 mod halt;

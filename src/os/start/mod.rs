@@ -133,15 +133,18 @@ impl Launcher {
             Ok(memory) => memory,
             Err(errno) => return failed(order, Step::Clone, errno),
         };
+        if let Group::Join(leader) = order.group {
+            // The leader does the same, but maybe later than the child that joins its group. If it was first, and has
+            // executed, the call fails without harm.
+            let _ = nix::unistd::setpgid(leader, leader);
+        }
         let child = memory.occupy(self.child(&mut order, &memory));
         let made = with_signals_blocked(|| clone::make(&order, child, &memory));
         if let Ok(made) = made
             && !made.waited
         {
             if let Group::Join(leader) = order.group {
-                // Both children do the same, sooner or later: the leader may not have made its group yet, and may be reaped
-                // before the other has joined it. If they were first, and have executed, the calls fail without harm.
-                let _ = nix::unistd::setpgid(leader, leader);
+                // The child does the same, but the leader may be reaped before that.
                 let _ = nix::unistd::setpgid(made.pid, leader);
             }
             self.under_way.push(Start { pid: made.pid, order, memory });

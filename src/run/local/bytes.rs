@@ -52,7 +52,7 @@ impl LocalProcesses {
             Token::Reader(id, at) => self.read(id, at, ready, cx),
             Token::Feed(id) => self.write_feed(id, cx),
             Token::Probe(id) => self.hear_probe(id, cx),
-            Token::Stray(stray) => self.discard(stray),
+            Token::Stray(stray) => self.strays.discard(stray, &mut self.buffer, cx.poller),
             _ => {}
         }
     }
@@ -236,10 +236,12 @@ impl LocalProcesses {
     pub(super) fn close_pipes(&mut self, inlets: Vec<Inlet>, cx: &mut Context) {
         for Inlet { task, at } in inlets {
             if let Some(attempt) = self.attempts.get_mut(task)
-                && attempt.readers[at].take().is_some()
-                && attempt.is_drained()
+                && let Some(reader) = attempt.readers[at].take()
             {
-                cx.events.push_back(Event::Drained(task));
+                let _ = cx.poller.remove(reader.fd.as_fd());
+                if attempt.is_drained() {
+                    cx.events.push_back(Event::Drained(task));
+                }
             }
         }
     }
@@ -363,10 +365,6 @@ impl LocalProcesses {
         let end = os::pipe_holders::other_end(reader.fd.as_fd()).unwrap_or_default();
         self.strays.keep(reader.fd, cx.poller);
         Some(end)
-    }
-
-    fn discard(&mut self, stray: u32) {
-        self.strays.discard(stray, &mut self.buffer);
     }
 }
 

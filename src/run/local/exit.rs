@@ -107,7 +107,7 @@ impl LocalProcesses {
             cx.events.push_back(not_started(id, attempt.live(), unstarted));
             return self.stage_exited(id, stage, pid, exit, cx);
         }
-        self.stop_checks(id);
+        self.stop_checks(id, cx);
         process::reap(pid);
         if let Some(mut attempt) = self.attempts.take(id) {
             attempt.mark.take().into_iter().for_each(live_starts::unregister);
@@ -150,7 +150,7 @@ impl LocalProcesses {
             attempt.exited(stage, exit, reaches_group);
             let all_exited = attempt.live() == 0;
             if all_exited && leftovers != Leftovers::Wait {
-                self.stop_checks(id);
+                self.stop_checks(id, cx);
             }
             if all_exited {
                 self.descendants.all_exited(id);
@@ -182,9 +182,11 @@ impl LocalProcesses {
     pub(super) fn forget_attempt(&mut self, id: TaskId, cx: &mut Context) -> Option<EndedAttempt> {
         self.attempts.get(id)?;
         self.end_transfers(cx);
-        self.stop_checks(id);
+        self.stop_checks(id, cx);
         let mut attempt = self.attempts.take(id)?;
         cx.terminal.end(id, true);
+        // It need not be watched.
+        let _ = attempt.feed.as_ref().map(|feed| cx.poller.remove(feed.fd()));
         self.hungry.retain(|hungry| *hungry != id);
         self.paused.retain(|paused| paused.task != id);
         self.descendants.forget(id);

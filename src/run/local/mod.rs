@@ -133,7 +133,7 @@ impl Backend for LocalProcesses {
     fn signal(&mut self, task: TaskId, signal: i32, cx: &mut Context) {
         if let Some(attempt) = self.attempts.get(task) {
             let scope = self.plan.jobs[attempt.work.job].stop;
-            self.stop_checks(task);
+            self.stop_checks(task, cx);
             self.stop_opening(task, cx);
             self.descendants.signal(&mut self.attempts, task, signal, scope, cx.now);
         }

@@ -99,7 +99,7 @@ impl LocalProcesses {
 
     /// The attempt is ready: its line came, its port was opened, or its probe succeeded.
     fn set_ready(&mut self, id: TaskId, cx: &mut Context) {
-        self.stop_checks(id);
+        self.stop_checks(id, cx);
         if let Some(attempt) = self.attempts.get_mut(id) {
             attempt.readiness = None;
             cx.events.push_back(Event::Up(id));
@@ -183,7 +183,13 @@ impl LocalProcesses {
     }
 
     /// Ends the checks whether the attempt is ready. Their results are kept for the report.
-    pub(super) fn stop_checks(&mut self, id: TaskId) {
+    pub(super) fn stop_checks(&mut self, id: TaskId, cx: &mut Context) {
+        let readiness = self.attempts.get(id).and_then(|attempt| attempt.readiness.as_deref());
+        if let Some(Readiness { check: Check::Command(probe), .. }) = readiness
+            && let Some(stderr) = &probe.stderr
+        {
+            let _ = cx.poller.remove(stderr.as_fd());
+        }
         let probe = self.attempts.get_mut(id).and_then(|attempt| attempt.readiness.as_mut()?.stop());
         // From now on a running probe is one of the task's descendants, and a stop waits for its end.
         if let Some(pid) = probe

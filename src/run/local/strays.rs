@@ -25,10 +25,12 @@ impl Strays {
     }
 
     /// Reads what is there, once. At its end the pipe is closed.
-    pub fn discard(&mut self, stray: u32, buffer: &mut [u8]) {
+    pub fn discard(&mut self, stray: u32, buffer: &mut [u8], poller: &Poller) {
         if let Some(pipe) = self.pipes.get(&stray)
             && !matches!(nix::unistd::read(pipe.as_fd(), buffer), Ok(1..) | Err(Errno::EAGAIN | Errno::EINTR))
         {
+            // A child that has not executed yet holds a copy, of which the poller would tell.
+            let _ = poller.remove(pipe.as_fd());
             self.pipes.remove(&stray);
         }
     }
