@@ -1,6 +1,8 @@
 //! System calls of a child that shares prun's memory. The C library's functions store errno where prun's own thread,
 //! which runs meanwhile, has its errno too; so they are made in assembly here.
 
+use nix::libc;
+
 /// True if the calls leave errno alone, so that prun's thread may run while a child makes them.
 pub const LEAVES_ERRNO: bool = cfg!(any(target_arch = "x86_64", target_arch = "aarch64"));
 
@@ -11,7 +13,7 @@ pub type Returned = Result<usize, i32>;
 ///
 /// # Safety
 /// As that of the system call.
-pub unsafe fn call<const N: usize>(number: i64, arguments: [usize; N]) -> Returned {
+pub unsafe fn call<const N: usize>(number: libc::c_long, arguments: [usize; N]) -> Returned {
     const { assert!(N <= 5) };
     let mut all = [0; 5];
     all[..N].copy_from_slice(&arguments);
@@ -24,7 +26,7 @@ pub unsafe fn call<const N: usize>(number: i64, arguments: [usize; N]) -> Return
 /// # Safety
 /// As that of the system call.
 #[cfg(target_arch = "x86_64")]
-unsafe fn raw(number: i64, [a, b, c, d, e]: [usize; 5]) -> isize {
+unsafe fn raw(number: libc::c_long, [a, b, c, d, e]: [usize; 5]) -> isize {
     let result: isize;
     // SAFETY: a system call changes rax, rcx, r11 and what its arguments point to.
     unsafe {
@@ -42,7 +44,7 @@ unsafe fn raw(number: i64, [a, b, c, d, e]: [usize; 5]) -> isize {
 /// # Safety
 /// As that of the system call.
 #[cfg(target_arch = "aarch64")]
-unsafe fn raw(number: i64, [a, b, c, d, e]: [usize; 5]) -> isize {
+unsafe fn raw(number: libc::c_long, [a, b, c, d, e]: [usize; 5]) -> isize {
     let result: isize;
     // SAFETY: a system call changes x0 and what its arguments point to.
     unsafe {
@@ -60,9 +62,9 @@ unsafe fn raw(number: i64, [a, b, c, d, e]: [usize; 5]) -> isize {
 /// # Safety
 /// As that of the system call.
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-unsafe fn raw(number: i64, [a, b, c, d, e]: [usize; 5]) -> isize {
+unsafe fn raw(number: libc::c_long, [a, b, c, d, e]: [usize; 5]) -> isize {
     // SAFETY: by the caller's promise.
-    match unsafe { nix::libc::syscall(number as _, a, b, c, d, e) } {
+    match unsafe { libc::syscall(number, a, b, c, d, e) } {
         -1 => -(nix::errno::Errno::last_raw() as isize),
         result => result as isize,
     }
@@ -71,7 +73,6 @@ unsafe fn raw(number: i64, [a, b, c, d, e]: [usize; 5]) -> isize {
 #[cfg(test)]
 mod tests {
     use nix::errno::Errno;
-    use nix::libc;
 
     use super::*;
 
