@@ -25,7 +25,7 @@ fn script(text: &str) -> (Pid, BufReader<PipeReader>) {
     for word in ["sh", "-c", text] {
         order.argv.push(word.as_bytes()).unwrap();
     }
-    order.env = Env::inherited().into();
+    order.env.complete(&Env::inherited());
     (Launcher::new().unwrap().start(order.into()).unwrap(), BufReader::new(reader))
 }
 

@@ -73,12 +73,12 @@ fn start(launcher: &mut Launcher, strategy: Strategy, script: &str, mark: Mark) 
     let mut order = Order {
         strategy,
         path: c"/bin/sh".into(),
-        env: env.into(),
         // What they write goes to the test, which is free of the harness.
         stdio: [0, 2, 2],
         mark: Some(mark),
         ..Order::default()
     };
+    order.env.complete(&env);
     ["sh", "-c", script].iter().for_each(|word| order.argv.push(word.as_bytes()).expect("no NUL"));
     launcher.start(order.into()).expect("a shell can be started")
 }

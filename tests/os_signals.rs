@@ -188,7 +188,7 @@ fn start(strategy: Strategy, words: &[&str]) -> Pid {
     for word in words {
         order.argv.push(word.as_bytes()).unwrap();
     }
-    order.env = Env::inherited().into();
+    order.env.complete(&Env::inherited());
     Launcher::new().unwrap().start(order.into()).unwrap()
 }
 

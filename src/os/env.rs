@@ -107,12 +107,6 @@ impl Variables {
     }
 }
 
-impl From<Env> for Variables {
-    fn from(env: Env) -> Variables {
-        Variables { base: env.base, ..Variables::default() }
-    }
-}
-
 fn is_named(string: &[u8], name: &[u8]) -> bool {
     string.strip_prefix(name).is_some_and(|rest| rest.first() == Some(&b'='))
 }

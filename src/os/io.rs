@@ -17,6 +17,8 @@ use nix::sys::stat::fstat;
 use nix::sys::uio::{pread, writev};
 use nix::unistd::{SysconfVar, pipe2, sysconf, write};
 
+use super::poller;
+
 /// The capacity of a new pipe in bytes (pipe(7)).
 pub const PIPE: usize = 64 << 10;
 /// The capacity in bytes of a pipe with much traffic, which takes fewer turns of the loop for the same bytes. All
@@ -185,9 +187,7 @@ pub fn has_had_writer(fifo: BorrowedFd) -> bool {
 
 /// True if nobody has the writing end of a pipe open any more. Bytes may still be in it.
 pub fn is_hung_up(pipe: BorrowedFd) -> bool {
-    let mut polled = [PollFd::new(pipe, PollFlags::empty())];
-    let result = poll(&mut polled, PollTimeout::ZERO);
-    result.is_ok() && polled[0].revents().is_some_and(|events| events.contains(PollFlags::POLLHUP))
+    poller::look(std::iter::once(pipe)).is_ok_and(|looked| looked.iter().all(|pipe| pipe.hup))
 }
 
 /// Reads from a place of a file, and again if a signal interrupts that (some file systems let it).

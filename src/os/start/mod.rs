@@ -36,8 +36,7 @@ mod memory;
 mod order;
 mod syscall;
 
-/// Starts that may be under way before it is better to wait than to make more: each processor has several children to
-/// execute then.
+/// Starts under way for each processor from which on more would only make each of them slower.
 const CROWD: usize = 2;
 
 /// Starts children, one at a time. Create it after prun has raised its limits: children get the inherited
@@ -105,11 +104,6 @@ impl Launcher {
         self.spare.pop().unwrap_or_default()
     }
 
-    /// Takes an order back that was not used.
-    pub fn give_back(&mut self, order: Box<Order>) {
-        self.spare.push(order);
-    }
-
     /// True while so many starts are under way that more would only make each of them slower.
     pub fn is_crowded(&self) -> bool {
         let under_way = || self.under_way.iter().filter(|start| start.is_under_way()).count();
@@ -166,7 +160,7 @@ impl Launcher {
         }
     }
 
-    /// A child that was started here has ended, or another one. Returns why its program was not executed, if that is so.
+    /// Notes that a child has ended, whoever started it. Returns why its program was not executed, if that is so.
     pub fn ended(&mut self, pid: Pid) -> Option<Failed> {
         let at = self.under_way.iter().position(|start| start.pid == pid)?;
         let Start { order, memory, .. } = self.under_way.swap_remove(at);

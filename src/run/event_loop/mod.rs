@@ -62,8 +62,8 @@ use inbox::Inbox;
 use pump::Until;
 use scheduler::Scheduler;
 
-/// Starts before the kernel is asked again: a signal waits for one of them at most.
-const BURST: usize = 1;
+/// Starts before the kernel is asked again. An exit and the start that follows are one look at it.
+const BURST: usize = 2;
 
 /// A run that takes no longer does without the thread that waits for SIGINT.
 const SHORT_RUN: Time = Time::from_millis(50);

@@ -199,8 +199,8 @@ impl Launch {
         start(&mut self.launcher, order, stage, directory(stage, &context.scope, &self.here).as_deref())
     }
 
-    /// A child has ended, and is about to be reaped. Returns why its program was not executed, if that is so; `stage` is
-    /// what was to run in it.
+    /// Notes that a child has ended, which is about to be reaped. Returns why its program was not executed, if that is so;
+    /// `stage` is its command.
     pub fn ended(&mut self, pid: Pid, stage: Option<&Stage>) -> Option<Unstarted> {
         let failed = self.launcher.ended(pid)?;
         stage.map(|stage| explain(&failed, stage))

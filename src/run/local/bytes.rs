@@ -110,11 +110,11 @@ impl LocalProcesses {
     /// its end then is watched from now on.
     pub(super) fn read_unwatched(&mut self, id: TaskId, cx: &mut Context) {
         let Some(attempt) = self.attempts.get(id) else { return };
-        let open: Vec<_> =
-            attempt.readers.iter().zip(0..).filter_map(|(reader, at)| Some((at, reader.as_ref()?))).collect();
-        let looked = os::poller::look(open.iter().map(|(_, reader)| reader.fd.as_fd())).unwrap_or_default();
-        let places: Vec<usize> = open.into_iter().map(|(at, _)| at).collect();
-        for (at, ready) in places.into_iter().zip(looked) {
+        let open: Vec<usize> =
+            (0..attempt.readers.len()).filter(|&at| attempt.readers[at].is_some()).collect();
+        let pipes = attempt.readers.iter().flatten().map(|reader| reader.fd.as_fd());
+        let looked = os::poller::look(pipes).unwrap_or_default();
+        for (at, ready) in open.into_iter().zip(looked) {
             if ready.read || ready.hup {
                 self.read(id, at, &ready, cx);
             }
@@ -395,8 +395,8 @@ fn take_in_unheard(attempt: &mut Attempt, at: usize, buffer: &mut Vec<u8>, cx: &
 /// Closes a reader at its end.
 pub(super) fn close_reader(attempt: &mut Attempt, at: usize, cx: &mut Context) {
     let Some(reader) = attempt.readers[at].take() else { return };
-    // Closing the descriptor is not enough: a child that is just being executed still has all of prun's descriptors for
-    // a moment (vfork's parent goes on before the kernel closes them), and the poller would report this one until then.
+    // Closing the descriptor is not enough: a child has all of prun's descriptors until it has executed, and the poller
+    // would report this one until then.
     // Its events would be taken for those of the task's next attempt or its hook.
     if attempt.watched {
         let _ = cx.poller.remove(reader.fd.as_fd());
