@@ -187,15 +187,24 @@ fn a_leftover_does_not_delay_a_task_with_much_output() {
     let space = Space::new();
     let meeting = Meeting::open(&space);
     let parts = three(&space);
-    let script = "cat {}; puppet meet={} hold & :";
-    let running = space.sh(&format!("exec prun exec -j3 --joblog log -c '{script}' ::: a b c >out")).start();
-    let mut kids = meeting.guests(3);
+    // The last task keeps prun there.
+    let script = "case {} in d) exec puppet meet=d hold;; esac; cat {}; puppet meet={} hold & :";
+    let line = format!("exec prun exec -j4 --joblog log -c '{script}' ::: a b c d >out");
+    let running = space.sh(&line).start();
+    let mut kids = meeting.guests(4);
+    let mut last = kids.pop().expect("the last task has come");
     running.says_times("still hold", 3);
+    let whole: usize = parts.iter().map(Vec::len).sum();
+    let shown = || std::fs::metadata(space.path("out")).map_or(0, |out| out.len());
+    wait_until("the tasks' output is shown", || shown() >= whole as u64);
     // Nobody waits for them, and nobody hears them.
-    kids.iter_mut().for_each(|kid| kid.tell("line=late"));
+    for kid in &mut kids {
+        kid.tell("line=late");
+        kid.tell("exit=0");
+        kid.is_gone();
+    }
+    last.tell("exit=0");
     running.end().code(0);
-    kids.iter_mut().for_each(|kid| kid.tell("exit=0"));
-    kids.iter_mut().for_each(|kid| kid.is_gone());
     let out = std::fs::read(space.path("out")).unwrap();
     assert!(is_in_pieces(&out, &parts), "{} bytes", out.len());
     for part in parts {
